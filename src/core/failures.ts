@@ -1,0 +1,49 @@
+/**
+ * Every failure a client, a function or an operator can be told of: one row each.
+ *
+ * `status` is the HTTP status where an HTTP caller is told, `retry` whether the same request may
+ * succeed later without being changed, `text` the one sentence that reaches the receiver.
+ */
+export const FAILURES = {
+  // codec: a packet that is refused before anything is allocated for it.
+  CODEC_TOO_DEEP: { status: 400, retry: false, text: "Packet nests deeper than codec.depthMax" },
+  CODEC_TOO_MANY_ELEMENTS: {
+    status: 400,
+    retry: false,
+    text: "Packet holds more values than codec.elementsMax",
+  },
+  CODEC_NAME_TOO_LONG: {
+    status: 400,
+    retry: false,
+    text: "Event or namespace name is longer than codec.nameBytesMax",
+  },
+  CODEC_MALFORMED: { status: 400, retry: false, text: "Bytes are not a packet of this codec" },
+  CODEC_BAD_SHAPE: { status: 400, retry: false, text: "Packet does not have its type's shape" },
+  CODEC_RESERVED_EVENT: { status: 400, retry: false, text: "Event name is reserved" },
+  CODEC_NOT_ACCEPTED: { status: 400, retry: false, text: "codec.accept excludes this codec" },
+} as const satisfies Record<string, Failure>;
+
+/** One row of the table of failures. */
+export interface Failure {
+  readonly status: number;
+  readonly retry: boolean;
+  readonly text: string;
+}
+
+/** The name of a failure, as receivers, logs and metrics see it. */
+export type FailureCode = keyof typeof FAILURES;
+
+/** The one error type of Sluice's own failures: `code` names the row, `detail` what and where. */
+export class FailureError extends Error {
+  readonly code: FailureCode;
+  readonly detail: string | undefined;
+  constructor(code: FailureCode, detail?: string, options?: ErrorOptions) {
+    super(
+      detail === undefined ? FAILURES[code].text : `${FAILURES[code].text}: ${detail}`,
+      options,
+    );
+    this.name = "FailureError";
+    this.code = code;
+    this.detail = detail;
+  }
+}

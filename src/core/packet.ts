@@ -1,0 +1,24 @@
+/** The two encodings a Socket.IO client may speak. */
+export type CodecName = "msgpack" | "json";
+
+/** A decoded Socket.IO packet (Socket.IO protocol v5, "Packet types"). */
+export interface Packet {
+  /** 0 CONNECT, 1 DISCONNECT, 2 EVENT, 3 ACK, 4 CONNECT_ERROR, 5 BINARY_EVENT, 6 BINARY_ACK. */
+  type: number;
+  nsp: string;
+  data?: unknown;
+  id?: number;
+  attachments?: number;
+}
+
+/** One message of Engine.IO: text, or bytes. */
+export type Frame = string | Buffer;
+
+/**
+ * A packet on its way out. Encoded at most once per codec, when that codec is first asked for; the
+ * caller may change the packet's arguments only after every codec it needs has been asked for.
+ */
+export interface Frames {
+  /** The frames of one codec in the order they must be sent: JSON has one per attachment more. */
+  of(codec: CodecName): readonly Frame[];
+}

@@ -1,0 +1,155 @@
+import { z } from "zod";
+import { codec } from "./settings/codec.ts";
+import { api, handlers, log, metrics, recovery } from "./settings/rest.ts";
+import { socket } from "./settings/socket.ts";
+
+/** Every setting, one section per room: the source of types, validation, `--settings` and the docs. */
+export const SETTINGS = z.strictObject({
+  socket: socket.prefault({}),
+  codec: codec.prefault({}),
+  recovery: recovery.prefault({}),
+  handlers: handlers.prefault({}),
+  api: api.prefault({}),
+  metrics: metrics.prefault({}),
+  log: log.prefault({}),
+});
+
+/** All settings, complete and within their bounds. */
+export type Settings = z.output<typeof SETTINGS>;
+
+/** What a caller may give: any part of the settings. */
+export type PartialSettings = DeepPartial<Settings>;
+
+type DeepPartial<T> = T extends readonly unknown[]
+  ? T
+  : T extends object
+    ? { [K in keyof T]?: DeepPartial<T[K]> | undefined }
+    : T;
+
+/** One setting as tables show it. */
+export interface SettingRow {
+  /** Section and key, such as `socket.port`. */
+  readonly path: string;
+  /** Its environment variable, such as `SLUICE_SOCKET_PORT`. */
+  readonly env: string;
+  readonly kind: "number" | "boolean" | "string" | "list" | "json";
+  readonly byDefault: unknown;
+  /** Its bound in words, such as `0…65535`. */
+  readonly bound: string;
+  readonly text: string;
+  readonly secret: boolean;
+}
+
+/** Something wrong with one given value. */
+export interface SettingProblem {
+  readonly path: string;
+  /** The value as given, JSON-quoted; `(secret)` when it must not be shown. */
+  readonly value: string;
+  readonly bound: string;
+}
+
+/** All problems of a set of settings, reported at once. */
+export class SettingsError extends Error {
+  readonly problems: readonly SettingProblem[];
+  constructor(problems: readonly SettingProblem[]) {
+    const lines = problems.map((p) => `  ${p.path} = ${p.value}: ${p.bound}`);
+    super(
+      `${problems.length === 1 ? "A setting is" : `${problems.length} settings are`} not usable:\n${lines.join("\n")}`,
+    );
+    this.name = "SettingsError";
+    this.problems = problems;
+  }
+}
+
+interface LeafSchema {
+  type?: string;
+  properties?: Record<string, LeafSchema>;
+  default?: unknown;
+  description?: string;
+  secret?: boolean;
+  minimum?: number;
+  maximum?: number;
+  enum?: unknown[];
+  pattern?: string;
+  items?: LeafSchema;
+}
+
+let rows: readonly SettingRow[] | undefined;
+
+/** Returns every setting in the order of its section, read from the schema itself. */
+export function listSettings(): readonly SettingRow[] {
+  if (rows) return rows;
+  // Every setting has a JSON Schema form, so the cast holds for whatever zod returns here.
+  const schema = z.toJSONSchema(SETTINGS, { io: "input" }) as LeafSchema;
+  const found: SettingRow[] = [];
+  walk(schema, [], found);
+  rows = found;
+  return found;
+}
+
+function walk(schema: LeafSchema, path: readonly string[], found: SettingRow[]): void {
+  if (schema.properties && (path.length === 0 || schema.description === undefined)) {
+    for (const [key, child] of Object.entries(schema.properties))
+      walk(child, [...path, key], found);
+    return;
+  }
+  found.push({
+    path: path.join("."),
+    env: envName(path),
+    kind: kindOf(schema),
+    byDefault: schema.default,
+    bound: boundOf(schema),
+    text: schema.description ?? "",
+    secret: schema.secret === true,
+  });
+}
+
+function envName(path: readonly string[]): string {
+  const words = path.map((part) => part.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase());
+  return `SLUICE_${words.join("_")}`;
+}
+
+function kindOf(schema: LeafSchema): SettingRow["kind"] {
+  if (schema.type === "integer" || schema.type === "number") return "number";
+  if (schema.type === "boolean") return "boolean";
+  if (schema.type === "string" || schema.enum) return "string";
+  const flat = schema.items?.type === "string" || schema.items?.enum !== undefined;
+  return schema.type === "array" && flat ? "list" : "json";
+}
+
+function boundOf(schema: LeafSchema): string {
+  const one = schema.items ?? schema;
+  if (one.enum) return one.enum.join(" | ");
+  if (schema.minimum !== undefined) return `${schema.minimum}…${schema.maximum}`;
+  if (schema.type === "boolean") return "true | false";
+  if (schema.pattern) return `matches ${schema.pattern}`;
+  return schema.type === "array" ? "list" : schema.type === "string" ? "text" : "JSON";
+}
+
+/**
+ * Returns complete settings from any part of them.
+ *
+ * Throws {@link SettingsError} with every problem at once: unknown keys, wrong types, values out of
+ * their bounds. The values of secrets are never in it.
+ */
+export function readSettings(given: unknown): Settings {
+  const result = SETTINGS.safeParse(given);
+  if (result.success) return result.data;
+  throw new SettingsError(result.error.issues.flatMap((issue) => problemsOf(issue, given)));
+}
+
+function problemsOf(issue: z.core.$ZodIssue, given: unknown): SettingProblem[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({
+      path: [...issue.path, key].join("."),
+      value: "(given)",
+      bound: "there is no such setting; `sluice --settings` lists them",
+    }));
+  }
+  const path = issue.path.join(".");
+  const row = listSettings().find((r) => path === r.path || path.startsWith(`${r.path}.`));
+  let value = given;
+  for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
+  const shown = row?.secret ? "(secret)" : (JSON.stringify(value) ?? "undefined").slice(0, 200);
+  return [{ path, value: shown, bound: row ? `must be ${row.bound}` : issue.message }];
+}

@@ -1,0 +1,45 @@
+import { z } from "zod";
+import { choice, flag, ms, text, whole } from "./field.ts";
+
+/** Connection state recovery. */
+export const recovery = z.strictObject({
+  windowMs: ms(0, 0, 3_600_000, "How long a lost session can be resumed; 0 turns recovery off."),
+  packetsMax: whole(10_000, 1, 10_000_000, "Packets kept for recovery, over all namespaces."),
+  bytesMax: whole(
+    67_108_864,
+    65_536,
+    17_179_869_184,
+    "Bytes kept for recovery, over all namespaces.",
+  ),
+});
+
+/** What answers events inside the process. */
+export const handlers = z.strictObject({
+  module: text("", "Path of a module whose default export is `(io) => void`."),
+});
+
+/** The gateway's own HTTP routes. */
+export const api = z.strictObject({
+  port: whole(
+    0,
+    0,
+    65_535,
+    "Port of its own for metrics, health and commands; 0 shares socket.port.",
+  ),
+  host: text("0.0.0.0", "Address the API port listens on."),
+});
+
+/** Samples for Prometheus. */
+export const metrics = z.strictObject({
+  path: text("/metrics", "URL path that Prometheus scrapes."),
+  defaults: flag(true, "Whether Node.js' own process metrics are exported."),
+});
+
+/** Log lines. */
+export const log = z.strictObject({
+  level: choice(
+    ["debug", "info", "warn", "error", "silent"],
+    "info",
+    "Least severe line that is written.",
+  ),
+});

@@ -1,0 +1,103 @@
+/** One row of the table of metrics. */
+export interface MetricRow {
+  readonly kind: "counter" | "gauge" | "histogram";
+  /** Label names; their values come from closed unions of the code, never from a client. */
+  readonly labels: readonly string[];
+  readonly help: string;
+  readonly buckets?: readonly number[];
+}
+
+/** Upper bounds for latencies, in seconds. */
+export const SECONDS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+] as const;
+
+/** Every metric Sluice exports besides Node.js' own: docs, alerts and dashboards are compared with it. */
+export const METRICS = {
+  // gateway
+  sluice_build_info: {
+    kind: "gauge",
+    labels: ["version", "uws", "binary", "node"],
+    help: "Always 1; the labels name this build, the uWebSockets.js version and which binary loaded.",
+  },
+  sluice_event_loop_utilization_ratio: {
+    kind: "gauge",
+    labels: [],
+    help: "Share of the time since the last scrape in which the event loop was busy, 0 to 1.",
+  },
+  sluice_event_loop_lag_seconds: {
+    kind: "gauge",
+    labels: ["quantile"],
+    help: "Delay of the event loop since the last scrape, by quantile.",
+  },
+  sluice_draining: {
+    kind: "gauge",
+    labels: [],
+    help: "1 while the gateway is stopping and takes no new connections.",
+  },
+  // socket
+  sluice_connections: {
+    kind: "gauge",
+    labels: ["transport", "codec"],
+    help: "Open connections by transport and codec; the codec is unknown until the first packet.",
+  },
+  sluice_connections_opened_total: {
+    kind: "counter",
+    labels: ["transport"],
+    help: "Connections opened, by their first transport.",
+  },
+  sluice_connections_upgraded_total: {
+    kind: "counter",
+    labels: [],
+    help: "Connections that went from long-polling to WebSocket.",
+  },
+  sluice_connections_closed_total: {
+    kind: "counter",
+    labels: ["reason"],
+    help: "Connections closed, each once, by the reason in the table of closes.",
+  },
+  sluice_handshakes_refused_total: {
+    kind: "counter",
+    labels: ["reason"],
+    help: "Handshake and upgrade requests refused before a connection existed.",
+  },
+  sluice_packets_received_total: {
+    kind: "counter",
+    labels: ["type"],
+    help: "Engine.IO packets received, by type.",
+  },
+  sluice_packets_sent_total: {
+    kind: "counter",
+    labels: ["type"],
+    help: "Engine.IO packets handed to a transport or a topic, by type.",
+  },
+  sluice_received_bytes_total: {
+    kind: "counter",
+    labels: [],
+    help: "Bytes of received packets, without framing.",
+  },
+  sluice_sent_bytes_total: {
+    kind: "counter",
+    labels: [],
+    help: "Bytes of sent packets, without framing, broadcasts counted per recipient.",
+  },
+  sluice_drains_total: {
+    kind: "counter",
+    labels: [],
+    help: "Times a pressured connection drained.",
+  },
+  // fanout
+  sluice_broadcasts_total: {
+    kind: "counter",
+    labels: ["shape"],
+    help: "Broadcasts, by the shape of their recipients.",
+  },
+  sluice_deliveries_total: {
+    kind: "counter",
+    labels: [],
+    help: "Packets handed to recipients by broadcasts: a broadcast to N connections adds N.",
+  },
+} as const satisfies Record<string, MetricRow>;
+
+/** The name of a metric. */
+export type MetricName = keyof typeof METRICS;

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative, sep } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const SRC = fileURLToPath(new URL("../src", import.meta.url));
+
+/** Which folders may import a library; `metrics` and friends are folders, "" is src/ itself. */
+const DOORS: Readonly<Record<string, readonly string[]>> = {
+  "uWebSockets.js": ["socket"],
+  "uwebsockets-legacy": ["socket"],
+  "engine.io": ["socket"],
+  "engine.io-parser": ["socket"],
+  "socket.io": ["socket", "fanout", "cluster", ""],
+  "socket.io-adapter": ["fanout", "cluster"],
+  "socket.io-parser": ["codec"],
+  "socket.io-msgpack-parser": ["codec"],
+  "prom-client": ["metrics"],
+  undici: ["upstream"],
+  ioredis: ["cluster"],
+  "@socket.io/redis-adapter": ["cluster"],
+  "@socket.io/redis-streams-adapter": ["cluster"],
+  "@socket.io/cluster-adapter": ["cluster"],
+  "rate-limiter-flexible": ["socket", "api"],
+  jose: ["socket", "api"],
+  pino: [""],
+  zod: ["core", "api"],
+};
+
+/** Folders that may know other folders: the composition root and the entry points in src/ itself. */
+const ROOTS = new Set([""]);
+/** `edge/` runs in functions: it may know the command types of core/ and nothing else. */
+const CORE = "core";
+
+interface Leak {
+  readonly file: string;
+  readonly from: string;
+}
+
+function findLeaks(files: ReadonlyMap<string, string>): Leak[] {
+  const leaks: Leak[] = [];
+  for (const [file, source] of files) {
+    const folder = file.includes("/") ? (file.split("/")[0] ?? "") : "";
+    for (const from of importsOf(source)) {
+      if (!isAllowed(file, folder, from)) leaks.push({ file, from });
+    }
+    if (file !== "main.ts" && /\bprocess\.(env|exit|exitCode|argv)\b/.test(stripComments(source))) {
+      leaks.push({ file, from: "process" });
+    }
+  }
+  return leaks;
+}
+
+function stripComments(source: string): string {
+  return source.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
+}
+
+function importsOf(source: string): string[] {
+  const text = stripComments(source);
+  const found = text.matchAll(
+    /(?:from\s+|import\s*\(\s*|^import\s+|require\(\s*)["']([^"']+)["']/gm,
+  );
+  return [...found].map((match) => match[1] ?? "");
+}
+
+function isAllowed(file: string, folder: string, from: string): boolean {
+  if (from.startsWith("node:")) return folder !== "edge";
+  if (!from.startsWith(".")) {
+    const name = from.startsWith("@") ? from.split("/").slice(0, 2).join("/") : from.split("/")[0];
+    return (DOORS[name ?? ""] ?? []).includes(folder);
+  }
+  if (ROOTS.has(folder)) return true;
+  const target = relative(SRC, join(SRC, file, "..", from)).split(sep);
+  const targetFolder = target.length > 1 ? target[0] : "";
+  return targetFolder === folder || targetFolder === CORE;
+}
+
+function readTree(dir: string): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !entry.name.endsWith(".ts")) continue;
+    const path = join(entry.parentPath ?? entry.path, entry.name);
+    files.set(relative(dir, path).split(sep).join("/"), readFileSync(path, "utf8"));
+  }
+  return files;
+}
+
+test("every folder imports only itself, core/ and the libraries it is the door of", () => {
+  assert.deepEqual(findLeaks(readTree(SRC)), []);
+});
+
+test("a planted leak is found", () => {
+  const planted = new Map([
+    ["fanout/leak.ts", 'import { App } from "uWebSockets.js";'],
+    ["api/leak.ts", 'import { x } from "../upstream/caller.ts";'],
+    ["edge/leak.ts", 'import { readFileSync } from "node:fs";'],
+    ["socket/leak.ts", "const port = process.env.PORT;"],
+    ["codec/leak.ts", 'const p = await import("pino");'],
+  ]);
+  assert.equal(findLeaks(planted).length, planted.size);
+});
