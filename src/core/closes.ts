@@ -1,77 +1,91 @@
 /**
  * Why a connection ended: every closed connection is counted under exactly one row.
  *
- * `by` is who ended it; `disconnect` is the reason the server's `disconnect` event carries, one of
- * those Socket.IO documents; `returns` says whether the client's own reconnection brings it back.
+ * `disconnect` is the reason the server's `disconnect` event carries, one of those Socket.IO
+ * documents. `code` is the WebSocket close code that Sluice sends when it is the one to close, and
+ * `how` the way: `flush` lets what is unsent go out first, `end` sends the close frame at once,
+ * `cut` drops what is unsent and the TCP connection with it. Clients reconnect by themselves after
+ * every close but their own; a namespace disconnect is not a close and stands with Socket.IO.
  */
 export const CLOSES = {
   // The peer or the network.
   client_closed: {
     by: "client",
     disconnect: "transport close",
-    returns: false,
+    code: 1000,
+    how: "end",
     text: "the client closed the transport",
   },
   connection_lost: {
     by: "network",
     disconnect: "transport close",
-    returns: true,
+    code: 1006,
+    how: "cut",
     text: "the TCP connection ended without a close frame",
   },
   transport_error: {
     by: "network",
     disconnect: "transport error",
-    returns: true,
-    text: "the transport failed",
+    code: 1011,
+    how: "end",
+    text: "the transport failed, or long-polling requests broke its rules",
+  },
+  bad_frame: {
+    by: "client",
+    disconnect: "transport close",
+    code: 1002,
+    how: "cut",
+    text: "a WebSocket frame broke the protocol or socket.packetBytesMax",
   },
   ping_timeout: {
     by: "server",
     disconnect: "ping timeout",
-    returns: true,
+    code: 1001,
+    how: "end",
     text: "no pong within socket.pingTimeoutMs",
   },
   // The application.
   server_closed: {
     by: "server",
     disconnect: "forced close",
-    returns: false,
+    code: 1000,
+    how: "flush",
     text: "the application closed the connection",
   },
   // The gateway.
   bad_packet: {
     by: "server",
     disconnect: "parse error",
-    returns: true,
-    text: "a packet was refused by the codec",
-  },
-  bad_frame: {
-    by: "server",
-    disconnect: "transport close",
-    returns: true,
-    text: "a WebSocket frame broke the protocol or socket.packetBytesMax",
+    code: 1008,
+    how: "end",
+    text: "a packet was refused",
   },
   slow_consumer: {
     by: "server",
     disconnect: "transport error",
-    returns: true,
+    code: 1013,
+    how: "cut",
     text: "unsent bytes exceeded socket.bufferBytesMax, or nothing drained for socket.stallMsMax",
   },
   connect_timeout: {
     by: "server",
     disconnect: "forced server close",
-    returns: true,
+    code: 1008,
+    how: "end",
     text: "no namespace was joined within socket.connectTimeoutMs",
   },
   max_age: {
     by: "server",
     disconnect: "transport close",
-    returns: true,
+    code: 1001,
+    how: "flush",
     text: "older than socket.connectionAgeMaxMs",
   },
   shutdown: {
     by: "server",
     disconnect: "server shutting down",
-    returns: true,
+    code: 1001,
+    how: "flush",
     text: "the gateway is stopping",
   },
 } as const satisfies Record<string, Close>;
@@ -80,7 +94,8 @@ export const CLOSES = {
 export interface Close {
   readonly by: "client" | "network" | "server";
   readonly disconnect: string;
-  readonly returns: boolean;
+  readonly code: number;
+  readonly how: "flush" | "end" | "cut";
   readonly text: string;
 }
 

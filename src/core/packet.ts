@@ -19,6 +19,8 @@ export type Frame = string | Buffer;
  * caller may change the packet's arguments only after every codec it needs has been asked for.
  */
 export interface Frames {
+  /** The type of the packet. */
+  readonly type: number;
   /** The frames of one codec in the order they must be sent: JSON has one per attachment more. */
   of(codec: CodecName): readonly Frame[];
 }

@@ -1,0 +1,381 @@
+import { CLOSES, type CloseReason } from "../core/closes.ts";
+import { FailureError } from "../core/failures.ts";
+import type { CodecName, Frame, Frames, Packet } from "../core/packet.ts";
+import {
+  type EnginePacket,
+  type EngineRequest,
+  type EngineServerBase,
+  EngineSocket,
+  type EngineTransportBase,
+} from "./engine-io.ts";
+import type { PressureMonitor } from "./pressure.ts";
+import type { SocketSamples } from "./samples.ts";
+import { type CloseDetails, isWebSocket, type TransportOwner } from "./websocket.ts";
+
+/** Reads one connection's frames; the first decides the codec. */
+export interface FrameReader {
+  readonly name: CodecName | undefined;
+  /** Returns a packet, or undefined while attachments are missing. Throws `FailureError`. */
+  read(frame: Frame): Packet | undefined;
+  destroy(): void;
+}
+
+/** What a connection needs of the rooms around it. */
+export interface ConnectionNeeds {
+  readonly samples: SocketSamples;
+  readonly monitor: PressureMonitor;
+  createReader(): FrameReader;
+  /** Told whenever `native` of a connection changed. */
+  moved(connection: Connection): void;
+  /** Told once, when a connection is over. */
+  ended(connection: Connection, reason: CloseReason, details: string): void;
+}
+
+/** A server that can make connections. */
+export interface ConnectionServer extends EngineServerBase {
+  readonly needs: ConnectionNeeds;
+  /** The reason for connections that the server itself closes at present. */
+  readonly closing: CloseReason | undefined;
+}
+
+/**
+ * One Engine.IO connection: it decodes, counts, knows its codec, tells the truth about pressure and
+ * is closed once, with a reason. It is `socket.conn` of every Socket.IO socket it carries, and
+ * fan-out's peer.
+ */
+export class Connection extends EngineSocket implements TransportOwner {
+  codec: CodecName = "json";
+  /** Whether topics may serve it: see `Peer` in `fanout/`. */
+  native = false;
+  pressured = false;
+  /** Whether a Socket.IO CONNECT was answered: it is in a namespace, or was. */
+  joined = false;
+  /** Events that asked for an ack which has not been written yet. */
+  owedAcks = 0;
+  closeReason: CloseReason | undefined;
+  readonly openedAt = performance.now();
+  /** Bytes of packets that wait in `writeBuffer`. */
+  queuedBytes = 0;
+  /** Bytes uWebSockets.js held at the last look. */
+  unsentBytes = 0;
+  pressedAt = 0;
+  progressAt = 0;
+  readonly #needs: ConnectionNeeds;
+  readonly #reader: FrameReader;
+  #codecLabel: CodecName | "unknown" = "unknown";
+  #closeDetails: unknown;
+  #doomed = false;
+  #awaitsPong = false;
+
+  constructor(
+    id: string,
+    engine: ConnectionServer,
+    transport: EngineTransportBase,
+    request: EngineRequest,
+  ) {
+    super(id, engine, transport, request, request._query["EIO"] === "4" ? 4 : 3);
+    this.#needs = engine.needs;
+    this.#reader = engine.needs.createReader();
+    if (isWebSocket(transport)) transport.owner = this;
+    this.#needs.samples.opened[transport.name]++;
+    this.#count(1);
+    this.#needs.monitor.add(this);
+  }
+
+  #count(by: 1 | -1): void {
+    const key = `${this.transport.name} ${this.#codecLabel}`;
+    const { connections } = this.#needs.samples;
+    connections[key] = (connections[key] ?? 0) + by;
+  }
+
+  /** Bytes this connection has not handed to the kernel, or to a poll. */
+  get heldBytes(): number {
+    return this.queuedBytes + this.unsentBytes;
+  }
+
+  // --- in ---
+
+  override onPacket(packet: EnginePacket): void {
+    if (this.readyState !== "open") return;
+    const { samples } = this.#needs;
+    samples.received[packet.type]++;
+    samples.receivedBytes += packet.data?.length ?? 0;
+    if (packet.type === "pong") this.#awaitsPong = false;
+    if (packet.type !== "message" || packet.data === undefined) {
+      super.onPacket(packet);
+      return;
+    }
+    this.emit("packet", packet);
+    // As engine.io does: one other packet vouches once for a client that owes a pong.
+    if (this.protocol !== 3 && this.pingTimeoutTimer && !this.hasRefreshedPingTimeout) {
+      this.pingTimeoutTimer.refresh();
+      this.hasRefreshedPingTimeout = true;
+    }
+    this.#decode(packet.data);
+  }
+
+  #decode(frame: Frame): void {
+    let decoded: Packet | undefined;
+    try {
+      decoded = this.#reader.read(frame);
+    } catch (error) {
+      if (!(error instanceof FailureError)) throw error;
+      this.closeAs("bad_packet", error);
+      return;
+    }
+    if (this.#codecLabel === "unknown" && this.#reader.name) this.#speak(this.#reader.name);
+    if (!decoded) return;
+    if (decoded.id !== undefined && isEvent(decoded.type)) this.owedAcks++;
+    this.emit("data", decoded);
+  }
+
+  #speak(codec: CodecName): void {
+    this.#count(-1);
+    this.codec = codec;
+    this.#codecLabel = codec;
+    this.#count(1);
+    this.#settle(); // its topics are those of its codec
+  }
+
+  // --- out ---
+
+  /** Writes a packet's frames in this connection's codec. */
+  override write(data: Frames | Frame, options: object = {}, done?: () => void): this {
+    const raw = typeof data === "string" || Buffer.isBuffer(data);
+    if (!raw && isAck(data.type) && this.owedAcks > 0) this.owedAcks--;
+    const frames = raw ? [data] : data.of(this.codec);
+    for (const frame of frames) this.sendPacket("message", frame, options, done);
+    if (this.writeBuffer.length > 0) for (const frame of frames) this.#hold(frame);
+    return this;
+  }
+
+  #hold(frame: Frame): void {
+    const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
+    this.queuedBytes += bytes;
+    this.#needs.samples.heldBytes += bytes;
+    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
+  }
+
+  override flush(): void {
+    // engine.io's constructor comes here before ours has run; nothing is writable then.
+    if (!this.transport.writable || this.writeBuffer.length === 0) return;
+    if (this.readyState === "closed" || this.#doomed) return;
+    const packets = this.writeBuffer;
+    this.emit("flush", packets);
+    this.server.emit("flush", this, packets);
+    this.writeBuffer = [];
+    this.#needs.samples.heldBytes -= this.queuedBytes;
+    this.queuedBytes = 0;
+    this.sentCallbackFn.push(this.packetsFn.length > 0 ? this.packetsFn : null);
+    this.packetsFn = [];
+    this.#countSent(packets);
+    this.transport.send(packets);
+    if (!this.pressured) this.#announceDrain();
+  }
+
+  #countSent(packets: readonly EnginePacket[]): void {
+    const { samples } = this.#needs;
+    for (const packet of packets) {
+      samples.sent[packet.type]++;
+      if (packet.data !== undefined) {
+        const { data } = packet;
+        samples.sentBytes += typeof data === "string" ? Buffer.byteLength(data) : data.length;
+      }
+    }
+  }
+
+  #announceDrain(): void {
+    this.emit("drain");
+    this.server.emit("drain", this);
+  }
+
+  // --- pressure ---
+
+  press(bytes: number): void {
+    this.#hear(bytes);
+    if (this.pressured || this.readyState === "closed") return;
+    this.pressured = true;
+    this.transport.writable = false;
+    this.pressedAt = performance.now();
+    this.progressAt = this.pressedAt;
+    this.#needs.monitor.pressed(this);
+    // A slow client's pong is behind what it has yet to read: the stall clock watches it now.
+    if (this.pingTimeoutTimer) {
+      clearTimeout(this.pingTimeoutTimer);
+      this.pingTimeoutTimer = null;
+      this.#awaitsPong = true;
+    }
+    this.#settle();
+    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
+  }
+
+  relieve(): void {
+    this.#hear(0);
+    this.#calm(true);
+    this.transport.emit("drain");
+    const sent = this.writeBuffer.length > 0;
+    this.transport.emit("ready");
+    if (this.pressured || this.readyState === "closed") return;
+    if (!sent) this.#announceDrain();
+    if (this.#awaitsPong && this.readyState === "open") super.resetPingTimeout();
+    this.#settle();
+  }
+
+  #calm(drained: boolean): void {
+    if (!this.pressured) return;
+    this.pressured = false;
+    this.#needs.monitor.relieved(this, drained);
+  }
+
+  #hear(unsent: number): void {
+    if (unsent < this.unsentBytes) this.progressAt = performance.now();
+    this.#needs.samples.heldBytes += unsent - this.unsentBytes;
+    this.unsentBytes = unsent;
+  }
+
+  look(): void {
+    const ws = isWebSocket(this.transport) ? this.transport.ws : undefined;
+    if (!ws || this.#doomed) return;
+    const unsent = ws.getBufferedAmount();
+    if (unsent > 0 && !this.pressured) this.press(unsent);
+    else if (this.pressured) this.#hear(unsent);
+    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
+  }
+
+  /** Nothing is sent from here on; the close follows from a clean stack. */
+  #doom(): void {
+    if (this.#doomed || this.readyState === "closed") return;
+    this.#doomed = true;
+    this.#settle();
+    this.#needs.monitor.doom(this);
+  }
+
+  /** Closes it as `slow_consumer`, dropping what is unsent: the peer has a prefix of what was sent. */
+  closeSlow(why: string): void {
+    this.#doomed = true;
+    this.closeAs(
+      "slow_consumer",
+      new Error(`slow consumer: ${this.heldBytes} bytes unsent, ${why}`),
+    );
+  }
+
+  // --- topics ---
+
+  subscribe(topic: string): void {
+    if (isWebSocket(this.transport)) this.transport.ws?.subscribe(topic);
+  }
+
+  unsubscribe(topic: string): void {
+    if (isWebSocket(this.transport)) this.transport.ws?.unsubscribe(topic);
+  }
+
+  publish(topic: string, frame: Frame): void {
+    if (!isWebSocket(this.transport)) return;
+    this.transport.ws?.publish(topic, frame, typeof frame !== "string", false);
+  }
+
+  #settle(): void {
+    const { transport } = this;
+    const native =
+      isWebSocket(transport) &&
+      transport.ws !== undefined &&
+      this.protocol === 4 &&
+      this.readyState === "open" &&
+      this.#codecLabel !== "unknown" &&
+      !this.pressured &&
+      !this.#doomed;
+    if (native === this.native) return;
+    this.native = native;
+    this.#needs.moved(this);
+  }
+
+  // --- life ---
+
+  override setTransport(transport: EngineTransportBase): void {
+    const upgraded = this.transport !== undefined;
+    if (upgraded) this.#count(-1);
+    super.setTransport(transport);
+    if (!upgraded) return; // engine.io's constructor: the rest follows in ours
+    this.#count(1);
+    this.#needs.samples.upgraded++;
+    if (isWebSocket(transport)) transport.owner = this;
+    // What waited must go out before any topic may serve this connection: that is its order.
+    this.flush();
+    this.#settle();
+  }
+
+  override resetPingTimeout(): void {
+    if (this.pressured) this.#awaitsPong = true;
+    else super.resetPingTimeout();
+  }
+
+  /**
+   * Closes it for a reason of the gateway's own, in the way its row says: after what is unsent, at
+   * once with a close frame, or by cutting the TCP connection.
+   */
+  closeAs(reason: CloseReason, details?: unknown): void {
+    if (this.readyState === "closed") return;
+    this.closeReason ??= reason;
+    this.#closeDetails ??= details;
+    const row = CLOSES[reason];
+    if (isWebSocket(this.transport)) {
+      this.transport.closeCode = row.code;
+      this.transport.closeText = reason;
+      this.transport.abrupt = row.how === "cut";
+    }
+    if (row.how === "flush") this.close();
+    else this.onClose(row.disconnect, details);
+  }
+
+  override close(discard?: boolean): void {
+    this.closeReason ??= (this.server as ConnectionServer).closing; // `server` is the engine of the constructor
+    super.close(discard);
+    this.#settle();
+  }
+
+  override closeTransport(discard?: boolean): void {
+    if (discard) this.transport.discard();
+    const reason = this.closeReason ? CLOSES[this.closeReason].disconnect : "forced close";
+    this.transport.close(() => this.onClose(reason, this.#closeDetails));
+  }
+
+  override onClose(reason: string, description?: unknown): void {
+    if (this.readyState === "closed") return;
+    const why = this.closeReason ?? whyClosed(reason, description);
+    this.closeReason = why;
+    this.#count(-1);
+    this.#calm(false);
+    const { samples, monitor } = this.#needs;
+    samples.heldBytes -= this.heldBytes;
+    this.queuedBytes = 0;
+    this.unsentBytes = 0;
+    samples.closed[why]++;
+    monitor.remove(this);
+    this.#reader.destroy();
+    // A poll that may never come would keep the closed transport alive for 30 s.
+    if (!isWebSocket(this.transport) && !this.transport.writable) this.transport.discard();
+    super.onClose(reason, description);
+    this.#settle();
+    this.#needs.ended(this, why, inWords(description));
+  }
+}
+
+const isEvent = (type: number): boolean => type === 2 || type === 5;
+const isAck = (type: number): boolean => type === 3 || type === 6;
+
+function whyClosed(reason: string, description: unknown): CloseReason {
+  if (reason === "transport close") {
+    const { code, reason: text } = (description as CloseDetails | undefined)?.context ?? {};
+    if (code !== 1006) return "client_closed";
+    // uWebSockets.js reports frames it refused as 1006 with its own sentence.
+    return text?.startsWith("Received TCP FIN") || !text ? "connection_lost" : "bad_frame";
+  }
+  if (reason === "ping timeout") return "ping_timeout";
+  if (reason === "parse error") return "bad_packet";
+  return reason === "transport error" ? "transport_error" : "server_closed";
+}
+
+function inWords(description: unknown): string {
+  if (description instanceof Error) return description.message;
+  return (description as CloseDetails | undefined)?.description ?? "";
+}

@@ -1,0 +1,175 @@
+/**
+ * The door to engine.io: the members Sluice overrides or reads, private ones among them, typed
+ * here and nowhere else. {@link checkEngineIo} compares them with the installed version at start.
+ */
+import type { EventEmitter } from "node:events";
+import { createRequire } from "node:module";
+import { Socket, Transport, uServer } from "engine.io";
+import type { Frame } from "../core/packet.ts";
+import type { SafeResponse } from "./response.ts";
+
+/** An Engine.IO packet. */
+export interface EnginePacket {
+  type: EnginePacketType;
+  data?: Frame;
+  options?: { compress?: boolean; volatile?: boolean };
+}
+
+/** The types of Engine.IO packets, and `error` for what could not be parsed. */
+export type EnginePacketType =
+  | "open"
+  | "close"
+  | "ping"
+  | "pong"
+  | "message"
+  | "upgrade"
+  | "noop"
+  | "error";
+
+/** A request as engine.io keeps it: a copy of everything, because uWebSockets.js takes `req` back. */
+export interface EngineRequest {
+  method: string;
+  /** Path and query string. */
+  url: string;
+  headers: Record<string, string>;
+  connection: { remoteAddress: string; encrypted: boolean };
+  _query: Record<string, string>;
+  res: SafeResponse | null;
+}
+
+interface EngineParser {
+  encodePacket(packet: EnginePacket, supportsBinary: boolean, done: (data: Frame) => void): void;
+  decodePacket(data: Frame): EnginePacket;
+}
+
+/** engine.io's `Transport` with its protected members open. */
+export interface EngineTransportBase extends EventEmitter {
+  sid: string;
+  writable: boolean;
+  readonly name: "polling" | "websocket";
+  readonly protocol: 3 | 4;
+  readyState: "open" | "closing" | "closed";
+  discarded: boolean;
+  supportsBinary: boolean;
+  readonly parser: EngineParser;
+  maxHttpBufferSize?: number;
+  httpCompression?: unknown;
+  discard(): void;
+  onRequest(request: EngineRequest): void;
+  close(done?: () => void): void;
+  send(packets: EnginePacket[]): void;
+  doClose(done: () => void): void;
+  onError(message: string, description?: unknown): void;
+  onPacket(packet: EnginePacket): void;
+  onData(data: Frame): void;
+  onClose(): void;
+}
+
+/** engine.io's `Socket` with its private members open. */
+export interface EngineSocketBase extends EventEmitter {
+  readonly id: string;
+  readonly protocol: 3 | 4;
+  readonly remoteAddress: string;
+  request: EngineRequest;
+  transport: EngineTransportBase;
+  readyState: "opening" | "open" | "closing" | "closed";
+  upgrading: boolean;
+  upgraded: boolean;
+  writeBuffer: EnginePacket[];
+  packetsFn: (() => void)[];
+  sentCallbackFn: (readonly (() => void)[] | null)[];
+  pingTimeoutTimer: NodeJS.Timeout | null;
+  hasRefreshedPingTimeout: boolean;
+  server: EventEmitter;
+  setTransport(transport: EngineTransportBase): void;
+  _maybeUpgrade(transport: EngineTransportBase): void;
+  onPacket(packet: EnginePacket): void;
+  onClose(reason: string, description?: unknown): void;
+  resetPingTimeout(): void;
+  sendPacket(type: EnginePacketType, data?: Frame, options?: object, done?: () => void): void;
+  write(data: unknown, options?: object, done?: () => void): this;
+  flush(): void;
+  close(discard?: boolean): void;
+  closeTransport(discard?: boolean): void;
+}
+
+/** What the engine of one Socket.IO server is configured with, in engine.io's words. */
+export interface EngineOptions {
+  path: string;
+  pingInterval: number;
+  pingTimeout: number;
+  upgradeTimeout: number;
+  maxHttpBufferSize: number;
+  transports: string[];
+  allowUpgrades: boolean;
+  allowEIO3: boolean;
+  httpCompression: unknown;
+  cors?: unknown;
+  cookie?: unknown;
+  allowRequest?: unknown;
+  initialPacket?: unknown;
+}
+
+/** engine.io's verdict on a request: nothing, or an error code and what led to it. */
+export type VerifyDone = (code?: number, context?: Record<string, unknown>) => void;
+
+/** engine.io's `uServer` with its protected members open. */
+export interface EngineServerBase extends EventEmitter {
+  readonly opts: EngineOptions;
+  clients: Record<string, EngineSocketBase>;
+  clientsCount: number;
+  readonly middlewares: unknown[];
+  verify(request: EngineRequest, upgrade: boolean, done: VerifyDone): void;
+  _computePath(options: { path?: string; addTrailingSlash?: boolean }): string;
+  _applyMiddlewares(
+    request: EngineRequest,
+    response: SafeResponse,
+    done: (error?: unknown) => void,
+  ): void;
+  createTransport(name: string, request: EngineRequest): EngineTransportBase;
+  generateId(request: EngineRequest): string | PromiseLike<string>;
+  attach(app: unknown, options?: object): void;
+  close(): this;
+}
+
+type Class<Arguments extends unknown[], Instance> = new (...given: Arguments) => Instance;
+
+// The three casts open what the declarations of engine.io 6.6.12 call private or protected;
+// checkEngineIo() proves at start that the installed version has each of these members.
+/** engine.io's connection class. */
+export const EngineSocket = Socket as unknown as Class<
+  [string, EngineServerBase, EngineTransportBase, EngineRequest, 3 | 4],
+  EngineSocketBase
+>;
+/** engine.io's transport class. */
+export const EngineTransport = Transport as unknown as Class<[EngineRequest], EngineTransportBase>;
+/** engine.io's server class for uWebSockets.js. */
+export const EngineServer = uServer as unknown as Class<[Partial<EngineOptions>], EngineServerBase>;
+
+const MEMBERS: readonly (readonly [string, { prototype: object }, readonly string[]])[] = [
+  [
+    "Socket",
+    EngineSocket,
+    [
+      ..."setTransport _maybeUpgrade onPacket onClose resetPingTimeout".split(" "),
+      ..."sendPacket write flush close closeTransport".split(" "),
+    ],
+  ],
+  ["Transport", EngineTransport, "discard close onError onPacket onData onClose".split(" ")],
+  [
+    "uServer",
+    EngineServer,
+    "verify _computePath _applyMiddlewares createTransport generateId attach close".split(" "),
+  ],
+];
+
+/** Throws a sentence that names the version when a member Sluice relies on is gone. */
+export function checkEngineIo(): void {
+  const missing = MEMBERS.flatMap(([name, { prototype }, members]) =>
+    members.filter((member) => !(member in prototype)).map((member) => `${name}.${member}`),
+  );
+  if (missing.length === 0) return;
+  const require = createRequire(import.meta.url);
+  const { version } = require("engine.io/package.json") as { version: string };
+  throw new Error(`engine.io ${version} lacks ${missing.join(", ")}; Sluice is made for 6.6.12`);
+}

@@ -1,0 +1,262 @@
+import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from "uWebSockets.js";
+import type { CloseReason } from "../core/closes.ts";
+import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
+import {
+  checkEngineIo,
+  type EngineOptions,
+  type EngineRequest,
+  EngineServer,
+  type EngineTransportBase,
+} from "./engine-io.ts";
+import { readRequest } from "./request.ts";
+import type { SafeResponse } from "./response.ts";
+import type { RefusalReason } from "./samples.ts";
+import { isWebSocket, type WebSocketData, WebSocketTransport } from "./websocket.ts";
+
+/** A topic every WebSocket is in: old binaries forget queued messages with the last topic. */
+const KEEP_TOPIC = "k";
+
+/** engine.io's error codes (its `Server.errors`) as reasons of refusal. */
+const REASONS: readonly RefusalReason[] = [
+  "unknown_transport",
+  "unknown_session",
+  "bad_method",
+  "bad_request",
+  "forbidden",
+  "bad_protocol",
+];
+const BAD_REQUEST = 3;
+const FORBIDDEN = 4;
+const BAD_PROTOCOL = 5;
+const MESSAGES = [
+  "Transport unknown",
+  "Session ID unknown",
+  "Bad handshake method",
+  "Bad request",
+  "Forbidden",
+  "Unsupported protocol version",
+];
+
+/** What the engine needs besides what its connections need. */
+export interface EngineNeeds extends ConnectionNeeds {
+  readonly encrypted: boolean;
+  /** Seconds after which a refused client may come back; undefined while clients are welcome. */
+  draining(): number | undefined;
+}
+
+/** Where a response to an upgrade request finds its WebSocket handshake. */
+interface Handshake {
+  readonly key: string;
+  readonly protocol: string;
+  readonly extensions: string;
+}
+
+/**
+ * The Engine.IO server of one Socket.IO server: stock long-polling and protocol rules, with
+ * connections and a WebSocket transport of its own.
+ *
+ * No request can crash it: everything is copied before the first asynchronous step, nothing touches
+ * a response after its end, and an upgrade is only ever one to a WebSocket.
+ */
+export class GatewayEngine extends EngineServer implements ConnectionServer {
+  readonly needs: EngineNeeds;
+  /** The reason for connections that this engine itself closes at present. */
+  closing: CloseReason | undefined;
+
+  constructor(options: Partial<EngineOptions>, needs: EngineNeeds) {
+    checkEngineIo();
+    super(options);
+    this.needs = needs;
+  }
+
+  override attach(app: TemplatedApp, options: { path?: string }): void {
+    const path = this._computePath(options);
+    app.any(path, (res, req) => this.#request(res, req));
+    app.ws<WebSocketData>(path, {
+      maxPayloadLength: this.opts.maxHttpBufferSize,
+      // Nothing is ever dropped: who holds too much is closed instead. Engine.IO has heartbeats.
+      maxBackpressure: 0,
+      idleTimeout: 0,
+      sendPingsAutomatically: false,
+      upgrade: (res, req, context) => this.#upgrade(res, req, context),
+      open(ws) {
+        ws.subscribe(KEEP_TOPIC);
+        const { transport } = ws.getUserData();
+        if (transport) transport.opened(ws);
+        else ws.end();
+      },
+      message(ws, message, isBinary) {
+        // Bytes are valid only during this call, and a decoded packet may outlive it.
+        const bytes = Buffer.from(isBinary ? message.slice(0) : message);
+        ws.getUserData().transport?.onData(isBinary ? bytes : bytes.toString());
+      },
+      drain: (ws) => ws.getUserData().transport?.drained(),
+      close(ws, code, message) {
+        const { transport, response } = ws.getUserData();
+        transport?.closed(code, Buffer.from(message).toString());
+        response?.emit("close");
+      },
+    });
+  }
+
+  override createTransport(name: string, request: EngineRequest): EngineTransportBase {
+    if (name === "websocket") return new WebSocketTransport(request);
+    return super.createTransport(name, request);
+  }
+
+  override close(): this {
+    this.closing ??= "shutdown";
+    return super.close();
+  }
+
+  /** Answers a request of the long-polling transport. */
+  #request(raw: HttpResponse, req: HttpRequest): void {
+    const request = readRequest(req, raw, this.needs.encrypted);
+    const res = request.res as SafeResponse; // readRequest() has just made it
+    this.#check(request, false, () => {
+      const session = this.#session(request);
+      if (session && session.transport.name !== "polling") {
+        this.#refuse(request, BAD_REQUEST, { name: "TRANSPORT_MISMATCH" });
+      } else if (session) {
+        session.transport.onRequest(request);
+      } else {
+        void this.#shake(request, res);
+      }
+    });
+  }
+
+  /** Answers an upgrade request: a new session, or one that comes from long-polling. */
+  #upgrade(raw: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
+    const handshake = {
+      key: req.getHeader("sec-websocket-key"),
+      protocol: req.getHeader("sec-websocket-protocol"),
+      extensions: req.getHeader("sec-websocket-extensions"),
+    };
+    const request = readRequest(req, raw, this.needs.encrypted);
+    const res = request.res as SafeResponse; // readRequest() has just made it
+    this.#check(request, true, () => {
+      const session = this.#session(request);
+      if (!session) {
+        void this.#shake(request, res).then((transport) => {
+          if (transport) this.#switch(request, res, transport, handshake, context);
+        });
+        return;
+      }
+      // One too many gets what it asked for, and then its end: so it is on Node.js' http server.
+      const welcome = session.transport.name === "polling" && !session.upgrading;
+      const transport = welcome ? this.createTransport("websocket", request) : undefined;
+      if (transport) session._maybeUpgrade(transport);
+      this.#switch(request, res, transport, handshake, context);
+    });
+  }
+
+  /** Calls `go` unless the request is refused or its client has left meanwhile. */
+  #check(request: EngineRequest, upgrade: boolean, go: () => void): void {
+    const res = request.res as SafeResponse; // set until a transport takes it
+    const wait = request._query["sid"] === undefined ? this.needs.draining() : undefined;
+    if (wait !== undefined) {
+      this.needs.samples.refused["draining"] = (this.needs.samples.refused["draining"] ?? 0) + 1;
+      answer(res, "503 Service Unavailable", { code: FORBIDDEN, message: "Draining" }, wait);
+      return;
+    }
+    this._applyMiddlewares(request, res, (error) => {
+      if (res.aborted) return;
+      if (error) {
+        this.#refuse(request, BAD_REQUEST, { name: "MIDDLEWARE_FAILURE" });
+        return;
+      }
+      if (upgrade && request._query["transport"] !== "websocket") {
+        this.#refuse(request, BAD_REQUEST, { name: "TRANSPORT_HANDSHAKE_ERROR" });
+        return;
+      }
+      this.verify(request, upgrade, (code, why) => {
+        if (res.aborted) return;
+        if (code === undefined) go();
+        else this.#refuse(request, code, why);
+      });
+    });
+  }
+
+  #session(request: EngineRequest) {
+    const { sid } = request._query;
+    return sid !== undefined && Object.hasOwn(this.clients, sid) ? this.clients[sid] : undefined;
+  }
+
+  /** Makes a session, if the protocol version is one that is spoken here. */
+  async #shake(
+    request: EngineRequest,
+    res: SafeResponse,
+  ): Promise<EngineTransportBase | undefined> {
+    if (request._query["EIO"] !== "4" && !this.opts.allowEIO3) {
+      this.#refuse(request, BAD_PROTOCOL, {});
+      return undefined;
+    }
+    const id = await this.generateId(request);
+    if (res.aborted) return undefined;
+    const transport = this.createTransport(request._query["transport"] ?? "", request);
+    transport.maxHttpBufferSize = this.opts.maxHttpBufferSize;
+    transport.httpCompression = this.opts.httpCompression;
+    const connection = new Connection(id, this, transport, request);
+    transport.on("headers", (headers: Record<string, unknown>, of: EngineRequest) => {
+      if (!of._query["sid"]) this.emit("initial_headers", headers, of);
+      this.emit("headers", headers, of);
+    });
+    transport.onRequest(request);
+    this.clients[id] = connection;
+    this.clientsCount++;
+    connection.once("close", () => {
+      delete this.clients[id];
+      this.clientsCount--;
+    });
+    // The client may leave before its WebSocket is open: then there is no other sign of it.
+    if (isWebSocket(transport)) {
+      res.onAborted(() => transport.closed(1006, "Received TCP FIN before the upgrade"));
+    }
+    this.emit("connection", connection);
+    return transport;
+  }
+
+  #switch(
+    request: EngineRequest,
+    res: SafeResponse,
+    transport: EngineTransportBase | undefined,
+    handshake: Handshake,
+    context: us_socket_context_t,
+  ): void {
+    const headers: Record<string, string> = {};
+    if (!request._query["sid"]) this.emit("initial_headers", headers, request);
+    this.emit("headers", headers, request);
+    // Middlewares have put a wrapper there, which buffers their headers until the status is known.
+    const wrapped = request.res === res ? undefined : request.res;
+    res.cork(() => {
+      (wrapped ?? res).writeStatus("101 Switching Protocols");
+      for (const [key, value] of Object.entries(headers)) (wrapped ?? res).writeHeader(key, value);
+      const owned = transport && isWebSocket(transport) ? transport : undefined;
+      res.upgrade({ transport: owned, response: wrapped }, handshake, context);
+    });
+  }
+
+  #refuse(request: EngineRequest, code: number, why: Record<string, unknown> = {}): void {
+    const reason = REASONS[code] ?? "bad_request";
+    this.needs.samples.refused[reason] = (this.needs.samples.refused[reason] ?? 0) + 1;
+    const message = MESSAGES[code] ?? "Bad request";
+    this.emit("connection_error", { req: request, code, message, context: why });
+    const text = typeof why["message"] === "string" ? why["message"] : message;
+    const status = code === FORBIDDEN ? "403 Forbidden" : "400 Bad Request";
+    answer(request.res as SafeResponse, status, { code, message: text }); // refused before any transport took it
+  }
+}
+
+/** Answers in engine.io's own form: a JSON object with a code and a message. */
+function answer(
+  res: SafeResponse,
+  status: string,
+  body: { code: number; message: string },
+  retryAfterS?: number,
+): void {
+  res.cork(() => {
+    res.writeStatus(status).writeHeader("Content-Type", "application/json");
+    if (retryAfterS !== undefined) res.writeHeader("Retry-After", String(retryAfterS));
+    res.end(JSON.stringify(body));
+  });
+}

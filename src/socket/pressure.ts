@@ -1,0 +1,108 @@
+import type { Connection } from "./connection.ts";
+import type { SocketSamples } from "./samples.ts";
+
+/** Watches what connections hold unsent. */
+export interface PressureMonitor {
+  /** Bytes above which a connection is closed. */
+  readonly bytesMax: number;
+  add(connection: Connection): void;
+  remove(connection: Connection): void;
+  pressed(connection: Connection): void;
+  /** `drained`: it is over because everything went out, not because the connection closed. */
+  relieved(connection: Connection, drained: boolean): void;
+  /** Closes a connection as `slow_consumer` once the stack is clean. */
+  doom(connection: Connection): void;
+  stop(): void;
+}
+
+/** What {@link createPressureMonitor} needs. */
+export interface PressureNeeds {
+  readonly samples: SocketSamples;
+  /** Told how long a connection was pressured, in seconds. */
+  pressuredFor(seconds: number): void;
+  /** Told of every connection about once a second, to look at its age. */
+  seen(connection: Connection, nowMs: number): void;
+}
+
+const TICK_MS = 100;
+/** Ticks in which every connection is looked at once. */
+const ROUND_TICKS = 10;
+
+/**
+ * Returns the monitor of one engine.
+ *
+ * Pressured connections are looked at every 100 ms, all others once a second in slices of a tenth:
+ * the cost of a tick is 20–100 ns for each of those. A connection is closed when it holds more than
+ * `bufferBytesMax`, or drained nothing for `stallMsMax`. Closing always happens from a timer or
+ * `setImmediate`, because uWebSockets.js must not be re-entered while it publishes or drains.
+ */
+export function createPressureMonitor(
+  settings: { readonly bufferBytesMax: number; readonly stallMsMax: number },
+  needs: PressureNeeds,
+): PressureMonitor {
+  const { samples } = needs;
+  const all = new Set<Connection>();
+  const pressured = new Set<Connection>();
+  const doomed = new Set<Connection>();
+  let cursor = all.values();
+  let reaping: NodeJS.Immediate | undefined;
+
+  function reap(): void {
+    reaping = undefined;
+    for (const connection of doomed) connection.closeSlow("more than socket.bufferBytesMax");
+    doomed.clear();
+  }
+
+  function tick(): void {
+    const now = performance.now();
+    let most = 0;
+    for (const connection of pressured) {
+      connection.look();
+      most = Math.max(most, connection.heldBytes);
+      if (now - connection.progressAt > settings.stallMsMax) {
+        connection.closeSlow("nothing drained for socket.stallMsMax");
+      }
+    }
+    samples.heldBytesMax = most;
+    for (let left = Math.ceil(all.size / ROUND_TICKS); left > 0; left--) {
+      let next = cursor.next();
+      if (next.done) {
+        cursor = all.values();
+        next = cursor.next();
+        if (next.done) break;
+      }
+      next.value.look();
+      needs.seen(next.value, now);
+    }
+  }
+
+  const timer = setInterval(tick, TICK_MS);
+  timer.unref();
+
+  return {
+    bytesMax: settings.bufferBytesMax,
+    add: (connection) => void all.add(connection),
+    remove(connection) {
+      all.delete(connection);
+      doomed.delete(connection);
+    },
+    pressed(connection) {
+      pressured.add(connection);
+      samples.pressured = pressured.size;
+    },
+    relieved(connection, drained) {
+      pressured.delete(connection);
+      samples.pressured = pressured.size;
+      if (drained) samples.drains++;
+      needs.pressuredFor((performance.now() - connection.pressedAt) / 1000);
+    },
+    doom(connection) {
+      doomed.add(connection);
+      reaping ??= setImmediate(reap);
+    },
+    stop() {
+      clearInterval(timer);
+      clearImmediate(reaping);
+    },
+  };
+}

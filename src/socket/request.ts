@@ -1,0 +1,45 @@
+import type { HttpRequest, HttpResponse } from "uWebSockets.js";
+import type { EngineRequest } from "./engine-io.ts";
+import { SafeResponse } from "./response.ts";
+
+/**
+ * Copies all of a request, because uWebSockets.js takes it back when the handler returns.
+ *
+ * `url` carries the query string and the address is readable, as they are on Node.js' http server.
+ */
+export function readRequest(
+  req: HttpRequest,
+  res: HttpResponse,
+  encrypted: boolean,
+): EngineRequest {
+  const query = req.getQuery();
+  const headers: Record<string, string> = {};
+  req.forEach((key, value) => {
+    headers[key] = headers[key] === undefined ? value : `${headers[key]}, ${value}`;
+  });
+  const fields: Record<string, string> = Object.create(null);
+  for (const [key, value] of new URLSearchParams(query)) fields[key] = value;
+  return {
+    method: req.getMethod().toUpperCase(),
+    url: query ? `${req.getUrl()}?${query}` : req.getUrl(),
+    headers,
+    connection: { remoteAddress: readAddress(res.getRemoteAddress()), encrypted },
+    _query: fields,
+    res: new SafeResponse(res),
+  };
+}
+
+/** Returns an address of 4 or 16 bytes in its usual notation; IPv4 in IPv6 as IPv4. */
+export function readAddress(bytes: ArrayBuffer): string {
+  const octets = new Uint8Array(bytes);
+  if (octets.length === 4) return octets.join(".");
+  if (octets.length !== 16) return "";
+  const mapped = octets.subarray(0, 12).every((octet, at) => octet === (at < 10 ? 0 : 0xff));
+  if (mapped) return octets.subarray(12).join(".");
+  const words: string[] = [];
+  for (let at = 0; at < 16; at += 2) {
+    words.push((((octets[at] ?? 0) << 8) | (octets[at + 1] ?? 0)).toString(16));
+  }
+  // The URL parser writes the canonical short form (RFC 5952).
+  return new URL(`http://[${words.join(":")}]`).hostname.slice(1, -1);
+}

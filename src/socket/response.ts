@@ -1,0 +1,83 @@
+import type { HttpResponse } from "uWebSockets.js";
+
+/**
+ * A uWebSockets.js response that can be touched at any time: after an abort or the end of the
+ * answer every call does nothing, where the bare object would throw.
+ *
+ * `onAborted` takes any number of listeners; one added after the abort is called at once.
+ */
+export class SafeResponse {
+  aborted = false;
+  ended = false;
+  readonly #raw: HttpResponse;
+  #listeners: (() => void)[] = [];
+
+  constructor(raw: HttpResponse) {
+    this.#raw = raw;
+    raw.onAborted(() => {
+      this.aborted = true;
+      const listeners = this.#listeners;
+      this.#listeners = [];
+      for (const listener of listeners) listener();
+    });
+  }
+
+  get done(): boolean {
+    return this.aborted || this.ended;
+  }
+
+  onAborted(listener: () => void): this {
+    if (this.aborted) listener();
+    else this.#listeners.push(listener);
+    return this;
+  }
+
+  writeStatus(status: string): this {
+    if (!this.done) this.#raw.writeStatus(status);
+    return this;
+  }
+
+  writeHeader(key: string, value: string): this {
+    if (!this.done) this.#raw.writeHeader(key, value);
+    return this;
+  }
+
+  end(body?: string | Buffer): this {
+    if (this.done) return this;
+    this.ended = true;
+    this.#raw.cork(() => {
+      if (body === undefined) this.#raw.end();
+      else this.#raw.end(body);
+    });
+    return this;
+  }
+
+  onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): this {
+    // A body may go on arriving after an early answer; nobody is interested in it then.
+    if (!this.done) this.#raw.onData((chunk, isLast) => void (this.done || handler(chunk, isLast)));
+    return this;
+  }
+
+  cork(write: () => void): this {
+    if (!this.done) this.#raw.cork(write);
+    return this;
+  }
+
+  /** Ends the TCP connection without an answer. */
+  close(): this {
+    if (!this.done) this.#raw.close();
+    return this;
+  }
+
+  /** Hands the connection over to a WebSocket; the response is over after it. */
+  upgrade<UserData>(
+    data: UserData,
+    handshake: { key: string; protocol: string; extensions: string },
+    context: Parameters<HttpResponse["upgrade"]>[4],
+  ): void {
+    if (this.done) return;
+    this.ended = true;
+    const { key, protocol, extensions } = handshake;
+    this.#raw.upgrade(data, key, protocol, extensions, context);
+  }
+}

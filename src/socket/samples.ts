@@ -1,0 +1,68 @@
+import { CLOSES, type CloseReason } from "../core/closes.ts";
+import type { EnginePacketType } from "./engine-io.ts";
+
+/** Why a handshake or upgrade request was refused before a connection existed for it. */
+export const REFUSALS = [
+  "unknown_transport",
+  "unknown_session",
+  "bad_method",
+  "bad_request",
+  "forbidden",
+  "bad_protocol",
+  "draining",
+] as const;
+/** One of {@link REFUSALS}. */
+export type RefusalReason = (typeof REFUSALS)[number];
+
+const PACKET_TYPES = "open close ping pong message upgrade noop error".split(
+  " ",
+) as EnginePacketType[];
+
+/** Everything `socket/` counts, as plain numbers: counting costs an addition. */
+export interface SocketSamples {
+  /** Open connections by transport and codec, keyed `transport codec`. */
+  readonly connections: Record<string, number>;
+  readonly opened: Record<"polling" | "websocket", number>;
+  readonly closed: Record<CloseReason, number>;
+  readonly refused: Record<string, number>;
+  readonly received: Record<EnginePacketType, number>;
+  readonly sent: Record<EnginePacketType, number>;
+  upgraded: number;
+  receivedBytes: number;
+  sentBytes: number;
+  drains: number;
+  pressured: number;
+  /** Bytes unsent in user space, over all pressured connections, as last looked at. */
+  heldBytes: number;
+  /** The most one connection holds, as of the last tick. */
+  heldBytesMax: number;
+  volatileDropped: number;
+}
+
+/** Returns samples in which every known label exists from the start, at 0. */
+export function createSamples(): SocketSamples {
+  const connections: Record<string, number> = {};
+  for (const transport of ["polling", "websocket"]) {
+    for (const codec of ["json", "msgpack", "unknown"]) connections[`${transport} ${codec}`] = 0;
+  }
+  return {
+    connections,
+    opened: { polling: 0, websocket: 0 },
+    closed: zeros(Object.keys(CLOSES) as CloseReason[]), // the keys of CLOSES are its reasons
+    refused: zeros(REFUSALS),
+    received: zeros(PACKET_TYPES),
+    sent: zeros(PACKET_TYPES),
+    upgraded: 0,
+    receivedBytes: 0,
+    sentBytes: 0,
+    drains: 0,
+    pressured: 0,
+    heldBytes: 0,
+    heldBytesMax: 0,
+    volatileDropped: 0,
+  };
+}
+
+function zeros<K extends string>(keys: readonly K[]): Record<K, number> {
+  return Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>; // one entry per key
+}

@@ -1,0 +1,118 @@
+import type { TemplatedApp } from "uWebSockets.js";
+import type { Server } from "socket.io";
+import type { CloseReason } from "../core/closes.ts";
+import type { Settings } from "../core/settings.ts";
+import type { Connection, FrameReader } from "./connection.ts";
+import { closeInWaves } from "./drain.ts";
+import { GatewayEngine } from "./engine.ts";
+import type { EngineOptions } from "./engine-io.ts";
+import { createPressureMonitor } from "./pressure.ts";
+import { createSamples, type SocketSamples } from "./samples.ts";
+import { eachNamespace, type Parser, readOptions, setParser, watchVolatile } from "./socket-io.ts";
+
+/** What `socket/` needs of the rooms downstream, and whom it tells. */
+export interface SocketNeeds {
+  readonly parser: Parser;
+  /** Whether the app speaks TLS. */
+  readonly encrypted: boolean;
+  createReader(): FrameReader;
+  moved(connection: Connection): void;
+  ended(connection: Connection, reason: CloseReason, details: string): void;
+  pressuredFor(seconds: number): void;
+}
+
+/** The connections of one Socket.IO server. */
+export interface SocketRoom {
+  readonly samples: SocketSamples;
+  /** Connections open now. */
+  count(): number;
+  /**
+   * Refuses new handshakes from now on and closes every connection, paced over `drainMs`; resolves
+   * when the last one has been told. `seen` hears how many are left.
+   */
+  drain(drainMs: number, seen: (left: number) => void): Promise<void>;
+  /** Stops watching; connections that are still open stay with the server. */
+  detach(): void;
+}
+
+/** Seconds after which clients refused during a drain may try again, here or elsewhere. */
+const RETRY_AFTER_S = 1;
+
+/**
+ * Serves `io` on `app`: binds an engine whose connections decode, count and tell the truth about
+ * pressure. Options that `io` was constructed with win over `settings`, as they do in Socket.IO.
+ */
+export function serveSocketIo(
+  io: Server,
+  app: TemplatedApp,
+  settings: Settings["socket"],
+  needs: SocketNeeds,
+): SocketRoom {
+  const samples = createSamples();
+  let draining = false;
+  const ages = createAges(settings.connectionAgeMaxMs);
+  const monitor = createPressureMonitor(settings, {
+    samples,
+    pressuredFor: needs.pressuredFor,
+    seen: ages,
+  });
+  const engine = new GatewayEngine(readEngineOptions(io, settings), {
+    samples,
+    monitor,
+    encrypted: needs.encrypted,
+    createReader: needs.createReader,
+    moved: needs.moved,
+    ended: needs.ended,
+    draining: () => (draining ? RETRY_AFTER_S : undefined),
+  });
+  const unsetParser = setParser(io, needs.parser);
+  const unwatch = eachNamespace(io, (namespace) => {
+    namespace.prependListener("connection", (socket) => {
+      (socket.conn as unknown as Connection).joined = true; // this engine makes no other connections
+      watchVolatile(socket, () => samples.volatileDropped++);
+    });
+  });
+  engine.attach(app, { path: io.path() });
+  io.bind(engine);
+
+  // engine.clients holds what the engine itself made: connections of ours.
+  const connections = () => Object.values(engine.clients) as Connection[];
+  return {
+    samples,
+    count: () => engine.clientsCount,
+    async drain(drainMs, seen) {
+      draining = true;
+      await closeInWaves(connections, drainMs, seen);
+    },
+    detach() {
+      unwatch();
+      unsetParser();
+      monitor.stop();
+    },
+  };
+}
+
+function readEngineOptions(io: Server, settings: Settings["socket"]): Partial<EngineOptions> {
+  const own: Partial<EngineOptions> = {
+    pingInterval: settings.pingIntervalMs,
+    pingTimeout: settings.pingTimeoutMs,
+    upgradeTimeout: settings.upgradeTimeoutMs,
+    maxHttpBufferSize: settings.packetBytesMax,
+    transports: settings.transports,
+    allowEIO3: settings.allowEio3,
+  };
+  if (settings.cors.length > 0) {
+    own.cors = { origin: settings.cors.includes("*") ? "*" : settings.cors };
+  }
+  return { ...own, ...readOptions(io) };
+}
+
+/** Returns the check of a connection's age: over its limit it is closed so that it comes back. */
+function createAges(ageMaxMs: number): (connection: Connection, nowMs: number) => void {
+  if (ageMaxMs === 0) return () => {};
+  return (connection, nowMs) => {
+    // Up to a tenth less, the same for one connection at every look: its id decides.
+    const share = (connection.id.charCodeAt(0) * 31 + connection.id.charCodeAt(1)) % 100;
+    if (nowMs - connection.openedAt > ageMaxMs * (1 - share / 1000)) connection.closeAs("max_age");
+  };
+}
