@@ -21,6 +21,20 @@ export const FAILURES = {
   CODEC_BAD_SHAPE: { status: 400, retry: false, text: "Packet does not have its type's shape" },
   CODEC_RESERVED_EVENT: { status: 400, retry: false, text: "Event name is reserved" },
   CODEC_NOT_ACCEPTED: { status: 400, retry: false, text: "codec.accept excludes this codec" },
+  // commands: refused before or while they are carried out.
+  COMMANDS_BAD: { status: 400, retry: false, text: "A command is not valid" },
+  COMMANDS_NO_NAMESPACE: { status: 404, retry: false, text: "There is no such namespace" },
+  COMMANDS_TOO_MANY_SOCKETS: {
+    status: 409,
+    retry: false,
+    text: "More sockets match than emitWithAck may wait for",
+  },
+  COMMANDS_NO_CLUSTER: {
+    status: 409,
+    retry: false,
+    text: "serverSideEmit reaches the other nodes of a cluster, and this node is alone",
+  },
+  COMMANDS_FAILED: { status: 500, retry: true, text: "The command could not be carried out" },
 } as const satisfies Record<string, Failure>;
 
 /** One row of the table of failures. */

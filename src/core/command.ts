@@ -1,0 +1,117 @@
+/**
+ * What functions, the HTTP API and the SDK may ask of the gateway, named after Socket.IO's own
+ * methods. Types only, so that `edge/` can share them without carrying the schema.
+ */
+
+/** Which namespace a command is about; `/` when left out. */
+interface InNamespace {
+  readonly namespace?: string | undefined;
+}
+
+/** Emits to everyone in any of the rooms `to` (no `to`: the namespace), except who is in `except`. */
+export interface EmitCommand extends InNamespace {
+  readonly do: "emit";
+  /** Rooms or socket ids. */
+  readonly to?: readonly string[] | undefined;
+  readonly except?: readonly string[] | undefined;
+  readonly event: string;
+  readonly args?: readonly unknown[] | undefined;
+  readonly volatile?: boolean | undefined;
+}
+
+/** Emits, then waits for one acknowledgement per socket, at most `timeoutMs`. */
+export interface EmitWithAckCommand extends InNamespace {
+  readonly do: "emitWithAck";
+  readonly to?: readonly string[] | undefined;
+  readonly except?: readonly string[] | undefined;
+  readonly event: string;
+  readonly args?: readonly unknown[] | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Makes the matching sockets join or leave rooms. */
+export interface RoomsCommand extends InNamespace {
+  readonly do: "socketsJoin" | "socketsLeave";
+  /** Rooms or socket ids; left out: every socket of the namespace. */
+  readonly in?: readonly string[] | undefined;
+  readonly except?: readonly string[] | undefined;
+  readonly rooms: readonly string[];
+}
+
+/** Disconnects the matching sockets; with `close` their connections too. */
+export interface DisconnectCommand extends InNamespace {
+  readonly do: "disconnectSockets";
+  readonly in?: readonly string[] | undefined;
+  readonly except?: readonly string[] | undefined;
+  readonly close?: boolean | undefined;
+}
+
+/** Lists the matching sockets, sorted by id, at most `limit`, those after the id `after`. */
+export interface FetchCommand extends InNamespace {
+  readonly do: "fetchSockets";
+  readonly in?: readonly string[] | undefined;
+  readonly except?: readonly string[] | undefined;
+  readonly limit?: number | undefined;
+  readonly after?: string | undefined;
+}
+
+/** Emits to the other nodes of the cluster. */
+export interface ServerSideEmitCommand extends InNamespace {
+  readonly do: "serverSideEmit";
+  readonly event: string;
+  readonly args?: readonly unknown[] | undefined;
+}
+
+/** One command. */
+export type Command =
+  | EmitCommand
+  | EmitWithAckCommand
+  | RoomsCommand
+  | DisconnectCommand
+  | FetchCommand
+  | ServerSideEmitCommand;
+
+/** The name of a command: the value of its `do`. */
+export type CommandName = Command["do"];
+
+/** A socket as `fetchSockets` shows it. */
+export interface PresentSocket {
+  readonly id: string;
+  readonly rooms: readonly string[];
+  readonly data: unknown;
+  readonly handshake: {
+    readonly address: string;
+    readonly issued: number;
+    readonly secure: boolean;
+    readonly query: Readonly<Record<string, unknown>>;
+  };
+}
+
+/** What came of a command that was carried out. */
+export interface Done {
+  readonly ok: true;
+  /** Of `emitWithAck`: one per socket that answered, in the order of the answers. */
+  readonly answers?: readonly { readonly id: string; readonly answer: unknown }[];
+  /** Of `emitWithAck`: the sockets that did not answer in time, or were gone before. */
+  readonly timedOut?: readonly string[];
+  /** Of `fetchSockets`. */
+  readonly sockets?: readonly PresentSocket[];
+  /** Of `fetchSockets`: there are more; give it as `after` to get them. */
+  readonly next?: string;
+}
+
+/** What came of a command that could not be carried out; `code` is a row of the table of failures. */
+export interface Refused {
+  readonly ok: false;
+  readonly code: string;
+  readonly detail: string;
+}
+
+/** What came of one command. */
+export type Answer = Done | Refused;
+
+/** Who asks, as `sluice_commands_total{caller}` shows it. */
+export type CommandCaller = "api" | "upstream";
+
+/** Carries commands out in their order; one answer each, in the same order. It never rejects. */
+export type Apply = (commands: readonly Command[], caller: CommandCaller) => Promise<Answer[]>;

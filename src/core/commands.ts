@@ -1,0 +1,205 @@
+import { z } from "zod";
+import type { Command, CommandName } from "./command.ts";
+import { FailureError } from "./failures.ts";
+import { reviveArgs } from "./value.ts";
+
+/** How much one command may hold. These belong to the vocabulary, so they are not settings. */
+export const COMMAND_LIMITS = {
+  /** Commands of one batch. */
+  batchMax: 1000,
+  /** Rooms or socket ids of one list. */
+  roomsMax: 1000,
+  roomCharsMax: 1024,
+  namespaceCharsMax: 256,
+  eventCharsMax: 256,
+  argsMax: 256,
+  /** Levels arguments may nest: the default of `codec.depthMax`. */
+  depthMax: 32,
+  ackTimeoutMsDefault: 5000,
+  ackTimeoutMsMax: 60_000,
+  fetchDefault: 1000,
+  fetchMax: 10_000,
+} as const;
+
+// Socket.IO refuses these from clients and throws when a server emits them.
+const RESERVED = new Set([
+  "connect",
+  "connect_error",
+  "disconnect",
+  "disconnecting",
+  "newListener",
+  "removeListener",
+]);
+// Socket.IO's own namespace events.
+const RESERVED_SERVER_SIDE = new Set(["connect", "connection", "new_namespace"]);
+
+const namespace = z
+  .string()
+  .max(COMMAND_LIMITS.namespaceCharsMax)
+  // A comma ends the namespace in the text protocol, so no client could be in such a namespace.
+  .regex(/^\/[^\p{Cc},]*$/u, "must start with / and have no comma or control character")
+  .optional()
+  .meta({ description: "Namespace; `/` when left out.", default: "/" });
+const room = z.string().min(1).max(COMMAND_LIMITS.roomCharsMax);
+const rooms = (description: string) =>
+  z.array(room).max(COMMAND_LIMITS.roomsMax).optional().meta({ description });
+const except = rooms("Rooms or socket ids that are left out.");
+const to = rooms("Rooms or socket ids; left out: everyone in the namespace.");
+const event = z
+  .string()
+  .min(1)
+  .max(COMMAND_LIMITS.eventCharsMax)
+  .refine((name) => !RESERVED.has(name), "is reserved by Socket.IO");
+const args = z.array(z.unknown()).max(COMMAND_LIMITS.argsMax).optional().meta({
+  description: 'The event\'s arguments. In JSON, bytes are `{"$binary":"<base64>"}`.',
+});
+const moved = z.array(room).min(1).max(COMMAND_LIMITS.roomsMax);
+const timeoutMs = z.number().int().min(1).max(COMMAND_LIMITS.ackTimeoutMsMax).optional().meta({
+  description: "How long to wait for acknowledgements.",
+  default: COMMAND_LIMITS.ackTimeoutMsDefault,
+});
+const limit = z
+  .number()
+  .int()
+  .min(1)
+  .max(COMMAND_LIMITS.fetchMax)
+  .optional()
+  .meta({ description: "Most sockets listed.", default: COMMAND_LIMITS.fetchDefault });
+
+/** The schema of every command, by its name. */
+export const COMMANDS = {
+  emit: z.strictObject({
+    do: z.literal("emit"),
+    namespace,
+    to,
+    except,
+    event,
+    args,
+    volatile: z.boolean().optional().meta({
+      description: "Whether clients that cannot take it now may miss it.",
+    }),
+  }),
+  emitWithAck: z.strictObject({
+    do: z.literal("emitWithAck"),
+    namespace,
+    to,
+    except,
+    event,
+    args,
+    timeoutMs,
+  }),
+  socketsJoin: z.strictObject({
+    do: z.literal("socketsJoin"),
+    namespace,
+    in: to,
+    except,
+    rooms: moved.meta({ description: "Rooms the sockets join." }),
+  }),
+  socketsLeave: z.strictObject({
+    do: z.literal("socketsLeave"),
+    namespace,
+    in: to,
+    except,
+    rooms: moved.meta({ description: "Rooms the sockets leave." }),
+  }),
+  disconnectSockets: z.strictObject({
+    do: z.literal("disconnectSockets"),
+    namespace,
+    in: to,
+    except,
+    close: z.boolean().optional().meta({
+      description: "Whether the connections are closed too.",
+    }),
+  }),
+  fetchSockets: z.strictObject({
+    do: z.literal("fetchSockets"),
+    namespace,
+    in: to,
+    except,
+    limit,
+    after: room.optional().meta({ description: "The `next` of the page before." }),
+  }),
+  serverSideEmit: z.strictObject({
+    do: z.literal("serverSideEmit"),
+    namespace,
+    event: z
+      .string()
+      .min(1)
+      .max(COMMAND_LIMITS.eventCharsMax)
+      .refine((name) => !RESERVED_SERVER_SIDE.has(name), "is reserved by Socket.IO"),
+    args,
+  }),
+} as const satisfies { [Name in CommandName]: z.ZodType<{ do: Name }> };
+
+/** Every command's name, in the order of the docs. */
+export const COMMAND_NAMES = Object.keys(COMMANDS) as readonly CommandName[]; // the keys of COMMANDS are the names by its type
+
+const COMMAND = z.discriminatedUnion("do", [
+  COMMANDS.emit,
+  COMMANDS.emitWithAck,
+  COMMANDS.socketsJoin,
+  COMMANDS.socketsLeave,
+  COMMANDS.disconnectSockets,
+  COMMANDS.fetchSockets,
+  COMMANDS.serverSideEmit,
+]) satisfies z.ZodType<Command>;
+
+/** A command that was refused before any of its batch was carried out. */
+export class BadCommand extends FailureError {
+  /** Its place in the batch. */
+  readonly index: number;
+  /** Where in the command, such as `args.0.$binary`; empty for the command itself. */
+  readonly path: string;
+  /** What the value there must be. */
+  readonly bound: string;
+  constructor(index: number, path: string, bound: string) {
+    super("COMMANDS_BAD", `command ${index}${path && `, ${path}`}: ${bound}`);
+    this.index = index;
+    this.path = path;
+    this.bound = bound;
+  }
+}
+
+/** How the arguments were written: JSON spells bytes as `{"$binary":"<base64>"}`. */
+export type Notation = "json" | "msgpack";
+
+/**
+ * Returns the commands of a batch, each valid and its bytes as Buffers.
+ *
+ * Throws {@link BadCommand} for the first that is not, with its index, path and bound. `given` must
+ * be freshly parsed: bytes are put in place into it.
+ */
+export function readCommands(given: unknown, notation: Notation = "json"): Command[] {
+  if (!Array.isArray(given)) throw new BadCommand(0, "", "commands must be a list");
+  if (given.length > COMMAND_LIMITS.batchMax) {
+    throw new BadCommand(
+      COMMAND_LIMITS.batchMax,
+      "",
+      `at most ${COMMAND_LIMITS.batchMax} commands`,
+    );
+  }
+  return given.map((one, index) => readCommand(one, notation, index));
+}
+
+/** Returns one command, valid; throws {@link BadCommand}. See {@link readCommands}. */
+export function readCommand(given: unknown, notation: Notation = "json", index = 0): Command {
+  const read = COMMAND.safeParse(given);
+  if (!read.success) throw badCommand(index, read.error.issues[0]);
+  const command: Command = read.data;
+  if ("args" in command && command.args !== undefined && command.args.length > 0) {
+    const bad = reviveArgs(command.args as unknown[], notation, COMMAND_LIMITS.depthMax); // a list zod has just built
+    if (bad) throw new BadCommand(index, bad.path, bad.bound);
+  }
+  return command;
+}
+
+function badCommand(index: number, issue: z.core.$ZodIssue | undefined): BadCommand {
+  const path = issue?.path.join(".") ?? "";
+  if (issue?.code === "unrecognized_keys") {
+    return new BadCommand(index, [path, issue.keys[0]].filter(Boolean).join("."), "no such key");
+  }
+  if (issue?.code === "invalid_union") {
+    return new BadCommand(index, "do", `must be one of ${COMMAND_NAMES.join(", ")}`);
+  }
+  return new BadCommand(index, path, issue?.message ?? "not a command");
+}
