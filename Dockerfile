@@ -1,0 +1,34 @@
+# syntax=docker/dockerfile:1
+# Debian 13 because its glibc (2.41) carries the current uWebSockets.js binary.
+
+# dist/: compiled with everything the lock file names; package scripts stay off.
+FROM node:24-trixie-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
+RUN npm ci --ignore-scripts
+COPY src src
+RUN npm run build
+
+# node_modules/: what runs, and of uWebSockets.js the one binary of this platform.
+FROM node:24-trixie-slim AS packages
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --omit=optional --ignore-scripts
+COPY deploy/image/prune.mjs ./
+RUN node prune.mjs node_modules
+
+FROM node:24-trixie-slim
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=packages /app/node_modules node_modules
+COPY --from=build /app/dist dist
+COPY package.json LICENSE ./
+COPY examples/chat.ts examples/
+COPY deploy/image/health.mjs ./
+# A number, so that Kubernetes' runAsNonRoot can tell; it is the base image's user `node`.
+USER 1000:1000
+EXPOSE 3000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 CMD ["node", "/app/health.mjs"]
+# No shell and no npm in between: the process is PID 1 and gets the signals itself.
+ENTRYPOINT ["node", "/app/dist/main.js"]

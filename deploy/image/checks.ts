@@ -1,0 +1,177 @@
+/**
+ * What must hold for the image that replay.ts built in `$SLUICE_IMAGE`. Run by verify.sh, as root.
+ */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { io, type Socket } from "socket.io-client";
+import * as parser from "socket.io-msgpack-parser";
+import { until } from "../../test/harness/wait.ts";
+import type { Layer } from "./layer.ts";
+import type { ImageConfig } from "./replay.ts";
+
+const MODULES_BYTES_MAX = 40e6;
+const out = process.env.SLUICE_IMAGE ?? "";
+const root = join(out, "root");
+const read = (path: string): { image: ImageConfig; layer: Layer } =>
+  JSON.parse(readFileSync(path, "utf8")); // written by replay.ts, whose types these are
+const { image, layer } = read(join(out, "image.json"));
+
+let port = 0;
+let child: ChildProcess | undefined;
+let log = "";
+
+/** Runs a command as the engine would run the container: its user, its variables, read-only root. */
+function contain(words: readonly string[], env: Record<string, string> = {}): ChildProcess {
+  const pairs = Object.entries({ ...image.env, ...env }).map(([key, value]) => `${key}=${value}`);
+  const script = [
+    `mount --bind "$ROOT" "$ROOT"`,
+    `mount -t proc proc "$ROOT/proc"`,
+    `mount --bind -o remount,ro "$ROOT"`,
+    `exec chroot --userspec="$AS" "$ROOT" env -i PATH=/usr/local/bin:/usr/bin:/bin "$@"`,
+  ].join("\n");
+  return spawn(
+    "unshare",
+    [
+      "--mount",
+      "--pid",
+      "--fork",
+      "--kill-child=SIGKILL",
+      "sh",
+      "-ec",
+      script,
+      "in",
+      ...pairs,
+      ...words,
+    ],
+    { env: { ...process.env, ROOT: root, AS: image.user }, stdio: ["ignore", "pipe", "pipe"] },
+  );
+}
+
+async function outcome(words: readonly string[], env: Record<string, string> = {}) {
+  const one = contain(words, env);
+  let text = "";
+  one.stdout?.on("data", (chunk) => {
+    text += chunk;
+  });
+  one.stderr?.on("data", (chunk) => {
+    text += chunk;
+  });
+  const [code] = await once(one, "exit");
+  return { code, text };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address ? address.port : 0;
+}
+
+const scrape = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+
+before(async () => {
+  port = await freePort();
+  child = contain([...image.entrypoint, ...image.cmd], {
+    PORT: String(port),
+    SLUICE_SOCKET_HOST: "127.0.0.1",
+    SLUICE_HANDLERS_MODULE: "/app/examples/chat.ts",
+    SLUICE_SOCKET_DRAIN_MS: "500",
+  });
+  child.stdout?.on("data", (chunk) => {
+    log += chunk;
+  });
+  child.stderr?.on("data", (chunk) => {
+    log += chunk;
+  });
+  const healthy = async () => (await outcome(image.healthcheck, { PORT: String(port) })).code === 0;
+  await until(healthy, "the health check passes", 15_000).catch((cause) => {
+    throw new Error(`the gateway did not start:\n${log}`, { cause });
+  });
+});
+
+after(() => {
+  child?.kill("SIGKILL");
+});
+
+test("the application layer is small and its node_modules below 40 MB", (t) => {
+  const modules = join(root, "app/node_modules");
+  const bytes = readdirSync(modules, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
+  t.diagnostic(
+    `node_modules ${bytes / 1e6} MB; layer ${layer.bytes / 1e6} MB, ` +
+      `${layer.gzipBytes / 1e6} MB compressed, ${layer.files} files`,
+  );
+  assert.ok(bytes <= MODULES_BYTES_MAX);
+  for (const name of ["typescript", "tsx", "socket.io-client", "uwebsockets-legacy"])
+    assert.throws(() => lstatSync(join(modules, name)), { code: "ENOENT" });
+});
+
+test("exactly one native binary is in it, the one of this platform and Node", () => {
+  const found = readdirSync(join(root, "app"), { recursive: true, encoding: "utf8" }).filter(
+    (path) => path.endsWith(".node"),
+  );
+  assert.deepEqual(found, [`node_modules/uWebSockets.js/uws_linux_${process.arch}_137.node`]);
+});
+
+test("two builds of the same source have the same content", (t) => {
+  const again = process.env.SLUICE_IMAGE_AGAIN;
+  if (again === undefined) return t.skip("run verify.sh --twice");
+  assert.equal(read(again).layer.digest, layer.digest);
+});
+
+test("the application is process 1, without root, on a root it cannot write to", async () => {
+  const probe = `
+    const fs = require("node:fs");
+    let written = true;
+    try { fs.writeFileSync("/app/x", ""); } catch { written = false; }
+    console.log(JSON.stringify([process.pid, process.getuid(), process.getgid(), written]));`;
+  const { text } = await outcome(["node", "-e", probe]);
+  assert.deepEqual(JSON.parse(text), [1, 1000, 1000, false]);
+});
+
+test("the gateway in it runs on the current uWebSockets.js binary", async () => {
+  const line = (await scrape()).split("\n").find((one) => one.startsWith("sluice_build_info{"));
+  assert.match(line ?? "", /uws="20\.57\.0"/);
+  assert.match(line ?? "", /node="v?24\./);
+});
+
+test("two msgpack clients chat through it and the delivery is counted", async () => {
+  const connect = () => io(`http://127.0.0.1:${port}`, { parser, transports: ["websocket"] });
+  const clients: Socket[] = [connect(), connect()];
+  try {
+    const [one, two] = clients;
+    const heard: { text: string }[] = [];
+    two?.on("message", (message) => heard.push(message));
+    await until(() => clients.every((client) => client.connected), "both clients are connected");
+    for (const client of clients) client.emit("join", "r");
+    await until(() => {
+      one?.emit("message", "r", "hello");
+      return heard.length > 0;
+    }, "the other client hears the message");
+    assert.equal(heard[0]?.text, "hello");
+    assert.match(await scrape(), /^sluice_deliveries_total [1-9]/m);
+  } finally {
+    for (const client of clients) client.disconnect();
+  }
+});
+
+test("SIGTERM to process 1 ends it with exit code 0, and then the health check fails", async () => {
+  assert.ok(child?.pid);
+  // unshare itself holds no handler; its only child is process 1 of the container.
+  const first = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
+  const exit = once(child, "exit");
+  assert.equal(spawnSync("kill", ["-TERM", first]).status, 0);
+  const [code] = await exit;
+  assert.equal(code, 0, log);
+  const { code: health, text } = await outcome(image.healthcheck, { PORT: String(port) });
+  assert.equal(health, 1, text);
+  assert.match(text, /ECONNREFUSED/);
+});
