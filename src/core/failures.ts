@@ -17,6 +17,16 @@ export const FAILURES = {
     retry: false,
     text: "Event or namespace name is longer than codec.nameBytesMax",
   },
+  CODEC_TOO_LARGE: {
+    status: 400,
+    retry: false,
+    text: "Packet and its attachments are larger than socket.packetBytesMax",
+  },
+  CODEC_TOO_MANY_ATTACHMENTS: {
+    status: 400,
+    retry: false,
+    text: "Packet holds more binary values than codec.attachmentsMax",
+  },
   CODEC_MALFORMED: { status: 400, retry: false, text: "Bytes are not a packet of this codec" },
   CODEC_BAD_SHAPE: { status: 400, retry: false, text: "Packet does not have its type's shape" },
   CODEC_RESERVED_EVENT: { status: 400, retry: false, text: "Event name is reserved" },

@@ -7,7 +7,7 @@ export interface Packet {
   type: number;
   nsp: string;
   data?: unknown;
-  id?: number;
+  id?: number | undefined;
   attachments?: number;
 }
 

@@ -86,6 +86,22 @@ export const METRICS = {
     labels: [],
     help: "Times a pressured connection drained.",
   },
+  // codec
+  sluice_codec_refused_total: {
+    kind: "counter",
+    labels: ["reason"],
+    help: "Packets refused by the codec, each of which closed its connection, by failure code.",
+  },
+  sluice_codec_decoded_total: {
+    kind: "counter",
+    labels: ["codec"],
+    help: "Packets decoded, by codec.",
+  },
+  sluice_codec_encoded_total: {
+    kind: "counter",
+    labels: ["codec"],
+    help: "Packets encoded, by codec: a broadcast adds at most one to each.",
+  },
   // fanout
   sluice_broadcasts_total: {
     kind: "counter",

@@ -1,0 +1,134 @@
+import type { FailureCode } from "../core/failures.ts";
+import type { CodecName, Frame, Frames, Packet } from "../core/packet.ts";
+import { encodeJson } from "./json-encode.ts";
+import type { Limits } from "./limits.ts";
+import { createMsgpackDecoder } from "./msgpack-decode.ts";
+import { createMsgpackEncoder } from "./msgpack-encode.ts";
+import { createReader, type Reader } from "./reader.ts";
+
+export type { Reader } from "./reader.ts";
+
+/** The section `codec`, and `packetBytesMax` of the section `socket`. */
+export interface CodecSettings extends Limits {
+  readonly accept: "both" | CodecName;
+}
+
+/** Frames ↔ packets, in both codecs. */
+export interface Codec {
+  /**
+   * Returns the packet's frames, none of them made yet: each codec's are made when they are first
+   * asked for, and kept.
+   */
+  encode(packet: Packet): Frames;
+  /** Returns the reader of one connection; of an Engine.IO 3 connection with `"json"`. */
+  createReader(fixed?: CodecName): Reader;
+  /** For the `parser` option of a Socket.IO server whose connections write {@link Frames}. */
+  readonly parser: {
+    readonly Encoder: new () => ParserEncoder;
+    readonly Decoder: new () => ParserDecoder;
+  };
+  /** What has happened so far; plain numbers that only grow. */
+  samples(): CodecSamples;
+}
+
+/** What a codec has done, in packets. */
+export interface CodecSamples {
+  readonly encoded: Readonly<Record<CodecName, number>>;
+  readonly decoded: Readonly<Record<CodecName, number>>;
+  /** By the code of the failure; codes that have not occurred are absent. */
+  readonly refused: Readonly<Partial<Record<FailureCode, number>>>;
+}
+
+/** Hands a packet to `conn.write` as one {@link Frames}, which knows no codec yet. */
+export interface ParserEncoder {
+  encode(packet: Packet): [Frames];
+}
+
+/** Passes packets through, because the connection has already decoded them with its reader. */
+export interface ParserDecoder {
+  add(packet: Packet): void;
+  on(event: "decoded", listener: (packet: Packet) => void): void;
+  removeListener(event: "decoded", listener: (packet: Packet) => void): void;
+  destroy(): void;
+}
+
+/** Returns the codec of one gateway. */
+export function createCodec(settings: CodecSettings): Codec {
+  const encoded: Record<CodecName, number> = { msgpack: 0, json: 0 };
+  const decoded: Record<CodecName, number> = { msgpack: 0, json: 0 };
+  const refused: Partial<Record<FailureCode, number>> = {};
+  const encodeMsgpack = createMsgpackEncoder();
+  const readerNeeds = {
+    limits: settings,
+    accept: settings.accept,
+    decodeMsgpack: createMsgpackDecoder(settings),
+    seen: {
+      decoded(codec: CodecName) {
+        decoded[codec] += 1;
+      },
+      refused(reason: FailureCode) {
+        refused[reason] = (refused[reason] ?? 0) + 1;
+      },
+    },
+  };
+
+  function encode(packet: Packet): Frames {
+    let msgpack: readonly Frame[] | undefined;
+    let json: readonly Frame[] | undefined;
+    return {
+      of(codec) {
+        if (codec === "msgpack") {
+          if (!msgpack) {
+            msgpack = [encodeMsgpack(packet)];
+            encoded.msgpack += 1;
+          }
+          return msgpack;
+        }
+        if (!json) {
+          json = encodeJson(packet);
+          encoded.json += 1;
+        }
+        return json;
+      },
+    };
+  }
+
+  return {
+    encode,
+    createReader: (fixed) => createReader(readerNeeds, fixed),
+    parser: {
+      Encoder: class {
+        encode(packet: Packet): [Frames] {
+          return [encode(packet)];
+        }
+      },
+      Decoder: PassThrough,
+    },
+    samples: () => ({
+      encoded: { ...encoded },
+      decoded: { ...decoded },
+      refused: { ...refused },
+    }),
+  };
+}
+
+// Socket.IO makes one per connection with `new` and adds one listener, so it is no EventEmitter.
+class PassThrough implements ParserDecoder {
+  #listener: ((packet: Packet) => void) | undefined;
+
+  add(packet: Packet): void {
+    this.#listener?.(packet);
+  }
+
+  on(_event: "decoded", listener: (packet: Packet) => void): void {
+    this.#listener = listener;
+  }
+
+  removeListener(_event: "decoded", listener: (packet: Packet) => void): void {
+    if (this.#listener === listener) this.#listener = undefined;
+  }
+
+  destroy(): void {
+    this.#listener = undefined;
+  }
+}
