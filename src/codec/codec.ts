@@ -76,6 +76,7 @@ export function createCodec(settings: CodecSettings): Codec {
     let msgpack: readonly Frame[] | undefined;
     let json: readonly Frame[] | undefined;
     return {
+      type: packet.type,
       of(codec) {
         if (codec === "msgpack") {
           if (!msgpack) {
