@@ -45,6 +45,40 @@ export const FAILURES = {
     text: "serverSideEmit reaches the other nodes of a cluster, and this node is alone",
   },
   COMMANDS_FAILED: { status: 500, retry: true, text: "The command could not be carried out" },
+  // socket: who a client is.
+  AUTH_REQUIRED: { status: 401, retry: false, text: "A token is required" },
+  AUTH_INVALID: { status: 401, retry: false, text: "The token is not valid here" },
+  AUTH_EXPIRED: { status: 401, retry: false, text: "The token has expired" },
+  AUTH_TOO_LONG: { status: 400, retry: false, text: "The token is longer than auth.tokenBytesMax" },
+  AUTH_WRONG_USER: { status: 403, retry: false, text: "The token is another user's" },
+  AUTH_UNAVAILABLE: { status: 503, retry: true, text: "Tokens cannot be checked at the moment" },
+  // socket: how much a client may take.
+  ORIGIN_FORBIDDEN: { status: 403, retry: false, text: "This origin may not connect" },
+  LIMIT_CONNECTIONS: { status: 503, retry: true, text: "limits.connectionsMax is reached" },
+  LIMIT_POLLING: { status: 503, retry: true, text: "limits.pollingConnectionsMax is reached" },
+  LIMIT_ADDRESS_CONNECTIONS: {
+    status: 429,
+    retry: true,
+    text: "limits.addressConnectionsMax is reached",
+  },
+  LIMIT_HANDSHAKES: { status: 503, retry: true, text: "limits.handshakesPerSecond is exceeded" },
+  LIMIT_ADDRESS_HANDSHAKES: {
+    status: 429,
+    retry: true,
+    text: "limits.addressHandshakesPerSecond is exceeded",
+  },
+  LIMIT_QUERY: { status: 414, retry: false, text: "Query is longer than limits.queryBytesMax" },
+  LIMIT_HEADERS: { status: 431, retry: false, text: "Headers exceed limits.headerBytesMax" },
+  LIMIT_EVENTS: { status: 429, retry: true, text: "limits.eventsPerSecond is exceeded" },
+  LIMIT_BYTES: { status: 429, retry: true, text: "limits.bytesPerSecond is exceeded" },
+  LIMIT_ROOMS: { status: 429, retry: false, text: "Socket would be in more than limits.roomsMax" },
+  LIMIT_ROOM_NAME: {
+    status: 400,
+    retry: false,
+    text: "Room is no text, or longer than limits.roomBytesMax",
+  },
+  LIMIT_NAMESPACES: { status: 429, retry: false, text: "limits.namespacesMax is reached" },
+  OVERLOADED: { status: 503, retry: true, text: "The gateway is overloaded" },
 } as const satisfies Record<string, Failure>;
 
 /** One row of the table of failures. */

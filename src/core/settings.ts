@@ -1,11 +1,17 @@
 import { z } from "zod";
+import { auth } from "./settings/auth.ts";
 import { codec } from "./settings/codec.ts";
+import { limits } from "./settings/limits.ts";
+import { overload } from "./settings/overload.ts";
 import { api, handlers, log, metrics, recovery } from "./settings/rest.ts";
 import { socket } from "./settings/socket.ts";
 
 /** Every setting, one section per room: the source of types, validation, `--settings` and the docs. */
 export const SETTINGS = z.strictObject({
   socket: socket.prefault({}),
+  auth: auth.prefault({}),
+  limits: limits.prefault({}),
+  overload: overload.prefault({}),
   codec: codec.prefault({}),
   recovery: recovery.prefault({}),
   handlers: handlers.prefault({}),

@@ -1,0 +1,57 @@
+import { z } from "zod";
+import { choice, list, ms, secret, text, whole } from "./field.ts";
+
+/** Who a client is: how its token is checked and what the token grants. */
+export const auth = z.strictObject({
+  mode: choice(
+    ["none", "jwt", "upstream"],
+    "none",
+    "Who decides on a client: nobody, its JSON Web Token, or the upstream's connect call.",
+  ),
+  secret: secret("Shared secret of HS256/384/512 tokens, at least 32 bytes."),
+  publicKey: text("", "Public key (or certificate) in PEM, or the path of a file with it."),
+  jwksUrl: text("", "URL of a JSON Web Key Set: https, or http on loopback."),
+  algorithms: list(
+    [],
+    "Signature algorithms accepted; empty accepts those that fit the kind of key, never `none`.",
+  ),
+  issuer: list([], "Accepted `iss` values; empty accepts any."),
+  audience: list([], "Accepted `aud` values; empty accepts any."),
+  clockToleranceMs: ms(5000, 0, 300_000, "Clock difference forgiven in `exp` and `nbf`."),
+  tokenFrom: z
+    .array(z.enum(["auth", "header", "query"]))
+    .min(1)
+    .max(3)
+    .default(["auth"])
+    .describe("Where the token may stand, first found wins: CONNECT's auth, a header, the query."),
+  tokenName: text("token", "Key of the token in CONNECT's auth object and in the query."),
+  tokenHeader: text("authorization", "Header of the token; a `Bearer ` prefix is taken off."),
+  tokenBytesMax: whole(8192, 256, 65_536, "Longest token that is looked at, in bytes."),
+  userClaim: text("sub", "Claim that names the user; a token without it is refused."),
+  roomsClaim: text("rooms", "Claim (a list of texts) with rooms to join on connecting."),
+  roomsAllowed: list(
+    [],
+    "Patterns of rooms the claim may grant, `*` for any characters; empty grants none.",
+  ),
+  expiryWarningMs: ms(
+    60_000,
+    0,
+    3_600_000,
+    "How long before its token expires a client is told by `token_expiring`; 0 tells nothing.",
+  ),
+  jwksCacheMs: ms(600_000, 1000, 86_400_000, "Age at which the key set is fetched again."),
+  jwksStaleMs: ms(
+    3_600_000,
+    0,
+    86_400_000,
+    "How long the last good key set is used while its URL fails.",
+  ),
+  jwksCooldownMs: ms(
+    30_000,
+    100,
+    3_600_000,
+    "Least time between two fetches of the key set, however many unknown keys are named.",
+  ),
+  jwksTimeoutMs: ms(5000, 100, 60_000, "How long a fetch of the key set may take."),
+  jwksBytesMax: whole(262_144, 1024, 16_777_216, "Largest key set that is read, in bytes."),
+});

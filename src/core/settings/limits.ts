@@ -1,0 +1,62 @@
+import { z } from "zod";
+import { choice, whole } from "./field.ts";
+
+const rate = (byDefault: number, text: string) => whole(byDefault, 0, 1_000_000_000, text);
+
+/** How much clients may take. A rate of 0 is no limit; a burst is at least one second of its rate. */
+export const limits = z.strictObject({
+  connectionsMax: whole(1_000_000, 1, 10_000_000, "Open connections in all."),
+  addressConnectionsMax: whole(
+    10_000,
+    1,
+    10_000_000,
+    "Open connections per client address (IPv6: per /64).",
+  ),
+  pollingConnectionsMax: whole(
+    100_000,
+    1,
+    10_000_000,
+    "Open long-polling connections; each holds at most two requests.",
+  ),
+  handshakesPerSecond: rate(5000, "Handshakes per second in all."),
+  handshakesBurst: rate(20_000, "Handshakes in all that may come at once."),
+  addressHandshakesPerSecond: rate(200, "Handshakes per second and client address."),
+  addressHandshakesBurst: rate(5000, "Handshakes per client address that may come at once."),
+  addressesMax: whole(
+    100_000,
+    16,
+    10_000_000,
+    "Client addresses whose handshake rate is remembered; the least recent is forgotten first.",
+  ),
+  queryBytesMax: whole(2048, 64, 65_536, "Longest URL query of a request, in bytes."),
+  headerBytesMax: whole(
+    16_384,
+    256,
+    1_048_576,
+    "Names and values of a request's headers together, in bytes.",
+  ),
+  eventsPerSecond: rate(1000, "Packets per second and connection."),
+  eventsBurst: rate(10_000, "Packets per connection that may come at once."),
+  bytesPerSecond: rate(8_388_608, "Bytes per second and connection."),
+  bytesBurst: rate(67_108_864, "Bytes per connection that may come at once."),
+  overRate: choice(
+    ["refuse", "close"],
+    "refuse",
+    "What a connection over its rate gets: each event refused, or the connection closed; twice the burst over it is closed either way.",
+  ),
+  roomsMax: whole(1000, 1, 1_000_000, "Rooms one socket may be in, besides its own."),
+  roomBytesMax: whole(256, 8, 65_536, "Longest name of a room, in UTF-8 bytes."),
+  namespacesMax: whole(10, 1, 10_000, "Namespaces one connection may be in or entering."),
+  dynamicNamespacesMax: whole(
+    10_000,
+    1,
+    10_000_000,
+    "Namespaces that clients' names may have created, in all.",
+  ),
+  acksPendingMax: whole(
+    10_000,
+    1,
+    10_000_000,
+    "Acknowledgements one socket may owe; above it its connection is closed.",
+  ),
+});

@@ -1,0 +1,119 @@
+import { BlockList, isIP } from "node:net";
+
+/** What an address is read from: headers in lower case, addresses in their usual notation. */
+export interface AddressSource {
+  readonly headers: Readonly<Record<string, string>>;
+  /** Address of the TCP peer. */
+  readonly address: string;
+  /** Address in the PROXY protocol v2 header, empty without one. */
+  readonly proxiedAddress: string;
+}
+
+/** Whom to believe about a client's address. */
+export interface AddressSettings {
+  /** Proxies whose X-Forwarded-For is believed: CIDRs, `loopback`, `private`; or one hop count. */
+  readonly trustProxy: readonly string[];
+  /** Whether the PROXY protocol's address replaces the peer's. */
+  readonly proxyProtocol: boolean;
+}
+
+const WORDS: Readonly<Record<string, readonly string[]>> = {
+  loopback: ["127.0.0.0/8", "::1/128"],
+  private: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"],
+};
+
+/** More hops than this are not looked at: a forwarded chain is text of the client's choice. */
+const HOPS_MAX = 32;
+
+/**
+ * Returns the function that finds the address a request is limited by.
+ *
+ * Without trusted proxies that is the TCP peer, whatever headers say. Otherwise X-Forwarded-For is
+ * read from its right end, skipping trusted proxies (or as many entries as the hop count says), and
+ * the first address nobody vouches for is the client. An entry that is no address ends the walk:
+ * the last good one is taken. Throws at start for an entry of `trustProxy` that is neither.
+ */
+export function createAddressReader(settings: AddressSettings): (from: AddressSource) => string {
+  const trusted = readTrust(settings.trustProxy);
+  return (from) => {
+    const peer = (settings.proxyProtocol && from.proxiedAddress) || from.address;
+    const forwarded = trusted && from.headers["x-forwarded-for"];
+    return forwarded ? walkBack(peer, forwarded, trusted) : peer;
+  };
+}
+
+/** Whether the proxy that is `hop` steps away from us vouches for what stands left of it. */
+type Trust = (address: string, hop: number) => boolean;
+
+function walkBack(peer: string, forwarded: string, trusts: Trust): string {
+  let client = peer;
+  const entries = forwarded.split(",").slice(-HOPS_MAX);
+  for (let hop = 0; hop < entries.length + 1; hop++) {
+    if (!trusts(client, hop)) return client;
+    const next = normalizeAddress(entries[entries.length - 1 - hop] ?? "");
+    if (next === undefined) return client;
+    client = next;
+  }
+  return client;
+}
+
+function readTrust(entries: readonly string[]): Trust | undefined {
+  const first = entries[0];
+  if (first === undefined) return undefined;
+  if (entries.length === 1 && /^\d{1,2}$/.test(first)) {
+    const hops = Number(first);
+    return (_address, hop) => hop < hops;
+  }
+  const list = new BlockList();
+  for (const cidr of entries.flatMap((entry) => WORDS[entry] ?? [entry])) addCidr(list, cidr);
+  return (address) => isIP(address) > 0 && list.check(address, familyOf(address));
+}
+
+function addCidr(list: BlockList, cidr: string): void {
+  const [address = "", bits, rest] = cidr.split("/");
+  const kind = isIP(address);
+  const width = kind === 4 ? 32 : 128;
+  const prefix = bits === undefined ? width : /^\d{1,3}$/.test(bits) ? Number(bits) : -1;
+  if (kind === 0 || rest !== undefined || prefix < 0 || prefix > width) {
+    throw new RangeError(`socket.trustProxy: ${JSON.stringify(cidr)} is not an address or CIDR`);
+  }
+  list.addSubnet(address, prefix, familyOf(address));
+}
+
+const familyOf = (address: string) => (isIP(address) === 4 ? "ipv4" : "ipv6");
+
+/**
+ * Returns an address in one form: IPv4 dotted (IPv4 in IPv6 too), IPv6 as RFC 5952 writes it;
+ * `undefined` for anything else. Ports and brackets, which some proxies add, are taken off.
+ */
+export function normalizeAddress(text: string): string | undefined {
+  const bare = stripPort(text.trim());
+  const kind = isIP(bare);
+  if (kind === 4) return bare;
+  if (kind !== 6 || bare.includes("%")) return undefined;
+  // The URL parser writes the canonical short form.
+  const short = new URL(`http://[${bare}]`).hostname.slice(1, -1);
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(short);
+  if (!mapped) return short;
+  const [high = 0, low = 0] = mapped.slice(1).map((group) => Number.parseInt(group, 16));
+  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+}
+
+function stripPort(text: string): string {
+  if (text.startsWith("[")) return text.slice(1, text.indexOf("]"));
+  return text.includes(".") && text.split(":").length === 2 ? (text.split(":")[0] ?? "") : text;
+}
+
+/**
+ * Returns what counts as one client for limits: an IPv4 address, or an IPv6 /64, which is the
+ * smallest block a single customer gets. Expects an address in {@link normalizeAddress}'s form.
+ */
+export function limitKeyOf(address: string): string {
+  if (!address.includes(":")) return address;
+  const [left = "", right] = address.split("::");
+  const head = left === "" ? [] : left.split(":");
+  const tail = right === undefined || right === "" ? [] : right.split(":");
+  const gap = right === undefined ? 0 : 8 - head.length - tail.length;
+  const groups = [...head, ...Array<string>(gap).fill("0"), ...tail];
+  return `${groups.slice(0, 4).join(":")}::/64`;
+}

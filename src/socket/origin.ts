@@ -1,0 +1,111 @@
+/** Which pages of other hosts may talk to the gateway. */
+export interface OriginSettings {
+  /** Allowed origins: `https://app.example`, `https://*.example`, or `*` for every one. */
+  readonly origins: readonly string[];
+  /** Whether clients without an Origin header (anything but a browser) may connect. */
+  readonly originless: boolean;
+  /** Whether X-Forwarded-Host names the host a page is compared with. */
+  readonly forwardedHost: boolean;
+}
+
+/** What of a request says where it comes from. */
+export interface OriginSource {
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Answers for one request's origin. */
+export interface OriginCheck {
+  /**
+   * Whether the request may go on. A page is let in by its own host or by the list; `null` (file:,
+   * sandboxed frames) only by `*` or by standing in the list itself.
+   */
+  allows(request: OriginSource): boolean;
+  /** CORS headers of every answer to it; empty for a request without an Origin that may read. */
+  headers(request: OriginSource): readonly (readonly [string, string])[];
+  /** CORS headers of the answer to a preflight. */
+  preflight(request: OriginSource): readonly (readonly [string, string])[];
+}
+
+/** A browser may keep the answer to a preflight this long; Chromium takes at most two hours. */
+const PREFLIGHT_AGE_S = 7200;
+
+/**
+ * Returns the check that stands before CORS and before WebSocket upgrades alike: browsers send a
+ * page's cookies with an upgrade and never ask, so CORS alone protects nothing there.
+ */
+export function createOriginCheck(settings: OriginSettings): OriginCheck {
+  const any = settings.origins.includes("*");
+  const exact = new Set(settings.origins.map((origin) => origin.toLowerCase()));
+  const patterns = settings.origins.filter((o) => o !== "*" && o.includes("*")).map(readPattern);
+
+  const isListed = (origin: string) =>
+    any || exact.has(origin) || patterns.some((matches) => matches(origin));
+  function allows({ headers }: OriginSource): boolean {
+    const origin = headers.origin?.toLowerCase();
+    if (origin === undefined) return settings.originless;
+    return isListed(origin) || isSameHost(origin, hostOf(headers, settings.forwardedHost));
+  }
+  function headersFor(request: OriginSource): [string, string][] {
+    const origin = request.headers.origin;
+    // The answer depends on Origin even where there is none: a shared cache must know.
+    const vary: [string, string][] = any ? [] : [["Vary", "Origin"]];
+    if (origin === undefined || !allows(request)) return vary;
+    // `*` is never sent with credentials: then any page could read with the user's cookies.
+    if (any) return [["Access-Control-Allow-Origin", "*"]];
+    return [
+      ["Access-Control-Allow-Origin", origin],
+      ["Access-Control-Allow-Credentials", "true"],
+      ...vary,
+    ];
+  }
+  return {
+    allows,
+    headers: headersFor,
+    preflight(request) {
+      const base = headersFor(request);
+      if (!base.some(([name]) => name === "Access-Control-Allow-Origin")) return base;
+      const asked = request.headers["access-control-request-headers"] ?? "";
+      return [
+        ...base,
+        ["Access-Control-Allow-Methods", "GET,POST"],
+        ...(isHeaderList(asked) ? ([["Access-Control-Allow-Headers", asked]] as const) : []),
+        ["Access-Control-Max-Age", String(PREFLIGHT_AGE_S)],
+      ];
+    },
+  };
+}
+
+function hostOf(headers: Readonly<Record<string, string>>, forwarded: boolean): string | undefined {
+  return (forwarded ? headers["x-forwarded-host"] : undefined) ?? headers.host;
+}
+
+/** Compares host and port; the scheme is unknown behind a proxy that ends TLS. */
+function isSameHost(origin: string, host: string | undefined): boolean {
+  const at = origin.indexOf("://");
+  if (at < 0 || !host) return false;
+  const scheme = origin.slice(0, at);
+  const port = scheme === "https" ? ":443" : scheme === "http" ? ":80" : "";
+  const bare = (text: string) =>
+    port !== "" && text.endsWith(port) ? text.slice(0, -port.length) : text;
+  return bare(origin.slice(at + 3)) === bare(host.toLowerCase());
+}
+
+/**
+ * Returns the test of one pattern: `https://*.example.com` is every subdomain, however deep, and
+ * never the domain itself. One star and no regular expression over it, so that no Origin is slow.
+ */
+function readPattern(origin: string): (origin: string) => boolean {
+  const [before = "", after = "", more] = origin.toLowerCase().split("*");
+  if (more !== undefined || !before.endsWith("://")) {
+    throw new RangeError(`socket.origins: ${JSON.stringify(origin)} is not scheme://*.domain`);
+  }
+  return (given) =>
+    given.length > before.length + after.length &&
+    given.startsWith(before) &&
+    given.endsWith(after) &&
+    /^[a-z0-9.-]+$/.test(given.slice(before.length, given.length - after.length));
+}
+
+/** Only a plain list of header names is sent back: anything else could split the answer. */
+const isHeaderList = (text: string) =>
+  text.length <= 1024 && text.split(",").every((name) => /^ *[\w!#$%&'*+.^`|~-]+ *$/.test(name));

@@ -1,0 +1,144 @@
+import { createPublicKey, type KeyObject } from "node:crypto";
+import { readFileSync } from "node:fs";
+import {
+  createRemoteJWKSet,
+  customFetch,
+  errors,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from "jose";
+import { FailureError } from "../core/failures.ts";
+import { type Settings, SettingsError } from "../core/settings.ts";
+import { createKeySetFetch, type KeySetNeeds } from "./key-set.ts";
+
+/** The claims of a token that was found valid. */
+export type Claims = JWTPayload;
+
+/** Checks one token: signature, times, issuer, audience. Rejects with a FailureError of AUTH_*. */
+export type TokenCheck = (token: string) => Promise<Claims>;
+
+type Key = Parameters<typeof jwtVerify>[1];
+
+const SHARED = ["HS256", "HS384", "HS512"];
+const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+const CURVES: Readonly<Record<string, string>> = {
+  prime256v1: "ES256",
+  secp384r1: "ES384",
+  secp521r1: "ES512",
+};
+const PUBLIC = [...RSA, ...Object.values(CURVES), "EdDSA", "Ed25519"];
+/** RFC 7518, section 3.2: a key as long as the hash; shorter ones can be guessed offline. */
+const SECRET_BYTES_MIN = 32;
+
+/**
+ * Returns the check of JSON Web Tokens against the one key source that is set: a shared secret, a
+ * public key, or a key set behind a URL.
+ *
+ * Which algorithms are accepted follows from the kind of key and never from the token alone, so a
+ * public key cannot be taken for a shared secret. Throws {@link SettingsError} at start for keys
+ * that are missing, doubled, too short, or do not fit `auth.algorithms`.
+ */
+export function createTokenCheck(settings: Settings["auth"], needs: KeySetNeeds): TokenCheck {
+  const { key, fitting } = readKey(settings, needs);
+  const algorithms = readAlgorithms(settings.algorithms, fitting);
+  const fixed: JWTVerifyOptions = {
+    algorithms,
+    clockTolerance: settings.clockToleranceMs / 1000,
+    requiredClaims: [settings.userClaim],
+    ...(settings.issuer.length > 0 && { issuer: settings.issuer }),
+    ...(settings.audience.length > 0 && { audience: settings.audience }),
+  };
+  return async (token) => {
+    try {
+      const options = { ...fixed, currentDate: new Date(needs.now()) };
+      const { payload } = await verify(token, key, options);
+      return payload;
+    } catch (cause) {
+      throw nameFailure(cause);
+    }
+  };
+}
+
+function verify(token: string, key: Key | KeySet, options: JWTVerifyOptions) {
+  return typeof key === "function"
+    ? jwtVerify(token, key, options)
+    : jwtVerify(token, key, options);
+}
+
+type KeySet = ReturnType<typeof createRemoteJWKSet>;
+
+function nameFailure(cause: unknown): FailureError {
+  if (cause instanceof FailureError) return cause;
+  if (cause instanceof errors.JWTExpired) {
+    return new FailureError("AUTH_EXPIRED", undefined, { cause });
+  }
+  // Only the kind of mistake is told: jose's sentences may quote what the client sent.
+  const why = cause instanceof errors.JOSEError ? cause.code : undefined;
+  return new FailureError("AUTH_INVALID", why, { cause });
+}
+
+interface KeySource {
+  readonly key: Key | KeySet;
+  readonly fitting: readonly string[];
+}
+
+function readKey(settings: Settings["auth"], needs: KeySetNeeds): KeySource {
+  const { secret, publicKey, jwksUrl } = settings;
+  const given = [secret, publicKey, jwksUrl].filter((source) => source !== "");
+  if (given.length !== 1) {
+    wrong("auth", `${given.length} keys`, "jwt needs one of auth.secret, .publicKey, .jwksUrl");
+  }
+  if (jwksUrl !== "") return { key: readKeySet(settings, needs), fitting: PUBLIC };
+  if (publicKey !== "") return readPublicKey(publicKey);
+  const bytes = new TextEncoder().encode(secret);
+  if (bytes.length < SECRET_BYTES_MIN) {
+    wrong("auth.secret", "(secret)", `must have at least ${SECRET_BYTES_MIN} bytes`);
+  }
+  return { key: bytes, fitting: SHARED };
+}
+
+function readPublicKey(given: string): KeySource {
+  let key: KeyObject;
+  const inline = given.startsWith("-----BEGIN");
+  try {
+    const pem = inline ? given : readFileSync(given, "utf8");
+    if (pem.includes("PRIVATE KEY")) throw new Error("it is a private key");
+    key = createPublicKey(pem);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return wrong("auth.publicKey", inline ? "(PEM)" : given, `is not usable: ${why}`);
+  }
+  const kind = key.asymmetricKeyType;
+  const curve = CURVES[key.asymmetricKeyDetails?.namedCurve ?? ""];
+  if (kind === "rsa") return { key, fitting: RSA };
+  if (kind === "ed25519") return { key, fitting: ["EdDSA", "Ed25519"] };
+  if (kind === "ec" && curve !== undefined) return { key, fitting: [curve] };
+  return wrong("auth.publicKey", String(kind), "must be RSA, Ed25519, or EC P-256, P-384, P-521");
+}
+
+function readKeySet(settings: Settings["auth"], needs: KeySetNeeds): KeySet {
+  const url = URL.canParse(settings.jwksUrl) ? new URL(settings.jwksUrl) : undefined;
+  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url?.hostname ?? "");
+  if (url?.protocol !== "https:" && !(url?.protocol === "http:" && loopback)) {
+    return wrong("auth.jwksUrl", settings.jwksUrl, "must be https, or http on loopback");
+  }
+  return createRemoteJWKSet(url, {
+    cacheMaxAge: settings.jwksCacheMs,
+    cooldownDuration: settings.jwksCooldownMs,
+    timeoutDuration: settings.jwksTimeoutMs,
+    [customFetch]: createKeySetFetch(settings, needs),
+  });
+}
+
+function readAlgorithms(asked: readonly string[], fitting: readonly string[]): string[] {
+  const odd = asked.filter((name) => !fitting.includes(name));
+  if (odd.length > 0) {
+    wrong("auth.algorithms", odd.join(","), `must be among ${fitting.join(", ")} for this key`);
+  }
+  return asked.length > 0 ? [...asked] : [...fitting];
+}
+
+function wrong(path: string, value: string, bound: string): never {
+  throw new SettingsError([{ path, value, bound }]);
+}

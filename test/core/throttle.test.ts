@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { LogFields } from "../../src/core/log.ts";
+import { createThrottle } from "../../src/core/throttle.ts";
+
+test("one line per kind and second is written, and the next says how many were not", () => {
+  let now = 0;
+  const lines: LogFields[] = [];
+  const log = createThrottle(
+    (_level, fields) => lines.push(fields),
+    () => now,
+  );
+  for (let i = 0; i < 5; i++) log("warn", "a", { room: "socket", i }, "refused");
+  log("warn", "b", { room: "socket" }, "refused");
+  now = 999;
+  log("warn", "a", { room: "socket", i: 5 }, "refused");
+  assert.deepEqual(lines, [{ room: "socket", i: 0 }, { room: "socket" }]);
+  now = 1000;
+  log("warn", "a", { room: "socket", i: 6 }, "refused");
+  log("warn", "b", { room: "socket" }, "refused");
+  assert.deepEqual(lines.slice(2), [{ room: "socket", i: 6, suppressed: 5 }, { room: "socket" }]);
+});
