@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { auth } from "./settings/auth.ts";
 import { codec } from "./settings/codec.ts";
+import { fanout } from "./settings/fanout.ts";
 import { limits } from "./settings/limits.ts";
 import { overload } from "./settings/overload.ts";
 import { api, handlers, log, metrics, recovery } from "./settings/rest.ts";
@@ -13,6 +14,7 @@ export const SETTINGS = z.strictObject({
   limits: limits.prefault({}),
   overload: overload.prefault({}),
   codec: codec.prefault({}),
+  fanout: fanout.prefault({}),
   recovery: recovery.prefault({}),
   handlers: handlers.prefault({}),
   api: api.prefault({}),

@@ -29,7 +29,13 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
   const sources = new Set<() => Samples>();
   const rows: [string, MetricRow][] = Object.entries(METRICS);
   for (const [name, row] of rows) built.set(name, build(name, row, registry));
-  if (settings.defaults) collectDefaultMetrics({ register: registry });
+  if (settings.defaults) {
+    collectDefaultMetrics({ register: registry });
+    // Gauges that call themselves totals: promtool refuses them, and the counts by type remain.
+    for (const what of ["handles", "requests", "resources"]) {
+      registry.removeSingleMetric(`nodejs_active_${what}_total`);
+    }
+  }
 
   function publish(): void {
     for (const read of sources) {

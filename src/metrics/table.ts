@@ -27,8 +27,8 @@ export const METRICS = {
   },
   sluice_event_loop_lag_seconds: {
     kind: "gauge",
-    labels: ["quantile"],
-    help: "Delay of the event loop since the last scrape, by quantile.",
+    labels: ["stat"],
+    help: "Delay of the event loop since the last scrape: its median, 99th percentile and maximum.",
   },
   sluice_draining: {
     kind: "gauge",
@@ -85,6 +85,42 @@ export const METRICS = {
     kind: "counter",
     labels: [],
     help: "Times a pressured connection drained.",
+  },
+  sluice_pressured_connections: {
+    kind: "gauge",
+    labels: [],
+    help: "Connections with bytes unsent in user space now.",
+  },
+  sluice_send_buffer_bytes: {
+    kind: "gauge",
+    labels: [],
+    help: "Bytes unsent in user space, over all connections, as last looked at.",
+  },
+  sluice_send_buffer_max_bytes: {
+    kind: "gauge",
+    labels: [],
+    help: "The most bytes that one connection holds unsent.",
+  },
+  sluice_slow_consumers_total: {
+    kind: "counter",
+    labels: [],
+    help: "Connections closed because they did not read fast enough.",
+  },
+  sluice_volatile_dropped_total: {
+    kind: "counter",
+    labels: [],
+    help: "Volatile packets discarded because their recipient was not writable.",
+  },
+  sluice_pressure_seconds: {
+    kind: "histogram",
+    labels: [],
+    buckets: SECONDS,
+    help: "How long connections were under pressure, each time.",
+  },
+  sluice_drain_remaining_connections: {
+    kind: "gauge",
+    labels: [],
+    help: "Connections that a stop has yet to close.",
   },
   // codec
   sluice_codec_refused_total: {

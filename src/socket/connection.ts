@@ -73,7 +73,7 @@ export class Connection extends EngineSocket implements TransportOwner {
     transport: EngineTransportBase,
     request: EngineRequest,
   ) {
-    super(id, engine, transport, request, request._query["EIO"] === "4" ? 4 : 3);
+    super(id, engine, transport, request, request._query.EIO === "4" ? 4 : 3);
     this.#needs = engine.needs;
     this.#reader = engine.needs.createReader();
     if (isWebSocket(transport)) transport.owner = this;

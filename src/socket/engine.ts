@@ -153,9 +153,9 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   /** Calls `go` unless the request is refused or its client has left meanwhile. */
   #check(request: EngineRequest, upgrade: boolean, go: () => void): void {
     const res = request.res as SafeResponse; // set until a transport takes it
-    const wait = request._query["sid"] === undefined ? this.needs.draining() : undefined;
+    const wait = request._query.sid === undefined ? this.needs.draining() : undefined;
     if (wait !== undefined) {
-      this.needs.samples.refused["draining"] = (this.needs.samples.refused["draining"] ?? 0) + 1;
+      this.needs.samples.refused.draining = (this.needs.samples.refused.draining ?? 0) + 1;
       answer(res, "503 Service Unavailable", { code: FORBIDDEN, message: "Draining" }, wait);
       return;
     }
@@ -165,7 +165,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
         this.#refuse(request, BAD_REQUEST, { name: "MIDDLEWARE_FAILURE" });
         return;
       }
-      if (upgrade && request._query["transport"] !== "websocket") {
+      if (upgrade && request._query.transport !== "websocket") {
         this.#refuse(request, BAD_REQUEST, { name: "TRANSPORT_HANDSHAKE_ERROR" });
         return;
       }
@@ -187,18 +187,18 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     request: EngineRequest,
     res: SafeResponse,
   ): Promise<EngineTransportBase | undefined> {
-    if (request._query["EIO"] !== "4" && !this.opts.allowEIO3) {
+    if (request._query.EIO !== "4" && !this.opts.allowEIO3) {
       this.#refuse(request, BAD_PROTOCOL, {});
       return undefined;
     }
     const id = await this.generateId(request);
     if (res.aborted) return undefined;
-    const transport = this.createTransport(request._query["transport"] ?? "", request);
+    const transport = this.createTransport(request._query.transport ?? "", request);
     transport.maxHttpBufferSize = this.opts.maxHttpBufferSize;
     transport.httpCompression = this.opts.httpCompression;
     const connection = new Connection(id, this, transport, request);
     transport.on("headers", (headers: Record<string, unknown>, of: EngineRequest) => {
-      if (!of._query["sid"]) this.emit("initial_headers", headers, of);
+      if (!of._query.sid) this.emit("initial_headers", headers, of);
       this.emit("headers", headers, of);
     });
     transport.onRequest(request);
@@ -224,7 +224,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     context: us_socket_context_t,
   ): void {
     const headers: Record<string, string> = {};
-    if (!request._query["sid"]) this.emit("initial_headers", headers, request);
+    if (!request._query.sid) this.emit("initial_headers", headers, request);
     this.emit("headers", headers, request);
     // Middlewares have put a wrapper there, which buffers their headers until the status is known.
     const wrapped = request.res === res ? undefined : request.res;
@@ -241,7 +241,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     this.needs.samples.refused[reason] = (this.needs.samples.refused[reason] ?? 0) + 1;
     const message = MESSAGES[code] ?? "Bad request";
     this.emit("connection_error", { req: request, code, message, context: why });
-    const text = typeof why["message"] === "string" ? why["message"] : message;
+    const text = typeof why.message === "string" ? why.message : message;
     const status = code === FORBIDDEN ? "403 Forbidden" : "400 Bad Request";
     answer(request.res as SafeResponse, status, { code, message: text }); // refused before any transport took it
   }

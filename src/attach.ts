@@ -1,0 +1,83 @@
+import type { Server } from "socket.io";
+import { createCodec } from "./codec/codec.ts";
+import type { CloseReason } from "./core/closes.ts";
+import { type PartialSettings, readSettings } from "./core/settings.ts";
+import { createFanout } from "./fanout/fanout.ts";
+import type { Connection } from "./socket/connection.ts";
+import type { TemplatedApp } from "./socket/native.ts";
+import { type SocketRoom, serveSocketIo } from "./socket/server.ts";
+
+/** What someone who attaches may want to hear of. */
+export interface AttachWatch {
+  /** Whether the app speaks TLS; `handshake.secure` says so. */
+  readonly encrypted?: boolean;
+  /** A connection is over. */
+  readonly ended?: (connection: Connection, reason: CloseReason, details: string) => void;
+  /** A connection was under pressure for so long, in seconds. */
+  readonly pressuredFor?: (seconds: number) => void;
+}
+
+/** A Socket.IO server that Sluice's engine, codec and fan-out serve. */
+export interface Attached {
+  /** Everything counted so far, as plain numbers. */
+  samples(): AttachedSamples;
+  /** Closes every connection, paced over `drainMs`; `seen` hears how many are left. */
+  drain(drainMs: number, seen?: (left: number) => void): Promise<void>;
+  /** Gives the server its own parser and delivery back. Call it after `io.close()`. */
+  detach(): void;
+}
+
+/** The plain numbers of the three rooms. */
+export interface AttachedSamples {
+  readonly socket: SocketRoom["samples"];
+  readonly codec: ReturnType<ReturnType<typeof createCodec>["samples"]>;
+  readonly fanout: ReturnType<ReturnType<typeof createFanout>["samples"]>;
+}
+
+/**
+ * Serves a Socket.IO server on a uWebSockets.js app, in the place of `io.attachApp(app)`.
+ *
+ * Every broadcast is native, pressure is truthful, and msgpack and JSON clients share rooms. Options
+ * `io` was constructed with win over `given`, its parser excepted: both codecs are Sluice's own.
+ * Throws `SettingsError` when a setting is out of its bounds.
+ */
+export function attach(
+  io: Server,
+  app: TemplatedApp,
+  given: Pick<PartialSettings, "socket" | "codec" | "fanout"> = {},
+  watch: AttachWatch = {},
+): Attached {
+  const settings = readSettings(given);
+  const codec = createCodec({
+    ...settings.codec,
+    packetBytesMax: settings.socket.packetBytesMax,
+  });
+  const fanout = createFanout(
+    { ...settings.fanout, bufferBytesMax: settings.socket.bufferBytesMax },
+    {
+      publish: (topic, frame) => void app.publish(topic, frame, typeof frame !== "string", false),
+      subscribers: (topic) => app.numSubscribers(topic),
+    },
+  );
+  const socket = serveSocketIo(io, app, settings.socket, {
+    parser: codec.parser,
+    encrypted: watch.encrypted ?? false,
+    createReader: codec.createReader,
+    moved: fanout.moved,
+    ended: watch.ended ?? (() => {}),
+    pressuredFor: watch.pressuredFor ?? (() => {}),
+  });
+  fanout.register(io);
+  return {
+    samples: () => ({
+      socket: socket.samples,
+      codec: codec.samples(),
+      fanout: fanout.samples(),
+    }),
+    drain: (drainMs, seen = () => {}) => socket.drain(drainMs, seen),
+    detach() {
+      fanout.detach();
+      socket.detach();
+    },
+  };
+}

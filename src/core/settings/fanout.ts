@@ -1,0 +1,4 @@
+import { z } from "zod";
+
+/** Broadcasts. */
+export const fanout = z.strictObject({});

@@ -1,0 +1,126 @@
+import { listSettings, type SettingProblem, type SettingRow, SettingsError } from "./settings.ts";
+
+/** Where settings come from, strongest first. */
+export interface SettingSources {
+  /** `--section.key value`, by path. */
+  readonly flags: ReadonlyMap<string, string>;
+  /** Environment variables; those that start with `SLUICE_`, and `PORT`. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The parsed contents of a settings file. */
+  readonly file: unknown;
+}
+
+type Tree = { [key: string]: unknown };
+
+/**
+ * Merges flags over environment over file into one tree for `readSettings`, which checks it.
+ *
+ * Texts become what their setting wants: numbers, yes or no, lists separated by commas, JSON. Throws
+ * {@link SettingsError} with every unknown variable and every text that cannot be read, at once.
+ */
+export function gatherSettings(sources: SettingSources): unknown {
+  const problems: SettingProblem[] = [];
+  const tree: Tree = structuredClone(isTree(sources.file) ? sources.file : {});
+  const rows = listSettings();
+  const byEnv = new Map(rows.map((row) => [row.env, row]));
+  const byPath = new Map(rows.map((row) => [row.path, row]));
+
+  const put = (row: SettingRow, from: string, text: string): void => {
+    const value = readText(row, text);
+    if (value !== undefined) setPath(tree, row.path, value);
+    else {
+      const shown = row.secret ? "(secret)" : JSON.stringify(text.slice(0, 200));
+      problems.push({
+        path: `${row.path} (from ${from})`,
+        value: shown,
+        bound: `must be ${row.bound}`,
+      });
+    }
+  };
+
+  const port = byPath.get("socket.port");
+  const { PORT, SLUICE_SOCKET_PORT } = sources.env;
+  if (port && PORT && SLUICE_SOCKET_PORT === undefined) put(port, "PORT", PORT);
+  for (const [name, text] of Object.entries(sources.env)) {
+    if (!name.startsWith("SLUICE_") || text === undefined) continue;
+    const row = byEnv.get(name);
+    if (row) put(row, name, text);
+    else problems.push(unknown(name, nearest(name, [...byEnv.keys()])));
+  }
+  for (const [path, text] of sources.flags) {
+    const row = byPath.get(path);
+    if (row) put(row, `--${path}`, text);
+    else problems.push(unknown(`--${path}`, `--${nearest(path, [...byPath.keys()])}`));
+  }
+  if (problems.length > 0) throw new SettingsError(problems);
+  return tree;
+}
+
+function unknown(path: string, near: string): SettingProblem {
+  return { path, value: "(given)", bound: `there is no such setting; did you mean ${near}?` };
+}
+
+function readText(row: SettingRow, text: string): unknown {
+  switch (row.kind) {
+    case "number":
+      return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : undefined;
+    case "boolean":
+      return { true: true, "1": true, yes: true, false: false, "0": false, no: false }[
+        text.trim().toLowerCase()
+      ];
+    case "list":
+      return text === "" ? [] : text.split(",").map((part) => part.trim());
+    case "json":
+      try {
+        return JSON.parse(text);
+      } catch {
+        return undefined;
+      }
+    default:
+      return text;
+  }
+}
+
+function setPath(tree: Tree, path: string, value: unknown): void {
+  const keys = path.split(".");
+  const last = keys.pop() ?? "";
+  let at = tree;
+  for (const key of keys) {
+    const next = at[key];
+    if (isTree(next)) at = next;
+    else {
+      const made: Tree = {};
+      at[key] = made;
+      at = made;
+    }
+  }
+  at[last] = value;
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The candidate with the fewest edits, for a hint. */
+function nearest(word: string, candidates: readonly string[]): string {
+  let best = candidates[0] ?? "";
+  let least = Number.POSITIVE_INFINITY;
+  for (const candidate of candidates) {
+    const distance = edits(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best;
+}
+
+function edits(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

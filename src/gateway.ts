@@ -1,0 +1,213 @@
+import { readFileSync } from "node:fs";
+import { Server } from "socket.io";
+import { attach } from "./attach.ts";
+import { CLOSES } from "./core/closes.ts";
+import { type Log, silentLog } from "./core/log.ts";
+import { type PartialSettings, readSettings, type Settings } from "./core/settings.ts";
+import { loadHandler } from "./handlers/module.ts";
+import { watchLoop } from "./metrics/loop.ts";
+import { createMetrics, type Metrics } from "./metrics/registry.ts";
+import { publishSamples } from "./publish.ts";
+import { listen } from "./socket/listen.ts";
+import { loadNative, type TemplatedApp } from "./socket/native.ts";
+import { servePage } from "./socket/routes.ts";
+
+/** A running gateway. */
+export interface Gateway {
+  /** The Socket.IO server: everything its documentation says works on it. */
+  readonly io: Server;
+  readonly settings: Settings;
+  readonly port: number;
+  /** Port of metrics, health and commands; the same as `port` unless `api.port` is set. */
+  readonly apiPort: number;
+  /** Where clients connect, such as `http://127.0.0.1:3000`. */
+  readonly url: string;
+  /** The text of `/metrics`. */
+  scrape(): Promise<string>;
+  /**
+   * Stops from the door inward: no new handshakes, in-flight acks finish, connections close in
+   * waves over `socket.drainMs`, buffers flush. Leaves nothing running. A second call waits for
+   * the first.
+   */
+  stop(): Promise<void>;
+}
+
+/** What surrounds a gateway. */
+export interface GatewayNeeds {
+  readonly log?: Log;
+  /** Folder that `handlers.module` is relative to. */
+  readonly folder?: string;
+  readonly production?: boolean;
+}
+
+/** How long buffers may take to flush after the last connection was told to go. */
+const FLUSH_MS = 1500;
+
+/**
+ * Starts a gateway; resolves when it listens.
+ *
+ * Throws `SettingsError` with every problem of `given` at once, or an error of one sentence: no
+ * binary for this machine, a handler module that cannot be loaded, a port that is taken. What had
+ * been started by then is stopped.
+ */
+export async function startGateway(
+  given: PartialSettings = {},
+  needs: GatewayNeeds = {},
+): Promise<Gateway> {
+  const settings = readSettings(given);
+  const log = needs.log ?? silentLog;
+  const undo: (() => unknown)[] = [];
+  try {
+    return await build(settings, { log, folder: needs.folder ?? ".", undo });
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+interface Build {
+  readonly log: Log;
+  readonly folder: string;
+  /** How to stop what has been started, in the order of starting. */
+  readonly undo: (() => unknown)[];
+}
+
+async function build(settings: Settings, { log, folder, undo }: Build): Promise<Gateway> {
+  const native = loadNative();
+  const metrics = startMetrics(settings, undo);
+  const app = native.uws.App();
+  undo.push(() => closeApp(app));
+  const io = new Server({
+    path: settings.socket.path,
+    connectTimeout: settings.socket.connectTimeoutMs,
+    serveClient: false,
+    ...(settings.recovery.windowMs > 0 && {
+      connectionStateRecovery: {
+        maxDisconnectionDuration: settings.recovery.windowMs,
+        skipMiddlewares: false,
+      },
+    }),
+  });
+  const attached = attach(io, app, pick(settings), {
+    ended(connection, reason, details) {
+      const fields = { room: "socket", reason, id: connection.id, details };
+      log("debug", fields, `connection closed: ${CLOSES[reason].text}`);
+    },
+    pressuredFor: (seconds) => metrics.observe("sluice_pressure_seconds", seconds),
+  });
+  undo.push(async () => {
+    await io.close();
+    attached.detach();
+  });
+  const state = { draining: 0, remaining: 0 };
+  metrics.source(() => ({
+    ...publishSamples(attached.samples()),
+    sluice_draining: state.draining,
+    sluice_drain_remaining_connections: state.remaining,
+  }));
+
+  if (settings.handlers.module) {
+    const handler = await loadHandler<Server>(settings.handlers.module, folder);
+    await handler(io);
+  }
+
+  const apiApp = settings.api.port === 0 ? app : native.uws.App();
+  if (apiApp !== app) undo.push(() => closeApp(apiApp));
+  servePages(apiApp, { metrics, settings, isDraining: () => state.draining === 1 });
+  for (const each of new Set([app, apiApp])) {
+    each.any("/*", (res) => {
+      res.cork(() => void res.writeStatus("404 Not Found").end("Not found\n"));
+    });
+  }
+  const door = await listen(app, settings.socket.host, settings.socket.port);
+  undo.push(() => door.close());
+  const apiDoor =
+    apiApp === app ? door : await listen(apiApp, settings.api.host, settings.api.port);
+  undo.push(() => apiDoor.close());
+  const about = { room: "gateway", port: door.port, apiPort: apiDoor.port, uws: native.version };
+  log("info", { ...about, binary: native.binary }, `listening on port ${door.port}`);
+
+  let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    state.draining = 1;
+    log("info", { room: "gateway", drainMs: settings.socket.drainMs }, "stopping");
+    await attached.drain(settings.socket.drainMs, (left) => {
+      state.remaining = left;
+    });
+    door.close();
+    await flushed(attached);
+    for (const step of undo.reverse()) await step();
+    log("info", { room: "gateway" }, "stopped");
+  };
+  return {
+    io,
+    settings,
+    port: door.port,
+    apiPort: apiDoor.port,
+    url: `http://${urlHost(settings.socket.host)}:${door.port}`,
+    scrape: async () => (await metrics.scrape()).body,
+    stop: () => (stopped ??= stop()),
+  };
+}
+
+function pick({ socket, codec, fanout }: Settings): Pick<Settings, "socket" | "codec" | "fanout"> {
+  return { socket, codec, fanout };
+}
+
+function startMetrics(settings: Settings, undo: Build["undo"]): Metrics {
+  const metrics = createMetrics(settings.metrics);
+  const loop = watchLoop();
+  undo.push(
+    () => metrics.stop(),
+    () => loop.stop(),
+  );
+  const { version, binary } = loadNative();
+  const build = { version: readVersion(), uws: version, binary, node: process.versions.node };
+  metrics.source(() => ({ ...loop.read(), sluice_build_info: [[build, 1]] }));
+  return metrics;
+}
+
+/** Version of this package. */
+export function readVersion(): string {
+  const about = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  return (JSON.parse(about) as { version: string }).version; // our own file
+}
+
+interface Pages {
+  readonly metrics: Metrics;
+  readonly settings: Settings;
+  isDraining(): boolean;
+}
+
+function servePages(app: TemplatedApp, { metrics, settings, isDraining }: Pages): void {
+  servePage(app, settings.metrics.path, async (accept) => {
+    const { type, body } = await metrics.scrape(accept);
+    return { status: "200 OK", type, body };
+  });
+  const text = { type: "text/plain; charset=utf-8" };
+  servePage(app, "/healthz", () => ({ ...text, status: "200 OK", body: "ok\n" }));
+  servePage(app, "/readyz", () =>
+    isDraining()
+      ? { ...text, status: "503 Service Unavailable", body: "draining\n" }
+      : { ...text, status: "200 OK", body: "ready\n" },
+  );
+}
+
+/** Resolves when no connection is left that has something to send, or after {@link FLUSH_MS}. */
+async function flushed(attached: ReturnType<typeof attach>): Promise<void> {
+  const end = Date.now() + FLUSH_MS;
+  const open = () =>
+    Object.values(attached.samples().socket.connections).some((count) => count > 0);
+  while (open() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** Closes every connection of an app, where the binary can; else its idle ones end by themselves. */
+function closeApp(app: TemplatedApp): void {
+  const { close } = app as Partial<Pick<TemplatedApp, "close">>; // older binaries have none
+  close?.call(app);
+}
+
+function urlHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::" || host === "") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}

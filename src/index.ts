@@ -1,0 +1,6 @@
+/** Sluice, embedded: start a gateway in your own process. */
+export { CLOSES, type CloseReason } from "./core/closes.ts";
+export { FAILURES, type FailureCode, FailureError } from "./core/failures.ts";
+export type { Log, LogFields, LogLevel } from "./core/log.ts";
+export { type PartialSettings, type Settings, SettingsError } from "./core/settings.ts";
+export { type Gateway, type GatewayNeeds, startGateway } from "./gateway.ts";

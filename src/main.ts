@@ -1,0 +1,180 @@
+#!/usr/bin/env node
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { listSettings, readSettings, type Settings, SettingsError } from "./core/settings.ts";
+import { gatherSettings } from "./core/sources.ts";
+import { examine } from "./doctor.ts";
+import { type Gateway, startGateway } from "./gateway.ts";
+import { createPinoLog } from "./log-pino.ts";
+
+const EXIT_FAILED = 1;
+/** EX_CONFIG of sysexits.h. */
+const EXIT_SETTINGS = 78;
+
+const HELP = `sluice: a Socket.IO event gateway
+
+  sluice [--config FILE] [--section.key VALUE …]   run the gateway
+  sluice doctor                                     say what this machine can carry
+  sluice --settings                                 list every setting
+  sluice --version
+
+Settings come from flags (--socket.port 3000), then the environment (SLUICE_SOCKET_PORT, and PORT),
+then the file of --config (JSON: {"socket": {"port": 3000}}), then defaults. With neither
+handlers.module nor upstream.url set, the room chat of examples/chat.ts runs; NODE_ENV=production
+wants one of them.
+
+Exit codes: 0 stopped, 1 could not start, 78 settings are not usable.
+`;
+
+/** A mistake of whoever started the process: told in one sentence, without a stack. */
+class Mistake extends Error {
+  readonly exitCode: number;
+  constructor(message: string, exitCode: number) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+interface CommandLine {
+  readonly words: readonly string[];
+  readonly config: string | undefined;
+  readonly flags: ReadonlyMap<string, string>;
+  readonly switches: ReadonlySet<string>;
+}
+
+const SWITCHES = new Set(["help", "settings", "version"]);
+
+function readCommandLine(args: readonly string[]): CommandLine {
+  const { tokens } = parseArgs({ args: [...args], strict: false, tokens: true });
+  const flags = new Map<string, string>();
+  const switches = new Set<string>();
+  const words: string[] = [];
+  const used = new Set<number>();
+  for (const token of tokens) {
+    if (token.kind === "positional" && !used.has(token.index)) words.push(token.value);
+    if (token.kind !== "option") continue;
+    const name = token.name === "h" ? "help" : token.name;
+    if (SWITCHES.has(name)) {
+      switches.add(name);
+      continue;
+    }
+    const next = args[token.index + 1];
+    const inline = token.inlineValue === true;
+    const value = inline ? token.value : next?.startsWith("--") ? undefined : next;
+    if (!inline && value !== undefined) used.add(token.index + 1);
+    flags.set(name, value ?? "true");
+  }
+  const config = flags.get("config");
+  flags.delete("config");
+  return { words, config, flags, switches };
+}
+
+function readFile(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Mistake(`--config ${path} cannot be read: ${why}`, EXIT_SETTINGS);
+  }
+}
+
+function readProcessSettings(line: CommandLine): Settings {
+  const file = line.config === undefined ? {} : readFile(line.config);
+  const given = gatherSettings({ flags: line.flags, env: process.env, file });
+  return readSettings(given);
+}
+
+function printSettings(): void {
+  for (const row of listSettings()) {
+    const byDefault = row.secret ? "" : ` [${JSON.stringify(row.byDefault)}]`;
+    console.log(`${row.path}  ${row.env}\n    ${row.text} (${row.bound})${byDefault}`);
+  }
+}
+
+/** The room chat that runs when nothing else is set: TypeScript in a clone, compiled in a build. */
+function findChat(): string {
+  const source = fileURLToPath(new URL("../examples/chat.ts", import.meta.url));
+  const compiled = fileURLToPath(new URL("./examples/chat.js", import.meta.url));
+  return import.meta.url.endsWith(".ts") && existsSync(source) ? source : compiled;
+}
+
+function chooseHandler(settings: Settings, production: boolean): Settings {
+  if (settings.handlers.module || hasUpstream(settings)) return settings;
+  if (production) {
+    throw new Mistake(
+      "NODE_ENV is production and nothing answers events: set handlers.module " +
+        "(SLUICE_HANDLERS_MODULE) to a module whose default export is (io) => void, or " +
+        "upstream.url (SLUICE_UPSTREAM_URL) to a function",
+      EXIT_SETTINGS,
+    );
+  }
+  return { ...settings, handlers: { ...settings.handlers, module: findChat() } };
+}
+
+function hasUpstream(settings: Settings): boolean {
+  const { upstream } = settings as Settings & { upstream?: { url?: string } };
+  return Boolean(upstream?.url);
+}
+
+function stopOnSignals(gateway: Gateway): void {
+  let stopping = false;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      // A second signal is somebody in a hurry.
+      if (stopping) process.exit(EXIT_FAILED);
+      stopping = true;
+      gateway.stop().then(
+        () => process.exit(0),
+        (error) => fail(error),
+      );
+    });
+  }
+}
+
+function fail(error: unknown): never {
+  const known = error instanceof Mistake || error instanceof SettingsError;
+  const text = error instanceof Error ? error.message : String(error);
+  console.error(`sluice: ${text}`);
+  const exitCode = error instanceof Mistake ? error.exitCode : known ? EXIT_SETTINGS : EXIT_FAILED;
+  process.exit(exitCode);
+}
+
+async function main(): Promise<void> {
+  const line = readCommandLine(process.argv.slice(2));
+  if (line.switches.has("help")) {
+    console.log(HELP);
+    return;
+  }
+  if (line.switches.has("settings")) {
+    printSettings();
+    return;
+  }
+  if (line.switches.has("version")) {
+    const about = new URL("../package.json", import.meta.url);
+    console.log(JSON.parse(readFileSync(about, "utf8")).version);
+    return;
+  }
+  const production = process.env.NODE_ENV === "production";
+  const [word, ...more] = line.words;
+  if (word === "doctor" && more.length === 0) {
+    const sound = await examine(readProcessSettings(line), { production, print: console.log });
+    process.exitCode = sound ? 0 : EXIT_FAILED;
+    return;
+  }
+  if (word !== undefined) {
+    throw new Mistake(
+      `there is no command ${line.words.join(" ")}; see sluice --help`,
+      EXIT_FAILED,
+    );
+  }
+  const settings = chooseHandler(readProcessSettings(line), production);
+  const gateway = await startGateway(settings, {
+    log: createPinoLog(settings.log.level),
+    folder: process.cwd(),
+    production,
+  });
+  stopOnSignals(gateway);
+}
+
+await main().catch(fail);

@@ -1,0 +1,38 @@
+import type { AttachedSamples } from "./attach.ts";
+import type { Labels, Samples } from "./metrics/registry.ts";
+
+/** Returns the samples of the rooms as rows of the metric table. */
+export function publishSamples({ socket, codec, fanout }: AttachedSamples): Samples {
+  return {
+    sluice_connections: Object.entries(socket.connections).map(([key, open]) => {
+      const [transport = "", codec = ""] = key.split(" ");
+      return [{ transport, codec }, open];
+    }),
+    sluice_connections_opened_total: by("transport", socket.opened),
+    sluice_connections_upgraded_total: socket.upgraded,
+    sluice_connections_closed_total: by("reason", socket.closed),
+    sluice_handshakes_refused_total: by("reason", socket.refused),
+    sluice_packets_received_total: by("type", socket.received),
+    sluice_packets_sent_total: by("type", socket.sent),
+    sluice_received_bytes_total: socket.receivedBytes,
+    sluice_sent_bytes_total: socket.sentBytes,
+    sluice_drains_total: socket.drains,
+    sluice_pressured_connections: socket.pressured,
+    sluice_send_buffer_bytes: socket.heldBytes,
+    sluice_send_buffer_max_bytes: socket.heldBytesMax,
+    sluice_slow_consumers_total: socket.closed.slow_consumer,
+    sluice_volatile_dropped_total: socket.volatileDropped,
+    sluice_codec_refused_total: by("reason", codec.refused),
+    sluice_codec_decoded_total: by("codec", codec.decoded),
+    sluice_codec_encoded_total: by("codec", codec.encoded),
+    sluice_broadcasts_total: by("shape", fanout.broadcasts),
+    sluice_deliveries_total: fanout.deliveries,
+  };
+}
+
+function by(
+  label: string,
+  values: Readonly<Record<string, number>>,
+): (readonly [Labels, number])[] {
+  return Object.entries(values).map(([value, count]) => [{ [label]: value }, count]);
+}

@@ -1,0 +1,99 @@
+import type { TestContext } from "node:test";
+import { io as connect, type Socket } from "socket.io-client";
+import * as msgpack from "socket.io-msgpack-parser";
+import type { PartialSettings } from "../../src/core/settings.ts";
+import { type Gateway, type GatewayNeeds, startGateway } from "../../src/gateway.ts";
+import { next } from "./wait.ts";
+
+/** How a real client connects. */
+export interface ClientOptions {
+  readonly codec?: "msgpack" | "json";
+  readonly transports?: ("polling" | "websocket")[];
+  readonly namespace?: string;
+  readonly auth?: Record<string, unknown>;
+  readonly query?: Record<string, string>;
+  readonly headers?: Record<string, string>;
+  readonly reconnection?: boolean;
+  readonly reconnectionDelay?: number;
+}
+
+/** The three ways a client's transport can go. */
+export const WAYS = {
+  websocket: ["websocket"],
+  polling: ["polling"],
+  upgraded: ["polling", "websocket"],
+} as const satisfies Record<string, readonly ("polling" | "websocket")[]>;
+
+/** A gateway of one test, on a free port of the loopback, that stops with it. */
+export interface TestGateway extends Gateway {
+  /** Returns a real client that is not connected yet; it ends with the test. */
+  client(options?: ClientOptions): Socket;
+  /** Returns a real client once it is connected. */
+  connected(options?: ClientOptions): Promise<Socket>;
+  /** The sum of a metric's series whose labels contain `labels`. */
+  metric(name: string, labels?: Record<string, string>): Promise<number>;
+}
+
+/** Starts a gateway for a test. Stops and drains at once unless the settings say otherwise. */
+export async function testGateway(
+  t: TestContext,
+  settings: PartialSettings = {},
+  needs: GatewayNeeds = {},
+): Promise<TestGateway> {
+  const gateway = await startGateway(
+    {
+      ...settings,
+      socket: { host: "127.0.0.1", port: 0, drainMs: 0, ...settings.socket },
+      metrics: { defaults: false, ...settings.metrics },
+    },
+    needs,
+  );
+  const clients: Socket[] = [];
+  t.after(async () => {
+    for (const client of clients) client.disconnect();
+    await gateway.stop();
+  });
+  const client = (options: ClientOptions = {}): Socket => {
+    const made = newClient(gateway.url, options);
+    clients.push(made);
+    return made;
+  };
+  return {
+    ...gateway,
+    client,
+    async connected(options) {
+      const made = client(options);
+      await next(made.connect() as never, "connect");
+      return made;
+    },
+    async metric(name, labels = {}) {
+      return sumMetric(await gateway.scrape(), name, labels);
+    },
+  };
+}
+
+/** Returns a real client of any Socket.IO server; it connects when told to. */
+export function newClient(url: string, options: ClientOptions = {}): Socket {
+  const { codec = "msgpack", namespace = "", headers, ...rest } = options;
+  return connect(`${url}${namespace}`, {
+    forceNew: true,
+    autoConnect: false,
+    reconnection: false,
+    transports: ["websocket"],
+    ...(codec === "msgpack" && { parser: msgpack }),
+    ...(headers && { extraHeaders: headers }),
+    ...rest,
+  });
+}
+
+/** Adds up the series of one metric in Prometheus text. */
+export function sumMetric(text: string, name: string, labels: Record<string, string> = {}): number {
+  let sum = 0;
+  for (const line of text.split("\n")) {
+    const match = line.match(/^(\w+)(?:\{(.*)\})? (\S+)$/);
+    if (match?.[1] !== name) continue;
+    const wanted = Object.entries(labels).map(([key, value]) => `${key}="${value}"`);
+    if (wanted.every((label) => match[2]?.split(",").includes(label))) sum += Number(match[3]);
+  }
+  return sum;
+}
