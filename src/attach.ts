@@ -63,6 +63,7 @@ export function attach(
     parser: codec.parser,
     encrypted: watch.encrypted ?? false,
     createReader: codec.createReader,
+    encode: codec.encode,
     moved: fanout.moved,
     ended: watch.ended ?? (() => {}),
     pressuredFor: watch.pressuredFor ?? (() => {}),

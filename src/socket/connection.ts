@@ -15,8 +15,13 @@ import { type CloseDetails, isWebSocket, type TransportOwner } from "./websocket
 /** Reads one connection's frames; the first decides the codec. */
 export interface FrameReader {
   readonly name: CodecName | undefined;
-  /** Returns a packet, or undefined while attachments are missing. Throws `FailureError`. */
-  read(frame: Frame): Packet | undefined;
+  /** After a refusal: a CONNECT_ERROR that tells the client why, where its codec allows one. */
+  readonly refusal: Packet | undefined;
+  /**
+   * Returns a packet, or undefined while attachments are missing; throws `FailureError`. `lasting`
+   * says that the frame's bytes stay valid after the call.
+   */
+  read(frame: Frame, lasting: boolean): Packet | undefined;
   destroy(): void;
 }
 
@@ -24,7 +29,10 @@ export interface FrameReader {
 export interface ConnectionNeeds {
   readonly samples: SocketSamples;
   readonly monitor: PressureMonitor;
-  createReader(): FrameReader;
+  /** Returns a new connection's reader; of an Engine.IO 3 connection, which is always JSON, fixed. */
+  createReader(fixed?: CodecName): FrameReader;
+  /** Encodes a packet in one codec. */
+  encode(packet: Packet): Frames;
   /** Told whenever `native` of a connection changed. */
   moved(connection: Connection): void;
   /** Told once, when a connection is over. */
@@ -75,7 +83,8 @@ export class Connection extends EngineSocket implements TransportOwner {
   ) {
     super(id, engine, transport, request, request._query.EIO === "4" ? 4 : 3);
     this.#needs = engine.needs;
-    this.#reader = engine.needs.createReader();
+    this.#reader = engine.needs.createReader(this.protocol === 3 ? "json" : undefined);
+    if (this.protocol === 3) this.#codecLabel = "json";
     if (isWebSocket(transport)) transport.owner = this;
     this.#needs.samples.opened[transport.name]++;
     this.#count(1);
@@ -105,28 +114,42 @@ export class Connection extends EngineSocket implements TransportOwner {
       super.onPacket(packet);
       return;
     }
+    // A WebSocket's bytes are valid only during this call: a listener of the raw packet gets a copy.
+    const valid = !isWebSocket(this.transport);
+    const lasting = valid || this.listenerCount("packet") > 0;
+    if (lasting && !valid && typeof packet.data !== "string")
+      packet.data = Buffer.from(packet.data);
     this.emit("packet", packet);
     // As engine.io does: one other packet vouches once for a client that owes a pong.
     if (this.protocol !== 3 && this.pingTimeoutTimer && !this.hasRefreshedPingTimeout) {
       this.pingTimeoutTimer.refresh();
       this.hasRefreshedPingTimeout = true;
     }
-    this.#decode(packet.data);
+    this.#decode(packet.data, lasting);
   }
 
-  #decode(frame: Frame): void {
+  #decode(frame: Frame, lasting: boolean): void {
     let decoded: Packet | undefined;
     try {
-      decoded = this.#reader.read(frame);
+      decoded = this.#reader.read(frame, lasting);
     } catch (error) {
       if (!(error instanceof FailureError)) throw error;
-      this.closeAs("bad_packet", error);
+      this.#refuse(error);
       return;
     }
     if (this.#codecLabel === "unknown" && this.#reader.name) this.#speak(this.#reader.name);
     if (!decoded) return;
     if (decoded.id !== undefined && isEvent(decoded.type)) this.owedAcks++;
     this.emit("data", decoded);
+  }
+
+  #refuse(failure: FailureError): void {
+    const { refusal, name } = this.#reader;
+    if (refusal && name) {
+      this.codec = name;
+      this.write(this.#needs.encode(refusal));
+    }
+    this.closeAs("bad_packet", failure);
   }
 
   #speak(codec: CodecName): void {
@@ -334,7 +357,13 @@ export class Connection extends EngineSocket implements TransportOwner {
   }
 
   override closeTransport(discard?: boolean): void {
-    if (discard) this.transport.discard();
+    if (discard) {
+      this.transport.discard();
+      // A polling transport that waits for a poll to say goodbye waits no longer.
+      const goodbye = this.transport.shouldClose;
+      this.transport.shouldClose = null;
+      goodbye?.();
+    }
     const reason = this.closeReason ? CLOSES[this.closeReason].disconnect : "forced close";
     this.transport.close(() => this.onClose(reason, this.#closeDetails));
   }

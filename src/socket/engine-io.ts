@@ -54,6 +54,8 @@ export interface EngineTransportBase extends EventEmitter {
   readonly parser: EngineParser;
   maxHttpBufferSize?: number;
   httpCompression?: unknown;
+  /** On long-polling: the close that waits for the next poll. */
+  shouldClose?: (() => void) | null;
   discard(): void;
   onRequest(request: EngineRequest): void;
   close(done?: () => void): void;

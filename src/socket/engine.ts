@@ -86,8 +86,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
         else ws.end();
       },
       message(ws, message, isBinary) {
-        // Bytes are valid only during this call, and a decoded packet may outlive it.
-        const bytes = Buffer.from(isBinary ? message.slice(0) : message);
+        const bytes = Buffer.from(message);
         ws.getUserData().transport?.onData(isBinary ? bytes : bytes.toString());
       },
       drain: (ws) => ws.getUserData().transport?.drained(),

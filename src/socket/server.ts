@@ -2,7 +2,7 @@ import type { TemplatedApp } from "uWebSockets.js";
 import type { Server } from "socket.io";
 import type { CloseReason } from "../core/closes.ts";
 import type { Settings } from "../core/settings.ts";
-import type { Connection, FrameReader } from "./connection.ts";
+import type { Connection, ConnectionNeeds } from "./connection.ts";
 import { closeInWaves } from "./drain.ts";
 import { GatewayEngine } from "./engine.ts";
 import type { EngineOptions } from "./engine-io.ts";
@@ -15,7 +15,8 @@ export interface SocketNeeds {
   readonly parser: Parser;
   /** Whether the app speaks TLS. */
   readonly encrypted: boolean;
-  createReader(): FrameReader;
+  createReader: ConnectionNeeds["createReader"];
+  encode: ConnectionNeeds["encode"];
   moved(connection: Connection): void;
   ended(connection: Connection, reason: CloseReason, details: string): void;
   pressuredFor(seconds: number): void;
@@ -61,6 +62,7 @@ export function serveSocketIo(
     monitor,
     encrypted: needs.encrypted,
     createReader: needs.createReader,
+    encode: needs.encode,
     moved: needs.moved,
     ended: needs.ended,
     draining: () => (draining ? RETRY_AFTER_S : undefined),
