@@ -45,6 +45,10 @@ export const FAILURES = {
     text: "serverSideEmit reaches the other nodes of a cluster, and this node is alone",
   },
   COMMANDS_FAILED: { status: 500, retry: true, text: "The command could not be carried out" },
+  // api: requests.
+  API_NOT_FOUND: { status: 404, retry: false, text: "There is no such route" },
+  API_BAD_METHOD: { status: 405, retry: false, text: "The route does not have this method" },
+  API_INTERNAL: { status: 500, retry: true, text: "The gateway failed to answer" },
   // socket: who a client is.
   AUTH_REQUIRED: { status: 401, retry: false, text: "A token is required" },
   AUTH_INVALID: { status: 401, retry: false, text: "The token is not valid here" },
