@@ -13,9 +13,12 @@ export function publishSamples({ socket, codec, fanout }: AttachedSamples): Samp
     sluice_connections_closed_total: by("reason", socket.closed),
     sluice_handshakes_refused_total: by("reason", socket.refused),
     sluice_packets_received_total: by("type", socket.received),
-    sluice_packets_sent_total: by("type", socket.sent),
+    sluice_packets_sent_total: by("type", {
+      ...socket.sent,
+      message: socket.sent.message + fanout.framesOut,
+    }),
     sluice_received_bytes_total: socket.receivedBytes,
-    sluice_sent_bytes_total: socket.sentBytes,
+    sluice_sent_bytes_total: socket.sentBytes + fanout.bytesOut,
     sluice_drains_total: socket.drains,
     sluice_pressured_connections: socket.pressured,
     sluice_send_buffer_bytes: socket.heldBytes,
@@ -27,6 +30,11 @@ export function publishSamples({ socket, codec, fanout }: AttachedSamples): Samp
     sluice_codec_encoded_total: by("codec", codec.encoded),
     sluice_broadcasts_total: by("shape", fanout.broadcasts),
     sluice_deliveries_total: fanout.deliveries,
+    sluice_fanout_slow_sockets: fanout.slow,
+    sluice_fanout_union_topics: fanout.unionTopics,
+    sluice_fanout_acks_pending: fanout.acksPending,
+    sluice_fanout_acks_missed_total: fanout.acksMissed,
+    sluice_fanout_acks_refused_total: fanout.acksRefused,
   };
 }
 

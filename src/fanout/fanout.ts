@@ -1,26 +1,173 @@
 import type { Server } from "socket.io";
+import { createDeliverWithAck } from "./acks.ts";
+import { type AdapterInside, type LocalDelivery, takeOver } from "./adapter.ts";
+import { type Audience, createAudience, type Member } from "./audience.ts";
+import { createDeliver } from "./deliver.ts";
+import { createListeners } from "./listeners.ts";
 import type { Peer, Topics } from "./peer.ts";
+import { createSamples, type FanoutSamples, shapeOf } from "./samples.ts";
 
-/** What fan-out counts. */
-export interface FanoutSamples {
-  readonly broadcasts: Readonly<Record<string, number>>;
-  readonly deliveries: number;
+/** What fan-out is set to. */
+export interface FanoutSettings {
+  /** `socket.bufferBytesMax`: subscribers are looked at after every quarter of it. */
+  readonly bufferBytesMax: number;
+  readonly acksPendingMax: number;
+  readonly unionTopicsMax: number;
 }
 
-/** Native local delivery for the adapters of the servers it knows. */
+/** The native local delivery of Socket.IO servers. */
 export interface Fanout {
-  register(server: Server): void;
+  /**
+   * Delivers for all adapters of `io` from now on, in-memory, session-aware and cluster ones.
+   * Throws when the installed Socket.IO isn't the one this is made for.
+   */
+  register(io: Server): void;
+  /** Must be called, at once, whenever `native` of a connection changed. */
   moved(peer: Peer): void;
+  /** Everything counted so far. */
   samples(): FanoutSamples;
+  /** Gives the servers their own delivery back, and takes everyone out of the topics. */
   detach(): void;
 }
 
-/** Returns a fan-out that leaves delivery to the stock adapters. */
-export function createFanout(_settings: { bufferBytesMax: number }, _topics: Topics): Fanout {
+/** Returns the fan-out of one uWebSockets.js app. */
+export function createFanout(settings: FanoutSettings, topics: Topics): Fanout {
+  const samples = createSamples();
+  const undoings: (() => void)[] = [];
+  const memberships = createMemberships();
+  const listeners = createListeners(memberships.of);
+  const deliver = createDeliver({
+    topics,
+    samples,
+    listeners,
+    lookBytes: settings.bufferBytesMax / 4,
+  });
+  const deliverWithAck = createDeliverWithAck(settings, { samples, deliver });
+
+  function create(adapter: AdapterInside): LocalDelivery {
+    const audience = createAudience(adapter, {
+      samples,
+      isFirst: memberships.isFirst,
+      entered: (member) => listeners.entered(member, memberships.add(member)),
+      left: (member) => listeners.left(member, memberships.remove(member)),
+    });
+    return {
+      addAll: (id, rooms) => addAll(audience, id, rooms),
+      del(id, room) {
+        const member = audience.members.get(id);
+        const rooms = adapter.sids.get(id);
+        if (member && rooms?.has(room)) audience.leaves(member, room);
+        rooms?.delete(room);
+        adapter._del(room, id);
+      },
+      delAll(id) {
+        // Before anyone hears of it: whoever is taken out of everything gets nothing any more.
+        audience.leave(id);
+        for (const room of adapter.sids.get(id) ?? []) adapter._del(room, id);
+        adapter.sids.delete(id);
+      },
+      broadcast(packet, to) {
+        samples.broadcasts[shapeOf(to)]++;
+        deliver(audience, packet, to);
+      },
+      broadcastWithAck(packet, to, counted, ack) {
+        samples.broadcasts[shapeOf(to)]++;
+        deliverWithAck(audience, packet, to, counted, ack);
+      },
+    };
+  }
+
   return {
-    register() {},
-    moved() {},
-    samples: () => ({ broadcasts: {}, deliveries: 0 }),
-    detach() {},
+    register(io) {
+      const locals = new WeakMap<AdapterInside, LocalDelivery>();
+      const find = (adapter: AdapterInside) => {
+        let local = locals.get(adapter);
+        if (!local) {
+          local = create(adapter);
+          locals.set(adapter, local);
+        }
+        return local;
+      };
+      undoings.push(takeOver(io, find));
+    },
+    moved(peer) {
+      for (const member of memberships.of(peer)) member.audience.settle(member);
+    },
+    samples: () => samples,
+    detach() {
+      for (const undo of undoings.splice(0)) undo();
+      for (const member of memberships.all()) member.audience.leave(member.socket.id);
+    },
+  };
+}
+
+/**
+ * Does what `Adapter.addAll` does, each room's topic joined in the moment the room is: whoever
+ * broadcasts in a `join-room` listener reaches the newcomer too, as without topics.
+ */
+function addAll(audience: Audience, id: string, rooms: ReadonlySet<unknown>): void {
+  const { adapter } = audience;
+  if (!audience.members.has(id)) {
+    // A socket in a middleware, or one that is being recovered, isn't in `sockets` yet: it enters
+    // with all its rooms when it joins its own room, which is when it is connected.
+    const socket = adapter.nsp.sockets.get(id);
+    if (socket) audience.enter(socket);
+  }
+  let own = adapter.sids.get(id);
+  if (!own) {
+    own = new Set();
+    adapter.sids.set(id, own);
+  }
+  for (const room of rooms) {
+    const member = audience.members.get(id);
+    if (member && !own.has(room)) audience.joins(member, room);
+    own.add(room);
+    if (!adapter.rooms.has(room)) {
+      adapter.rooms.set(room, new Set());
+      adapter.emit("create-room", room);
+    }
+    const ids = adapter.rooms.get(room);
+    if (!ids || ids.has(id)) continue;
+    ids.add(id);
+    adapter.emit("join-room", room, id);
+  }
+}
+
+/** Which sockets a connection carries: a list per connection, oldest first. */
+function createMemberships() {
+  const heads = new Map<unknown, Member>();
+
+  function* of(conn: unknown): Generator<Member> {
+    for (let one = heads.get(conn); one; one = one.next) yield one;
+  }
+
+  return {
+    of,
+    all: (): Member[] => [...heads.keys()].flatMap((conn) => [...of(conn)]),
+    /** Returns whether it is the first of its connection. */
+    add(member: Member): boolean {
+      const { conn } = member.socket;
+      let tail: Member | undefined;
+      for (const one of of(conn)) tail = one;
+      if (tail) tail.next = member;
+      else heads.set(conn, member);
+      return !tail;
+    },
+    /** Returns whether it was the last of its connection. */
+    remove(member: Member): boolean {
+      const { conn } = member.socket;
+      let before: Member | undefined;
+      for (const one of of(conn)) if (one.next === member) before = one;
+      if (before) before.next = member.next;
+      else if (member.next) heads.set(conn, member.next);
+      else heads.delete(conn);
+      return !heads.has(conn);
+    },
+    isFirst(member: Member): boolean {
+      for (const one of of(member.socket.conn)) {
+        if (one.audience === member.audience) return one === member;
+      }
+      return true;
+    },
   };
 }

@@ -149,6 +149,31 @@ export const METRICS = {
     labels: [],
     help: "Packets handed to recipients by broadcasts: a broadcast to N connections adds N.",
   },
+  sluice_fanout_slow_sockets: {
+    kind: "gauge",
+    labels: [],
+    help: "Sockets that broadcasts reach one by one: long-polling, Engine.IO 3 or under pressure.",
+  },
+  sluice_fanout_union_topics: {
+    kind: "gauge",
+    labels: [],
+    help: "Often-used unions of rooms that have topics of their own.",
+  },
+  sluice_fanout_acks_pending: {
+    kind: "gauge",
+    labels: [],
+    help: "Acknowledgements of broadcasts that are awaited now.",
+  },
+  sluice_fanout_acks_missed_total: {
+    kind: "counter",
+    labels: [],
+    help: "Acknowledgements of broadcasts that did not come before their timeout.",
+  },
+  sluice_fanout_acks_refused_total: {
+    kind: "counter",
+    labels: [],
+    help: "Broadcasts not sent because fanout.acksPendingMax acknowledgements were awaited.",
+  },
 } as const satisfies Record<string, MetricRow>;
 
 /** The name of a metric. */

@@ -73,6 +73,7 @@ export class Connection extends EngineSocket implements TransportOwner {
   #codecLabel: CodecName | "unknown" = "unknown";
   #closeDetails: unknown;
   #doomed = false;
+  #over = false;
   #awaitsPong = false;
 
   constructor(
@@ -304,6 +305,7 @@ export class Connection extends EngineSocket implements TransportOwner {
       transport.ws !== undefined &&
       this.protocol === 4 &&
       this.readyState === "open" &&
+      !this.#over &&
       this.#codecLabel !== "unknown" &&
       !this.pressured &&
       !this.#doomed;
@@ -383,8 +385,11 @@ export class Connection extends EngineSocket implements TransportOwner {
     this.#reader.destroy();
     // A poll that may never come would keep the closed transport alive for 30 s.
     if (!isWebSocket(this.transport) && !this.transport.writable) this.transport.discard();
-    super.onClose(reason, description);
+    // Out of the topics before anyone hears of the end: what a `disconnecting` listener broadcasts
+    // must not be published by a WebSocket that is gone.
+    this.#over = true;
     this.#settle();
+    super.onClose(reason, description);
     this.#needs.ended(this, why, inWords(description));
   }
 }
