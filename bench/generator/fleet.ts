@@ -1,0 +1,161 @@
+import { createMarkerReader, nowUs } from "../wire/marker.ts";
+import type { Codec } from "../wire/packets.ts";
+import { type Client, createClient, type Hub, type Role } from "./client.ts";
+
+/** Clients that connect alike. */
+export interface Group {
+  readonly role: Role;
+  readonly count: number;
+  /** Query parameters that tell the subject which rooms the connection joins. */
+  readonly query: string;
+}
+
+/** Where and how a fleet connects. */
+export interface FleetOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+  readonly codec: Codec;
+  readonly namespace: string;
+  readonly auth?: unknown;
+  readonly tls: boolean;
+  readonly groups: readonly Group[];
+  /** Handshakes under way at once. */
+  readonly concurrency: number;
+  readonly timeoutMs: number;
+}
+
+/** What connecting a fleet took. */
+export interface Connected {
+  readonly joined: number;
+  readonly failed: number;
+  readonly reasons: readonly string[];
+  readonly elapsedMs: number;
+  /** From the connection's attempt to its Socket.IO CONNECT, in microseconds, unsorted. */
+  readonly handshakesUs: readonly number[];
+}
+
+/** Takes the marked messages of whatever scenario runs. */
+export interface Watcher {
+  take(client: Client, sequence: number, scheduledUs: number): void;
+}
+
+/** All connections of this process. */
+export interface Fleet {
+  readonly clients: Client[];
+  /** Counts since the last reset: reads, bytes. */
+  reads: number;
+  bytes: number;
+  /** When the read began whose messages are being taken. */
+  readAtUs: number;
+  watcher: Watcher | undefined;
+  connect(options: FleetOptions): Promise<Connected>;
+  /** Drops connections that match; the server learns it from the TCP reset or end. */
+  drop(match?: (client: Client) => boolean): void;
+}
+
+/** As large as a socket's usual receive buffer: a read takes what there is. */
+const BUFFER_BYTES = 512 * 1024;
+/** Ports one source address has for one destination are about 28,000; stay clear of the end. */
+const CLIENTS_PER_ADDRESS = 20_000;
+
+/** Returns an empty fleet. */
+export function createFleet(): Fleet {
+  const marker = createMarkerReader();
+  let settled: ((client: Client) => void) | undefined;
+  const fleet: Fleet = {
+    clients: [],
+    reads: 0,
+    bytes: 0,
+    readAtUs: 0,
+    watcher: undefined,
+    async connect(options) {
+      if (settled !== undefined) throw new Error("the fleet is connecting already");
+      try {
+        return await connectAll(fleet, hub, options, (listener) => (settled = listener));
+      } finally {
+        settled = undefined;
+      }
+    },
+    drop(match = () => true) {
+      const leaving = fleet.clients.filter(match);
+      const staying = fleet.clients.filter((client) => !match(client));
+      fleet.clients.splice(0, fleet.clients.length, ...staying);
+      for (const client of leaving) client.drop();
+    },
+  };
+  const hub: Hub = {
+    buffer: Buffer.allocUnsafeSlow(BUFFER_BYTES),
+    seenRead(bytes) {
+      fleet.reads++;
+      fleet.bytes += bytes;
+      fleet.readAtUs = nowUs();
+    },
+    take(client, message, start, end) {
+      if (!marker.read(message, start, end)) return false;
+      fleet.watcher?.take(client, marker.sequence, marker.scheduledUs);
+      return true;
+    },
+    joined: (client) => settled?.(client),
+    closed: (client) => settled?.(client),
+  };
+  return fleet;
+}
+
+async function connectAll(
+  fleet: Fleet,
+  hub: Hub,
+  options: FleetOptions,
+  listen: (listener: (client: Client) => void) => void,
+): Promise<Connected> {
+  const plan = options.groups.flatMap((group) => Array.from({ length: group.count }, () => group));
+  const startedUs = nowUs();
+  const handshakesUs: number[] = [];
+  const reasons = new Set<string>();
+  const pending = new Set<Client>();
+  let begun = 0;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, options.timeoutMs);
+    const fill = () => {
+      for (; pending.size < options.concurrency && begun < plan.length; begun++) {
+        const client = createClient(clientOptions(options, plan[begun], begun), hub);
+        client.startedUs = nowUs();
+        fleet.clients.push(client);
+        pending.add(client);
+      }
+      if (pending.size > 0) return;
+      clearTimeout(timer);
+      resolve();
+    };
+    listen((client) => {
+      if (!pending.delete(client)) return;
+      if (client.state === "joined") handshakesUs.push(nowUs() - client.startedUs);
+      else reasons.add(client.reason);
+      fill();
+    });
+    fill();
+  });
+  if (pending.size > 0) reasons.add(`not joined within ${options.timeoutMs} ms`);
+  for (const client of pending) client.drop();
+  return {
+    joined: handshakesUs.length,
+    failed: plan.length - handshakesUs.length,
+    reasons: [...reasons].slice(0, 10),
+    elapsedMs: (nowUs() - startedUs) / 1000,
+    handshakesUs,
+  };
+}
+
+function clientOptions(options: FleetOptions, group: Group | undefined, index: number) {
+  const address = 1 + Math.floor(index / CLIENTS_PER_ADDRESS);
+  const { host, port, path, codec, namespace, auth, tls } = options;
+  return {
+    target: { host, port, path, query: group?.query ?? "" },
+    codec,
+    namespace,
+    auth,
+    tls,
+    role: group?.role ?? "member",
+    localAddress: address > 1 && host.startsWith("127.") ? `127.0.0.${address}` : undefined,
+  } as const;
+}

@@ -1,0 +1,72 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build as bundle } from "esbuild";
+
+/** The repository's root. */
+export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const TEMPORARY = join(ROOT, "bench", "results", "tmp");
+
+/** Compiled scripts of the benchmark's processes; they live inside the tree to find node_modules. */
+export interface Build {
+  readonly folder: string;
+  /** Path of a subject's script, `generator` being one of them. */
+  script(name: string): string;
+  remove(): void;
+}
+
+/**
+ * Compiles subjects and generator into a fresh folder. They run as plain JavaScript: a loader
+ * between them and Node would be measured, too.
+ */
+export async function buildScripts(): Promise<Build> {
+  mkdirSync(TEMPORARY, { recursive: true });
+  const folder = mkdtempSync(join(TEMPORARY, "build-"));
+  const subjects = join(ROOT, "bench", "subjects");
+  const entries = [
+    ...readdirSync(subjects).map((file) => join(subjects, file)),
+    join(ROOT, "bench", "generator", "process.ts"),
+  ];
+  await bundle({
+    entryPoints: Object.fromEntries(entries.map((file) => [nameOf(file), file])),
+    outdir: folder,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    splitting: false,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    logLevel: "error",
+  });
+  return {
+    folder,
+    script: (name) => join(folder, `${name}.mjs`),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+function nameOf(file: string): string {
+  return file.endsWith("process.ts") ? "generator" : basename(file, ".ts");
+}
+
+/**
+ * Compiles a tree's `src/` exactly as `npm run build` does, into `folder/dist`, and returns that.
+ * Throws what the compiler said if there is no gateway afterwards.
+ */
+export function buildGateway(tree: string, folder: string): string {
+  const out = join(folder, "dist");
+  mkdirSync(folder, { recursive: true });
+  // The gateway reads its version from the package above dist/, and Node its module system.
+  cpSync(join(tree, "package.json"), join(folder, "package.json"));
+  const tsc = join(tree, "node_modules", "typescript", "bin", "tsc");
+  const result = spawnSync(
+    process.execPath,
+    [tsc, "-p", join(tree, "tsconfig.build.json"), "--outDir", out],
+    { cwd: tree, encoding: "utf8" },
+  );
+  if (!existsSync(join(out, "gateway.js")))
+    throw new Error(`src/ does not compile to a gateway: ${result.stdout}${result.stderr}`);
+  return out;
+}

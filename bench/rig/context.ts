@@ -1,0 +1,116 @@
+import { join } from "node:path";
+import type { Build } from "./build.ts";
+import { buildGateway, ROOT } from "./build.ts";
+import type { JudgedRound } from "./estimate.ts";
+import { type Flag, isValid, makeFlag } from "./flags.ts";
+import { type Child, openGenerator, openSubject, type Placement } from "./process.ts";
+import type { Context, Options } from "./scenario.ts";
+import { createRandom, shuffle } from "./stats.ts";
+
+/** What a scenario's run leaves behind. */
+export interface Collected {
+  readonly rounds: JudgedRound[];
+  readonly flags: Flag[];
+  readonly subjects: Map<string, Readonly<Record<string, string>>>;
+  /** Processes that the run has started, ended ones included. */
+  readonly pids: Set<number>;
+}
+
+/** What a context stands on. */
+export interface ContextNeeds {
+  readonly options: Options;
+  readonly build: Build;
+  readonly placement: Placement;
+  readonly signal: AbortSignal;
+  readonly seed: number;
+  readonly say: (text: string) => void;
+  /** Compiled gateways of other commits by subject name, such as `ours@main`. */
+  readonly gateways: ReadonlyMap<string, string>;
+}
+
+/** Returns the context of one scenario's run, and what it collects. */
+export function createContext(needs: ContextNeeds): Context & { collected: Collected } {
+  const random = createRandom(needs.seed);
+  const children = new Set<Child>();
+  const collected: Collected = { rounds: [], flags: [], subjects: new Map(), pids: new Set() };
+  const keep = (child: Child) => {
+    children.add(child);
+    collected.pids.add(child.pid);
+  };
+  const closeAll = async () => {
+    await Promise.all([...children].map((child) => child.end()));
+    children.clear();
+  };
+  // Whoever waits for a process is woken by its end.
+  needs.signal.addEventListener("abort", () => void closeAll(), { once: true });
+  return {
+    collected,
+    options: needs.options,
+    signal: needs.signal,
+    seed: needs.seed,
+    subjects: (byDefault) => needs.options.words("against", byDefault).concat(oursOf(needs)),
+    interleave: (subjects, blocks) => interleave(subjects, blocks, random, needs.signal),
+    async openSubject(name, start = {}) {
+      needs.signal.throwIfAborted();
+      const script = needs.build.script(name.startsWith("ours") ? "ours" : name);
+      const more = name.startsWith("ours") ? { build: gatewayOf(name, needs) } : {};
+      const options = { name, core: needs.placement.server, start: { ...start, ...more } };
+      const subject = await openSubject(script, options, keep);
+      collected.subjects.set(name, subject.about);
+      return subject;
+    },
+    async openGenerator() {
+      needs.signal.throwIfAborted();
+      return openGenerator(needs.build.script("generator"), needs.placement.client, keep);
+    },
+    closeAll,
+    record(round) {
+      const valid = isValid(round.flags ?? []);
+      collected.rounds.push({ ...round, valid });
+    },
+    flag: (flag) => void collected.flags.push(flag),
+    say: needs.say,
+  };
+}
+
+/** `--against` names the others; what is ours is always measured, or there is nothing to say. */
+function oursOf(needs: ContextNeeds): string[] {
+  return needs.gateways.size > 0 ? [...needs.gateways.keys()] : ["ours"];
+}
+
+function gatewayOf(name: string, needs: ContextNeeds): string {
+  return needs.gateways.get(name) ?? buildOnce(needs.build);
+}
+
+const built = new Map<string, string>();
+
+function buildOnce(build: Build): string {
+  const known = built.get(build.folder);
+  if (known !== undefined) return known;
+  const out = buildGateway(ROOT, join(build.folder, "gateway"));
+  built.set(build.folder, out);
+  return out;
+}
+
+/** Blocks of A B C C B A, the first order of each at random: two pairs a block. */
+export function* interleave(
+  subjects: readonly string[],
+  blocks: number,
+  random: () => number,
+  signal: AbortSignal,
+): Iterable<{ subject: string; pair: number }> {
+  for (let block = 0; block < blocks; block++) {
+    const order = shuffle(subjects, random);
+    for (const [half, names] of [order, [...order].reverse()].entries()) {
+      for (const subject of names) {
+        signal.throwIfAborted();
+        yield { subject, pair: block * 2 + half };
+      }
+    }
+  }
+}
+
+/** A flag for fewer pairs than a claim needs. */
+export function judgePairs(pairs: number, least: number): Flag[] {
+  return pairs >= least ? [] : [makeFlag("warning", "few_pairs", `${pairs}`)];
+}

@@ -1,0 +1,137 @@
+import type { Metric, Round } from "./scenario.ts";
+import { bootstrapBca, createRandom, type Interval, median, quantile } from "./stats.ts";
+
+/** The middle of a subject's valid rounds. */
+export interface Summary {
+  readonly params: Round["params"];
+  readonly subject: string;
+  readonly metric: string;
+  readonly unit: string;
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+  readonly rounds: number;
+}
+
+/** How many times the other subject's cost the baseline's is, over pairs of neighbouring rounds. */
+export interface Estimate {
+  readonly params: Round["params"];
+  readonly metric: string;
+  readonly subject: string;
+  readonly against: string;
+  readonly ratio_median: number;
+  readonly ci95_low: number;
+  readonly ci95_high: number;
+  readonly method: "BCa";
+  readonly resamples: number;
+  readonly n_pairs: number;
+  /** `unclear` while the interval touches 1 ± 2 %, or with fewer than ten pairs. */
+  readonly verdict: "better" | "worse" | "same" | "unclear";
+}
+
+/** Differences this small are no difference to anyone. */
+const BAND = 0.02;
+const RESAMPLES = 10_000;
+/** Fewer pairs carry no claim. */
+export const PAIRS_MIN = 10;
+
+/** A round as results keep it: judged. */
+export type JudgedRound = Round & { readonly valid: boolean };
+
+/** Returns the median and range of each metric over the valid rounds of each subject and case. */
+export function summarise(rounds: readonly JudgedRound[], metrics: readonly Metric[]): Summary[] {
+  return casesOf(rounds).flatMap((own) =>
+    [...new Set(own.map((round) => round.subject))].flatMap((subject) =>
+      metrics.flatMap((metric) => {
+        const values = own
+          .filter((round) => round.subject === subject && round.valid)
+          .flatMap((round) => round.values[metric.name] ?? []);
+        const [first] = own;
+        if (values.length === 0 || first === undefined) return [];
+        return {
+          params: first.params,
+          subject,
+          metric: metric.name,
+          unit: metric.unit,
+          median: median(values),
+          low: quantile(values, 0),
+          high: quantile(values, 1),
+          rounds: values.length,
+        };
+      }),
+    ),
+  );
+}
+
+/** Returns the paired ratios of the baseline to every other subject, per case and metric. */
+export function estimateRatios(
+  rounds: readonly JudgedRound[],
+  metrics: readonly Metric[],
+  options: { baseline: string; seed: number },
+): Estimate[] {
+  const random = createRandom(options.seed);
+  return casesOf(rounds).flatMap((own) =>
+    metrics
+      .filter((metric) => metric.ratio)
+      .flatMap((metric) =>
+        [...new Set(own.map((round) => round.subject))]
+          .filter((subject) => subject !== options.baseline)
+          .flatMap((against) => {
+            const ratios = pairRatios(own, metric.name, options.baseline, against);
+            const [first] = own;
+            if (ratios.length === 0 || first === undefined) return [];
+            const interval = bootstrapBca(ratios, median, {
+              level: 0.95,
+              resamples: RESAMPLES,
+              random,
+            });
+            return {
+              params: first.params,
+              metric: metric.name,
+              subject: options.baseline,
+              against,
+              ratio_median: interval.estimate,
+              ci95_low: interval.low,
+              ci95_high: interval.high,
+              method: "BCa" as const,
+              resamples: RESAMPLES,
+              n_pairs: ratios.length,
+              verdict: judge(interval, metric.better, ratios.length),
+            };
+          }),
+      ),
+  );
+}
+
+function pairRatios(
+  own: readonly JudgedRound[],
+  metric: string,
+  subject: string,
+  against: string,
+): number[] {
+  const read = (name: string, pair: number) =>
+    own.find((r) => r.subject === name && r.pair === pair && r.valid)?.values[metric];
+  return [...new Set(own.map((round) => round.pair))].flatMap((pair) => {
+    const ours = read(subject, pair);
+    const theirs = read(against, pair);
+    return ours === undefined || theirs === undefined || theirs === 0 ? [] : [ours / theirs];
+  });
+}
+
+function judge(interval: Interval, better: Metric["better"], pairs: number): Estimate["verdict"] {
+  if (pairs < PAIRS_MIN) return "unclear";
+  if (interval.low >= 1 - BAND && interval.high <= 1 + BAND) return "same";
+  if (interval.high < 1 - BAND) return better === "lower" ? "better" : "worse";
+  if (interval.low > 1 + BAND) return better === "lower" ? "worse" : "better";
+  return "unclear";
+}
+
+/** Rounds grouped by equal params, in order of appearance. */
+function casesOf(rounds: readonly JudgedRound[]): JudgedRound[][] {
+  const cases = new Map<string, JudgedRound[]>();
+  for (const round of rounds) {
+    const key = JSON.stringify(Object.entries(round.params).sort());
+    cases.set(key, [...(cases.get(key) ?? []), round]);
+  }
+  return [...cases.values()];
+}

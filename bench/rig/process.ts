@@ -1,0 +1,159 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { cpus } from "node:os";
+import type { Watched, WatchOptions } from "../generator/broadcast.ts";
+import type { Echoed, EchoOptions } from "../generator/echo.ts";
+import type { Connected, FleetOptions } from "../generator/fleet.ts";
+import type { Loaded, LoadOptions } from "../generator/load.ts";
+import type { Resumed, ResumeOptions } from "../generator/stall.ts";
+import type { Witnessed, WitnessOptions } from "../generator/witness.ts";
+import type { Emitted, PaceOptions, SaturateOptions } from "../subjects/emit.ts";
+import type { Lag } from "./lag.ts";
+import { type Call, createCaller } from "./rpc.ts";
+
+/** A child process of the benchmark. */
+export interface Child {
+  readonly pid: number;
+  readonly call: Call;
+  /** Ends it and resolves when it is gone; it is killed after a grace. */
+  end(): Promise<void>;
+}
+
+/** CPU since a process began, and what else it tells about itself. */
+export interface Usage {
+  readonly cpuUserS: number;
+  readonly cpuSysS: number;
+  readonly atUs: number;
+  readonly memory: { rss: number; heapUsed: number; external: number; arrayBuffers: number };
+  readonly lag: Lag;
+}
+
+/** A server under measurement, in a process of its own. */
+export interface SubjectHandle extends Child {
+  readonly name: string;
+  readonly port: number;
+  readonly about: Readonly<Record<string, string>>;
+  creditPort(): Promise<number>;
+  saturate(options: SaturateOptions): Promise<Emitted>;
+  pace(options: PaceOptions): Promise<Emitted>;
+  connections(): Promise<number>;
+  usage(options?: { collect?: boolean; resetLag?: boolean }): Promise<Usage>;
+}
+
+/** A generator, in a process of its own. */
+export interface GeneratorHandle extends Child {
+  connect(options: FleetOptions): Promise<Connected>;
+  watch(options: WatchOptions): Promise<void>;
+  settle(lastSequence: number, quietMs: number): Promise<Watched & { lag: Lag }>;
+  echo(options: EchoOptions): Promise<Echoed>;
+  load(options: LoadOptions): Promise<Loaded>;
+  /** First call: real clients connect. Second call: what they saw. */
+  witness(options: WitnessOptions): Promise<Witnessed | undefined>;
+  stall(count: number): Promise<void>;
+  resume(options: ResumeOptions): Promise<Resumed>;
+  drop(): Promise<void>;
+  usage(): Promise<Omit<Usage, "memory">>;
+}
+
+/** Which core a process is pinned to; undefined leaves it to the kernel. */
+export interface Placement {
+  readonly server: number | undefined;
+  readonly client: number | undefined;
+}
+
+/** Returns core 0 for servers and core 1 for clients if there are two and `taskset` exists. */
+export function readPlacement(): Placement {
+  const canPin = cpus().length >= 2 && spawnSync("taskset", ["--version"]).status === 0;
+  return canPin ? { server: 0, client: 1 } : { server: undefined, client: undefined };
+}
+
+/** How long a process may take to end by itself. */
+const END_GRACE_MS = 3000;
+/** Handshakes of ten thousand clients take a while. */
+const CONNECT_TIMEOUT_MS = 120_000;
+
+/** Starts a script of ours in a process of its own, pinned to a core. */
+export function spawnChild(script: string, core: number | undefined, name: string): Child {
+  const node = [process.execPath, "--expose-gc", script];
+  const [command = "", ...args] = core === undefined ? node : ["taskset", "-c", `${core}`, ...node];
+  const child = spawn(command, args, {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    env: { ...process.env, NODE_ENV: "production" },
+  });
+  const ended = new Promise<void>((resolve) => {
+    child.once("exit", () => resolve());
+    child.once("error", () => resolve());
+  });
+  const call = createCaller(
+    {
+      send: (message) => void child.send(message as object, () => {}), // an end is seen by onClose
+      onMessage: (listener) => void child.on("message", listener),
+      onClose: (listener) => {
+        child.once("error", (error) => listener(error.message));
+        child.once("exit", (code, signal) => listener(`exit ${code ?? signal}`));
+      },
+    },
+    name,
+  );
+  return { pid: child.pid ?? 0, call, end: () => endChild(child, ended) };
+}
+
+async function endChild(child: ChildProcess, ended: Promise<void>): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  // A child of ours exits when its parent's channel closes.
+  if (child.connected) child.disconnect();
+  const timer = setTimeout(() => child.kill("SIGKILL"), END_GRACE_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
+/** Starts a subject's process and its server. */
+export async function openSubject(
+  script: string,
+  options: { name: string; core: number | undefined; start: Readonly<Record<string, unknown>> },
+  keep: (child: Child) => void,
+): Promise<SubjectHandle> {
+  const child = spawnChild(script, options.core, options.name);
+  keep(child);
+  // Each method's answer has the type that bench/subjects/host.ts gives it.
+  const call = child.call as <T>(method: string, args?: unknown, timeoutMs?: number) => Promise<T>;
+  const started = await call<{ port: number; about: Record<string, string> }>(
+    "start",
+    options.start,
+  );
+  return {
+    ...child,
+    name: options.name,
+    port: started.port,
+    about: started.about,
+    creditPort: () => call("credit"),
+    saturate: (args) => call("saturate", args),
+    pace: (args) => call("pace", args, args.durationMs * 10 + 60_000),
+    connections: () => call("connections"),
+    usage: (args = {}) => call("usage", args),
+  };
+}
+
+/** Starts a generator's process. */
+export function openGenerator(
+  script: string,
+  core: number | undefined,
+  keep: (child: Child) => void,
+): GeneratorHandle {
+  const child = spawnChild(script, core, "the generator");
+  keep(child);
+  // Each method's answer has the type that bench/generator/process.ts gives it.
+  const call = child.call as <T>(method: string, args?: unknown, timeoutMs?: number) => Promise<T>;
+  return {
+    ...child,
+    connect: (args) => call("connect", args, CONNECT_TIMEOUT_MS + args.timeoutMs),
+    watch: (args) => call("watch", args),
+    settle: (lastSequence, quietMs) => call("settle", { lastSequence, quietMs }, 120_000),
+    echo: (args) => call("echo", args, args.durationMs * 3 + 60_000),
+    load: (args) => call("load", args, args.durationMs * 3 + 60_000),
+    witness: (args) => call("witness", args),
+    stall: (count) => call("stall", { count }),
+    resume: (args) => call("resume", args, 120_000),
+    drop: () => call("drop"),
+    usage: () => call("usage"),
+  };
+}

@@ -1,0 +1,103 @@
+import type { Estimate, Summary } from "./estimate.ts";
+import type { Result } from "./results.ts";
+
+/** Returns rows as text with aligned columns: the first left, the others right. */
+export function alignRows(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows)
+    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** A number for people: three significant digits, thousands apart. */
+export function formatNumber(n: number): string {
+  if (!Number.isFinite(n)) return "–";
+  if (n !== 0 && Math.abs(n) < 100) return String(Number(n.toPrecision(3)));
+  return Math.round(n).toLocaleString("en-US");
+}
+
+/** `shape room, members 1000`: a case in words. */
+export function formatParams(params: Summary["params"]): string {
+  return Object.entries(params)
+    .map(([key, value]) => `${key} ${typeof value === "number" ? formatNumber(value) : value}`)
+    .join(", ");
+}
+
+/** `0.31 (0.29–0.33)`, with a mark when no claim can rest on it. */
+export function formatRatio(estimate: Estimate): string {
+  const { ratio_median: ratio, ci95_low: low, ci95_high: high } = estimate;
+  const range =
+    Number.isFinite(low) && low !== null ? ` (${low.toFixed(2)}–${high.toFixed(2)})` : "";
+  return `${ratio.toFixed(2)}${range}${estimate.verdict === "unclear" ? " ?" : ""}`;
+}
+
+/** The rows of a result: per case and subject the metrics, and the ratio of the primary one. */
+export function resultRows(result: Result): string[][] {
+  const { metrics, baseline } = result.scenario;
+  const shown = metrics.filter((m) => result.summaries.some((s) => s.metric === m.name));
+  const [primary] = metrics;
+  const head = ["subject", ...shown.map((m) => `${m.name} ${m.unit}`.trim()), `${baseline} ÷ it`];
+  const rows: string[][] = [];
+  for (const key of new Set(result.rounds.map((round) => JSON.stringify(round.params)))) {
+    const own = result.summaries.filter((s) => JSON.stringify(s.params) === key);
+    const subjects = new Set(
+      result.rounds.filter((r) => JSON.stringify(r.params) === key).map((r) => r.subject),
+    );
+    rows.push([formatParams(JSON.parse(key))], head);
+    for (const subject of subjects) {
+      const cells = shown.map((metric) => {
+        const one = own.find((s) => s.subject === subject && s.metric === metric.name);
+        return one ? formatNumber(one.median) : "void";
+      });
+      const estimate = result.estimates.find(
+        (e) =>
+          JSON.stringify(e.params) === key && e.metric === primary?.name && e.against === subject,
+      );
+      rows.push([subject, ...cells, estimate ? formatRatio(estimate) : ""]);
+    }
+  }
+  return rows;
+}
+
+/** Returns a result as the terminal shows it: tables, then every flag with its figures. */
+export function formatResult(result: Result): string {
+  const lines: string[] = [`\n${result.scenario.name}: ${result.scenario.question}`];
+  let table: string[][] = [];
+  const flush = () => {
+    if (table.length > 0) lines.push(alignRows(table));
+    table = [];
+  };
+  for (const row of resultRows(result)) {
+    if (row.length === 1) {
+      flush();
+      lines.push(`\n  ${row[0]}`);
+    } else table.push(row);
+  }
+  flush();
+  return [...lines, "", formatFlags(result)].join("\n");
+}
+
+/** Every flag once, with how often it was raised. */
+export function formatFlags(result: Result): string {
+  const counts = new Map<string, { text: string; count: number }>();
+  const note = (key: string, text: string) => {
+    const count = (counts.get(key)?.count ?? 0) + 1;
+    counts.set(key, { text: counts.get(key)?.text ?? text, count });
+  };
+  for (const f of result.flags) note(f.code, `${f.severity} ${f.code}: ${f.message}`);
+  for (const round of result.rounds)
+    for (const f of round.flags ?? [])
+      note(`${round.subject} ${f.code}`, `${f.severity} ${f.code}, ${round.subject}: ${f.message}`);
+  const lines = [...counts.values()].map(
+    ({ text, count }) => `  ${text}${count > 1 ? ` ×${count}` : ""}`,
+  );
+  const head = result.valid ? "valid" : "NOT VALID: figures marked so must not be quoted";
+  return [head, ...lines].join("\n");
+}

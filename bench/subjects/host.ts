@@ -1,0 +1,121 @@
+import { createServer, type Server } from "node:net";
+import { createLagProbe } from "../rig/lag.ts";
+import { serve } from "../rig/rpc.ts";
+import { createBodies, nowUs } from "../wire/marker.ts";
+import type { Codec } from "../wire/packets.ts";
+import { emitOnSchedule, emitSaturated, type PaceOptions, type SaturateOptions } from "./emit.ts";
+
+/**
+ * Who receives a broadcast: the namespace, a room, a room without its sender, a room without a few
+ * others, a union of two rooms that overlap.
+ */
+export type Shape = "namespace" | "room" | "sender" | "except" | "union";
+
+/** How a subject starts. */
+export interface SubjectOptions {
+  readonly codec: Codec;
+  /** Folder of the compiled gateway, for the subjects that are ours. */
+  readonly build?: string;
+  /** Loses every n-th broadcast: plants a message loss (tests of the rig). */
+  readonly loseEvery?: number;
+}
+
+/** A server under measurement. */
+export interface Subject {
+  readonly port: number;
+  /** Versions and settings that matter to the reader of a result. */
+  readonly about: Readonly<Record<string, string>>;
+  /** Sends event `m` with one argument to the recipients of `shape`. */
+  emit(shape: Shape, body: string): void;
+  connections(): number;
+  stop(): Promise<void>;
+}
+
+/** Serves a subject to the orchestrator: it starts, emits and tells its own cost. */
+export function hostSubject(start: (options: SubjectOptions) => Promise<Subject>): void {
+  let subject: Subject | undefined;
+  const lag = createLagProbe(10);
+  const credit = createCreditServer();
+  const current = () => {
+    if (subject === undefined) throw new Error("the subject has not been started");
+    return subject;
+  };
+  serve({
+    async start(options: SubjectOptions) {
+      subject = await start(options);
+      return { port: subject.port, about: subject.about, pid: process.pid };
+    },
+    async credit() {
+      return credit.listen();
+    },
+    saturate: (options: SaturateOptions) => emitSaturated(options, { ...tools(), credit }),
+    pace: (options: PaceOptions) => emitOnSchedule(options, tools()),
+    connections: () => current().connections(),
+    usage: (options: { collect?: boolean; resetLag?: boolean }) => readUsage(options, lag),
+    async stop() {
+      await subject?.stop();
+      credit.close();
+      setImmediate(() => process.exit(0));
+    },
+  });
+  const tools = () => ({ emit: current().emit, createBodies, nowUs });
+}
+
+/** CPU since the process began, memory now, and how late the loop was since the last reset. */
+function readUsage(
+  options: { collect?: boolean; resetLag?: boolean },
+  lag: ReturnType<typeof createLagProbe>,
+) {
+  if (options.collect) {
+    // Twice: what the first collection finalises, the second one frees.
+    globalThis.gc?.();
+    globalThis.gc?.();
+  }
+  const { user, system } = process.cpuUsage();
+  const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
+  const seen = lag.read();
+  if (options.resetLag) lag.reset();
+  return {
+    cpuUserS: user / 1e6,
+    cpuSysS: system / 1e6,
+    atUs: nowUs(),
+    memory: { rss, heapUsed, external, arrayBuffers },
+    lag: seen,
+  };
+}
+
+/** How far a saturated emitter may go; the generator raises it over a connection of its own. */
+export interface CreditServer {
+  listen(): Promise<number>;
+  /** Messages of the round that may be emitted so far. */
+  allowed: number;
+  /** Called when `allowed` rises. */
+  onRise: (() => void) | undefined;
+  close(): void;
+}
+
+function createCreditServer(): CreditServer {
+  let server: Server | undefined;
+  const credit: CreditServer = {
+    allowed: 0,
+    onRise: undefined,
+    async listen() {
+      server ??= createServer((socket) => {
+        socket.on("error", () => socket.destroy());
+        socket.on("data", (chunk) => {
+          // Four bytes each and on loopback they come whole; only the last one matters.
+          if (chunk.length < 4) return;
+          credit.allowed = Math.max(credit.allowed, chunk.readUInt32LE(chunk.length - 4));
+          credit.onRise?.();
+        });
+      });
+      const listening = server;
+      if (!listening.listening)
+        await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
+      const address = listening.address();
+      return typeof address === "object" && address !== null ? address.port : 0;
+    },
+    close: () => void server?.close(),
+  };
+  return credit;
+}
