@@ -44,6 +44,11 @@ export const FAILURES = {
     retry: false,
     text: "serverSideEmit reaches the other nodes of a cluster, and this node is alone",
   },
+  COMMANDS_HELD_FULL: {
+    status: 503,
+    retry: true,
+    text: "fanout.heldCommandsMax commands already wait for a socket to be let in",
+  },
   COMMANDS_FAILED: { status: 500, retry: true, text: "The command could not be carried out" },
   // api: requests.
   API_NOT_FOUND: { status: 404, retry: false, text: "There is no such route" },

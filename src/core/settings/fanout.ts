@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { whole } from "./field.ts";
 
-/** How broadcasts reach their recipients. */
+/** How broadcasts reach their recipients, and the commands that become them. */
 export const fanout = z.strictObject({
   acksPendingMax: whole(
     1_000_000,
@@ -14,5 +14,13 @@ export const fanout = z.strictObject({
     0,
     10_000,
     "Often-used unions of rooms that may have topics of their own at once.",
+  ),
+  // commands
+  ackSocketsMax: whole(10_000, 1, 1_000_000, "Sockets one emitWithAck command may wait for."),
+  heldCommandsMax: whole(
+    100,
+    1,
+    10_000,
+    "Commands kept for one socket until its connect hook has let it in.",
   ),
 });

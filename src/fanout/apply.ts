@@ -1,0 +1,240 @@
+import type { Namespace, Server } from "socket.io";
+import { Adapter } from "socket.io-adapter";
+import type {
+  Answer,
+  Apply,
+  Command,
+  CommandCaller,
+  CommandName,
+  EmitWithAckCommand,
+  FetchCommand,
+  Refused,
+} from "../core/command.ts";
+import { COMMAND_LIMITS } from "../core/commands.ts";
+import { FAILURES, type FailureCode } from "../core/failures.ts";
+import { createHolds, type Held, type TellCommand } from "./hold.ts";
+import { createNamespaceFinder } from "./namespaces.ts";
+import { type AnySocket, type Page, pageOf, showSocket } from "./present.ts";
+
+/** The only place where commands become broadcasts. */
+export interface Executor {
+  readonly apply: Apply;
+  /**
+   * Begins to keep commands for a socket that is being let in; to be ended by `release` once it is
+   * connected, or by `drop`. `emitWithAck` and `fetchSockets` are never kept: they are about who is
+   * there now, and a hook that awaited them would wait for itself.
+   */
+  hold(namespace: string, socketId: string): Held;
+  /** Lists the rooms of a namespace with their sizes; `undefined` when there is no such namespace. */
+  rooms(namespace: string, page: PageRequest): Promise<Page<PresentRoom> | undefined>;
+  /** Commands carried out so far, by `command caller outcome`. */
+  readonly samples: Readonly<Record<string, number>>;
+}
+
+/** Which page of a list. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly after?: string | undefined;
+}
+
+/** A room and how many sockets are in it. */
+export interface PresentRoom {
+  readonly room: string;
+  readonly sockets: number;
+}
+
+/** What the executor is bounded by. */
+export interface ExecutorSettings {
+  /** Sockets one `emitWithAck` may wait for. */
+  readonly ackSocketsMax: number;
+  /** Commands kept for one socket that is being let in. */
+  readonly heldCommandsMax: number;
+}
+
+// An answer that takes time: `started` resolves when the next command may follow it.
+interface Slow {
+  readonly started: Promise<void>;
+  readonly answer: Promise<Answer>;
+}
+
+const OK: Answer = { ok: true };
+
+/**
+ * Returns the executor of a Socket.IO server.
+ *
+ * Commands mean exactly what the Socket.IO methods of their names do. They are started in their
+ * order; an `emitWithAck` delays those behind it until it is sent, not until it is answered. A
+ * command that cannot be carried out gets a refused answer and leaves the others alone.
+ */
+export function createExecutor(
+  settings: ExecutorSettings,
+  { server }: { readonly server: Server },
+): Executor {
+  const find = createNamespaceFinder(server);
+  const samples: Record<string, number> = {};
+  const holds = createHolds(settings.heldCommandsMax, (command) => void begin(command));
+
+  function begin(command: Command): Answer | Slow {
+    const name = command.namespace ?? "/";
+    const namespace = find(name);
+    if (!namespace) return refuse("COMMANDS_NO_NAMESPACE", name);
+    try {
+      if (command.do === "emitWithAck") return ask(namespace, command, settings.ackSocketsMax);
+      if (command.do === "fetchSockets") return list(namespace, command);
+      if (!holds.keep(name, command)) return refuse("COMMANDS_HELD_FULL", name);
+      return tell(namespace, command);
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  async function apply(commands: readonly Command[], caller: CommandCaller): Promise<Answer[]> {
+    const answers: (Answer | Promise<Answer>)[] = [];
+    for (const command of commands) {
+      const begun = begin(command);
+      if ("ok" in begun) {
+        count(command.do, caller, begun);
+        answers.push(begun);
+        continue;
+      }
+      answers.push(begun.answer.then((answer) => count(command.do, caller, answer)));
+      await begun.started;
+    }
+    return Promise.all(answers);
+  }
+
+  function count(command: CommandName, caller: CommandCaller, answer: Answer): Answer {
+    const key = `${command} ${caller} ${answer.ok ? "ok" : "refused"}`;
+    samples[key] = (samples[key] ?? 0) + 1;
+    return answer;
+  }
+
+  return {
+    apply,
+    hold: (namespace, socketId) => holds.begin(namespace, socketId),
+    async rooms(name, page) {
+      const namespace = find(name);
+      return namespace && pageOf(await countRooms(namespace), ({ room }) => room, page);
+    },
+    samples,
+  };
+}
+
+// Commands that are over as soon as they are given.
+function tell(namespace: Namespace, command: TellCommand): Answer {
+  switch (command.do) {
+    case "emit": {
+      const to = choose(namespace, command.to, command.except);
+      (command.volatile ? to.volatile : to).emit(command.event, ...(command.args ?? []));
+      return OK;
+    }
+    case "socketsJoin":
+      choose(namespace, command.in, command.except).socketsJoin([...command.rooms]);
+      return OK;
+    case "socketsLeave":
+      choose(namespace, command.in, command.except).socketsLeave([...command.rooms]);
+      return OK;
+    case "disconnectSockets":
+      choose(namespace, command.in, command.except).disconnectSockets(command.close ?? false);
+      return OK;
+    case "serverSideEmit":
+      if (isAlone(namespace)) {
+        return refuse("COMMANDS_NO_CLUSTER", command.event);
+      }
+      namespace.serverSideEmit(command.event, ...(command.args ?? []));
+      return OK;
+  }
+}
+
+type Operator = ReturnType<Namespace["in"]>;
+
+function choose(
+  namespace: Namespace,
+  rooms: readonly string[] | undefined,
+  except: readonly string[] | undefined,
+): Operator {
+  // An empty list is no list, as `io.to([])` is.
+  const chosen = namespace.to(rooms === undefined ? [] : [...rooms]);
+  return except === undefined || except.length === 0 ? chosen : chosen.except([...except]);
+}
+
+function list(namespace: Namespace, command: FetchCommand): Slow {
+  const { in: rooms, except, limit = COMMAND_LIMITS.fetchDefault, after } = command;
+  const fetched: Promise<AnySocket[]> = choose(namespace, rooms, except).fetchSockets();
+  return {
+    started: Promise.resolve(),
+    answer: fetched.then((sockets): Answer => {
+      const { items, next } = pageOf(sockets, (socket) => socket.id, { limit, after });
+      return { ok: true, sockets: items.map(showSocket), ...(next !== undefined && { next }) };
+    }, failed),
+  };
+}
+
+/**
+ * One emit per socket rather than one broadcast: Socket.IO's own broadcast with acknowledgements
+ * tells neither who answered nor who did not.
+ */
+function ask(namespace: Namespace, command: EmitWithAckCommand, socketsMax: number): Slow {
+  const { to, except, event, args = [] } = command;
+  const timeoutMs = command.timeoutMs ?? COMMAND_LIMITS.ackTimeoutMsDefault;
+  const sent = choose(namespace, to, except)
+    .fetchSockets()
+    .then((sockets: AnySocket[]): (() => Promise<Answer>) => {
+      if (sockets.length > socketsMax) {
+        const answer = refuse("COMMANDS_TOO_MANY_SOCKETS", `${sockets.length} of ${socketsMax}`);
+        return () => Promise.resolve(answer);
+      }
+      const answers: { id: string; answer: unknown }[] = [];
+      const timedOut: string[] = [];
+      const asked = sockets.map(
+        (socket) =>
+          new Promise<void>((resolve) => {
+            socket.timeout(timeoutMs).emit(event, ...args, (late: unknown, answer: unknown) => {
+              if (late) timedOut.push(socket.id);
+              else answers.push({ id: socket.id, answer });
+              resolve();
+            });
+          }),
+      );
+      return () => Promise.all(asked).then(() => ({ ok: true, answers, timedOut }));
+    });
+  return {
+    started: sent.then(
+      () => {},
+      () => {},
+    ),
+    answer: sent.then((wait) => wait()).catch(failed),
+  };
+}
+
+// The adapters of a cluster have a serverSideEmit of their own; the other one prints a warning.
+function isAlone({ adapter }: Namespace): boolean {
+  return adapter.serverSideEmit === Adapter.prototype.serverSideEmit;
+}
+
+// Every socket is in a room named by its id; those are not what anyone means by rooms.
+async function countRooms(namespace: Namespace): Promise<PresentRoom[]> {
+  if (isAlone(namespace)) {
+    const { rooms, sids } = namespace.adapter;
+    return [...rooms].flatMap(([room, ids]) =>
+      sids.has(room) ? [] : [{ room, sockets: ids.size }],
+    );
+  }
+  const everyone: AnySocket[] = await namespace.fetchSockets();
+  const ids = new Set(everyone.map((socket) => socket.id));
+  const counts = new Map<string, number>();
+  for (const socket of everyone) {
+    for (const room of socket.rooms) {
+      if (!ids.has(room)) counts.set(room, (counts.get(room) ?? 0) + 1);
+    }
+  }
+  return [...counts].map(([room, sockets]) => ({ room, sockets }));
+}
+
+function refuse(code: FailureCode, detail: string): Refused {
+  return { ok: false, code, detail: `${FAILURES[code].text}: ${detail}` };
+}
+
+function failed(error: unknown): Refused {
+  return refuse("COMMANDS_FAILED", error instanceof Error ? error.message : String(error));
+}

@@ -1,0 +1,266 @@
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import type { Answer, Command } from "../../src/core/command.ts";
+import { createExecutor, type Executor } from "../../src/fanout/apply.ts";
+import { type Gateway, startGateway } from "../../src/gateway.ts";
+import { collect, connectClient, type Socket, watchClient } from "../harness/clients.ts";
+import { until } from "../harness/wait.ts";
+
+let gateway: Gateway;
+let executor: Executor;
+const clients: Socket[] = [];
+const LIMITS = { ackSocketsMax: 3, heldCommandsMax: 2 };
+
+before(async () => {
+  gateway = await startGateway({ socket: { port: 0, drainMs: 0 } });
+  gateway.io.of(/^\/tenant-\d+$/);
+  gateway.io.on("connection", (socket) => {
+    socket.on("wait", (done) => done());
+  });
+  executor = createExecutor(LIMITS, { server: gateway.io });
+});
+after(() => gateway.stop());
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.disconnect();
+  await until(() => gateway.io.of("/").sockets.size === 0, "everyone has left");
+});
+
+async function connect(codec: "json" | "msgpack" = "json", path = ""): Promise<Socket> {
+  const client = await connectClient(gateway.url + path, codec);
+  clients.push(client);
+  return client;
+}
+
+const idOf = (client: Socket): string => client.id ?? assert.fail("not connected");
+const apply = (...commands: Command[]): Promise<Answer[]> => executor.apply(commands, "api");
+/** Resolves when everything sent to the client before has arrived. */
+const settle = (client: Socket) => client.timeout(5000).emitWithAck("wait");
+
+test("emit reaches exactly who Socket.IO's own chain would reach, in both codecs", async () => {
+  const [a, b, c] = [await connect(), await connect("msgpack"), await connect()];
+  const seen = [a, b, c].map(collect);
+  gateway.io.in([idOf(a), idOf(b)]).socketsJoin("room");
+  const bytes = Buffer.from([0, 255]);
+  const answers = await apply(
+    { do: "emit", event: "all", args: [1, { two: [2] }, bytes] },
+    { do: "emit", event: "room", to: ["room"] },
+    { do: "emit", event: "id", to: [idOf(c)], args: ["x"] },
+    { do: "emit", event: "both", to: ["room", idOf(c)], except: [idOf(b)] },
+    { do: "emit", event: "but", except: ["room"] },
+    { do: "emit", event: "volatile", to: ["room"], volatile: true },
+    { do: "emit", event: "empty", to: [] },
+    { do: "emit", event: "nobody", to: ["no such room"] },
+  );
+  assert.deepEqual(answers, Array(8).fill({ ok: true }));
+  await Promise.all([a, b, c].map(settle));
+  const all = ["all", 1, { two: [2] }, bytes];
+  assert.deepEqual(seen[0], [all, ["room"], ["both"], ["volatile"], ["empty"]]);
+  assert.deepEqual(seen[1], [all, ["room"], ["volatile"], ["empty"]]);
+  assert.deepEqual(seen[2], [all, ["id", "x"], ["both"], ["but"], ["empty"]]);
+});
+
+test("emitWithAck names who answered what, and who did not in time", async () => {
+  const [a, b, c] = [await connect(), await connect("msgpack"), await connect()];
+  a.on("ask", (n: number, done: (answer: unknown) => void) => done({ n }));
+  b.on("ask", (_n: number, done: (answer: unknown) => void) => done(Buffer.from([7])));
+  const [answer] = await apply({ do: "emitWithAck", event: "ask", args: [5], timeoutMs: 200 });
+  assert.ok(answer?.ok && answer.answers);
+  const byId = new Map(answer.answers.map((one) => [one.id, one.answer]));
+  assert.deepEqual(byId.get(idOf(a)), { n: 5 });
+  assert.deepEqual(byId.get(idOf(b)), Buffer.from([7]));
+  assert.equal(byId.size, 2);
+  assert.deepEqual(answer.timedOut, [idOf(c)]);
+});
+
+test("emitWithAck to nobody answers at once", async () => {
+  assert.deepEqual(await apply({ do: "emitWithAck", event: "ask", to: ["none"] }), [
+    { ok: true, answers: [], timedOut: [] },
+  ]);
+});
+
+test("emitWithAck asks ackSocketsMax sockets and refuses to ask one more", async () => {
+  const ask = () => apply({ do: "emitWithAck", event: "ask", timeoutMs: 1000 });
+  for (let i = 0; i < LIMITS.ackSocketsMax; i++) {
+    (await connect()).on("ask", (done: (answer: unknown) => void) => done(1));
+  }
+  const [most] = await ask();
+  assert.equal(most?.ok && most.answers?.length, LIMITS.ackSocketsMax);
+  let asked = 0;
+  (await connect()).on("ask", () => asked++);
+  const [over] = await ask();
+  assert.ok(over && !over.ok);
+  assert.equal(over.code, "COMMANDS_TOO_MANY_SOCKETS");
+  assert.equal(asked, 0);
+});
+
+test("commands start in their order: what follows an emitWithAck arrives after it", async () => {
+  const a = await connect("msgpack");
+  const order: string[] = [];
+  a.on("ask", (done: (answer: unknown) => void) => {
+    order.push("ask");
+    setTimeout(done, 20, "slow");
+  });
+  a.on("then", () => order.push("then"));
+  const [first, second, third] = await apply(
+    { do: "emitWithAck", event: "ask", timeoutMs: 5000 },
+    { do: "emit", event: "then" },
+    { do: "disconnectSockets", in: ["no one"] },
+  );
+  assert.deepEqual(first, { ok: true, answers: [{ id: a.id, answer: "slow" }], timedOut: [] });
+  assert.deepEqual([second, third], [{ ok: true }, { ok: true }]);
+  assert.deepEqual(order, ["ask", "then"]);
+});
+
+test("join, leave and disconnect act on exactly the matching sockets, before what follows", async () => {
+  const [a, b, c] = [await connect(), await connect("msgpack"), await connect()];
+  const seen = [a, b, c].map(collect);
+  await apply(
+    { do: "socketsJoin", in: [idOf(a), idOf(b)], rooms: ["x", "y"] },
+    { do: "emit", to: ["x"], event: "one" },
+    { do: "socketsLeave", in: ["y"], except: [idOf(b)], rooms: ["x"] },
+    { do: "emit", to: ["x"], event: "two" },
+    { do: "disconnectSockets", in: ["x"], close: false },
+  );
+  await until(() => b.disconnected, "b is disconnected");
+  await Promise.all([a, c].map(settle));
+  assert.deepEqual(seen, [[["one"]], [["one"], ["two"]], []]);
+  await apply({ do: "disconnectSockets", close: true });
+  await until(() => a.disconnected && c.disconnected, "everyone is disconnected");
+});
+
+test("fetchSockets pages through everyone once, sorted, and shows no credentials", async () => {
+  const all = [await connect(), await connect(), await connect("msgpack")].map(idOf).sort();
+  for (const socket of gateway.io.of("/").sockets.values()) socket.data.user = `u-${socket.id}`;
+  const found: string[] = [];
+  let after: string | undefined;
+  for (let page = 0; page < 3; page++) {
+    const [answer] = await apply({ do: "fetchSockets", limit: 1, after });
+    assert.ok(answer?.ok && answer.sockets);
+    assert.equal(answer.sockets.length, 1);
+    const [socket] = answer.sockets;
+    assert.deepEqual(socket?.data, { user: `u-${socket?.id}` });
+    assert.deepEqual(socket?.rooms, [socket?.id]);
+    assert.deepEqual(Object.keys(socket?.handshake ?? {}), [
+      "address",
+      "issued",
+      "secure",
+      "query",
+    ]);
+    found.push(socket?.id ?? "");
+    after = answer.next;
+    assert.equal(after, page < 2 ? socket?.id : undefined);
+  }
+  assert.deepEqual(found, all);
+  const [narrow] = await apply({ do: "fetchSockets", in: [all[0] ?? "", "none"] });
+  assert.equal(narrow?.ok && narrow.sockets?.length, 1);
+});
+
+test("rooms are listed with their sizes, without the ones named by sockets", async () => {
+  const [a, b] = [await connect(), await connect()];
+  await apply(
+    { do: "socketsJoin", rooms: ["r2", "r1"] },
+    { do: "socketsJoin", in: [idOf(a)], rooms: ["r3"] },
+  );
+  assert.equal(typeof idOf(b), "string");
+  const first = await executor.rooms("/", { limit: 2 });
+  assert.deepEqual(first, {
+    items: [
+      { room: "r1", sockets: 2 },
+      { room: "r2", sockets: 2 },
+    ],
+    next: "r2",
+  });
+  assert.deepEqual(await executor.rooms("/", { limit: 2, after: "r2" }), {
+    items: [{ room: "r3", sockets: 1 }],
+  });
+  assert.equal(await executor.rooms("/none", { limit: 2 }), undefined);
+});
+
+test("a namespace nobody made is refused and not made by it; one of a pattern is not", async () => {
+  const answers = await apply(
+    { do: "emit", namespace: "/made-up", event: "x" },
+    { do: "emit", event: "goes on" },
+    { do: "emitWithAck", namespace: "/made-up", event: "x" },
+    { do: "emit", namespace: "/tenant-7", event: "x" },
+  );
+  assert.deepEqual(
+    answers.map((answer) => (answer.ok ? "ok" : answer.code)),
+    ["COMMANDS_NO_NAMESPACE", "ok", "COMMANDS_NO_NAMESPACE", "ok"],
+  );
+  assert.equal(gateway.io._nsps.has("/made-up"), false);
+});
+
+test("a namespace's commands stay in it", async () => {
+  const tenant = await connect("json", "/tenant-3");
+  const root = await connect();
+  const [inTenant, inRoot] = [collect(tenant), collect(root)];
+  await apply(
+    { do: "emit", namespace: "/tenant-3", event: "t" },
+    { do: "emit", namespace: "/", event: "r" },
+  );
+  await until(() => inTenant.length > 0, "the tenant's event");
+  await settle(root);
+  assert.deepEqual([inTenant, inRoot], [[["t"]], [["r"]]]);
+});
+
+test("serverSideEmit on a node that is alone is refused by name", async () => {
+  const [answer] = await apply({ do: "serverSideEmit", event: "x" });
+  assert.equal(answer?.ok === false && answer.code, "COMMANDS_NO_CLUSTER");
+});
+
+test("commands for a socket inside its connect hook are kept, then carried out in order, once", async () => {
+  const namespace = "/tenant-9";
+  const other = await watchClient(gateway.url + namespace);
+  clients.push(other.socket);
+  let held: ReturnType<Executor["hold"]> | undefined;
+  let answers: Answer[] = [];
+  gateway.io.of(namespace).use(async (socket, go) => {
+    held = executor.hold(namespace, socket.id);
+    answers = await apply(
+      { do: "emit", namespace, to: [socket.id, "lobby"], event: "first", args: [1] },
+      { do: "socketsJoin", namespace, in: [socket.id], rooms: ["lobby"] },
+      { do: "emit", namespace, to: [socket.id], event: "one too many" },
+      { do: "emit", namespace, event: "everyone" },
+      { do: "fetchSockets", namespace, in: [socket.id] },
+      { do: "emit", namespace: "/", to: [socket.id], event: "elsewhere" },
+    );
+    go();
+  });
+  gateway.io.of(namespace).on("connection", () => held?.release());
+  await apply({ do: "socketsJoin", namespace, rooms: ["lobby"] });
+  const late = await watchClient(gateway.url + namespace);
+  clients.push(late.socket);
+  await until(() => late.seen.length > 0, "the kept event");
+  assert.deepEqual(
+    answers.map((answer) => (answer.ok ? "ok" : answer.code)),
+    ["ok", "ok", "COMMANDS_HELD_FULL", "ok", "ok", "ok"],
+  );
+  await apply({ do: "emit", namespace, to: ["lobby"], event: "last" });
+  await until(() => late.seen.length > 1 && other.seen.length > 2, "the last event");
+  assert.deepEqual(late.seen, [["first", 1], ["last"]]);
+  assert.deepEqual(other.seen, [["first", 1], ["everyone"], ["last"]]);
+});
+
+test("dropped commands are never carried out, and the id is free again", async () => {
+  const a = await connect();
+  const seen = collect(a);
+  const held = executor.hold("/", idOf(a));
+  await apply({ do: "socketsJoin", in: [idOf(a)], rooms: ["kept"] });
+  held.drop();
+  held.release();
+  await apply({ do: "emit", to: [idOf(a)], event: "now" });
+  await settle(a);
+  assert.deepEqual(seen, [["now"]]);
+});
+
+test("every command is counted by its name, caller and outcome", async () => {
+  const own = createExecutor(LIMITS, { server: gateway.io });
+  await own.apply([{ do: "emit", event: "x" }], "upstream");
+  await own.apply([{ do: "emit", event: "x", namespace: "/no" }], "api");
+  await own.apply([{ do: "emitWithAck", event: "x", to: ["none"] }], "api");
+  assert.deepEqual(own.samples, {
+    "emit upstream ok": 1,
+    "emit api refused": 1,
+    "emitWithAck api ok": 1,
+  });
+});
