@@ -12,16 +12,15 @@ const encoder = new Encoder();
 export function encodeJson(packet: Packet): readonly Frame[] {
   // The parser itself finds out whether there are attachments.
   const type = plainType(packet.type);
+  const plain = type === packet.type ? packet : { ...packet, type };
   // The parser is typed for its own enum of the same numbers, and returns text and binary values.
-  const frames = encoder.encode({ ...packet, type } as never) as (
-    | string
-    | ArrayBuffer
-    | ArrayBufferView
-  )[];
+  const frames = encoder.encode(plain as never) as readonly (string | Binary)[];
   return frames.map((frame) => (typeof frame === "string" ? frame : copyOf(frame)));
 }
 
-function copyOf(binary: ArrayBuffer | ArrayBufferView): Buffer {
+type Binary = ArrayBuffer | ArrayBufferView;
+
+function copyOf(binary: Binary): Buffer {
   const view = ArrayBuffer.isView(binary)
     ? Buffer.from(binary.buffer, binary.byteOffset, binary.byteLength)
     : Buffer.from(binary);

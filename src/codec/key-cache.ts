@@ -1,3 +1,5 @@
+import { readAscii } from "./ascii.ts";
+
 /** A memory of short strings that come again and again on the wire: keys, event names. */
 export interface KeyCache {
   /** Returns the text of `length` bytes of UTF-8 at `from`, which the caller knows to be there. */
@@ -11,7 +13,7 @@ const SLOTS = 1024;
  * Returns a cache that spares the native call and the allocation for a string seen before.
  *
  * Only plain ASCII is remembered, so that one byte of the frame is one unit of the string and the two
- * are compared without decoding.
+ * are compared without decoding. Strings that share a slot only take turns in it.
  */
 export function createKeyCache(): KeyCache {
   const slots = new Array<string>(SLOTS).fill("");
@@ -19,19 +21,25 @@ export function createKeyCache(): KeyCache {
   return {
     read(bytes, from, length) {
       if (length === 0) return "";
-      let hash = length;
-      for (let i = from; i < from + length; i++) hash = (hash * 31 + (bytes[i] as number)) | 0; // inside the frame, by the contract
-      const slot = (hash ^ (hash >>> 10)) & (SLOTS - 1);
+      const slot = slotOf(bytes, from, length);
       const known = slots[slot] as string; // the mask keeps the index inside the table
       if (known.length === length && isSame(known, bytes, from)) return known;
-      const text = bytes.toString("utf8", from, from + length);
-      if (text.length !== length) return text;
+      const text = readAscii(bytes, from, length) ?? bytes.toString("utf8", from, from + length);
+      if (text.length !== length || !isSame(text, bytes, from)) return text;
       // A property name is a string that V8 keeps once: comparing and storing by it is by address.
       const kept = Object.keys({ [text]: 0 })[0] ?? text;
-      if (isSame(kept, bytes, from)) slots[slot] = kept;
+      slots[slot] = kept;
       return kept;
     },
   };
+}
+
+/** The caller knows the bytes to be there and `length` not to be 0, so every read is inside. */
+function slotOf(bytes: Buffer, from: number, length: number): number {
+  const first = bytes[from] as number;
+  const middle = bytes[from + (length >> 1)] as number;
+  const last = bytes[from + length - 1] as number;
+  return (length ^ (first << 5) ^ (middle << 2) ^ (last << 7) ^ (last >> 3)) & (SLOTS - 1);
 }
 
 function isSame(text: string, bytes: Buffer, from: number): boolean {

@@ -1,0 +1,75 @@
+/** Where the bytes of a frame are written. Only this file and the functions that put bytes know it. */
+export interface FrameWriter {
+  bytes: Buffer;
+  /** The next free byte; never beyond what was reserved. */
+  at: number;
+  /** Where the frame being written begins: all before it belongs to frames already given out. */
+  start: number;
+  busy: boolean;
+}
+
+// Frames are cut from slabs as Node's own small buffers are; a frame that is still queued keeps at
+// most this much alive.
+const SLAB_BYTES = 16_384;
+const NOTHING = Buffer.alloc(0);
+
+/** Returns a writer with nothing written. */
+export function createFrameWriter(): FrameWriter {
+  return { bytes: Buffer.allocUnsafeSlow(SLAB_BYTES), at: 0, start: 0, busy: false };
+}
+
+/** Makes room for `length` more bytes; when there is none, the frame moves as a whole. */
+export function reserve(to: FrameWriter, length: number): void {
+  if (to.at + length > to.bytes.length) move(to, length);
+}
+
+function move(to: FrameWriter, length: number): void {
+  const written = to.at - to.start;
+  // Doubling what is written keeps the moves few; one large value gets little more than it needs.
+  const size = Math.max(SLAB_BYTES, written + length + 512, 2 * written);
+  const larger = Buffer.allocUnsafeSlow(size);
+  to.bytes.copy(larger, 0, to.start, to.at);
+  to.bytes = larger;
+  to.start = 0;
+  to.at = written;
+}
+
+/**
+ * Returns what `put` writes as a frame of its own. If `put` throws, nothing is written.
+ *
+ * Re-entrant: a `toJSON` of the packet being written may send another one, which gets a slab of its
+ * own.
+ */
+export function writeFrame<T>(
+  to: FrameWriter,
+  put: (to: FrameWriter, one: T) => void,
+  one: T,
+): Buffer {
+  const { bytes, at, start, busy } = to;
+  if (busy) {
+    to.bytes = NOTHING;
+    to.at = 0;
+  }
+  to.busy = true;
+  to.start = to.at;
+  let frame: Buffer | undefined;
+  try {
+    put(to, one);
+    frame = cut(to);
+    return frame;
+  } finally {
+    to.busy = busy;
+    if (busy || to.bytes.length > SLAB_BYTES) {
+      to.bytes = bytes;
+      to.at = at;
+      to.start = start;
+    } else if (frame === undefined) to.at = to.start;
+  }
+}
+
+/** Returns the bytes of the frame; a large one is copied if its buffer is much larger still. */
+function cut({ bytes, start, at }: FrameWriter): Buffer {
+  const frame = bytes.subarray(start, at);
+  const spare = bytes.length - frame.length;
+  return bytes.length > SLAB_BYTES && spare > frame.length >> 3 ? Buffer.from(frame) : frame;
+}
