@@ -4,9 +4,10 @@
 # dist/: compiled with everything the lock file names; package scripts stay off.
 FROM node:24-trixie-slim AS build
 WORKDIR /app
-COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
+COPY package.json package-lock.json tsconfig.json tsconfig.build.json tsconfig.examples.json ./
 RUN npm ci --ignore-scripts
 COPY src src
+COPY examples/chat.ts examples/
 RUN npm run build
 
 # node_modules/: what runs, and of uWebSockets.js the one binary of this platform.
@@ -23,7 +24,6 @@ WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json LICENSE ./
-COPY examples/chat.ts examples/
 COPY deploy/image/health.mjs ./
 # A number, so that Kubernetes' runAsNonRoot can tell; it is the base image's user `node`.
 USER 1000:1000

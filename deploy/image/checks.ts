@@ -5,14 +5,13 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { io, type Socket } from "socket.io-client";
-import * as parser from "socket.io-msgpack-parser";
+import { sumMetric } from "../../test/harness/gateway.ts";
 import { until } from "../../test/harness/wait.ts";
 import type { Layer } from "./layer.ts";
 import type { ImageConfig } from "./replay.ts";
+import { chatThrough, findFreePort } from "./smoke.ts";
 
 const MODULES_BYTES_MAX = 40e6;
 const out = process.env.SLUICE_IMAGE ?? "";
@@ -65,23 +64,14 @@ async function outcome(words: readonly string[], env: Record<string, string> = {
   return { code, text };
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address ? address.port : 0;
-}
-
 const scrape = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
 
 before(async () => {
-  port = await freePort();
+  port = await findFreePort();
   child = contain([...image.entrypoint, ...image.cmd], {
     PORT: String(port),
     SLUICE_SOCKET_HOST: "127.0.0.1",
-    SLUICE_HANDLERS_MODULE: "/app/examples/chat.ts",
+    SLUICE_HANDLERS_MODULE: "/app/dist/examples/chat.js",
     SLUICE_SOCKET_DRAIN_MS: "500",
   });
   child.stdout?.on("data", (chunk) => {
@@ -138,29 +128,13 @@ test("the application is process 1, without root, on a root it cannot write to",
 });
 
 test("the gateway in it runs on the current uWebSockets.js binary", async () => {
-  const line = (await scrape()).split("\n").find((one) => one.startsWith("sluice_build_info{"));
-  assert.match(line ?? "", /uws="20\.57\.0"/);
-  assert.match(line ?? "", /node="v?24\./);
+  const node = /node="(24\.[\d.]+)"/.exec(await scrape())?.[1] ?? "not 24";
+  const build = { uws: "20.57.0", binary: "current", node };
+  assert.equal(sumMetric(await scrape(), "sluice_build_info", build), 1);
 });
 
 test("two msgpack clients chat through it and the delivery is counted", async () => {
-  const connect = () => io(`http://127.0.0.1:${port}`, { parser, transports: ["websocket"] });
-  const clients: Socket[] = [connect(), connect()];
-  try {
-    const [one, two] = clients;
-    const heard: { text: string }[] = [];
-    two?.on("message", (message) => heard.push(message));
-    await until(() => clients.every((client) => client.connected), "both clients are connected");
-    for (const client of clients) client.emit("join", "r");
-    await until(() => {
-      one?.emit("message", "r", "hello");
-      return heard.length > 0;
-    }, "the other client hears the message");
-    assert.equal(heard[0]?.text, "hello");
-    assert.match(await scrape(), /^sluice_deliveries_total [1-9]/m);
-  } finally {
-    for (const client of clients) client.disconnect();
-  }
+  await chatThrough(`http://127.0.0.1:${port}`);
 });
 
 test("SIGTERM to process 1 ends it with exit code 0, and then the health check fails", async () => {

@@ -123,7 +123,12 @@ function copyStep(step: Instruction, build: Build): void {
     const goal = statSync(from).isFile() && intoFolder ? join(target, basename(word)) : target;
     const isSent = (path: string) => build.isSent(relative(build.context, path));
     const wanted = stage === undefined ? { filter: sentOrAbove(isSent, from) } : {};
-    cpSync(from, goal, { recursive: true, preserveTimestamps: true, ...wanted });
+    cpSync(from, goal, {
+      recursive: true,
+      preserveTimestamps: true,
+      verbatimSymlinks: true,
+      ...wanted,
+    });
     if (!existsSync(goal)) throw new Error(`line ${step.line}: .dockerignore hides ${word}`);
   }
 }
