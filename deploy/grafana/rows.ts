@@ -1,0 +1,223 @@
+import type { Row } from "./panels.ts";
+
+/** Selects the chosen job and instances; `more` adds conditions. */
+const of = (metric: string, more = "") => {
+  const conditions = [`job="$job"`, `instance=~"$instance"`, ...(more === "" ? [] : [more])];
+  return `${metric}{${conditions.join(", ")}}`;
+};
+const rate = (metric: string) => `rate(${of(metric)}[$__rate_interval])`;
+const sumRate = (metric: string, by = "") =>
+  by === "" ? `sum(${rate(metric)})` : `sum by (${by}) (${rate(metric)})`;
+const buckets = (metric: string) => `sum by (le) (${rate(`${metric}_bucket`)})`;
+const quantile = (metric: string) => `histogram_quantile($quantile, ${buckets(metric)})`;
+
+/** The rows of the dashboard, the most looked at first; those below the messages are folded. */
+export const ROWS: readonly Row[] = [
+  {
+    title: "Overview",
+    panels: [
+      {
+        title: "Connections",
+        unit: "short",
+        kind: "stat",
+        lines: { [`sum(${of("sluice_connections")})`]: "" },
+      },
+      {
+        title: "Deliveries",
+        unit: "ops",
+        kind: "stat",
+        lines: { [sumRate("sluice_deliveries_total")]: "" },
+      },
+      {
+        title: "Loop lag, p99",
+        unit: "s",
+        kind: "stat",
+        lines: { [`max(${of("sluice_event_loop_lag_seconds", `stat="p99"`)})`]: "" },
+      },
+      {
+        title: "Slow consumers, 5 minutes",
+        unit: "short",
+        kind: "stat",
+        lines: { [`sum(increase(${of("sluice_slow_consumers_total")}[5m]))`]: "" },
+      },
+      {
+        title: "Draining",
+        unit: "short",
+        kind: "stat",
+        lines: { [`sum(${of("sluice_draining")})`]: "" },
+      },
+    ],
+  },
+  {
+    title: "Connections",
+    panels: [
+      {
+        title: "Open, by transport and codec",
+        unit: "short",
+        lines: {
+          [`sum by (transport, codec) (${of("sluice_connections")})`]: "{{transport}} {{codec}}",
+        },
+      },
+      {
+        title: "Opened",
+        unit: "ops",
+        lines: {
+          [sumRate("sluice_connections_opened_total", "transport")]: "{{transport}}",
+          [sumRate("sluice_connections_upgraded_total")]: "upgraded",
+        },
+      },
+      {
+        title: "Closed, by reason",
+        unit: "ops",
+        lines: { [sumRate("sluice_connections_closed_total", "reason")]: "{{reason}}" },
+      },
+      {
+        title: "Handshakes refused",
+        unit: "ops",
+        lines: { [sumRate("sluice_handshakes_refused_total", "reason")]: "{{reason}}" },
+      },
+      {
+        title: "Left to drain",
+        unit: "short",
+        lines: { [of("sluice_drain_remaining_connections")]: "{{instance}}" },
+      },
+    ],
+  },
+  {
+    title: "Messages",
+    panels: [
+      {
+        title: "Packets in",
+        unit: "ops",
+        lines: { [sumRate("sluice_packets_received_total", "type")]: "{{type}}" },
+      },
+      {
+        title: "Packets out",
+        unit: "ops",
+        lines: { [sumRate("sluice_packets_sent_total", "type")]: "{{type}}" },
+      },
+      {
+        title: "Bytes",
+        unit: "Bps",
+        lines: {
+          [sumRate("sluice_received_bytes_total")]: "in",
+          [sumRate("sluice_sent_bytes_total")]: "out",
+        },
+      },
+      {
+        title: "Broadcasts, by shape",
+        unit: "ops",
+        lines: { [sumRate("sluice_broadcasts_total", "shape")]: "{{shape}}" },
+      },
+      {
+        title: "Deliveries",
+        unit: "ops",
+        lines: { [sumRate("sluice_deliveries_total", "instance")]: "{{instance}}" },
+      },
+      {
+        title: "Recipients of a broadcast",
+        unit: "short",
+        note: "Deliveries divided by broadcasts.",
+        lines: {
+          [`${sumRate("sluice_deliveries_total")} / ${sumRate("sluice_broadcasts_total")}`]: "mean",
+        },
+      },
+      {
+        title: "Packets decoded and encoded",
+        unit: "ops",
+        note: "A broadcast is encoded at most once per codec, whatever its recipients.",
+        lines: {
+          [sumRate("sluice_codec_decoded_total", "codec")]: "{{codec}} in",
+          [sumRate("sluice_codec_encoded_total", "codec")]: "{{codec}} out",
+        },
+      },
+      {
+        title: "Packets refused",
+        unit: "ops",
+        lines: { [sumRate("sluice_codec_refused_total", "reason")]: "{{reason}}" },
+      },
+    ],
+  },
+  {
+    title: "Pressure",
+    panels: [
+      {
+        title: "Connections under pressure",
+        unit: "short",
+        lines: { [of("sluice_pressured_connections")]: "{{instance}}" },
+      },
+      {
+        title: "Unsent bytes",
+        unit: "bytes",
+        lines: {
+          [of("sluice_send_buffer_bytes")]: "{{instance}}",
+          [of("sluice_send_buffer_max_bytes")]: "{{instance}}, the fullest connection",
+        },
+      },
+      {
+        title: "Drained, closed as slow, volatile packets dropped",
+        unit: "ops",
+        lines: {
+          [sumRate("sluice_drains_total")]: "drained",
+          [sumRate("sluice_slow_consumers_total")]: "slow consumers",
+          [sumRate("sluice_volatile_dropped_total")]: "volatile dropped",
+        },
+      },
+      {
+        title: "How long pressure lasts",
+        unit: "s",
+        lines: { [quantile("sluice_pressure_seconds")]: "$quantile" },
+      },
+    ],
+  },
+  {
+    title: "Process",
+    collapsed: true,
+    panels: [
+      {
+        title: "Event loop in use",
+        unit: "percentunit",
+        lines: { [of("sluice_event_loop_utilization_ratio")]: "{{instance}}" },
+      },
+      {
+        title: "Event loop lag",
+        unit: "s",
+        lines: { [of("sluice_event_loop_lag_seconds")]: "{{instance}} {{stat}}" },
+      },
+      {
+        title: "Processor",
+        unit: "percentunit",
+        lines: { [rate("process_cpu_seconds_total")]: "{{instance}}" },
+      },
+      {
+        title: "Memory",
+        unit: "bytes",
+        lines: {
+          [of("process_resident_memory_bytes")]: "{{instance}} resident",
+          [of("nodejs_heap_size_used_bytes")]: "{{instance}} heap",
+        },
+      },
+      {
+        title: "Open files",
+        unit: "short",
+        lines: {
+          [of("process_open_fds")]: "{{instance}}",
+          [of("process_max_fds")]: "{{instance}} limit",
+        },
+      },
+      {
+        title: "Garbage collection",
+        unit: "percentunit",
+        lines: { [sumRate("nodejs_gc_duration_seconds_sum", "instance, kind")]: "{{kind}}" },
+      },
+      {
+        title: "Builds",
+        unit: "short",
+        lines: {
+          [`count by (version, uws, binary, node) (${of("sluice_build_info")})`]:
+            "{{version}}, uWebSockets.js {{uws}} {{binary}}, Node {{node}}",
+        },
+      },
+    ],
+  },
+];

@@ -1,0 +1,41 @@
+/**
+ * Writes the generated pages and the dashboard from the tables: `npm run docs`.
+ * With `--check` nothing is written, and pages that differ end it with exit code 1.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { createDashboard } from "../deploy/grafana/dashboard.ts";
+import { alertsPage, closesPage, failuresPage, metricsPage, settingsPage } from "./pages.ts";
+
+const PAGES: Readonly<Record<string, () => string>> = {
+  "docs/settings.md": settingsPage,
+  "docs/metrics.md": metricsPage,
+  "docs/alerts.md": alertsPage,
+  "docs/closes.md": closesPage,
+  "docs/failures.md": failuresPage,
+  "deploy/grafana/dashboard.json": () => `${JSON.stringify(createDashboard(), null, 2)}\n`,
+};
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+const check = process.argv.includes("--check");
+const stale: string[] = [];
+for (const [path, make] of Object.entries(PAGES)) {
+  const file = fileURLToPath(new URL(`../${path}`, import.meta.url));
+  const text = make();
+  if (readIfThere(file) === text) continue;
+  stale.push(path);
+  if (!check) writeFileSync(file, text);
+}
+if (stale.length > 0) console.log(`${check ? "stale" : "written"}: ${stale.join(", ")}`);
+if (check && stale.length > 0) {
+  console.error("run `npm run docs` and commit what it writes");
+  process.exitCode = 1;
+}

@@ -1,0 +1,158 @@
+import { readPromql } from "../deploy/prometheus/promql.ts";
+import { readRules } from "../deploy/prometheus/rules.ts";
+import { CLOSES } from "../src/core/closes.ts";
+import { FAILURES } from "../src/core/failures.ts";
+import { listSettings, type SettingRow } from "../src/core/settings.ts";
+import { METRICS, type MetricRow } from "../src/metrics/table.ts";
+
+const GENERATED = "<!-- Written by `npm run docs` from the tables in src/; do not edit. -->";
+
+/** Returns the settings page: one table per section. */
+export function settingsPage(): string {
+  const sections = new Map<string, SettingRow[]>();
+  for (const row of listSettings()) {
+    const section = row.path.split(".")[0] ?? "";
+    sections.set(section, [...(sections.get(section) ?? []), row]);
+  }
+  const parts = [...sections].map(([section, rows]) =>
+    [
+      `## ${section}`,
+      table(
+        ["Setting", "Variable", "Default", "Bound", "What it is"],
+        rows.map((row) => [
+          code(row.path),
+          code(row.env),
+          row.secret ? "not set, never printed" : code(JSON.stringify(row.byDefault)),
+          row.bound,
+          row.text,
+        ]),
+      ),
+    ].join("\n\n"),
+  );
+  return page(
+    "Settings",
+    "Given as flags (`--socket.port 3000`), environment variables (`SLUICE_SOCKET_PORT`, and `PORT`), " +
+      "a file (`--config sluice.json`), in this order of precedence, or not at all. Every value is " +
+      "checked at the start; all problems are reported at once and the process exits with 78. " +
+      "Times are milliseconds where the name ends in `Ms`, sizes bytes where it says `Bytes`.",
+    ...parts,
+  );
+}
+
+/** Returns the metrics page: the table, and which alerts read each metric. */
+export function metricsPage(): string {
+  const { alerts, recordings } = readRules();
+  const rows: [string, MetricRow][] = Object.entries(METRICS);
+  const names = (expression: string) =>
+    readPromql(expression).selectors.map((one) => one.metric.replace(/_(bucket|sum|count)$/, ""));
+  const alertsOf = (metric: string) => {
+    const through = recordings.filter((rule) => names(rule.expression).includes(metric));
+    const wanted = new Set([metric, ...through.map((rule) => rule.name)]);
+    return alerts.filter((alert) => names(alert.expression).some((name) => wanted.has(name)));
+  };
+  return page(
+    "Metrics",
+    "`GET /metrics` answers in Prometheus' text format, or in OpenMetrics if the request asks for " +
+      "it. No series is labelled by connection, room, event or anything else a client chooses. " +
+      "Node.js' own metrics (`process_*`, `nodejs_*`) are there too unless `metrics.defaults` is off.",
+    table(
+      ["Metric", "Kind", "Labels", "What it is", "Alerts"],
+      rows.map(([name, row]) => [
+        code(name),
+        row.kind,
+        row.labels.map(code).join(", "),
+        row.help,
+        alertsOf(name)
+          .map((alert) => `[${alert.name}](alerts.md#${alert.name.toLowerCase()})`)
+          .join(", "),
+      ]),
+    ),
+    "## Recorded sums",
+    "The rules in `deploy/prometheus/rules/recording.yml` keep these for alerts and dashboards.",
+    table(
+      ["Series", "Expression"],
+      recordings.map((rule) => [code(rule.name), code(rule.expression)]),
+    ),
+  );
+}
+
+/** Returns the alerts page: what each says, when, and what to do first. */
+export function alertsPage(): string {
+  const parts = readRules().alerts.map((alert) =>
+    [
+      `## ${alert.name}`,
+      `${alert.severity === "critical" ? "**Critical**" : "Warning"}` +
+        `${alert.holdsFor === "0s" ? "" : `, after ${alert.holdsFor}`}. ${alert.action}`,
+      `\`\`\`promql\n${alert.expression}\n\`\`\``,
+    ].join("\n\n"),
+  );
+  return page(
+    "Alerts",
+    "The alerts in `deploy/prometheus/rules/`, each tested to fire and not to fire " +
+      "(`promtool test rules deploy/prometheus/tests/*.yml`). They find the gateways by " +
+      '`job="sluice"`.',
+    ...parts,
+  );
+}
+
+/** Returns the page of close reasons. */
+export function closesPage(): string {
+  const ways = { flush: "after what is unsent", end: "at once", cut: "TCP cut" };
+  return page(
+    "Close reasons",
+    "Every connection that ends is counted once in `sluice_connections_closed_total{reason}`. " +
+      "Socket.IO clients reconnect by themselves after every close but their own.",
+    table(
+      ["Reason", "What happened", "Ended by", "How", "WebSocket code", "`disconnect` reason"],
+      Object.entries(CLOSES).map(([name, row]) => [
+        code(name),
+        sentence(row.text),
+        `the ${row.by}`,
+        ways[row.how],
+        String(row.code),
+        code(row.disconnect),
+      ]),
+    ),
+  );
+}
+
+/** Returns the page of failures. */
+export function failuresPage(): string {
+  return page(
+    "Failures",
+    "What clients, functions and operators can be told. HTTP callers get a problem document " +
+      "(RFC 9457) with the code and this status. *Retry* says whether the same request may succeed " +
+      "later without being changed.",
+    table(
+      ["Code", "What it says", "HTTP status", "Retry"],
+      Object.entries(FAILURES).map(([name, row]) => [
+        code(name),
+        sentence(row.text),
+        String(row.status),
+        row.retry ? "yes" : "no",
+      ]),
+    ),
+  );
+}
+
+function page(title: string, ...parts: readonly string[]): string {
+  return `${[`# ${title}`, GENERATED, ...parts].join("\n\n")}\n`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(cell).join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|").replaceAll("\n", " ");
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function sentence(text: string): string {
+  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
+}

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import { ROWS } from "../../deploy/grafana/rows.ts";
+import { type Matcher, readPromql } from "../../deploy/prometheus/promql.ts";
+import { readRules } from "../../deploy/prometheus/rules.ts";
+import { CLOSES } from "../../src/core/closes.ts";
+import { METRICS, type MetricRow } from "../../src/metrics/table.ts";
+
+/** Labels that Prometheus itself puts on every series it scrapes. */
+const TARGET_LABELS = ["job", "instance"];
+
+interface Known {
+  readonly labels: ReadonlySet<string>;
+}
+
+/** Every series that may be named: the table's, Node.js' own, the recorded sums and `up`. */
+function knownSeries(): Map<string, Known> {
+  const known = new Map<string, Known>();
+  const add = (name: string, labels: readonly string[]) =>
+    known.set(name, { labels: new Set([...labels, ...TARGET_LABELS]) });
+  const rows: [string, MetricRow][] = Object.entries(METRICS);
+  for (const [name, row] of rows) {
+    if (row.kind !== "histogram") add(name, row.labels);
+    else {
+      add(`${name}_bucket`, [...row.labels, "le"]);
+      add(`${name}_sum`, row.labels);
+      add(`${name}_count`, row.labels);
+    }
+  }
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  for (const { name, type } of registry.getMetricsAsArray()) {
+    // prom-client keeps the kind as a word or as a number, depending on its build.
+    add(name, ["kind", "space", "type", "version"]);
+    if (String(type) === "histogram")
+      for (const end of ["sum", "count"]) add(`${name}_${end}`, ["kind"]);
+  }
+  registry.clear();
+  for (const rule of readRules().recordings) add(rule.name, readPromql(rule.expression).grouping);
+  add("up", []);
+  return known;
+}
+
+/** What is wrong with the names in an expression; empty when all of them exist. */
+function findUnknown(expression: string, known: ReadonlyMap<string, Known>): string[] {
+  const { selectors, grouping } = readPromql(expression);
+  const wrong: string[] = [];
+  const usable = new Set(TARGET_LABELS);
+  for (const { metric, matchers } of selectors) {
+    const series = known.get(metric);
+    if (!series) {
+      wrong.push(metric);
+      continue;
+    }
+    for (const label of series.labels) usable.add(label);
+    for (const matcher of matchers) wrong.push(...findUnknownMatch(metric, matcher, series));
+  }
+  return [...wrong, ...grouping.filter((label) => !usable.has(label))];
+}
+
+function findUnknownMatch(metric: string, matcher: Matcher, series: Known): string[] {
+  const { label, operator, value } = matcher;
+  if (!series.labels.has(label)) return [`${metric}{${label}}`];
+  if (label !== "reason" || !metric.includes("connections_closed")) return [];
+  const reasons = operator.includes("~") ? value.split("|") : [value];
+  return reasons.filter((reason) => !Object.hasOwn(CLOSES, reason));
+}
+
+const dashboard = ROWS.flatMap((row) => row.panels).flatMap((panel) => Object.entries(panel.lines));
+
+test("every series and label that the rules name exists", () => {
+  const known = knownSeries();
+  const { alerts, recordings } = readRules();
+  for (const { name, expression } of [...alerts, ...recordings])
+    assert.deepEqual(findUnknown(expression, known), [], name);
+});
+
+test("every series and label that the dashboard names exists, legends included", () => {
+  const known = knownSeries();
+  for (const [expression, legend] of dashboard) {
+    assert.deepEqual(findUnknown(expression, known), [], expression);
+    const { selectors } = readPromql(expression);
+    const labels = selectors.flatMap(({ metric }) => [...(known.get(metric)?.labels ?? [])]);
+    for (const [, label = ""] of legend.matchAll(/\{\{(\w+)\}\}/g))
+      assert.ok(labels.includes(label), `${legend} of ${expression}`);
+  }
+});
+
+test("every metric of the table is on the dashboard", () => {
+  const shown = new Set(
+    dashboard.flatMap(([expression]) =>
+      readPromql(expression).selectors.map((one) => one.metric.replace(/_(bucket|sum|count)$/, "")),
+    ),
+  );
+  assert.deepEqual(
+    Object.keys(METRICS).filter((name) => !shown.has(name)),
+    [],
+  );
+});
+
+test("every metric that a page of the docs names exists", () => {
+  const known = knownSeries();
+  const root = new URL("../../", import.meta.url);
+  const pages = [
+    ...readdirSync(new URL("docs/", root))
+      .filter((file) => file.endsWith(".md"))
+      .map((file) => `docs/${file}`),
+    ...readdirSync(new URL("deploy/", root), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".md"))
+      .map((file) => `deploy/${file}`),
+    "README.md",
+    "ARCHITECTURE.md",
+  ];
+  const wrong: string[] = [];
+  for (const page of pages) {
+    for (const [name] of readIfThere(new URL(page, root)).matchAll(
+      /(?<![\w:])sluice_[a-z_]+[a-z]\b(?!:)/g,
+    )) {
+      const real = known.has(name) || Object.hasOwn(METRICS, name);
+      if (!real) wrong.push(`${page}: ${name}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("a planted metric, label or close reason is found", () => {
+  const known = knownSeries();
+  assert.deepEqual(findUnknown("rate(sluice_conections[5m])", known), ["sluice_conections"]);
+  assert.deepEqual(findUnknown('sluice_connections{room="x"}', known), [
+    "sluice_connections{room}",
+  ]);
+  assert.deepEqual(findUnknown("sum by (user) (sluice_connections)", known), ["user"]);
+  assert.deepEqual(findUnknown(`sluice_connections_closed_total{reason=~"shutdown|gone"}`, known), [
+    "gone",
+  ]);
+  assert.throws(() => readPromql("sum(by"), /not PromQL/);
+});
+
+function readIfThere(file: URL): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}

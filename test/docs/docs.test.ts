@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import * as pages from "../../docs/pages.ts";
+import { CLOSES } from "../../src/core/closes.ts";
+import { FAILURES } from "../../src/core/failures.ts";
+import { listSettings } from "../../src/core/settings.ts";
+import { METRICS } from "../../src/metrics/table.ts";
+
+/** The first cells of a page's tables, without their backticks. */
+function firstCells(page: string): string[] {
+  return [...page.matchAll(/^\| `([^`]+)`/gm)].map((match) => match[1] ?? "");
+}
+
+test("every row of every table stands on its page", () => {
+  assert.deepEqual(
+    firstCells(pages.settingsPage()),
+    listSettings().map((row) => row.path),
+  );
+  const [metrics = ""] = pages.metricsPage().split("## Recorded sums");
+  assert.deepEqual(firstCells(metrics), Object.keys(METRICS));
+  assert.deepEqual(firstCells(pages.closesPage()), Object.keys(CLOSES));
+  assert.deepEqual(firstCells(pages.failuresPage()), Object.keys(FAILURES));
+});
+
+test("the default of a secret is not on the page", () => {
+  for (const row of listSettings().filter((one) => one.secret)) {
+    const line = pages
+      .settingsPage()
+      .split("\n")
+      .find((one) => one.includes(`\`${row.path}\``));
+    assert.match(line ?? "", /never printed/);
+  }
+});
+
+test("a metric's row names the alerts that read it, through recorded sums too", () => {
+  const line = pages
+    .metricsPage()
+    .split("\n")
+    .find((one) => one.startsWith("| `sluice_connections_opened_total`"));
+  assert.match(line ?? "", /SluiceReconnectStorm/);
+});
+
+test("every file and heading that a page links to exists", () => {
+  const root = new URL("../../", import.meta.url);
+  const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+  const anchors = (text: string) =>
+    new Set(
+      [...text.matchAll(/^#+ (.+)$/gm)].map((match) =>
+        (match[1] ?? "")
+          .toLowerCase()
+          .replace(/[^\w\- ]/g, "")
+          .replaceAll(" ", "-"),
+      ),
+    );
+  for (const page of ["settings", "metrics", "alerts", "closes", "failures"]) {
+    for (const [, target = ""] of read(`docs/${page}.md`).matchAll(/\]\(([^)]+)\)/g)) {
+      const [file = "", anchor] = target.split("#");
+      const text = read(`docs/${file === "" ? `${page}.md` : file}`);
+      if (anchor !== undefined) assert.ok(anchors(text).has(anchor), `${page}.md: ${target}`);
+    }
+  }
+});
