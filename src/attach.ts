@@ -5,7 +5,7 @@ import { type PartialSettings, readSettings } from "./core/settings.ts";
 import { createFanout } from "./fanout/fanout.ts";
 import type { Connection } from "./socket/connection.ts";
 import type { TemplatedApp } from "./socket/native.ts";
-import { type SocketRoom, serveSocketIo } from "./socket/server.ts";
+import { type SocketNeeds, type SocketRoom, serveSocketIo } from "./socket/server.ts";
 
 /** What someone who attaches may want to hear of. */
 export interface AttachWatch {
@@ -15,6 +15,8 @@ export interface AttachWatch {
   readonly ended?: (connection: Connection, reason: CloseReason, details: string) => void;
   /** A connection was under pressure for so long, in seconds. */
   readonly pressuredFor?: (seconds: number) => void;
+  /** Who gets in and how much they may take; without it that is left to the server's owner. */
+  readonly door?: SocketNeeds["door"];
 }
 
 /** A Socket.IO server that Sluice's engine, codec and fan-out serve. */
@@ -30,6 +32,7 @@ export interface Attached {
 /** The plain numbers of the three rooms. */
 export interface AttachedSamples {
   readonly socket: SocketRoom["samples"];
+  readonly door: SocketRoom["door"];
   readonly codec: ReturnType<ReturnType<typeof createCodec>["samples"]>;
   readonly fanout: ReturnType<ReturnType<typeof createFanout>["samples"]>;
 }
@@ -67,11 +70,13 @@ export function attach(
     moved: fanout.moved,
     ended: watch.ended ?? (() => {}),
     pressuredFor: watch.pressuredFor ?? (() => {}),
+    door: watch.door,
   });
   fanout.register(io);
   return {
     samples: () => ({
       socket: socket.samples,
+      door: socket.door,
       codec: codec.samples(),
       fanout: fanout.samples(),
     }),

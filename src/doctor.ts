@@ -68,8 +68,8 @@ function findSettings(settings: Settings, production: boolean): Finding[] {
   if (production && !settings.handlers.module) {
     found.push({ level: "warn", text: "NODE_ENV is production and handlers.module is not set" });
   }
-  if (settings.socket.cors.includes("*")) {
-    found.push({ level: "warn", text: "socket.cors allows every origin" });
+  if (settings.socket.origins.includes("*")) {
+    found.push({ level: "warn", text: "socket.origins allows every origin" });
   }
   return found;
 }

@@ -9,8 +9,11 @@ import { watchLoop } from "./metrics/loop.ts";
 import { createMetrics, type Metrics } from "./metrics/registry.ts";
 import { publishSamples } from "./publish.ts";
 import { listen } from "./socket/listen.ts";
+import { createLoadSampler } from "./socket/load.ts";
 import { loadNative, type TemplatedApp } from "./socket/native.ts";
+import type { Load } from "./socket/overload.ts";
 import { servePage } from "./socket/routes.ts";
+import { openApp } from "./socket/tls.ts";
 
 /** A running gateway. */
 export interface Gateway {
@@ -22,6 +25,8 @@ export interface Gateway {
   readonly apiPort: number;
   /** Where clients connect, such as `http://127.0.0.1:3000`. */
   readonly url: string;
+  /** Serves the certificate that the files of `socket.tls` hold now; see the log for what came of it. */
+  reload(): void;
   /** The text of `/metrics`. */
   scrape(): Promise<string>;
   /**
@@ -38,6 +43,8 @@ export interface GatewayNeeds {
   /** Folder that `handlers.module` is relative to. */
   readonly folder?: string;
   readonly production?: boolean;
+  /** The load that is shed by; of this process by default. */
+  readonly load?: () => Load;
 }
 
 /** How long buffers may take to flush after the last connection was told to go. */
@@ -58,7 +65,8 @@ export async function startGateway(
   const log = needs.log ?? silentLog;
   const undo: (() => unknown)[] = [];
   try {
-    return await build(settings, { log, folder: needs.folder ?? ".", undo });
+    const { folder = ".", production = false, load } = needs;
+    return await build(settings, { log, folder, production, load, undo });
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -68,14 +76,17 @@ export async function startGateway(
 interface Build {
   readonly log: Log;
   readonly folder: string;
+  readonly production: boolean;
+  readonly load: (() => Load) | undefined;
   /** How to stop what has been started, in the order of starting. */
   readonly undo: (() => unknown)[];
 }
 
-async function build(settings: Settings, { log, folder, undo }: Build): Promise<Gateway> {
+async function build(settings: Settings, needs: Build): Promise<Gateway> {
+  const { log, folder, undo } = needs;
   const native = loadNative();
   const metrics = startMetrics(settings, undo);
-  const app = native.uws.App();
+  const { app, encrypted, reload } = openApp(native.uws, settings.socket.tls, log);
   undo.push(() => closeApp(app));
   const io = new Server({
     path: settings.socket.path,
@@ -94,6 +105,14 @@ async function build(settings: Settings, { log, folder, undo }: Build): Promise<
       log("debug", fields, `connection closed: ${CLOSES[reason].text}`);
     },
     pressuredFor: (seconds) => metrics.observe("sluice_pressure_seconds", seconds),
+    encrypted,
+    door: {
+      settings,
+      log,
+      production: needs.production,
+      sample: needs.load ?? startSampler(settings, undo),
+      authenticatedIn: (seconds) => metrics.observe("sluice_authentication_seconds", seconds),
+    },
   });
   undo.push(async () => {
     await io.close();
@@ -144,7 +163,8 @@ async function build(settings: Settings, { log, folder, undo }: Build): Promise<
     settings,
     port: door.port,
     apiPort: apiDoor.port,
-    url: `http://${urlHost(settings.socket.host)}:${door.port}`,
+    url: `${encrypted ? "https" : "http"}://${urlHost(settings.socket.host)}:${door.port}`,
+    reload,
     scrape: async () => (await metrics.scrape()).body,
     stop: () => (stopped ??= stop()),
   };
@@ -152,6 +172,13 @@ async function build(settings: Settings, { log, folder, undo }: Build): Promise<
 
 function pick({ socket, codec, fanout }: Settings): Pick<Settings, "socket" | "codec" | "fanout"> {
   return { socket, codec, fanout };
+}
+
+function startSampler({ overload }: Settings, undo: Build["undo"]): () => Load {
+  if (!overload.enabled) return () => ({ lagMs: 0, memoryPercent: 0 });
+  const sampler = createLoadSampler(overload.memoryBytesMax);
+  undo.push(() => sampler.stop());
+  return sampler.sample;
 }
 
 function startMetrics(settings: Settings, undo: Build["undo"]): Metrics {

@@ -132,6 +132,11 @@ function stopOnSignals(gateway: Gateway): void {
   }
 }
 
+/** As servers do: a new certificate is read without a restart. */
+function reloadOnSignal(gateway: Gateway): void {
+  process.on("SIGHUP", () => gateway.reload());
+}
+
 function fail(error: unknown): never {
   const known = error instanceof Mistake || error instanceof SettingsError;
   const text = error instanceof Error ? error.message : String(error);
@@ -175,6 +180,7 @@ async function main(): Promise<void> {
     production,
   });
   stopOnSignals(gateway);
+  reloadOnSignal(gateway);
 }
 
 await main().catch(fail);

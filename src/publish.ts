@@ -2,7 +2,7 @@ import type { AttachedSamples } from "./attach.ts";
 import type { Labels, Samples } from "./metrics/registry.ts";
 
 /** Returns the samples of the rooms as rows of the metric table. */
-export function publishSamples({ socket, codec, fanout }: AttachedSamples): Samples {
+export function publishSamples({ socket, door, codec, fanout }: AttachedSamples): Samples {
   return {
     sluice_connections: Object.entries(socket.connections).map(([key, open]) => {
       const [transport = "", codec = ""] = key.split(" ");
@@ -25,6 +25,12 @@ export function publishSamples({ socket, codec, fanout }: AttachedSamples): Samp
     sluice_send_buffer_max_bytes: socket.heldBytesMax,
     sluice_slow_consumers_total: socket.closed.slow_consumer,
     sluice_volatile_dropped_total: socket.volatileDropped,
+    ...(door && {
+      sluice_limited_total: by("limit", door.limited),
+      sluice_authentications_total: by("result", door.authenticated),
+      sluice_key_set_fetches_total: by("result", door.keySetFetches),
+      sluice_overload_stage: door.stages().map(([stage, active]) => [{ stage }, active] as const),
+    }),
     sluice_codec_refused_total: by("reason", codec.refused),
     sluice_codec_decoded_total: by("codec", codec.decoded),
     sluice_codec_encoded_total: by("codec", codec.encoded),

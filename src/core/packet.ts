@@ -1,3 +1,5 @@
+import type { FailureCode } from "./failures.ts";
+
 /** The two encodings a Socket.IO client may speak. */
 export type CodecName = "msgpack" | "json";
 
@@ -9,6 +11,8 @@ export interface Packet {
   data?: unknown;
   id?: number | undefined;
   attachments?: number;
+  /** Set by a connection on an inbound packet that is over its rate: no listener may see it. */
+  refused?: FailureCode;
 }
 
 /** One message of Engine.IO: text, or bytes. */

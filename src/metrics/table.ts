@@ -138,6 +138,33 @@ export const METRICS = {
     labels: ["codec"],
     help: "Packets encoded, by codec: a broadcast adds at most one to each.",
   },
+  // socket: the door
+  sluice_limited_total: {
+    kind: "counter",
+    labels: ["limit"],
+    help: "What a connection or socket was refused because it was over a limit, by limit.",
+  },
+  sluice_authentications_total: {
+    kind: "counter",
+    labels: ["result"],
+    help: "Tokens looked at, by what came of it.",
+  },
+  sluice_authentication_seconds: {
+    kind: "histogram",
+    labels: [],
+    help: "Time from reading a token to knowing what it grants.",
+    buckets: SECONDS,
+  },
+  sluice_key_set_fetches_total: {
+    kind: "counter",
+    labels: ["result"],
+    help: "Fetches of the key set that tokens are checked against.",
+  },
+  sluice_overload_stage: {
+    kind: "gauge",
+    labels: ["stage"],
+    help: "1 while a stage of load shedding is active: refuse, idle, slow.",
+  },
   // fanout
   sluice_broadcasts_total: {
     kind: "counter",

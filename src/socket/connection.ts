@@ -1,5 +1,5 @@
 import { CLOSES, type CloseReason } from "../core/closes.ts";
-import { FailureError } from "../core/failures.ts";
+import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { CodecName, Frame, Frames, Packet } from "../core/packet.ts";
 import {
   type EnginePacket,
@@ -8,6 +8,7 @@ import {
   EngineSocket,
   type EngineTransportBase,
 } from "./engine-io.ts";
+import type { Allowance, Toll } from "./limits.ts";
 import type { PressureMonitor } from "./pressure.ts";
 import type { SocketSamples } from "./samples.ts";
 import { type CloseDetails, isWebSocket, type TransportOwner } from "./websocket.ts";
@@ -25,10 +26,17 @@ export interface FrameReader {
   destroy(): void;
 }
 
+/** Where each inbound packet pays: see `Door`. */
+export interface PacketDoor {
+  take(connection: Connection, bytes: number, message: boolean): Toll;
+  owed(connection: Connection): FailureCode;
+}
+
 /** What a connection needs of the rooms around it. */
 export interface ConnectionNeeds {
   readonly samples: SocketSamples;
   readonly monitor: PressureMonitor;
+  readonly door?: PacketDoor | undefined;
   /** Returns a new connection's reader; of an Engine.IO 3 connection, which is always JSON, fixed. */
   createReader(fixed?: CodecName): FrameReader;
   /** Encodes a packet in one codec. */
@@ -62,6 +70,10 @@ export class Connection extends EngineSocket implements TransportOwner {
   owedAcks = 0;
   closeReason: CloseReason | undefined;
   readonly openedAt = performance.now();
+  /** When its client last sent a message. */
+  heardAt = this.openedAt;
+  /** What its rates leave it; the door's. */
+  allowance: Allowance | undefined;
   /** Bytes of packets that wait in `writeBuffer`. */
   queuedBytes = 0;
   /** Bytes uWebSockets.js held at the last look. */
@@ -75,6 +87,7 @@ export class Connection extends EngineSocket implements TransportOwner {
   #doomed = false;
   #over = false;
   #awaitsPong = false;
+  #overRate: FailureCode | undefined;
 
   constructor(
     id: string,
@@ -111,6 +124,7 @@ export class Connection extends EngineSocket implements TransportOwner {
     samples.received[packet.type]++;
     samples.receivedBytes += packet.data?.length ?? 0;
     if (packet.type === "pong") this.#awaitsPong = false;
+    if (this.#needs.door && !this.#pays(this.#needs.door, packet)) return;
     if (packet.type !== "message" || packet.data === undefined) {
       super.onPacket(packet);
       return;
@@ -129,6 +143,14 @@ export class Connection extends EngineSocket implements TransportOwner {
     this.#decode(packet.data, lasting);
   }
 
+  /** Whether the packet may come in; one that is refused is decoded all the same and marked. */
+  #pays(door: PacketDoor, packet: EnginePacket): boolean {
+    const toll = door.take(this, packet.data?.length ?? 0, packet.type === "message");
+    if (toll === "refuse") this.#overRate = door.owed(this);
+    if (toll === "close") this.closeAs("rate_exceeded");
+    return toll !== "close";
+  }
+
   #decode(frame: Frame, lasting: boolean): void {
     let decoded: Packet | undefined;
     try {
@@ -140,6 +162,11 @@ export class Connection extends EngineSocket implements TransportOwner {
     }
     if (this.#codecLabel === "unknown" && this.#reader.name) this.#speak(this.#reader.name);
     if (!decoded) return;
+    if (this.#overRate) {
+      // Only now: a refused frame may have been one of several that make a packet.
+      if (isEvent(decoded.type)) decoded.refused = this.#overRate;
+      this.#overRate = undefined;
+    }
     if (decoded.id !== undefined && isEvent(decoded.type)) this.owedAcks++;
     this.emit("data", decoded);
   }

@@ -43,7 +43,7 @@ export function createDeadlines(needs: DeadlinesNeeds): Deadlines {
     disarm?.();
     disarm = undefined;
     armedAt = first;
-    if (heap.length === 0) return;
+    if (first === Number.POSITIVE_INFINITY) return; // nothing, or nothing that ever happens
     const wait = Math.min(WAIT_MS_MAX, Math.max(0, first - needs.now()));
     disarm = needs.timer(wait, run);
   }

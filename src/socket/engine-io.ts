@@ -32,7 +32,8 @@ export interface EngineRequest {
   /** Path and query string. */
   url: string;
   headers: Record<string, string>;
-  connection: { remoteAddress: string; encrypted: boolean };
+  /** `proxiedAddress` is the PROXY protocol's, empty without one. */
+  connection: { remoteAddress: string; proxiedAddress?: string; encrypted: boolean };
   _query: Record<string, string>;
   res: SafeResponse | null;
 }

@@ -1,6 +1,8 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from "uWebSockets.js";
+import { STATUS_CODES } from "node:http";
 import type { CloseReason } from "../core/closes.ts";
 import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
+import type { Door, DoorHeaders } from "./door.ts";
 import {
   checkEngineIo,
   type EngineOptions,
@@ -40,6 +42,7 @@ const MESSAGES = [
 /** What the engine needs besides what its connections need. */
 export interface EngineNeeds extends ConnectionNeeds {
   readonly encrypted: boolean;
+  readonly door?: Door | undefined;
   /** Seconds after which a refused client may come back; undefined while clients are welcome. */
   draining(): number | undefined;
 }
@@ -67,6 +70,11 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     checkEngineIo();
     super(options);
     this.needs = needs;
+    const { door } = needs;
+    if (!door) return;
+    this.on("headers", (headers: Record<string, string>, request: EngineRequest) => {
+      for (const [name, value] of door.headers(request)) headers[name] = value;
+    });
   }
 
   override attach(app: TemplatedApp, options: { path?: string }): void {
@@ -152,10 +160,13 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   /** Calls `go` unless the request is refused or its client has left meanwhile. */
   #check(request: EngineRequest, upgrade: boolean, go: () => void): void {
     const res = request.res as SafeResponse; // set until a transport takes it
+    if (this.#turnsAway(request, res)) return;
     const wait = request._query.sid === undefined ? this.needs.draining() : undefined;
     if (wait !== undefined) {
       this.needs.samples.refused.draining = (this.needs.samples.refused.draining ?? 0) + 1;
-      answer(res, "503 Service Unavailable", { code: FORBIDDEN, message: "Draining" }, wait);
+      answer(res, "503 Service Unavailable", { code: FORBIDDEN, message: "Draining" }, [
+        ["Retry-After", String(wait)],
+      ]);
       return;
     }
     this._applyMiddlewares(request, res, (error) => {
@@ -174,6 +185,25 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
         else this.#refuse(request, code, why);
       });
     });
+  }
+
+  /** Lets the door look at a request; whether it was answered there. */
+  #turnsAway(request: EngineRequest, res: SafeResponse): boolean {
+    const { door, samples } = this.needs;
+    if (!door) return false;
+    const refusal = door.admit(request);
+    if (!refusal && request.method !== "OPTIONS") return false;
+    if (!refusal) {
+      answer(res, "204 No Content", undefined, door.preflight(request));
+      return true;
+    }
+    const { code, status, message, retryAfterS } = refusal;
+    const reason = code.toLowerCase();
+    samples.refused[reason] = (samples.refused[reason] ?? 0) + 1;
+    const headers = [...door.headers(request)];
+    if (retryAfterS !== undefined) headers.push(["Retry-After", String(retryAfterS)]);
+    answer(res, `${status} ${STATUS_CODES[status] ?? "Refused"}`, { code, message }, headers);
+    return true;
   }
 
   #session(request: EngineRequest) {
@@ -196,6 +226,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     transport.maxHttpBufferSize = this.opts.maxHttpBufferSize;
     transport.httpCompression = this.opts.httpCompression;
     const connection = new Connection(id, this, transport, request);
+    this.needs.door?.opened(connection);
     transport.on("headers", (headers: Record<string, unknown>, of: EngineRequest) => {
       if (!of._query.sid) this.emit("initial_headers", headers, of);
       this.emit("headers", headers, of);
@@ -206,6 +237,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     connection.once("close", () => {
       delete this.clients[id];
       this.clientsCount--;
+      this.needs.door?.closed(connection);
     });
     // The client may leave before its WebSocket is open: then there is no other sign of it.
     if (isWebSocket(transport)) {
@@ -250,12 +282,16 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
 function answer(
   res: SafeResponse,
   status: string,
-  body: { code: number; message: string },
-  retryAfterS?: number,
+  body: { code: number | string; message: string } | undefined,
+  headers: DoorHeaders = [],
 ): void {
   res.cork(() => {
-    res.writeStatus(status).writeHeader("Content-Type", "application/json");
-    if (retryAfterS !== undefined) res.writeHeader("Retry-After", String(retryAfterS));
-    res.end(JSON.stringify(body));
+    res.writeStatus(status);
+    for (const [name, value] of headers) res.writeHeader(name, value);
+    if (body === undefined) {
+      res.end();
+      return;
+    }
+    res.writeHeader("Content-Type", "application/json").end(JSON.stringify(body));
   });
 }

@@ -23,7 +23,11 @@ export function readRequest(
     method: req.getMethod().toUpperCase(),
     url: query ? `${req.getUrl()}?${query}` : req.getUrl(),
     headers,
-    connection: { remoteAddress: readAddress(res.getRemoteAddress()), encrypted },
+    connection: {
+      remoteAddress: readAddress(res.getRemoteAddress()),
+      proxiedAddress: readAddress(res.getProxiedRemoteAddress()),
+      encrypted,
+    },
     _query: fields,
     res: new SafeResponse(res),
   };

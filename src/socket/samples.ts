@@ -10,6 +10,16 @@ export const REFUSALS = [
   "forbidden",
   "bad_protocol",
   "draining",
+  // The door's: its failures in lower case.
+  "origin_forbidden",
+  "overloaded",
+  "limit_connections",
+  "limit_polling",
+  "limit_address_connections",
+  "limit_handshakes",
+  "limit_address_handshakes",
+  "limit_query",
+  "limit_headers",
 ] as const;
 /** One of {@link REFUSALS}. */
 export type RefusalReason = (typeof REFUSALS)[number];
@@ -63,6 +73,7 @@ export function createSamples(): SocketSamples {
   };
 }
 
-function zeros<K extends string>(keys: readonly K[]): Record<K, number> {
+/** Returns a count of 0 for every key. */
+export function zeros<K extends string>(keys: readonly K[]): Record<K, number> {
   return Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>; // one entry per key
 }

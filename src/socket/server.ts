@@ -3,6 +3,7 @@ import type { Server } from "socket.io";
 import type { CloseReason } from "../core/closes.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Connection, ConnectionNeeds } from "./connection.ts";
+import { createDoor, type DoorNeeds, type DoorSamples, type DoorSettings } from "./door.ts";
 import { closeInWaves } from "./drain.ts";
 import { GatewayEngine } from "./engine.ts";
 import type { EngineOptions } from "./engine-io.ts";
@@ -20,11 +21,15 @@ export interface SocketNeeds {
   moved(connection: Connection): void;
   ended(connection: Connection, reason: CloseReason, details: string): void;
   pressuredFor(seconds: number): void;
+  /** Who gets in and how much they may take; everyone and anything without it. */
+  readonly door?: (DoorNeeds & { readonly settings: DoorSettings }) | undefined;
 }
 
 /** The connections of one Socket.IO server. */
 export interface SocketRoom {
   readonly samples: SocketSamples;
+  /** What the door counted; undefined without one. */
+  readonly door: DoorSamples | undefined;
   /** Connections open now. */
   count(): number;
   /**
@@ -36,6 +41,8 @@ export interface SocketRoom {
   detach(): void;
 }
 
+/** Where the samples count long-polling connections. */
+const POLLING_KEYS = ["polling json", "polling msgpack", "polling unknown"];
 /** Seconds after which clients refused during a drain may try again, here or elsewhere. */
 const RETRY_AFTER_S = 1;
 
@@ -57,6 +64,12 @@ export function serveSocketIo(
     pressuredFor: needs.pressuredFor,
     seen: ages,
   });
+  const door =
+    needs.door &&
+    createDoor(io, needs.door.settings, needs.door, {
+      polling: () => POLLING_KEYS.reduce((sum, key) => sum + (samples.connections[key] ?? 0), 0),
+      connections: () => connections(),
+    });
   const engine = new GatewayEngine(readEngineOptions(io, settings), {
     samples,
     monitor,
@@ -65,6 +78,7 @@ export function serveSocketIo(
     encode: needs.encode,
     moved: needs.moved,
     ended: needs.ended,
+    door,
     draining: () => (draining ? RETRY_AFTER_S : undefined),
   });
   const unsetParser = setParser(io, needs.parser);
@@ -81,12 +95,14 @@ export function serveSocketIo(
   const connections = () => Object.values(engine.clients) as Connection[];
   return {
     samples,
+    door: door?.samples,
     count: () => engine.clientsCount,
     async drain(drainMs, seen) {
       draining = true;
       await closeInWaves(connections, drainMs, seen);
     },
     detach() {
+      door?.stop();
       unwatch();
       unsetParser();
       monitor.stop();
@@ -103,9 +119,6 @@ function readEngineOptions(io: Server, settings: Settings["socket"]): Partial<En
     transports: settings.transports,
     allowEIO3: settings.allowEio3,
   };
-  if (settings.cors.length > 0) {
-    own.cors = { origin: settings.cors.includes("*") ? "*" : settings.cors };
-  }
   return { ...own, ...readOptions(io) };
 }
 

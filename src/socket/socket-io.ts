@@ -2,7 +2,8 @@
  * The door to socket.io: the private members Sluice sets or reads, typed here and nowhere else.
  */
 import { createRequire } from "node:module";
-import type { Namespace, Server, Socket } from "socket.io";
+import { Namespace, type Server, Socket } from "socket.io";
+import type { FailureCode } from "../core/failures.ts";
 import type { Connection } from "./connection.ts";
 
 /** A Socket.IO parser: the two classes a server makes its encoder and decoders of. */
@@ -72,5 +73,170 @@ export function watchVolatile(socket: Socket, dropped: () => void): void {
   client.writeToEngine = function watched(packets, options) {
     if (options.volatile && !this.conn.transport.writable) dropped();
     write.call(this, packets, options);
+  };
+}
+
+// --- what the doors need: see doorkeeper.ts ---
+
+/** A function that `namespace.use` takes. */
+export type Middleware = Parameters<Namespace["use"]>[0];
+
+/** A packet on its way to a socket's listeners. */
+export interface EventPacket {
+  readonly data?: unknown;
+  readonly id?: number;
+  /** Set by the connection when the packet is over its rate. */
+  readonly refused?: FailureCode;
+}
+
+/** The auth object of a CONNECT packet, as the client sent it. */
+export type ConnectAuth = Readonly<Record<string, unknown>>;
+
+interface NamespaceInside {
+  readonly _fns: Middleware[];
+  readonly _preConnectSockets: Map<string, Socket>;
+  _createSocket(client: { readonly conn: Connection }, auth: ConnectAuth): Promise<Socket>;
+}
+
+interface SocketInside {
+  pid?: string;
+  acks: Map<number, unknown>;
+  onevent(packet: EventPacket): void;
+  ack(id: number): (...answer: unknown[]) => void;
+}
+
+interface NamespacesInside {
+  readonly _nsps: Map<string, Namespace>;
+  _checkNamespace(name: string, auth: unknown, done: (namespace: unknown) => void): void;
+}
+
+/** Throws a sentence when a member the doors rely on is gone. */
+export function checkSocketIo(io: Server): void {
+  const gone = [
+    ...["onevent", "ack", "join"].filter((member) => !(member in Socket.prototype)),
+    ...["_createSocket", "run", "_remove"].filter((member) => !(member in Namespace.prototype)),
+    ...["_fns", "_preConnectSockets"].filter((member) => !(member in io.sockets)),
+    ...["_checkNamespace"].filter((member) => !(member in io)),
+  ];
+  if (gone.length > 0) {
+    throw new Error(`socket.io lacks ${gone.join(", ")}; Sluice is made for 4.8.4`);
+  }
+}
+
+// The casts below open private members of socket.io 4.8.4 that checkSocketIo() has found.
+
+/** Runs `middleware` before every other of a namespace, those of its dynamic parent included. */
+export function prependMiddleware(namespace: Namespace, middleware: Middleware): void {
+  (namespace as unknown as NamespaceInside)._fns.unshift(middleware);
+}
+
+/** Whether a socket is in its namespace or still entering it. */
+export function isPresent(socket: Socket): boolean {
+  if (socket.nsp.sockets.get(socket.id) === socket) return true;
+  const { _preConnectSockets } = socket.nsp as unknown as NamespaceInside;
+  return _preConnectSockets.get(socket.id) === socket;
+}
+
+/**
+ * Lets `decide` look at a CONNECT that wants a session back before the session is touched: it
+ * returns the auth object to go on with, without `pid` if it shall be a new session. Must not
+ * reject.
+ */
+export function guardSessions(
+  namespace: Namespace,
+  decide: (conn: Connection, auth: ConnectAuth) => Promise<ConnectAuth>,
+): void {
+  const inside = namespace as unknown as NamespaceInside;
+  const create = inside._createSocket;
+  inside._createSocket = async (client, auth) => {
+    const wanted = typeof auth.pid === "string" && typeof auth.offset === "string";
+    return create.call(inside, client, wanted ? await decide(client.conn, auth) : auth);
+  };
+}
+
+/** The secret by which a client gets its session back; undefined without recovery. */
+export function sessionIdOf(socket: Socket): string | undefined {
+  return (socket as unknown as SocketInside).pid;
+}
+
+/** Gives a new session another secret; before its CONNECT is answered. */
+export function setSessionId(socket: Socket, pid: string): void {
+  (socket as unknown as SocketInside).pid = pid;
+}
+
+/**
+ * Returns the function that puts a gate before `socket.join`: `allows` says whether these rooms may
+ * be joined, and a join it refuses does nothing. One function for all sockets, so a gate costs a
+ * socket one property.
+ */
+export function createJoinGate(
+  allows: (socket: Socket, rooms: unknown) => boolean,
+): (socket: Socket) => void {
+  const { join } = Socket.prototype;
+  const gated: Socket["join"] = function gatedJoin(this: Socket, rooms) {
+    return allows(this, rooms) ? join.call(this, rooms) : undefined;
+  };
+  return (socket) => {
+    socket.join = gated;
+  };
+}
+
+/**
+ * Returns the function that shows a socket's events to `takes` before any listener, catch-all ones
+ * included; where that returns true the event is over.
+ */
+export function createEventGate(
+  takes: (socket: Socket, packet: EventPacket) => boolean,
+): (socket: Socket) => void {
+  const { onevent } = Socket.prototype as unknown as SocketInside;
+  function gated(this: Socket, packet: EventPacket): void {
+    if (!takes(this, packet)) onevent.call(this as unknown as SocketInside, packet);
+  }
+  return (socket) => {
+    (socket as unknown as SocketInside).onevent = gated;
+  };
+}
+
+/** Acknowledges an event, if its client asked for that. */
+export function answerEvent(socket: Socket, packet: EventPacket, answer: unknown): void {
+  if (packet.id !== undefined) (socket as unknown as SocketInside).ack(packet.id)(answer);
+}
+
+/** Lets a socket wait for at most `max` acknowledgements; one more calls `over` and is not kept. */
+export function boundAcks(socket: Socket, max: number, over: (socket: Socket) => void): void {
+  (socket as unknown as SocketInside).acks = new BoundedAcks(socket, max, over);
+}
+
+class BoundedAcks extends Map<number, unknown> {
+  readonly #socket: Socket;
+  readonly #max: number;
+  readonly #over: (socket: Socket) => void;
+  constructor(socket: Socket, max: number, over: (socket: Socket) => void) {
+    super();
+    this.#socket = socket;
+    this.#max = max;
+    this.#over = over;
+  }
+  override set(id: number, ack: unknown): this {
+    if (this.size < this.#max || this.has(id)) return super.set(id, ack);
+    this.#over(this.#socket);
+    return this;
+  }
+}
+
+/** Lets clients' names create at most `max` namespaces; the others do not exist for them. */
+export function boundNamespaces(io: Server, max: number, refused: () => void): () => void {
+  const inside = io as unknown as NamespacesInside;
+  const check = inside._checkNamespace;
+  inside._checkNamespace = (name, auth, done) => {
+    if (inside._nsps.size < max || inside._nsps.has(name)) {
+      check.call(inside, name, auth, done);
+      return;
+    }
+    refused();
+    done(false);
+  };
+  return () => {
+    inside._checkNamespace = check;
   };
 }

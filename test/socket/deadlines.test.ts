@@ -68,6 +68,20 @@ test("a wait longer than a timer can be is taken in steps", () => {
   assert.equal(fired, true);
 });
 
+test("a deadline that never happens arms no timer and can be moved to one that does", () => {
+  const clock = createClock();
+  const deadlines = createDeadlines(clock.needs);
+  let fired = 0;
+  const never = deadlines.add(Number.POSITIVE_INFINITY, () => fired++);
+  const soon = deadlines.add(5, () => fired++);
+  assert.equal(clock.timers, 1);
+  soon.cancel();
+  assert.equal(clock.timers, 0);
+  never.move(7);
+  clock.advance(7);
+  assert.equal(fired, 1);
+});
+
 test("a deadline may add, move and cancel others while it fires, and stop forgets all", () => {
   const clock = createClock();
   const deadlines = createDeadlines(clock.needs);

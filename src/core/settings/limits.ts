@@ -42,7 +42,7 @@ export const limits = z.strictObject({
   overRate: choice(
     ["refuse", "close"],
     "refuse",
-    "What a connection over its rate gets: each event refused, or the connection closed; twice the burst over it is closed either way.",
+    "What a connection over its rate gets: each event refused, or its close; one whole burst over it is closed either way.",
   ),
   roomsMax: whole(1000, 1, 1_000_000, "Rooms one socket may be in, besides its own."),
   roomBytesMax: whole(256, 8, 65_536, "Longest name of a room, in UTF-8 bytes."),
@@ -51,7 +51,7 @@ export const limits = z.strictObject({
     10_000,
     1,
     10_000_000,
-    "Namespaces that clients' names may have created, in all.",
+    "Namespaces in all at which clients' names create no more.",
   ),
   acksPendingMax: whole(
     10_000,

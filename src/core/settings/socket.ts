@@ -1,7 +1,14 @@
 import { z } from "zod";
-import { choice, flag, list, ms, text, whole } from "./field.ts";
+import { choice, flag, list, ms, secret, text, whole } from "./field.ts";
 
 const DAY_MS = 86_400_000;
+
+/** TLS of the gateway's own; empty files mean none, because something before it ends TLS. */
+const tls = z.strictObject({
+  certFile: text("", "File with the certificate and its chain, in PEM; with it the port is TLS."),
+  keyFile: text("", "File with the certificate's private key, in PEM."),
+  passphrase: secret("Passphrase of the private key."),
+});
 
 /** Connections: where they come in, how much each may hold, when they go. */
 export const socket = z.strictObject({
@@ -57,9 +64,23 @@ export const socket = z.strictObject({
     30 * DAY_MS,
     "Age at which a connection is closed so that its client reconnects; 0 is off, and up to a tenth less is taken at random.",
   ),
-  cors: list(
+  origins: list(
     [],
-    "Origins that CORS answers allow; `*` is every origin, empty is same-origin only.",
+    "Origins of other hosts whose pages may connect, by CORS and by WebSocket: `https://a.example`, `https://*.a.example`, `*` for all.",
   ),
+  originless: flag(true, "Whether clients without an Origin header, so no browsers, may connect."),
+  trustProxy: list(
+    [],
+    "Proxies whose X-Forwarded-For is believed: CIDRs, `loopback`, `private`; or one number of hops.",
+  ),
+  proxyProtocol: flag(
+    false,
+    "Whether the PROXY protocol v2 names the client's address; only behind a proxy that always sends it.",
+  ),
+  forwardedHost: flag(
+    false,
+    "Whether X-Forwarded-Host names the own host that origins are compared with.",
+  ),
+  tls: tls.prefault({}),
   compression: choice(["off", "shared"], "off", "permessage-deflate for WebSocket messages."),
 });

@@ -1,0 +1,221 @@
+import type { Socket } from "socket.io";
+import { FAILURES, type FailureCode } from "../core/failures.ts";
+import type { Settings } from "../core/settings.ts";
+import type { ThrottledLog } from "../core/throttle.ts";
+import type { Connection } from "./connection.ts";
+import { createDeadlines, type Deadline, type DeadlinesNeeds } from "./deadlines.ts";
+import { createGrants, type Grant, isRefused, type Refused } from "./grants.ts";
+import {
+  answerEvent,
+  type ConnectAuth,
+  type EventPacket,
+  sessionIdOf,
+  setSessionId,
+} from "./socket-io.ts";
+import { type Claims, createTokenCheck } from "./tokens.ts";
+
+/** Results of looking at a token, as `sluice_authentications_total{result}` shows them. */
+export const AUTH_RESULTS = [
+  "accepted",
+  "auth_required",
+  "auth_invalid",
+  "auth_expired",
+  "auth_too_long",
+  "auth_wrong_user",
+  "auth_unavailable",
+] as const;
+
+/** What authentication needs of the world. `now` is the wall clock in milliseconds. */
+export interface AuthNeeds extends DeadlinesNeeds {
+  readonly log: ThrottledLog;
+  authenticated(result: string, seconds: number): void;
+  fetched(result: "answered" | "failed"): void;
+}
+
+/** Who a socket's client is. */
+export interface Auth {
+  /** Resolves with why a socket may not enter, or sets its `data.user`. Never rejects. */
+  enter(socket: Socket): Promise<Refused | undefined>;
+  /** Joins a connected socket's granted rooms and watches over its token's end. */
+  connected(socket: Socket): void;
+  /** Whether an event was a refreshed token, and so is none of the application's. */
+  takes(socket: Socket, packet: EventPacket): boolean;
+  /** Whether a session may be asked for with this auth object: only by the user it belongs to. */
+  decide(conn: Connection, auth: ConnectAuth): Promise<ConnectAuth>;
+  /** Sockets whose token's end is watched. */
+  readonly watched: number;
+  stop(): void;
+}
+
+interface Watch {
+  grant: Grant;
+  warned: boolean;
+  refreshing: boolean;
+  readonly deadline: Deadline | undefined;
+}
+
+/** The event by which a client hands in a newer token, and the one that tells it to. */
+export const TOKEN_REFRESH = "token_refresh";
+export const TOKEN_EXPIRING = "token_expiring";
+
+/**
+ * Returns the authentication that `auth.mode` names: by token, or none here (`upstream` decides in
+ * the connect call). In production an open door is said aloud, once.
+ */
+export function createAuth(
+  settings: Settings["auth"],
+  production: boolean,
+  needs: AuthNeeds,
+): Auth | undefined {
+  if (settings.mode === "jwt") return createJwtAuth(settings, needs);
+  if (settings.mode === "none" && production) {
+    const text = "auth.mode is none: whoever reaches this port may connect and emit any event";
+    needs.log("warn", "open", { room: "socket" }, text);
+  }
+  return undefined;
+}
+
+/**
+ * Returns authentication by JSON Web Token.
+ *
+ * `socket.data.user` is the token's claims. A session is recovered only by the user it was opened
+ * by: its secret carries a digest of the user's name, so that the stored packets of another's
+ * session are never read. With `exp` the connection is told by `token_expiring` and closed as
+ * `token_expired`, unless the client emits `token_refresh` with a newer token of the same user;
+ * that event is answered with `{ expiresAt }` or `{ error: { code, message } }` and no listener
+ * of the application sees it. All tokens share one timer.
+ */
+export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Auth {
+  const grants = createGrants(settings, createTokenCheck(settings, needs));
+  const deadlines = createDeadlines(needs);
+  /** Looked at before the socket existed, keyed by the auth object it carries. */
+  const looked = new WeakMap<object, Grant | Refused>();
+  const watches = new Map<Socket, Watch>();
+  const entering = new WeakMap<Socket, { grant: Grant; before: unknown }>();
+
+  async function look(token: unknown): Promise<Grant | Refused> {
+    const begun = performance.now();
+    const found = await grants.grant(token);
+    const result = isRefused(found) ? found.code.toLowerCase() : "accepted";
+    needs.authenticated(result, (performance.now() - begun) / 1000);
+    return found;
+  }
+
+  function lookAt(conn: Connection, auth: ConnectAuth): Promise<Grant | Refused> {
+    const { headers, _query: query } = conn.request;
+    return look(grants.read({ auth, headers, query }));
+  }
+
+  function watch(socket: Socket, grant: Grant): void {
+    const { expiresAt } = grant;
+    const at = expiresAt === undefined ? undefined : firstLook(expiresAt);
+    const deadline = deadlines.add(at ?? Number.POSITIVE_INFINITY, () => expire(socket));
+    watches.set(socket, { grant, warned: false, refreshing: false, deadline });
+    socket.once("disconnect", () => {
+      watches.delete(socket);
+      deadline.cancel();
+    });
+  }
+
+  const firstLook = (expiresAt: number) =>
+    settings.expiryWarningMs > 0
+      ? expiresAt - settings.expiryWarningMs
+      : expiresAt + settings.clockToleranceMs;
+
+  function expire(socket: Socket): void {
+    const watched = watches.get(socket);
+    const expiresAt = watched?.grant.expiresAt;
+    if (!watched || expiresAt === undefined) return;
+    const end = expiresAt + settings.clockToleranceMs;
+    if (needs.now() >= end) {
+      (socket.conn as unknown as Connection).closeAs("token_expired"); // the engine makes no others
+      return;
+    }
+    if (!watched.warned) socket.emit(TOKEN_EXPIRING, { expiresAt });
+    watched.warned = true;
+    watched.deadline?.move(end);
+  }
+
+  /** Joins what a grant gives and leaves what only an earlier one gave. */
+  function applyRooms(socket: Socket, grant: Grant, before: ReadonlySet<string>): void {
+    for (const room of before) if (!grant.rooms.has(room)) void socket.leave(room);
+    for (const room of grant.rooms) if (!before.has(room)) void socket.join(room);
+  }
+
+  async function refresh(socket: Socket, watched: Watch, token: unknown): Promise<unknown> {
+    const found = await look(token);
+    if (isRefused(found)) return { error: inWords(found.code) };
+    if (found.owner !== watched.grant.owner) return { error: inWords("AUTH_WRONG_USER") };
+    if (!socket.connected) return undefined;
+    applyRooms(socket, found, watched.grant.rooms);
+    watched.grant = found;
+    watched.warned = false;
+    socket.data.user = found.claims;
+    const { expiresAt } = found;
+    watched.deadline?.move(
+      expiresAt === undefined ? Number.POSITIVE_INFINITY : firstLook(expiresAt),
+    );
+    return { expiresAt };
+  }
+
+  return {
+    async decide(conn, auth) {
+      const found = await lookAt(conn, auth);
+      const owns = !isRefused(found) && String(auth.pid).endsWith(`.${found.owner}`);
+      const next = owns ? auth : { ...auth, pid: undefined };
+      looked.set(next, found);
+      return next;
+    },
+    async enter(socket) {
+      const { auth } = socket.handshake;
+      // The engine of these sockets makes no other connections.
+      const found = looked.get(auth) ?? (await lookAt(socket.conn as unknown as Connection, auth));
+      if (isRefused(found)) return found;
+      entering.set(socket, { grant: found, before: socket.data.user });
+      socket.data.user = found.claims;
+      const session = sessionIdOf(socket);
+      if (session !== undefined && !socket.recovered) {
+        setSessionId(socket, `${session}.${found.owner}`);
+      }
+      return undefined;
+    },
+    connected(socket) {
+      const entered = entering.get(socket);
+      if (!entered) return;
+      // A recovered socket has its rooms back, those its older token granted among them; what it
+      // holds as `data.user` are claims, because only enter() writes it.
+      const before = socket.recovered
+        ? grants.roomsOf(entered.before as Claims | undefined)
+        : new Set<string>();
+      applyRooms(socket, entered.grant, before);
+      watch(socket, entered.grant);
+    },
+    takes(socket, packet) {
+      const watched = watches.get(socket);
+      const [name, token] = Array.isArray(packet.data) ? packet.data : [];
+      if (!watched || name !== TOKEN_REFRESH) return false;
+      if (watched.refreshing) {
+        answerEvent(socket, packet, { error: inWords("AUTH_UNAVAILABLE") });
+        return true;
+      }
+      watched.refreshing = true;
+      void refresh(socket, watched, token).then((answer) => {
+        watched.refreshing = false;
+        if (answer !== undefined) answerEvent(socket, packet, answer);
+      });
+      return true;
+    },
+    get watched() {
+      return deadlines.size;
+    },
+    stop() {
+      deadlines.stop();
+      watches.clear();
+    },
+  };
+}
+
+/** What a client is told of a failure. */
+export function inWords(code: FailureCode): { code: FailureCode; message: string } {
+  return { code, message: FAILURES[code].text };
+}

@@ -1,0 +1,219 @@
+import type { Server } from "socket.io";
+import { FAILURES, type FailureCode } from "../core/failures.ts";
+import type { Log } from "../core/log.ts";
+import type { Settings } from "../core/settings.ts";
+import { createThrottle } from "../core/throttle.ts";
+import { createAddressReader, limitKeyOf } from "./address.ts";
+import { AUTH_RESULTS, createAuth } from "./auth.ts";
+import { createBounds, SOCKET_LIMITS, type SocketLimit } from "./bounds.ts";
+import type { Connection } from "./connection.ts";
+import { guardNamespaces } from "./entry.ts";
+import { type Allowance, createLimits, type Toll } from "./limits.ts";
+import { createOriginCheck } from "./origin.ts";
+import { createOverloadMonitor, type Load, STAGES, type Stage } from "./overload.ts";
+import { zeros } from "./samples.ts";
+import { checkSocketIo } from "./socket-io.ts";
+
+/** The settings of the door. */
+export type DoorSettings = Pick<Settings, "socket" | "auth" | "limits" | "overload">;
+
+/** A request as the door sees it. */
+export interface DoorRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly _query: Readonly<Record<string, string>>;
+  readonly connection: { remoteAddress: string; readonly proxiedAddress?: string };
+}
+
+/** A request that is not let in, as it is answered. */
+export interface Refusal {
+  readonly code: FailureCode;
+  readonly status: number;
+  readonly message: string;
+  readonly retryAfterS?: number;
+}
+
+/** A connection as the door sees it. */
+export interface DoorConnection {
+  readonly remoteAddress: string;
+  allowance: Allowance | undefined;
+  heardAt: number;
+}
+
+/** Headers of an answer. */
+export type DoorHeaders = readonly (readonly [string, string])[];
+
+/** Everything between a stranger's request and a socket in a namespace. */
+export interface Door {
+  /**
+   * Called once per request, before anything exists for it; must be answered at once. Sets the
+   * request's `remoteAddress` to the client's own where proxies are trusted.
+   */
+  admit(request: DoorRequest): Refusal | undefined;
+  /** CORS headers of an answer. */
+  headers(request: DoorRequest): DoorHeaders;
+  /** CORS headers of the answer to an OPTIONS request. */
+  preflight(request: DoorRequest): DoorHeaders;
+  opened(connection: DoorConnection): void;
+  closed(connection: DoorConnection): void;
+  /** Called once per inbound packet, before it is decoded. */
+  take(connection: DoorConnection, bytes: number, message: boolean): Toll;
+  /** Why a packet was refused. */
+  owed(connection: DoorConnection): FailureCode;
+  readonly samples: DoorSamples;
+  stop(): void;
+}
+
+/** What the door has counted. */
+export interface DoorSamples {
+  readonly limited: Record<SocketLimit, number>;
+  readonly authenticated: Record<string, number>;
+  readonly keySetFetches: Record<"answered" | "failed", number>;
+  /** 1 where a stage of shedding is active. */
+  stages(): readonly (readonly [Stage, number])[];
+}
+
+/** What the door needs of the rooms around it. */
+export interface DoorNeeds {
+  readonly log: Log;
+  readonly production: boolean;
+  /** How long a token was looked at. */
+  authenticatedIn(seconds: number): void;
+  /** Returns the load since it was last asked. */
+  sample(): Load;
+}
+
+/** What the door needs of the connections. */
+export interface DoorView {
+  /** Open long-polling connections. */
+  polling(): number;
+  connections(): Iterable<Connection>;
+}
+
+/** Refusals that say when to come back say it plus up to this share, or all come back at once. */
+const JITTER = 0.5;
+
+/**
+ * Returns the door of one Socket.IO server: origin, overload and limits before a connection exists,
+ * rates while it lives, bounds and authentication on every namespace it enters.
+ *
+ * Throws `SettingsError` for settings that cannot work together, such as a mode without its key.
+ */
+export function createDoor(
+  io: Server,
+  settings: DoorSettings,
+  needs: DoorNeeds,
+  view: DoorView,
+): Door {
+  checkSocketIo(io);
+  const now = () => performance.now();
+  const log = createThrottle(needs.log, now);
+  const samples = createSamples();
+  const readAddress = createAddressReader(settings.socket);
+  const origin = createOriginCheck(settings.socket);
+  const limits = createLimits(settings.limits, { now, polling: view.polling });
+  const overload = createOverloadMonitor(settings.overload, {
+    sample: needs.sample,
+    now,
+    every,
+    connections: view.connections,
+    log,
+  });
+  const limited = (limit: SocketLimit): void => {
+    samples.limited[limit]++;
+  };
+  const bounds = createBounds(io, settings.limits, { log, limited });
+  const auth = createAuth(settings.auth, needs.production, {
+    now: Date.now,
+    timer: after,
+    log,
+    fetched: (result) => samples.keySetFetches[result]++,
+    authenticated(result, seconds) {
+      samples.authenticated[result] = (samples.authenticated[result] ?? 0) + 1;
+      needs.authenticatedIn(seconds);
+    },
+  });
+  const unguard = guardNamespaces(io, { bounds, auth, log, now });
+
+  function judge(request: DoorRequest): { code: FailureCode; retryAfterMs?: number } | undefined {
+    if (!origin.allows(request)) return { code: "ORIGIN_FORBIDDEN" };
+    const first = request._query.sid === undefined;
+    if (first && overload.isActive("refuse")) {
+      return { code: "OVERLOADED", retryAfterMs: settings.overload.retryAfterMs };
+    }
+    const { url, headers, connection } = request;
+    const transport = request._query.transport ?? "";
+    const key = limitKeyOf(connection.remoteAddress);
+    return limits.refusal({ url, headers, transport, first }, key);
+  }
+
+  return {
+    admit(request) {
+      const { headers, connection } = request;
+      connection.remoteAddress = readAddress({
+        headers,
+        address: connection.remoteAddress,
+        proxiedAddress: connection.proxiedAddress ?? "",
+      });
+      const found = judge(request);
+      if (!found) return undefined;
+      const { code, retryAfterMs } = found;
+      const fields = { room: "socket", code, address: connection.remoteAddress };
+      log("warn", code, fields, `request refused: ${FAILURES[code].text}`);
+      const { status, text: message } = FAILURES[code];
+      if (retryAfterMs === undefined) return { code, status, message };
+      const waitMs = retryAfterMs * (1 + Math.random() * JITTER);
+      return { code, status, message, retryAfterS: Math.ceil(waitMs / 1000) };
+    },
+    headers: origin.headers,
+    preflight: origin.preflight,
+    opened(connection) {
+      connection.heardAt = now();
+      connection.allowance = limits.opened(limitKeyOf(connection.remoteAddress));
+    },
+    closed: (connection) => limits.closed(limitKeyOf(connection.remoteAddress)),
+    take(connection, bytes, message) {
+      const at = now();
+      if (message) connection.heardAt = at;
+      if (!connection.allowance) return "ok";
+      const toll = limits.take(connection.allowance, bytes, at);
+      if (toll !== "ok") {
+        const { code } = limits.owed(connection.allowance);
+        limited(code === "LIMIT_EVENTS" ? "events" : "bytes");
+        log("warn", code, { room: "socket", code, toll }, "a connection is over its rate");
+      }
+      return toll;
+    },
+    owed: ({ allowance }) => (allowance ? limits.owed(allowance).code : "LIMIT_EVENTS"),
+    samples: {
+      ...samples,
+      stages: () => STAGES.map((stage) => [stage, Number(overload.isActive(stage))] as const),
+    },
+    stop() {
+      unguard();
+      overload.stop();
+      bounds.stop();
+      auth?.stop();
+    },
+  };
+}
+
+function createSamples(): Omit<DoorSamples, "stages"> {
+  return {
+    limited: zeros(SOCKET_LIMITS),
+    authenticated: zeros(AUTH_RESULTS),
+    keySetFetches: zeros(["answered", "failed"] as const),
+  };
+}
+
+function every(ms: number, tick: () => void): () => void {
+  const timer = setInterval(tick, ms).unref();
+  return () => clearInterval(timer);
+}
+
+function after(ms: number, fire: () => void): () => void {
+  const timer = setTimeout(fire, ms).unref();
+  return () => clearTimeout(timer);
+}

@@ -1,0 +1,95 @@
+import type { Namespace, Server, Socket } from "socket.io";
+import { FAILURES, type FailureCode } from "../core/failures.ts";
+import type { ThrottledLog } from "../core/throttle.ts";
+import { type Auth, inWords } from "./auth.ts";
+import type { Bounds } from "./bounds.ts";
+import type { Refused } from "./grants.ts";
+import {
+  answerEvent,
+  createEventGate,
+  type EventPacket,
+  eachNamespace,
+  guardSessions,
+  prependMiddleware,
+} from "./socket-io.ts";
+
+/** What stands at the entry of every namespace. */
+export interface EntryNeeds {
+  readonly bounds: Bounds;
+  readonly auth: Auth | undefined;
+  readonly log: ThrottledLog;
+  /** Monotonic clock in milliseconds. */
+  now(): number;
+}
+
+/** The event by which a client hears that what it emitted without an ack was refused. */
+export const RATE_LIMITED = "rate_limited";
+/** Least time between two of them to one socket: telling must not be a flood either. */
+const TELL_MS = 1000;
+
+/**
+ * Puts bounds and authentication before every namespace there is and will be, dynamic ones and
+ * recovered sessions included, and before every middleware of the application.
+ *
+ * Who is refused gets a `connect_error` whose `data` is `{ code, retry }`. An event over its rate
+ * reaches no listener: its acknowledgement is answered with `{ error: { code, message } }`, or, if
+ * it asks for none, the socket is told by `rate_limited` at most once a second.
+ */
+export function guardNamespaces(io: Server, needs: EntryNeeds): () => void {
+  const { bounds, auth } = needs;
+  const told = new WeakMap<Socket, number>();
+  let open = true;
+
+  function tell(socket: Socket, packet: EventPacket, code: FailureCode): void {
+    if (packet.id !== undefined) {
+      answerEvent(socket, packet, { error: inWords(code) });
+      return;
+    }
+    const at = needs.now();
+    if (at - (told.get(socket) ?? Number.NEGATIVE_INFINITY) < TELL_MS) return;
+    told.set(socket, at);
+    socket.emit(RATE_LIMITED, inWords(code));
+  }
+
+  const gateEvents = createEventGate((socket, packet) => {
+    if (packet.refused === undefined) return auth?.takes(socket, packet) ?? false;
+    tell(socket, packet, packet.refused);
+    return true;
+  });
+
+  function refuse(socket: Socket, { code, detail }: Refused, next: (error: Error) => void): void {
+    const { address } = socket.handshake;
+    const fields = { room: "socket", code, namespace: socket.nsp.name, address, detail };
+    needs.log("warn", code, fields, `entry refused: ${FAILURES[code].text}`);
+    const data = { code, retry: FAILURES[code].retry };
+    next(Object.assign(new Error(FAILURES[code].text), { data }));
+  }
+
+  function enter(socket: Socket, next: (error?: Error) => void): void {
+    const full = open ? bounds.enter(socket) : undefined;
+    if (full) {
+      refuse(socket, { code: full, detail: undefined }, next);
+      return;
+    }
+    if (open) gateEvents(socket);
+    if (!open || !auth) {
+      next();
+      return;
+    }
+    void auth.enter(socket).then((refused) => {
+      if (refused) refuse(socket, refused, next);
+      else next();
+    });
+  }
+
+  const unwatch = eachNamespace(io, (namespace: Namespace) => {
+    prependMiddleware(namespace, enter);
+    if (!auth) return;
+    guardSessions(namespace, (conn, words) => auth.decide(conn, words));
+    namespace.prependListener("connection", (socket) => auth.connected(socket));
+  });
+  return () => {
+    open = false;
+    unwatch();
+  };
+}

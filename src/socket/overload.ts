@@ -1,0 +1,138 @@
+import type { Settings } from "../core/settings.ts";
+import type { ThrottledLog } from "../core/throttle.ts";
+
+type OverloadSettings = Settings["overload"];
+
+/** The stages of shedding, each doing what those before it do as well. */
+export const STAGES = ["refuse", "idle", "slow"] as const;
+/** One of {@link STAGES}. */
+export type Stage = (typeof STAGES)[number];
+
+/** How loaded the process is. */
+export interface Load {
+  /** Mean delay of the event loop since the last sample, in milliseconds. */
+  readonly lagMs: number;
+  /** Used memory, in percent of what there is. */
+  readonly memoryPercent: number;
+}
+
+/** A connection that may be shed. */
+export interface Sheddable {
+  readonly transport: { readonly name: string };
+  /** Monotonic time of the last message from its client. */
+  readonly heardAt: number;
+  /** Bytes it holds unsent. */
+  readonly heldBytes: number;
+  closeAs(reason: "overload"): void;
+}
+
+/** What the monitor needs of the process. */
+export interface OverloadNeeds {
+  /** Returns the load since it was last asked. */
+  sample(): Load;
+  /** Calls `tick` every `ms`; the returned function ends it. */
+  every(ms: number, tick: () => void): () => void;
+  /** Monotonic clock in milliseconds. */
+  now(): number;
+  /** The connections of now; only walked in the closing stages. */
+  connections(): Iterable<Sheddable>;
+  readonly log: ThrottledLog;
+}
+
+/** Watches load and sheds some of it. */
+export interface OverloadMonitor {
+  /** Whether a stage is active. */
+  isActive(stage: Stage): boolean;
+  stop(): void;
+}
+
+/** Below this share of its threshold a stage counts as calm: enter and leave are never one line. */
+const CALM_SHARE = 0.8;
+
+/**
+ * Returns the monitor that sheds load in stages: it refuses handshakes, then closes idle
+ * long-polling connections too, then those with the most unsent bytes.
+ *
+ * With each sample the stage rises by at most one, so that every stage may help before the next is
+ * tried, and falls by one after `calmSamples` in a row that are below 80 % of its threshold. At most
+ * `closesPerSample` connections are closed per sample: closing is work too.
+ */
+export function createOverloadMonitor(
+  settings: OverloadSettings,
+  needs: OverloadNeeds,
+): OverloadMonitor {
+  const thresholds: readonly Load[] = [
+    { lagMs: settings.refuseLagMs, memoryPercent: settings.refuseMemoryPercent },
+    { lagMs: settings.idleLagMs, memoryPercent: settings.idleMemoryPercent },
+    { lagMs: settings.slowLagMs, memoryPercent: settings.slowMemoryPercent },
+  ];
+  let stage = 0;
+  let calm = 0;
+
+  function look(): void {
+    const load = needs.sample();
+    const next = thresholds[stage];
+    const own = thresholds[stage - 1];
+    if (next && isOver(load, next, 1)) {
+      move(stage + 1, load);
+    } else if (own && !isOver(load, own, CALM_SHARE)) {
+      calm++;
+      if (calm >= settings.calmSamples) move(stage - 1, load);
+    } else {
+      calm = 0;
+    }
+    if (stage > 1) shed();
+  }
+
+  function move(to: number, load: Load): void {
+    const text = to > stage ? "load is shed" : "load is shed less";
+    const fields = { stage: STAGES[to - 1] ?? "none", ...round(load) };
+    stage = to;
+    calm = 0;
+    needs.log(to === 0 ? "info" : "warn", `stage ${to}`, { room: "socket", ...fields }, text);
+  }
+
+  function shed(): void {
+    let left = settings.closesPerSample;
+    const quietSince = needs.now() - settings.idleMs;
+    const slowest: Sheddable[] = [];
+    for (const connection of needs.connections()) {
+      const idle = connection.transport.name === "polling" && connection.heardAt <= quietSince;
+      if (left > 0 && idle) {
+        left--;
+        connection.closeAs("overload");
+      } else if (stage > 2 && connection.heldBytes > 0) {
+        keepLargest(slowest, connection, settings.closesPerSample);
+      }
+    }
+    for (const connection of slowest.slice(0, left)) connection.closeAs("overload");
+  }
+
+  const end = settings.enabled ? needs.every(settings.sampleMs, look) : () => {};
+  return { isActive: (asked) => STAGES.indexOf(asked) < stage, stop: end };
+}
+
+function isOver(load: Load, threshold: Load, share: number): boolean {
+  return (
+    load.lagMs > threshold.lagMs * share || load.memoryPercent > threshold.memoryPercent * share
+  );
+}
+
+/** Keeps a short list of the connections that hold the most, largest first. */
+function keepLargest(list: Sheddable[], one: Sheddable, max: number): void {
+  const last = list[max - 1];
+  if (last && last.heldBytes >= one.heldBytes) return;
+  let low = 0;
+  for (let high = list.length; low < high; ) {
+    const middle = (low + high) >> 1;
+    if ((list[middle]?.heldBytes ?? 0) >= one.heldBytes) low = middle + 1;
+    else high = middle;
+  }
+  list.splice(low, 0, one);
+  if (list.length > max) list.pop();
+}
+
+const round = (load: Load) => ({
+  lagMs: Math.round(load.lagMs),
+  memoryPercent: Math.round(load.memoryPercent),
+});
