@@ -39,6 +39,8 @@ export interface ConnectionNeeds {
   readonly door?: PacketDoor | undefined;
   /** Returns a new connection's reader; of an Engine.IO 3 connection, which is always JSON, fixed. */
   createReader(fixed?: CodecName): FrameReader;
+  /** How long a connection may stay outside every namespace, in milliseconds. */
+  connectTimeoutMs(): number;
   /** Encodes a packet in one codec. */
   encode(packet: Packet): Frames;
   /** Told whenever `native` of a connection changed. */
@@ -399,7 +401,7 @@ export class Connection extends EngineSocket implements TransportOwner {
 
   override onClose(reason: string, description?: unknown): void {
     if (this.readyState === "closed") return;
-    const why = this.closeReason ?? whyClosed(reason, description);
+    const why = this.closeReason ?? this.#whyClosed(reason, description);
     this.closeReason = why;
     this.#count(-1);
     this.#calm(false);
@@ -419,12 +421,23 @@ export class Connection extends EngineSocket implements TransportOwner {
     super.onClose(reason, description);
     this.#needs.ended(this, why, inWords(description));
   }
+
+  #whyClosed(reason: string, description: unknown): CloseReason {
+    if (reason !== "forced close") return readReason(reason, description);
+    // Socket.IO closes a connection that joined nothing in the same words as the application does.
+    const age = performance.now() - this.openedAt;
+    const late = !this.joined && age >= this.#needs.connectTimeoutMs() - TIMER_SLACK_MS;
+    return late ? "connect_timeout" : "server_closed";
+  }
 }
 
 const isEvent = (type: number): boolean => type === 2 || type === 5;
 const isAck = (type: number): boolean => type === 3 || type === 6;
 
-function whyClosed(reason: string, description: unknown): CloseReason {
+/** Timers may fire this much before their time. */
+const TIMER_SLACK_MS = 5;
+
+function readReason(reason: string, description: unknown): CloseReason {
   if (reason === "transport close") {
     const { code, reason: text } = (description as CloseDetails | undefined)?.context ?? {};
     if (code !== 1006) return "client_closed";
@@ -433,7 +446,7 @@ function whyClosed(reason: string, description: unknown): CloseReason {
   }
   if (reason === "ping timeout") return "ping_timeout";
   if (reason === "parse error") return "bad_packet";
-  return reason === "transport error" ? "transport_error" : "server_closed";
+  return "transport_error";
 }
 
 function inWords(description: unknown): string {

@@ -55,6 +55,8 @@ export interface EngineTransportBase extends EventEmitter {
   readonly parser: EngineParser;
   maxHttpBufferSize?: number;
   httpCompression?: unknown;
+  /** On long-polling: how long a close waits for the next poll, in milliseconds. */
+  closeTimeout?: number;
   /** On long-polling: the close that waits for the next poll. */
   shouldClose?: (() => void) | null;
   discard(): void;

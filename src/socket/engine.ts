@@ -27,6 +27,9 @@ const REASONS: readonly RefusalReason[] = [
   "forbidden",
   "bad_protocol",
 ];
+/** How long a close waits for the next poll; a client that is there polls at once. */
+const POLL_GOODBYE_MS = 1000;
+
 const BAD_REQUEST = 3;
 const FORBIDDEN = 4;
 const BAD_PROTOCOL = 5;
@@ -225,6 +228,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const transport = this.createTransport(request._query.transport ?? "", request);
     transport.maxHttpBufferSize = this.opts.maxHttpBufferSize;
     transport.httpCompression = this.opts.httpCompression;
+    transport.closeTimeout = POLL_GOODBYE_MS;
     const connection = new Connection(id, this, transport, request);
     this.needs.door?.opened(connection);
     transport.on("headers", (headers: Record<string, unknown>, of: EngineRequest) => {

@@ -76,6 +76,7 @@ export function serveSocketIo(
     encrypted: needs.encrypted,
     createReader: needs.createReader,
     encode: needs.encode,
+    connectTimeoutMs: () => io.connectTimeout(),
     moved: needs.moved,
     ended: needs.ended,
     door,

@@ -11,27 +11,31 @@ export async function until(
   }
 }
 
-/** The part of an event emitter that {@link next} needs. */
-interface Emitter {
-  once(event: string, listener: (...args: never[]) => void): unknown;
-  off(event: string, listener: (...args: never[]) => void): unknown;
+type Listen = (event: string, listener: (...args: unknown[]) => void) => unknown;
+
+/** Every emitter of the field has these two: Node.js', Socket.IO's typed ones, the client's. */
+function bindEmitter(emitter: object): { on: Listen; off: Listen } {
+  const { on, off } = emitter as { on: Listen; off: Listen };
+  return { on: on.bind(emitter), off: off.bind(emitter) };
 }
 
 /** Resolves with the arguments of the next `event`; rejects after `withinMs`. */
 export function next<T extends unknown[]>(
-  emitter: Emitter,
+  emitter: object,
   event: string,
   withinMs = 10_000,
 ): Promise<T> {
+  const { on, off } = bindEmitter(emitter);
   return new Promise((resolve, reject) => {
-    const listener = (...args: never[]) => {
+    const listener = (...args: unknown[]) => {
       clearTimeout(timer);
-      resolve(args as unknown as T); // the caller names the event's own argument types
+      off(event, listener);
+      resolve(args as T); // the caller names the event's own argument types
     };
     const timer = setTimeout(() => {
-      emitter.off(event, listener);
+      off(event, listener);
       reject(new Error(`no "${event}" within ${withinMs} ms`));
     }, withinMs);
-    emitter.once(event, listener);
+    on(event, listener);
   });
 }

@@ -1,0 +1,185 @@
+/** Every disconnect reason the Socket.IO documentation names, each provoked for real. */
+import assert from "node:assert/strict";
+import { connect as connectTcp, createServer } from "node:net";
+import { type TestContext, test } from "node:test";
+import type { Socket as ServerSocket } from "socket.io";
+import type { CloseReason } from "../../src/core/closes.ts";
+import type { Log } from "../../src/core/log.ts";
+import type { PartialSettings } from "../../src/core/settings.ts";
+import { newClient, type TestGateway, testGateway } from "../harness/gateway.ts";
+import { next, until } from "../harness/wait.ts";
+
+interface Case {
+  readonly reason: string;
+  readonly counted: CloseReason;
+  readonly settings?: PartialSettings;
+  provoke(
+    gateway: TestGateway,
+    socket: ServerSocket,
+    client: ReturnType<typeof newClient>,
+  ): unknown;
+}
+
+const engineOf = (client: ReturnType<typeof newClient>) =>
+  client.io.engine as unknown as { transport: { write(packets: unknown[]): void } };
+
+const CASES: Readonly<Record<string, Case>> = {
+  "socket.disconnect() on the server": {
+    reason: "server namespace disconnect",
+    counted: "client_closed",
+    // The client closes a connection that has no namespace left.
+    provoke: (_, socket) => socket.disconnect(),
+  },
+  "socket.disconnect(true) on the server": {
+    reason: "server namespace disconnect",
+    counted: "server_closed",
+    provoke: (_, socket) => socket.disconnect(true),
+  },
+  "socket.disconnect() on the client": {
+    reason: "client namespace disconnect",
+    counted: "client_closed",
+    provoke: (_, __, client) => client.disconnect(),
+  },
+  "io.close()": {
+    reason: "server shutting down",
+    counted: "shutdown",
+    provoke: (gateway) => gateway.io.close(),
+  },
+  "a stop of the gateway": {
+    reason: "server shutting down",
+    counted: "shutdown",
+    provoke: (gateway) => void gateway.stop(),
+  },
+  "the client's transport closes": {
+    reason: "transport close",
+    counted: "client_closed",
+    provoke: (_, __, client) => client.io.engine.close(),
+  },
+  "an Engine.IO packet of no type": {
+    reason: "parse error",
+    counted: "bad_packet",
+    provoke: (_, __, client) => engineOf(client).transport.write([{ type: "x", data: "?" }]),
+  },
+  "a Socket.IO packet of no shape": {
+    reason: "parse error",
+    counted: "bad_packet",
+    provoke: (_, __, client) =>
+      engineOf(client).transport.write([{ type: "message", data: Buffer.from([0xc1]) }]),
+  },
+  "conn.close()": {
+    reason: "forced close",
+    counted: "server_closed",
+    provoke: (_, socket) => socket.conn.close(),
+  },
+};
+
+async function disconnectOf(t: TestContext, { settings, provoke }: Case) {
+  const closes: unknown[] = [];
+  const log: Log = (_level, { reason }) => void (reason && closes.push(reason));
+  const gateway = await testGateway(t, settings, { log });
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  const client = await gateway.connected();
+  const [socket] = await arrived;
+  const gone = next<[string, unknown]>(socket, "disconnect");
+  provoke(gateway, socket, client);
+  const [reason, details] = await gone;
+  return { closes, reason, details };
+}
+
+for (const [title, wanted] of Object.entries(CASES)) {
+  test(`${title}: ${wanted.reason}, counted once as ${wanted.counted}`, async (t) => {
+    const { closes, reason } = await disconnectOf(t, wanted);
+    assert.equal(reason, wanted.reason);
+    await until(() => closes.length > 0, "the log line");
+    assert.deepEqual(closes, [wanted.counted]);
+  });
+}
+
+test("never joining a namespace: forced server close, counted as connect_timeout", async (t) => {
+  const gateway = await testGateway(t, { socket: { connectTimeoutMs: 100 } });
+  await fetch(`${gateway.url}/socket.io/?EIO=4&transport=polling`);
+  await until(async () => (await gateway.metric("sluice_connections")) === 0, "the close");
+  const counted = { reason: "connect_timeout" };
+  assert.equal(await gateway.metric("sluice_connections_closed_total", counted), 1);
+  assert.equal(await gateway.metric("sluice_connections_closed_total"), 1);
+});
+
+/** A client that polls by hand: connected, with nothing left to read. */
+async function pollByHand(gateway: TestGateway) {
+  const path = `${gateway.url}/socket.io/?EIO=4&transport=polling`;
+  const opened = await (await fetch(path)).text();
+  const url = `${path}&sid=${JSON.parse(opened.slice(1)).sid}`;
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  await fetch(url, { method: "POST", body: "40" });
+  const [socket] = await arrived;
+  await fetch(url);
+  return { url, socket };
+}
+
+test("a heartbeat without an answer: ping timeout, counted as ping_timeout", async (t) => {
+  const gateway = await testGateway(t, { socket: { pingIntervalMs: 100, pingTimeoutMs: 100 } });
+  const { socket } = await pollByHand(gateway);
+  assert.deepEqual((await next(socket, "disconnect"))[0], "ping timeout");
+  const counted = { reason: "ping_timeout" };
+  assert.equal(await gateway.metric("sluice_connections_closed_total", counted), 1);
+});
+
+test("a poll that ends too early: transport error, counted as transport_error", async (t) => {
+  const gateway = await testGateway(t);
+  const { url, socket } = await pollByHand(gateway);
+  const gone = next<[string]>(socket, "disconnect");
+  const leaving = new AbortController();
+  const poll = fetch(url, { signal: leaving.signal });
+  await until(() => socket.conn.transport.writable, "a poll that waits");
+  leaving.abort();
+  await assert.rejects(poll, { name: "AbortError" });
+  assert.deepEqual((await gone)[0], "transport error");
+  const counted = { reason: "transport_error" };
+  assert.equal(await gateway.metric("sluice_connections_closed_total", counted), 1);
+});
+
+test("a TCP connection cut without a close frame: connection_lost, and its code is told", async (t) => {
+  const gateway = await testGateway(t);
+  const proxy = createServer((inner) => {
+    const outer = connectTcp(gateway.port, "127.0.0.1");
+    inner.pipe(outer).pipe(inner);
+    inner.on("error", () => {});
+    outer.on("error", () => {});
+    cut.push(() => {
+      outer.resetAndDestroy();
+      inner.destroy();
+    });
+  });
+  const cut: (() => void)[] = [];
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  t.after(() => proxy.close());
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  const { port } = proxy.address() as { port: number };
+  const client = newClient(`http://127.0.0.1:${port}`);
+  t.after(() => client.disconnect());
+  client.connect();
+  const [socket] = await arrived;
+  const gone = next<[string, { context?: { code?: number } }]>(socket, "disconnect");
+  for (const each of cut) each();
+  const [reason, details] = await gone;
+  assert.equal(reason, "transport close");
+  assert.equal(details.context?.code, 1006);
+  const lost = { reason: "connection_lost" };
+  assert.equal(await gateway.metric("sluice_connections_closed_total", lost), 1);
+});
+
+test("the client's close code and text reach disconnect's description", async (t) => {
+  const gateway = await testGateway(t);
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  const client = await gateway.connected();
+  const [socket] = await arrived;
+  const gone = next<[string, unknown]>(socket, "disconnect");
+  const { ws } = client.io.engine.transport as unknown as { ws: WebSocket };
+  ws.close(4001, "bored");
+  const [reason, details] = await gone;
+  assert.equal(reason, "transport close");
+  assert.deepEqual(details, {
+    description: "websocket closed with 4001 (bored)",
+    context: { code: 4001, reason: "bored" },
+  });
+});
