@@ -12,6 +12,8 @@ export interface EchoOptions {
   /** Open loop: events per second over all clients. Without it, `depth` are kept open per client. */
   readonly ratePerS?: number;
   readonly depth: number;
+  /** Sleep between turns while saturated, so that acks are read and answered in batches. */
+  readonly napMs: number;
 }
 
 /** What came back. */
@@ -38,7 +40,7 @@ const QUIET_MS = 2000;
 export async function runEcho(fleet: Fleet, options: EchoOptions): Promise<Echoed> {
   const clients = fleet.clients.filter((client) => client.state === "joined");
   const sent = new Map<Client, number>(clients.map((client) => [client, 0]));
-  const makeEvent = createEventFrames(options.codec, options.payloadBytes);
+  const makeEvents = createEventFrames(options.codec, options.payloadBytes);
   const histogram = createHistogram();
   const startedUs = nowUs();
   const endUs = startedUs + options.durationMs * 1000;
@@ -47,28 +49,32 @@ export async function runEcho(fleet: Fleet, options: EchoOptions): Promise<Echoe
   for (const client of clients) client.order.begin(0);
   fleet.reads = 0;
 
-  const send = (client: Client, dueUs: number) => {
+  const send = (client: Client, dueUs: number, count: number) => {
     const sequence = sent.get(client) ?? 0;
-    sent.set(client, sequence + 1);
-    client.send(makeEvent(sequence, dueUs));
+    sent.set(client, sequence + count);
+    client.send(makeEvents(sequence, dueUs, count));
   };
+  const answered = new Map<Client, number>();
   fleet.watcher = {
     take(client, sequence, scheduledUs) {
       client.order.note(sequence);
       state.lastUs = fleet.readAtUs;
-      recordLatency(histogram, fleet.readAtUs - scheduledUs);
-      if (options.ratePerS === undefined && fleet.readAtUs < endUs) send(client, fleet.readAtUs);
+      if (options.ratePerS === undefined) answered.set(client, (answered.get(client) ?? 0) + 1);
+      else recordLatency(histogram, fleet.readAtUs - scheduledUs);
     },
   };
   if (options.ratePerS === undefined) {
-    for (const client of clients) for (let i = 0; i < options.depth; i++) send(client, nowUs());
-    await new Promise((resolve) => setTimeout(resolve, options.durationMs));
+    for (const client of clients) send(client, nowUs(), options.depth);
+    await keepOpen(endUs, options.napMs, () => {
+      for (const [client, count] of answered) send(client, nowUs(), count);
+      answered.clear();
+    });
   } else {
     const total = Math.floor((options.ratePerS * options.durationMs) / 1000);
     const gapUs = 1e6 / options.ratePerS;
     state.lateUsMax = await onSchedule({ startedUs, gapUs, total }, (n, dueUs) => {
       const client = clients[n % clients.length];
-      if (client) send(client, dueUs);
+      if (client) send(client, dueUs, 1);
     });
   }
   const isDone = () =>
@@ -103,6 +109,24 @@ function sumEchoes(clients: readonly Client[], sent: ReadonlyMap<Client, number>
   return sum;
 }
 
+const cell = new Int32Array(new SharedArrayBuffer(4));
+
+/** Calls `answer` after each turn of the loop, and sleeps in between, until `endUs`. */
+function keepOpen(endUs: number, napMs: number, answer: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    const turn = () => {
+      if (nowUs() > endUs) {
+        resolve();
+        return;
+      }
+      answer();
+      if (napMs > 0) Atomics.wait(cell, 0, 0, napMs);
+      setImmediate(turn);
+    };
+    turn();
+  });
+}
+
 /**
  * Calls `act` for each n when n is due, late ones at once, with the time it was due. Resolves with
  * how late the worst one was.
@@ -133,8 +157,8 @@ export function onSchedule(
 const FIRST_ID = 100_000_000;
 
 /**
- * Returns a function that makes EVENT frames by patching sequence, time and ack id into copies of
- * one template: building each from scratch would make the generator the bottleneck.
+ * Returns a function that makes `count` EVENT frames in a row by patching sequence, time and ack id
+ * into copies of one template: building each from scratch would make the generator the bottleneck.
  */
 function createEventFrames(codec: Codec, payloadBytes: number) {
   const bodies = createBodies(payloadBytes);
@@ -143,12 +167,17 @@ function createEventFrames(codec: Codec, payloadBytes: number) {
   const idBytes = Buffer.alloc(4);
   idBytes.writeUInt32BE(FIRST_ID);
   const idAt = template.indexOf(codec === "json" ? String(FIRST_ID) : idBytes);
-  return (sequence: number, dueUs: number): Buffer => {
-    const frame = Buffer.from(template);
-    frame.write(String(1e9 + sequence).slice(1), bodyAt + 2, "latin1");
-    frame.write(String(1e15 + Math.floor(dueUs)).slice(1), bodyAt + 12, "latin1");
-    if (codec === "json") frame.write(String(FIRST_ID + sequence), idAt, "latin1");
-    else frame.writeUInt32BE(FIRST_ID + sequence, idAt);
-    return frame;
+  return (sequence: number, dueUs: number, count: number): Buffer => {
+    const frames = Buffer.allocUnsafe(template.length * count);
+    for (let i = 0; i < count; i++) {
+      const at = template.length * i;
+      template.copy(frames, at);
+      frames.write(String(1e9 + sequence + i).slice(1), at + bodyAt + 2, "latin1");
+      frames.write(String(1e15 + Math.floor(dueUs)).slice(1), at + bodyAt + 12, "latin1");
+      const id = FIRST_ID + sequence + i;
+      if (codec === "json") frames.write(String(id), at + idAt, "latin1");
+      else frames.writeUInt32BE(id, at + idAt);
+    }
+    return frames;
   };
 }

@@ -25,7 +25,10 @@ serve({
     watch = undefined;
     return { ...watched, lag: lag.read() };
   },
-  echo: (options: EchoOptions) => runEcho(fleet, options),
+  async echo(options: EchoOptions) {
+    lag.reset();
+    return { ...(await runEcho(fleet, options)), lag: lag.read() };
+  },
   load: (options: LoadOptions) => runLoad(fleet, options),
   witness: (options: WitnessOptions) => runWitness(options),
   stall: (options: { count: number }) => stallSome(fleet, options.count),

@@ -3,7 +3,7 @@ import type { Build } from "./build.ts";
 import { buildGateway, ROOT } from "./build.ts";
 import type { JudgedRound } from "./estimate.ts";
 import { type Flag, isValid, makeFlag } from "./flags.ts";
-import { type Child, openGenerator, openSubject, type Placement } from "./process.ts";
+import { type Child, openGenerator, openSubject, type Placement, spawnChild } from "./process.ts";
 import type { Context, Options } from "./scenario.ts";
 import { createRandom, shuffle } from "./stats.ts";
 
@@ -59,6 +59,16 @@ export function createContext(needs: ContextNeeds): Context & { collected: Colle
       collected.subjects.set(name, subject.about);
       return subject;
     },
+    async openProcess(script) {
+      needs.signal.throwIfAborted();
+      const child = spawnChild(needs.build.script(script), needs.placement.server, script);
+      keep(child);
+      return child;
+    },
+    script: (name) => needs.build.script(name),
+    gateway: (name) => gatewayOf(name, needs),
+    placement: needs.placement,
+    started: (pid) => void collected.pids.add(pid),
     async openGenerator() {
       needs.signal.throwIfAborted();
       return openGenerator(needs.build.script("generator"), needs.placement.client, keep);

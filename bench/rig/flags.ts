@@ -26,6 +26,7 @@ export const FLAGS = {
   overload: "the subject did not keep the offered rate",
   not_warm: "cost per delivery had not settled before measuring",
   few_pairs: "fewer than 10 pairs: the interval is wide and no claim can rest on it",
+  poor_fit: "the points are not on a line: the slope means little",
   noisy_steal: "the hypervisor took more than 5 % of the CPU away",
   noisy_neighbours: "other processes used more than 10 % of the CPU",
   noisy_probe: "an idle process was woken more than 20 ms late at its 99th percentile",

@@ -22,6 +22,8 @@ export interface Child {
 export interface Usage {
   readonly cpuUserS: number;
   readonly cpuSysS: number;
+  /** Time it was ready to run while its core ran something else; 0 where it is not told. */
+  readonly runDelayS: number;
   readonly atUs: number;
   readonly memory: { rss: number; heapUsed: number; external: number; arrayBuffers: number };
   readonly lag: Lag;
@@ -44,14 +46,14 @@ export interface GeneratorHandle extends Child {
   connect(options: FleetOptions): Promise<Connected>;
   watch(options: WatchOptions): Promise<void>;
   settle(lastSequence: number, quietMs: number): Promise<Watched & { lag: Lag }>;
-  echo(options: EchoOptions): Promise<Echoed>;
+  echo(options: EchoOptions): Promise<Echoed & { lag: Lag }>;
   load(options: LoadOptions): Promise<Loaded>;
   /** First call: real clients connect. Second call: what they saw. */
   witness(options: WitnessOptions): Promise<Witnessed | undefined>;
   stall(count: number): Promise<void>;
   resume(options: ResumeOptions): Promise<Resumed>;
   drop(): Promise<void>;
-  usage(): Promise<Omit<Usage, "memory">>;
+  usage(): Promise<Omit<Usage, "memory" | "runDelayS">>;
 }
 
 /** Which core a process is pinned to; undefined leaves it to the kernel. */

@@ -10,7 +10,7 @@ import {
   makeFlag,
 } from "./flags.ts";
 import type { GeneratorHandle, SubjectHandle } from "./process.ts";
-import type { Context, Round } from "./scenario.ts";
+import type { Context, Delivery, Round } from "./scenario.ts";
 import { countSegments } from "./segments.ts";
 
 /** One combination of what is varied. */
@@ -45,7 +45,8 @@ export interface Plants {
 const WINDOW_BYTES = 48 * 1024;
 /** Marker, event name and framing around a payload, roughly. */
 const OVERHEAD_BYTES = 40;
-const QUIET_MS = 3000;
+/** A round is over when nothing has arrived for this long. */
+export const QUIET_MS = 3000;
 
 /** Starts a fresh subject and a fresh generator and connects them. */
 export async function openBench(
@@ -147,6 +148,7 @@ export async function measure(
       server_share: shares.server,
       client_share: shares.client,
       waiting_share: shares.waiting,
+      run_delay_share: (after.runDelayS - before.runDelayS) / (emitted.wallMs / 1000),
       server_cpu_user_s: after.cpuUserS - before.cpuUserS,
       server_cpu_sys_s: after.cpuSysS - before.cpuSysS,
       broadcasts: emitted.broadcasts,
@@ -162,8 +164,9 @@ export async function measure(
   };
 }
 
-function deliveryOf(w: { expected: number; received: number } & NonNullable<Round["delivery"]>) {
-  const { expected, received, lost, duplicated, reordered } = w;
+/** The part of a round's counts that a results file keeps. */
+export function deliveryOf(counts: Delivery): Delivery {
+  const { expected, received, lost, duplicated, reordered } = counts;
   return { expected, received, lost, duplicated, reordered };
 }
 

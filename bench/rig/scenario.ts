@@ -1,6 +1,6 @@
 import type { Flag } from "./flags.ts";
 import type { Latency } from "./latency.ts";
-import type { GeneratorHandle, SubjectHandle } from "./process.ts";
+import type { Child, GeneratorHandle, Placement, SubjectHandle } from "./process.ts";
 
 /** How long a run may take: a smoke test, the set for two cores in three minutes, or the whole. */
 export type Mode = "quick" | "short" | "full";
@@ -70,6 +70,15 @@ export interface Context {
   openSubject(name: string, options?: Readonly<Record<string, unknown>>): Promise<SubjectHandle>;
   /** Starts a fresh generator on the client's core. It ends with the scenario. */
   openGenerator(): Promise<GeneratorHandle>;
+  /** Starts a fresh process of any script in `bench/subjects/`, on the server's core. */
+  openProcess(script: string): Promise<Child>;
+  /** Path of a compiled script of `bench/subjects/`. */
+  script(name: string): string;
+  /** Folder of the compiled gateway of a subject that is ours. */
+  gateway(name: string): string;
+  readonly placement: Placement;
+  /** Counts a process that the scenario started by itself as the benchmark's own. */
+  started(pid: number): void;
   /** Ends what was opened since; for scenarios of several cases. */
   closeAll(): Promise<void>;
   /** Keeps a round; it is on disk even when the run is interrupted later. */

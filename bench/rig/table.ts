@@ -38,50 +38,55 @@ export function formatRatio(estimate: Estimate): string {
   return `${ratio.toFixed(2)}${range}${estimate.verdict === "unclear" ? " ?" : ""}`;
 }
 
-/** The rows of a result: per case and subject the metrics, and the ratio of the primary one. */
-export function resultRows(result: Result): string[][] {
+/** One case of a result as a table. */
+export interface CaseTable {
+  readonly title: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** Returns a table per case: per subject the metrics' medians, and the ratio of the primary one. */
+export function makeTables(result: Result): CaseTable[] {
+  const keys = new Set(result.rounds.map((round) => JSON.stringify(round.params)));
+  return [...keys].flatMap((key) => makeTable(result, key) ?? []);
+}
+
+function makeTable(result: Result, key: string): CaseTable | undefined {
+  const rounds = result.rounds.filter((round) => JSON.stringify(round.params) === key);
   const { metrics, baseline } = result.scenario;
-  const shown = metrics.filter((m) => result.summaries.some((s) => s.metric === m.name));
-  const [primary] = metrics;
-  const head = ["subject", ...shown.map((m) => `${m.name} ${m.unit}`.trim()), `${baseline} ÷ it`];
-  const rows: string[][] = [];
-  for (const key of new Set(result.rounds.map((round) => JSON.stringify(round.params)))) {
-    const own = result.summaries.filter((s) => JSON.stringify(s.params) === key);
-    const subjects = new Set(
-      result.rounds.filter((r) => JSON.stringify(r.params) === key).map((r) => r.subject),
-    );
-    rows.push([formatParams(JSON.parse(key))], head);
-    for (const subject of subjects) {
-      const cells = shown.map((metric) => {
-        const one = own.find((s) => s.subject === subject && s.metric === metric.name);
-        return one ? formatNumber(one.median) : "void";
-      });
-      const estimate = result.estimates.find(
-        (e) =>
-          JSON.stringify(e.params) === key && e.metric === primary?.name && e.against === subject,
+  const shown = metrics.filter((m) => rounds.some((round) => round.values[m.name] !== undefined));
+  const [primary] = shown;
+  if (primary === undefined) return undefined;
+  const ratioed = primary.ratio ? primary : metrics.find((metric) => metric.ratio);
+  const rows = [...new Set(rounds.map((round) => round.subject))].map((subject) => {
+    const cells = shown.map((metric) => {
+      const one = result.summaries.find(
+        (s) =>
+          s.subject === subject && s.metric === metric.name && JSON.stringify(s.params) === key,
       );
-      rows.push([subject, ...cells, estimate ? formatRatio(estimate) : ""]);
-    }
-  }
-  return rows;
+      return one ? formatNumber(one.median) : "void";
+    });
+    const estimate = result.estimates.find(
+      (e) =>
+        e.against === subject && e.metric === ratioed?.name && JSON.stringify(e.params) === key,
+    );
+    return [subject, ...cells, estimate ? formatRatio(estimate) : ""];
+  });
+  const names = shown.map((m) => `${m.name}${m.unit ? `, ${m.unit}` : ""}`);
+  return {
+    title: formatParams(JSON.parse(key)),
+    head: ["subject", ...names, `${baseline} ÷ it`],
+    rows: rows.sort((a, b) => Number(b[0] === baseline) - Number(a[0] === baseline)),
+  };
 }
 
 /** Returns a result as the terminal shows it: tables, then every flag with its figures. */
 export function formatResult(result: Result): string {
-  const lines: string[] = [`\n${result.scenario.name}: ${result.scenario.question}`];
-  let table: string[][] = [];
-  const flush = () => {
-    if (table.length > 0) lines.push(alignRows(table));
-    table = [];
-  };
-  for (const row of resultRows(result)) {
-    if (row.length === 1) {
-      flush();
-      lines.push(`\n  ${row[0]}`);
-    } else table.push(row);
-  }
-  flush();
-  return [...lines, "", formatFlags(result)].join("\n");
+  const tables = makeTables(result).map(
+    ({ title, head, rows }) => `\n  ${title}\n${alignRows([head, ...rows])}`,
+  );
+  const head = `\n${result.scenario.name}: ${result.scenario.question}`;
+  return [head, ...tables, "", formatFlags(result)].join("\n");
 }
 
 /** Every flag once, with how often it was raised. */

@@ -1,5 +1,23 @@
 import type { Scenario } from "../rig/scenario.ts";
+import { scenario as codec } from "./codec.ts";
+import { scenario as connect } from "./connect.ts";
+import { scenario as echo } from "./echo.ts";
 import { scenario as fanout } from "./fanout.ts";
+import { scenario as idle } from "./idle.ts";
+import { scenario as latency } from "./latency.ts";
+import { scenario as slow } from "./slow.ts";
+import { scenario as start } from "./start.ts";
+import { scenario as storm } from "./storm.ts";
 
 /** Every scenario, in the order in which they run and are reported. */
-export const SCENARIOS: readonly Scenario[] = [fanout];
+export const SCENARIOS: readonly Scenario[] = [
+  fanout,
+  latency,
+  echo,
+  connect,
+  idle,
+  slow,
+  storm,
+  start,
+  codec,
+];

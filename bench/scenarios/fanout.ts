@@ -10,6 +10,7 @@ import { judgePairs } from "../rig/context.ts";
 import { PAIRS_MIN } from "../rig/estimate.ts";
 import { type Bench, type Case, measure, openBench, warmUp, witness } from "../rig/saturation.ts";
 import type { Context, Scenario } from "../rig/scenario.ts";
+import { readCodec, readShape } from "./words.ts";
 
 const SUBJECTS = ["bare", "stock-uws", "stock-ws"];
 
@@ -17,8 +18,8 @@ async function run(context: Context): Promise<void> {
   const { options } = context;
   const blocks = options.number("rounds", { quick: 2, short: 5, full: 10 });
   for (const flag of judgePairs(blocks * 2, PAIRS_MIN)) context.flag(flag);
-  const durationMs = options.number("seconds", { quick: 0.15, short: 0.25, full: 1 }) * 1000;
-  const warmMs = { quick: 500, short: 1500, full: 10_000 }[options.mode];
+  const durationMs = options.number("seconds", { quick: 0.15, short: 0.15, full: 1 }) * 1000;
+  const warmMs = { quick: 500, short: 1000, full: 10_000 }[options.mode];
   for (const one of cases(context)) {
     const subjects = context.subjects(SUBJECTS);
     const benches = new Map<string, Bench>();
@@ -38,29 +39,23 @@ async function run(context: Context): Promise<void> {
   }
 }
 
-function* cases(context: Context): Iterable<Case> {
-  const { options } = context;
-  const shapes = options.words(
-    "shapes",
-    {
-      quick: ["room"],
-      short: ["room", "sender"],
-      full: ["namespace", "room", "sender", "except", "union"],
-    }[options.mode],
-  );
-  for (const codec of options.words("codec", ["msgpack"]))
+function* cases({ options }: Context): Iterable<Case> {
+  const shapes = options.words("shapes", SHAPES[options.mode]).map(readShape);
+  const payloads = options.numbers("payload", { quick: [128], short: [128], full: [128, 1024] });
+  for (const codec of options.words("codec", ["msgpack"]).map(readCodec))
     for (const shape of shapes)
       for (const members of options.numbers("members", MEMBERS))
-        for (const payload of options.numbers("payload", {
-          quick: [128],
-          short: [128],
-          full: [128],
-        }))
+        for (const payload of payloads)
           for (const frames of options.numbers("frames", FRAMES))
-            yield { codec, shape, members, payload, frames } as Case; // words are checked on opening
+            yield { codec, shape, members, payload, frames };
 }
 
-const MEMBERS = { quick: [50], short: [10, 1000], full: [1, 10, 100, 1000, 10_000] };
+const SHAPES = {
+  quick: ["room"],
+  short: ["room", "sender"],
+  full: ["namespace", "room", "sender", "except", "union"],
+};
+const MEMBERS = { quick: [50], short: [100, 1000], full: [1, 10, 100, 1000, 10_000] };
 const FRAMES = { quick: [1], short: [1], full: [1, 10] };
 
 function describe(one: Case): string {

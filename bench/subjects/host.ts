@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { createLagProbe } from "../rig/lag.ts";
 import { serve } from "../rig/rpc.ts";
@@ -78,10 +79,20 @@ function readUsage(
   return {
     cpuUserS: user / 1e6,
     cpuSysS: system / 1e6,
+    runDelayS: readRunDelayS(),
     atUs: nowUs(),
     memory: { rss, heapUsed, external, arrayBuffers },
     lag: seen,
   };
+}
+
+/** The second field of schedstat: nanoseconds spent waiting on a run queue. */
+function readRunDelayS(): number {
+  try {
+    return Number(readFileSync("/proc/self/schedstat", "utf8").split(" ")[1] ?? 0) / 1e9;
+  } catch {
+    return 0; // Not Linux, or a kernel without scheduler statistics.
+  }
 }
 
 /** How far a saturated emitter may go; the generator raises it over a connection of its own. */

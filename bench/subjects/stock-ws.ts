@@ -13,7 +13,7 @@ hostSubject(async ({ codec, loseEvery }) => {
     ...(codec === "msgpack" ? { parser: msgpackParser } : {}),
   });
   const { emit, connections } = serveSocketIo(io);
-  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", 4096, resolve));
+  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
   const address = http.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : 0,

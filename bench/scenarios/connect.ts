@@ -1,0 +1,126 @@
+/**
+ * Question: what does one connection cost to accept, and how many can be accepted in a second?
+ * Load:     WebSocket handshakes with a browser's headers up to Socket.IO's CONNECT, 64 at once.
+ * Control:  bare uWebSockets.js that upgrades and answers the same two packets.
+ * Not for:  TLS, proxies, authentication; the rate is a lower bound wherever `client_limit` says so.
+ */
+import { judgePairs } from "../rig/context.ts";
+import { PAIRS_MIN } from "../rig/estimate.ts";
+import { CLIENT_SHARE_MAX, judgeConnects, makeFlag } from "../rig/flags.ts";
+import { type Bench, openBench } from "../rig/saturation.ts";
+import type { Context, Round, Scenario } from "../rig/scenario.ts";
+import { quantile } from "../rig/stats.ts";
+import type { Codec } from "../wire/packets.ts";
+import { readCodec } from "./words.ts";
+
+const CONCURRENCY = 64;
+
+interface ConnectCase {
+  readonly codec: Codec;
+  readonly connections: number;
+}
+
+async function run(context: Context): Promise<void> {
+  const { options } = context;
+  const blocks = options.number("rounds", { quick: 1, short: 5, full: 10 });
+  const connections = options.number("connections", { quick: 100, short: 200, full: 2000 });
+  for (const flag of judgePairs(blocks * 2, PAIRS_MIN)) context.flag(flag);
+  for (const codec of options.words("codec", ["msgpack"]).map(readCodec)) {
+    const one = { codec, connections };
+    const benches = new Map<string, Bench>();
+    const subjects = context.subjects(["bare", "stock-uws", "stock-ws"]);
+    for (const name of subjects) {
+      context.say(`connect: ${name} warms up`);
+      const bench = await openBench(context, name, { codec, shape: "namespace", members: 1 });
+      benches.set(name, bench);
+      await measureConnects(bench, one, 0);
+    }
+    for (const { subject, pair } of context.interleave(subjects, blocks)) {
+      context.say(`connect: pair ${pair + 1} of ${blocks * 2}, ${subject}`);
+      const bench = benches.get(subject);
+      if (bench) context.record(await measureConnects(bench, one, pair));
+    }
+    await context.closeAll();
+  }
+}
+
+/** Connects, measures, drops, and waits until the server has seen the drops. */
+async function measureConnects(bench: Bench, one: ConnectCase, pair: number): Promise<Round> {
+  const { subject, generator } = bench;
+  await generator.drop();
+  await untilGone(bench);
+  const clientBefore = await generator.usage();
+  const before = await subject.usage();
+  const connected = await generator.connect({
+    host: "127.0.0.1",
+    port: subject.port,
+    path: "/socket.io/",
+    codec: one.codec,
+    namespace: "/",
+    tls: false,
+    groups: [{ role: "member", count: one.connections, query: "" }],
+    concurrency: CONCURRENCY,
+    timeoutMs: 30_000,
+  });
+  const after = await subject.usage();
+  const clientAfter = await generator.usage();
+  const cpuS = after.cpuUserS + after.cpuSysS - before.cpuUserS - before.cpuSysS;
+  const clientS =
+    clientAfter.cpuUserS + clientAfter.cpuSysS - clientBefore.cpuUserS - clientBefore.cpuSysS;
+  const wallS = connected.elapsedMs / 1000;
+  const share = clientS / wallS;
+  const figures = `client ${(share * 100).toFixed(0)} % of a core, so the rate is a lower bound`;
+  return {
+    subject: subject.name,
+    params: { ...one },
+    pair,
+    values: {
+      cpu_us_per_connection: (cpuS * 1e6) / Math.max(1, connected.joined),
+      connections_per_s: connected.joined / wallS,
+      handshake_p99_us: quantile(connected.handshakesUs, 0.99),
+      server_share: cpuS / wallS,
+      client_share: share,
+    },
+    flags: [
+      ...judgeConnects(connected.joined, connected.failed, connected.reasons),
+      ...(share > CLIENT_SHARE_MAX ? [makeFlag("warning", "client_limit", figures)] : []),
+    ],
+  };
+}
+
+/** Resolves when the server has no connection any more; a server that keeps some is left alone. */
+export async function untilGone(bench: Bench): Promise<void> {
+  const endMs = performance.now() + 5000;
+  while ((await bench.subject.connections()) > 0 && performance.now() < endMs)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** Handshakes. */
+export const scenario: Scenario = {
+  name: "connect",
+  question: "What does one connection cost to accept, and how many can be accepted in a second?",
+  metrics: [
+    {
+      name: "cpu_us_per_connection",
+      unit: "µs",
+      better: "lower",
+      text: "Server CPU, user and system, per connection up to Socket.IO's CONNECT.",
+      ratio: true,
+    },
+    {
+      name: "connections_per_s",
+      unit: "/s",
+      better: "higher",
+      text: "Connections accepted per second; a lower bound while the client is the limit.",
+      ratio: false,
+    },
+    {
+      name: "handshake_p99_us",
+      unit: "µs",
+      better: "lower",
+      text: "From the TCP connect to Socket.IO's CONNECT, 99th percentile, 64 at once.",
+      ratio: false,
+    },
+  ],
+  run,
+};

@@ -1,0 +1,170 @@
+/**
+ * Question: what does an idle connection cost in memory, and where is it?
+ * Load:     connections with a browser's headers that join one namespace and stay silent; a look
+ *           after two collections at seven counts; the cost is the slope of the line through them.
+ * Control:  bare uWebSockets.js with the same connections.
+ * Not for:  what a connection needs once it is busy: buffers grow with what is unsent.
+ */
+import { readFileSync } from "node:fs";
+import { makeFlag } from "../rig/flags.ts";
+import { openBench } from "../rig/saturation.ts";
+import type { Context, Round, Scenario } from "../rig/scenario.ts";
+import { fitLine } from "../rig/stats.ts";
+import type { Codec } from "../wire/packets.ts";
+import { readCodec } from "./words.ts";
+
+const PAGE_BYTES = 4096;
+/** Points on the line, the empty server included. */
+const STEPS = 6;
+const R2_MIN = 0.95;
+
+interface Point {
+  readonly x: number;
+  readonly rss: number;
+  readonly heapUsed: number;
+  readonly external: number;
+  readonly arrayBuffers: number;
+  readonly kernel: number;
+}
+
+async function run(context: Context): Promise<void> {
+  const { options } = context;
+  const blocks = options.number("rounds", { quick: 1, short: 1, full: 5 });
+  const most = options.number("connections", { quick: 300, short: 3000, full: 10_000 });
+  for (const codec of options.words("codec", ["msgpack"]).map(readCodec)) {
+    const subjects = context.subjects(["bare", "stock-uws", "stock-ws"]);
+    for (const { subject, pair } of context.interleave(subjects, blocks)) {
+      context.say(`idle: ${most} connections to ${subject}, ${pair + 1} of ${blocks * 2}`);
+      const points = await measurePoints(context, subject, { codec, most });
+      for (const point of points) context.record(pointRound(subject, pair, point));
+      context.record(slopeRound(subject, pair, { codec, connections: most }, points));
+      await context.closeAll();
+    }
+  }
+}
+
+async function measurePoints(
+  context: Context,
+  name: string,
+  how: { codec: Codec; most: number },
+): Promise<Point[]> {
+  // One member connects with the bench, so that every code path has run once before the zero.
+  const bench = await openBench(context, name, { ...how, shape: "namespace", members: 1 });
+  const points: Point[] = [];
+  for (let step = 0; step <= STEPS; step++) {
+    const count =
+      Math.round((how.most * step) / STEPS) - Math.round((how.most * (step - 1)) / STEPS);
+    if (step > 0)
+      await bench.generator.connect({
+        host: "127.0.0.1",
+        port: bench.subject.port,
+        path: "/socket.io/",
+        codec: how.codec,
+        namespace: "/",
+        tls: false,
+        groups: [{ role: "member", count, query: "" }],
+        concurrency: 64,
+        timeoutMs: 60_000,
+      });
+    const { memory } = await bench.subject.usage({ collect: true });
+    points.push({ x: await bench.subject.connections(), ...memory, kernel: readKernelBytes() });
+  }
+  return points;
+}
+
+/** Memory of all TCP sockets of the machine: both ends of every connection, and everyone else's. */
+function readKernelBytes(): number {
+  try {
+    const text = readFileSync("/proc/net/sockstat", "utf8");
+    return Number(/^TCP:.* mem (\d+)/m.exec(text)?.[1] ?? 0) * PAGE_BYTES;
+  } catch {
+    return 0; // Not Linux.
+  }
+}
+
+function pointRound(subject: string, pair: number, point: Point): Round {
+  const { x, rss, heapUsed, external, arrayBuffers, kernel } = point;
+  return {
+    subject,
+    pair,
+    params: { connections: x },
+    values: {
+      rss_bytes: rss,
+      heap_bytes: heapUsed,
+      external_bytes: external,
+      array_buffer_bytes: arrayBuffers,
+      kernel_tcp_bytes: kernel,
+    },
+  };
+}
+
+function slopeRound(
+  subject: string,
+  pair: number,
+  params: Round["params"],
+  points: readonly Point[],
+): Round {
+  const fit = (key: keyof Point) => fitLine(points.map((p) => ({ x: p.x, y: p[key] })));
+  const rss = fit("rss");
+  const figures = `R² ${rss.r2.toFixed(3)} of RSS`;
+  return {
+    subject,
+    pair,
+    params: { ...params, line: "slope" },
+    values: {
+      rss_bytes_per_connection: rss.slope,
+      rss_slope_error: rss.slopeError,
+      rss_r2: rss.r2,
+      heap_bytes_per_connection: fit("heapUsed").slope,
+      heap_r2: fit("heapUsed").r2,
+      external_bytes_per_connection: fit("external").slope,
+      kernel_bytes_per_connection: fit("kernel").slope,
+      empty_rss_bytes: rss.intercept,
+    },
+    flags: rss.r2 < R2_MIN ? [makeFlag("warning", "poor_fit", figures)] : [],
+  };
+}
+
+/** Memory per idle connection. */
+export const scenario: Scenario = {
+  name: "idle",
+  question: "What does an idle connection cost in memory, and where is it?",
+  metrics: [
+    {
+      name: "rss_bytes_per_connection",
+      unit: "B",
+      better: "lower",
+      text: "Slope of the server's resident memory over its connections.",
+      ratio: true,
+    },
+    {
+      name: "rss_r2",
+      unit: "",
+      better: "higher",
+      text: "How straight that line is.",
+      ratio: false,
+    },
+    {
+      name: "heap_bytes_per_connection",
+      unit: "B",
+      better: "lower",
+      text: "Slope of V8's used heap after two collections.",
+      ratio: true,
+    },
+    {
+      name: "kernel_bytes_per_connection",
+      unit: "B",
+      better: "lower",
+      text: "Slope of the kernel's TCP memory, both ends of a connection together.",
+      ratio: false,
+    },
+    {
+      name: "empty_rss_bytes",
+      unit: "B",
+      better: "lower",
+      text: "Resident memory of a server without connections.",
+      ratio: false,
+    },
+  ],
+  run,
+};
