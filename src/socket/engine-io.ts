@@ -55,6 +55,9 @@ export interface EngineTransportBase extends EventEmitter {
   readonly parser: EngineParser;
   maxHttpBufferSize?: number;
   httpCompression?: unknown;
+  /** Long-polling: the poll, and the payload, that are under way. */
+  req?: unknown;
+  dataReq?: unknown;
   /** On long-polling: how long a close waits for the next poll, in milliseconds. */
   closeTimeout?: number;
   /** On long-polling: the close that waits for the next poll. */

@@ -127,6 +127,9 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       const session = this.#session(request);
       if (session && session.transport.name !== "polling") {
         this.#refuse(request, BAD_REQUEST, { name: "TRANSPORT_MISMATCH" });
+      } else if (session && isBusy(session.transport, request.method)) {
+        session.transport.onError("overlap from client");
+        res.cork(() => void res.writeStatus("400 Bad Request").end());
       } else if (session) {
         session.transport.onRequest(request);
       } else {
@@ -178,7 +181,8 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
         this.#refuse(request, BAD_REQUEST, { name: "MIDDLEWARE_FAILURE" });
         return;
       }
-      if (upgrade && request._query.transport !== "websocket") {
+      // engine.io knows this transport and would make a session of it that no WebSocket carries.
+      if (upgrade && request._query.transport === "polling") {
         this.#refuse(request, BAD_REQUEST, { name: "TRANSPORT_HANDSHAKE_ERROR" });
         return;
       }
@@ -280,6 +284,12 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const status = code === FORBIDDEN ? "403 Forbidden" : "400 Bad Request";
     answer(request.res as SafeResponse, status, { code, message: text }); // refused before any transport took it
   }
+}
+
+/** Whether a poll, or a payload, is still under way: one of each at a time (protocol v4). */
+function isBusy(transport: EngineTransportBase, method: string): boolean {
+  if (method === "GET") return transport.req != null;
+  return method === "POST" && transport.dataReq != null;
 }
 
 /** Answers in engine.io's own form: a JSON object with a code and a message. */
