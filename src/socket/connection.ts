@@ -127,10 +127,11 @@ export class Connection extends EngineSocket implements TransportOwner {
     samples.receivedBytes += packet.data?.length ?? 0;
     if (packet.type === "pong") this.#awaitsPong = false;
     if (this.#needs.door && !this.#pays(this.#needs.door, packet)) return;
-    if (packet.type !== "message" || packet.data === undefined) {
+    if (packet.type !== "message") {
       super.onPacket(packet);
       return;
     }
+    packet.data ??= ""; // engine.io leaves it out of an empty message, which is no packet either
     // A WebSocket's bytes are valid only during this call: a listener of the raw packet gets a copy.
     const valid = !isWebSocket(this.transport);
     const lasting = valid || this.listenerCount("packet") > 0;
