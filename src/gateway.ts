@@ -4,10 +4,11 @@ import { attach } from "./attach.ts";
 import { CLOSES } from "./core/closes.ts";
 import { type Log, silentLog } from "./core/log.ts";
 import { type PartialSettings, readSettings, type Settings } from "./core/settings.ts";
+import { createRecovery } from "./fanout/recovery.ts";
 import { loadHandler } from "./handlers/module.ts";
 import { watchLoop } from "./metrics/loop.ts";
 import { createMetrics, type Metrics } from "./metrics/registry.ts";
-import { publishSamples } from "./publish.ts";
+import { publishRecovery, publishSamples } from "./publish.ts";
 import { listen } from "./socket/listen.ts";
 import { createLoadSampler } from "./socket/load.ts";
 import { loadNative, type TemplatedApp } from "./socket/native.ts";
@@ -88,11 +89,15 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const metrics = startMetrics(settings, undo);
   const { app, encrypted, reload } = openApp(native.uws, settings.socket.tls, log);
   undo.push(() => closeApp(app));
+  const recovery = createRecovery(settings.recovery);
+  undo.push(() => recovery.stop());
+  metrics.source(() => publishRecovery(recovery.samples()));
   const io = new Server({
     path: settings.socket.path,
     connectTimeout: settings.socket.connectTimeoutMs,
     serveClient: false,
     ...(settings.recovery.windowMs > 0 && {
+      adapter: recovery.adapter,
       connectionStateRecovery: {
         maxDisconnectionDuration: settings.recovery.windowMs,
         skipMiddlewares: false,

@@ -1,4 +1,5 @@
 import type { AttachedSamples } from "./attach.ts";
+import type { RecoverySamples } from "./fanout/recovery.ts";
 import type { Labels, Samples } from "./metrics/registry.ts";
 
 /** Returns the samples of the rooms as rows of the metric table. */
@@ -41,6 +42,21 @@ export function publishSamples({ socket, door, codec, fanout }: AttachedSamples)
     sluice_fanout_acks_pending: fanout.acksPending,
     sluice_fanout_acks_missed_total: fanout.acksMissed,
     sluice_fanout_acks_refused_total: fanout.acksRefused,
+  };
+}
+
+/** Returns the samples of connection state recovery as rows of the metric table. */
+export function publishRecovery(recovery: RecoverySamples): Samples {
+  return {
+    sluice_recoveries_total: by("result", {
+      recovered: recovery.recovered,
+      refused: recovery.refused,
+    }),
+    sluice_recovered_packets_total: recovery.recoveredPackets,
+    sluice_recovery_packets: recovery.packets,
+    sluice_recovery_bytes: recovery.bytes,
+    sluice_recovery_sessions: recovery.sessions,
+    sluice_recovery_dropped_packets_total: recovery.droppedPackets,
   };
 }
 

@@ -201,6 +201,37 @@ export const METRICS = {
     labels: [],
     help: "Broadcasts not sent because fanout.acksPendingMax acknowledgements were awaited.",
   },
+  // recovery
+  sluice_recoveries_total: {
+    kind: "counter",
+    labels: ["result"],
+    help: "Clients that came back with a session and an offset, by whether they got it back.",
+  },
+  sluice_recovered_packets_total: {
+    kind: "counter",
+    labels: [],
+    help: "Missed packets sent to clients that came back.",
+  },
+  sluice_recovery_packets: {
+    kind: "gauge",
+    labels: [],
+    help: "Packets kept for clients that may come back.",
+  },
+  sluice_recovery_bytes: {
+    kind: "gauge",
+    labels: [],
+    help: "Bytes of the packets kept for clients that may come back, roughly.",
+  },
+  sluice_recovery_sessions: {
+    kind: "gauge",
+    labels: [],
+    help: "Lost sessions that can still be resumed.",
+  },
+  sluice_recovery_dropped_packets_total: {
+    kind: "counter",
+    labels: [],
+    help: "Packets forgotten before their time because recovery.packetsMax or bytesMax was reached.",
+  },
 } as const satisfies Record<string, MetricRow>;
 
 /** The name of a metric. */

@@ -4,6 +4,7 @@ import { choice, flag, ms, text, whole } from "./field.ts";
 /** Connection state recovery. */
 export const recovery = z.strictObject({
   windowMs: ms(0, 0, 3_600_000, "How long a lost session can be resumed; 0 turns recovery off."),
+  sessionsMax: whole(100_000, 1, 10_000_000, "Lost sessions kept for recovery."),
   packetsMax: whole(10_000, 1, 10_000_000, "Packets kept for recovery, over all namespaces."),
   bytesMax: whole(
     67_108_864,
