@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createDashboard } from "../deploy/grafana/dashboard.ts";
+import { createPrometheusRule } from "../deploy/kubernetes/prometheusrule.ts";
 import { alertsPage, closesPage, failuresPage, metricsPage, settingsPage } from "./pages.ts";
 
 const PAGES: Readonly<Record<string, () => string>> = {
@@ -13,6 +14,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "docs/alerts.md": alertsPage,
   "docs/closes.md": closesPage,
   "docs/failures.md": failuresPage,
+  "deploy/kubernetes/prometheusrule.yaml": () => createPrometheusRule(),
   "deploy/grafana/dashboard.json": () => `${JSON.stringify(createDashboard(), null, 2)}\n`,
 };
 

@@ -1,3 +1,4 @@
+import { collectRest } from "./more.ts";
 import { layOut } from "./panels.ts";
 import { ROWS } from "./rows.ts";
 
@@ -38,6 +39,6 @@ export function createDashboard(): unknown {
         },
       ],
     },
-    panels: layOut(ROWS),
+    panels: layOut([...ROWS, collectRest(ROWS)]),
   };
 }

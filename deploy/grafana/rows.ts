@@ -1,15 +1,5 @@
 import type { Row } from "./panels.ts";
-
-/** Selects the chosen job and instances; `more` adds conditions. */
-const of = (metric: string, more = "") => {
-  const conditions = [`job="$job"`, `instance=~"$instance"`, ...(more === "" ? [] : [more])];
-  return `${metric}{${conditions.join(", ")}}`;
-};
-const rate = (metric: string) => `rate(${of(metric)}[$__rate_interval])`;
-const sumRate = (metric: string, by = "") =>
-  by === "" ? `sum(${rate(metric)})` : `sum by (${by}) (${rate(metric)})`;
-const buckets = (metric: string) => `sum by (le) (${rate(`${metric}_bucket`)})`;
-const quantile = (metric: string) => `histogram_quantile($quantile, ${buckets(metric)})`;
+import { of, quantile, rate, sumRate } from "./queries.ts";
 
 /** The rows of the dashboard, the most looked at first; those below the messages are folded. */
 export const ROWS: readonly Row[] = [
@@ -39,6 +29,12 @@ export const ROWS: readonly Row[] = [
         unit: "short",
         kind: "stat",
         lines: { [`sum(increase(${of("sluice_slow_consumers_total")}[5m]))`]: "" },
+      },
+      {
+        title: "Shedding load",
+        unit: "short",
+        kind: "stat",
+        lines: { [`sum(${of("sluice_overload_stage")})`]: "" },
       },
       {
         title: "Draining",
@@ -167,6 +163,58 @@ export const ROWS: readonly Row[] = [
         title: "How long pressure lasts",
         unit: "s",
         lines: { [quantile("sluice_pressure_seconds")]: "$quantile" },
+      },
+    ],
+  },
+  {
+    title: "Door",
+    collapsed: true,
+    panels: [
+      {
+        title: "Load shedding",
+        unit: "short",
+        lines: { [of("sluice_overload_stage")]: "{{instance}} {{stage}}" },
+      },
+      {
+        title: "Over a limit",
+        unit: "ops",
+        lines: { [sumRate("sluice_limited_total", "limit")]: "{{limit}}" },
+      },
+      {
+        title: "Tokens",
+        unit: "ops",
+        lines: { [sumRate("sluice_authentications_total", "result")]: "{{result}}" },
+      },
+      {
+        title: "Time to check a token",
+        unit: "s",
+        lines: { [quantile("sluice_authentication_seconds")]: "$quantile" },
+      },
+      {
+        title: "Fetches of the key set",
+        unit: "ops",
+        lines: { [sumRate("sluice_key_set_fetches_total", "result")]: "{{result}}" },
+      },
+    ],
+  },
+  {
+    title: "Fan-out",
+    collapsed: true,
+    panels: [
+      {
+        title: "Topics for unions of rooms",
+        unit: "short",
+        lines: { [of("sluice_fanout_union_topics")]: "{{instance}}" },
+      },
+      {
+        title: "Sockets outside of native delivery",
+        unit: "short",
+        lines: { [of("sluice_fanout_slow_sockets")]: "{{instance}}" },
+      },
+      {
+        title: "Broadcasts that wait for answers",
+        unit: "short",
+        lines: { [of("sluice_fanout_acks_pending")]: "{{instance}}" },
       },
     ],
   },

@@ -6,7 +6,7 @@ const RULE = z.strictObject({
   alert: z.string().optional(),
   record: z.string().optional(),
   expr: z.string(),
-  for: z.string().default("0s"),
+  for: z.string().optional(),
   labels: z.strictObject({ severity: z.enum(["critical", "warning"]) }).optional(),
   annotations: z.strictObject({ summary: z.string(), action: z.string() }).optional(),
 });
@@ -30,26 +30,26 @@ export interface Recording {
   readonly expression: string;
 }
 
-/** Returns the alerts and recording rules in `rules/`, file by file; throws on a foreign shape. */
-export function readRules(): { alerts: readonly Alert[]; recordings: readonly Recording[] } {
+/** Returns the groups of all files in `rules/` as they stand there; throws on a foreign shape. */
+export function readGroups(): z.output<typeof FILE>["groups"] {
   const folder = new URL("rules/", import.meta.url);
+  return readdirSync(folder)
+    .sort()
+    .map((file) => parse(readFileSync(new URL(file, folder), "utf8")))
+    .flatMap((file) => FILE.parse(file).groups);
+}
+
+/** Returns the alerts and recording rules in `rules/`, group by group. */
+export function readRules(): { alerts: readonly Alert[]; recordings: readonly Recording[] } {
   const alerts: Alert[] = [];
   const recordings: Recording[] = [];
-  for (const file of readdirSync(folder).sort()) {
-    const { groups } = FILE.parse(parse(readFileSync(new URL(file, folder), "utf8")));
-    for (const rule of groups.flatMap((group) => group.rules)) {
-      const { alert, record, expr, labels, annotations } = rule;
-      if (record !== undefined) recordings.push({ name: record, expression: expr });
-      else if (alert !== undefined && labels && annotations)
-        alerts.push({
-          name: alert,
-          expression: expr,
-          holdsFor: rule.for,
-          ...labels,
-          ...annotations,
-        });
-      else throw new Error(`${file}: ${alert ?? expr} lacks a severity, a summary or an action`);
-    }
+  for (const rule of readGroups().flatMap((group) => group.rules)) {
+    const { alert, record, expr, labels, annotations } = rule;
+    if (record !== undefined) recordings.push({ name: record, expression: expr });
+    else if (alert !== undefined && labels && annotations) {
+      const holdsFor = rule.for ?? "0s";
+      alerts.push({ name: alert, expression: expr, holdsFor, ...labels, ...annotations });
+    } else throw new Error(`${alert ?? expr} lacks a severity, a summary or an action`);
   }
   return { alerts, recordings };
 }
