@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { histories } from "./histories.ts";
+import { createStage } from "./player.ts";
+import { startRig } from "./rig.ts";
+
+/** More on demand: `HISTORIES=20000 node --import tsx --test test/fanout/property.test.ts`. */
+const RUNS = Number(process.env.HISTORIES ?? 2000);
+
+test("every connection gets what the in-memory adapter would send it, in that order", async (t) => {
+  const rig = await startRig(t, { socket: { allowEio3: true } });
+  const stage = createStage(rig);
+  await fc.assert(
+    fc.asyncProperty(histories, (history) => stage.play(history)),
+    { numRuns: RUNS, endOnFailure: true, includeErrorInReport: true, ...seedOf(process.env.SEED) },
+  );
+  assert.ok(stage.totals.published > stage.totals.deliveries / 4, "topics carry their share");
+  t.diagnostic(JSON.stringify(stage.totals));
+});
+
+function seedOf(text: string | undefined): { seed?: number } {
+  return text === undefined ? {} : { seed: Number(text) };
+}

@@ -1,0 +1,43 @@
+import type { TestContext } from "node:test";
+import { Server, type ServerOptions } from "socket.io";
+import { type Attached, attach } from "../../src/attach.ts";
+import type { PartialSettings } from "../../src/core/settings.ts";
+import { listen } from "../../src/socket/listen.ts";
+import { loadNative } from "../../src/socket/native.ts";
+
+/** A Socket.IO server on a uWebSockets.js app of its own, as `sluice/attach` makes it. */
+export interface Rig {
+  readonly io: Server;
+  readonly attached: Attached;
+  readonly port: number;
+  readonly url: string;
+  /** Counted deliveries so far. */
+  deliveries(): number;
+  /** Messages that went out through topics so far, counted per recipient. */
+  published(): number;
+}
+
+/** Starts a server for a test; it ends with the test. */
+export async function startRig(
+  t: TestContext,
+  settings: Pick<PartialSettings, "socket" | "fanout" | "codec"> = {},
+  options: Partial<ServerOptions> = {},
+): Promise<Rig> {
+  const io = new Server({ serveClient: false, ...options });
+  const app = loadNative().uws.App();
+  const attached = attach(io, app, settings);
+  const listening = await listen(app, "127.0.0.1", 0);
+  t.after(async () => {
+    await io.close();
+    attached.detach();
+    listening.close();
+  });
+  return {
+    io,
+    attached,
+    port: listening.port,
+    url: `http://127.0.0.1:${listening.port}`,
+    deliveries: () => attached.samples().fanout.deliveries,
+    published: () => attached.samples().fanout.framesOut,
+  };
+}
