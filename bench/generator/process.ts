@@ -29,7 +29,10 @@ serve({
     lag.reset();
     return { ...(await runEcho(fleet, options)), lag: lag.read() };
   },
-  load: (options: LoadOptions) => runLoad(fleet, options),
+  async load(options: LoadOptions) {
+    lag.reset();
+    return { ...(await runLoad(fleet, options)), lag: lag.read() };
+  },
   witness: (options: WitnessOptions) => runWitness(options),
   stall: (options: { count: number }) => stallSome(fleet, options.count),
   resume: (options: ResumeOptions) => resumeStalled(fleet, options),

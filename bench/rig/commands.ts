@@ -1,10 +1,14 @@
 import { SCENARIOS } from "../scenarios/all.ts";
 import { type CommandLine, UsageError } from "./args.ts";
 import { buildScripts } from "./build.ts";
+import { prepareComparison } from "./compare.ts";
+import { makeLoadScenario } from "./load.ts";
 import { readPlacement } from "./process.ts";
 import { createProgress } from "./progress.ts";
+import { writeCharts, writeReport } from "./report.ts";
 import { RESULTS, type Result, writeResult } from "./results.ts";
 import { runScenario } from "./run.ts";
+import type { Scenario } from "./scenario.ts";
 import { formatResult } from "./table.ts";
 
 /** What commands stand on besides their words. */
@@ -18,54 +22,81 @@ const WRONG = new Set(["lost", "duplicated", "reordered", "stray", "wrong_conten
 
 /** Runs what a command line asks for and returns the exit code. */
 export async function runCommand(line: CommandLine, needs: CommandNeeds): Promise<number> {
-  const [command] = line.rest;
-  if (line.has("help")) {
+  const [command, ...more] = line.rest;
+  const folder = line.text("results") ?? RESULTS;
+  if (line.has("help") || command === "help") {
     console.log(help());
     return 0;
   }
-  return command === undefined || SCENARIOS.some((s) => s.name === command)
-    ? runScenarios(line, needs)
-    : unknownCommand(command);
+  if (command === "report") {
+    for (const text of await writeReport(folder)) console.log(text);
+    return 0;
+  }
+  if (command === "load") {
+    const scenario = makeLoadScenario(line);
+    return runAll([scenario], { ...needs, line, gateways: new Map() });
+  }
+  if (command === "compare") return runComparison(line, needs, more);
+  const names = command === undefined ? line.words("scenarios", namesOfAll()) : line.rest;
+  return runAll(names.map(findScenario), { ...needs, line, gateways: new Map() });
 }
 
-function unknownCommand(command: string): never {
-  throw new UsageError(`there is no scenario or command "${command}"`);
+async function runComparison(
+  line: CommandLine,
+  needs: CommandNeeds,
+  [ref, name = "fanout"]: readonly string[],
+): Promise<number> {
+  if (ref === undefined) throw new UsageError("compare needs a git ref");
+  const scenario = findScenario(name);
+  const comparison = prepareComparison(ref, line.text("with") ?? "HEAD", console.error);
+  try {
+    const { gateways, baseline } = comparison;
+    return await runAll([{ ...scenario, baseline }], { ...needs, line, gateways });
+  } finally {
+    comparison.remove();
+  }
 }
 
-async function runScenarios(line: CommandLine, needs: CommandNeeds): Promise<number> {
-  const names = line.rest.length > 0 ? line.rest : line.words("scenarios", namesOfAll());
-  const chosen = names.map(
-    (name) => SCENARIOS.find((s) => s.name === name) ?? unknownCommand(name),
-  );
+interface RunAll extends CommandNeeds {
+  readonly line: CommandLine;
+  readonly gateways: ReadonlyMap<string, string>;
+}
+
+/** Runs scenarios one after another; each leaves its file and pictures before the next begins. */
+async function runAll(scenarios: readonly Scenario[], run: RunAll): Promise<number> {
+  const { line, signal } = run;
   const folder = line.text("results") ?? RESULTS;
   const progress = createProgress(process.stderr);
+  const placement = readPlacement();
   const build = await buildScripts();
   const results: Result[] = [];
   try {
-    for (const scenario of chosen) {
-      if (needs.signal.aborted) break;
-      const result = await runScenario(scenario, {
-        ...needs,
-        options: line,
-        build,
-        placement: readPlacement(),
-        say: progress.say,
-        gateways: new Map(),
-      });
+    for (const scenario of scenarios) {
+      if (signal.aborted) break;
+      const needs = { ...run, options: line, build, placement, say: progress.say };
+      const result = await runScenario(scenario, needs);
       progress.clear();
       results.push(result);
       console.log(formatResult(result));
-      console.log(`  ${writeResult(folder, result)}`);
+      const path = writeResult(folder, result);
+      const charts = await writeCharts(folder, { file: path, result });
+      console.log([path, ...charts].map((file) => `  ${file}`).join("\n"));
     }
   } finally {
     progress.clear();
     build.remove();
   }
-  return exitCodeOf(results, { strict: line.has("strict"), interrupted: needs.signal.aborted });
+  return exitCodeOf(results, { strict: line.has("strict"), interrupted: signal.aborted });
 }
 
 function namesOfAll(): string[] {
   return SCENARIOS.map((scenario) => scenario.name);
+}
+
+function findScenario(name: string): Scenario {
+  const scenario = SCENARIOS.find((one) => one.name === name);
+  if (scenario) return scenario;
+  throw new UsageError(`there is no scenario or command "${name}"`);
 }
 
 /**
@@ -73,7 +104,7 @@ function namesOfAll(): string[] {
  * when interrupted. A loud machine only voids figures, unless `--strict` makes that 3.
  */
 export function exitCodeOf(
-  results: readonly Result[],
+  results: readonly Pick<Result, "flags" | "rounds" | "valid">[],
   how: { strict: boolean; interrupted: boolean },
 ): number {
   const codes = results.flatMap((result) =>
@@ -90,13 +121,24 @@ export function exitCodeOf(
 function help(): string {
   const scenarios = SCENARIOS.map((s) => `  ${s.name.padEnd(10)} ${s.question}`).join("\n");
   return `npm run bench -- [scenario…] [--quick|--full] [options]
+npm run bench -- report [--results folder]
+npm run bench -- compare <git-ref> [scenario] [--with git-ref] [options]
+npm run bench -- load --url http://host:3000 --clients 1000 --room r --rate 200 [options]
 
 ${scenarios}
 
   --quick | --full       a smoke test, or everything; between them the set for three minutes
   --members 10,1k        room sizes              --payload 128      bytes of a message
-  --frames 1,10          broadcasts per turn     --codec msgpack    msgpack,json
-  --against bare,…       subjects beside ours    --rounds 5         blocks of two pairs
-  --seconds 0.25         length of a round       --seed 1           repeats orders
-  --results folder       where files go          --strict           exit 3 on any void figure`;
+  --shapes room,sender   who receives            --frames 1,10      broadcasts per turn
+  --codec msgpack,json   what clients speak      --against bare     subjects beside ours
+  --rounds 5             blocks of two pairs     --seconds 0.25     length of a round
+  --rate 100,200         messages per second     --connections 100  of echo, connect, idle
+  --stalled 0,10         percent that stop       --clients 1000     of storm and load
+  --seed 1               repeats orders          --results folder   where files go
+  --strict               exit 3 on any void figure
+
+load only: --seconds 10  --senders 1  --auth '{"token":"…"}'  --namespace /chat  --path /socket.io/
+  --join join            event that joins a room: (room); empty when the server decides
+  --send message         event that is sent: (room, text), or (text) with --no-room
+  --settle 1             seconds between joining and sending`;
 }

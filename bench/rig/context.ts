@@ -48,7 +48,7 @@ export function createContext(needs: ContextNeeds): Context & { collected: Colle
     options: needs.options,
     signal: needs.signal,
     seed: needs.seed,
-    subjects: (byDefault) => needs.options.words("against", byDefault).concat(oursOf(needs)),
+    subjects: (byDefault) => subjectsOf(byDefault, needs),
     interleave: (subjects, blocks) => interleave(subjects, blocks, random, needs.signal),
     async openSubject(name, start = {}) {
       needs.signal.throwIfAborted();
@@ -84,8 +84,11 @@ export function createContext(needs: ContextNeeds): Context & { collected: Colle
 }
 
 /** `--against` names the others; what is ours is always measured, or there is nothing to say. */
-function oursOf(needs: ContextNeeds): string[] {
-  return needs.gateways.size > 0 ? [...needs.gateways.keys()] : ["ours"];
+function subjectsOf(byDefault: readonly string[], needs: ContextNeeds): string[] {
+  const isComparison = needs.gateways.size > 0;
+  const others = needs.options.words("against", isComparison ? [] : byDefault);
+  const ours = isComparison ? [...needs.gateways.keys()] : ["ours"];
+  return [...new Set([...others.filter((name) => name !== ""), ...ours])];
 }
 
 function gatewayOf(name: string, needs: ContextNeeds): string {

@@ -47,7 +47,7 @@ export interface GeneratorHandle extends Child {
   watch(options: WatchOptions): Promise<void>;
   settle(lastSequence: number, quietMs: number): Promise<Watched & { lag: Lag }>;
   echo(options: EchoOptions): Promise<Echoed & { lag: Lag }>;
-  load(options: LoadOptions): Promise<Loaded>;
+  load(options: LoadOptions): Promise<Loaded & { lag: Lag }>;
   /** First call: real clients connect. Second call: what they saw. */
   witness(options: WitnessOptions): Promise<Witnessed | undefined>;
   stall(count: number): Promise<void>;

@@ -1,0 +1,63 @@
+import type { Section } from "./readme.ts";
+import { formatFlags, makeTables } from "./table.ts";
+
+const STYLE = `
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
+  color: #212529; background: #fff; }
+table { border-collapse: collapse; margin: .5rem 0 1.5rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .2rem .7rem; border-bottom: 1px solid #dee2e6; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+pre { background: #f8f9fa; padding: .7rem; overflow-x: auto; }
+.void { color: #c92a2a; } svg { max-width: 100%; height: auto; }`;
+
+/** Returns one page that needs nothing else: tables, pictures, flags and the machine. */
+export function makePage(sections: readonly Section[]): string {
+  const links = sections.map(
+    ({ result: { scenario } }) =>
+      `<a href="#${escapeHtml(scenario.name)}">${escapeHtml(scenario.name)}</a>`,
+  );
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Sluice: benchmark</title>
+<meta name="viewport" content="width=device-width"><style>${STYLE}</style></head><body>
+<h1>Sluice: benchmark</h1>
+<p>${links.join(" · ")}</p>
+<p>Ratios are the baseline ÷ the other, paired within one run: below 1 is less. A question mark is a
+ratio that carries no claim; a void figure was invalidated by its own run.</p>
+${sections.map(makeSection).join("\n")}
+</body></html>
+`;
+}
+
+function makeSection({ result, file, charts }: Section): string {
+  const { scenario, env, git } = result;
+  const tables = makeTables(result).map(({ title, head, rows }) => {
+    const body = rows.map((row) => `<tr>${row.map((cell) => cellOf("td", cell)).join("")}</tr>`);
+    const heads = head.map((cell) => cellOf("th", cell)).join("");
+    return `<h3>${escapeHtml(title)}</h3><table><tr>${heads}</tr>${body.join("")}</table>`;
+  });
+  const texts = scenario.metrics.map(
+    (m) =>
+      `<li><code>${escapeHtml(m.name)}</code>: ${escapeHtml(m.text)} ${m.better} is better.</li>`,
+  );
+  const where = `${env.cpu_model}, ${env.cores} cores, ${env.kernel}, Node ${env.node}, uWebSockets.js ${env.uws}`;
+  return `<section id="${escapeHtml(scenario.name)}"><h2>${escapeHtml(scenario.name)}</h2>
+<p>${escapeHtml(scenario.question)}</p>
+<p>${escapeHtml(result.started_at)}, commit ${escapeHtml(git.commit.slice(0, 12))}${git.dirty ? " with changes" : ""},
+${escapeHtml(where)}; mode ${scenario.mode}, seed ${result.seed}; raw: <a href="${escapeHtml(file)}">${escapeHtml(file)}</a></p>
+${charts.map((chart) => `<figure>${chart.svg}</figure>`).join("\n")}
+${tables.join("\n")}
+<ul>${texts.join("")}</ul>
+<pre${result.valid ? "" : ' class="void"'}>${escapeHtml(formatFlags(result))}</pre></section>`;
+}
+
+function cellOf(tag: "td" | "th", cell: string): string {
+  return `<${tag}${cell === "void" ? ' class="void"' : ""}>${escapeHtml(cell)}</${tag}>`;
+}
+
+function escapeHtml(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;");
+}
