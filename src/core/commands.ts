@@ -15,6 +15,8 @@ export const COMMAND_LIMITS = {
   argsMax: 256,
   /** Levels arguments may nest: the default of `codec.depthMax`. */
   depthMax: 32,
+  /** Bytes values of one event's arguments: the default of `codec.attachmentsMax`. */
+  binariesMax: 10,
   ackTimeoutMsDefault: 5000,
   ackTimeoutMsMax: 60_000,
   fetchDefault: 1000,
@@ -187,7 +189,7 @@ export function readCommand(given: unknown, notation: Notation = "json", index =
   if (!read.success) throw badCommand(index, read.error.issues[0]);
   const command: Command = read.data;
   if ("args" in command && command.args !== undefined && command.args.length > 0) {
-    const bad = reviveArgs(command.args as unknown[], notation, COMMAND_LIMITS.depthMax); // a list zod has just built
+    const bad = reviveArgs(command.args as unknown[], notation, COMMAND_LIMITS); // a list zod has just built
     if (bad) throw new BadCommand(index, bad.path, bad.bound);
   }
   return command;

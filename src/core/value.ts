@@ -7,63 +7,81 @@ export interface BadValue {
 // Strict: padded, no spaces. Buffer.from() alone would skip what it does not know.
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
+/** How much the arguments of one event may hold. */
+export interface ValueBounds {
+  readonly depthMax: number;
+  readonly binariesMax: number;
+}
+
 /**
  * Makes the arguments of an event ready to be sent, in place: in JSON notation every
- * `{"$binary":"<base64>"}` becomes a Buffer. Returns what is wrong with the first bad one: nested
- * deeper than `depthMax`, bytes that are not base64, or a `__proto__` key, which some clients'
- * decoders would take for a prototype.
+ * `{"$binary":"<base64>"}` becomes a Buffer.
+ *
+ * Returns what is wrong with the first bad one: nested too deep, too many bytes values, bytes that
+ * are not base64, or an object that clients would take for something else than data: a `__proto__`
+ * for a prototype, a true `_placeholder` for an attachment that never comes.
  */
 export function reviveArgs(
   args: unknown[],
   notation: "json" | "msgpack",
-  depthMax: number,
+  { depthMax, binariesMax }: ValueBounds,
 ): BadValue | undefined {
-  return reviveIn(args, { json: notation === "json", path: ["args"], left: depthMax - 1 });
+  const json = notation === "json";
+  return reviveIn(args, { json, path: ["args"], levels: depthMax - 1, binaries: binariesMax });
 }
 
 interface Walk {
   readonly json: boolean;
   readonly path: (string | number)[];
-  left: number;
+  /** Levels and bytes values that are left. */
+  levels: number;
+  binaries: number;
 }
+
+type Holder = Record<string | number, unknown>;
 
 // A list's and an object's children alike: `holder[key]` is replaced where bytes were spelled out.
 function reviveIn(holder: unknown[] | Record<string, unknown>, walk: Walk): BadValue | undefined {
-  const list = Array.isArray(holder);
-  for (const key of list ? holder.keys() : Object.keys(holder)) {
-    const child = (holder as Record<string | number, unknown>)[key]; // both kinds are indexed by their own keys
-    if (typeof child !== "object" || child === null) {
-      if (key === "__proto__") return bad(walk, key, "is not a usable key");
-      continue;
+  for (const key of Array.isArray(holder) ? holder.keys() : Object.keys(holder)) {
+    const child = (holder as Holder)[key]; // both kinds are indexed by their own keys
+    if (key === "__proto__" || (key === "_placeholder" && child === true)) {
+      return bad(walk, key, "is not a usable key");
     }
+    if (typeof child !== "object" || child === null) continue;
     walk.path.push(key);
-    const found = reviveOne(holder as Record<string | number, unknown>, key, walk);
+    const found = reviveOne(holder as Holder, key, walk);
     if (found) return found;
     walk.path.pop();
   }
   return undefined;
 }
 
-function reviveOne(
-  holder: Record<string | number, unknown>,
-  key: string | number,
-  walk: Walk,
-): BadValue | undefined {
-  if (key === "__proto__") return bad(walk, undefined, "is not a usable key");
+function reviveOne(holder: Holder, key: string | number, walk: Walk): BadValue | undefined {
   const child = holder[key];
-  if (!isPlain(child)) return undefined;
+  if (!isPlain(child)) return isBytes(child) ? countBytes(walk) : undefined;
   if (walk.json && !Array.isArray(child) && "$binary" in child && Object.keys(child).length === 1) {
     const text = child.$binary;
-    if (typeof text !== "string" || !BASE64.test(text))
+    if (typeof text !== "string" || !BASE64.test(text)) {
       return bad(walk, "$binary", "must be base64");
+    }
     holder[key] = Buffer.from(text, "base64");
-    return undefined;
+    return countBytes(walk);
   }
-  if (walk.left === 0) return bad(walk, undefined, "nests too deep");
-  walk.left--;
+  if (walk.levels === 0) return bad(walk, undefined, "nests too deep");
+  walk.levels--;
   const found = reviveIn(child, walk);
-  walk.left++;
+  walk.levels++;
   return found;
+}
+
+function countBytes(walk: Walk): BadValue | undefined {
+  if (walk.binaries === 0) return bad(walk, undefined, "is one value of bytes too many");
+  walk.binaries--;
+  return undefined;
+}
+
+function isBytes(value: unknown): boolean {
+  return value instanceof ArrayBuffer || ArrayBuffer.isView(value);
 }
 
 function isPlain(value: unknown): value is unknown[] | Record<string, unknown> {

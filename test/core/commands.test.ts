@@ -80,6 +80,7 @@ test("a bad command names its index, its path and the bound", () => {
     [emit({ args: [{ deep: [{ $binary: 5 }] }] }), "args.0.deep.0.$binary", /base64/],
     [emit({ args: [JSON.parse('{"__proto__":{"a":1}}')] }), "args.0.__proto__", /usable key/],
     [emit({ args: [JSON.parse('{"__proto__":1}')] }), "args.0.__proto__", /usable key/],
+    [emit({ args: [{ x: { _placeholder: true, num: 0 } }] }), "args.0.x._placeholder", /usable/],
     [{ do: "socketsJoin", rooms: [] }, "rooms", />=1/],
     [{ do: "serverSideEmit", event: "connection" }, "event", /reserved/],
     [{ do: "fetchSockets", limit: 1.5 }, "limit", /int/],
@@ -119,6 +120,16 @@ test("arguments may nest depthMax levels, their list included, and not one more"
   assert.match(found.bound, /too deep/);
   const bomb = JSON.parse(`{"do":"emit","event":"x","args":${"[".repeat(2e5)}${"]".repeat(2e5)}}`);
   assert.match(refusal(() => readCommand(bomb)).bound, /too deep/);
+});
+
+test("arguments may hold binariesMax values of bytes, in either notation, and not one more", () => {
+  const spelled = (n: number) => emit({ args: [Array(n).fill({ $binary: "AA==" })] });
+  assert.ok(readCommand(structuredClone(spelled(L.binariesMax))));
+  const found = refusal(() => readCommand(spelled(L.binariesMax + 1)));
+  assert.deepEqual([found.path, /too many/.test(found.bound)], [`args.0.${L.binariesMax}`, true]);
+  const packed = (n: number) => emit({ args: Array.from({ length: n }, () => new Uint8Array(1)) });
+  assert.ok(readCommand(packed(L.binariesMax), "msgpack"));
+  assert.match(refusal(() => readCommand(packed(L.binariesMax + 1), "msgpack")).bound, /too many/);
 });
 
 test("bytes written as $binary arrive as Buffers, at any depth, in JSON notation only", () => {
