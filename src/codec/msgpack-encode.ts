@@ -44,7 +44,8 @@ function putPacket(to: FrameWriter, { type, nsp, data, id }: Packet): void {
   putText(to, nsp);
 }
 
-function putValue(to: FrameWriter, value: unknown): void {
+/** Writes any value. */
+export function putValue(to: FrameWriter, value: unknown): void {
   switch (typeof value) {
     case "string":
       putText(to, value);
