@@ -46,7 +46,8 @@ export interface AnswerStream {
   /** Returns false when the client reads slower than this is written: wait for `onWritable`. */
   write(chunk: string | Buffer): boolean;
   onWritable(listener: () => void): void;
-  end(): void;
+  /** Ends the body; with `close` the connection too, the rest of the request unread. */
+  end(close?: boolean): void;
   /** Ends the connection in the middle, so that the client cannot take the body for complete. */
   abort(): void;
 }

@@ -214,10 +214,10 @@ function createStream(res: HttpResponse, state: StreamState): AnswerStream {
         return true;
       });
     },
-    end() {
+    end(close = false) {
       if (state.isDone()) return;
       state.finish();
-      res.cork(() => res.end(undefined, state.closes()));
+      res.cork(() => res.end(undefined, close || state.closes()));
     },
     abort() {
       if (!state.isDone()) res.close();
