@@ -4,16 +4,18 @@ import { attach } from "./attach.ts";
 import { CLOSES } from "./core/closes.ts";
 import { type Log, silentLog } from "./core/log.ts";
 import { type PartialSettings, readSettings, type Settings } from "./core/settings.ts";
+import { createExecutor } from "./fanout/apply.ts";
 import { createRecovery } from "./fanout/recovery.ts";
 import { loadHandler } from "./handlers/module.ts";
 import { watchLoop } from "./metrics/loop.ts";
 import { createMetrics, type Metrics } from "./metrics/registry.ts";
 import { publishRecovery, publishSamples } from "./publish.ts";
+import { serveApi } from "./serve-api.ts";
+import { createHttp } from "./socket/http.ts";
 import { listen } from "./socket/listen.ts";
 import { createLoadSampler } from "./socket/load.ts";
 import { loadNative, type TemplatedApp } from "./socket/native.ts";
 import type { Load } from "./socket/overload.ts";
-import { servePage } from "./socket/routes.ts";
 import { openApp } from "./socket/tls.ts";
 
 /** A running gateway. */
@@ -123,6 +125,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     await io.close();
     attached.detach();
   });
+  const executor = createExecutor(settings.fanout, { server: io });
   const state = { draining: 0, remaining: 0 };
   metrics.source(() => ({
     ...publishSamples(attached.samples()),
@@ -137,12 +140,16 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
 
   const apiApp = settings.api.port === 0 ? app : native.uws.App();
   if (apiApp !== app) undo.push(() => closeApp(apiApp));
-  servePages(apiApp, { metrics, settings, isDraining: () => state.draining === 1 });
-  for (const each of new Set([app, apiApp])) {
-    each.any("/*", (res) => {
-      res.cork(() => void res.writeStatus("404 Not Found").end("Not found\n"));
-    });
-  }
+  const http = createHttp(app, { log });
+  const apiHttp = apiApp === app ? http : createHttp(apiApp, { log });
+  const api = serveApi(settings, {
+    ...{ io, executor, metrics, log, http: apiHttp, version: readVersion() },
+    isDraining: () => state.draining === 1,
+  });
+  undo.push(async () => {
+    api.stop();
+    await within(FLUSH_MS, Promise.all([http.stop(), apiHttp.stop()]));
+  });
   const door = await listen(app, settings.socket.host, settings.socket.port);
   undo.push(() => door.close());
   const apiDoor =
@@ -205,24 +212,14 @@ export function readVersion(): string {
   return (JSON.parse(about) as { version: string }).version; // our own file
 }
 
-interface Pages {
-  readonly metrics: Metrics;
-  readonly settings: Settings;
-  isDraining(): boolean;
-}
-
-function servePages(app: TemplatedApp, { metrics, settings, isDraining }: Pages): void {
-  servePage(app, settings.metrics.path, async (accept) => {
-    const { type, body } = await metrics.scrape(accept);
-    return { status: "200 OK", type, body };
+/** Resolves with the promise or after `ms`, whichever is first. */
+async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
   });
-  const text = { type: "text/plain; charset=utf-8" };
-  servePage(app, "/healthz", () => ({ ...text, status: "200 OK", body: "ok\n" }));
-  servePage(app, "/readyz", () =>
-    isDraining()
-      ? { ...text, status: "503 Service Unavailable", body: "draining\n" }
-      : { ...text, status: "200 OK", body: "ready\n" },
-  );
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
 }
 
 /** Resolves when no connection is left that has something to send, or after {@link FLUSH_MS}. */

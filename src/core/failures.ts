@@ -53,6 +53,49 @@ export const FAILURES = {
   // api: requests.
   API_NOT_FOUND: { status: 404, retry: false, text: "There is no such route" },
   API_BAD_METHOD: { status: 405, retry: false, text: "The route does not have this method" },
+  API_NO_KEY: {
+    status: 403,
+    retry: false,
+    text: "The API is closed until a key is set: SLUICE_API_KEYS=id:secret, or api.jwtSecret, api.jwtPublicKey, api.jwtJwksUrl",
+  },
+  API_UNAUTHENTICATED: {
+    status: 401,
+    retry: false,
+    text: "Authorization: Bearer with an API key or a token is required",
+  },
+  API_FORBIDDEN: { status: 403, retry: false, text: "The key is not for this" },
+  API_BAD_TYPE: { status: 415, retry: false, text: "The body's Content-Type is not known here" },
+  API_BAD_BODY: { status: 400, retry: false, text: "The body cannot be read" },
+  API_BAD_QUERY: { status: 400, retry: false, text: "A parameter of the query is not valid" },
+  API_BODY_TOO_LARGE: {
+    status: 413,
+    retry: false,
+    text: "The body, or a line of it, is larger than api.bodyBytesMax",
+  },
+  API_BODY_TOO_SLOW: {
+    status: 408,
+    retry: true,
+    text: "The body did not arrive within api.bodyMs",
+  },
+  API_BUSY: { status: 503, retry: true, text: "api.bodiesMax requests are being read already" },
+  API_STOPPING: { status: 503, retry: true, text: "The gateway is stopping" },
+  API_NOT_READY: { status: 503, retry: true, text: "The cluster cannot be reached" },
+  API_KEY_REUSED: {
+    status: 422,
+    retry: false,
+    text: "The Idempotency-Key has been used for another request",
+  },
+  API_BAD_IDEMPOTENCY_KEY: {
+    status: 400,
+    retry: false,
+    text: "An Idempotency-Key has 1 to 255 characters and does not go with a stream",
+  },
+  API_IDEMPOTENCY_FULL: {
+    status: 503,
+    retry: true,
+    text: "api.idempotencyBytesMax of answers are kept already",
+  },
+  API_NO_UPSTREAM: { status: 404, retry: false, text: "There is no upstream" },
   API_INTERNAL: { status: 500, retry: true, text: "The gateway failed to answer" },
   // socket: who a client is.
   AUTH_REQUIRED: { status: 401, retry: false, text: "A token is required" },

@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { api } from "./settings/api.ts";
 import { auth } from "./settings/auth.ts";
 import { codec } from "./settings/codec.ts";
 import { fanout } from "./settings/fanout.ts";
 import { limits } from "./settings/limits.ts";
 import { overload } from "./settings/overload.ts";
-import { api, handlers, log, metrics, recovery } from "./settings/rest.ts";
+import { handlers, log, metrics, recovery } from "./settings/rest.ts";
 import { socket } from "./settings/socket.ts";
 
 /** Every setting, one section per room: the source of types, validation, `--settings` and the docs. */

@@ -232,6 +232,38 @@ export const METRICS = {
     labels: [],
     help: "Packets forgotten before their time because recovery.packetsMax or bytesMax was reached.",
   },
+  // api
+  sluice_commands_total: {
+    kind: "counter",
+    labels: ["command", "caller", "outcome"],
+    help: "Commands carried out or refused, by who asked.",
+  },
+  sluice_api_requests_total: {
+    kind: "counter",
+    labels: ["route", "status"],
+    help: "Requests to the API's routes, by the status of the answer; aborted when its client left.",
+  },
+  sluice_api_request_seconds: {
+    kind: "histogram",
+    labels: ["route"],
+    help: "Time from a request's headers to its answer; of streams, to their end.",
+    buckets: SECONDS,
+  },
+  sluice_api_open_bodies: {
+    kind: "gauge",
+    labels: [],
+    help: "Request bodies and streams of commands that are open; api.bodiesMax bounds them.",
+  },
+  sluice_api_idempotency_keys: {
+    kind: "gauge",
+    labels: [],
+    help: "Idempotency-Keys that are remembered.",
+  },
+  sluice_api_idempotency_bytes: {
+    kind: "gauge",
+    labels: [],
+    help: "Bytes of remembered answers; api.idempotencyBytesMax bounds them.",
+  },
 } as const satisfies Record<string, MetricRow>;
 
 /** The name of a metric. */

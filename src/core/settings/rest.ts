@@ -19,17 +19,6 @@ export const handlers = z.strictObject({
   module: text("", "Path of a module whose default export is `(io) => void`."),
 });
 
-/** The gateway's own HTTP routes. */
-export const api = z.strictObject({
-  port: whole(
-    0,
-    0,
-    65_535,
-    "Port of its own for metrics, health and commands; 0 shares socket.port.",
-  ),
-  host: text("0.0.0.0", "Address the API port listens on."),
-});
-
 /** Samples for Prometheus. */
 export const metrics = z.strictObject({
   path: text("/metrics", "URL path that Prometheus scrapes."),

@@ -1,0 +1,190 @@
+import type { Apply } from "../core/command.ts";
+import { COMMAND_NAMES } from "../core/commands.ts";
+import { type FailureCode, FailureError } from "../core/failures.ts";
+import type { Exchange, HttpAnswer, Route } from "../core/http.ts";
+import type { Log } from "../core/log.ts";
+import type { Settings } from "../core/settings.ts";
+import { createThrottle } from "../core/throttle.ts";
+import { type CheckToken, createAuthenticate } from "./authenticate.ts";
+import { type Bodies, createBodies } from "./body.ts";
+import { answerLetters, answerReplay, type DeadLetters } from "./dead-letters.ts";
+import { createIdempotency, type Idempotency } from "./idempotency.ts";
+import type { Grant } from "./keys.ts";
+import { type Packer, readMedia } from "./media.ts";
+import { describeApi } from "./openapi.ts";
+import { answerRooms, answerSockets, type PresenceNeeds } from "./presence.ts";
+import { answerCommands, answerError, type RequestNeeds } from "./requests.ts";
+import { listRoutes, type RouteName, type RouteRow } from "./routes.ts";
+import { createStreams, type Streams } from "./stream.ts";
+
+/** What the API needs of the rest. */
+export interface ApiNeeds {
+  readonly route: Route;
+  readonly apply: Apply;
+  readonly rooms: PresenceNeeds["rooms"];
+  readonly packer: Packer;
+  readonly log: Log;
+  /** Exposition text in the format that `accept` asks for. */
+  scrape(accept: string): Promise<{ readonly type: string; readonly body: string }>;
+  /** Why commands cannot be carried out now; `undefined` when they can. */
+  ready?(): FailureCode | undefined;
+  /** Whether the process takes new connections. */
+  isDraining(): boolean;
+  /** Set when tokens are accepted. */
+  readonly checkToken?: CheckToken | undefined;
+  /** Set when there is an upstream. */
+  readonly deadLetters?: DeadLetters | undefined;
+  /** A request was answered, or was given up by its client (status 0), after so long. */
+  answered(route: RouteName, status: number, seconds: number): void;
+  readonly version: string;
+  /** Path of the metrics. */
+  readonly metricsPath: string;
+  /** A clock in milliseconds that agrees with the dates in tokens. */
+  now(): number;
+}
+
+/** The gateway's own HTTP routes. */
+export interface Api {
+  /** What is held now, as plain numbers. */
+  samples(): ApiSamples;
+  /** Ends the streams and refuses commands from now on; other requests finish. */
+  stop(): void;
+}
+
+/** What the API holds. */
+export interface ApiSamples {
+  readonly openBodies: number;
+  readonly idempotencyKeys: number;
+  readonly idempotencyBytes: number;
+}
+
+/** Answers a request; a bare status means that it has been answered already. */
+type Handler = (exchange: Exchange) => Promise<HttpAnswer | number | undefined>;
+
+/** Adds every route of the API. */
+export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
+  const { now, packer, apply, rooms } = needs;
+  const state = { stopping: false };
+  const ready = () => (state.stopping ? "API_STOPPING" : needs.ready?.());
+  const bodies = createBodies(settings);
+  const idempotency = createIdempotency(settings, { now });
+  const requests: RequestNeeds = { apply, bodies, idempotency, packer, ready };
+  const streams = createStreams(settings, requests);
+  const authenticate = createAuthenticate(settings, { checkToken: needs.checkToken, now });
+  const grant = (exchange: Exchange) => must(authenticate(exchange));
+
+  const letters = { bodies, packer, deadLetters: needs.deadLetters };
+  const rows = listRoutes(needs.metricsPath);
+  const pages = createPages(rows, needs);
+  const handlers: Readonly<Record<string, Handler>> = {
+    ...pages,
+    ...commandHandlers(requests, streams, grant),
+    rooms: async (exchange) =>
+      answerRooms(exchange, await grant(exchange), { apply, packer, rooms, ready }),
+    sockets: async (exchange) =>
+      answerSockets(exchange, await grant(exchange), { apply, packer, rooms, ready }),
+    deadLetters: async (exchange) => answerLetters(exchange, await grant(exchange), letters),
+    replay: async (exchange) => answerReplay(exchange, grant(exchange), letters),
+  };
+  const report = createReport(needs);
+  for (const row of rows) {
+    const handler = handlers[row.name];
+    if (!handler) throw new Error(`the route ${row.name} has no handler`);
+    needs.route(row.method, row.path, serve(row, handler, report));
+  }
+  return {
+    samples: () => samplesOf(bodies, idempotency),
+    stop() {
+      state.stopping = true;
+      streams.stop();
+    },
+  };
+}
+
+function commandHandlers(
+  needs: RequestNeeds,
+  streams: Streams,
+  grant: (exchange: Exchange) => Grant | Promise<Grant>,
+): Record<string, Handler> {
+  const handlers: Record<string, Handler> = {
+    commands: async (exchange) => {
+      const media = readMedia(exchange.headers["content-type"]);
+      const granted = grant(exchange);
+      if (media !== "ndjson") return answerCommands(exchange, granted, needs);
+      if (exchange.headers["idempotency-key"] !== undefined) {
+        throw new FailureError("API_BAD_IDEMPOTENCY_KEY");
+      }
+      return streams.serve(exchange, granted);
+    },
+  };
+  for (const name of COMMAND_NAMES) {
+    handlers[name] = async (exchange) => answerCommands(exchange, grant(exchange), needs, name);
+  }
+  return handlers;
+}
+
+function createPages(rows: readonly RouteRow[], needs: ApiNeeds): Record<string, Handler> {
+  const text = { "content-type": "text/plain; charset=utf-8" };
+  const document = JSON.stringify(describeApi(rows, needs.version));
+  return {
+    metrics: async ({ headers }) => {
+      const { type, body } = await needs.scrape(headers.accept ?? "");
+      return { status: 200, headers: { "content-type": type }, body };
+    },
+    healthz: async () => ({ status: 200, headers: text, body: "ok\n" }),
+    readyz: async () =>
+      needs.isDraining()
+        ? { status: 503, headers: { ...text, "retry-after": "1" }, body: "draining\n" }
+        : { status: 200, headers: text, body: "ready\n" },
+    openapi: async () => ({
+      status: 200,
+      headers: { "content-type": "application/json" },
+      body: document,
+    }),
+  };
+}
+
+// Throws or rejects with the failure, so that a handler has a grant or is over.
+function must(granted: ReturnType<ReturnType<typeof createAuthenticate>>): Grant | Promise<Grant> {
+  if (typeof granted === "string") throw new FailureError(granted);
+  if (!("then" in granted)) return granted;
+  return granted.then((found) => {
+    if (typeof found === "string") throw new FailureError(found);
+    return found;
+  });
+}
+
+type Report = (row: RouteRow, answer: { status: number; code?: string }, startedAt: number) => void;
+
+function createReport(needs: ApiNeeds): Report {
+  const log = createThrottle(needs.log, () => performance.now());
+  return ({ name }, { status, code }, startedAt) => {
+    needs.answered(name, status, (performance.now() - startedAt) / 1000);
+    if (code === undefined) return;
+    log("info", code, { room: "api", route: name, status, code }, "a request was refused");
+  };
+}
+
+function serve(row: RouteRow, handler: Handler, report: Report) {
+  return async (exchange: Exchange): Promise<void> => {
+    const startedAt = performance.now();
+    let answer: HttpAnswer | number | undefined;
+    let code: FailureCode | undefined;
+    try {
+      answer = await handler(exchange);
+    } catch (error) {
+      if (error instanceof FailureError) ({ code } = error);
+      else report(row, { status: 500 }, startedAt); // and the HTTP side logs and answers it
+      answer = answerError(error);
+    }
+    if (typeof answer === "object" && !exchange.done) {
+      exchange.answer(answer);
+      report(row, { status: answer.status, ...(code && { code }) }, startedAt);
+    } else report(row, { status: typeof answer === "number" ? answer : 0 }, startedAt);
+  };
+}
+
+function samplesOf(bodies: Bodies, idempotency: Idempotency): ApiSamples {
+  const { keys, bytes } = idempotency.kept;
+  return { openBodies: bodies.open, idempotencyKeys: keys, idempotencyBytes: bytes };
+}

@@ -1,0 +1,87 @@
+import type { Exchange } from "../core/http.ts";
+import { createGrant, createKeyring, type Grant } from "./keys.ts";
+
+/** What is wrong with a request's credentials. */
+export type Denied = "API_NO_KEY" | "API_UNAUTHENTICATED" | "API_FORBIDDEN";
+
+/** Says what a request may do; for tokens it takes a moment. Never rejects. */
+export type Authenticate = (exchange: Exchange) => Grant | Denied | Promise<Grant | Denied>;
+
+/** Checks a JSON Web Token, and resolves with its claims or rejects. */
+export type CheckToken = (token: string) => Promise<Readonly<Record<string, unknown>>>;
+
+/** Checked tokens that are remembered, and for how long at most: a key may be withdrawn. */
+const REMEMBERED_MAX = 1000;
+const REMEMBERED_MS = 30_000;
+
+/**
+ * Returns the check of `Authorization: Bearer` against API keys, then tokens.
+ *
+ * A token's claim `sluice` grants: `{ "commands": ["emit"], "namespaces": ["/chat*"] }`, either of
+ * them left out for all. A token without the claim or without an end is denied, however valid.
+ */
+export function createAuthenticate(
+  settings: { readonly keys: readonly string[] },
+  needs: { readonly checkToken?: CheckToken | undefined; now(): number },
+): Authenticate {
+  const findKey = createKeyring(settings.keys);
+  const { checkToken, now } = needs;
+  const isOpen = settings.keys.length > 0 || checkToken !== undefined;
+  const remembered = new Map<string, { readonly grant: Grant; readonly until: number }>();
+
+  function remember(token: string, grant: Grant, claims: Claims): void {
+    const expires = Number(claims.exp) * 1000;
+    if (remembered.size >= REMEMBERED_MAX) {
+      for (const oldest of remembered.keys()) {
+        remembered.delete(oldest);
+        break;
+      }
+    }
+    remembered.set(token, { grant, until: Math.min(expires, now() + REMEMBERED_MS) });
+  }
+
+  async function check(token: string, verify: CheckToken): Promise<Grant | Denied> {
+    let claims: Claims;
+    try {
+      claims = await verify(token);
+    } catch {
+      return "API_UNAUTHENTICATED";
+    }
+    const grant = typeof claims.exp === "number" ? readGrant(claims) : undefined;
+    if (!grant) return "API_FORBIDDEN";
+    remember(token, grant, claims);
+    return grant;
+  }
+
+  return ({ headers }) => {
+    if (!isOpen) return "API_NO_KEY";
+    const [, presented] = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? "") ?? [];
+    if (presented === undefined) return "API_UNAUTHENTICATED";
+    const grant = findKey(presented);
+    if (grant) return grant;
+    // Three parts make a token; anything else is a wrong key and not worth a signature check.
+    if (!checkToken || presented.split(".").length !== 3) return "API_UNAUTHENTICATED";
+    const known = remembered.get(presented);
+    if (known && known.until > now()) return known.grant;
+    remembered.delete(presented);
+    return check(presented, checkToken);
+  };
+}
+
+type Claims = Readonly<Record<string, unknown>>;
+
+function readGrant(claims: Claims): Grant | undefined {
+  const scope = claims.sluice;
+  if (typeof scope !== "object" || scope === null) return undefined;
+  const { commands = ["*"], namespaces = ["*"] } = scope as Claims; // any object can be read so
+  if (!isTexts(commands) || !isTexts(namespaces)) return undefined;
+  try {
+    return createGrant(`jwt:${String(claims.sub ?? "")}`, commands, namespaces);
+  } catch {
+    return undefined;
+  }
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
+}

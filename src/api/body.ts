@@ -1,0 +1,129 @@
+import { type FailureCode, FailureError } from "../core/failures.ts";
+import type { Exchange } from "../core/http.ts";
+
+/** Reads request bodies, all of them bounded together. */
+export interface Bodies {
+  /** Bodies and streams that are open now. */
+  readonly open: number;
+  /** Begins to read a whole body. To be called before the handler returns. */
+  read(exchange: Exchange): Reading;
+  /** Takes a place among the open ones, for a stream; throws API_BUSY when there is none. */
+  enter(): Place;
+}
+
+/** A body that is being read. */
+export interface Reading {
+  /**
+   * Resolves with the whole body, or `undefined` when the client has gone. Rejects with
+   * API_BODY_TOO_LARGE, API_BODY_TOO_SLOW or API_BUSY.
+   */
+  readonly body: Promise<Buffer | undefined>;
+  /** Nobody wants it any more. */
+  cancel(): void;
+}
+
+/** A place among the open bodies. */
+export interface Place {
+  /** Gives it back; once or more. */
+  leave(): void;
+}
+
+/** The bounds of bodies, from the section `api`. */
+export interface BodySettings {
+  readonly bodyBytesMax: number;
+  readonly bodyMs: number;
+  readonly bodiesMax: number;
+}
+
+/** Returns a reader of bodies. */
+export function createBodies(settings: BodySettings): Bodies {
+  let open = 0;
+
+  function enter(): Place {
+    if (open >= settings.bodiesMax) throw new FailureError("API_BUSY");
+    open++;
+    let left = false;
+    return {
+      leave() {
+        if (!left) open--;
+        left = true;
+      },
+    };
+  }
+
+  return {
+    get open() {
+      return open;
+    },
+    enter,
+    read(exchange) {
+      try {
+        return readWhole(exchange, settings, enter());
+      } catch (error) {
+        const body = Promise.reject(error);
+        body.catch(() => {}); // whoever awaits it may be waiting for something else first
+        return { body, cancel() {} };
+      }
+    },
+  };
+}
+
+function readWhole(exchange: Exchange, settings: BodySettings, place: Place): Reading {
+  const { promise, resolve, reject } = defer<Buffer | undefined>();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  let over = false;
+  const timer = setTimeout(() => refuse("API_BODY_TOO_SLOW"), settings.bodyMs);
+  function finish(): void {
+    over = true;
+    clearTimeout(timer);
+    place.leave();
+  }
+  function refuse(code: FailureCode): void {
+    finish();
+    chunks.length = 0;
+    reject(new FailureError(code));
+  }
+  function cancel(): void {
+    finish();
+    chunks.length = 0;
+    resolve(undefined);
+  }
+  promise.catch(() => {}); // see above
+  if (Number(exchange.headers["content-length"] ?? 0) > settings.bodyBytesMax) {
+    refuse("API_BODY_TOO_LARGE");
+    return { body: promise, cancel };
+  }
+  exchange.onAborted(cancel);
+  exchange.onChunk((chunk, last) => {
+    if (over) return;
+    bytes += chunk.length;
+    if (bytes > settings.bodyBytesMax) {
+      refuse("API_BODY_TOO_LARGE");
+      return;
+    }
+    // The chunk is lent for the length of this call.
+    if (chunk.length > 0) chunks.push(Buffer.from(chunk));
+    if (!last) return;
+    finish();
+    const [only] = chunks;
+    resolve(chunks.length === 1 && only ? only : Buffer.concat(chunks, bytes));
+  });
+  return { body: promise, cancel };
+}
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
+function defer<T>(): Deferred<T> {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: Error) => void = () => {};
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,89 @@
+import { z } from "zod";
+import { FailureError } from "../core/failures.ts";
+import type { Exchange, HttpAnswer } from "../core/http.ts";
+import type { Bodies } from "./body.ts";
+import type { Grant } from "./keys.ts";
+import { chooseMedia, type Packer, readMedia, readValue, writeValue } from "./media.ts";
+import { readBody } from "./requests.ts";
+
+/** Calls to functions that were given up after their last attempt. */
+export interface DeadLetters {
+  /** Lists them, oldest first, those after the id `after`. */
+  list(page: { readonly limit: number; readonly after?: string | undefined }): {
+    readonly items: readonly unknown[];
+    readonly next?: string | undefined;
+  };
+  /** Tries these again, or all of them; resolves with how many there were. */
+  replay(ids: readonly string[] | undefined): number | Promise<number>;
+}
+
+/** What the routes of dead letters need. */
+export interface DeadLetterNeeds {
+  readonly bodies: Bodies;
+  readonly packer: Packer;
+  readonly deadLetters?: DeadLetters | undefined;
+}
+
+/** The body of a replay. */
+export const REPLAY = z.strictObject({
+  ids: z
+    .array(z.string().min(1).max(256))
+    .min(1)
+    .max(1000)
+    .optional()
+    .meta({ description: "Ids of the dead letters; left out: all of them." }),
+});
+
+/** Dead letters of one page. */
+export const LETTERS_LIMIT = { byDefault: 100, max: 1000 } as const;
+
+/** Answers with one page of the dead letters. */
+export function answerLetters(
+  exchange: Exchange,
+  grant: Grant,
+  { packer, deadLetters }: DeadLetterNeeds,
+): HttpAnswer {
+  const letters = mustHave(grant, deadLetters);
+  const query = new URLSearchParams(exchange.query);
+  const given = query.get("limit") ?? `${LETTERS_LIMIT.byDefault}`;
+  const limit = /^\d{1,4}$/.test(given) ? Number(given) : 0;
+  if (limit < 1 || limit > LETTERS_LIMIT.max) {
+    throw new FailureError("API_BAD_QUERY", `limit: must be 1…${LETTERS_LIMIT.max}`);
+  }
+  const { items, next } = letters.list({ limit, after: query.get("after") ?? undefined });
+  const page = { deadLetters: items, ...(next !== undefined && { next }) };
+  return {
+    status: 200,
+    ...writeValue(page, chooseMedia(exchange.headers.accept, "json"), packer),
+  };
+}
+
+/** Answers a request to try dead letters again. */
+export async function answerReplay(
+  exchange: Exchange,
+  grant: Grant | Promise<Grant>,
+  { bodies, packer, deadLetters }: DeadLetterNeeds,
+): Promise<HttpAnswer | undefined> {
+  const media = readMedia(exchange.headers["content-type"]);
+  if (media === undefined || media === "ndjson") throw new FailureError("API_BAD_TYPE");
+  const { body, granted } = await readBody(exchange, grant, bodies);
+  if (body === undefined) return undefined;
+  const letters = mustHave(granted, deadLetters);
+  const asked = REPLAY.safeParse(readValue(body, media, packer));
+  if (!asked.success) {
+    const [issue] = asked.error.issues;
+    throw new FailureError("API_BAD_BODY", `${issue?.path.join(".")}: ${issue?.message}`);
+  }
+  const replayed = await letters.replay(asked.data.ids);
+  const wanted = chooseMedia(exchange.headers.accept, media);
+  return { status: 200, ...writeValue({ replayed }, wanted, packer) };
+}
+
+// They hold what clients of every namespace sent, so a grant for some is not enough.
+function mustHave(grant: Grant, letters: DeadLetters | undefined): DeadLetters {
+  if (!grant.allows("deadLetters", "*")) {
+    throw new FailureError("API_FORBIDDEN", "deadLetters in every namespace");
+  }
+  if (!letters) throw new FailureError("API_NO_UPSTREAM");
+  return letters;
+}

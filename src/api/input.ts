@@ -1,0 +1,70 @@
+import type { Exchange } from "../core/http.ts";
+
+/** What has arrived of a streamed body since it was last asked for. */
+export type Arrived =
+  | { readonly bytes: Buffer; readonly last: boolean }
+  /** Nothing more will: the client has gone, or whoever reads was told to end. */
+  | "gone"
+  | "ended";
+
+/** A body that is read as it arrives. */
+export interface Input {
+  /** Resolves with all that has arrived, at once or with the next chunk. */
+  next(): Promise<Arrived>;
+  /** Makes `next` resolve with "ended" from now on. */
+  end(): void;
+}
+
+/** Bytes that may wait to be read before the connection is paused. */
+const WAITING_BYTES_MAX = 65_536;
+
+/** Begins to read a body as it arrives. To be called before the handler returns. */
+export function createInput(exchange: Exchange): Input {
+  let chunks: Buffer[] = [];
+  let bytes = 0;
+  let last = false;
+  let over: "gone" | "ended" | undefined;
+  let wake: (() => void) | undefined;
+
+  function arrive(): void {
+    const waiting = wake;
+    wake = undefined;
+    waiting?.();
+  }
+  exchange.onAborted(() => {
+    over = "gone";
+    arrive();
+  });
+  exchange.onChunk((chunk, isLast) => {
+    // The chunk is lent for the length of this call.
+    if (chunk.length > 0) chunks.push(Buffer.from(chunk));
+    bytes += chunk.length;
+    last = isLast;
+    if (bytes > WAITING_BYTES_MAX) exchange.pause();
+    arrive();
+  });
+
+  return {
+    async next() {
+      if (chunks.length === 0 && !last && !over) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      if (over) return over;
+      const [only] = chunks;
+      const arrived = {
+        bytes: chunks.length === 1 && only ? only : Buffer.concat(chunks, bytes),
+        last,
+      };
+      chunks = [];
+      bytes = 0;
+      exchange.resume();
+      return arrived;
+    },
+    end() {
+      over ??= "ended";
+      arrive();
+    },
+  };
+}

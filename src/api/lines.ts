@@ -1,0 +1,111 @@
+import { isUtf8 } from "node:buffer";
+import type { Answer, Command } from "../core/command.ts";
+import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
+import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
+import { spellBytes } from "../core/value.ts";
+import { type Grant, isGranted } from "./keys.ts";
+
+/** Lines that were read together: their commands in one list, and how to answer them. */
+export interface Lines {
+  readonly commands: readonly Command[];
+  /** Returns one line per line, in their order, from the answers to `commands`. */
+  write(answers: readonly Answer[]): string;
+}
+
+/** What one line asked for: a refusal, or how many of the commands are its own. */
+type Line = { readonly refused: string } | { readonly count: number; readonly single: boolean };
+
+const DONE = '{"ok":true}\n';
+
+/**
+ * Reads whole lines of NDJSON; each is a command or a list of commands, and stands for itself: one
+ * that is refused does not keep the others from being carried out. Empty lines are passed over.
+ */
+export function readLines(bytes: Buffer, grant: Grant): Lines {
+  const commands: Command[] = [];
+  const lines: Line[] = [];
+  for (const text of splitLines(bytes)) {
+    if (text !== undefined && text.trim() === "") continue;
+    try {
+      lines.push(readLine(text, grant, commands));
+    } catch (error) {
+      lines.push({ refused: writeRefusal(error) });
+    }
+  }
+  return { commands, write: (answers) => writeLines(lines, answers) };
+}
+
+// Text that is not UTF-8 costs its own line only.
+function splitLines(bytes: Buffer): (string | undefined)[] {
+  if (isUtf8(bytes)) return bytes.toString("utf8").split("\n");
+  return bytes
+    .toString("latin1")
+    .split("\n")
+    .map((line) => {
+      const own = Buffer.from(line, "latin1");
+      return isUtf8(own) ? own.toString("utf8") : undefined;
+    });
+}
+
+function readLine(text: string | undefined, grant: Grant, commands: Command[]): Line {
+  const value = parse(text);
+  const single = !Array.isArray(value);
+  const read = single ? [readCommand(value)] : readCommands(value);
+  read.forEach((command, index) => {
+    if (isGranted(grant, command)) return;
+    const { do: name, namespace = "/" } = command;
+    throw new FailureError("API_FORBIDDEN", `command ${index}: ${name} in ${namespace}`);
+  });
+  for (const command of read) commands.push(command);
+  return { count: read.length, single };
+}
+
+function parse(text: string | undefined): unknown {
+  if (text === undefined) throw new FailureError("API_BAD_BODY", "the line is not UTF-8");
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new FailureError("API_BAD_BODY", why.slice(0, 200), { cause });
+  }
+}
+
+/** Returns a refusal as a line; what is no failure of the table is thrown on. */
+export function writeRefusal(error: unknown): string {
+  if (!(error instanceof FailureError)) throw error;
+  const { code, detail } = error;
+  const where = error instanceof BadCommand && {
+    index: error.index,
+    path: error.path,
+    bound: error.bound,
+  };
+  return `${JSON.stringify({ ok: false, code, detail: detail ?? FAILURES[code].text, ...where })}\n`;
+}
+
+function writeLines(lines: readonly Line[], answers: readonly Answer[]): string {
+  let at = 0;
+  let text = "";
+  for (const line of lines) {
+    if ("refused" in line) {
+      text += line.refused;
+      continue;
+    }
+    const own = answers.slice(at, at + line.count);
+    at += line.count;
+    const [first] = own;
+    if (!line.single) text += `[${own.map((answer) => writeAnswer(answer).trim()).join(",")}]\n`;
+    else if (first) text += writeAnswer(first);
+  }
+  return text;
+}
+
+// Most answers say nothing but that it was done, and Done has no other members then.
+function writeAnswer(answer: Answer): string {
+  if (answer.ok && !answer.answers && !answer.sockets) return DONE;
+  return `${JSON.stringify(spellBytes(answer))}\n`;
+}
+
+/** Returns the answers of commands none of which can be carried out now. */
+export function refuseAll(commands: readonly Command[], code: FailureCode): Answer[] {
+  return commands.map(() => ({ ok: false, code, detail: FAILURES[code].text }));
+}

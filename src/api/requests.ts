@@ -1,0 +1,142 @@
+import type { Answer, Apply, Command, CommandName } from "../core/command.ts";
+import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
+import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
+import type { Exchange, HttpAnswer } from "../core/http.ts";
+import { problemOf } from "../core/problem.ts";
+import type { Bodies } from "./body.ts";
+import type { Idempotency } from "./idempotency.ts";
+import { type Grant, isGranted } from "./keys.ts";
+import { chooseMedia, type Media, type Packer, readMedia, readValue, writeValue } from "./media.ts";
+
+/** What requests that carry commands need. */
+export interface RequestNeeds {
+  readonly apply: Apply;
+  readonly bodies: Bodies;
+  readonly idempotency: Idempotency;
+  readonly packer: Packer;
+  /** Why commands cannot be carried out now; `undefined` when they can. */
+  ready(): FailureCode | undefined;
+}
+
+/** Seconds after which what failed for a while may be tried again. */
+const RETRY_AFTER = { "retry-after": "1" };
+
+/** Returns a failure as an answer; those that may succeed later say when to try again. */
+export function answerFailure(code: FailureCode, detail?: string): HttpAnswer {
+  const headers: Record<string, string> = {};
+  if (FAILURES[code].status === 503) Object.assign(headers, RETRY_AFTER);
+  if (code === "API_UNAUTHENTICATED") headers["www-authenticate"] = "Bearer";
+  // The rest of a body that was too slow would be taken for the next request.
+  return problemOf(code, { detail, headers, close: code === "API_BODY_TOO_SLOW" });
+}
+
+/** Returns what was thrown as an answer; what is no failure of the table is thrown on. */
+export function answerError(error: unknown): HttpAnswer {
+  if (error instanceof BadCommand) {
+    const { index, path, bound } = error;
+    return problemOf(error.code, { detail: error.detail, members: { index, path, bound } });
+  }
+  if (error instanceof FailureError) return answerFailure(error.code, error.detail);
+  throw error;
+}
+
+/** Throws API_FORBIDDEN for the first command that is not granted. */
+export function checkGranted(grant: Grant, commands: readonly Command[]): void {
+  commands.forEach((command, index) => {
+    if (isGranted(grant, command)) return;
+    const { do: name, namespace = "/" } = command;
+    throw new FailureError("API_FORBIDDEN", `command ${index}: ${name} in ${namespace}`);
+  });
+}
+
+/**
+ * Answers a request whose body holds one command or a list of them: all are read and granted before
+ * any is carried out. With `name` the route itself says which command it is.
+ */
+export async function answerCommands(
+  exchange: Exchange,
+  grant: Grant | Promise<Grant>,
+  needs: RequestNeeds,
+  name?: CommandName,
+): Promise<HttpAnswer | undefined> {
+  const media = readMedia(exchange.headers["content-type"]);
+  if (media === undefined || media === "ndjson") throw new FailureError("API_BAD_TYPE");
+  const { body, granted } = await readBody(exchange, grant, needs.bodies);
+  if (body === undefined) return undefined;
+  const request: CommandRequest = { exchange, body, media, grant: granted, name };
+  const key = exchange.headers["idempotency-key"];
+  if (key === undefined) return carryOut(request, needs);
+  if (key.length < 1 || key.length > 255) throw new FailureError("API_BAD_IDEMPOTENCY_KEY");
+  const identity = { caller: granted.id, key, path: exchange.path, body };
+  const outcome = await needs.idempotency.once(identity, async () => {
+    try {
+      return await carryOut(request, needs);
+    } catch (error) {
+      return answerError(error);
+    }
+  });
+  if ("refused" in outcome) return answerFailure(outcome.refused);
+  const { answer, repeated } = outcome;
+  return repeated
+    ? { ...answer, headers: { ...answer.headers, "idempotent-replayed": "true" } }
+    : answer;
+}
+
+/**
+ * Resolves with the whole body and the grant. Nobody without a grant is let hold a place among the
+ * open bodies. To be called before the handler returns.
+ */
+export async function readBody(
+  exchange: Exchange,
+  grant: Grant | Promise<Grant>,
+  bodies: Bodies,
+): Promise<{ readonly body: Buffer | undefined; readonly granted: Grant }> {
+  const reading = bodies.read(exchange);
+  try {
+    const granted = await grant;
+    return { body: await reading.body, granted };
+  } finally {
+    reading.cancel();
+  }
+}
+
+interface CommandRequest {
+  readonly exchange: Exchange;
+  readonly body: Buffer;
+  readonly media: Exclude<Media, "ndjson">;
+  readonly grant: Grant;
+  readonly name: CommandName | undefined;
+}
+
+async function carryOut(request: CommandRequest, needs: RequestNeeds): Promise<HttpAnswer> {
+  const { exchange, media, name, grant } = request;
+  const value = readValue(request.body, media, needs.packer);
+  const single = name !== undefined || !Array.isArray(value);
+  const commands = single
+    ? [readCommand(name === undefined ? value : named(value, name), media)]
+    : readCommands(value, media);
+  checkGranted(grant, commands);
+  const unready = needs.ready();
+  if (unready) return answerFailure(unready);
+  const answers = await needs.apply(commands, "api");
+  const wanted = chooseMedia(exchange.headers.accept, media);
+  const [first] = answers;
+  if (!single || first === undefined) {
+    return { status: 200, ...writeValue(answers, wanted, needs.packer) };
+  }
+  return answerOne(first, (answer) => writeValue(answer, wanted, needs.packer));
+}
+
+function answerOne(answer: Answer, write: (answer: Answer) => object): HttpAnswer {
+  if (answer.ok) return { status: 200, ...write(answer) };
+  const code = answer.code as FailureCode; // the executor refuses with rows of the table
+  return answerFailure(code, answer.detail);
+}
+
+// The route names the command; a `do` in the body may only say the same.
+function named(value: unknown, name: CommandName): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return "do" in value && value.do !== name
+    ? { ...value, do: `${String(value.do)} on the route of ${name}` }
+    : { do: name, ...value };
+}

@@ -1,0 +1,139 @@
+import type { CommandName } from "../core/command.ts";
+import { COMMAND_NAMES } from "../core/commands.ts";
+import type { FailureCode } from "../core/failures.ts";
+import type { HttpMethod } from "../core/http.ts";
+
+/** One route as the docs show it; the API serves exactly these. */
+export interface RouteRow {
+  readonly method: HttpMethod;
+  readonly path: string;
+  /** Name in metrics and operation id in the OpenAPI document. */
+  readonly name: RouteName;
+  readonly kind: "command" | "commands" | "presence" | "deadletters" | "page";
+  readonly text: string;
+  /** Failures it answers with, besides those of its kind. */
+  readonly failures: readonly FailureCode[];
+}
+
+/** The names of the routes: a closed set, for labels. */
+export type RouteName =
+  | CommandName
+  | "commands"
+  | "rooms"
+  | "sockets"
+  | "deadLetters"
+  | "replay"
+  | "metrics"
+  | "healthz"
+  | "readyz"
+  | "openapi";
+
+/** Failures of whatever asks for a key. */
+const KEYED = ["API_NO_KEY", "API_UNAUTHENTICATED", "API_FORBIDDEN"] as const;
+const ANY = ["API_INTERNAL", "API_BAD_METHOD"] as const;
+const BODY = [
+  "API_BAD_TYPE",
+  "API_BAD_BODY",
+  "API_BODY_TOO_LARGE",
+  "API_BODY_TOO_SLOW",
+  "API_BUSY",
+] as const;
+const CARRIED_OUT = [
+  "API_NOT_READY",
+  "API_STOPPING",
+  "COMMANDS_NO_NAMESPACE",
+  "COMMANDS_FAILED",
+] as const;
+const ONCE = ["API_KEY_REUSED", "API_BAD_IDEMPOTENCY_KEY", "API_IDEMPOTENCY_FULL"] as const;
+
+/** Failures that every route of a kind may answer with. */
+export const KIND_FAILURES: Readonly<Record<RouteRow["kind"], readonly FailureCode[]>> = {
+  command: [...ANY, ...KEYED, ...BODY, "COMMANDS_BAD", ...CARRIED_OUT, ...ONCE],
+  commands: [...ANY, ...KEYED, ...BODY, "COMMANDS_BAD", ...CARRIED_OUT, ...ONCE],
+  presence: [...ANY, ...KEYED, "API_BAD_QUERY", ...CARRIED_OUT],
+  deadletters: [...ANY, ...KEYED, "API_NO_UPSTREAM"],
+  page: [...ANY],
+};
+
+const COMMAND_TEXTS: Readonly<Record<CommandName, string>> = {
+  emit: "Emits an event to the clients of rooms, or to everyone.",
+  emitWithAck: "Emits an event and answers with each client's acknowledgement.",
+  socketsJoin: "Makes the matching sockets join rooms.",
+  socketsLeave: "Makes the matching sockets leave rooms.",
+  disconnectSockets: "Disconnects the matching sockets.",
+  fetchSockets: "Lists the matching sockets, page by page.",
+  serverSideEmit: "Emits an event to the other nodes of the cluster.",
+};
+
+const COMMAND_FAILURES: Partial<Record<CommandName, readonly FailureCode[]>> = {
+  emitWithAck: ["COMMANDS_TOO_MANY_SOCKETS"],
+  serverSideEmit: ["COMMANDS_NO_CLUSTER"],
+};
+
+/** Returns every route; the path of the metrics is a setting. */
+export function listRoutes(metricsPath: string): readonly RouteRow[] {
+  const page = (name: RouteName, path: string, text: string): RouteRow => ({
+    ...{ method: "GET", kind: "page", failures: [], name, path, text },
+  });
+  const held = (name: CommandName): readonly FailureCode[] =>
+    name === "emitWithAck" || name === "fetchSockets" ? [] : ["COMMANDS_HELD_FULL"];
+  return [
+    {
+      method: "POST",
+      path: "/v1/commands",
+      name: "commands",
+      kind: "commands",
+      text: "Carries out one command, a list, or a stream of lines with either.",
+      failures: [
+        "COMMANDS_HELD_FULL",
+        ...COMMAND_NAMES.flatMap((name) => COMMAND_FAILURES[name] ?? []),
+      ],
+    },
+    ...COMMAND_NAMES.map(
+      (name): RouteRow => ({
+        method: "POST",
+        path: `/v1/${name}`,
+        name,
+        kind: "command",
+        text: COMMAND_TEXTS[name],
+        failures: [...held(name), ...(COMMAND_FAILURES[name] ?? [])],
+      }),
+    ),
+    {
+      method: "GET",
+      path: "/v1/rooms",
+      name: "rooms",
+      kind: "presence",
+      text: "Lists the rooms of a namespace with their sizes, page by page.",
+      failures: [],
+    },
+    {
+      method: "GET",
+      path: "/v1/sockets",
+      name: "sockets",
+      kind: "presence",
+      text: "Lists the sockets of a namespace or of rooms of it, page by page.",
+      failures: [],
+    },
+    {
+      method: "GET",
+      path: "/v1/deadletters",
+      name: "deadLetters",
+      kind: "deadletters",
+      text: "Lists the calls to functions that were given up, page by page.",
+      failures: ["API_BAD_QUERY"],
+    },
+    {
+      method: "POST",
+      path: "/v1/deadletters",
+      name: "replay",
+      kind: "deadletters",
+      text: "Tries calls that were given up again.",
+      failures: BODY,
+    },
+    page("metrics", metricsPath, "Samples for Prometheus."),
+    page("healthz", "/healthz", "Says that the process lives."),
+    page("readyz", "/readyz", "Says whether new connections are taken; 503 while draining."),
+    page("openapi", "/v1/openapi.json", "This document."),
+  ];
+}

@@ -1,0 +1,185 @@
+import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
+import type { AnswerStream, Exchange } from "../core/http.ts";
+import { createInput, type Input } from "./input.ts";
+import type { Grant } from "./keys.ts";
+import { readLines, refuseAll, writeRefusal } from "./lines.ts";
+import { MEDIA_TYPES } from "./media.ts";
+import type { RequestNeeds } from "./requests.ts";
+
+/** Streams of commands. */
+export interface Streams {
+  /**
+   * Serves one: every line is a command or a list of commands and is answered by one line, in their
+   * order. Resolves with the status when it is over, `undefined` when the client has gone; rejects
+   * with what keeps it from beginning.
+   */
+  serve(exchange: Exchange, grant: Grant | Promise<Grant>): Promise<number | undefined>;
+  /** Ends every stream after the lines it is at. */
+  stop(): void;
+}
+
+/** The bounds of streams, from the section `api`. */
+export interface StreamSettings {
+  readonly bodyBytesMax: number;
+  readonly bodyMs: number;
+}
+
+const NEWLINE = 0x0a;
+const NONE = Buffer.alloc(0);
+
+/** Returns the server of streams. */
+export function createStreams(settings: StreamSettings, needs: RequestNeeds): Streams {
+  const open = new Set<Stream>();
+  return {
+    async serve(exchange, grant) {
+      const place = needs.bodies.enter();
+      const stream = createStream(createInput(exchange), settings.bodyMs);
+      open.add(stream);
+      try {
+        const granted = await grant;
+        const unready = needs.ready();
+        if (unready) throw new FailureError(unready);
+        const out = exchange.stream(200, { "content-type": MEDIA_TYPES.ndjson });
+        if (!out) return undefined;
+        exchange.onAborted(stream.writable);
+        out.onWritable(stream.writable);
+        return await run(stream, out, { grant: granted, settings, needs });
+      } finally {
+        stream.close();
+        open.delete(stream);
+        place.leave();
+      }
+    },
+    stop() {
+      for (const stream of open) stream.end("API_STOPPING");
+    },
+  };
+}
+
+/** One stream: its input, and what may end it before its client does. */
+interface Stream {
+  readonly input: Input;
+  /** Why it was ended, if it was. */
+  readonly ended: FailureCode | undefined;
+  /** Whether its client is waited for, either to send or to read. */
+  waiting: boolean;
+  end(code: FailureCode): void;
+  /** Its client reads again, or never will. */
+  readonly writable: () => void;
+  /** Resolves when its client reads again, has gone, or was too slow. */
+  untilWritable(): Promise<void>;
+  close(): void;
+}
+
+function createStream(input: Input, bodyMs: number): Stream {
+  let ended: FailureCode | undefined;
+  let waiting = true;
+  let wake: (() => void) | undefined;
+  const timer = setTimeout(() => {
+    if (waiting) stream.end("API_BODY_TOO_SLOW");
+    else timer.refresh();
+  }, bodyMs);
+  const stream: Stream = {
+    input,
+    get ended() {
+      return ended;
+    },
+    get waiting() {
+      return waiting;
+    },
+    set waiting(now) {
+      waiting = now;
+      timer.refresh();
+    },
+    end(code) {
+      ended ??= code;
+      input.end();
+      stream.writable();
+    },
+    writable() {
+      wake?.();
+      wake = undefined;
+    },
+    untilWritable: () =>
+      new Promise((resolve) => {
+        wake = resolve;
+      }),
+    close: () => clearTimeout(timer),
+  };
+  return stream;
+}
+
+interface Running {
+  readonly grant: Grant;
+  readonly settings: StreamSettings;
+  readonly needs: RequestNeeds;
+}
+
+async function run(
+  stream: Stream,
+  out: AnswerStream,
+  running: Running,
+): Promise<number | undefined> {
+  const carry = createCarry();
+  for (;;) {
+    stream.waiting = true;
+    const arrived = await stream.input.next();
+    stream.waiting = false;
+    if (arrived === "gone") return undefined;
+    if (arrived === "ended") return finish(out, stream.ended);
+    const answered = await answerLines(carry.take(arrived.bytes, arrived.last), running);
+    if (answered !== "" && !out.write(answered)) {
+      stream.waiting = true;
+      await stream.untilWritable();
+      stream.waiting = false;
+      if (stream.ended === "API_BODY_TOO_SLOW") {
+        // It does not read: a last line would only wait behind the others.
+        out.abort();
+        return FAILURES.API_BODY_TOO_SLOW.status;
+      }
+    }
+    if (arrived.last) return finish(out, undefined);
+    if (carry.bytes > running.settings.bodyBytesMax) return finish(out, "API_BODY_TOO_LARGE");
+  }
+}
+
+// The beginning of a line whose end has not arrived; put together once, not with every chunk.
+function createCarry() {
+  let parts: Buffer[] = [];
+  let bytes = 0;
+  return {
+    get bytes() {
+      return bytes;
+    },
+    /** Returns all whole lines there are now; at the end of the body its last line is whole too. */
+    take(chunk: Buffer, last: boolean): Buffer {
+      const end = last ? chunk.length : chunk.lastIndexOf(NEWLINE) + 1;
+      const whole = end > 0 || last ? Buffer.concat([...parts, chunk.subarray(0, end)]) : NONE;
+      if (end > 0 || last) {
+        parts = [];
+        bytes = 0;
+      }
+      const rest = chunk.subarray(end);
+      if (rest.length > 0) parts.push(rest);
+      bytes += rest.length;
+      return whole;
+    },
+  };
+}
+
+function finish(out: AnswerStream, code: FailureCode | undefined): number {
+  if (code !== undefined) out.write(writeRefusal(new FailureError(code)));
+  out.end(code !== undefined);
+  return code === undefined ? 200 : FAILURES[code].status;
+}
+
+async function answerLines(bytes: Buffer, { grant, needs }: Running): Promise<string> {
+  if (bytes.length === 0) return "";
+  const lines = readLines(bytes, grant);
+  if (lines.commands.length === 0) return lines.write([]);
+  const unready = needs.ready();
+  const answers = unready
+    ? refuseAll(lines.commands, unready)
+    : await needs.apply(lines.commands, "api");
+  return lines.write(answers);
+}

@@ -1,0 +1,52 @@
+import { z } from "zod";
+import { ms, secret, text, whole } from "./field.ts";
+
+/** `id:secret`, then optionally the commands and the namespaces it is for, `+` between them. */
+export const API_KEY =
+  /^[\w.-]{1,64}:[^\s:,]{16,512}(?::(?:\*|[A-Za-z]+(?:\+[A-Za-z]+)*)(?::[^\s,]{1,1024})?)?$/;
+
+/** The gateway's own HTTP routes, and who may use them. */
+export const api = z.strictObject({
+  port: whole(
+    0,
+    0,
+    65_535,
+    "Port of its own for metrics, health and commands; 0 shares socket.port.",
+  ),
+  host: text("0.0.0.0", "Address the API port listens on."),
+  keys: z.array(z.string().regex(API_KEY)).max(100).default([]).meta({
+    description:
+      "API keys: `id:secret`, or `id:secret:commands:namespaces` with `+` between names and `*` as wildcard.",
+    secret: true,
+  }),
+  jwtSecret: secret("Shared secret of HS256/384/512 tokens for the API, at least 32 bytes."),
+  jwtPublicKey: text("", "Public key in PEM of tokens for the API, or the path of a file with it."),
+  jwtJwksUrl: text("", "URL of a JSON Web Key Set for the API: https, or http on loopback."),
+  jwtIssuer: text("", "`iss` that tokens for the API must have; empty accepts any."),
+  jwtAudience: z
+    .string()
+    .min(1)
+    .max(1024)
+    .default("sluice-api")
+    .describe("`aud` that tokens for the API must have, so that no client's token is one."),
+  bodyBytesMax: whole(
+    1_048_576,
+    1024,
+    104_857_600,
+    "Largest request body in bytes; of NDJSON, the largest line.",
+  ),
+  bodyMs: ms(
+    5000,
+    100,
+    60_000,
+    "How long a body may take to arrive, and a stream to move in either direction.",
+  ),
+  bodiesMax: whole(256, 1, 100_000, "Bodies and streams that may be open at once."),
+  idempotencyMs: ms(600_000, 1000, 86_400_000, "How long an Idempotency-Key repeats its answer."),
+  idempotencyBytesMax: whole(
+    67_108_864,
+    65_536,
+    17_179_869_184,
+    "Bytes of answers kept for Idempotency-Keys; above, new keys are refused.",
+  ),
+});

@@ -1,0 +1,109 @@
+import type { Server } from "socket.io";
+import { type Api, createApi } from "./api/api.ts";
+import type { CheckToken } from "./api/authenticate.ts";
+import type { DeadLetters } from "./api/dead-letters.ts";
+import { createValueCodec } from "./codec/values.ts";
+import { COMMAND_LIMITS } from "./core/commands.ts";
+import type { FailureCode } from "./core/failures.ts";
+import type { Log } from "./core/log.ts";
+import { type Settings, SettingsError } from "./core/settings.ts";
+import { createThrottle } from "./core/throttle.ts";
+import type { Executor } from "./fanout/apply.ts";
+import type { Labels, Metrics, Samples } from "./metrics/registry.ts";
+import type { Http } from "./socket/http.ts";
+import { createTokenCheck } from "./socket/tokens.ts";
+
+/** What the API is built from. */
+export interface ServeNeeds {
+  readonly io: Server;
+  readonly http: Http;
+  readonly executor: Executor;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly version: string;
+  isDraining(): boolean;
+  /** Why commands cannot be carried out now, such as a cluster that cannot be reached. */
+  ready?(): FailureCode | undefined;
+  readonly deadLetters?: DeadLetters | undefined;
+}
+
+/** Bodies hold whole batches, so they may nest and hold what all their commands may together. */
+const BODY_LIMITS = {
+  depthMax: COMMAND_LIMITS.depthMax + 3,
+  elementsMax: 1_000_000,
+  nameBytesMax: 65_536,
+  attachmentsMax: COMMAND_LIMITS.batchMax * COMMAND_LIMITS.binariesMax,
+};
+
+/** Puts the API's routes on an app; throws `SettingsError` for keys that cannot be used. */
+export function serveApi(settings: Settings, needs: ServeNeeds): Api {
+  const { executor, metrics, log } = needs;
+  const requests: Record<string, number> = {};
+  const api = createApi(settings.api, {
+    ...{ route: needs.http.route, apply: executor.apply, rooms: executor.rooms },
+    packer: createValueCodec({ ...BODY_LIMITS, packetBytesMax: settings.api.bodyBytesMax }),
+    log,
+    scrape: metrics.scrape,
+    ready: () => needs.ready?.(),
+    isDraining: needs.isDraining,
+    checkToken: createCheck(settings, log),
+    deadLetters: needs.deadLetters,
+    answered(route, status, seconds) {
+      const key = `${route} ${status === 0 ? "aborted" : status}`;
+      requests[key] = (requests[key] ?? 0) + 1;
+      metrics.observe("sluice_api_request_seconds", seconds, { route });
+    },
+    version: needs.version,
+    metricsPath: settings.metrics.path,
+    now: Date.now,
+  });
+  metrics.source((): Samples => {
+    const held = api.samples();
+    return {
+      sluice_commands_total: label(executor.samples, ["command", "caller", "outcome"]),
+      sluice_api_requests_total: label(requests, ["route", "status"]),
+      sluice_api_open_bodies: held.openBodies,
+      sluice_api_idempotency_keys: held.idempotencyKeys,
+      sluice_api_idempotency_bytes: held.idempotencyBytes,
+    };
+  });
+  return api;
+}
+
+function label(
+  counts: Readonly<Record<string, number>>,
+  names: readonly string[],
+): (readonly [Labels, number])[] {
+  return Object.entries(counts).map(([key, count]) => {
+    const values = key.split(" ");
+    return [Object.fromEntries(names.map((name, i) => [name, values[i] ?? ""])), count];
+  });
+}
+
+const JWT_SETTINGS: Readonly<Record<string, string>> = {
+  "auth.secret": "api.jwtSecret",
+  "auth.publicKey": "api.jwtPublicKey",
+  "auth.jwksUrl": "api.jwtJwksUrl",
+  auth: "api.jwtSecret",
+};
+
+// The same check as clients' tokens have, with keys and an audience of its own.
+function createCheck({ auth, api }: Settings, log: Log): CheckToken | undefined {
+  const { jwtSecret: secret, jwtPublicKey: publicKey, jwtJwksUrl: jwksUrl } = api;
+  if (secret === "" && publicKey === "" && jwksUrl === "") return undefined;
+  const own = {
+    ...{ secret, publicKey, jwksUrl, algorithms: [], userClaim: "sub" },
+    issuer: api.jwtIssuer === "" ? [] : [api.jwtIssuer],
+    audience: [api.jwtAudience],
+  };
+  try {
+    return createTokenCheck(
+      { ...auth, ...own },
+      { now: Date.now, log: createThrottle(log, Date.now), fetched() {} },
+    );
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    const rename = (path: string) => JWT_SETTINGS[path] ?? path;
+    throw new SettingsError(error.problems.map((one) => ({ ...one, path: rename(one.path) })));
+  }
+}

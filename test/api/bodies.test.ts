@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { startApi, type TestApi } from "../harness/api.ts";
+import { openRaw } from "../harness/raw-http.ts";
+import { until } from "../harness/wait.ts";
+
+const open: TestApi[] = [];
+async function start(...given: Parameters<typeof startApi>): Promise<TestApi> {
+  const api = await startApi(...given);
+  open.push(api);
+  return api;
+}
+after(() => {
+  for (const api of open) api.close();
+});
+
+const EMIT = '{"event":"x"}';
+const fill = (bytes: number) => `${EMIT.slice(0, -1)}${" ".repeat(bytes - EMIT.length)}}`;
+const codeOf = async (answer: Response) => (await answer.json()).code;
+const chunked = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
+
+test("a body of bodyBytesMax is taken and one byte more is a 413, connection unharmed", async () => {
+  const api = await start({ bodyBytesMax: 1024 });
+  assert.equal((await api.post("/v1/emit", fill(1024))).status, 200);
+  const answer = await api.post("/v1/emit", fill(1025));
+  assert.deepEqual([answer.status, await codeOf(answer)], [413, "API_BODY_TOO_LARGE"]);
+  const raw = await openRaw(api.on.port);
+  raw.write(api.head("/v1/emit", { "content-length": 1025 }) + fill(1025));
+  raw.write(api.head("/v1/emit", { "content-length": EMIT.length }) + EMIT);
+  assert.deepEqual(
+    (await raw.answers(2)).map((one) => one.status),
+    [413, 200],
+  );
+  raw.close();
+  assert.equal(api.applied.length, 2);
+  assert.equal(api.api.samples().openBodies, 0);
+});
+
+test("a chunked body without a length is bounded by what arrives", async () => {
+  const api = await start({ bodyBytesMax: 1024 });
+  for (const [size, status] of [
+    [1024, 200],
+    [1025, 413],
+  ] as const) {
+    const raw = await openRaw(api.on.port);
+    raw.write(api.head("/v1/emit", { "transfer-encoding": "chunked" }));
+    const body = fill(size);
+    raw.write(chunked(body.slice(0, 700)));
+    raw.write(`${chunked(body.slice(700))}0\r\n\r\n`);
+    assert.equal((await raw.answers(1))[0]?.status, status);
+    raw.close();
+  }
+  assert.equal(api.api.samples().openBodies, 0);
+});
+
+test("a body that does not arrive within bodyMs is a 408 that ends its connection", async () => {
+  const api = await start({ bodyMs: 100 });
+  const raw = await openRaw(api.on.port);
+  raw.write(api.head("/v1/emit", { "content-length": 500 }));
+  raw.write("{");
+  const [answer] = await raw.answers(1);
+  assert.equal(answer?.status, 408);
+  assert.equal(answer?.headers["content-type"], "application/problem+json");
+  assert.equal(JSON.parse(answer?.body ?? "").code, "API_BODY_TOO_SLOW");
+  await until(() => raw.closed, "the connection ends");
+  assert.equal(api.api.samples().openBodies, 0);
+  assert.equal(api.on.http.open, 0);
+});
+
+test("half a body whose client leaves executes nothing and leaves nothing behind", async () => {
+  const api = await start();
+  const raw = await openRaw(api.on.port);
+  raw.write(api.head("/v1/emit", { "content-length": EMIT.length }) + EMIT.slice(0, 5));
+  await until(() => api.api.samples().openBodies === 1, "the body is being read");
+  raw.close();
+  await until(() => api.api.samples().openBodies === 0, "the body is given up");
+  await until(() => api.answered.length === 1, "it is counted");
+  assert.deepEqual(api.answered, ["emit 0"]);
+  assert.equal(api.on.http.open, 0);
+  assert.deepEqual(api.applied, []);
+});
+
+test("bodiesMax bodies are read at once, one more is a 503 to retry, and places come back", async () => {
+  const api = await start({ bodiesMax: 2 });
+  const head = api.head("/v1/emit", { "content-length": EMIT.length });
+  const slow = [await openRaw(api.on.port), await openRaw(api.on.port)];
+  for (const raw of slow) raw.write(head + EMIT.slice(0, 5));
+  await until(() => api.api.samples().openBodies === 2, "both are being read");
+  const over = await api.post("/v1/emit", EMIT);
+  assert.deepEqual([over.status, over.headers.get("retry-after")], [503, "1"]);
+  assert.equal(await codeOf(over), "API_BUSY");
+  for (const raw of slow) raw.write(EMIT.slice(5));
+  for (const raw of slow) assert.equal((await raw.answers(1))[0]?.status, 200);
+  assert.equal((await api.post("/v1/emit", EMIT)).status, 200);
+  for (const raw of slow) raw.close();
+});
+
+test("whoever has no key or a false token never holds a place among the bodies", async () => {
+  let checks = 0;
+  const checkToken = async (): Promise<never> => {
+    checks++;
+    throw new Error("false");
+  };
+  const api = await start({ bodiesMax: 1 }, { checkToken });
+  const credentials = ["Bearer wrong", "Bearer a.b.c", "Basic eDp5", ""];
+  for (const authorization of credentials) {
+    const raw = await openRaw(api.on.port);
+    raw.write(api.head("/v1/emit", { authorization, "content-length": 1000 }));
+    const [answer] = await raw.answers(1);
+    assert.equal(answer?.status, 401, authorization);
+    assert.equal(answer?.headers["www-authenticate"], "Bearer");
+    assert.equal(api.api.samples().openBodies, 0);
+    raw.close();
+  }
+  assert.equal(checks, 1, "only what looks like a token is checked");
+  assert.equal((await api.post("/v1/emit", EMIT)).status, 200);
+});
+
+test("a body of another or no Content-Type is a 415, and UTF-8 is the only charset", async () => {
+  const api = await start();
+  const types = ["text/plain", "", "application/x-www-form-urlencoded", "application/jsonp"];
+  for (const type of [...types, "application/json; charset=latin1"]) {
+    const answer = await api.post("/v1/emit", EMIT, { "content-type": type });
+    assert.deepEqual([answer.status, await codeOf(answer)], [415, "API_BAD_TYPE"], type);
+  }
+  const streamed = await api.post("/v1/emit", EMIT, { "content-type": "application/x-ndjson" });
+  assert.equal(streamed.status, 415, "one command's route takes no stream");
+  for (const type of ["application/json; charset=UTF-8", "Application/JSON"]) {
+    assert.equal((await api.post("/v1/emit", EMIT, { "content-type": type })).status, 200, type);
+  }
+});
+
+test("a body that is no JSON, no UTF-8 or no msgpack is a 400 that says so", async () => {
+  const api = await start();
+  const json = { "content-type": "application/json" };
+  const msgpack = { "content-type": "application/msgpack" };
+  const bad: [string | Uint8Array, Record<string, string>][] = [
+    ["", json],
+    ["{", json],
+    ['{"event":"x"} trailing', json],
+    [Buffer.from([0x22, 0xff, 0x22]), json],
+    [Buffer.from([0xc1]), msgpack],
+    [Buffer.from([0x01, 0x02]), msgpack],
+    [Buffer.from([0xdd, 0xff, 0xff, 0xff, 0xff]), msgpack],
+    [Buffer.alloc(0), msgpack],
+  ];
+  for (const [body, type] of bad) {
+    const answer = await api.post("/v1/emit", body, type);
+    const problem = await answer.json();
+    assert.deepEqual([answer.status, problem.code], [400, "API_BAD_BODY"], String(body));
+    assert.ok(problem.detail.length > 5);
+  }
+  assert.deepEqual(api.applied, []);
+});
+
+test("every error leaves the connection to the next request", async () => {
+  const api = await start();
+  const raw = await openRaw(api.on.port);
+  const send = (fields: Record<string, string | number>, body: string, path = "/v1/emit") =>
+    raw.write(api.head(path, { ...fields, "content-length": body.length }) + body);
+  send({}, "{");
+  send({ "content-type": "text/plain" }, "some text");
+  send({ authorization: "Bearer wrong" }, EMIT);
+  send({}, '{"event":5}');
+  send({}, EMIT, "/v1/nothing");
+  send({}, EMIT, "/v1/rooms");
+  send({ "idempotency-key": "k".repeat(256) }, EMIT);
+  send({}, EMIT);
+  assert.deepEqual(
+    (await raw.answers(8)).map((answer) => answer.status),
+    [400, 415, 401, 400, 404, 405, 400, 200],
+  );
+  raw.close();
+});
+
+test("a flood of half bodies that all leave ends with nothing open", async () => {
+  const api = await start({ bodiesMax: 20 });
+  const raws = await Promise.all(Array.from({ length: 60 }, () => openRaw(api.on.port)));
+  for (const raw of raws) {
+    raw.write(api.head("/v1/commands", { "content-length": 5000 }));
+    raw.write("[".repeat(100));
+  }
+  await until(
+    () => raws.filter((raw) => raw.received.includes("503")).length === 40,
+    "40 refusals",
+  );
+  for (const raw of raws) raw.close();
+  await until(() => api.on.http.open === 0, "nothing open");
+  assert.equal(api.api.samples().openBodies, 0);
+  assert.equal((await api.post("/v1/emit", EMIT)).status, 200);
+});
