@@ -176,11 +176,14 @@ export class Connection extends EngineSocket implements TransportOwner {
 
   #refuse(failure: FailureError): void {
     const { refusal, name } = this.#reader;
-    if (refusal && name) {
-      this.codec = name;
-      this.write(this.#needs.encode(refusal));
+    if (!refusal || !name) {
+      this.closeAs("bad_packet", failure);
+      return;
     }
-    this.closeAs("bad_packet", failure);
+    // The client is to learn why, in its own codec; with long-polling that takes its next poll.
+    this.codec = name;
+    this.write(this.#needs.encode(refusal));
+    this.closeAs("bad_packet", failure, "flush");
   }
 
   #speak(codec: CodecName): void {
@@ -368,7 +371,7 @@ export class Connection extends EngineSocket implements TransportOwner {
    * Closes it for a reason of the gateway's own, in the way its row says: after what is unsent, at
    * once with a close frame, or by cutting the TCP connection.
    */
-  closeAs(reason: CloseReason, details?: unknown): void {
+  closeAs(reason: CloseReason, details?: unknown, how = CLOSES[reason].how): void {
     if (this.readyState === "closed") return;
     this.closeReason ??= reason;
     this.#closeDetails ??= details;
@@ -376,9 +379,9 @@ export class Connection extends EngineSocket implements TransportOwner {
     if (isWebSocket(this.transport)) {
       this.transport.closeCode = row.code;
       this.transport.closeText = reason;
-      this.transport.abrupt = row.how === "cut";
+      this.transport.abrupt = how === "cut";
     }
-    if (row.how === "flush") this.close();
+    if (how === "flush") this.close();
     else this.onClose(row.disconnect, details);
   }
 
