@@ -274,8 +274,16 @@ export class Connection extends EngineSocket implements TransportOwner {
     this.transport.emit("ready");
     if (this.pressured || this.readyState === "closed") return;
     if (!sent) this.#announceDrain();
-    if (this.#awaitsPong && this.readyState === "open") super.resetPingTimeout();
+    if (this.#awaitsPong && this.readyState === "open") this.#awaitLatePong();
     this.#settle();
+  }
+
+  /** The ping is behind what the kernel still holds, which nobody can see: the stall time on top. */
+  #awaitLatePong(): void {
+    const { pingTimeout } = (this.server as ConnectionServer).opts; // the engine of the constructor
+    const afterMs = pingTimeout + this.#needs.monitor.stallMsMax;
+    if (this.pingTimeoutTimer) clearTimeout(this.pingTimeoutTimer);
+    this.pingTimeoutTimer = setTimeout(() => this.onClose("ping timeout"), afterMs);
   }
 
   #calm(drained: boolean): void {

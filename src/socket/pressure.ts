@@ -5,6 +5,8 @@ import type { SocketSamples } from "./samples.ts";
 export interface PressureMonitor {
   /** Bytes above which a connection is closed. */
   readonly bytesMax: number;
+  /** Time without progress after which a pressured connection is closed, in milliseconds. */
+  readonly stallMsMax: number;
   add(connection: Connection): void;
   remove(connection: Connection): void;
   pressed(connection: Connection): void;
@@ -81,6 +83,7 @@ export function createPressureMonitor(
 
   return {
     bytesMax: settings.bufferBytesMax,
+    stallMsMax: settings.stallMsMax,
     add: (connection) => void all.add(connection),
     remove(connection) {
       all.delete(connection);
