@@ -1,0 +1,6 @@
+import { attackRows } from "./row.ts";
+import { FRAME_BYTES_MAX, FRAME_ROWS } from "./rows/frames.ts";
+
+attackRows("hostile WebSocket frames", FRAME_ROWS, {
+  socket: { packetBytesMax: FRAME_BYTES_MAX },
+});

@@ -1,0 +1,69 @@
+/**
+ * A gateway in a process of its own, for tests that attack it: what kills it must be seen as a
+ * death. Settings come as JSON in the first argument, questions over IPC.
+ */
+import { readdirSync } from "node:fs";
+import type { Server } from "socket.io";
+import { startGateway } from "../../src/gateway.ts";
+import type { Question } from "./gateway-child.ts";
+
+function install(io: Server): void {
+  // Only a request that says so waits: what may happen to it meanwhile is the question.
+  io.engine.use((req: { _query?: { slow?: string } }, _: unknown, next: () => void) => {
+    if (req._query?.slow) setTimeout(next, 100);
+    else next();
+  });
+  io.on("connection", (socket) => {
+    socket.on("ask", (...args) => args.at(-1)(...args.slice(0, -1)));
+    socket.on("join", (room, done) => {
+      socket.join(room);
+      done?.(socket.rooms.size);
+    });
+    socket.on("tell", (room, ...args) => socket.to(room).emit("told", ...args));
+    socket.on("all", (...args) => io.emit("told", ...args));
+    socket.on("call-me", (times: number) => {
+      for (let n = 0; n < times; n++) socket.emit("called", n, () => {});
+    });
+    socket.on("flood-me", (times: number, text: string) => {
+      for (let n = 0; n < times; n++) socket.emit("told", n, text);
+    });
+    socket.on("never", () => {});
+    socket.on("disconnecting", () => {
+      for (const room of socket.rooms) socket.leave(room);
+    });
+  });
+  io.of("/slow").use((_, next) => void setTimeout(next, 100));
+  io.of("/joins").use((socket, next) => {
+    socket.join("early");
+    setTimeout(() => next(new Error("no")), 20);
+  });
+  io.of(/^\/dyn-.*$/).on("connection", (socket) => {
+    socket.on("join", (room, done) => {
+      socket.join(room);
+      done?.(socket.rooms.size);
+    });
+    socket.on("tell", (room, ...args) => socket.nsp.to(room).emit("told", ...args));
+  });
+}
+
+const gateway = await startGateway(JSON.parse(process.argv[2] ?? "{}"));
+install(gateway.io);
+
+process.on("message", ({ id, ask }: Question) => {
+  if (ask === "stop") {
+    void gateway.stop().then(() => process.exit(0));
+    return;
+  }
+  globalThis.gc?.();
+  const { rss, heapUsed } = process.memoryUsage();
+  process.send?.({
+    id,
+    rss,
+    heapUsed,
+    // The kernel's own high-water mark, in KiB: a short peak counts too.
+    peak: process.resourceUsage().maxRSS * 1024,
+    files: readdirSync("/proc/self/fd").length,
+  });
+});
+process.on("disconnect", () => process.exit(0));
+process.send?.({ port: gateway.port });
