@@ -48,6 +48,9 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     }
   }
 
+  // An OpenMetrics answer takes `_total` off the names the counters themselves have, for good.
+  const names = registry.getMetricsAsArray().map((metric) => [metric, metric.name] as const);
+
   // The content type belongs to the registry, so one scrape at a time.
   let turn: Promise<unknown> = Promise.resolve();
   return {
@@ -67,6 +70,7 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
       const open = accept.includes("application/openmetrics-text");
       const next = turn.then(async () => {
         publish();
+        for (const [metric, name] of names) metric.name = name;
         registry.setContentType((open ? Registry.OPENMETRICS_CONTENT_TYPE : plainType) as never); // the two types the registry itself declares
         return { type: registry.contentType, body: await registry.metrics() };
       });
