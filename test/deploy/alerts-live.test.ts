@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { readGroups } from "../../deploy/prometheus/rules.ts";
+import { connectClient, type Socket } from "../harness/clients.ts";
+import { type TestGateway, testGateway } from "../harness/gateway.ts";
+import { type Prometheus, startPrometheus } from "../harness/prometheus.ts";
+import { hasTool } from "../harness/tool.ts";
+import { until } from "../harness/wait.ts";
+import { openSession } from "../harness/wire-io.ts";
+
+/** How much faster than in production the alerts' windows go by: five minutes are ten seconds. */
+const FASTER = 30;
+/** More than the alert about lost connections asks for before it speaks. */
+const CROWD = 130;
+const MANY_MS = 40_000;
+
+/** The rules as shipped, with every window, offset and holding time divided by {@link FASTER}. */
+function speedUp(): unknown[] {
+  const unit = { s: 1, m: 60, h: 3600, d: 86_400 };
+  const shorter = (text: string) =>
+    text.replace(/(\[|offset |^)(\d+)([smhd])(?=\]|\b)/g, (_all, before, count, name) => {
+      const seconds = Number(count) * unit[name as keyof typeof unit]; // one of the four by the pattern
+      return `${before}${Math.round((seconds * 1000) / FASTER)}ms`;
+    });
+  return readGroups().map((group) => ({
+    groups: [
+      {
+        ...group,
+        rules: group.rules.map((rule) => ({
+          ...rule,
+          expr: shorter(rule.expr),
+          ...(rule.for !== undefined && { for: shorter(rule.for) }),
+        })),
+      },
+    ],
+  }));
+}
+
+async function gather(gateway: TestGateway, crowd: Socket[] = []): Promise<Socket[]> {
+  while (crowd.length < CROWD) {
+    const wave = Array.from({ length: 10 }, () => connectClient(gateway.url, "msgpack"));
+    crowd.push(...(await Promise.all(wave)));
+  }
+  return crowd;
+}
+
+async function fired(prometheus: Prometheus, job: string): Promise<string[]> {
+  const ever = `max_over_time(ALERTS{alertstate="firing", job="${job}"}[10m])`;
+  return (await prometheus.query(ever)).map(({ labels }) => labels.alertname ?? "").sort();
+}
+
+async function fires(prometheus: Prometheus, job: string, alert: string): Promise<void> {
+  const seen = async () => (await fired(prometheus, job)).includes(alert);
+  await until(seen, `${alert} fires for ${job}`, MANY_MS);
+}
+
+async function startAll(t: TestContext) {
+  const settings = { metrics: { defaults: true } };
+  const gateways = {
+    slow: await testGateway(t, {
+      ...settings,
+      socket: { bufferBytesMax: 65_536, stallMsMax: 2000 },
+    }),
+    storm: await testGateway(t, settings),
+    sluice: await testGateway(t, { ...settings, socket: { drainMs: 14_000 } }),
+  };
+  const [storm, sluice] = await Promise.all([gather(gateways.storm), gather(gateways.sluice)]);
+  await connectClient(gateways.slow.url);
+  t.after(() => {
+    for (const client of [...storm, ...sluice]) client.disconnect();
+  });
+  const jobs = Object.entries(gateways).map(([name, { port }]) => [name, [`127.0.0.1:${port}`]]);
+  const prometheus = await startPrometheus(t, Object.fromEntries(jobs), { rules: speedUp() });
+  return { gateways, storm, prometheus };
+}
+
+test("a slow consumer, lost connections, a storm and a drain each fire their alert alone", async (t) => {
+  if (!hasTool(t, "prometheus")) return;
+  const { gateways, storm, prometheus } = await startAll(t);
+
+  // Five quiet minutes of the sped-up clock: what `offset 5m` looks back at.
+  const quiet = async () => {
+    const past = await prometheus.query("job:sluice_connections:sum offset 10s");
+    return past.length === 3;
+  };
+  await until(quiet, "the rules have ten seconds of history", MANY_MS);
+  for (const job of ["slow", "storm", "sluice"])
+    assert.deepEqual(await fired(prometheus, job), [], `${job} is quiet`);
+
+  await Promise.all([
+    (async () => {
+      const idle = await openSession(gateways.slow.port, "websocket");
+      await idle.send("40");
+      idle.ws?.tcp.socket.pause();
+      await until(async () => {
+        gateways.slow.io.emit("news", "x".repeat(100_000));
+        return (await gateways.slow.metric("sluice_slow_consumers_total")) > 0;
+      }, "the gateway closes the slow consumer");
+      await fires(prometheus, "slow", "SluiceSlowConsumers");
+      idle.close("reset");
+    })(),
+    (async () => {
+      for (const client of storm) client.disconnect();
+      await fires(prometheus, "storm", "SluiceConnectionsFell");
+      assert.ok(!(await fired(prometheus, "storm")).includes("SluiceReconnectStorm"));
+      t.after(() => {
+        for (const client of again) client.disconnect();
+      });
+      const again: Socket[] = [];
+      await gather(gateways.storm, again);
+      await fires(prometheus, "storm", "SluiceReconnectStorm");
+    })(),
+    (async () => {
+      const stopped = gateways.sluice.stop();
+      await fires(prometheus, "sluice", "SluiceDrainSlow");
+      const left = await prometheus.query(
+        `min_over_time(sluice_drain_remaining_connections{job="sluice"}[1m])
+         < max_over_time(sluice_drain_remaining_connections{job="sluice"}[1m])`,
+      );
+      assert.equal(left.length, 1, "Prometheus saw the drain go on");
+      await stopped;
+      await fires(prometheus, "sluice", "SluiceDown");
+    })(),
+  ]);
+
+  assert.deepEqual(await fired(prometheus, "storm"), [
+    "SluiceConnectionsFell",
+    "SluiceReconnectStorm",
+  ]);
+  // A drain lets go of its connections on purpose: no alert about those.
+  assert.deepEqual(await fired(prometheus, "sluice"), ["SluiceDown", "SluiceDrainSlow"]);
+  assert.ok(!(await fired(prometheus, "slow")).includes("SluiceConnectionsFell"));
+});
