@@ -54,6 +54,7 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
   }
 
   const gateJoins = createJoinGate((socket, rooms) => {
+    if (rooms === socket.id) return true; // every socket's own room
     const list: unknown[] = Array.isArray(rooms) ? rooms : [rooms];
     if (!list.every((room) => isRoomName(room, settings.roomBytesMax))) {
       refuse(socket, "room_name", "LIMIT_ROOM_NAME");
