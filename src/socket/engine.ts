@@ -306,6 +306,8 @@ function answer(
       res.end();
       return;
     }
-    res.writeHeader("Content-Type", "application/json").end(JSON.stringify(body));
+    // Not chained: with middlewares this is engine.io's wrapper, whose methods return nothing.
+    res.writeHeader("Content-Type", "application/json");
+    res.end(JSON.stringify(body));
   });
 }
