@@ -72,12 +72,7 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
         publish();
         for (const [metric, name] of names) metric.name = name;
         registry.setContentType((open ? Registry.OPENMETRICS_CONTENT_TYPE : plainType) as never); // the two types the registry itself declares
-        // OpenMetrics names a counter without its suffix, and prom-client renames the metric itself.
-        const metrics: { name: string }[] = registry.getMetricsAsArray();
-        const names = metrics.map(({ name }) => name);
-        const body = await registry.metrics();
-        for (const [at, metric] of metrics.entries()) metric.name = names[at] ?? metric.name;
-        return { type: registry.contentType, body };
+        return { type: registry.contentType, body: await registry.metrics() };
       });
       turn = next.catch(() => {});
       return next;
