@@ -10,6 +10,7 @@ import {
   EngineServer,
   type EngineTransportBase,
 } from "./engine-io.ts";
+import { isBusy, readPayloadsLazily } from "./polling.ts";
 import { readRequest } from "./request.ts";
 import type { SafeResponse } from "./response.ts";
 import type { RefusalReason } from "./samples.ts";
@@ -111,7 +112,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
 
   override createTransport(name: string, request: EngineRequest): EngineTransportBase {
     if (name === "websocket") return new WebSocketTransport(request);
-    return super.createTransport(name, request);
+    return readPayloadsLazily(super.createTransport(name, request));
   }
 
   override close(): this {
@@ -284,12 +285,6 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const status = code === FORBIDDEN ? "403 Forbidden" : "400 Bad Request";
     answer(request.res as SafeResponse, status, { code, message: text }); // refused before any transport took it
   }
-}
-
-/** Whether a poll, or a payload, is still under way: one of each at a time (protocol v4). */
-function isBusy(transport: EngineTransportBase, method: string): boolean {
-  if (method === "GET") return transport.req != null;
-  return method === "POST" && transport.dataReq != null;
 }
 
 /** Answers in engine.io's own form: a JSON object with a code and a message. */
