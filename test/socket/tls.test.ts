@@ -8,6 +8,7 @@ import { startGateway } from "../../src/gateway.ts";
 import { createServerNames } from "../../src/socket/server-names.ts";
 import { type CertificateFiles, createCertificates } from "../harness/certificates.ts";
 import { testGateway } from "../harness/gateway.ts";
+import { startProcess } from "../harness/process.ts";
 import { next, until } from "../harness/wait.ts";
 
 async function open(t: TestContext, tls: CertificateFiles & { passphrase?: string }) {
@@ -163,6 +164,35 @@ test("a gateway without TLS says that there is nothing to reload", async (t) => 
   const gateway = await testGateway(t, {}, { log: (_level, _fields, text) => lines.push(text) });
   gateway.reload();
   assert.ok(lines.some((line) => line.includes("no certificate to reload")));
+});
+
+test("SIGHUP renews the certificate of the real process, and a bad one does not end it", async (t) => {
+  const certificates = createCertificates(t);
+  const live = certificates.make("live", ["localhost"]);
+  const run = startProcess(t, [process.execPath, "--import", "tsx", "src/main.ts"], {
+    PORT: "0",
+    SLUICE_SOCKET_HOST: "127.0.0.1",
+    SLUICE_SOCKET_TLS_CERT_FILE: live.certFile,
+    SLUICE_SOCKET_TLS_KEY_FILE: live.keyFile,
+  });
+  const { port } = await run.line("port");
+  const shown = async () => {
+    const to = { port: Number(port), host: "127.0.0.1", rejectUnauthorized: false };
+    const socket = connect({ ...to, servername: "localhost" });
+    await next(socket, "secureConnect");
+    const { CN } = socket.getPeerCertificate().subject;
+    socket.destroy();
+    return CN;
+  };
+  assert.equal(await shown(), "live");
+  const renewed = certificates.make("renewed", ["localhost"]);
+  writeFileSync(live.certFile, "half a file");
+  run.child.kill("SIGHUP");
+  await until(() => run.output().includes("the certificate stays"), "the bad one is said");
+  assert.equal(await shown(), "live");
+  swap(renewed, live);
+  run.child.kill("SIGHUP");
+  await until(async () => (await shown()) === "renewed", "the new one is shown");
 });
 
 test("each further certificate takes the next more specific pattern of its names", () => {
