@@ -1,0 +1,14 @@
+/** Returns bytes as padded base64. */
+export function toBase64(bytes: Uint8Array): string {
+  let binary = "";
+  // In slices: a call has room for some ten thousand arguments only.
+  for (let at = 0; at < bytes.length; at += 8192) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  }
+  return btoa(binary);
+}
+
+/** Returns the bytes of base64; throws for what is none. */
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}

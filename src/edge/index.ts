@@ -1,0 +1,30 @@
+/**
+ * The SDK for functions, on Web APIs alone: one file runs on Cloudflare Workers, Deno, Bun, Node.js
+ * and whatever else has `fetch` and Web Crypto.
+ */
+export type {
+  CallHandshake,
+  CallSocket,
+  ConnectAnswer,
+  ConnectCall,
+  DisconnectCall,
+  EventAnswer,
+  EventCall,
+} from "../core/call.ts";
+export type { Command, PresentSocket } from "../core/command.ts";
+export {
+  type Acked,
+  createEmitter,
+  type Emitter,
+  type EmitterOptions,
+  SluiceError,
+} from "./emitter.ts";
+export {
+  type AnswerIo,
+  createHandler,
+  type EventContext,
+  type HandlerOptions,
+  Refusal,
+} from "./handler.ts";
+export type { EventsMap, Operator, ServerOperator } from "./operator.ts";
+export { type Signed, VerifyError, type VerifyOptions, verify } from "./verify.ts";

@@ -1,0 +1,120 @@
+import {
+  CALL_TYPES,
+  type CallKind,
+  type ConnectCall,
+  type DisconnectCall,
+  type EventCall,
+} from "../core/call.ts";
+import { revive } from "./binary.ts";
+import { verify } from "./verify.ts";
+
+/** One call, proven. */
+export interface CallEvent {
+  readonly id: string;
+  readonly kind: CallKind;
+  readonly data: ConnectCall | EventCall | DisconnectCall;
+}
+
+/** A request that is no call, with the status that says so. */
+export class Unreadable extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** How calls are read. */
+export interface ReadCallOptions {
+  readonly secret: string | readonly string[];
+  readonly toleranceSeconds?: number;
+  readonly bodyBytesMax: number;
+}
+
+type Tree = Readonly<Record<string, unknown>>;
+
+/**
+ * Resolves with the call, or the batch of calls, that a request is. Rejects with `VerifyError` or
+ * {@link Unreadable}.
+ *
+ * Only the body is signed: what kind of call it is comes from there, and headers must agree.
+ */
+export async function readCall(
+  request: Request,
+  options: ReadCallOptions,
+): Promise<CallEvent | { readonly batch: readonly CallEvent[] }> {
+  if (request.method !== "POST") throw new Unreadable(405, "calls are POST requests");
+  const body = await readBody(request, options.bodyBytesMax);
+  const header = (name: string) => request.headers.get(name);
+  const id = await verify({ header, body }, options.secret, options);
+  const parsed = parse(body);
+  const [type = ""] = (header("content-type") ?? "").split(";");
+  if (type.trim() === "application/cloudevents-batch+json") {
+    if (!Array.isArray(parsed)) throw new Unreadable(400, "a batch is a list");
+    return { batch: parsed.map(readEvent) };
+  }
+  const data = readData(parsed);
+  const kind = kindOf(data);
+  if (header("ce-type") !== CALL_TYPES[kind] || header("ce-id") !== id) {
+    throw new Unreadable(400, "the headers are another call's");
+  }
+  return { id, kind, data };
+}
+
+function readEvent(given: unknown): CallEvent {
+  const { id, type, data } = isTree(given) ? given : {};
+  const call = readData(data);
+  const kind = kindOf(call);
+  if (typeof id !== "string" || type !== CALL_TYPES[kind]) throw new Unreadable(400, "no event");
+  return { id, kind, data: call };
+}
+
+function readData(given: unknown): CallEvent["data"] {
+  const socket = isTree(given) ? given.socket : undefined;
+  if (!isTree(given) || !isTree(socket) || typeof socket.id !== "string") {
+    throw new Unreadable(400, "the body is no call's");
+  }
+  const call = given as unknown as CallEvent["data"]; // signed by the gateway, which has one shape
+  if (!("args" in call)) return call;
+  return { ...call, args: revive(call.args) as unknown[] }; // a list stays one
+}
+
+function kindOf(data: CallEvent["data"]): CallKind {
+  if ("event" in data) return "event";
+  return "reason" in data ? "disconnect" : "connect";
+}
+
+async function readBody(request: Request, max: number): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = request.body?.getReader();
+  for (;;) {
+    const next = await reader?.read();
+    if (!next || next.done) break;
+    length += next.value.length;
+    if (length > max) {
+      await reader?.cancel();
+      throw new Unreadable(413, "the body is too large");
+    }
+    chunks.push(next.value);
+  }
+  const body = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, at);
+    at += chunk.length;
+  }
+  return body;
+}
+
+function parse(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(body));
+  } catch {
+    throw new Unreadable(400, "the body is not JSON");
+  }
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
