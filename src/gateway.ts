@@ -11,6 +11,7 @@ import { watchLoop } from "./metrics/loop.ts";
 import { createMetrics, type Metrics } from "./metrics/registry.ts";
 import { publishRecovery, publishSamples } from "./publish.ts";
 import { serveApi } from "./serve-api.ts";
+import { serveUpstream } from "./serve-upstream.ts";
 import { createHttp } from "./socket/http.ts";
 import { listen } from "./socket/listen.ts";
 import { createLoadSampler } from "./socket/load.ts";
@@ -121,6 +122,9 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
       authenticatedIn: (seconds) => metrics.observe("sluice_authentication_seconds", seconds),
     },
   });
+  // Sockets leave first: their disconnect calls are among what goes out.
+  const calls = { stop: async () => {} };
+  undo.push(() => calls.stop());
   undo.push(async () => {
     await io.close();
     attached.detach();
@@ -137,6 +141,9 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     const handler = await loadHandler<Server>(settings.handlers.module, folder);
     await handler(io);
   }
+  // After the module, so that its middlewares come first.
+  const upstream = serveUpstream(settings, { io, executor, metrics, log });
+  calls.stop = upstream.stop;
 
   const apiApp = settings.api.port === 0 ? app : native.uws.App();
   if (apiApp !== app) undo.push(() => closeApp(apiApp));
@@ -145,6 +152,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const api = serveApi(settings, {
     ...{ io, executor, metrics, log, http: apiHttp, version: readVersion() },
     isDraining: () => state.draining === 1,
+    deadLetters: upstream.deadLetters,
   });
   undo.push(async () => {
     api.stop();
@@ -165,9 +173,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     await attached.drain(settings.socket.drainMs, (left) => {
       state.remaining = left;
     });
-    // Long-polling clients fetch what is left over new TCP connections, so the door stays until then.
-    await flushed(attached);
     door.close();
+    await flushed(attached);
     for (const step of undo.reverse()) await step();
     log("info", { room: "gateway" }, "stopped");
   };

@@ -100,7 +100,8 @@ function findChat(): string {
 }
 
 function chooseHandler(settings: Settings, production: boolean): Settings {
-  if (settings.handlers.module || hasUpstream(settings)) return settings;
+  const { url, routes } = settings.upstream;
+  if (settings.handlers.module || url !== "" || routes.length > 0) return settings;
   if (production) {
     throw new Mistake(
       "NODE_ENV is production and nothing answers events: set handlers.module " +
@@ -110,11 +111,6 @@ function chooseHandler(settings: Settings, production: boolean): Settings {
     );
   }
   return { ...settings, handlers: { ...settings.handlers, module: findChat() } };
-}
-
-function hasUpstream(settings: Settings): boolean {
-  const { upstream } = settings as Settings & { upstream?: { url?: string } };
-  return Boolean(upstream?.url);
 }
 
 function stopOnSignals(gateway: Gateway): void {

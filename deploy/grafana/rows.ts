@@ -219,6 +219,60 @@ export const ROWS: readonly Row[] = [
     ],
   },
   {
+    title: "Functions",
+    collapsed: true,
+    panels: [
+      {
+        title: "Requests, by outcome",
+        unit: "ops",
+        lines: { [sumRate("sluice_upstream_calls_total", "outcome")]: "{{outcome}}" },
+      },
+      {
+        title: "Time of a request",
+        unit: "s",
+        lines: { [quantile("sluice_upstream_call_seconds")]: "" },
+      },
+      {
+        title: "Turned away before a request",
+        unit: "ops",
+        lines: { [sumRate("sluice_upstream_refused_total", "reason")]: "{{reason}}" },
+      },
+      {
+        title: "Open requests, events under way, dead letters",
+        unit: "short",
+        lines: {
+          [`sum by (origin) (${of("sluice_upstream_inflight")})`]: "open, {{origin}}",
+          [`sum(${of("sluice_upstream_queued_events")})`]: "under way",
+          [`sum(${of("sluice_upstream_dead_letters")})`]: "dead letters",
+          [`sum(${of("sluice_upstream_gone_endpoints")})`]: "gone functions",
+        },
+      },
+      {
+        title: "Bytes under way",
+        unit: "bytes",
+        lines: { [`sum(${of("sluice_upstream_queued_bytes")})`]: "" },
+      },
+      {
+        title: "Batched, retried, given up, dropped",
+        unit: "ops",
+        lines: {
+          [sumRate("sluice_upstream_batched_events_total")]: "batched",
+          [sumRate("sluice_upstream_retries_total")]: "retried",
+          [sumRate("sluice_upstream_dead_lettered_total")]: "given up",
+          [sumRate("sluice_upstream_dead_letters_dropped_total")]: "dropped",
+        },
+      },
+      {
+        title: "Breakers: 1 probing, 2 open, and openings a second",
+        unit: "short",
+        lines: {
+          [`max by (origin) (${of("sluice_upstream_breaker_state")})`]: "{{origin}}",
+          [sumRate("sluice_upstream_breaker_opened_total", "origin")]: "openings, {{origin}}",
+        },
+      },
+    ],
+  },
+  {
     title: "Process",
     collapsed: true,
     panels: [

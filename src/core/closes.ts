@@ -81,6 +81,13 @@ export const CLOSES = {
     how: "flush",
     text: "its token expired and was not refreshed",
   },
+  upstream_full: {
+    by: "server",
+    disconnect: "forced server close",
+    code: 1013,
+    how: "flush",
+    text: "its events found no room, and upstream.overflow is close",
+  },
   rate_exceeded: {
     by: "server",
     disconnect: "forced server close",

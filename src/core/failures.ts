@@ -97,6 +97,55 @@ export const FAILURES = {
   },
   API_NO_UPSTREAM: { status: 404, retry: false, text: "There is no upstream" },
   API_INTERNAL: { status: 500, retry: true, text: "The gateway failed to answer" },
+  // upstream: calls to functions.
+  UPSTREAM_TIMEOUT: { status: 504, retry: true, text: "The function did not answer in time" },
+  UPSTREAM_UNREACHABLE: { status: 502, retry: true, text: "The function cannot be reached" },
+  UPSTREAM_FAILED: { status: 502, retry: true, text: "The function failed" },
+  UPSTREAM_REFUSED: { status: 422, retry: false, text: "The function refused" },
+  UPSTREAM_REJECTED: {
+    status: 502,
+    retry: false,
+    text: "The function's server did not take the call",
+  },
+  UPSTREAM_REDIRECTED: {
+    status: 502,
+    retry: false,
+    text: "The function redirects, which is never followed",
+  },
+  UPSTREAM_BAD_ANSWER: {
+    status: 502,
+    retry: false,
+    text: "The function's answer does not have its call's shape",
+  },
+  UPSTREAM_TOO_LARGE: {
+    status: 502,
+    retry: false,
+    text: "The function's answer is larger than upstream.answerBytesMax",
+  },
+  UPSTREAM_GONE: {
+    status: 502,
+    retry: false,
+    text: "The function answered 410 and is not called any more",
+  },
+  UPSTREAM_OPEN: {
+    status: 503,
+    retry: true,
+    text: "The function's origin fails too often and is left alone for a while",
+  },
+  UPSTREAM_PAUSED: { status: 503, retry: true, text: "The function asked to be left alone" },
+  UPSTREAM_QUEUE_FULL: {
+    status: 429,
+    retry: true,
+    text: "upstream.socketQueueMax events of this socket are waiting",
+  },
+  UPSTREAM_SATURATED: {
+    status: 503,
+    retry: true,
+    text: "upstream.queueMax events or upstream.queueBytesMax bytes are waiting",
+  },
+  UPSTREAM_NO_ROUTE: { status: 404, retry: false, text: "No function answers this event" },
+  UPSTREAM_BAD_ARGS: { status: 400, retry: false, text: "The arguments have no JSON form" },
+  UPSTREAM_STOPPING: { status: 503, retry: true, text: "The gateway is stopping" },
   // socket: who a client is.
   AUTH_REQUIRED: { status: 401, retry: false, text: "A token is required" },
   AUTH_INVALID: { status: 401, retry: false, text: "The token is not valid here" },

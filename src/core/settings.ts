@@ -7,6 +7,7 @@ import { limits } from "./settings/limits.ts";
 import { overload } from "./settings/overload.ts";
 import { handlers, log, metrics, recovery } from "./settings/rest.ts";
 import { socket } from "./settings/socket.ts";
+import { upstream } from "./settings/upstream.ts";
 
 /** Every setting, one section per room: the source of types, validation, `--settings` and the docs. */
 export const SETTINGS = z.strictObject({
@@ -18,6 +19,7 @@ export const SETTINGS = z.strictObject({
   fanout: fanout.prefault({}),
   recovery: recovery.prefault({}),
   handlers: handlers.prefault({}),
+  upstream: upstream.prefault({}),
   api: api.prefault({}),
   metrics: metrics.prefault({}),
   log: log.prefault({}),

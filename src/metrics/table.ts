@@ -186,11 +186,6 @@ export const METRICS = {
     labels: [],
     help: "Often-used unions of rooms that have topics of their own.",
   },
-  sluice_fanout_union_members: {
-    kind: "gauge",
-    labels: [],
-    help: "Memberships of the topics of unions, bounded by fanout.unionMembersMax.",
-  },
   sluice_fanout_acks_pending: {
     kind: "gauge",
     labels: [],
@@ -268,6 +263,78 @@ export const METRICS = {
     kind: "gauge",
     labels: [],
     help: "Bytes of remembered answers; api.idempotencyBytesMax bounds them.",
+  },
+  // upstream
+  sluice_upstream_calls_total: {
+    kind: "counter",
+    labels: ["type", "outcome"],
+    help: "Requests to functions that ended, by what they carried and `answered` or why not.",
+  },
+  sluice_upstream_call_seconds: {
+    kind: "histogram",
+    labels: ["type"],
+    buckets: SECONDS,
+    help: "How long requests to functions took, each attempt for itself.",
+  },
+  sluice_upstream_refused_total: {
+    kind: "counter",
+    labels: ["reason"],
+    help: "Events, connects and disconnects turned away before a request, by failure code.",
+  },
+  sluice_upstream_batched_events_total: {
+    kind: "counter",
+    labels: [],
+    help: "Events that went out in batches.",
+  },
+  sluice_upstream_retries_total: {
+    kind: "counter",
+    labels: [],
+    help: "Requests that repeated a failed one.",
+  },
+  sluice_upstream_queued_events: {
+    kind: "gauge",
+    labels: [],
+    help: "Events, connects and disconnects under way: waiting, open, or between attempts.",
+  },
+  sluice_upstream_queued_bytes: {
+    kind: "gauge",
+    labels: [],
+    help: "Bytes of their bodies.",
+  },
+  sluice_upstream_inflight: {
+    kind: "gauge",
+    labels: ["origin"],
+    help: "Requests open now, by origin of the settings.",
+  },
+  sluice_upstream_breaker_state: {
+    kind: "gauge",
+    labels: ["origin"],
+    help: "0 while an origin is called, 1 while it is probed, 2 while it is left alone.",
+  },
+  sluice_upstream_breaker_opened_total: {
+    kind: "counter",
+    labels: ["origin"],
+    help: "Times an origin failed so often that it was left alone.",
+  },
+  sluice_upstream_gone_endpoints: {
+    kind: "gauge",
+    labels: [],
+    help: "Routes whose function answered 410 and is not called any more.",
+  },
+  sluice_upstream_dead_letters: {
+    kind: "gauge",
+    labels: [],
+    help: "Events kept after their last attempt failed.",
+  },
+  sluice_upstream_dead_lettered_total: {
+    kind: "counter",
+    labels: [],
+    help: "Events whose last attempt failed.",
+  },
+  sluice_upstream_dead_letters_dropped_total: {
+    kind: "counter",
+    labels: [],
+    help: "Dead letters dropped, the oldest first, because the list was full.",
   },
 } as const satisfies Record<string, MetricRow>;
 

@@ -1,0 +1,76 @@
+import { z } from "zod";
+import { choice, flag, list, ms, secrets, text, whole } from "./field.ts";
+
+/** Which calls go to which function. */
+const route = z.strictObject({
+  /** Namespace, with `*` for any characters. */
+  namespace: z.string().min(1).max(256).default("/"),
+  /** Event name, with `*` for any characters; `connect` and `disconnect` are those calls. */
+  event: z.string().min(1).max(256).default("*"),
+  url: z.string().min(1).max(4096),
+  /** Whether events without ack go out in batches; the function must expect them. */
+  batch: z.boolean().optional(),
+});
+
+/** One row of `upstream.routes`. */
+export type RouteSetting = z.output<typeof route>;
+
+const count = whole;
+
+/** Calls to functions: where they go, how long they may take, how they are retried. */
+export const upstream = z.strictObject({
+  url: text("", "URL of the function that answers what no route names; empty calls none."),
+  routes: z
+    .array(route)
+    .max(1000)
+    .default([])
+    .describe("List of {namespace, event, url, batch}: the first that matches is called."),
+  namespaces: list(["/"], "Namespaces that upstream.url answers, with * for any characters."),
+  calls: z
+    .array(z.enum(["connect", "event", "disconnect"]))
+    .max(3)
+    .default(["connect", "event", "disconnect"])
+    .describe("Which calls upstream.url answers."),
+  secrets: secrets(
+    "Signing secrets (whsec_…), the newest first; each call is signed with all of them.",
+  ),
+  insecure: flag(false, "Whether functions may be called over plain HTTP beyond this machine."),
+  timeoutMs: ms(10_000, 10, 300_000, "How long a call may take, with ack its waiting included."),
+  connectTimeoutMs: ms(5000, 10, 300_000, "How long a connect call may take, waiting included."),
+  answerBytesMax: count(1_048_576, 256, 67_108_864, "Bytes of a function's answer."),
+  inflightMax: count(128, 1, 10_000, "Calls open at once, per origin: its connections."),
+  queueMax: count(100_000, 1, 10_000_000, "Events and connects that wait, over all sockets."),
+  queueBytesMax: count(67_108_864, 65_536, 17_179_869_184, "Bytes that wait, over all sockets."),
+  socketQueueMax: count(100, 1, 100_000, "Events of one socket that wait for their turn."),
+  overflow: choice(
+    ["refuse", "close"],
+    "refuse",
+    "What meets an event that may not wait: a named error, or the end of its connection.",
+  ),
+  attemptsMax: count(5, 1, 100, "Attempts of an event without ack, or of a disconnect."),
+  retryMs: ms(200, 1, 60_000, "Upper bound of the first wait between attempts; it doubles."),
+  retryMsMax: ms(10_000, 1, 3_600_000, "Upper bound of any wait between attempts."),
+  retryBudgetPercent: count(
+    20,
+    0,
+    1000,
+    "Retries in percent of an origin's calls; ten a second are always allowed.",
+  ),
+  breakerPercent: count(50, 1, 100, "Share of failed calls from which an origin is left alone."),
+  breakerCallsMin: count(20, 1, 100_000, "Calls within a window before the share counts."),
+  breakerWindowMs: ms(10_000, 100, 600_000, "The window in which calls are counted."),
+  breakerOpenMs: ms(5000, 10, 600_000, "How long an origin is left alone before it is probed."),
+  retryAfterMsMax: ms(60_000, 1000, 3_600_000, "The longest Retry-After that is obeyed."),
+  batch: flag(false, "Whether upstream.url takes events without ack in batches."),
+  batchMax: count(100, 1, 10_000, "Events of one batch."),
+  batchBytesMax: count(
+    1_048_576,
+    1024,
+    67_108_864,
+    "Bytes of one batch, unless one event has more.",
+  ),
+  batchMs: ms(10, 1, 60_000, "How long a batch waits to be filled."),
+  deadLettersMax: count(1000, 0, 1_000_000, "Events kept after their last attempt failed."),
+  deadLetterBytesMax: count(16_777_216, 0, 4_294_967_296, "Bytes of those."),
+  drainMs: ms(5000, 0, 600_000, "How long a stop lets queued calls go out."),
+});

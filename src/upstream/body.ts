@@ -1,0 +1,42 @@
+import type { CallHandshake, CallSocket } from "../core/call.ts";
+import { spellBytes } from "../core/value.ts";
+
+/** Returns a connect call's body; `undefined` for what has no JSON form. */
+export function connectBody(socket: CallSocket, handshake: CallHandshake): string | undefined {
+  return write({ socket: { ...socket, handshake } });
+}
+
+/** Returns an event call's body; `undefined` for what has no JSON form. */
+export function eventBody(
+  socket: CallSocket,
+  event: string,
+  args: readonly unknown[],
+  ack: boolean,
+): string | undefined {
+  return write({ socket, event, args, ack });
+}
+
+/** Returns a disconnect call's body; `undefined` for what has no JSON form. */
+export function disconnectBody(socket: CallSocket, reason: string): string | undefined {
+  return write({ socket, reason });
+}
+
+function write(body: unknown): string | undefined {
+  try {
+    return JSON.stringify(holdsBytes(body) ? spellBytes(body) : body);
+  } catch {
+    // A bigint, or `socket.data` that holds itself.
+    return undefined;
+  }
+}
+
+// Most events hold none, and spelling them out copies everything.
+function holdsBytes(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return true;
+  if (Array.isArray(value)) return value.some(holdsBytes);
+  for (const key in value) {
+    if (holdsBytes((value as Record<string, unknown>)[key])) return true; // one of its own keys
+  }
+  return false;
+}

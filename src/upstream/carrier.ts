@@ -1,0 +1,142 @@
+import type { Command } from "../core/command.ts";
+import { type FailureCode, FailureError } from "../core/failures.ts";
+import { readBatchAnswer, readEventAnswer } from "./answer.ts";
+import type { Courier } from "./courier.ts";
+import type { DeadLetters } from "./dead-letters.ts";
+import type { Batch, LaneState, Lanes } from "./lanes.ts";
+import type { Failed, Outcome } from "./outcome.ts";
+import type { Item, Parcel, Reply } from "./parcel.ts";
+
+/** Carries the heads of lanes to functions and does what the answers say. */
+export interface Carrier {
+  /** Delivers one item alone. */
+  carry(lane: LaneState, item: Item): void;
+  /** Delivers a batch. */
+  carryBatch(parcel: Parcel, batch: Batch): void;
+  /** Gives up an item that somebody has stopped waiting for, wherever it is but on the wire. */
+  expire(lane: LaneState, item: Item): void;
+  /** Ends an item that was never sent. */
+  abandon(item: Item, code: FailureCode): void;
+}
+
+/** What a carrier needs. */
+export interface CarrierNeeds {
+  readonly courier: Courier;
+  readonly lanes: () => Lanes;
+  readonly letters: DeadLetters;
+  readonly attemptsMax: number;
+  apply(commands: readonly Command[]): void;
+  /** An item was turned away before any request. */
+  refused(code: FailureCode): void;
+  /** An item is over: it does not count against the bounds any more. */
+  freed(item: Item): void;
+}
+
+/** Returns the carrier of a gateway's lanes. */
+export function createCarrier(needs: CarrierNeeds): Carrier {
+  const { courier, letters } = needs;
+
+  function settle(item: Item, reply: Reply, detail?: string): void {
+    if (item.over) return;
+    item.over = true;
+    clearTimeout(item.timer);
+    needs.freed(item);
+    if (!reply.ok && item.attempts === 0) needs.refused(reply.failed.code);
+    if (item.tell) item.tell(reply);
+    // Who refuses has read the event; everything else may be a mistake somebody wants to repair.
+    else if (!reply.ok && reply.failed.code !== "UPSTREAM_REFUSED") {
+      const { event, route, path, attempts } = item;
+      letters.add({ event, route, path, attempts, code: reply.failed.code, detail });
+    }
+    item.replayed?.(reply.ok ? undefined : reply.failed);
+  }
+
+  function release(lane: LaneState): void {
+    lane.busy = false;
+    needs.lanes().advance(lane);
+  }
+
+  /** Does what an answer says when nobody waits for it; those who wait read it themselves. */
+  function conclude(item: Item, outcome: Outcome): void {
+    let reply = outcome;
+    let detail: string | undefined;
+    if (outcome.ok && !item.tell) {
+      try {
+        needs.apply(readEventAnswer(outcome.body).commands);
+      } catch (error) {
+        reply = badAnswer(error);
+        detail = detailOf(error);
+      }
+    }
+    settle(item, reply.ok ? reply : { ok: false, failed: reply }, detail);
+  }
+
+  function concludeBatch({ members, lanes }: Batch, outcome: Outcome): void {
+    const again = new Map<LaneState, Item[]>();
+    try {
+      if (!outcome.ok) throw outcome;
+      const { commands, failed } = readBatchAnswer(outcome.body);
+      needs.apply(commands);
+      for (const { lane, item } of members) {
+        const retry = failed.get(item.event.id);
+        if (retry === true && item.attempts < needs.attemptsMax) {
+          again.set(lane, [...(again.get(lane) ?? []), item]);
+        } else if (retry === undefined) settle(item, outcome);
+        else settle(item, { ok: false, failed: retry ? FAILED : REFUSED });
+      }
+    } catch (error) {
+      const failed = outcome.ok ? badAnswer(error) : outcome;
+      for (const { item } of members) settle(item, { ok: false, failed }, detailOf(error));
+    }
+    for (const lane of lanes) {
+      const items = again.get(lane);
+      if (!items) {
+        release(lane);
+        continue;
+      }
+      needs.lanes().putBack(lane, items);
+      courier.later(items[0]?.attempts ?? 1, () => release(lane));
+    }
+  }
+
+  return {
+    carry(lane, item) {
+      courier.deliver(parcelOf(item), (outcome) => {
+        if (item.over) return;
+        conclude(item, outcome);
+        release(lane);
+      });
+    },
+    carryBatch(parcel, batch) {
+      courier.deliver(parcel, (outcome) => concludeBatch(batch, outcome));
+    },
+    expire(lane, item) {
+      // On the wire the request's own deadline ends it.
+      if (item.over || item.attempts > 0) return;
+      const standing = item.leave;
+      standing?.();
+      settle(item, { ok: false, failed: { ok: false, code: "UPSTREAM_TIMEOUT" } });
+      if (standing) release(lane);
+      else lane.waiting--;
+    },
+    abandon: (item, code) => settle(item, { ok: false, failed: { ok: false, code } }),
+  };
+}
+
+const FAILED: Failed = { ok: false, code: "UPSTREAM_FAILED" };
+const REFUSED: Failed = { ok: false, code: "UPSTREAM_REFUSED" };
+
+function parcelOf(item: Item): Parcel {
+  const { event, route, path } = item;
+  const once = item.replayed !== undefined;
+  return { id: event.id, batch: false, once, items: [item], route, path, attempts: 0 };
+}
+
+function badAnswer(error: unknown): Failed {
+  if (error instanceof FailureError) return { ok: false, code: error.code };
+  throw error;
+}
+
+function detailOf(error: unknown): string | undefined {
+  return error instanceof FailureError ? error.detail : undefined;
+}

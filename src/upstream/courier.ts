@@ -1,0 +1,170 @@
+import { FAILURES } from "../core/failures.ts";
+import type { Settings } from "../core/settings.ts";
+import { backoff } from "./budget.ts";
+import type { Clock } from "./clock.ts";
+import { binaryHeaders, structuredEvent } from "./cloud-event.ts";
+import { createOrigin, type Origin } from "./origin.ts";
+import type { Outcome } from "./outcome.ts";
+import type { Parcel } from "./parcel.ts";
+import type { Post } from "./post.ts";
+import type { Route, Routes } from "./routes.ts";
+import type { CallSeen } from "./samples.ts";
+import type { Sign } from "./sign.ts";
+
+/** Brings parcels to functions: one attempt, or as many as are allowed. */
+export interface Courier {
+  /** Delivers a parcel; `done` is called once, later, with how its last attempt ended. */
+  deliver(parcel: Parcel, done: (outcome: Outcome) => void): void;
+  /** Calls back after a wait between attempts; at once when everything is to end. */
+  later(attempt: number, then: () => void): void;
+  readonly origins: readonly Origin[];
+  /** Whether a function answered that it is gone. */
+  isGone(route: Route): boolean;
+  /** Calls a function again that was gone. */
+  revive(route: Route): void;
+  readonly goneCount: number;
+  /** From now on nothing is tried again after a failure, and nobody waits for another attempt. */
+  hurry(): void;
+  close(): Promise<void>;
+}
+
+/** What a courier needs. */
+export interface CourierNeeds {
+  readonly clock: Clock;
+  readonly sign: Sign;
+  readonly seen: CallSeen;
+  /** An origin's breaker opened. */
+  opened(origin: string): void;
+  /** A function answered 410. */
+  gone(route: Route): void;
+}
+
+/**
+ * Returns the courier of the settings' origins.
+ *
+ * Parcels nobody waits for are tried up to `attemptsMax` times, with full jitter and within the
+ * origin's retry budget; a retry the budget does not cover waits longer instead of counting. The
+ * others are tried once.
+ */
+export function createCourier(
+  settings: Settings["upstream"],
+  routes: Routes,
+  needs: CourierNeeds,
+): Courier {
+  const { clock, seen } = needs;
+  const origins = new Map<string, Origin>();
+  for (const { origin } of routes.all) {
+    if (origins.has(origin)) continue;
+    origins.set(
+      origin,
+      createOrigin(origin, settings, { clock, opened: () => needs.opened(origin) }),
+    );
+  }
+  const gone = new Set<Route>();
+  const waits = new Map<NodeJS.Timeout, () => void>();
+  let hurried = false;
+
+  function later(attempt: number, then: () => void): void {
+    const timer = setTimeout(
+      () => {
+        waits.delete(timer);
+        then();
+      },
+      hurried ? 0 : backoff(attempt, settings),
+    );
+    waits.set(timer, then);
+  }
+
+  function deliver(parcel: Parcel, done: (outcome: Outcome) => void): void {
+    const origin = origins.get(parcel.route.origin);
+    if (!origin || gone.has(parcel.route)) {
+      queueMicrotask(() => done({ ok: false, code: "UPSTREAM_GONE" }));
+      return;
+    }
+    attempt(parcel, origin, done);
+  }
+
+  function attempt(parcel: Parcel, origin: Origin, done: (outcome: Outcome) => void): void {
+    const [first] = parcel.items;
+    const urgent = first?.deadline !== undefined;
+    let begunAt = 0;
+    const leave = origin.call({
+      urgent,
+      retry: parcel.attempts > 0,
+      build() {
+        parcel.attempts++;
+        for (const item of parcel.items) item.attempts++;
+        begunAt = clock.now();
+        return build(parcel, first?.deadline);
+      },
+      done(outcome) {
+        if (begunAt > 0) seen.called(kindOf(parcel), outcome, (clock.now() - begunAt) / 1000);
+        if (!outcome.ok && outcome.code === "UPSTREAM_GONE" && !gone.has(parcel.route)) {
+          gone.add(parcel.route);
+          needs.gone(parcel.route);
+        }
+        if (outcome.ok || urgent || !mayRetry(parcel, outcome)) done(outcome);
+        else retry(parcel, origin, done);
+      },
+    });
+    if (first && urgent) first.leave = leave;
+  }
+
+  function mayRetry(parcel: Parcel, outcome: Outcome): boolean {
+    if (outcome.ok || hurried || parcel.once || parcel.attempts >= settings.attemptsMax)
+      return false;
+    return FAILURES[outcome.code].retry;
+  }
+
+  function retry(parcel: Parcel, origin: Origin, done: (outcome: Outcome) => void): void {
+    later(parcel.attempts, () => {
+      if (!hurried && !origin.takeRetry()) return retry(parcel, origin, done);
+      seen.retried();
+      attempt(parcel, origin, done);
+    });
+  }
+
+  function build(parcel: Parcel, deadline: number | undefined): Post {
+    const [first] = parcel.items;
+    const text = parcel.batch
+      ? `[${parcel.items.map(({ event }) => structuredEvent(event)).join(",")}]`
+      : (first?.event.data ?? "");
+    const body = Buffer.from(text, "utf8");
+    const { timestamp, signature } = needs.sign(parcel.id, body);
+    const headers = parcel.batch || !first ? batchHeaders() : binaryHeaders(first.event);
+    headers.push("accept-encoding", "identity", "user-agent", "sluice", "webhook-id", parcel.id);
+    headers.push("webhook-timestamp", timestamp, "webhook-signature", signature);
+    const left = deadline === undefined ? settings.timeoutMs : deadline - clock.now();
+    return { path: parcel.path, headers, body, timeoutMs: Math.max(1, left) };
+  }
+
+  return {
+    deliver,
+    later,
+    origins: [...origins.values()],
+    isGone: (route) => gone.has(route),
+    revive: (route) => void gone.delete(route),
+    get goneCount() {
+      return gone.size;
+    },
+    hurry() {
+      hurried = true;
+      for (const [timer, then] of [...waits]) {
+        clearTimeout(timer);
+        waits.delete(timer);
+        then();
+      }
+    },
+    async close() {
+      await Promise.all([...origins.values()].map((origin) => origin.close()));
+    },
+  };
+}
+
+function batchHeaders(): string[] {
+  return ["content-type", "application/cloudevents-batch+json"];
+}
+
+function kindOf(parcel: Parcel): "connect" | "event" | "disconnect" | "batch" {
+  return parcel.batch ? "batch" : (parcel.items[0]?.event.kind ?? "event");
+}

@@ -1,0 +1,149 @@
+import type { CallHandshake, CallSocket } from "../core/call.ts";
+import type { Command } from "../core/command.ts";
+import { type FailureCode, FailureError } from "../core/failures.ts";
+import type { Settings } from "../core/settings.ts";
+import type { Admission } from "./admission.ts";
+import {
+  type ReadConnectAnswer,
+  readConnectAnswer,
+  readEventAnswer,
+  readRefusal,
+} from "./answer.ts";
+import { connectBody, disconnectBody, eventBody } from "./body.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Failed } from "./outcome.ts";
+import type { Reply } from "./parcel.ts";
+
+/** What the functions say to an event whose client waits: arguments of its ack, or why there are none. */
+export type EventReply =
+  | { readonly ack: readonly unknown[] }
+  | { readonly code: FailureCode; readonly message?: string | undefined; readonly data?: unknown };
+
+/** Why a socket is not let in. */
+export class ConnectRefused extends FailureError {
+  /** What the function says to the client. */
+  readonly says: string | undefined;
+  readonly data: unknown;
+  constructor(code: FailureCode, says?: string, data?: unknown) {
+    super(code);
+    this.says = says;
+    this.data = data;
+  }
+}
+
+/** The calls about one socket, one at a time and in order. */
+export interface Lane {
+  /** Asks whether the socket may enter. Rejects with {@link ConnectRefused}. */
+  connect(handshake: CallHandshake): Promise<ReadConnectAnswer>;
+  /**
+   * Hands an event on. With `answer`, it is called once with what the function says. Returns why
+   * the event was refused at once; then `answer` is never called.
+   */
+  event(
+    name: string,
+    args: readonly unknown[],
+    answer?: (reply: EventReply) => void,
+  ): FailureCode | undefined;
+  /** The last word: the socket is gone. Without a reason nobody is told. */
+  end(reason?: string): void;
+}
+
+/** A socket as its calls show it. */
+export interface LaneSocket {
+  readonly id: string;
+  readonly namespace: string;
+  /** A client's `traceparent` header; passed on if it is one. */
+  readonly traceparent?: unknown;
+  /** What may change between events. */
+  describe(): Pick<CallSocket, "userId" | "data">;
+}
+
+/** What lanes share. */
+export interface LaneRoom {
+  readonly settings: Settings["upstream"];
+  readonly admission: Admission;
+  readonly lanes: Lanes;
+  apply(commands: readonly Command[]): void;
+  refused(code: FailureCode): FailureCode;
+}
+
+/** Returns the calls about one socket. Its `end` is to be called, or the lane stays. */
+export function openLane(socket: LaneSocket, room: LaneRoom): Lane {
+  const { settings, admission, lanes, apply, refused } = room;
+  const state = lanes.open(`${socket.namespace},${socket.id}`);
+  const { id, namespace } = socket;
+  let ended = false;
+  const describe = (): CallSocket => ({ id, namespace, ...socket.describe() });
+
+  function event(
+    name: string,
+    args: readonly unknown[],
+    answer?: (reply: EventReply) => void,
+  ): FailureCode | undefined {
+    const code = admission.admit(socket, state, {
+      kind: "event",
+      subject: name,
+      body: () => eventBody(describe(), name, args, answer !== undefined),
+      ...(answer && {
+        timeoutMs: settings.timeoutMs,
+        tell: (reply: Reply) => answer(readReply(reply, apply)),
+      }),
+    });
+    return code && refused(code);
+  }
+
+  return {
+    connect: (handshake) =>
+      new Promise((resolve, reject) => {
+        const refuse = (failed: Failed) => {
+          const { message, data } = readRefusal(failed.body);
+          reject(new ConnectRefused(failed.code, message, data));
+        };
+        const code = admission.admit(socket, state, {
+          kind: "connect",
+          subject: "connect",
+          body: () => connectBody(describe(), handshake),
+          timeoutMs: settings.connectTimeoutMs,
+          tell(reply) {
+            if (!reply.ok) return refuse(reply.failed);
+            try {
+              resolve(readConnectAnswer(reply.body));
+            } catch (error) {
+              refuse({ ok: false, code: codeOf(error) });
+            }
+          },
+        });
+        if (code) refuse({ ok: false, code: refused(code) });
+      }),
+    event,
+    end(reason) {
+      if (ended) return;
+      ended = true;
+      if (reason !== undefined) {
+        const body = () => disconnectBody(describe(), reason);
+        const given = { kind: "disconnect", subject: "disconnect", body } as const;
+        const code = admission.admit(socket, state, given);
+        // Nobody has to answer disconnects.
+        if (code && code !== "UPSTREAM_NO_ROUTE") refused(code);
+      }
+      lanes.leave(state);
+    },
+  };
+}
+
+// The commands first: whoever gets the ack may rely on what they did.
+function readReply(reply: Reply, apply: (commands: readonly Command[]) => void): EventReply {
+  if (!reply.ok) return { code: reply.failed.code, ...readRefusal(reply.failed.body) };
+  try {
+    const { ack, commands } = readEventAnswer(reply.body);
+    apply(commands);
+    return { ack };
+  } catch (error) {
+    return { code: codeOf(error) };
+  }
+}
+
+function codeOf(error: unknown): FailureCode {
+  if (error instanceof FailureError) return error.code;
+  throw error;
+}

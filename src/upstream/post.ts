@@ -1,0 +1,125 @@
+import { type Dispatcher, Pool } from "undici";
+
+/** An answer that came whole and within its bounds. */
+export interface PostAnswer {
+  readonly status: number;
+  readonly retryAfter: string | undefined;
+  readonly body: Buffer;
+}
+
+/** How a request ended: answered, or why not. */
+export type Posted =
+  | { readonly answer: PostAnswer }
+  | { readonly failed: "unreachable" | "timeout" | "too_large" | "encoded" | "aborted" };
+
+/** One request. */
+export interface Post {
+  readonly path: string;
+  /** Name and value in turn. */
+  readonly headers: string[];
+  readonly body: Buffer;
+  readonly timeoutMs: number;
+}
+
+/** HTTP to one origin. */
+export interface Poster {
+  /** Sends one request; `done` is called exactly once, later. Returns what ends it early. */
+  post(post: Post, done: (posted: Posted) => void): () => void;
+  /** Ends every connection. */
+  close(): Promise<void>;
+}
+
+/** What one origin's connections are bounded by. */
+export interface PosterSettings {
+  readonly inflightMax: number;
+  readonly answerBytesMax: number;
+  readonly timeoutMs: number;
+}
+
+/**
+ * Returns a bounded pool of connections to an origin.
+ *
+ * Redirects are answers, not followed. An answer is read up to `answerBytesMax`; one that is encoded
+ * (compressed) is not read at all, since how large it would become is unknown. Nothing is retried.
+ */
+export function createPoster(origin: string, settings: PosterSettings): Poster {
+  const pool = new Pool(origin, {
+    connections: settings.inflightMax,
+    pipelining: 1,
+    // Each request has a deadline of its own for everything; these would be a second, coarser one.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: { timeout: settings.timeoutMs },
+    maxHeaderSize: 16_384,
+  });
+  return {
+    post: (post, done) => send(pool, post, { max: settings.answerBytesMax, done }),
+    close: () => pool.destroy(),
+  };
+}
+
+interface Receiver {
+  readonly max: number;
+  readonly done: (posted: Posted) => void;
+}
+
+class Ended extends Error {}
+
+function send(pool: Pool, post: Post, { max, done }: Receiver): () => void {
+  let controller: Dispatcher.DispatchController | undefined;
+  let over = false;
+  let status = 0;
+  let retryAfter: string | undefined;
+  let bytes = 0;
+  let begun = false;
+  const chunks: Buffer[] = [];
+  const finish = (posted: Posted): void => {
+    if (over) return;
+    over = true;
+    clearTimeout(timer);
+    if (begun) done(posted);
+    else queueMicrotask(() => done(posted));
+  };
+  const end = (failed: "timeout" | "too_large" | "encoded" | "aborted"): void => {
+    finish({ failed });
+    controller?.abort(new Ended(failed));
+  };
+  const timer = setTimeout(() => end("timeout"), post.timeoutMs);
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart(given) {
+      controller = given;
+      // It was given up while it waited for a connection.
+      if (over) given.abort(new Ended());
+    },
+    onResponseStart(given, code, headers) {
+      controller = given;
+      // 103 and its like come before the answer.
+      if (code < 200) return;
+      status = code;
+      retryAfter = one(headers["retry-after"]);
+      const encoding = one(headers["content-encoding"]);
+      if (encoding !== undefined && encoding !== "identity") return end("encoded");
+      if (Number(one(headers["content-length"]) ?? 0) > max) end("too_large");
+    },
+    onResponseData(_, chunk) {
+      bytes += chunk.length;
+      if (bytes > max) end("too_large");
+      else if (!over) chunks.push(chunk);
+    },
+    onResponseEnd() {
+      const body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes);
+      finish({ answer: { status, retryAfter, body } });
+    },
+    onResponseError: () => finish({ failed: "unreachable" }),
+  };
+  pool.dispatch(
+    { path: post.path, method: "POST", headers: post.headers, body: post.body },
+    handler,
+  );
+  begun = true;
+  return () => end("aborted");
+}
+
+function one(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}

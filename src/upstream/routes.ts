@@ -1,0 +1,157 @@
+import type { CallKind } from "../core/call.ts";
+import { type SettingProblem, type Settings, SettingsError } from "../core/settings.ts";
+import { encodeSegment } from "./percent.ts";
+
+/** Where calls of one row of the settings go. */
+export interface Route {
+  /** Scheme, host and port. */
+  readonly origin: string;
+  /** The URL as it was set. */
+  readonly url: string;
+  readonly batch: boolean;
+  /** Path and query for a namespace and an event; `undefined` when a name fits in no path. */
+  path(namespace: string, event: string): string | undefined;
+}
+
+/** Finds the route of a call; the name of connects and disconnects is their kind. */
+export interface Routes {
+  find(kind: CallKind, namespace: string, event: string): Route | undefined;
+  /** Whether any route is about this namespace. */
+  claims(namespace: string): boolean;
+  /** Namespaces that routes name, and the patterns of those that they do not name. */
+  readonly namespaces: { readonly names: readonly string[]; readonly patterns: readonly RegExp[] };
+  readonly all: readonly Route[];
+}
+
+interface Rule {
+  readonly route: Route;
+  matches(kind: CallKind, namespace: string, event: string): boolean;
+  claims(namespace: string): boolean;
+}
+
+type UpstreamSettings = Settings["upstream"];
+
+/**
+ * Returns the routes of the settings: the rows of `upstream.routes` in their order, then
+ * `upstream.url`.
+ *
+ * Throws {@link SettingsError} for URLs that are none, that hold a template outside of their path,
+ * a password, or plain HTTP beyond this machine without `upstream.insecure`.
+ */
+export function readRoutes(settings: UpstreamSettings): Routes {
+  const problems: SettingProblem[] = [];
+  const rules: Rule[] = [];
+  for (const [index, { namespace, event, url, batch }] of settings.routes.entries()) {
+    const path = `upstream.routes.${index}.url`;
+    const route = readRoute(path, { url, batch: batch ?? settings.batch }, settings, problems);
+    const isNamespace = createMatch([namespace]);
+    const isEvent = createMatch([event]);
+    if (route) {
+      rules.push({
+        route,
+        matches: (kind, nsp, name) => isNamespace(nsp) && isEvent(kind === "event" ? name : kind),
+        claims: isNamespace,
+      });
+    }
+  }
+  if (settings.url !== "") {
+    const route = readRoute("upstream.url", settings, settings, problems);
+    const isNamespace = createMatch(settings.namespaces);
+    const calls = new Set<CallKind>(settings.calls);
+    if (route) {
+      const matches: Rule["matches"] = (kind, nsp) => calls.has(kind) && isNamespace(nsp);
+      rules.push({ route, matches, claims: isNamespace });
+    }
+  }
+  if (problems.length > 0) throw new SettingsError(problems);
+  return {
+    find: (kind, nsp, event) => rules.find((rule) => rule.matches(kind, nsp, event))?.route,
+    claims: (nsp) => rules.some((rule) => rule.claims(nsp)),
+    all: rules.map((rule) => rule.route),
+    namespaces: readNamespaces(settings),
+  };
+}
+
+function readNamespaces({ url, namespaces, routes }: UpstreamSettings): Routes["namespaces"] {
+  const all = [...routes.map(({ namespace }) => namespace), ...(url === "" ? [] : namespaces)];
+  const patterns = all.filter((name) => name.includes("*"));
+  return {
+    names: all.filter((name) => !name.includes("*")),
+    patterns: patterns.map((pattern) => {
+      const pieces = pattern.split("*").map((piece) => piece.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"));
+      return new RegExp(`^${pieces.join("[^]*")}$`);
+    }),
+  };
+}
+
+function readRoute(
+  at: string,
+  given: { readonly url: string; readonly batch: boolean },
+  { insecure }: UpstreamSettings,
+  problems: SettingProblem[],
+): Route | undefined {
+  const wrong = (bound: string) => {
+    problems.push({ path: at, value: JSON.stringify(given.url.slice(0, 200)), bound });
+    return undefined;
+  };
+  // Braces would be percent-encoded by the URL parser: letters take the templates' places.
+  const marked = given.url
+    .replaceAll("{namespace}", "__NAMESPACE__")
+    .replaceAll("{event}", "__EVENT__");
+  if (!URL.canParse(marked)) return wrong("must be a URL");
+  const url = new URL(marked);
+  if (url.protocol !== "https:" && url.protocol !== "http:") return wrong("must be http or https");
+  if (url.username !== "" || url.password !== "") return wrong("must not hold a password");
+  if (/__(NAMESPACE|EVENT)__/i.test(url.host + url.search)) {
+    return wrong("may hold {namespace} and {event} in its path alone");
+  }
+  if (url.protocol === "http:" && !insecure && !isLoopback(url.hostname)) {
+    return wrong("must be https, or http on this machine, unless upstream.insecure is set");
+  }
+  return {
+    origin: url.origin,
+    url: given.url,
+    batch: given.batch,
+    path: createPath(url.pathname, url.search),
+  };
+}
+
+function createPath(pathname: string, search: string): Route["path"] {
+  const fixed = `${pathname}${search}`;
+  if (!fixed.includes("__")) return () => fixed;
+  return (namespace, event) => {
+    const nsp = encodeSegment(namespace);
+    const name = encodeSegment(event);
+    const usesName = pathname.includes("__EVENT__");
+    if (nsp === undefined || (usesName && name === undefined)) return undefined;
+    const path = pathname.replaceAll("__NAMESPACE__", () => nsp);
+    return path.replaceAll("__EVENT__", () => name ?? "") + search;
+  };
+}
+
+function isLoopback(hostname: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
+}
+
+/** Returns whether a text is one of the patterns; `*` stands for any characters. */
+function createMatch(patterns: readonly string[]): (text: string) => boolean {
+  const parts = patterns.map((pattern) => pattern.split("*"));
+  return (text) => parts.some((pieces) => matchPieces(pieces, text));
+}
+
+// No regular expression: linear in the text for whatever patterns and names there are.
+function matchPieces(pieces: readonly string[], text: string): boolean {
+  const first = pieces[0] ?? "";
+  if (pieces.length === 1) return text === first;
+  const last = pieces[pieces.length - 1] ?? "";
+  if (text.length < first.length + last.length) return false;
+  if (!text.startsWith(first) || !text.endsWith(last)) return false;
+  const end = text.length - last.length;
+  let at = first.length;
+  for (const piece of pieces.slice(1, -1)) {
+    const found = text.indexOf(piece, at);
+    if (found < 0 || found + piece.length > end) return false;
+    at = found + piece.length;
+  }
+  return true;
+}

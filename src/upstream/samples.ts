@@ -1,0 +1,75 @@
+import type { FailureCode } from "../core/failures.ts";
+import type { BreakerState } from "./breaker.ts";
+import type { Outcome } from "./outcome.ts";
+
+/** What one request carries, as metrics show it. */
+export type CallType = "connect" | "event" | "disconnect" | "batch";
+
+/** Hears of requests and their ends. */
+export interface CallSeen {
+  called(type: CallType, outcome: Outcome, seconds: number): void;
+  retried(): void;
+}
+
+/** What the room counts, as plain numbers. */
+export interface UpstreamSamples {
+  /** Requests by `type outcome`; the outcome is `answered` or a failure's code. */
+  readonly calls: Readonly<Record<string, number>>;
+  /** Events, connects and disconnects that were turned away before a request, by failure code. */
+  readonly refused: Readonly<Partial<Record<FailureCode, number>>>;
+  /** Events that went out in batches. */
+  readonly batched: number;
+  readonly retries: number;
+  readonly queued: { readonly events: number; readonly bytes: number };
+  readonly origins: readonly OriginSamples[];
+  readonly goneEndpoints: number;
+  readonly deadLetters: {
+    readonly held: number;
+    readonly bytes: number;
+    readonly added: number;
+    readonly dropped: number;
+  };
+}
+
+/** One origin of the settings. */
+export interface OriginSamples {
+  readonly origin: string;
+  readonly breaker: BreakerState;
+  readonly opened: number;
+  readonly inflight: number;
+  readonly waiting: number;
+}
+
+/** Counts, until somebody looks. */
+export interface Counts extends CallSeen {
+  readonly calls: Record<string, number>;
+  readonly refused: Partial<Record<FailureCode, number>>;
+  batched: number;
+  retries: number;
+  refuse(code: FailureCode): FailureCode;
+}
+
+/** Returns counts that start at nothing; `observe` hears each request's time. */
+export function createCounts(observe: (type: CallType, seconds: number) => void): Counts {
+  const calls: Record<string, number> = {};
+  const refused: Partial<Record<FailureCode, number>> = {};
+  const counts: Counts = {
+    calls,
+    refused,
+    batched: 0,
+    retries: 0,
+    called(type, outcome, seconds) {
+      const key = `${type} ${outcome.ok ? "answered" : outcome.code}`;
+      calls[key] = (calls[key] ?? 0) + 1;
+      observe(type, seconds);
+    },
+    retried() {
+      counts.retries++;
+    },
+    refuse(code) {
+      refused[code] = (refused[code] ?? 0) + 1;
+      return code;
+    },
+  };
+  return counts;
+}
