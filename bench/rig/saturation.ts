@@ -36,8 +36,6 @@ export interface Bench {
 export interface Plants {
   readonly loseEvery?: number;
   readonly burnUs?: number;
-  /** Messages of credit, so few that a slow client is felt at once. */
-  readonly window?: number;
 }
 
 /**
@@ -105,17 +103,17 @@ export function groupsOf(shape: Shape, members: number): Group[] {
 export async function measure(
   bench: Bench,
   one: Case,
-  how: { pair: number; durationMs: number } & Plants,
+  how: { pair: number; durationMs: number; napMs?: number; burnUs?: number },
 ): Promise<Round> {
   const { subject, generator } = bench;
-  const window = how.window ?? windowOf(one);
+  const window = windowOf(one);
   const firstSequence = bench.next;
   const segmentsBefore = await countSegments(subject.port);
   await generator.watch({
     firstSequence,
     sampleEvery: 16,
     credit: { port: bench.creditPort, window, step: Math.max(1, Math.floor(window / 4)) },
-    napMs: napOf(one.members),
+    napMs: how.napMs ?? napOf(one.members),
     ...(how.burnUs ? { burnUs: how.burnUs } : {}),
   });
   const before = await subject.usage();
@@ -182,8 +180,6 @@ function windowOf(one: Case): number {
  * a read finds several frames and the client's core stays below its server's.
  */
 function napOf(members: number): number {
-  // With so few members a nap would be longer than the credit lasts.
-  if (members < 10) return 0;
   return Math.min(50, Math.max(1, Math.round(members / 50)));
 }
 

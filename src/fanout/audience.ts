@@ -2,7 +2,6 @@ import type { CodecName } from "../core/packet.ts";
 import type { AdapterInside, Room, SocketInside } from "./adapter.ts";
 import type { FanoutSamples } from "./samples.ts";
 import { createTarget, isDeserted, type Target } from "./target.ts";
-import type { Unions } from "./unions.ts";
 
 /** A connected Socket.IO socket in its namespace. */
 export interface Member {
@@ -49,7 +48,6 @@ export interface AudienceNeeds {
   left(member: Member): void;
   /** Whether it is its connection's first membership of the audience: topics know only one. */
   isFirst(member: Member): boolean;
-  readonly unions: Pick<Unions, "joined" | "left" | "deserted">;
 }
 
 /** Returns the audience of one namespace, its connected sockets already in it. */
@@ -67,17 +65,13 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
       targets.set(room, target);
     }
     turn(member, codec, target, 1);
-    needs.unions.joined(member, codec, target);
   }
 
-  function unsubscribe(member: Member, codec: CodecName, room: Room, all: boolean): void {
+  function unsubscribe(member: Member, codec: CodecName, room: Room): void {
     const target = room === member.socket.id ? undefined : targets.get(room);
     if (!target) return;
     turn(member, codec, target, -1);
-    needs.unions.left(member, codec, { room, target, all });
-    if (!isDeserted(target)) return;
-    targets.delete(room);
-    needs.unions.deserted(target);
+    if (isDeserted(target)) targets.delete(room);
   }
 
   function settle(member: Member): void {
@@ -87,7 +81,7 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
     if (codec === before) return;
     const rooms = adapter.sids.get(member.socket.id) ?? [];
     if (before) {
-      for (const room of rooms) unsubscribe(member, before, room, true);
+      for (const room of rooms) unsubscribe(member, before, room);
       turn(member, before, everyone, -1);
       slow.add(member);
     }
@@ -121,8 +115,7 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
       const member = members.get(id);
       if (!member) return;
       if (member.codec) {
-        const rooms = adapter.sids.get(id) ?? [];
-        for (const room of rooms) unsubscribe(member, member.codec, room, true);
+        for (const room of adapter.sids.get(id) ?? []) unsubscribe(member, member.codec, room);
         turn(member, member.codec, everyone, -1);
       } else {
         needs.samples.slow--;
@@ -136,7 +129,7 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
       if (member.codec) subscribe(member, member.codec, room);
     },
     leaves(member, room) {
-      if (member.codec) unsubscribe(member, member.codec, room, false);
+      if (member.codec) unsubscribe(member, member.codec, room);
     },
     settle,
   };
@@ -145,7 +138,7 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
 }
 
 /** Subscribes a member to a target's topic, or unsubscribes it, and keeps the count. */
-export function turn(member: Member, codec: CodecName, target: Target, by: 1 | -1): void {
+function turn(member: Member, codec: CodecName, target: Target, by: 1 | -1): void {
   const topic = target[codec];
   if (by === 1) member.socket.conn.subscribe(topic.name);
   else member.socket.conn.unsubscribe(topic.name);

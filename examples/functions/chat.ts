@@ -1,0 +1,80 @@
+import { createEmitter, createHandler, Refusal } from "sluice/edge";
+
+/** What clients may emit, declared once, as in Socket.IO. */
+interface ClientEvents {
+  join: (room: string, done: (people: string) => void) => void;
+  message: (room: string, text: string, done: (how: { delivered: boolean }) => void) => void;
+  typing: (room: string) => void;
+}
+
+/** What they hear. */
+interface ServerEvents {
+  joined: (room: string, name: string) => void;
+  message: (room: string, name: string, text: string) => void;
+  typing: (room: string, name: string) => void;
+  left: (name: string) => void;
+  news: (text: string) => void;
+}
+
+/** What the backend must be told: by environment variables, or a worker's bindings. */
+export interface Env {
+  /** The gateway's `upstream.secrets`. */
+  readonly SLUICE_SECRET: string;
+  /** Where the gateway's HTTP API is, and a key of `api.keys`. */
+  readonly SLUICE_URL: string;
+  readonly SLUICE_KEY: string;
+}
+
+/**
+ * Returns the chat: a `fetch` handler that holds no socket and no state. `POST /call` is the gateway's;
+ * `POST /news` is anybody's who has news for everyone, and shows how to emit from outside of a call.
+ */
+export function createChat(env: Env): (request: Request) => Promise<Response> {
+  const emitter = createEmitter<ServerEvents>({ url: env.SLUICE_URL, key: env.SLUICE_KEY });
+
+  const calls = createHandler<ClientEvents, ServerEvents>({
+    secret: env.SLUICE_SECRET.split(","),
+
+    connect({ handshake }) {
+      const name = (handshake.auth as { name?: unknown } | null)?.name;
+      if (typeof name !== "string" || name === "") {
+        throw new Refusal("tell us your name", { field: "name" });
+      }
+      return { userId: name, data: { name }, rooms: ["lobby"] };
+    },
+
+    events: {
+      join({ socket, args: [room] }, io) {
+        io.in(socket.id).socketsJoin(room);
+        io.to(room).except(socket.id).emit("joined", room, nameOf(socket));
+        return [`welcome to ${room}`];
+      },
+      message({ socket, args: [room, text] }, io) {
+        if (text.length > 1000) throw new Refusal("that is too long");
+        io.to(room).except(socket.id).emit("message", room, nameOf(socket), text);
+        return [{ delivered: true }];
+      },
+      typing({ socket, args: [room] }, io) {
+        io.to(room).except(socket.id).volatile.emit("typing", room, nameOf(socket));
+      },
+    },
+
+    disconnect({ socket }, io) {
+      io.to("lobby").emit("left", nameOf(socket));
+    },
+  });
+
+  return async (request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/call") return calls(request);
+    if (pathname !== "/news" || request.method !== "POST") {
+      return new Response("not found", { status: 404 });
+    }
+    await emitter.emit("news", await request.text());
+    return new Response(null, { status: 204 });
+  };
+}
+
+function nameOf({ userId }: { readonly userId?: string | undefined }): string {
+  return userId ?? "somebody";
+}

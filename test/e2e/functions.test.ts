@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { createServer } from "node:net";
+import { describe, type TestContext, test } from "node:test";
+import { RUNTIMES, type Runtime, startFunction } from "../harness/function-process.ts";
+import { type TestGateway, testGateway } from "../harness/gateway.ts";
+import { next, until } from "../harness/wait.ts";
+
+const SECRET = `whsec_${randomBytes(32).toString("base64")}`;
+const KEY = randomBytes(24).toString("hex");
+
+interface Backend {
+  readonly gateway: TestGateway;
+  readonly url: string;
+}
+
+/** Returns a port that was free a moment ago. */
+function findPort(): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer().listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}
+
+/** A gateway and its backend, each of which knows where the other is. */
+async function startBoth(t: TestContext, runtime: Runtime): Promise<Backend> {
+  const port = await findPort();
+  const url = await startFunction(t, runtime, {
+    SLUICE_SECRET: SECRET,
+    SLUICE_URL: `http://127.0.0.1:${port}`,
+    SLUICE_KEY: KEY,
+  });
+  const gateway = await testGateway(t, {
+    socket: { port },
+    api: { keys: [`test:${KEY}`] },
+    upstream: { url: `${url}/call`, secrets: [SECRET] },
+  });
+  return { gateway, url };
+}
+
+for (const runtime of RUNTIMES) {
+  describe(`a chat backend in ${runtime}`, () => {
+    test("answers a real client's whole life", { timeout: 60_000 }, async (t) => {
+      const { gateway, url } = await startBoth(t, runtime);
+
+      const nobody = gateway.client();
+      const refused = next<[Error & { data: unknown }]>(nobody, "connect_error");
+      nobody.connect();
+      const [error] = await refused;
+      assert.equal(error.message, "tell us your name");
+      assert.deepEqual(error.data, { field: "name" });
+
+      const ada = await gateway.connected({ auth: { name: "Ada" } });
+      const bob = await gateway.connected({ auth: { name: "Bob" }, codec: "json" });
+      assert.equal(await ada.emitWithAck("join", "tea"), "welcome to tea");
+      const joined = next(ada, "joined");
+      await bob.emitWithAck("join", "tea");
+      assert.deepEqual(await joined, ["tea", "Bob"]);
+
+      const before = await gateway.metric("sluice_upstream_calls_total");
+      const heard = next(bob, "message");
+      assert.deepEqual(await ada.emitWithAck("message", "tea", "hello"), { delivered: true });
+      assert.deepEqual(await heard, ["tea", "Ada", "hello"]);
+      // One round trip carried the acknowledgement and the broadcast.
+      assert.equal((await gateway.metric("sluice_upstream_calls_total")) - before, 1);
+
+      const refusal = await ada.emitWithAck("message", "tea", "x".repeat(1001));
+      assert.equal(refusal.error.code, "UPSTREAM_REFUSED");
+      assert.equal(refusal.error.message, "that is too long");
+
+      const news = [next(ada, "news"), next(bob, "news")];
+      const posted = await fetch(`${url}/news`, { method: "POST", body: "it rains" });
+      assert.equal(posted.status, 204, await posted.text());
+      assert.deepEqual(await Promise.all(news), [["it rains"], ["it rains"]]);
+
+      const left: unknown[] = [];
+      ada.on("left", (name) => left.push(name));
+      bob.disconnect();
+      const disconnects = () =>
+        gateway.metric("sluice_upstream_calls_total", { type: "disconnect", outcome: "answered" });
+      await until(() => left.length > 0, "the others hear that Bob left");
+      await until(async () => (await disconnects()) === 1, "the disconnect call is counted");
+      // A later call of the same kind comes after anything that would be a second one for Bob.
+      const cleo = await gateway.connected({ auth: { name: "Cleo" } });
+      cleo.disconnect();
+      await until(() => left.includes("Cleo"), "the others hear that Cleo left");
+      assert.deepEqual(left, ["Bob", "Cleo"]);
+    });
+  });
+}

@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createRequire } from "node:module";
+import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import { until } from "./wait.ts";
+
+/** Where the example backend of `examples/functions/` can run. */
+export const RUNTIMES = ["workerd", "node", "deno"] as const;
+
+/** One of them. */
+export type Runtime = (typeof RUNTIMES)[number];
+
+/** What a backend is told of its gateway. */
+export interface FunctionEnv {
+  readonly SLUICE_SECRET: string;
+  readonly SLUICE_URL: string;
+  readonly SLUICE_KEY: string;
+}
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const require = createRequire(import.meta.url);
+
+/** Starts the example backend in a process of its own; resolves with its URL. It ends with the test. */
+export async function startFunction(
+  t: TestContext,
+  runtime: Runtime,
+  env: FunctionEnv,
+): Promise<string> {
+  const [command, args] = commandOf(runtime);
+  const child = spawn(command, args, {
+    cwd: ROOT,
+    env: { ...process.env, ...env, PORT: "0", NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  t.after(() => end(child));
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (bytes: Buffer) => {
+      text += bytes;
+    });
+  }
+  const port = () => /listening on port (\d+)/.exec(text)?.[1];
+  await until(
+    () => {
+      if (child.exitCode !== null) throw new Error(`${runtime} ended: ${text}`);
+      return port() !== undefined;
+    },
+    `${runtime} listens: ${text}`,
+    30_000,
+  );
+  return `http://127.0.0.1:${port()}`;
+}
+
+function commandOf(runtime: Runtime): [string, string[]] {
+  if (runtime !== "deno") {
+    return [process.execPath, ["--import", "tsx", `examples/functions/${runtime}.ts`]];
+  }
+  const scripts = (require("../../package.json") as { scripts: Record<string, string> }).scripts;
+  const [, ...args] = (scripts["function:deno"] ?? "").split(" ");
+  return [`${ROOT}node_modules/.bin/deno`, args];
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  await ended;
+}
