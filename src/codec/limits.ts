@@ -26,6 +26,8 @@ export function plainType(type: number): number {
   return type === TYPE.binaryEvent ? TYPE.event : type === TYPE.binaryAck ? TYPE.ack : type;
 }
 
+const COMMA = 0x2c;
+
 // Socket.IO and Node's EventEmitter give these names a meaning of their own, so a client that could
 // send one would speak with the server's voice.
 const RESERVED = new Set([
@@ -70,8 +72,9 @@ function checkNamespace(limits: Limits, nsp: unknown): string {
   checkName(limits, nsp);
   for (let i = 0; i < nsp.length; i++) {
     const c = nsp.charCodeAt(i);
-    if (c < 0x20 || c === 0x7f) {
-      throw new FailureError("CODEC_BAD_SHAPE", "namespace holds a control character");
+    // In JSON text a comma ends the namespace: with one in it, JSON clients could never join.
+    if (c < 0x20 || c === 0x7f || c === COMMA) {
+      throw new FailureError("CODEC_BAD_SHAPE", "namespace holds a control character or a comma");
     }
   }
   return nsp;

@@ -55,6 +55,7 @@ const MSGPACK: readonly Row[] = [
   ["no namespace", "CODEC_BAD_SHAPE", bytes("82 a474797065 02 a464617461 91 a165")],
   ["a namespace that is a number", "CODEC_BAD_SHAPE", bytes("82 a474797065 00 a36e7370 01")],
   ["a namespace that is no path", "CODEC_BAD_SHAPE", bytes("82 a474797065 00 a36e7370 a161")],
+  ["a comma in a namespace", "CODEC_BAD_SHAPE", bytes("82 a474797065 00 a36e7370 a4 2f612c62")],
   [
     "a control character in a namespace",
     "CODEC_BAD_SHAPE",
