@@ -25,11 +25,8 @@ export function createKeyCache(): KeyCache {
       const known = slots[slot] as string; // the mask keeps the index inside the table
       if (known.length === length && isSame(known, bytes, from)) return known;
       const text = readAscii(bytes, from, length) ?? bytes.toString("utf8", from, from + length);
-      if (text.length !== length || !isSame(text, bytes, from)) return text;
-      // A property name is a string that V8 keeps once: comparing and storing by it is by address.
-      const kept = Object.keys({ [text]: 0 })[0] ?? text;
-      slots[slot] = kept;
-      return kept;
+      if (text.length === length && isSame(text, bytes, from)) slots[slot] = text;
+      return text;
     },
   };
 }

@@ -10,10 +10,12 @@ import {
   take32,
   takeByte,
 } from "./frame-cursor.ts";
+import { INDEX_STEP, makeRoom, readSmallIndex } from "./indices.ts";
 import { checkKey } from "./limits.ts";
 
 const TWO_32 = 0x100000000;
 const UNDERSCORE = 0x5f;
+const NINE = 0x39;
 
 /** Reads any value. */
 export function takeValue(from: FrameCursor): unknown {
@@ -110,11 +112,19 @@ function takeList(from: FrameCursor, length: number): unknown[] {
 function takeMap(from: FrameCursor, length: number): Record<string, unknown> {
   claim(from, 2 * length);
   enter(from, length);
-  const found: Record<string, unknown> = {};
+  let found: Record<string, unknown> = {};
+  // The first index is announced unless it is 0.
+  let highest = -INDEX_STEP;
   for (let i = 0; i < length; i++) {
     const key = takeKey(from);
     const member = takeValue(from);
-    if (key.charCodeAt(0) === UNDERSCORE) checkKey(key, member);
+    const first = key.charCodeAt(0);
+    if (first === UNDERSCORE) checkKey(key, member);
+    else if (first <= NINE) {
+      const index = readSmallIndex(key);
+      if (index > highest + INDEX_STEP) found = makeRoom(found, key, i === 0);
+      if (index > highest) highest = index;
+    }
     found[key] = member;
   }
   from.depth -= 1;

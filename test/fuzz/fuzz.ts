@@ -99,8 +99,8 @@ function measure(read: ReturnType<FuzzSubject>, frame: Frame): Measured {
   return { packet, error, ms, heapBytes: heap + after.external_memory - before.external_memory };
 }
 
-/** Says what the last frame costs at the least, if that is too much. */
-function findCost(subject: FuzzSubject, frames: readonly Frame[]): string | undefined {
+/** Says what the last frame costs at the least, if that is more than 64 KiB or 5 ms. */
+export function findCost(subject: FuzzSubject, frames: readonly Frame[]): string | undefined {
   let heapBytes = Number.POSITIVE_INFINITY;
   let ms = Number.POSITIVE_INFINITY;
   for (let left = TRIES; left > 0; left--) {
