@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createDashboard } from "../deploy/grafana/dashboard.ts";
 import { createPrometheusRule } from "../deploy/kubernetes/prometheusrule.ts";
+import { httpApiPage } from "./http-api.ts";
 import { alertsPage, closesPage, failuresPage, metricsPage, settingsPage } from "./pages.ts";
 
 const PAGES: Readonly<Record<string, () => string>> = {
@@ -14,6 +15,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "docs/alerts.md": alertsPage,
   "docs/closes.md": closesPage,
   "docs/failures.md": failuresPage,
+  "docs/http-api.md": httpApiPage,
   "deploy/kubernetes/prometheusrule.yaml": () => createPrometheusRule(),
   "deploy/grafana/dashboard.json": () => `${JSON.stringify(createDashboard(), null, 2)}\n`,
 };

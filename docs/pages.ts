@@ -4,8 +4,7 @@ import { CLOSES } from "../src/core/closes.ts";
 import { FAILURES } from "../src/core/failures.ts";
 import { listSettings, type SettingRow } from "../src/core/settings.ts";
 import { METRICS, type MetricRow } from "../src/metrics/table.ts";
-
-const GENERATED = "<!-- Written by `npm run docs` from the tables in src/; do not edit. -->";
+import { code, page, sentence, table } from "./markdown.ts";
 
 /** Returns the settings page: one table per section. */
 export function settingsPage(): string {
@@ -133,26 +132,4 @@ export function failuresPage(): string {
       ]),
     ),
   );
-}
-
-function page(title: string, ...parts: readonly string[]): string {
-  return `${[`# ${title}`, GENERATED, ...parts].join("\n\n")}\n`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map(cell).join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
-}
-
-function cell(text: string): string {
-  return text.replaceAll("|", "\\|").replaceAll("\n", " ");
-}
-
-function code(text: string): string {
-  return `\`${text}\``;
-}
-
-function sentence(text: string): string {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }

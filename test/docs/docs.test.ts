@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { httpApiPage } from "../../docs/http-api.ts";
 import * as pages from "../../docs/pages.ts";
+import { listRoutes } from "../../src/api/routes.ts";
 import { CLOSES } from "../../src/core/closes.ts";
 import { FAILURES } from "../../src/core/failures.ts";
 import { listSettings } from "../../src/core/settings.ts";
@@ -21,6 +23,16 @@ test("every row of every table stands on its page", () => {
   assert.deepEqual(firstCells(metrics), Object.keys(METRICS));
   assert.deepEqual(firstCells(pages.closesPage()), Object.keys(CLOSES));
   assert.deepEqual(firstCells(pages.failuresPage()), Object.keys(FAILURES));
+});
+
+test("every route that the gateway serves has its section, with what it answers", () => {
+  const written = httpApiPage();
+  for (const { method, path, failures } of listRoutes("/metrics")) {
+    const section = written.split(`## ${method} ${path}\n`)[1]?.split("\n## ")[0] ?? "";
+    assert.match(section, /\| 200 \|/, path);
+    for (const failure of failures)
+      assert.ok(section.includes(`\`${failure}\``), `${path} ${failure}`);
+  }
 });
 
 test("the default of a secret is not on the page", () => {
@@ -53,7 +65,7 @@ test("every file and heading that a page links to exists", () => {
           .replaceAll(" ", "-"),
       ),
     );
-  for (const page of ["settings", "metrics", "alerts", "closes", "failures"]) {
+  for (const page of ["settings", "metrics", "alerts", "closes", "failures", "http-api"]) {
     for (const [, target = ""] of read(`docs/${page}.md`).matchAll(/\]\(([^)]+)\)/g)) {
       const [file = "", anchor] = target.split("#");
       const text = read(`docs/${file === "" ? `${page}.md` : file}`);
