@@ -1,0 +1,5 @@
+import { attackRows } from "./row.ts";
+import { DOOR_ROWS, DOOR_SETTINGS, FLOOD_ROWS, FLOOD_SETTINGS } from "./rows/floods.ts";
+
+attackRows("floods", FLOOD_ROWS, FLOOD_SETTINGS);
+attackRows("crowds at the door", DOOR_ROWS, DOOR_SETTINGS);

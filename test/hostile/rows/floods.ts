@@ -1,0 +1,344 @@
+import assert from "node:assert/strict";
+import { until } from "../../harness/wait.ts";
+import { request } from "../../harness/wire-http.ts";
+import { enginePath, openClient, type WireClient } from "../../harness/wire-io.ts";
+import { openTcp } from "../../harness/wire-tcp.ts";
+import { encodeFrame, OP, openWs, UpgradeRefused } from "../../harness/wire-ws.ts";
+import { closed, type Row, refused } from "../row.ts";
+
+/** What the gateway of these rows accepts: small bounds, so that a flood is quickly one. */
+export const FLOOD_SETTINGS = {
+  socket: { packetBytesMax: 65_536, bufferBytesMax: 262_144, stallMsMax: 2000 },
+  codec: { attachmentsMax: 10 },
+  limits: {
+    eventsPerSecond: 1000,
+    eventsBurst: 1000,
+    bytesPerSecond: 1_000_000,
+    bytesBurst: 1_000_000,
+    roomsMax: 20,
+    roomBytesMax: 64,
+    namespacesMax: 5,
+    dynamicNamespacesMax: 12,
+    acksPendingMax: 50,
+  },
+} as const;
+
+const limited = (limit: string, times = 1) => ({
+  [`sluice_limited_total{limit="${limit}"}`]: times,
+});
+
+const flood = (
+  id: string,
+  title: string,
+  counted: Row["counted"],
+  act: (client: WireClient, port: number) => Promise<void>,
+): Row => ({
+  id,
+  title,
+  counted,
+  async attack(port) {
+    const client = await openClient(port, "websocket", "json");
+    try {
+      await act(client, port);
+    } finally {
+      client.close();
+    }
+  },
+});
+
+function wsOf(client: WireClient) {
+  const { ws } = client.session;
+  if (!ws) throw new Error("a WebSocket session has a WebSocket");
+  return ws;
+}
+
+/** Writes the same text frame many times in one go. */
+function repeat(client: WireClient, packet: string, times: number): void {
+  const frame = encodeFrame({ opcode: OP.text, payload: packet });
+  wsOf(client).tcp.write(Buffer.concat(Array.from({ length: times }, () => frame)));
+}
+
+/** Resolves when no JSON client is left on a WebSocket: the neighbour speaks msgpack. */
+async function untilGone(port: number): Promise<void> {
+  const gone = 'sluice_connections{transport="websocket",codec="json"} 0\n';
+  await until(
+    async () => (await request(port, { path: "/metrics" })).body.includes(gone),
+    "the close of a client that does not read",
+  );
+}
+
+/** Floods of legal things, and things that are begun and never finished. */
+export const FLOOD_ROWS: readonly Row[] = [
+  flood(
+    "event flood",
+    "5,000 events at once are refused past the rate, then closed as rate_exceeded",
+    closed("rate_exceeded"),
+    async (client) => {
+      repeat(client, '42["never"]', 5000);
+      assert.equal((await client.session.ended()).code, 1008);
+    },
+  ),
+  flood(
+    "event flood",
+    "an event over the rate is refused in its ack, and the connection goes on",
+    closed("client_closed"),
+    async (client) => {
+      repeat(client, '42["never"]', 1200);
+      const [answer] = await client.ask("ask", 1);
+      assert.equal((answer as { error: { code: string } }).error.code, "LIMIT_EVENTS");
+      wsOf(client).frame({ opcode: OP.close });
+      assert.notEqual((await client.session.ended()).code, "none");
+    },
+  ),
+  flood(
+    "byte flood",
+    "4 MB of events at once are closed as rate_exceeded",
+    closed("rate_exceeded"),
+    async (client) => {
+      repeat(client, `42["never","${"x".repeat(60_000)}"]`, 70);
+      assert.equal((await client.session.ended()).code, 1008);
+    },
+  ),
+  flood(
+    "ack flooding",
+    "5,000 acks that nobody asked for are bounded as events are",
+    closed("rate_exceeded"),
+    async (client) => {
+      repeat(client, '4399["x"]', 5000);
+      assert.equal((await client.session.ended()).code, 1008);
+    },
+  ),
+  flood(
+    "ack flooding",
+    "a client that owes limits.acksPendingMax acks goes on, one more closes it",
+    { ...closed("acks_exceeded"), ...limited("acks") },
+    async (client) => {
+      await client.say({ type: 2, nsp: "/", data: ["call-me", 50] });
+      for (let n = 0; n < 50; n++) assert.equal((await client.hear()).type, 2);
+      assert.deepEqual(await client.ask("ask", 1), [1]);
+      await client.say({ type: 2, nsp: "/", data: ["call-me", 1] });
+      assert.equal((await client.session.ended()).code, 1008);
+    },
+  ),
+  flood(
+    "unknown namespaces",
+    "500 namespaces that do not exist are refused, and nothing is kept of them",
+    closed("client_closed"),
+    async (client) => {
+      for (let n = 0; n < 500; n++) await client.session.send(`40/nowhere-${n},`);
+      for (let n = 0; n < 500; n++) assert.equal((await client.hear()).type, 4);
+      wsOf(client).frame({ opcode: OP.close });
+      await client.session.ended();
+    },
+  ),
+  flood(
+    "unknown namespaces",
+    "limits.namespacesMax namespaces are joined, one more is refused",
+    limited("namespaces"),
+    async (client) => {
+      for (let n = 2; n <= 5; n++) {
+        await client.say({ type: 0, nsp: `/dyn-${n}` });
+        assert.equal((await client.hear()).type, 0);
+      }
+      await client.say({ type: 0, nsp: "/dyn-6" });
+      const answer = await client.hear();
+      assert.equal(answer.type, 4);
+      assert.deepEqual((answer.data as { data: unknown }).data, {
+        code: "LIMIT_NAMESPACES",
+        retry: false,
+      });
+    },
+  ),
+  {
+    id: "unknown namespaces",
+    title: "limits.dynamicNamespacesMax is not exceeded, however many clients ask",
+    counted: limited("dynamic_namespaces", 2),
+    async attack(port) {
+      const answers: number[] = [];
+      const clients: WireClient[] = [];
+      // Three are the application's and five of the row before: four more come, two do not.
+      for (let n = 0; n < 6; n++) {
+        const client = await openClient(port, "websocket", "json");
+        clients.push(client);
+        await client.say({ type: 0, nsp: `/dyn-new-${n}` });
+        answers.push((await client.hear()).type);
+      }
+      for (const client of clients) client.close();
+      assert.equal(answers.filter((type) => type === 4).length, 2);
+    },
+  },
+  flood(
+    "10 k joins",
+    "limits.roomsMax rooms are joined, one more is not",
+    limited("rooms"),
+    async (client) => {
+      for (let n = 0; n < 20; n++) await client.ask("join", `room-${n}`);
+      assert.deepEqual(await client.ask("join", "one-more"), [21]);
+    },
+  ),
+  flood(
+    "long room names",
+    "a room of limits.roomBytesMax is joined, one byte more is not",
+    limited("room_name", 3),
+    async (client) => {
+      assert.deepEqual(await client.ask("join", "x".repeat(64)), [2]);
+      assert.deepEqual(await client.ask("join", "x".repeat(65)), [2]);
+      assert.deepEqual(await client.ask("join", "é".repeat(33)), [2]);
+      assert.deepEqual(await client.ask("join", { toString: "x" }), [2]);
+    },
+  ),
+  flood(
+    "attachment count",
+    "attachments that never come hold nothing but their header",
+    closed("client_closed"),
+    async (client) => {
+      await client.session.send('451-["ask",{"_placeholder":true,"num":0}]');
+      wsOf(client).frame({ opcode: OP.close });
+      await client.session.ended();
+    },
+  ),
+  flood(
+    "fragments",
+    "a fragment sequence that is never finished is bounded by socket.packetBytesMax",
+    closed("client_closed"),
+    async (client) => {
+      const ws = wsOf(client);
+      ws.frame({ opcode: OP.text, payload: "4", fin: false });
+      for (let n = 0; n < 100; n++)
+        ws.frame({ opcode: OP.more, payload: "x".repeat(600), fin: false });
+      ws.frame({ opcode: OP.ping, payload: "still there" });
+      await ws.tcp.readThrough("still there");
+      ws.frame({ opcode: OP.close });
+      await ws.ended();
+    },
+  ),
+  {
+    id: "ping flood",
+    title: "WebSocket pings by a client that never reads the pongs end it as slow_consumer",
+    counted: closed("slow_consumer"),
+    async attack(port) {
+      const client = await openClient(port, "websocket", "json");
+      const { tcp } = wsOf(client);
+      tcp.socket.pause();
+      const ping = encodeFrame({ opcode: OP.ping, payload: "x".repeat(100) });
+      const burst = Buffer.concat(Array.from({ length: 3000 }, () => ping));
+      // 30 MB at most; what the kernels on both sides take is far less.
+      for (let n = 0; n < 100 && tcp.socket.writable; n++) {
+        await new Promise<void>((resolve) => tcp.socket.write(burst, () => resolve()));
+      }
+      await untilGone(port);
+      client.close();
+    },
+  },
+  {
+    id: "frozen peer",
+    title: "a client that never reads what it asks for is closed as slow_consumer",
+    counted: closed("slow_consumer"),
+    async attack(port) {
+      const client = await openClient(port, "websocket", "json");
+      const { tcp } = wsOf(client);
+      tcp.socket.pause();
+      await client.say({ type: 2, nsp: "/", data: ["flood-me", 400, "x".repeat(60_000)] });
+      await untilGone(port);
+      client.close();
+    },
+  },
+  {
+    id: "handshake flood",
+    title: "200 handshakes that are reset at once leave nothing behind",
+    counted: {},
+    async attack(port) {
+      for (let n = 0; n < 200; n++) {
+        const tcp = await openTcp(port);
+        tcp.write(`GET ${enginePath("transport=websocket")} HTTP/1.1\r\nHost: a\r\n`);
+        tcp.write("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
+        tcp.write("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+        tcp.close("reset");
+      }
+    },
+  },
+];
+
+/** What the gateway of {@link DOOR_ROWS} accepts. */
+export const DOOR_SETTINGS = {
+  limits: {
+    connectionsMax: 12,
+    pollingConnectionsMax: 4,
+    addressConnectionsMax: 8,
+    addressHandshakesPerSecond: 1,
+    addressHandshakesBurst: 100,
+  },
+} as const;
+
+/** Opens WebSocket sessions until one is refused; returns how many opened and the status. */
+async function fill(
+  port: number,
+  from: string,
+  more: (port: number, from: string) => Promise<number>,
+) {
+  for (let opened = 0; ; opened++) {
+    const status = await more(port, from);
+    if (status !== 101 && status !== 200) return { opened, status };
+  }
+}
+
+/** How many may be inside, and how often they may knock. */
+export const DOOR_ROWS: readonly Row[] = [
+  {
+    id: "handshake flood",
+    title: "limits.addressConnectionsMax is the last that is let in from one address",
+    counted: refused("limit_address_connections"),
+    async attack(port) {
+      const open: { close(): void }[] = [];
+      const { opened, status } = await fill(port, "", async () => {
+        try {
+          const ws = await openWs(port, enginePath("transport=websocket"));
+          open.push(ws.tcp);
+          return 101;
+        } catch (error) {
+          if (error instanceof UpgradeRefused) return error.answer.status;
+          throw error;
+        }
+      });
+      for (const one of open) one.close();
+      assert.deepEqual({ opened, status }, { opened: 7, status: 429 }); // the neighbour is the eighth
+    },
+  },
+  {
+    id: "handshake flood",
+    title: "limits.pollingConnectionsMax is the last long-polling session that is let in",
+    counted: refused("limit_polling"),
+    async attack(port) {
+      const sids: string[] = [];
+      const { opened, status } = await fill(port, "", async () => {
+        const answer = await request(port, { path: enginePath("transport=polling") });
+        if (answer.status === 200) sids.push(JSON.parse(answer.body.slice(1)).sid);
+        else assert.ok(Number(answer.headers["retry-after"]) >= 1);
+        return answer.status;
+      });
+      for (const sid of sids) {
+        const path = enginePath(`transport=polling&sid=${sid}`);
+        await request(port, { method: "POST", path, body: "1" });
+      }
+      assert.deepEqual({ opened, status }, { opened: 4, status: 503 });
+    },
+  },
+  {
+    id: "reconnect storm",
+    title: "handshakes over limits.addressHandshakesPerSecond are refused with Retry-After",
+    counted: {},
+    async attack(port) {
+      for (let n = 0; n < 150; n++) {
+        const answer = await request(port, { path: enginePath("transport=polling") });
+        if (answer.status === 429) {
+          assert.ok(Number(answer.headers["retry-after"]) >= 1);
+          return;
+        }
+        const { sid } = JSON.parse(answer.body.slice(1));
+        const path = enginePath(`transport=polling&sid=${sid}`);
+        await request(port, { method: "POST", path, body: "1" });
+      }
+      assert.fail("150 handshakes at once were let in");
+    },
+  },
+];
