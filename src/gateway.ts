@@ -173,8 +173,9 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     await attached.drain(settings.socket.drainMs, (left) => {
       state.remaining = left;
     });
-    door.close();
+    // Long-polling clients fetch what is left over new TCP connections, so the door stays until then.
     await flushed(attached);
+    door.close();
     for (const step of undo.reverse()) await step();
     log("info", { room: "gateway" }, "stopped");
   };

@@ -39,6 +39,7 @@ export function publishSamples({ socket, door, codec, fanout }: AttachedSamples)
     sluice_deliveries_total: fanout.deliveries,
     sluice_fanout_slow_sockets: fanout.slow,
     sluice_fanout_union_topics: fanout.unionTopics,
+    sluice_fanout_union_members: fanout.unionMembers,
     sluice_fanout_acks_pending: fanout.acksPending,
     sluice_fanout_acks_missed_total: fanout.acksMissed,
     sluice_fanout_acks_refused_total: fanout.acksRefused,

@@ -103,7 +103,7 @@ function planLoad(result: Result): Plan | undefined {
       rate,
       percentile,
       over,
-      members: `${round.params.members} members`,
+      room: round.params.members === undefined ? "" : `${round.params.members} members`,
       ms: Math.max(us, 1) / 1000,
     }));
   });
@@ -112,7 +112,7 @@ function planLoad(result: Result): Plan | undefined {
   const y = { ...log("ms", "latency, ms"), aggregate: "median" };
   const color = colourOf(values.map((v) => v.subject));
   const column = { field: "percentile", type: "nominal", title: null };
-  const row = { field: "members", type: "nominal", title: null };
+  const row = { field: "room", type: "nominal", title: null };
   return {
     name: "load",
     title: "Latency against offered load",
@@ -230,33 +230,26 @@ function planBars(result: Result): Plan | undefined {
   const rows = result.summaries.filter((s) => s.metric === metric?.name);
   if (metric === undefined || rows.length === 0) return undefined;
   const describe = describeVaried(rows.map((row) => row.params));
-  const values = rows.map(({ subject, params, median, low, high }) => ({
-    ...{ subject, median, low, high, load: describe(params) },
-  }));
-  const y = { field: "subject", type: "nominal", title: null, sort: "x" };
+  const color = { ...colourOf(rows.map((row) => row.subject)), legend: null };
+  const y = { field: "subject", type: "nominal", title: null, sort: null };
   const title = `${metric.name.replaceAll("_", " ")}${metric.unit ? `, ${metric.unit}` : ""}`;
   const x = { field: "median", type: "quantitative", title };
-  const color = { ...colourOf(values.map((v) => v.subject)), legend: null };
-  return {
-    name: "cost",
-    title: `${metric.text.replace(/\.$/, "")} (${metric.better} is better)`,
-    spec: {
-      data: { values },
-      facet: { field: "load", type: "nominal", title: null },
-      columns: 2,
-      resolve: { scale: { x: "independent", y: "independent" } },
-      spec: {
-        width: 320,
-        layer: [
-          { mark: "bar", encoding: { x, y, color } },
-          {
-            mark: { type: "rule", color: "#212529" },
-            encoding: { y, x: { field: "low", type: "quantitative" }, x2: { field: "high" } },
-          },
-        ],
-      },
+  const range = { x: { field: "low", type: "quantitative" }, x2: { field: "high" } };
+  const concat = [...new Set(rows.map((row) => describe(row.params)))].map((load) => ({
+    title: load,
+    width: 320,
+    data: {
+      values: rows
+        .filter((row) => describe(row.params) === load)
+        .map(({ subject, median, low, high }) => ({ subject, median, low, high })),
     },
-  };
+    layer: [
+      { mark: "bar", encoding: { x, y, color } },
+      { mark: { type: "rule", color: "#212529" }, encoding: { y, ...range } },
+    ],
+  }));
+  const text = `${metric.text.replace(/\.$/, "")} (${metric.better} is better)`;
+  return { name: "cost", title: text, spec: { concat, columns: 2 } };
 }
 
 /** With more ratios than this only those of the primary metric are drawn. */

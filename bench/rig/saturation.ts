@@ -36,6 +36,8 @@ export interface Bench {
 export interface Plants {
   readonly loseEvery?: number;
   readonly burnUs?: number;
+  /** Messages of credit, so few that a slow client is felt at once. */
+  readonly window?: number;
 }
 
 /**
@@ -103,17 +105,17 @@ export function groupsOf(shape: Shape, members: number): Group[] {
 export async function measure(
   bench: Bench,
   one: Case,
-  how: { pair: number; durationMs: number; napMs?: number; burnUs?: number },
+  how: { pair: number; durationMs: number } & Plants,
 ): Promise<Round> {
   const { subject, generator } = bench;
-  const window = windowOf(one);
+  const window = how.window ?? windowOf(one);
   const firstSequence = bench.next;
   const segmentsBefore = await countSegments(subject.port);
   await generator.watch({
     firstSequence,
     sampleEvery: 16,
     credit: { port: bench.creditPort, window, step: Math.max(1, Math.floor(window / 4)) },
-    napMs: how.napMs ?? napOf(one.members),
+    napMs: napOf(one.members),
     ...(how.burnUs ? { burnUs: how.burnUs } : {}),
   });
   const before = await subject.usage();
@@ -180,6 +182,8 @@ function windowOf(one: Case): number {
  * a read finds several frames and the client's core stays below its server's.
  */
 function napOf(members: number): number {
+  // With so few members a nap would be longer than the credit lasts.
+  if (members < 10) return 0;
   return Math.min(50, Math.max(1, Math.round(members / 50)));
 }
 

@@ -57,6 +57,7 @@ function makeTable(result: Result, key: string): CaseTable | undefined {
   const shown = metrics.filter((m) => rounds.some((round) => round.values[m.name] !== undefined));
   const [primary] = shown;
   if (primary === undefined) return undefined;
+  const hasRatios = result.estimates.length > 0;
   const ratioed = primary.ratio ? primary : metrics.find((metric) => metric.ratio);
   const rows = [...new Set(rounds.map((round) => round.subject))].map((subject) => {
     const cells = shown.map((metric) => {
@@ -70,12 +71,12 @@ function makeTable(result: Result, key: string): CaseTable | undefined {
       (e) =>
         e.against === subject && e.metric === ratioed?.name && JSON.stringify(e.params) === key,
     );
-    return [subject, ...cells, estimate ? formatRatio(estimate) : ""];
+    return [subject, ...cells, ...(hasRatios ? [estimate ? formatRatio(estimate) : ""] : [])];
   });
   const names = shown.map((m) => `${m.name}${m.unit ? `, ${m.unit}` : ""}`);
   return {
     title: formatParams(JSON.parse(key)),
-    head: ["subject", ...names, `${baseline} ÷ it`],
+    head: ["subject", ...names, ...(hasRatios ? [`${baseline} ÷ it`] : [])],
     rows: rows.sort((a, b) => Number(b[0] === baseline) - Number(a[0] === baseline)),
   };
 }

@@ -19,14 +19,18 @@ const DONE = '{"ok":true}\n';
 
 /**
  * Reads whole lines of NDJSON; each is a command or a list of commands, and stands for itself: one
- * that is refused does not keep the others from being carried out. Empty lines are passed over.
+ * that is refused, such as one longer than `bytesMax`, does not keep the others from being carried
+ * out. Empty lines are passed over.
  */
-export function readLines(bytes: Buffer, grant: Grant): Lines {
+export function readLines(bytes: Buffer, bytesMax: number, grant: Grant): Lines {
   const commands: Command[] = [];
   const lines: Line[] = [];
   for (const text of splitLines(bytes)) {
     if (text !== undefined && text.trim() === "") continue;
     try {
+      if (text !== undefined && isLonger(text, bytesMax)) {
+        throw new FailureError("API_BODY_TOO_LARGE");
+      }
       lines.push(readLine(text, grant, commands));
     } catch (error) {
       lines.push({ refused: writeRefusal(error) });
@@ -45,6 +49,11 @@ function splitLines(bytes: Buffer): (string | undefined)[] {
       const own = Buffer.from(line, "latin1");
       return isUtf8(own) ? own.toString("utf8") : undefined;
     });
+}
+
+function isLonger(text: string, bytesMax: number): boolean {
+  // No UTF-16 unit needs more than three bytes of UTF-8, so most lines need not be measured.
+  return text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax;
 }
 
 function readLine(text: string | undefined, grant: Grant, commands: Command[]): Line {

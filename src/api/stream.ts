@@ -173,9 +173,9 @@ function finish(out: AnswerStream, code: FailureCode | undefined): number {
   return code === undefined ? 200 : FAILURES[code].status;
 }
 
-async function answerLines(bytes: Buffer, { grant, needs }: Running): Promise<string> {
+async function answerLines(bytes: Buffer, { grant, settings, needs }: Running): Promise<string> {
   if (bytes.length === 0) return "";
-  const lines = readLines(bytes, grant);
+  const lines = readLines(bytes, settings.bodyBytesMax, grant);
   if (lines.commands.length === 0) return lines.write([]);
   const unready = needs.ready();
   const answers = unready

@@ -2,6 +2,7 @@ import type { CodecName } from "../core/packet.ts";
 import type { AdapterInside, Room, SocketInside } from "./adapter.ts";
 import type { FanoutSamples } from "./samples.ts";
 import { createTarget, isDeserted, type Target } from "./target.ts";
+import type { Unions } from "./unions.ts";
 
 /** A connected Socket.IO socket in its namespace. */
 export interface Member {
@@ -48,6 +49,7 @@ export interface AudienceNeeds {
   left(member: Member): void;
   /** Whether it is its connection's first membership of the audience: topics know only one. */
   isFirst(member: Member): boolean;
+  readonly unions: Pick<Unions, "joined" | "left" | "deserted">;
 }
 
 /** Returns the audience of one namespace, its connected sockets already in it. */
@@ -65,13 +67,17 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
       targets.set(room, target);
     }
     turn(member, codec, target, 1);
+    needs.unions.joined(member, codec, target);
   }
 
-  function unsubscribe(member: Member, codec: CodecName, room: Room): void {
+  function unsubscribe(member: Member, codec: CodecName, room: Room, all: boolean): void {
     const target = room === member.socket.id ? undefined : targets.get(room);
     if (!target) return;
     turn(member, codec, target, -1);
-    if (isDeserted(target)) targets.delete(room);
+    needs.unions.left(member, codec, { room, target, all });
+    if (!isDeserted(target)) return;
+    targets.delete(room);
+    needs.unions.deserted(target);
   }
 
   function settle(member: Member): void {
@@ -81,7 +87,7 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
     if (codec === before) return;
     const rooms = adapter.sids.get(member.socket.id) ?? [];
     if (before) {
-      for (const room of rooms) unsubscribe(member, before, room);
+      for (const room of rooms) unsubscribe(member, before, room, true);
       turn(member, before, everyone, -1);
       slow.add(member);
     }
@@ -115,7 +121,8 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
       const member = members.get(id);
       if (!member) return;
       if (member.codec) {
-        for (const room of adapter.sids.get(id) ?? []) unsubscribe(member, member.codec, room);
+        const rooms = adapter.sids.get(id) ?? [];
+        for (const room of rooms) unsubscribe(member, member.codec, room, true);
         turn(member, member.codec, everyone, -1);
       } else {
         needs.samples.slow--;
@@ -129,7 +136,7 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
       if (member.codec) subscribe(member, member.codec, room);
     },
     leaves(member, room) {
-      if (member.codec) unsubscribe(member, member.codec, room);
+      if (member.codec) unsubscribe(member, member.codec, room, false);
     },
     settle,
   };
@@ -138,7 +145,7 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
 }
 
 /** Subscribes a member to a target's topic, or unsubscribes it, and keeps the count. */
-function turn(member: Member, codec: CodecName, target: Target, by: 1 | -1): void {
+export function turn(member: Member, codec: CodecName, target: Target, by: 1 | -1): void {
   const topic = target[codec];
   if (by === 1) member.socket.conn.subscribe(topic.name);
   else member.socket.conn.unsubscribe(topic.name);

@@ -6,13 +6,14 @@ import { createDeliver } from "./deliver.ts";
 import { createListeners } from "./listeners.ts";
 import type { Peer, Topics } from "./peer.ts";
 import { createSamples, type FanoutSamples, shapeOf } from "./samples.ts";
+import { createUnions } from "./unions.ts";
 
 /** What fan-out is set to. */
 export interface FanoutSettings {
   /** `socket.bufferBytesMax`: subscribers are looked at after every quarter of it. */
   readonly bufferBytesMax: number;
   readonly acksPendingMax: number;
-  readonly unionTopicsMax: number;
+  readonly unionMembersMax: number;
 }
 
 /** The native local delivery of Socket.IO servers. */
@@ -36,10 +37,12 @@ export function createFanout(settings: FanoutSettings, topics: Topics): Fanout {
   const undoings: (() => void)[] = [];
   const memberships = createMemberships();
   const listeners = createListeners(memberships.of);
+  const unions = createUnions(settings.unionMembersMax, samples);
   const deliver = createDeliver({
     topics,
     samples,
     listeners,
+    unions,
     lookBytes: settings.bufferBytesMax / 4,
   });
   const deliverWithAck = createDeliverWithAck(settings, { samples, deliver });
@@ -47,6 +50,7 @@ export function createFanout(settings: FanoutSettings, topics: Topics): Fanout {
   function create(adapter: AdapterInside): LocalDelivery {
     const audience = createAudience(adapter, {
       samples,
+      unions,
       isFirst: memberships.isFirst,
       entered: (member) => listeners.entered(member, memberships.add(member)),
       left: (member) => listeners.left(member, memberships.remove(member)),
@@ -68,7 +72,7 @@ export function createFanout(settings: FanoutSettings, topics: Topics): Fanout {
       },
       broadcast(packet, to) {
         samples.broadcasts[shapeOf(to)]++;
-        deliver(audience, packet, to);
+        deliver(audience, packet, adapter.delivering?.(packet, to) ?? to);
       },
       broadcastWithAck(packet, to, counted, ack) {
         samples.broadcasts[shapeOf(to)]++;

@@ -4,6 +4,7 @@ import { type Crowd, eachShared } from "./crowd.ts";
 import type { Topics } from "./peer.ts";
 import type { FanoutSamples } from "./samples.ts";
 import { CODECS, type Target } from "./target.ts";
+import type { Parts, Unions } from "./unions.ts";
 
 /**
  * Excluded members per recipient above which the recipients are sent to one by one. Excluding
@@ -20,6 +21,7 @@ export interface PublishNeeds {
   readonly samples: FanoutSamples;
   /** Bytes published to a topic after which its subscribers' unsent bytes are looked at. */
   readonly lookBytes: number;
+  readonly unions: Pick<Unions, "find" | "spent">;
 }
 
 /** One packet on its way to a crowd. */
@@ -50,32 +52,70 @@ interface Wire {
 export function publishToCrowd(needs: PublishNeeds, broadcast: Broadcast): number {
   const { audience, crowd } = broadcast;
   if (crowd.sets.length === 0) {
-    const excluded = new Set<Member>();
-    for (const ids of crowd.except) for (const id of ids) addSubscribed(audience, id, excluded);
+    const excluded = listExcepted(broadcast, () => true);
     return publishTo(needs, broadcast, audience.everyone, { ids: audience.ids, excluded });
   }
-  let served = 0;
+  const rooms = crowd.rooms.filter((room) => audience.targets.has(room));
+  if (rooms.length > 1) {
+    const targets = rooms.map((room) => audience.targets.get(room) ?? audience.everyone);
+    return publishToUnion(needs, broadcast, { audience, rooms, targets });
+  }
+  return publishToRooms(needs, broadcast).served;
+}
+
+function publishToUnion(needs: PublishNeeds, broadcast: Broadcast, parts: Parts): number {
+  const union = needs.unions.find(parts);
+  if (!union) {
+    const { served, doubles, scanned } = publishToRooms(needs, broadcast);
+    needs.unions.spent(parts, doubles, scanned);
+    return served;
+  }
+  const excluded = listExcepted(broadcast, (member) => union.subscribers.has(member));
+  const ids = { [Symbol.iterator]: () => idsOf(union.subscribers) };
+  return publishTo(needs, broadcast, union.target, { ids, excluded });
+}
+
+function* idsOf(members: Iterable<Member>): Generator<string> {
+  for (const member of members) yield member.socket.id;
+}
+
+/** Lists the excepted members, of those that `counts`. */
+function listExcepted(
+  { audience, crowd }: Broadcast,
+  counts: (member: Member) => boolean,
+): Set<Member> {
+  const excluded = new Set<Member>();
+  for (const ids of crowd.except) {
+    for (const id of ids) {
+      const member = audience.members.get(id);
+      if (member?.codec && counts(member)) excluded.add(member);
+    }
+  }
+  return excluded;
+}
+
+/** Publishes to one room after the other, leaving out whom an earlier one has served. */
+function publishToRooms(needs: PublishNeeds, broadcast: Broadcast) {
+  const { audience, crowd } = broadcast;
+  const sum = { served: 0, doubles: 0, scanned: 0 };
   const seen = crowd.sets.length > ROOMS_COMPARED ? new Set<string>() : undefined;
   crowd.sets.forEach((ids, i) => {
     const target = audience.targets.get(crowd.rooms[i]);
     if (target) {
       const excluded = listExcluded(broadcast, i, seen);
-      served += publishTo(needs, broadcast, target, { ids, excluded, owner: crowd.rooms[i] });
+      sum.served += publishTo(needs, broadcast, target, { ids, excluded, owner: crowd.rooms[i] });
+      sum.doubles += i > 0 ? excluded.size : 0;
+      sum.scanned += i > 0 ? ids.size : 0;
     }
     if (seen) for (const id of ids) if (id !== crowd.rooms[i]) seen.add(id);
   });
-  return served;
+  return sum;
 }
 
 /** Whether topics serve a subscribed member of a crowd: by any of its rooms but its own. */
 export function isInTopics(crowd: Crowd, id: string): boolean {
   if (crowd.sets.length === 0) return true;
   return crowd.sets.some((ids, i) => crowd.rooms[i] !== id && ids.has(id));
-}
-
-function addSubscribed(audience: Audience, id: string, to: Set<Member>): void {
-  const member = audience.members.get(id);
-  if (member?.codec) to.add(member);
 }
 
 /**
@@ -87,7 +127,8 @@ function listExcluded(broadcast: Broadcast, i: number, seen?: ReadonlySet<string
   const excluded = new Set<Member>();
   const ids = crowd.sets[i] ?? seen ?? new Set();
   const add = (id: string) => {
-    if (id !== crowd.rooms[i]) addSubscribed(audience, id, excluded);
+    const member = id === crowd.rooms[i] ? undefined : audience.members.get(id);
+    if (member?.codec) excluded.add(member);
   };
   for (const except of crowd.except) eachShared(except, ids, add);
   if (i > 0) for (const id of ids) if (seen?.has(id) ?? isServed(crowd, i, id)) add(id);

@@ -26,6 +26,8 @@ export interface FanoutSamples {
   slow: number;
   /** Unions of rooms that have a topic of their own at present. */
   unionTopics: number;
+  /** Memberships of those topics. */
+  unionMembers: number;
   /** Acknowledgements of broadcasts that are still awaited. */
   acksPending: number;
   /** Acknowledgements that were awaited in vain until their broadcast's timeout. */
@@ -50,6 +52,7 @@ export function createSamples(): FanoutSamples {
     bytesOut: 0,
     slow: 0,
     unionTopics: 0,
+    unionMembers: 0,
     acksPending: 0,
     acksMissed: 0,
     acksRefused: 0,

@@ -186,6 +186,11 @@ export const METRICS = {
     labels: [],
     help: "Often-used unions of rooms that have topics of their own.",
   },
+  sluice_fanout_union_members: {
+    kind: "gauge",
+    labels: [],
+    help: "Memberships of the topics of unions, bounded by fanout.unionMembersMax.",
+  },
   sluice_fanout_acks_pending: {
     kind: "gauge",
     labels: [],

@@ -135,6 +135,7 @@ export function createDoor(
       needs.authenticatedIn(seconds);
     },
   });
+  let toldOfProxy = settings.socket.trustProxy.length > 0;
   const unguard = guardNamespaces(io, { bounds, auth, log, now });
 
   function judge(request: DoorRequest): { code: FailureCode; retryAfterMs?: number } | undefined {
@@ -149,9 +150,17 @@ export function createDoor(
     return limits.refusal({ url, headers, transport, first }, key);
   }
 
+  /** Said once: with a proxy nobody named, all clients look like one to the limits. */
+  function tellOfProxy(): void {
+    toldOfProxy = true;
+    const text = "X-Forwarded-For is ignored: name your proxy in socket.trustProxy, if it is yours";
+    needs.log("warn", { room: "socket" }, text);
+  }
+
   return {
     admit(request) {
       const { headers, connection } = request;
+      if (!toldOfProxy && headers["x-forwarded-for"] !== undefined) tellOfProxy();
       connection.remoteAddress = readAddress({
         headers,
         address: connection.remoteAddress,

@@ -1,8 +1,8 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from "uWebSockets.js";
-import { STATUS_CODES } from "node:http";
 import type { CloseReason } from "../core/closes.ts";
+import { answer, answerAtDoor } from "./answer.ts";
 import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
-import type { Door, DoorHeaders } from "./door.ts";
+import type { Door } from "./door.ts";
 import {
   checkEngineIo,
   type EngineOptions,
@@ -10,6 +10,7 @@ import {
   EngineServer,
   type EngineTransportBase,
 } from "./engine-io.ts";
+import { isBusy, readPayloadsLazily } from "./polling.ts";
 import { readRequest } from "./request.ts";
 import type { SafeResponse } from "./response.ts";
 import type { RefusalReason } from "./samples.ts";
@@ -111,7 +112,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
 
   override createTransport(name: string, request: EngineRequest): EngineTransportBase {
     if (name === "websocket") return new WebSocketTransport(request);
-    return super.createTransport(name, request);
+    return readPayloadsLazily(super.createTransport(name, request));
   }
 
   override close(): this {
@@ -166,10 +167,11 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   /** Calls `go` unless the request is refused or its client has left meanwhile. */
   #check(request: EngineRequest, upgrade: boolean, go: () => void): void {
     const res = request.res as SafeResponse; // set until a transport takes it
-    if (this.#turnsAway(request, res)) return;
+    const { door, samples } = this.needs;
+    if (door && answerAtDoor(door, request, res, samples.refused)) return;
     const wait = request._query.sid === undefined ? this.needs.draining() : undefined;
     if (wait !== undefined) {
-      this.needs.samples.refused.draining = (this.needs.samples.refused.draining ?? 0) + 1;
+      samples.refused.draining = (samples.refused.draining ?? 0) + 1;
       answer(res, "503 Service Unavailable", { code: FORBIDDEN, message: "Draining" }, [
         ["Retry-After", String(wait)],
       ]);
@@ -192,25 +194,6 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
         else this.#refuse(request, code, why);
       });
     });
-  }
-
-  /** Lets the door look at a request; whether it was answered there. */
-  #turnsAway(request: EngineRequest, res: SafeResponse): boolean {
-    const { door, samples } = this.needs;
-    if (!door) return false;
-    const refusal = door.admit(request);
-    if (!refusal && request.method !== "OPTIONS") return false;
-    if (!refusal) {
-      answer(res, "204 No Content", undefined, door.preflight(request));
-      return true;
-    }
-    const { code, status, message, retryAfterS } = refusal;
-    const reason = code.toLowerCase();
-    samples.refused[reason] = (samples.refused[reason] ?? 0) + 1;
-    const headers = [...door.headers(request)];
-    if (retryAfterS !== undefined) headers.push(["Retry-After", String(retryAfterS)]);
-    answer(res, `${status} ${STATUS_CODES[status] ?? "Refused"}`, { code, message }, headers);
-    return true;
   }
 
   #session(request: EngineRequest) {
@@ -284,30 +267,4 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const status = code === FORBIDDEN ? "403 Forbidden" : "400 Bad Request";
     answer(request.res as SafeResponse, status, { code, message: text }); // refused before any transport took it
   }
-}
-
-/** Whether a poll, or a payload, is still under way: one of each at a time (protocol v4). */
-function isBusy(transport: EngineTransportBase, method: string): boolean {
-  if (method === "GET") return transport.req != null;
-  return method === "POST" && transport.dataReq != null;
-}
-
-/** Answers in engine.io's own form: a JSON object with a code and a message. */
-function answer(
-  res: SafeResponse,
-  status: string,
-  body: { code: number | string; message: string } | undefined,
-  headers: DoorHeaders = [],
-): void {
-  res.cork(() => {
-    res.writeStatus(status);
-    for (const [name, value] of headers) res.writeHeader(name, value);
-    if (body === undefined) {
-      res.end();
-      return;
-    }
-    // Not chained: with middlewares this is engine.io's wrapper, whose methods return nothing.
-    res.writeHeader("Content-Type", "application/json");
-    res.end(JSON.stringify(body));
-  });
 }

@@ -38,7 +38,7 @@ const SECURITY: readonly (readonly [string, string])[] = [
  */
 export function createHttp(app: TemplatedApp, needs: { readonly log: Log }): Http {
   const routes = new Map<string, Map<string, HttpHandler>>();
-  const state: State = { open: 0, stopping: false, idle: [] };
+  const state: State = { open: 0, stopping: false, idle: [], slow: createSlow() };
 
   app.any("/*", (res, req) => {
     const exchange = createExchange(res, req, state);
@@ -85,6 +85,41 @@ interface State {
   open: number;
   stopping: boolean;
   idle: (() => void)[];
+  readonly slow: Slow;
+}
+
+/** Bodies that are still arriving. */
+interface Slow {
+  add(body: HttpResponse): void;
+  delete(body: HttpResponse): void;
+}
+
+/** uWebSockets.js ends a request whose body brings under 16 KiB a second for ten seconds. */
+const NATIVE_PATIENCE_MS = 4000;
+
+// How slow a body may be is its handler's to say, so the native clock is started over before it
+// strikes: resuming does that.
+function createSlow(): Slow {
+  const bodies = new Set<HttpResponse>();
+  let timer: NodeJS.Timeout | undefined;
+  function tick(): void {
+    timer = undefined;
+    if (bodies.size > 0) begin();
+    for (const body of bodies) {
+      body.pause();
+      body.resume();
+    }
+  }
+  function begin(): void {
+    if (timer === undefined) timer = setTimeout(tick, NATIVE_PATIENCE_MS).unref();
+  }
+  return {
+    add(body) {
+      bodies.add(body);
+      begin();
+    },
+    delete: (body) => void bodies.delete(body),
+  };
 }
 
 function createExchange(res: HttpResponse, req: HttpRequest, state: State): Exchange {
@@ -104,6 +139,7 @@ function createExchange(res: HttpResponse, req: HttpRequest, state: State): Exch
   state.open++;
   function finish(): void {
     done = true;
+    state.slow.delete(res);
     if (--state.open > 0) return;
     for (const resolve of state.idle.splice(0)) resolve();
   }
@@ -111,6 +147,7 @@ function createExchange(res: HttpResponse, req: HttpRequest, state: State): Exch
     if (done || !paused) return;
     paused = false;
     res.resume();
+    state.slow.add(res);
   }
   res.onAborted(() => {
     if (done) return;
@@ -132,12 +169,19 @@ function createExchange(res: HttpResponse, req: HttpRequest, state: State): Exch
       else if (!done) onAborted.push(listener);
     },
     onChunk(listener) {
-      // A body may go on arriving after an early answer; nobody is interested in it then.
-      if (!done) res.onData((chunk, last) => void (done || listener(Buffer.from(chunk), last)));
+      if (done) return;
+      state.slow.add(res);
+      res.onData((chunk, last) => {
+        // A body may go on arriving after an early answer; nobody is interested in it then.
+        if (done) return;
+        if (last) state.slow.delete(res);
+        listener(Buffer.from(chunk), last);
+      });
     },
     pause() {
       if (done || paused) return;
       paused = true;
+      state.slow.delete(res); // a paused request has no native clock
       res.pause();
     },
     resume,

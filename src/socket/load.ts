@@ -1,5 +1,4 @@
 import { totalmem } from "node:os";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
 import type { Load } from "./overload.ts";
 
@@ -10,33 +9,43 @@ export interface LoadSampler {
 }
 
 /** How often the event loop is looked at: 50 times a second costs nothing that can be measured. */
-const RESOLUTION_MS = 20;
+const STEP_MS = 20;
 
 /**
  * Returns the sampler of this process's load.
  *
- * Lag is the *mean* delay of the event loop: one long garbage collection does not raise it much, a
- * loop that is late all the time does. Memory is the larger share of two: resident bytes of what
- * the container (or the machine) has, and of Node.js' heap, which ends the process when it is full.
+ * Lag is how late the event loop is at a random moment: each delay since the last sample counts by
+ * the time it took, so that one garbage collection of 100 ms in half a second is 20 ms and a loop
+ * that is always 300 ms late is about 300 ms. Memory is the larger share of two: resident bytes of
+ * what the container (or the machine) has, and of Node.js' heap, which ends the process when full.
  */
 export function createLoadSampler(memoryBytesMax: number): LoadSampler {
-  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  delays.enable();
   const limit = memoryBytesMax > 0 ? memoryBytesMax : readMemoryLimit();
+  let last = performance.now();
+  let elapsed = 0;
+  let weighted = 0;
+  function step(): void {
+    const now = performance.now();
+    const late = Math.max(0, now - last - STEP_MS);
+    elapsed += now - last;
+    weighted += late * late;
+    last = now;
+  }
+  const timer = setInterval(step, STEP_MS).unref();
   return {
     sample() {
-      const meanMs = delays.count > 0 ? delays.mean / 1e6 - RESOLUTION_MS : 0;
-      delays.reset();
+      step(); // the delay that is going on may be the longest
+      const lagMs = elapsed > 0 ? weighted / elapsed : 0;
+      elapsed = 0;
+      weighted = 0;
       const heap = getHeapStatistics();
       const shares = [
         process.memoryUsage.rss() / limit,
         heap.used_heap_size / heap.heap_size_limit,
       ];
-      return { lagMs: Math.max(0, meanMs), memoryPercent: Math.max(...shares) * 100 };
+      return { lagMs, memoryPercent: Math.max(...shares) * 100 };
     },
-    stop() {
-      delays.disable();
-    },
+    stop: () => clearInterval(timer),
   };
 }
 

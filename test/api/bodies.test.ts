@@ -67,6 +67,17 @@ test("a body that does not arrive within bodyMs is a 408 that ends its connectio
   assert.equal(api.on.http.open, 0);
 });
 
+test("bodyMs holds where uWebSockets.js alone would have cut the connection without an answer", async () => {
+  // Seen: a slow body was aborted after ten seconds; a throughput of its own is asked for there.
+  const api = await start({ bodyMs: 13_000 });
+  const [nothing, little] = [await openRaw(api.on.port), await openRaw(api.on.port)];
+  for (const raw of [nothing, little]) raw.write(api.head("/v1/emit", { "content-length": 500 }));
+  little.write("{");
+  await until(() => nothing.closed && little.closed, "both are over", 30_000);
+  for (const raw of [nothing, little]) assert.equal((await raw.answers(1))[0]?.status, 408);
+  assert.equal(api.api.samples().openBodies, 0);
+});
+
 test("half a body whose client leaves executes nothing and leaves nothing behind", async () => {
   const api = await start();
   const raw = await openRaw(api.on.port);

@@ -35,13 +35,13 @@ interface Player {
 export interface Stage {
   play(history: History): Promise<void>;
   /** What the histories have come to so far. */
-  readonly totals: { broadcasts: number; deliveries: number; published: number };
+  readonly totals: { broadcasts: number; deliveries: number; published: number; unions: number };
 }
 
 /** Returns a stage whose connections live as long as no history ends them. */
 export function createStage(rig: Rig): Stage {
   const players: (Player | undefined)[] = [];
-  const totals = { broadcasts: 0, deliveries: 0, published: 0 };
+  const totals = { broadcasts: 0, deliveries: 0, published: 0, unions: 0 };
   let last = 0;
 
   async function ready(): Promise<Player[]> {
@@ -70,6 +70,7 @@ export function createStage(rig: Rig): Stage {
         if (step.do === "turn") await new Promise((resolve) => setImmediate(resolve));
         else history.take(step);
       }
+      if (rig.attached.samples().fanout.unionTopics > 0) totals.unions++;
       await history.end();
       totals.broadcasts += history.counts.broadcasts;
       totals.deliveries += history.counts.deliveries;
@@ -140,9 +141,10 @@ function createHistory(rig: Rig, nsp: Namespace, players: readonly Player[]) {
   let number = 0;
 
   nsp.use((socket, next) => {
-    const { refused } = asking(socket);
-    socket.join(["a", "pre"]);
-    model.join(socket.id, ["a", "pre"]);
+    const { who, refused } = asking(socket);
+    const rooms = [["a", "b"], ["a"], ["b", "c"]][who % 3] ?? [];
+    socket.join(rooms);
+    model.join(socket.id, rooms);
     setImmediate(() => {
       next(refused ? new Error("no") : undefined);
       // socket.io goes on in a tick of its own, which is over before the next broadcast of a turn.
@@ -249,7 +251,8 @@ function createHistory(rig: Rig, nsp: Namespace, players: readonly Player[]) {
     if (step.do === "cast") {
       const from = step.from === undefined ? undefined : sockets[step.from]?.[0];
       const to = new Set(step.to.map(roomOf));
-      cast(from, { ...step, to, except: new Set(step.except.map(roomOf)) });
+      const except = new Set(step.except.map(roomOf));
+      for (let i = 0; i < step.times; i++) cast(from, { ...step, to, except });
       return;
     }
     const player = players[step.who];

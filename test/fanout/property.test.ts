@@ -9,7 +9,9 @@ import { startRig } from "./rig.ts";
 const RUNS = Number(process.env.HISTORIES ?? 2000);
 
 test("every connection gets what the in-memory adapter would send it, in that order", async (t) => {
-  const rig = await startRig(t, { socket: { allowEio3: true } });
+  // Few memberships, so that topics of unions come and go.
+  const fanout = { unionMembersMax: 30 };
+  const rig = await startRig(t, { socket: { allowEio3: true }, fanout });
   const stage = createStage(rig);
   await fc.assert(
     fc.asyncProperty(histories, (history) => stage.play(history)),
@@ -17,6 +19,7 @@ test("every connection gets what the in-memory adapter would send it, in that or
   );
   assert.ok(stage.totals.published > stage.totals.deliveries / 4, "topics carry their share");
   t.diagnostic(JSON.stringify(stage.totals));
+  assert.ok(stage.totals.unions > RUNS / 20, "unions have topics");
 });
 
 function seedOf(text: string | undefined): { seed?: number } {

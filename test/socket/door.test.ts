@@ -177,3 +177,25 @@ test("an error answer leaves the connection open for the next request", async (t
   socket.write(`GET ${POLL} HTTP/1.1\r\nHost: a\r\n\r\n`);
   await until(() => text.includes('"sid"'), "the next one is served");
 });
+
+test("an error answer says that it is no page and not to be kept", async (t) => {
+  const { gateway, poll } = await open(t);
+  const refused = await poll({ headers: { origin: "https://evil.example" } });
+  const unknown = await ask(`${gateway.url}/socket.io/?EIO=4&transport=nonsense`);
+  for (const { headers } of [refused, unknown]) {
+    assert.equal(headers["x-content-type-options"], "nosniff");
+    assert.equal(headers["cache-control"], "no-store");
+    assert.equal(headers["content-type"], "application/json");
+  }
+});
+
+test("a proxy that nobody named is said once, because all its clients share limits", async (t) => {
+  const lines: string[] = [];
+  const log = (_level: string, _fields: object, text: string) => lines.push(text);
+  const gateway = await testGateway(t, {}, { log });
+  const named = await testGateway(t, { socket: { trustProxy: ["loopback"] } }, { log });
+  for (const { url } of [gateway, named, gateway]) {
+    await ask(`${url}${POLL}`, { headers: { "x-forwarded-for": "203.0.113.1" } });
+  }
+  assert.equal(lines.filter((line) => line.startsWith("X-Forwarded-For is ignored")).length, 1);
+});

@@ -9,11 +9,11 @@ export const fanout = z.strictObject({
     100_000_000,
     "Acknowledgements of broadcasts that may be awaited at once; above, a broadcast is not sent and times out.",
   ),
-  unionTopicsMax: whole(
-    100,
+  unionMembersMax: whole(
+    100_000,
     0,
-    10_000,
-    "Often-used unions of rooms that may have topics of their own at once.",
+    10_000_000,
+    "Memberships that topics of often-used unions of rooms may hold at once; 0 makes no such topics.",
   ),
   // commands
   ackSocketsMax: whole(10_000, 1, 1_000_000, "Sockets one emitWithAck command may wait for."),

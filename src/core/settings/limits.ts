@@ -7,7 +7,7 @@ const rate = (byDefault: number, text: string) => whole(byDefault, 0, 1_000_000_
 export const limits = z.strictObject({
   connectionsMax: whole(1_000_000, 1, 10_000_000, "Open connections in all."),
   addressConnectionsMax: whole(
-    10_000,
+    50_000,
     1,
     10_000_000,
     "Open connections per client address (IPv6: per /64).",
@@ -19,8 +19,8 @@ export const limits = z.strictObject({
     "Open long-polling connections; each holds at most two requests.",
   ),
   handshakesPerSecond: rate(5000, "Handshakes per second in all."),
-  handshakesBurst: rate(20_000, "Handshakes in all that may come at once."),
-  addressHandshakesPerSecond: rate(200, "Handshakes per second and client address."),
+  handshakesBurst: rate(10_000, "Handshakes in all that may come at once."),
+  addressHandshakesPerSecond: rate(1000, "Handshakes per second and client address."),
   addressHandshakesBurst: rate(5000, "Handshakes per client address that may come at once."),
   addressesMax: whole(
     100_000,

@@ -8,9 +8,9 @@ const memory = (byDefault: number, text: string) => whole(byDefault, 1, 100, tex
 export const overload = z.strictObject({
   enabled: flag(true, "Whether load is shed at all."),
   sampleMs: ms(500, 10, 60_000, "Time between two looks at event-loop lag and memory."),
-  refuseLagMs: lag(200, "Lag above which handshakes are refused with 503."),
-  idleLagMs: lag(500, "Lag above which idle long-polling connections are closed too."),
-  slowLagMs: lag(1000, "Lag above which the slowest consumers are closed too."),
+  refuseLagMs: lag(500, "Lag above which handshakes are refused with 503."),
+  idleLagMs: lag(1000, "Lag above which idle long-polling connections are closed too."),
+  slowLagMs: lag(2000, "Lag above which the slowest consumers are closed too."),
   refuseMemoryPercent: memory(85, "Memory above which handshakes are refused with 503."),
   idleMemoryPercent: memory(90, "Memory above which idle long-polling connections are closed too."),
   slowMemoryPercent: memory(95, "Memory above which the slowest consumers are closed too."),

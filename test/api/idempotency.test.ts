@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import type { Answer } from "../../src/core/command.ts";
+import { SECRET, startApi, type TestApi } from "../harness/api.ts";
+import { openRaw } from "../harness/raw-http.ts";
+import { until } from "../harness/wait.ts";
+
+const open: TestApi[] = [];
+async function start(...given: Parameters<typeof startApi>): Promise<TestApi> {
+  const api = await startApi(...given);
+  open.push(api);
+  return api;
+}
+after(() => {
+  for (const api of open) api.close();
+});
+
+const EMIT = { event: "x", args: [1] };
+const keyed = (key: string, more: Record<string, string> = {}) => ({
+  "idempotency-key": key,
+  ...more,
+});
+const codeOf = async (answer: Response) => `${answer.status} ${(await answer.json()).code ?? "ok"}`;
+
+test("the same key and request get the first answer again, for idempotencyMs and not longer", async () => {
+  let now = 0;
+  let runs = 0;
+  const api = await start(
+    { idempotencyMs: 1000 },
+    { now: () => now, apply: async () => [{ ok: true, next: `run ${++runs}` }] },
+  );
+  const ask = async (key: string) => {
+    const answer = await api.post("/v1/emit", EMIT, keyed(key));
+    return [await answer.json(), answer.headers.get("idempotent-replayed")];
+  };
+  assert.deepEqual(await ask("k"), [{ ok: true, next: "run 1" }, null]);
+  now = 999;
+  assert.deepEqual(await ask("k"), [{ ok: true, next: "run 1" }, "true"]);
+  assert.deepEqual(await ask("other"), [{ ok: true, next: "run 2" }, null]);
+  now = 1000;
+  assert.deepEqual(await ask("k"), [{ ok: true, next: "run 3" }, null]);
+  assert.equal(api.api.samples().idempotencyKeys, 2);
+  now = 5000;
+  await ask("last");
+  assert.equal(api.api.samples().idempotencyKeys, 1, "what is over is forgotten");
+});
+
+test("a key of another request is a 422 and nothing is carried out", async () => {
+  const api = await start();
+  assert.equal(await codeOf(await api.post("/v1/emit", EMIT, keyed("k"))), "200 ok");
+  const others: [string, object][] = [
+    ["/v1/emit", { event: "y" }],
+    ["/v1/commands", EMIT],
+  ];
+  for (const [path, body] of others) {
+    assert.equal(await codeOf(await api.post(path, body, keyed("k"))), "422 API_KEY_REUSED");
+  }
+  assert.equal(api.applied.length, 1);
+});
+
+test("two callers' keys never meet", async () => {
+  const other = "another-secret-0123456789";
+  const api = await start({ keys: [`a:${SECRET}`, `b:${other}`] });
+  await api.post("/v1/emit", EMIT, keyed("k"));
+  const answer = await api.post("/v1/emit", EMIT, keyed("k", { authorization: `Bearer ${other}` }));
+  assert.equal(answer.headers.get("idempotent-replayed"), null);
+  assert.equal(api.applied.length, 2);
+});
+
+test("a duplicate waits for the first, also when the first one's client has left", async () => {
+  let runs = 0;
+  const gate: { open?: () => void } = {};
+  const api = await start(
+    {},
+    {
+      async apply() {
+        runs++;
+        await new Promise<void>((resolve) => {
+          gate.open = resolve;
+        });
+        return [{ ok: true }];
+      },
+    },
+  );
+  const body = JSON.stringify(EMIT);
+  const first = await openRaw(api.on.port);
+  first.write(
+    api.head("/v1/emit", { "idempotency-key": "k", "content-length": body.length }) + body,
+  );
+  await until(() => gate.open !== undefined, "the first is being carried out");
+  const second = api.post("/v1/emit", body, keyed("k"));
+  await until(() => api.on.http.open === 2, "the second waits");
+  first.close();
+  await until(() => api.on.http.open === 1, "the first has left");
+  gate.open?.();
+  const answer = await second;
+  assert.deepEqual([answer.status, answer.headers.get("idempotent-replayed")], [200, "true"]);
+  assert.equal(runs, 1);
+});
+
+test("refused requests are repeated as refused; what failed here may be tried again", async () => {
+  let fails = true;
+  let runs = 0;
+  const api = await start(
+    {},
+    {
+      async apply(): Promise<Answer[]> {
+        runs++;
+        return [fails ? { ok: false, code: "COMMANDS_FAILED", detail: "" } : { ok: true }];
+      },
+    },
+  );
+  const bad = await api.post("/v1/emit", { event: 5 }, keyed("bad"));
+  assert.equal(bad.status, 400);
+  const again = await api.post("/v1/emit", { event: 5 }, keyed("bad"));
+  assert.deepEqual([again.status, again.headers.get("idempotent-replayed")], [400, "true"]);
+  assert.equal((await api.post("/v1/emit", EMIT, keyed("k"))).status, 500);
+  fails = false;
+  assert.equal((await api.post("/v1/emit", EMIT, keyed("k"))).status, 200);
+  assert.equal(runs, 2);
+});
+
+test("a key has 1 to 255 characters", async () => {
+  const api = await start();
+  assert.equal((await api.post("/v1/emit", EMIT, keyed("k".repeat(255)))).status, 200);
+  const long = await api.post("/v1/emit", EMIT, keyed("k".repeat(256)));
+  assert.equal(await codeOf(long), "400 API_BAD_IDEMPOTENCY_KEY");
+  const raw = await openRaw(api.on.port);
+  raw.write(
+    `${api.head("/v1/emit", { "idempotency-key": "", "content-length": 13 })}{"event":"x"}`,
+  );
+  assert.equal((await raw.answers(1))[0]?.status, 400);
+  raw.close();
+});
+
+test("new keys are refused while idempotencyBytesMax is taken, kept ones still answer", async () => {
+  let now = 0;
+  const api = await start({ idempotencyBytesMax: 65_536, idempotencyMs: 1000 }, { now: () => now });
+  let kept = 0;
+  for (;;) {
+    const answer = await api.post("/v1/emit", EMIT, keyed(`k${kept}`));
+    if (answer.status !== 200) {
+      assert.equal(answer.headers.get("retry-after"), "1");
+      assert.equal(await codeOf(answer), "503 API_IDEMPOTENCY_FULL");
+      break;
+    }
+    kept++;
+    assert.ok(kept < 200, "is never full");
+  }
+  assert.ok(kept > 50);
+  assert.ok(api.api.samples().idempotencyBytes <= 65_536);
+  const old = await api.post("/v1/emit", EMIT, keyed("k0"));
+  assert.deepEqual([old.status, old.headers.get("idempotent-replayed")], [200, "true"]);
+  assert.equal((await api.post("/v1/emit", EMIT)).status, 200, "without a key nothing is kept");
+  now = 1000;
+  assert.equal((await api.post("/v1/emit", EMIT, keyed("new"))).status, 200);
+});

@@ -1,0 +1,257 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import type { Answer } from "../../src/core/command.ts";
+import { SECRET, startApi, type TestApi } from "../harness/api.ts";
+import { openRaw, type RawHttp } from "../harness/raw-http.ts";
+import { until } from "../harness/wait.ts";
+
+const open: TestApi[] = [];
+async function start(...given: Parameters<typeof startApi>): Promise<TestApi> {
+  const api = await startApi(...given);
+  open.push(api);
+  return api;
+}
+after(() => {
+  for (const api of open) api.close();
+});
+
+const NDJSON = { "content-type": "application/x-ndjson" };
+const line = (n: number) => JSON.stringify({ do: "emit", event: `e${n}` });
+const chunk = (text: string | Buffer) =>
+  Buffer.concat([
+    Buffer.from(`${Buffer.byteLength(text).toString(16)}\r\n`),
+    Buffer.from(text),
+    Buffer.from("\r\n"),
+  ]);
+
+/** Begins a stream on a raw connection. */
+async function begin(api: TestApi): Promise<RawHttp> {
+  const raw = await openRaw(api.on.port);
+  raw.write(api.head("/v1/commands", { ...NDJSON, "transfer-encoding": "chunked" }));
+  return raw;
+}
+/** The answer's lines so far, out of its chunks. */
+const linesOf = (raw: RawHttp): string[] => raw.received.match(/^[[{].*$/gm) ?? [];
+
+test("each line is answered by one line in its order, refused ones among the others", async () => {
+  const api = await start();
+  const bad = Buffer.concat([
+    Buffer.from('{"do":"emit","event":"'),
+    Buffer.from([0xff, 0x22, 0x7d]),
+  ]);
+  const body = Buffer.concat([
+    Buffer.from(`${line(1)}\n[${line(2)},${line(3)}]\r\n\n  \nnot json\n`),
+    bad,
+    Buffer.from(
+      `\n[${line(4)},{"do":"emit","event":""}]\n[]\n{"do":"emit","event":"ü"}\n${line(5)}`,
+    ),
+  ]);
+  const answer = await api.post("/v1/commands", body, NDJSON);
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get("content-type"), "application/x-ndjson");
+  const lines = (await answer.text())
+    .trim()
+    .split("\n")
+    .map((text) => JSON.parse(text));
+  assert.deepEqual(lines[0], { ok: true });
+  assert.deepEqual(lines[1], [{ ok: true }, { ok: true }]);
+  assert.deepEqual([lines[2].ok, lines[2].code], [false, "API_BAD_BODY"]);
+  assert.deepEqual([lines[3].ok, lines[3].code], [false, "API_BAD_BODY"]);
+  assert.deepEqual([lines[4].code, lines[4].index, lines[4].path], ["COMMANDS_BAD", 1, "event"]);
+  assert.deepEqual(lines.slice(5), [[], { ok: true }, { ok: true }]);
+  assert.deepEqual(
+    api.applied.map((command) => "event" in command && command.event),
+    ["e1", "e2", "e3", "ü", "e5"],
+  );
+});
+
+test("lines cut anywhere, byte by byte, are the same lines, answered as they become whole", async () => {
+  const api = await start();
+  const raw = await begin(api);
+  const text = Buffer.from(`${line(1)}\n{"do":"emit","event":"ö"}\n`);
+  for (const byte of text) raw.write(chunk(Buffer.from([byte])));
+  await until(() => linesOf(raw).length === 2, "two answers before the end of the body");
+  raw.write(chunk(line(3)));
+  raw.write("0\r\n\r\n");
+  await until(() => raw.received.endsWith("0\r\n\r\n"), "the end of the answer");
+  assert.deepEqual(linesOf(raw), Array(3).fill('{"ok":true}'));
+  assert.deepEqual(
+    api.applied.map((command) => "event" in command && command.event),
+    ["e1", "ö", "e3"],
+  );
+  raw.write(api.head("/v1/emit", { "content-length": 13 }));
+  raw.write('{"event":"x"}');
+  await until(() => api.applied.length === 4, "the connection takes the next request");
+  raw.close();
+});
+
+test("commands of later lines start in order, and wait for nothing but what came before", async () => {
+  const order: string[] = [];
+  const gate: { open?: () => void } = {};
+  const api = await start(
+    {},
+    {
+      async apply(commands) {
+        for (const command of commands) if ("event" in command) order.push(command.event);
+        if (order.includes("slow") && !order.includes("after")) {
+          await new Promise<void>((resolve) => {
+            gate.open = resolve;
+          });
+        }
+        return commands.map((): Answer => ({ ok: true }));
+      },
+    },
+  );
+  const raw = await begin(api);
+  raw.write(chunk('{"do":"emitWithAck","event":"slow"}\n'));
+  await until(() => gate.open !== undefined, "the slow one is being carried out");
+  raw.write(chunk('{"do":"emit","event":"after"}\n'));
+  raw.write("0\r\n\r\n");
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(order, ["slow"]);
+  gate.open?.();
+  await until(() => raw.received.endsWith("0\r\n\r\n"), "the end of the answer");
+  assert.deepEqual(order, ["slow", "after"]);
+  raw.close();
+});
+
+test("a line of bodyBytesMax is taken; a longer one is refused and ends the stream", async () => {
+  const api = await start({ bodyBytesMax: 1024 });
+  const padded = (bytes: number) => line(1) + " ".repeat(bytes - line(1).length);
+  const raw = await begin(api);
+  raw.write(chunk(padded(1024)));
+  raw.write(chunk(`\n${padded(1024)}`));
+  await until(() => linesOf(raw).length === 1, "the first answer");
+  raw.write(chunk(" "));
+  await until(() => raw.closed, "the connection ends");
+  const [first, second] = linesOf(raw).map((text) => JSON.parse(text));
+  assert.deepEqual(first, { ok: true });
+  assert.equal(second.code, "API_BODY_TOO_LARGE");
+  assert.equal(api.applied.length, 1);
+  assert.equal(api.api.samples().openBodies, 0);
+  assert.deepEqual(api.answered, ["commands 413"]);
+});
+
+test("a longer line that arrives whole is refused alone, and the next one is carried out", async () => {
+  const api = await start({ bodyBytesMax: 1024 });
+  const wide = (bytes: number) => {
+    const start = '{"do":"emit","event":"x","args":["';
+    return `${start}${"ü".repeat((bytes - start.length - 3) / 2)}"]}`;
+  };
+  const lines = [wide(1023), wide(1025), line(1)];
+  assert.deepEqual(lines.map((text) => Buffer.byteLength(text)).slice(0, 2), [1023, 1025]);
+  const answer = await api.post("/v1/commands", lines.join("\n"), NDJSON);
+  const found = (await answer.text())
+    .trim()
+    .split("\n")
+    .map((text) => JSON.parse(text));
+  assert.deepEqual(
+    found.map((one) => one.code ?? one.ok),
+    [true, "API_BODY_TOO_LARGE", true],
+  );
+});
+
+test("a stream that does not move for bodyMs is ended with a last line that says so", async () => {
+  const api = await start({ bodyMs: 150 });
+  const raw = await begin(api);
+  raw.write(chunk(`${line(1)}\n{"do":`));
+  await until(() => raw.closed, "the connection ends");
+  const [first, last] = linesOf(raw).map((text) => JSON.parse(text));
+  assert.deepEqual([first.ok, last.code], [true, "API_BODY_TOO_SLOW"]);
+  assert.equal(api.api.samples().openBodies, 0);
+  assert.equal(api.on.http.open, 0);
+});
+
+test("a stream whose client leaves is given up, and what came before it left was done", async () => {
+  const api = await start();
+  const raw = await begin(api);
+  raw.write(chunk(`${line(1)}\n{"do":`));
+  await until(() => api.applied.length === 1, "the first line");
+  raw.close();
+  await until(() => api.api.samples().openBodies === 0, "nothing open");
+  await until(() => api.answered.length === 1, "it is counted");
+  assert.deepEqual(api.answered, ["commands 0"]);
+  assert.equal(api.on.http.open, 0);
+});
+
+test("a client that does not read its answers is not read either, then cut; others go on", async () => {
+  const api = await start({ bodyMs: 300 });
+  const raw = await begin(api);
+  raw.socket.pause();
+  const block = chunk(`${line(1)}\n`.repeat(2000));
+  let stuck = false;
+  const flood = () => {
+    while (!stuck && !raw.closed) {
+      if (!raw.socket.write(block)) {
+        raw.socket.once("drain", flood);
+        return;
+      }
+    }
+  };
+  flood();
+  await until(() => api.answered.length === 1, "the stream is cut");
+  stuck = true;
+  const done = api.applied.length;
+  assert.deepEqual(api.answered, ["commands 408"]);
+  assert.equal((await api.post("/v1/emit", { event: "x" })).status, 200);
+  assert.equal(api.applied.length, done + 1);
+  assert.equal(api.api.samples().openBodies, 0);
+  raw.close();
+});
+
+test("stopping ends an open stream with a last line, and refuses what comes after it", async () => {
+  const api = await start();
+  const raw = await begin(api);
+  raw.write(chunk(`${line(1)}\n`));
+  await until(() => linesOf(raw).length === 1, "the first answer");
+  api.api.stop();
+  await until(() => raw.closed, "the connection ends");
+  assert.equal(JSON.parse(linesOf(raw)[1] ?? "").code, "API_STOPPING");
+  const late = await api.post("/v1/emit", { event: "x" });
+  assert.deepEqual([late.status, (await late.json()).code], [503, "API_STOPPING"]);
+  assert.equal(late.headers.get("retry-after"), "1");
+});
+
+test("streams count among the bodies, and need a key for what each line asks", async () => {
+  const api = await start({ bodiesMax: 1, keys: [`few:${SECRET}:emit:/news`] });
+  const raw = await begin(api);
+  raw.write(
+    chunk(`{"do":"emit","namespace":"/news","event":"a"}\n${line(1)}\n{"do":"fetchSockets"}\n`),
+  );
+  await until(() => linesOf(raw).length === 3, "three answers");
+  const lines = linesOf(raw).map((text) => JSON.parse(text));
+  assert.deepEqual(
+    lines.map((one) => one.code ?? one.ok),
+    [true, "API_FORBIDDEN", "API_FORBIDDEN"],
+  );
+  assert.equal((await api.post("/v1/commands", "", NDJSON)).status, 503);
+  raw.close();
+  await until(() => api.api.samples().openBodies === 0, "the place is free");
+  const denied = { ...NDJSON, authorization: "Bearer no" };
+  assert.equal((await api.post("/v1/commands", line(1), denied)).status, 401);
+  assert.equal(api.api.samples().openBodies, 0);
+});
+
+test("a cluster that cannot be reached refuses a stream at its beginning, and lines in its middle", async () => {
+  let away: "API_NOT_READY" | undefined = "API_NOT_READY";
+  const api = await start({}, { ready: () => away });
+  const refused = await api.post("/v1/commands", line(1), NDJSON);
+  assert.deepEqual([refused.status, (await refused.json()).code], [503, "API_NOT_READY"]);
+  away = undefined;
+  const raw = await begin(api);
+  raw.write(chunk(`${line(1)}\n`));
+  await until(() => linesOf(raw).length === 1, "the first answer");
+  away = "API_NOT_READY";
+  raw.write(chunk(`${line(2)}\n`));
+  await until(() => linesOf(raw).length === 2, "the second answer");
+  assert.equal(JSON.parse(linesOf(raw)[1] ?? "").code, "API_NOT_READY");
+  assert.equal(api.applied.length, 1);
+  raw.close();
+});
+
+test("an Idempotency-Key does not go with a stream", async () => {
+  const api = await start();
+  const answer = await api.post("/v1/commands", line(1), { ...NDJSON, "idempotency-key": "k" });
+  assert.deepEqual([answer.status, (await answer.json()).code], [400, "API_BAD_IDEMPOTENCY_KEY"]);
+  assert.deepEqual(api.applied, []);
+});

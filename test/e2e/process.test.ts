@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { newClient } from "../harness/gateway.ts";
+import { startProcess, testFolder } from "../harness/process.ts";
+import { next } from "../harness/wait.ts";
+
+const NODE = [process.execPath, "--import", "tsx"];
+const SLUICE = [...NODE, "src/main.ts"];
+
+/** What each mistake is answered with: one clear sentence, an exit code, and no stack trace. */
+const MISTAKES: Readonly<
+  Record<string, { args?: string[]; env?: Record<string, string>; code: number; says: RegExp }>
+> = {
+  "an unknown flag": {
+    args: ["--socket.prot", "1"],
+    code: 78,
+    says: /--socket\.prot .*did you mean --socket\.port\?/,
+  },
+  "an unknown variable": {
+    env: { SLUICE_SOCKET_PROT: "1" },
+    code: 78,
+    says: /SLUICE_SOCKET_PROT .*did you mean SLUICE_SOCKET_PORT\?/,
+  },
+  "an unknown command": { args: ["serve"], code: 1, says: /there is no command serve/ },
+  "a handler module that is not there": {
+    args: ["--handlers.module", "nowhere.ts", "--socket.port", "0"],
+    code: 1,
+    says: /handlers\.module nowhere\.ts cannot be loaded/,
+  },
+  "a handler module without a default function": {
+    args: ["--handlers.module", "src/core/closes.ts", "--socket.port", "0"],
+    code: 1,
+    says: /must export a function/,
+  },
+  "a settings file that is not there": {
+    args: ["--config", "nowhere.json"],
+    code: 78,
+    says: /--config nowhere\.json cannot be read/,
+  },
+  "production without anything that answers": {
+    env: { NODE_ENV: "production" },
+    code: 78,
+    says: /handlers\.module .*upstream\.url/,
+  },
+};
+
+for (const [name, { args = [], env = {}, code, says }] of Object.entries(MISTAKES)) {
+  test(`${name}: one sentence and exit ${code}`, async (t) => {
+    const run = startProcess(t, [...SLUICE, ...args], env);
+    assert.equal(await run.exit(), code);
+    assert.match(run.output(), says);
+    assert.match(run.output(), /^sluice: /m);
+    assert.doesNotMatch(run.output(), /\n\s+at /);
+  });
+}
+
+test("all problems of all sources are told at once, with path, value and bound", async (t) => {
+  const env = { SLUICE_SOCKET_PORT: "abc", SLUICE_AUTH_JWT_SECRET: undefined };
+  const run = startProcess(t, [...SLUICE, "--codec.accept", "both", "--nope", "1"], env);
+  assert.equal(await run.exit(), 78);
+  assert.match(run.output(), /2 settings are not usable/);
+  assert.match(run.output(), /socket\.port \(from SLUICE_SOCKET_PORT\) = "abc": must be 0…65535/);
+  const next = startProcess(t, [...SLUICE, "--socket.port", "70000", "--codec.accept", "xml"]);
+  assert.equal(await next.exit(), 78);
+  assert.match(next.output(), /socket\.port = 70000: must be 0…65535/);
+  assert.match(next.output(), /codec\.accept = "xml": must be both \| msgpack \| json/);
+});
+
+test("a busy port is one clear sentence", async (t) => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+  t.after(() => other.close());
+  const { port } = other.address() as { port: number };
+  const args = ["--socket.host", "127.0.0.1", "--socket.port", String(port)];
+  const run = startProcess(t, [...SLUICE, ...args]);
+  assert.equal(await run.exit(), 1);
+  assert.match(run.output(), new RegExp(`^sluice: cannot listen on 127.0.0.1:${port}`, "m"));
+  assert.doesNotMatch(run.output(), /\n\s+at /);
+});
+
+test("flags win over the environment, it over the file, and that over defaults", async (t) => {
+  const file = join(testFolder(t), "sluice.json");
+  const log = { level: "info" };
+  writeFileSync(file, JSON.stringify({ socket: { port: 70_000, drainMs: 70_000_000 }, log }));
+  const run = startProcess(t, [...SLUICE, "--config", file, "--socket.port", "80000"], {
+    PORT: "90000",
+  });
+  assert.equal(await run.exit(), 78);
+  assert.match(run.output(), /socket\.port = 80000/);
+  assert.match(run.output(), /socket\.drainMs = 70000000/);
+});
+
+test("--help, --settings, --version and doctor print and end", async (t) => {
+  const help = startProcess(t, [...SLUICE, "--help"]);
+  assert.equal(await help.exit(), 0);
+  assert.match(help.output(), /sluice doctor/);
+  const settings = startProcess(t, [...SLUICE, "--settings"]);
+  assert.equal(await settings.exit(), 0);
+  assert.match(settings.output(), /socket\.port {2}SLUICE_SOCKET_PORT/);
+  const version = startProcess(t, [...SLUICE, "--version"]);
+  assert.equal(await version.exit(), 0);
+  assert.match(version.output(), /^\d+\.\d+\.\d+$/m);
+  const doctor = startProcess(t, [...SLUICE, "doctor"]);
+  assert.equal(await doctor.exit(), 0);
+  assert.match(doctor.output(), /uWebSockets\.js \d+/);
+  assert.match(doctor.output(), /file descriptors: \d+/);
+});
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  test(`${signal} closes cleanly: clients hear of it, the port is free, exit 0`, async (t) => {
+    const args = ["--socket.port", "0", "--socket.host", "127.0.0.1", "--socket.drainMs", "100"];
+    const run = startProcess(t, [...SLUICE, ...args]);
+    const { port } = await run.line("port");
+    const client = newClient(`http://127.0.0.1:${port}`);
+    t.after(() => client.disconnect());
+    await next(client.connect(), "connect");
+    const gone = next<[string]>(client, "disconnect");
+    run.child.kill(signal);
+    assert.deepEqual((await gone)[0], "transport close");
+    assert.equal(await run.exit(), 0);
+    await assert.rejects(fetch(`http://127.0.0.1:${port}/healthz`));
+  });
+}
+
+test("a script that starts and stops a gateway ends by itself", async (t) => {
+  const script = `
+    const { startGateway } = await import("./src/index.ts");
+    const gateway = await startGateway({ socket: { port: 0, host: "127.0.0.1", drainMs: 0 } });
+    await fetch(gateway.url + "/healthz");
+    await gateway.stop();
+    console.log(JSON.stringify({ stopped: true }));
+  `;
+  const run = startProcess(t, [...NODE, "--input-type=module", "--eval", script]);
+  await run.line("stopped");
+  assert.equal(await run.exit(), 0);
+});

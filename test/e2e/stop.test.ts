@@ -1,0 +1,156 @@
+/** A stop lets clients go in waves, so that they come back by themselves, elsewhere. */
+import assert from "node:assert/strict";
+import { connect, createServer } from "node:net";
+import { type TestContext, test } from "node:test";
+import type { Socket as ServerSocket } from "socket.io";
+import { newClient, testGateway, WAYS } from "../harness/gateway.ts";
+import { next, until } from "../harness/wait.ts";
+
+test("while it drains: readiness is 503, handshakes are refused, open connections go on", async (t) => {
+  const gateway = await testGateway(t, { socket: { drainMs: 3000 } });
+  gateway.io.on("connection", (socket) => socket.on("echo", (x, done) => done(x)));
+  const client = await gateway.connected();
+  const others = await Promise.all(Array.from({ length: 9 }, () => gateway.connected()));
+  assert.equal((await fetch(`${gateway.url}/readyz`)).status, 200);
+  const stopped = gateway.stop();
+  assert.equal(await gateway.metric("sluice_draining"), 1);
+  const left = await gateway.metric("sluice_drain_remaining_connections");
+  assert.ok(left > 0 && left <= 10);
+  assert.equal((await fetch(`${gateway.url}/readyz`)).status, 503);
+  assert.equal((await fetch(`${gateway.url}/healthz`)).status, 200);
+  const path = `${gateway.url}/socket.io/?EIO=4&transport`;
+  const poll = await fetch(`${path}=polling`);
+  assert.equal(poll.status, 503);
+  assert.match(poll.headers.get("retry-after") ?? "", /^\d+$/);
+  const refused = gateway.client();
+  const [error] = await next<[Error & { context?: { statusCode?: number } }]>(
+    refused.connect(),
+    "connect_error",
+  );
+  assert.match(error.message, /websocket error/);
+  assert.equal(await gateway.metric("sluice_handshakes_refused_total", { reason: "draining" }), 2);
+  const last = [client, ...others].find((one) => one.connected);
+  assert.equal(await last?.emitWithAck("echo", 1), 1);
+  await stopped;
+  await until(() => [client, ...others].every((one) => !one.connected), "everyone's close");
+});
+
+test("an ack that is owed is given before its connection is closed", async (t) => {
+  const gateway = await testGateway(t, { socket: { drainMs: 2000 } });
+  let answer: ((x: number) => void) | undefined;
+  gateway.io.on("connection", (socket) => {
+    socket.on("slow", (done) => {
+      answer = done;
+    });
+  });
+  const client = await gateway.connected();
+  const others = await Promise.all(Array.from({ length: 5 }, () => gateway.connected()));
+  const acked = client.emitWithAck("slow");
+  await until(() => answer !== undefined, "the event");
+  const stopped = gateway.stop();
+  await until(() => others.every((other) => !other.connected), "the others' close");
+  assert.ok(client.connected);
+  answer?.(42);
+  assert.equal(await acked, 42);
+  await stopped;
+});
+
+test("what was sent before the stop arrives, whatever the transport", async (t) => {
+  const gateway = await testGateway(t);
+  const arrived: unknown[][] = [];
+  for (const transports of Object.values(WAYS)) {
+    const client = await gateway.connected({ transports: [...transports] });
+    const received: unknown[] = [];
+    arrived.push(received);
+    client.on("n", (n) => received.push(n));
+  }
+  for (let n = 0; n < 200; n++) gateway.io.emit("n", n, Buffer.alloc(1000));
+  await gateway.stop();
+  const all = Array.from({ length: 200 }, (_, n) => n);
+  await until(() => arrived.every((received) => received.length === 200), "everything");
+  for (const received of arrived) assert.deepEqual(received, all);
+});
+
+test("a second stop waits for the first", async (t) => {
+  const gateway = await testGateway(t);
+  const [first, second] = [gateway.stop(), gateway.stop()];
+  assert.equal(first, second);
+  await first;
+});
+
+test("connections older than socket.connectionAgeMaxMs are closed so that clients return", async (t) => {
+  const gateway = await testGateway(t, { socket: { connectionAgeMaxMs: 1000 } });
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  const client = await gateway.connected({ reconnection: true, reconnectionDelay: 10 });
+  const [socket] = await arrived;
+  const gone = next<[string]>(socket, "disconnect");
+  const again = next(gateway.io, "connection");
+  assert.equal((await gone)[0], "transport close");
+  await again;
+  await until(() => client.connected, "the client's own return");
+  assert.equal(await gateway.metric("sluice_connections_closed_total", { reason: "max_age" }), 1);
+});
+
+/** A TCP switch: new connections go to whichever port is current. */
+async function tcpSwitch(t: TestContext, first: number) {
+  let current = first;
+  const server = createServer((inner) => {
+    const outer = connect(current, "127.0.0.1");
+    inner.pipe(outer).pipe(inner);
+    inner.on("error", () => outer.destroy());
+    outer.on("error", () => inner.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  return {
+    url: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
+    to(port: number) {
+      current = port;
+    },
+  };
+}
+
+test("a rolling restart brings 200 clients over by themselves, never many at once", async (t) => {
+  const settings = { socket: { drainMs: 6000 }, recovery: { windowMs: 60_000 } };
+  const old = await testGateway(t, settings);
+  const fresh = await testGateway(t, { ...settings, socket: { drainMs: 0 } });
+  const door = await tcpSwitch(t, old.port);
+  const clients = Array.from({ length: 200 }, () =>
+    newClient(door.url, { reconnection: true, reconnectionDelay: 100 }),
+  );
+  t.after(() => {
+    for (const client of clients) client.disconnect();
+  });
+  const received = clients.map(() => [] as number[]);
+  for (const [at, client] of clients.entries()) {
+    client.on("n", (n: number) => received[at]?.push(n));
+  }
+  await Promise.all(clients.map((client) => next(client.connect(), "connect")));
+  const returns: number[] = [];
+  fresh.io.on("connection", () => returns.push(performance.now()));
+  let n = 0;
+  const stream = setInterval(() => {
+    for (const gateway of [old, fresh]) gateway.io.emit("n", n);
+    n++;
+  }, 20);
+  t.after(() => clearInterval(stream));
+  door.to(fresh.port);
+  await old.stop();
+  await until(() => returns.length === 200, "everyone's return", 20_000);
+  await until(() => clients.every((client) => client.connected), "everyone connected");
+  clearInterval(stream);
+  returns.sort((a, b) => a - b);
+  let most = 0;
+  for (const [at, time] of returns.entries()) {
+    const end = returns.findIndex((other) => other > time + 50);
+    most = Math.max(most, (end === -1 ? returns.length : end) - at);
+  }
+  assert.ok(most <= 20, `${most} of 200 came back within the same 50 ms`);
+  // Each stretch a client saw is in order; what lies between two gateways is for a shared store.
+  for (const numbers of received) {
+    assert.deepEqual(
+      numbers,
+      [...numbers].sort((a, b) => a - b),
+    );
+  }
+});

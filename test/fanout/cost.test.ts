@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Server } from "socket.io";
+import { connectAll } from "./company.ts";
+import { startRig } from "./rig.ts";
+
+/** Makes every walk through a room, the namespace or its sockets fail; asking for one is allowed. */
+function forbidWalks(io: Server): void {
+  const { adapter, sockets } = io.sockets;
+  for (const [room, ids] of adapter.rooms) if (room.startsWith("big")) forbid(ids);
+  forbid(adapter.sids);
+  forbid(sockets);
+}
+
+function forbid(collection: object): void {
+  const fail = () => {
+    throw new Error("walked through everyone");
+  };
+  const walks = ["forEach", "keys", "values", "entries", Symbol.iterator];
+  for (const walk of walks) Object.defineProperty(collection, walk, { value: fail });
+}
+
+test("no broadcast walks through a room or a namespace, whatever it excludes", async (t) => {
+  const rig = await startRig(t);
+  const kinds = Array.from({ length: 12 }, (_, i) =>
+    i === 11
+      ? ({ codec: "json", way: "polling" } as const)
+      : ({ codec: i % 2 ? "json" : "msgpack", way: "websocket" } as const),
+  );
+  const { sockets, inboxes, settled } = await connectAll(rig, kinds);
+  for (const socket of sockets) socket.join(["big", "big too"]);
+  sockets[1]?.join("few");
+  const some = sockets.slice(0, 3).map(({ id }) => id);
+  // A union is walked through until it has earned a topic.
+  for (let i = 0; i < 3; i++) rig.io.to(["big", "big too"]).emit("other");
+  forbidWalks(rig.io);
+  rig.io.emit("m", 1);
+  rig.io.to("big").emit("m", 2);
+  sockets[0]?.to("big").emit("m", 3);
+  sockets[0]?.broadcast.emit("m", 4);
+  rig.io.to("big").except(some).emit("m", 5);
+  rig.io.to("big").except("few").emit("m", 6);
+  rig.io.except(some).emit("m", 7);
+  rig.io.volatile.to("big").emit("m", 8);
+  rig.io.to(["big", "big too"]).except(some).emit("m", 9);
+  await settled();
+  assert.deepEqual(inboxes[0]?.flat(), [1, 2, 6, 8]);
+  assert.deepEqual(inboxes[1]?.flat(), [1, 2, 3, 4, 8]);
+  assert.deepEqual(inboxes[5]?.flat(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  // The poll it has open takes the first message, so nothing volatile fits.
+  assert.deepEqual(inboxes[11]?.flat(), [1, 2, 3, 4, 5, 6, 7, 9]);
+});
+
+test("nothing is encoded for nobody, and each codec at most once", async (t) => {
+  const rig = await startRig(t);
+  const { sockets, settled } = await connectAll(rig, [
+    { codec: "msgpack", way: "websocket" },
+    { codec: "msgpack", way: "polling" },
+    { codec: "json", way: "websocket" },
+  ]);
+  sockets[0]?.join("r");
+  sockets[1]?.join("r");
+  await settled();
+  const encoded = () => Object.values(rig.attached.samples().codec.encoded);
+  const before = encoded();
+  const since = () => encoded().map((count, i) => count - (before[i] ?? 0));
+  rig.io.to("none").emit("m");
+  rig.io.to("r").except("r").emit("m");
+  assert.deepEqual(since(), [0, 0]);
+  rig.io.to("r").emit("m");
+  assert.deepEqual(since(), [1, 0]);
+  rig.io.emit("m");
+  assert.deepEqual(since(), [2, 1]);
+  await settled();
+});

@@ -1,0 +1,85 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import { until } from "./wait.ts";
+
+/** The project's folder. */
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** A process of one test, which ends with it at the latest. */
+export interface TestProcess {
+  readonly child: ChildProcess;
+  /** Everything it printed so far. */
+  output(): string;
+  /** Its exit code, or the signal that ended it. */
+  exit(): Promise<number | string>;
+  /** The first parsed JSON line of its output that has `field`. */
+  line(field: string): Promise<Record<string, unknown>>;
+}
+
+/** Starts a command in the project's folder, in a process group of its own. */
+export function startProcess(
+  t: TestContext,
+  command: readonly string[],
+  env: Readonly<Record<string, string | undefined>> = {},
+): TestProcess {
+  const [file = "", ...args] = command;
+  const child = spawn(file, args, {
+    cwd: ROOT,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, NODE_ENV: "development", ...env },
+  });
+  let output = "";
+  child.stdout?.on("data", (data) => (output += data));
+  child.stderr?.on("data", (data) => (output += data));
+  const exited = new Promise<number | string>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve(code ?? signal ?? "ended"));
+  });
+  t.after(async () => {
+    // The whole group: npm starts a shell, which starts node.
+    if (child.exitCode === null && child.pid) process.kill(-child.pid, "SIGKILL");
+    await exited;
+  });
+  const find = (field: string) => {
+    for (const text of output.split("\n")) {
+      if (!text.startsWith("{")) continue;
+      try {
+        const line: Record<string, unknown> = JSON.parse(text);
+        if (field in line) return line;
+      } catch {
+        // Half a line; the rest is on its way.
+      }
+    }
+    return undefined;
+  };
+  return {
+    child,
+    output: () => output,
+    exit: () => exited,
+    async line(field) {
+      let line: Record<string, unknown> | undefined;
+      await until(
+        () => {
+          line = find(field);
+          if (child.exitCode !== null && !line) throw new Error(`it ended: ${output}`);
+          return line !== undefined;
+        },
+        `a line with ${field}`,
+        30_000,
+      );
+      return line as Record<string, unknown>; // until() has just found it
+    },
+  };
+}
+
+/** Returns a folder of its own for a test, which goes with it. */
+export function testFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "sluice-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
