@@ -33,6 +33,8 @@ export interface Watched {
   readonly reordered: number;
   /** Messages at clients that should have got none. */
   readonly stray: number;
+  /** Messages that arrived before they were due: clocks that disagree, so no latency can be told. */
+  readonly early: number;
   /** Members whose connection ended during the round. */
   readonly closed: number;
   readonly closeReasons: readonly string[];
@@ -64,7 +66,7 @@ export async function watchBroadcasts(
   const members = joined.filter((client) => !client.stalled);
   const credit = options.credit && (await openCredit(options.credit, members.length));
   const histogram = createHistogram();
-  const state = { stray: 0, lastAtUs: 0, over: false };
+  const state = { stray: 0, early: 0, lastAtUs: 0, over: false };
   const cpu = process.cpuUsage();
   const startedUs = nowUs();
   fleet.reads = fleet.bytes = 0;
@@ -76,6 +78,7 @@ export async function watchBroadcasts(
       order.note(sequence);
       if (client.stalled) return;
       state.lastAtUs = fleet.readAtUs;
+      if (fleet.readAtUs < scheduledUs) state.early++;
       if (sequence % options.sampleEvery === 0)
         recordLatency(histogram, fleet.readAtUs - scheduledUs);
       credit?.passed(before, order.next - options.firstSequence);
@@ -99,6 +102,7 @@ export async function watchBroadcasts(
       return {
         ...sumOrders(members, lastSequence, options.firstSequence),
         stray: state.stray,
+        early: state.early,
         reads: fleet.reads,
         bytes: fleet.bytes,
         cpuUserS: user / 1e6,

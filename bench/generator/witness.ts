@@ -11,7 +11,8 @@ export interface WitnessOptions {
   readonly query: Readonly<Record<string, string>>;
   readonly clients: number;
   readonly payloadBytes: number;
-  /** Sequence numbers `0` to `messages - 1` are expected, once and in order. */
+  readonly firstSequence: number;
+  /** So many sequence numbers from the first one are expected, once and in order. */
   readonly messages: number;
   readonly timeoutMs: number;
 }
@@ -83,7 +84,7 @@ function watchSocket(
 ): void {
   const bodies = createBodies(options.payloadBytes);
   const marker = createMarkerReader();
-  let next = 0;
+  let next = options.firstSequence;
   socket.on("m", (body: unknown, ...more: unknown[]) => {
     const atUs = nowUs();
     const bytes = Buffer.from(String(body), "latin1");

@@ -127,7 +127,7 @@ npm run bench -- load --url http://host:3000 --clients 1000 --room r --rate 200 
 
 ${scenarios}
 
-  --quick | --full       a smoke test, or everything; between them the set for three minutes
+  --quick | --full       a smoke test, or everything (an hour); without, the set for three minutes
   --members 10,1k        room sizes              --payload 128      bytes of a message
   --shapes room,sender   who receives            --frames 1,10      broadcasts per turn
   --codec msgpack,json   what clients speak      --against bare     subjects beside ours

@@ -14,6 +14,7 @@ export const FLAGS = {
   duplicated: "messages came twice",
   reordered: "messages came out of order",
   stray: "messages reached connections that should have got none",
+  negative_skew: "messages arrived before they were due: the clocks disagree",
   wrong_content: "a real Socket.IO client did not receive what was sent",
   closed: "connections ended during the round",
   connect_failed: "1 % or more of the connections failed",
@@ -56,8 +57,15 @@ const PROBE_LAG_US_MAX = 20_000;
 const CONNECT_FAILURES_MAX = 0.01;
 const OVERRUN_MAX = 1.5;
 
+/** What only some scenarios can tell. */
+interface DeliveryMore {
+  readonly stray?: number;
+  readonly closed?: number;
+  readonly early?: number;
+}
+
 /** Judges whether everything arrived once and in order. */
-export function judgeDelivery(delivery: Delivery & { stray?: number; closed?: number }): Flag[] {
+export function judgeDelivery(delivery: Delivery & DeliveryMore): Flag[] {
   const flags: Flag[] = [];
   const of = ` of ${delivery.expected}`;
   const { expected, received, lost, duplicated, reordered, stray = 0, closed = 0 } = delivery;
@@ -66,6 +74,8 @@ export function judgeDelivery(delivery: Delivery & { stray?: number; closed?: nu
   if (duplicated > 0) flags.push(makeFlag("error", "duplicated", duplicated + of));
   if (reordered > 0) flags.push(makeFlag("error", "reordered", reordered + of));
   if (received > expected) flags.push(makeFlag("error", "over_delivery", received + of));
+  const { early = 0 } = delivery;
+  if (early > 0) flags.push(makeFlag("error", "negative_skew", String(early)));
   if (stray > 0) flags.push(makeFlag("error", "stray", String(stray)));
   if (closed > 0) flags.push(makeFlag("error", "closed", String(closed)));
   return flags;

@@ -41,7 +41,7 @@ export function readCpuTicks(stat: string): CpuTicks {
   return { busy, steal, total: busy + idle + iowait + steal };
 }
 
-/** Reads user and system ticks of a process, and of its ended children, from `/proc/<pid>/stat`. */
+/** Reads user and system ticks of a process and of its reaped children from `/proc/<pid>/stat`. */
 export function readProcessTicks(stat: string): number {
   // The command may contain anything, so fields are counted from behind its closing parenthesis.
   const fields = stat
@@ -68,17 +68,16 @@ export interface NoiseWatch {
 
 const EMPTY: NoiseSample = { cpu: { busy: 0, steal: 0, total: 0 }, own: 0 };
 
-/** Starts watching; `pids` tells the benchmark's other processes, those that have ended included. */
+/** Starts watching; `pids` tells the benchmark's children. Those that have ended may be among them. */
 export function watchNoise(pids: () => Iterable<number>): NoiseWatch {
   const lag = createLagProbe(10);
-  const ticks = new Map<number, number>();
-  const first = takeSample(pids, ticks);
+  const first = takeSample(pids);
   const psiBefore = readPsi();
   const startedMs = performance.now();
   const seconds: Noise["seconds"][number][] = [];
   let last = first;
   const timer = setInterval(() => {
-    const now = takeSample(pids, ticks);
+    const now = takeSample(pids);
     seconds.push({ ...compareSamples(last, now), load1: loadavg()[0] ?? 0 });
     last = now;
   }, 1000);
@@ -90,7 +89,7 @@ export function watchNoise(pids: () => Iterable<number>): NoiseWatch {
       lag.stop();
       const psi = readPsi();
       return {
-        ...compareSamples(first, takeSample(pids, ticks)),
+        ...compareSamples(first, takeSample(pids)),
         psi_cpu_some: psi < 0 ? -1 : (psi - psiBefore) / 1000 / (performance.now() - startedMs),
         loadavg: loadavg(),
         idle_probe_lag_us_p99: p99Us,
@@ -101,15 +100,12 @@ export function watchNoise(pids: () => Iterable<number>): NoiseWatch {
   };
 }
 
-function takeSample(pids: () => Iterable<number>, ticks: Map<number, number>): NoiseSample {
-  for (const pid of [process.pid, ...pids()]) {
-    const stat = readText(`/proc/${pid}/stat`);
-    // An ended process keeps what it had used when it was last seen.
-    if (stat) ticks.set(pid, readProcessTicks(stat));
-  }
+function takeSample(pids: () => Iterable<number>): NoiseSample {
   const stat = readText("/proc/stat");
   if (!stat) return EMPTY;
-  const own = [...ticks.values()].reduce((sum, n) => sum + n, 0);
+  // An ended child is in the sum of its parent, which is this process.
+  const stats = [process.pid, ...pids()].map((pid) => readText(`/proc/${pid}/stat`));
+  const own = stats.reduce((sum, text) => sum + (text ? readProcessTicks(text) : 0), 0);
   return { cpu: readCpuTicks(stat), own };
 }
 

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { cpus } from "node:os";
+import { readFileSync } from "node:fs";
 import type { Watched, WatchOptions } from "../generator/broadcast.ts";
 import type { Echoed, EchoOptions } from "../generator/echo.ts";
 import type { Connected, FleetOptions } from "../generator/fleet.ts";
@@ -62,10 +62,25 @@ export interface Placement {
   readonly client: number | undefined;
 }
 
-/** Returns core 0 for servers and core 1 for clients if there are two and `taskset` exists. */
+/** Returns the first two cores this process may use, if there are two and `taskset` exists. */
 export function readPlacement(): Placement {
-  const canPin = cpus().length >= 2 && spawnSync("taskset", ["--version"]).status === 0;
-  return canPin ? { server: 0, client: 1 } : { server: undefined, client: undefined };
+  const [server, client] = readAllowedCores();
+  const canPin = client !== undefined && spawnSync("taskset", ["--version"]).status === 0;
+  return canPin ? { server, client } : { server: undefined, client: undefined };
+}
+
+/** Reads `Cpus_allowed_list`, such as `0-3,8` (proc(5)). */
+function readAllowedCores(): number[] {
+  try {
+    const status = readFileSync("/proc/self/status", "utf8");
+    const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(status)?.[1] ?? "";
+    return list.split(",").flatMap((part) => {
+      const [from = 0, to = from] = part.split("-").map(Number);
+      return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+    });
+  } catch {
+    return []; // Not Linux: there is no taskset either.
+  }
 }
 
 /** How long a process may take to end by itself. */

@@ -204,27 +204,41 @@ export async function warmUp(bench: Bench, one: Case, warmMs: number): Promise<F
   return [makeFlag("warning", "not_warm", figures)];
 }
 
+const WITNESS = { clients: 3, messages: 20, timeoutMs: 5000 };
+
 /** Three real clients join the recipients and check the content of a few broadcasts. */
 export async function witness(bench: Bench, one: Case): Promise<Flag[]> {
   const options = {
+    ...WITNESS,
     url: `http://127.0.0.1:${bench.subject.port}`,
     codec: one.codec,
     query: { rooms: one.shape === "union" ? "a.b" : "r" },
-    clients: 3,
+    firstSequence: bench.next,
     payloadBytes: one.payload,
-    messages: 20,
-    timeoutMs: 5000,
   };
   await bench.generator.witness(options);
-  await bench.subject.pace({
-    shape: one.shape,
-    firstSequence: 0,
-    payloadBytes: one.payload,
-    ratePerS: 200,
-    durationMs: 100,
-  });
+  await pace(bench, one, { ratePerS: 200, durationMs: WITNESS.messages * 5 });
   const seen = await bench.generator.witness(options);
   if (seen && seen.wrong === 0 && seen.received === seen.expected) return [];
   const figures = `${bench.subject.name}: ${JSON.stringify(seen)}`;
   return [makeFlag("error", "wrong_content", figures)];
+}
+
+/** Broadcasts on schedule, and waits until all members have everything. */
+export async function pace(
+  bench: Bench,
+  one: Pick<Case, "shape" | "payload">,
+  how: { ratePerS: number; durationMs: number },
+) {
+  const { subject, generator } = bench;
+  const firstSequence = bench.next;
+  await generator.watch({ firstSequence, sampleEvery: 1, napMs: 0 });
+  const before = await subject.usage({ resetLag: true });
+  const { shape, payload: payloadBytes } = one;
+  const emitted = await subject.pace({ shape, payloadBytes, firstSequence, ...how });
+  const watched = await generator.settle(emitted.lastSequence, QUIET_MS);
+  const after = await subject.usage();
+  bench.next = emitted.lastSequence + 1;
+  const cpuS = after.cpuUserS + after.cpuSysS - before.cpuUserS - before.cpuSysS;
+  return { emitted, watched, before, after, cpuS };
 }

@@ -109,7 +109,7 @@ async function measureEcho(bench: Bench, one: EchoCase, how: How): Promise<Round
       ...judgeDelivery({ ...echoed, expected: sent }),
       ...(isOpen
         ? judgeGeneratorLag(echoed.lag.p99Us)
-        : judgeSaturation({ server, client, waiting: 1 - server - delayed })),
+        : judgeSaturation({ server, client, waiting: Math.max(0, 1 - server - delayed) })),
     ],
   };
 }

@@ -16,10 +16,10 @@ const SUBJECTS = ["bare", "stock-uws", "stock-ws"];
 
 async function run(context: Context): Promise<void> {
   const { options } = context;
-  const blocks = options.number("rounds", { quick: 2, short: 5, full: 10 });
+  const blocks = options.number("rounds", { quick: 2, short: 5, full: 5 });
   for (const flag of judgePairs(blocks * 2, PAIRS_MIN)) context.flag(flag);
-  const durationMs = options.number("seconds", { quick: 0.15, short: 0.15, full: 1 }) * 1000;
-  const warmMs = { quick: 500, short: 1000, full: 10_000 }[options.mode];
+  const durationMs = options.number("seconds", { quick: 0.15, short: 0.12, full: 0.5 }) * 1000;
+  const warmMs = { quick: 500, short: 700, full: 10_000 }[options.mode];
   for (const one of cases(context)) {
     const subjects = context.subjects(SUBJECTS);
     const benches = new Map<string, Bench>();
@@ -41,7 +41,7 @@ async function run(context: Context): Promise<void> {
 
 function* cases({ options }: Context): Iterable<Case> {
   const shapes = options.words("shapes", SHAPES[options.mode]).map(readShape);
-  const payloads = options.numbers("payload", { quick: [128], short: [128], full: [128, 1024] });
+  const payloads = options.numbers("payload", { quick: [128], short: [128], full: [128] });
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec))
     for (const shape of shapes)
       for (const members of options.numbers("members", MEMBERS))
@@ -52,7 +52,8 @@ function* cases({ options }: Context): Iterable<Case> {
 
 const SHAPES = {
   quick: ["room"],
-  short: ["room", "sender"],
+  // What most applications emit: to everyone in a room but the sender.
+  short: ["sender", "room"],
   full: ["namespace", "room", "sender", "except", "union"],
 };
 const MEMBERS = { quick: [50], short: [100, 1000], full: [1, 10, 100, 1000, 10_000] };

@@ -30,7 +30,7 @@ interface Point {
 async function run(context: Context): Promise<void> {
   const { options } = context;
   const blocks = options.number("rounds", { quick: 1, short: 1, full: 5 });
-  const most = options.number("connections", { quick: 300, short: 3000, full: 10_000 });
+  const most = options.number("connections", { quick: 300, short: 2000, full: 10_000 });
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec)) {
     const subjects = context.subjects(["bare", "stock-uws", "stock-ws"]);
     for (const { subject, pair } of context.interleave(subjects, blocks)) {

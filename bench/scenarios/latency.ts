@@ -8,7 +8,7 @@
 import { judgePairs } from "../rig/context.ts";
 import { PAIRS_MIN } from "../rig/estimate.ts";
 import { judgeDelivery, judgeGeneratorLag, makeFlag } from "../rig/flags.ts";
-import { type Bench, deliveryOf, openBench, QUIET_MS } from "../rig/saturation.ts";
+import { type Bench, deliveryOf, openBench, pace } from "../rig/saturation.ts";
 import type { Context, Round, Scenario } from "../rig/scenario.ts";
 import { readCodec } from "./words.ts";
 
@@ -28,7 +28,7 @@ interface Step {
 async function run(context: Context): Promise<void> {
   const { options } = context;
   const blocks = options.number("rounds", { quick: 1, short: 1, full: 5 });
-  const durationMs = options.number("seconds", { quick: 0.2, short: 0.3, full: 2 }) * 1000;
+  const durationMs = options.number("seconds", { quick: 0.2, short: 0.25, full: 2 }) * 1000;
   for (const flag of judgePairs(blocks * 2, PAIRS_MIN)) context.flag(flag);
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec))
     for (const members of options.numbers("members", { quick: [50], short: [200], full: [1000] }))
@@ -51,6 +51,7 @@ async function climb(
   }
   const rates = context.options.numbers("rate", { quick: [50, 400], short: [], full: [] });
   const steps = rates.length > 0 ? rates : doubling();
+  const strikes = new Map<string, number>();
   for (const rate of steps) {
     if (benches.size === 0) break;
     const over = new Set<string>();
@@ -60,11 +61,20 @@ async function climb(
       if (bench === undefined || over.has(subject)) continue;
       const round = await measurePaced(bench, { ...load, rate }, { pair, ...how });
       context.record(round);
-      if (round.flags?.length) over.add(subject);
+      if (isPast(round, strikes)) over.add(subject);
     }
     for (const name of over) benches.delete(name);
   }
   await context.closeAll();
+}
+
+/** A generator that is late is one strike: once it may be the machine, thrice it is the load. */
+function isPast(round: Round, strikes: Map<string, number>): boolean {
+  const codes = (round.flags ?? []).map((flag) => flag.code);
+  if (codes.some((code) => code !== "generator_late")) return true;
+  const own = (strikes.get(round.subject) ?? 0) + codes.length;
+  strikes.set(round.subject, own);
+  return own >= 3;
 }
 
 function* doubling(): Iterable<number> {
@@ -76,28 +86,15 @@ async function measurePaced(
   step: Step,
   how: { pair: number; durationMs: number },
 ): Promise<Round> {
-  const { subject, generator } = bench;
-  const firstSequence = bench.next;
-  await generator.watch({ firstSequence, sampleEvery: 1, napMs: 0 });
-  const before = await subject.usage();
-  const emitted = await subject.pace({
-    shape: "room",
-    firstSequence,
-    payloadBytes: step.payload,
-    ratePerS: step.rate,
-    durationMs: how.durationMs,
-  });
-  const watched = await generator.settle(emitted.lastSequence, QUIET_MS);
-  const after = await subject.usage();
-  bench.next = emitted.lastSequence + 1;
-  const cpuS = after.cpuUserS + after.cpuSysS - before.cpuUserS - before.cpuSysS;
+  const load = { ratePerS: step.rate, durationMs: how.durationMs };
+  const { emitted, watched, cpuS } = await pace(bench, { ...step, shape: "room" }, load);
   const achieved = emitted.broadcasts / ((watched.lastAtUs - emitted.startedUs) / 1e6);
   const offered = emitted.broadcasts / (how.durationMs / 1000);
   const { latency } = watched;
   const isOver = latency.p99 > KNEE_P99_US || achieved < offered * 0.8;
   const figures = `p99 ${(latency.p99 / 1000).toFixed(0)} ms, ${achieved.toFixed(0)} of ${step.rate}/s`;
   return {
-    subject: subject.name,
+    subject: bench.subject.name,
     params: { ...step },
     pair: how.pair,
     values: {

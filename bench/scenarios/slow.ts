@@ -6,7 +6,7 @@
  * Not for:  how long a stalled connection may stay: that is a setting, and runs here are short.
  */
 import { judgeDelivery, judgeGeneratorLag } from "../rig/flags.ts";
-import { deliveryOf, openBench, QUIET_MS } from "../rig/saturation.ts";
+import { deliveryOf, openBench, pace } from "../rig/saturation.ts";
 import type { Context, Round, Scenario } from "../rig/scenario.ts";
 import type { Codec } from "../wire/packets.ts";
 import { readCodec } from "./words.ts";
@@ -28,8 +28,8 @@ interface SlowCase {
 async function run(context: Context): Promise<void> {
   const { options } = context;
   const blocks = options.number("rounds", { quick: 1, short: 1, full: 5 });
-  const members = options.number("members", { quick: 20, short: 50, full: 200 });
-  const ratePerS = options.number("rate", { quick: 400, short: 300, full: 150 });
+  const members = options.number("members", { quick: 20, short: 20, full: 200 });
+  const ratePerS = options.number("rate", { quick: 600, short: 600, full: 150 });
   const shares = options.numbers("stalled", { quick: [10], short: [0, 10], full: [0, 1, 10] });
   const payload = options.number("payload", eachMode(PAYLOAD_BYTES));
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec))
@@ -52,20 +52,16 @@ async function measureSlow(
 ): Promise<Round> {
   const bench = await openBench(context, name, { ...one, shape: "room" });
   const { subject, generator } = bench;
-  const pace = { shape: "room", payloadBytes: one.payload, ratePerS: how.ratePerS } as const;
-  // Warm, and everyone reads.
-  await subject.pace({ ...pace, firstSequence: 0, durationMs: 200 });
-  const count = Math.round((one.members * one.stalled_percent) / 100);
-  await generator.stall(count);
-  const firstSequence = 100_000;
-  await generator.watch({ firstSequence, sampleEvery: 1, napMs: 0 });
-  const before = await subject.usage({ collect: true, resetLag: true });
+  const load = { shape: "room", payload: one.payload } as const;
   const durationMs = (MESSAGES / how.ratePerS) * 1000;
-  const emitted = await subject.pace({ ...pace, firstSequence, durationMs });
-  const watched = await generator.settle(emitted.lastSequence, QUIET_MS);
-  const after = await subject.usage();
-  const resumed = await generator.resume({ lastSequence: emitted.lastSequence, quietMs: 1000 });
-  const cpuS = after.cpuUserS + after.cpuSysS - before.cpuUserS - before.cpuSysS;
+  // First everyone reads: a connection's buffers and the compiler are warm.
+  await pace(bench, load, { ratePerS: how.ratePerS, durationMs: durationMs / 10 });
+  await generator.stall(Math.round((one.members * one.stalled_percent) / 100));
+  await subject.usage({ collect: true });
+  const paced = await pace(bench, load, { ratePerS: how.ratePerS, durationMs });
+  const { watched, before, after, cpuS } = paced;
+  const { lastSequence } = paced.emitted;
+  const resumed = await generator.resume({ lastSequence, quietMs: 1000 });
   const { latency } = watched;
   return {
     subject: subject.name,

@@ -13,12 +13,11 @@ const LETTER_S = 0x53;
 const LETTER_T = 0x54;
 const ZERO = 0x30;
 
-/** Microseconds of CLOCK_MONOTONIC at which this process' `performance.now()` was zero. */
-const originUs = Number(process.hrtime.bigint()) / 1000 - performance.now() * 1000;
-
-/** Now, in microseconds of the clock that all processes of this machine share. */
+/** Now, in microseconds of CLOCK_MONOTONIC, which all processes of this machine share. */
 export function nowUs(): number {
-  return performance.now() * 1000 + originUs;
+  // `performance.now()` has an origin per process, which cannot be told without an error.
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e6 + nanoseconds / 1000;
 }
 
 /** Returns a function that makes bodies of exactly `bytes` bytes, at least {@link MARKER_BYTES}. */

@@ -62,11 +62,12 @@ test("every way to go wrong in delivery has its flag", () => {
   const right = { expected: 10, received: 10, lost: 0, duplicated: 0, reordered: 0 };
   assert.deepEqual(judgeDelivery(right), []);
   const wrong = { expected: 10, received: 11, lost: 1, duplicated: 1, reordered: 1 };
-  assert.deepEqual(codes(judgeDelivery({ ...wrong, stray: 1, closed: 1 })), [
+  assert.deepEqual(codes(judgeDelivery({ ...wrong, stray: 1, closed: 1, early: 1 })), [
     "lost",
     "duplicated",
     "reordered",
     "over_delivery",
+    "negative_skew",
     "stray",
     "closed",
   ]);
