@@ -1,4 +1,5 @@
 import type { Scenario } from "../rig/scenario.ts";
+import { scenario as api } from "./api.ts";
 import { scenario as codec } from "./codec.ts";
 import { scenario as connect } from "./connect.ts";
 import { scenario as echo } from "./echo.ts";
@@ -20,4 +21,5 @@ export const SCENARIOS: readonly Scenario[] = [
   storm,
   start,
   codec,
+  api,
 ];

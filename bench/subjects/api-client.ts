@@ -1,0 +1,173 @@
+import { connect, type Socket } from "node:net";
+import { createClient, type Hub } from "../generator/client.ts";
+import { createOrder } from "../generator/order.ts";
+import { serve } from "../rig/rpc.ts";
+import { createBodies, createMarkerReader, nowUs } from "../wire/marker.ts";
+
+/** One round of the `api` scenario. */
+export interface ApiLoad {
+  readonly kind: "request" | "stream";
+  readonly durationMs: number;
+  readonly payload: number;
+  /** Keep-alive connections, each with one request open at a time. */
+  readonly connections: number;
+}
+
+/** What came of it. */
+export interface ApiLoaded {
+  readonly sent: number;
+  readonly answered: number;
+  readonly elapsedMs: number;
+  readonly delivery: {
+    readonly expected: number;
+    readonly received: number;
+    readonly lost: number;
+    readonly duplicated: number;
+    readonly reordered: number;
+  };
+}
+
+/** Lines that may be unanswered at once: enough to keep the server busy, few enough to bound it. */
+const WINDOW_LINES = 20_000;
+const BLOCK_LINES = 500;
+/** A round is over when nothing has arrived for this long. */
+const QUIET_MS = 2000;
+
+let port = 0;
+let secret = "";
+let sequence = 0;
+const order = createOrder();
+const marker = createMarkerReader();
+
+serve({
+  async connect(options: { port: number; secret: string }) {
+    ({ port, secret } = options);
+    await joinRoom();
+  },
+  async load(load: ApiLoad): Promise<ApiLoaded> {
+    const bodies = createBodies(load.payload);
+    const first = sequence;
+    order.begin(first);
+    const body = () => `"event":"m","args":["${bodies(sequence++, nowUs())}"]`;
+    const startedUs = nowUs();
+    const answered =
+      load.kind === "request"
+        ? await sendRequests(load, () => `{"to":["r"],${body()}}`)
+        : await sendStream(load, () => `{"do":"emit","to":["r"],${body()}}\n`);
+    const elapsedMs = (nowUs() - startedUs) / 1000;
+    const expected = sequence - first;
+    await untilQuiet(() => order.received >= expected);
+    const { received, lost, duplicated, reordered, next } = order;
+    // Requests on many connections have no order among them; lines of one stream have.
+    const unordered = load.kind === "request";
+    return {
+      ...{ sent: expected, answered, elapsedMs },
+      delivery: {
+        ...{ expected, received, duplicated },
+        lost: lost + Math.max(0, sequence - next),
+        reordered: unordered ? 0 : reordered,
+      },
+    };
+  },
+  usage() {
+    const { user, system } = process.cpuUsage();
+    return { cpuS: (user + system) / 1e6, atUs: nowUs() };
+  },
+});
+
+/** Connects the one member whose every message is checked. */
+function joinRoom(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const hub: Hub = {
+      buffer: Buffer.alloc(1 << 20),
+      seenRead() {},
+      take(_client, message, start, end) {
+        const found = marker.read(message, start, end);
+        if (found) order.note(marker.sequence);
+        return found;
+      },
+      joined: () => resolve(),
+      closed: (client) => reject(new Error(client.reason)),
+    };
+    const target = { host: "127.0.0.1", port, path: "/socket.io/", query: "rooms=r" };
+    const options = { codec: "json", namespace: "/", auth: undefined, tls: false } as const;
+    createClient({ ...options, target, role: "member", localAddress: undefined }, hub);
+  });
+}
+
+const head = (path: string, fields: string): string =>
+  `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nauthorization: Bearer ${secret}\r\n${fields}\r\n`;
+
+/** Sends requests until the time is over; resolves with the answers that said ok. */
+async function sendRequests(load: ApiLoad, makeBody: () => string): Promise<number> {
+  const endUs = nowUs() + load.durationMs * 1000;
+  const one = () =>
+    new Promise<number>((resolve, reject) => {
+      let answered = 0;
+      const socket = connect(port, "127.0.0.1").setNoDelay(true);
+      const send = () => {
+        const body = makeBody();
+        const fields = `content-type: application/json\r\ncontent-length: ${body.length}\r\n`;
+        socket.write(head("/v1/emit", fields) + body);
+      };
+      socket.on("error", reject);
+      socket.on("data", (chunk) => {
+        answered += countAnswers(chunk);
+        if (nowUs() < endUs) send();
+        else socket.end(() => resolve(answered));
+      });
+      send();
+    });
+  const counts = await Promise.all(Array.from({ length: load.connections }, one));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** Streams lines until the time is over; resolves with the lines that were answered with ok. */
+function sendStream(load: ApiLoad, makeLine: () => string): Promise<number> {
+  const endUs = nowUs() + load.durationMs * 1000;
+  return new Promise((resolve, reject) => {
+    let sent = 0;
+    let answered = 0;
+    const socket: Socket = connect(port, "127.0.0.1").setNoDelay(true);
+    const pump = () => {
+      while (nowUs() < endUs && sent - answered < WINDOW_LINES && socket.writableLength < 1 << 20) {
+        let block = "";
+        for (let i = 0; i < BLOCK_LINES; i++) block += makeLine();
+        sent += BLOCK_LINES;
+        socket.write(`${block.length.toString(16)}\r\n${block}\r\n`);
+      }
+      if (nowUs() >= endUs && answered < sent) return;
+      if (answered === sent && nowUs() >= endUs) socket.end("0\r\n\r\n", () => resolve(answered));
+    };
+    socket.on("error", reject);
+    socket.on("drain", pump);
+    socket.on("data", (chunk) => {
+      answered += countAnswers(chunk);
+      pump();
+    });
+    const fields = "content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n";
+    socket.write(head("/v1/commands", fields));
+    pump();
+  });
+}
+
+/** Answers end with `:true}`; the one that is cut by the end of a read is counted by its last byte. */
+function countAnswers(chunk: Buffer): number {
+  let count = 0;
+  for (let at = chunk.indexOf(BRACE); at >= 0; at = chunk.indexOf(BRACE, at + 1)) count++;
+  return count;
+}
+
+const BRACE = 0x7d;
+
+async function untilQuiet(isDone: () => boolean): Promise<void> {
+  let last = -1;
+  let sinceUs = nowUs();
+  while (!isDone()) {
+    if (order.received !== last) {
+      last = order.received;
+      sinceUs = nowUs();
+    } else if (nowUs() - sinceUs > QUIET_MS * 1000) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
