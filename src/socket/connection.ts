@@ -198,6 +198,7 @@ export class Connection extends EngineSocket implements TransportOwner {
 
   /** Writes a packet's frames in this connection's codec. */
   override write(data: Frames | Frame, options: object = {}, done?: () => void): this {
+    if (this.#doomed) return this; // holding more for it would only cost memory until it is closed
     const raw = typeof data === "string" || Buffer.isBuffer(data);
     if (!raw && isAck(data.type) && this.owedAcks > 0) this.owedAcks--;
     const frames = raw ? [data] : data.of(this.codec);
