@@ -256,7 +256,7 @@ export interface WireClient {
   hear(): Promise<Packet>;
   /** Emits with an ack id and resolves with the ack's arguments; other packets are dropped. */
   ask(event: string, ...args: unknown[]): Promise<unknown[]>;
-  close(): void;
+  close(how?: "reset"): void;
 }
 
 /** Speaks Socket.IO over a session. */
@@ -283,7 +283,7 @@ export function speak(session: Session, codec: CodecName): WireClient {
         if (packet.type === 3 && packet.id === id) return packet.data as unknown[]; // acks are arrays
       }
     },
-    close: () => session.close(),
+    close: (how) => session.close(how),
   };
 }
 

@@ -20,6 +20,11 @@ function install(io: Server): void {
       done?.(socket.rooms.size);
     });
     socket.on("tell", (room, ...args) => socket.to(room).emit("told", ...args));
+    socket.on("tell-joins", (room, text, done) => {
+      io.of("/joins").to(room).emit("told", text);
+      io.of("/joins").emit("told", text);
+      done();
+    });
     socket.on("all", (...args) => io.emit("told", ...args));
     socket.on("call-me", (times: number) => {
       for (let n = 0; n < times; n++) socket.emit("called", n, () => {});

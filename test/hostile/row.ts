@@ -65,6 +65,42 @@ export function attackRows(
   });
 }
 
+/**
+ * Runs rows side by side, because each waits for a clock. Counts are compared as sums after the
+ * last one, and file descriptors must be back where they were.
+ */
+export function attackAtOnce(
+  what: string,
+  rows: readonly Row[],
+  settings: PartialSettings = {},
+): void {
+  describe(what, () => {
+    let gateway: GatewayChild;
+    let earlier: ReadonlyMap<string, number>;
+    let files = 0;
+    before(async () => {
+      gateway = await startGatewayChild(settings);
+      earlier = await gateway.scrape();
+      files = (await gateway.memory()).files;
+    });
+    after(() => gateway.stop());
+    describe("side by side", { concurrency: rows.length }, () => {
+      for (const row of rows) test(`${row.id}: ${row.title}`, () => row.attack(gateway.port));
+    });
+    test("all of them were counted, and nothing is left of them", async () => {
+      const sum: Record<string, number> = {};
+      for (const [name, by] of rows.flatMap((row) => Object.entries(row.counted))) {
+        sum[name] = (sum[name] ?? 0) + by;
+      }
+      await settle(gateway, earlier, sum);
+      await until(async () => (await gateway.memory()).files <= files, "file descriptors");
+      const client = await openClient(gateway.port, "websocket", "msgpack");
+      assert.deepEqual(await client.ask("ask", 1), [1]);
+      client.close();
+    });
+  });
+}
+
 async function survive({ gateway, neighbour }: Scene, row: Row): Promise<void> {
   const memoryBefore = await gateway.memory();
   const before = await gateway.scrape();
