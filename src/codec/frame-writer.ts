@@ -8,9 +8,9 @@ export interface FrameWriter {
   busy: boolean;
 }
 
-// Frames are cut from slabs as Node's own small buffers are; a frame that is still queued keeps at
-// most this much alive.
-const SLAB_BYTES = 16_384;
+// Frames are cut from slabs of the size of Node's own: a frame that is still queued keeps its whole
+// slab alive.
+const SLAB_BYTES = 8192;
 const NOTHING = Buffer.alloc(0);
 
 /** Returns a writer with nothing written. */

@@ -79,8 +79,9 @@ function parse(limits: Limits, text: string, from: number): unknown {
   measureJson(limits, text, from);
   try {
     return JSON.parse(text.slice(from));
-  } catch (cause) {
-    throw new FailureError("CODEC_MALFORMED", "the payload is not JSON", { cause });
+  } catch {
+    // Without its cause, whose message quotes the client's text and would end up in a log.
+    throw new FailureError("CODEC_MALFORMED", "the payload is not JSON");
   }
 }
 

@@ -1,6 +1,7 @@
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { CodecName, Packet } from "../core/packet.ts";
-import { decodeJson, type Unfinished } from "./json-decode.ts";
+import { awaitAttachments, type TakeAttachment } from "./attachments.ts";
+import { decodeJson } from "./json-decode.ts";
 import { type Limits, TYPE } from "./limits.ts";
 import type { DecodeMsgpack } from "./msgpack-decode.ts";
 
@@ -36,12 +37,6 @@ export interface ReaderNeeds {
   };
 }
 
-/** A packet whose attachments are still coming, and how many bytes it holds by now. */
-interface Awaiting extends Unfinished {
-  next: number;
-  bytes: number;
-}
-
 /**
  * Returns the reader of one connection.
  *
@@ -53,7 +48,7 @@ export function createReader(needs: ReaderNeeds, fixed?: CodecName): Reader {
   let name = fixed;
   let begun = false;
   let ended = false;
-  let awaiting: Awaiting | undefined;
+  let awaiting: TakeAttachment | undefined;
   let refusal: Packet | undefined;
 
   function decode(frame: string | Buffer | ArrayBuffer, lasting: boolean): Packet | undefined {
@@ -69,7 +64,7 @@ export function createReader(needs: ReaderNeeds, fixed?: CodecName): Reader {
   function decodeAs(frame: string | Buffer | ArrayBuffer, lasting: boolean): Packet | undefined {
     if (typeof frame === "string") return decodeText(frame);
     const bytes = Buffer.isBuffer(frame) ? frame : Buffer.from(frame);
-    if (name === "json") return takeAttachment(lasting ? bytes : Buffer.from(bytes));
+    if (name === "json") return takeAttachment(bytes, lasting);
     if (bytes.length > limits.packetBytesMax) throw new FailureError("CODEC_TOO_LARGE");
     return needs.decodeMsgpack(bytes, lasting);
   }
@@ -78,24 +73,17 @@ export function createReader(needs: ReaderNeeds, fixed?: CodecName): Reader {
     if (name !== "json") throw new FailureError("CODEC_MALFORMED", "text on a msgpack connection");
     if (awaiting) throw new FailureError("CODEC_BAD_SHAPE", "text instead of an attachment");
     checkTextSize(limits, text);
-    const { packet, places } = decodeJson(limits, text);
-    if (places.length === 0) return packet;
-    awaiting = { packet, places, next: 0, bytes: Buffer.byteLength(text) };
+    if (fixed && text.startsWith("0")) return decodeOldConnect(limits, text);
+    const decoded = decodeJson(limits, text);
+    if (decoded.places.length === 0) return decoded.packet;
+    awaiting = awaitAttachments(decoded, Buffer.byteLength(text), limits.packetBytesMax);
     return undefined;
   }
 
-  function takeAttachment(bytes: Buffer): Packet | undefined {
-    const place = awaiting?.places[awaiting.next];
-    if (!awaiting || !place) {
-      throw new FailureError("CODEC_BAD_SHAPE", "an attachment of no packet");
-    }
-    awaiting.bytes += bytes.length;
-    if (awaiting.bytes > limits.packetBytesMax) throw new FailureError("CODEC_TOO_LARGE");
-    place.holder[place.key] = bytes;
-    awaiting.next += 1;
-    if (awaiting.next < awaiting.places.length) return undefined;
-    const { packet } = awaiting;
-    awaiting = undefined;
+  function takeAttachment(bytes: Buffer, lasting: boolean): Packet | undefined {
+    if (!awaiting) throw new FailureError("CODEC_BAD_SHAPE", "an attachment of no packet");
+    const packet = awaiting(bytes, lasting);
+    if (packet) awaiting = undefined;
     return packet;
   }
 
@@ -125,12 +113,7 @@ export function createReader(needs: ReaderNeeds, fixed?: CodecName): Reader {
       } catch (error) {
         ended = true;
         awaiting = undefined;
-        const failure =
-          error instanceof FailureError
-            ? error
-            : new FailureError("CODEC_MALFORMED", undefined, { cause: error });
-        needs.seen.refused(failure.code);
-        throw failure;
+        throw refused(needs, error);
       }
     },
     destroy() {
@@ -140,10 +123,31 @@ export function createReader(needs: ReaderNeeds, fixed?: CodecName): Reader {
   };
 }
 
+function refused(needs: ReaderNeeds, error: unknown): FailureError {
+  const failure =
+    error instanceof FailureError
+      ? error
+      : new FailureError("CODEC_MALFORMED", undefined, { cause: error });
+  needs.seen.refused(failure.code);
+  return failure;
+}
+
 function checkTextSize(limits: Limits, text: string): void {
   // No UTF-16 unit needs more than three bytes of UTF-8, so most texts need not be measured.
   if (text.length * 3 <= limits.packetBytesMax) return;
   if (Buffer.byteLength(text) > limits.packetBytesMax) throw new FailureError("CODEC_TOO_LARGE");
+}
+
+/**
+ * Reads a CONNECT of Socket.IO 2, whose namespace carries a query: `0/admin?token=abc,`. The query
+ * is no part of the name's length.
+ */
+function decodeOldConnect(limits: Limits, text: string): Packet {
+  const mark = text.indexOf("?");
+  if (mark < 0) return decodeJson(limits, text).packet;
+  const { packet } = decodeJson(limits, text.slice(0, mark));
+  const comma = text.indexOf(",", mark);
+  return { ...packet, nsp: packet.nsp + text.slice(mark, comma < 0 ? text.length : comma) };
 }
 
 function whyNot(accept: string, name: CodecName): string {

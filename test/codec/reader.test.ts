@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { inspect } from "node:util";
 import { FailureError } from "../../src/core/failures.ts";
 import type { Packet } from "../../src/core/packet.ts";
 import { bytes, codecWith, event, packetWithData, readAll, refusalOf } from "./kit.ts";
@@ -147,4 +148,31 @@ test("an event without arguments, an id of 0 and an unknown key are read in both
   assert.deepEqual(readAll(['20["e"]']), { ...event("e"), id: 0 });
   const framed = bytes("85 a27878 91c0 a474797065 02 a36e7370 a12f a26964 00 a464617461 91 a165");
   assert.deepEqual(readAll([framed]), { ...event("e"), id: 0 });
+});
+
+test("the query in a namespace of Socket.IO 2 does not count as its name", () => {
+  const query = `?token=${"t".repeat(500)}`;
+  const old = codecWith().createReader("json");
+  assert.equal(old.read(`0/admin${query},`)?.nsp, `/admin${query}`);
+  assert.equal(old.read("0/chat")?.nsp, "/chat");
+  assert.equal(refusalOf([`0/admin${query},`], codecWith().createReader()), "CODEC_NAME_TOO_LONG");
+  const long = `0/${"n".repeat(256)}?a=1,`;
+  assert.equal(refusalOf([long], codecWith().createReader("json")), "CODEC_NAME_TOO_LONG");
+});
+
+test("a failure tells nothing of what the client sent", () => {
+  const secret = "hunter2";
+  const texts = [
+    `2["${secret}"`,
+    `2["e"]${secret}`,
+    `5${secret}`,
+    `0"${secret}"`,
+    `2[{"${secret}":1}]`,
+  ];
+  for (const text of texts) {
+    assert.throws(
+      () => codecWith().createReader().read(text),
+      (error) => !inspect(error, { depth: 9 }).includes(secret),
+    );
+  }
 });

@@ -12,8 +12,7 @@ const sender = codecWith();
 export function findWrongError(error: unknown): string | undefined {
   if (!(error instanceof FailureError)) return `an untyped error escaped: ${error}`;
   if (!error.code.startsWith("CODEC_")) return `the failure is not the codec's: ${error.code}`;
-  const foreseen = error.cause === undefined || error.cause instanceof SyntaxError;
-  return foreseen ? undefined : `an unforeseen error was caught: ${error.cause}`;
+  return error.cause === undefined ? undefined : `an unforeseen error was caught: ${error.cause}`;
 }
 
 /** Says what is wrong with an accepted packet. */
