@@ -32,8 +32,15 @@ export interface AuthNeeds extends DeadlinesNeeds {
   fetched(result: "answered" | "failed"): void;
 }
 
+/** A connection whose request may carry a token in its query. */
+export interface AskingConnection {
+  readonly request: { url: string; readonly _query: Record<string, string> };
+}
+
 /** Who a socket's client is. */
 export interface Auth {
+  /** Takes the token out of a new connection's query, which handlers, functions and APIs see. */
+  opened(connection: AskingConnection): void;
   /** Resolves with why a socket may not enter, or sets its `data.user`. Never rejects. */
   enter(socket: Socket): Promise<Refused | undefined>;
   /** Joins a connected socket's granted rooms and watches over its token's end. */
@@ -82,7 +89,7 @@ export function createAuth(
  * by: its secret carries a digest of the user's name, so that the stored packets of another's
  * session are never read. With `exp` the connection is told by `token_expiring` and closed as
  * `token_expired`, unless the client emits `token_refresh` with a newer token of the same user;
- * that event is answered with `{ expiresAt }` or `{ error: { code, message } }` and no listener
+ * that event is answered with `{ expiresAt }` or `{ error: { code, message, retry } }` and no listener
  * of the application sees it. All tokens share one timer.
  */
 export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Auth {
@@ -91,6 +98,8 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
   /** Looked at before the socket existed, keyed by the auth object it carries. */
   const looked = new WeakMap<object, Grant | Refused>();
   const watches = new Map<Socket, Watch>();
+  /** Tokens taken out of queries. */
+  const hidden = new WeakMap<object, string>();
   const entering = new WeakMap<Socket, { grant: Grant; before: unknown }>();
 
   async function look(token: unknown): Promise<Grant | Refused> {
@@ -102,8 +111,8 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
   }
 
   function lookAt(conn: Connection, auth: ConnectAuth): Promise<Grant | Refused> {
-    const { headers, _query: query } = conn.request;
-    return look(grants.read({ auth, headers, query }));
+    const { headers } = conn.request;
+    return look(grants.read({ auth, headers, query: hidden.get(conn) }));
   }
 
   function watch(socket: Socket, grant: Grant): void {
@@ -159,6 +168,14 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
   }
 
   return {
+    opened(connection) {
+      const { request } = connection;
+      const token = request._query[settings.tokenName];
+      if (token === undefined || !settings.tokenFrom.includes("query")) return;
+      hidden.set(connection, token);
+      delete request._query[settings.tokenName];
+      request.url = `${request.url.split("?")[0]}?${new URLSearchParams(request._query)}`;
+    },
     async decide(conn, auth) {
       const found = await lookAt(conn, auth);
       const owns = !isRefused(found) && String(auth.pid).endsWith(`.${found.owner}`);
@@ -216,6 +233,14 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
 }
 
 /** What a client is told of a failure. */
-export function inWords(code: FailureCode): { code: FailureCode; message: string } {
-  return { code, message: FAILURES[code].text };
+export function inWords(code: FailureCode): FailureWords {
+  const { text, retry } = FAILURES[code];
+  return { code, message: text, retry };
+}
+
+/** A failure as clients see it. */
+export interface FailureWords {
+  readonly code: FailureCode;
+  readonly message: string;
+  readonly retry: boolean;
 }

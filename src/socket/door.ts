@@ -4,7 +4,7 @@ import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
 import { createAddressReader, limitKeyOf } from "./address.ts";
-import { AUTH_RESULTS, createAuth } from "./auth.ts";
+import { type AskingConnection, AUTH_RESULTS, createAuth } from "./auth.ts";
 import { createBounds, SOCKET_LIMITS, type SocketLimit } from "./bounds.ts";
 import type { Connection } from "./connection.ts";
 import { guardNamespaces } from "./entry.ts";
@@ -36,7 +36,7 @@ export interface Refusal {
 }
 
 /** A connection as the door sees it. */
-export interface DoorConnection {
+export interface DoorConnection extends AskingConnection {
   readonly remoteAddress: string;
   allowance: Allowance | undefined;
   heardAt: number;
@@ -180,6 +180,7 @@ export function createDoor(
     preflight: origin.preflight,
     opened(connection) {
       connection.heardAt = now();
+      auth?.opened(connection);
       connection.allowance = limits.opened(limitKeyOf(connection.remoteAddress));
     },
     closed: (connection) => limits.closed(limitKeyOf(connection.remoteAddress)),

@@ -9,7 +9,8 @@ type AuthSettings = Settings["auth"];
 export interface TokenSource {
   readonly auth: Readonly<Record<string, unknown>>;
   readonly headers: Readonly<Record<string, string>>;
-  readonly query: Readonly<Record<string, string>>;
+  /** The token of the query. */
+  readonly query: string | undefined;
 }
 
 /** What a valid token says. */
@@ -76,9 +77,8 @@ function readToken(settings: AuthSettings, source: TokenSource): unknown {
       const { auth } = source;
       if (Object.hasOwn(auth, settings.tokenName)) return auth[settings.tokenName];
     } else {
-      const words = place === "query" ? source.query : source.headers;
-      const name = place === "query" ? settings.tokenName : settings.tokenHeader.toLowerCase();
-      const found = words[name];
+      const found =
+        place === "query" ? source.query : source.headers[settings.tokenHeader.toLowerCase()];
       if (found) return place === "header" ? found.replace(/^Bearer +/i, "") : found;
     }
   }

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import type { Socket as ClientSocket } from "socket.io-client";
 import type { LogFields } from "../../src/core/log.ts";
@@ -114,6 +116,51 @@ test("the token may stand in a header or the query, where settings say so", asyn
   await gateway.connected({ headers: { "x-token": token }, transports: ["polling"] });
   const error = await refusalOf(gateway.client({ auth: { key: token } }));
   assert.equal(error.data?.code, "AUTH_REQUIRED", "CONNECT's auth is not among them");
+});
+
+test("a token in the query is seen by nobody, and opens a second namespace all the same", async (t) => {
+  const gateway = await testGateway(t, { auth: { ...JWT, tokenFrom: ["query"] } });
+  gateway.io.of("/second");
+  const token = await signToken({ sub: "ann" });
+  for (const transports of Object.values(WAYS)) {
+    const query = { token, theme: "dark mode" };
+    const client = await gateway.connected({ query, transports: [...transports] });
+    await next(client.io.socket("/second", {}).connect(), "connect");
+    const socket = gateway.io.sockets.sockets.get(client.id ?? "");
+    assert.equal(socket?.handshake.query.theme, "dark mode");
+    assert.ok(!JSON.stringify(socket?.handshake).includes(token));
+    assert.ok(!String(socket?.request.url).includes(token));
+  }
+});
+
+test("clients that leave while their token is looked at leave nothing behind", async (t) => {
+  const keys = createServer(() => {}); // never answers
+  await new Promise<void>((resolve) => keys.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    keys.closeAllConnections();
+    keys.close();
+  });
+  const { port } = keys.address() as AddressInfo; // a listening TCP server has one
+  const auth = { mode: "jwt", jwksUrl: `http://127.0.0.1:${port}/`, jwksTimeoutMs: 300 } as const;
+  const gateway = await testGateway(t, { auth, recovery: { windowMs: 60_000 } });
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const token = `${part({ alg: "ES256", kid: "a" })}.${part({ sub: "ann" })}.c2ln`;
+  const session = { _pid: `${"x".repeat(20)}.${"y".repeat(16)}`, _lastOffset: "z" };
+  for (const [i, transports] of Object.values(WAYS).entries()) {
+    for (const codec of ["msgpack", "json"] as const) {
+      const client = gateway.client({ auth: { token }, codec, transports: [...transports] });
+      if (i % 2 === 0) withSession(client, session);
+      const opened = next(client.io, "open");
+      client.connect();
+      await opened;
+      client.io.engine.close();
+    }
+  }
+  const last = gateway.client({ auth: { token } });
+  assert.deepEqual((await refusalOf(last)).data, { code: "AUTH_UNAVAILABLE", retry: true });
+  last.disconnect();
+  await until(async () => (await gateway.metric("sluice_connections")) === 0, "all are gone");
+  assert.equal(gateway.io.sockets.sockets.size, 0);
 });
 
 test("a claim grants exactly the rooms that the patterns allow", async (t) => {

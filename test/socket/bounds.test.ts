@@ -144,7 +144,11 @@ for (const codec of ["msgpack", "json"] as const) {
       const fine = answers.filter((answer) => answer === "ok").length;
       assert.ok(fine >= 8 && fine <= 12, `${fine} passed`);
       assert.equal(seen.length, fine);
-      const error = { code: "LIMIT_EVENTS", message: "limits.eventsPerSecond is exceeded" };
+      const error = {
+        code: "LIMIT_EVENTS",
+        message: "limits.eventsPerSecond is exceeded",
+        retry: true,
+      };
       assert.deepEqual(answers.at(-1), { error });
       client.emit("no ack");
       await until(() => told.length === 1, "it is told");
