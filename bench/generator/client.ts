@@ -29,8 +29,9 @@ export interface Client {
   reason: string;
   /** Whether a scenario stopped its reading on purpose. */
   stalled: boolean;
-  /** A number for the scenario's own use, such as when its handshake began. */
+  /** When its handshake began, and its place in the plan of its fleet. */
   startedUs: number;
+  index: number;
   send(frame: Buffer): void;
   /** Stops or resumes reading from the socket. */
   stall(stalled: boolean): void;
@@ -65,6 +66,7 @@ export function createClient(options: ClientOptions, hub: Hub): Client {
     reason: "",
     stalled: false,
     startedUs: 0,
+    index: 0,
     send: (frame) => void socket.write(frame),
     stall(stalled) {
       client.stalled = stalled;

@@ -23,12 +23,19 @@ export interface FleetOptions {
   /** Handshakes under way at once. */
   readonly concurrency: number;
   readonly timeoutMs: number;
+  /**
+   * Who is refused comes back after half to one and a half times this, as Socket.IO's clients do,
+   * until the time is over. Without it a refusal is final.
+   */
+  readonly retryMs?: number;
 }
 
 /** What connecting a fleet took. */
 export interface Connected {
   readonly joined: number;
   readonly failed: number;
+  /** Attempts that did not succeed, the retried ones included. */
+  readonly refused: number;
   readonly reasons: readonly string[];
   readonly elapsedMs: number;
   /** From the connection's attempt to its Socket.IO CONNECT, in microseconds, unsorted. */
@@ -113,33 +120,53 @@ async function connectAll(
   const handshakesUs: number[] = [];
   const reasons = new Set<string>();
   const pending = new Set<Client>();
+  const timers = new Set<NodeJS.Timeout>();
   let begun = 0;
+  let refused = 0;
   await new Promise<void>((resolve) => {
     const timer = setTimeout(resolve, options.timeoutMs);
+    const open = (index: number) => {
+      const client = createClient(clientOptions(options, plan[index], index), hub);
+      client.startedUs = nowUs();
+      client.index = index;
+      fleet.clients.push(client);
+      pending.add(client);
+    };
     const fill = () => {
-      for (; pending.size < options.concurrency && begun < plan.length; begun++) {
-        const client = createClient(clientOptions(options, plan[begun], begun), hub);
-        client.startedUs = nowUs();
-        fleet.clients.push(client);
-        pending.add(client);
-      }
-      if (pending.size > 0) return;
+      while (pending.size < options.concurrency && begun < plan.length) open(begun++);
+      if (pending.size + timers.size > 0) return;
       clearTimeout(timer);
       resolve();
+    };
+    const retry = ({ index }: Client, retryMs: number) => {
+      const wait = setTimeout(
+        () => {
+          timers.delete(wait);
+          open(index);
+        },
+        retryMs * (0.5 + Math.random()),
+      );
+      timers.add(wait);
     };
     listen((client) => {
       if (!pending.delete(client)) return;
       if (client.state === "joined") handshakesUs.push(nowUs() - client.startedUs);
-      else reasons.add(client.reason);
+      else {
+        refused++;
+        reasons.add(client.reason);
+        if (options.retryMs !== undefined) retry(client, options.retryMs);
+      }
       fill();
     });
     fill();
   });
+  for (const timer of timers) clearTimeout(timer);
   if (pending.size > 0) reasons.add(`not joined within ${options.timeoutMs} ms`);
   for (const client of pending) client.drop();
   return {
     joined: handshakesUs.length,
     failed: plan.length - handshakesUs.length,
+    refused,
     reasons: [...reasons].slice(0, 10),
     elapsedMs: (nowUs() - startedUs) / 1000,
     handshakesUs,

@@ -1,7 +1,8 @@
 /**
  * Question: how long until everyone is back when all connections are lost at once?
  * Load:     all clients drop their TCP connections and connect again in the same moment, as after a
- *           network's blink, without the jitter that good clients have.
+ *           network's blink, without the jitter that good clients have; who is refused comes back
+ *           about a second later.
  * Control:  bare uWebSockets.js under the same storm.
  * Not for:  the size of storm that breaks a server; the listen queue and the client's core bound it.
  */
@@ -10,6 +11,9 @@ import { openBench } from "../rig/saturation.ts";
 import type { Context, Round, Scenario } from "../rig/scenario.ts";
 import { quantile } from "../rig/stats.ts";
 import { readCodec } from "./words.ts";
+
+/** `reconnectionDelay` of socket.io-client. */
+const RETRY_MS = 1000;
 
 async function run(context: Context): Promise<void> {
   const { options } = context;
@@ -49,6 +53,7 @@ async function measureStorm(
     groups: [{ role: "member", count: one.clients, query: "rooms=r" }],
     concurrency: one.clients,
     timeoutMs: 60_000,
+    retryMs: RETRY_MS,
   });
   const after = await subject.usage();
   const cpuS = after.cpuUserS + after.cpuSysS - before.cpuUserS - before.cpuSysS;
@@ -61,6 +66,7 @@ async function measureStorm(
       cpu_us_per_connection: (cpuS * 1e6) / Math.max(1, connected.joined),
       handshake_p50_ms: quantile(connected.handshakesUs, 0.5) / 1000,
       handshake_p99_ms: quantile(connected.handshakesUs, 0.99) / 1000,
+      refused: connected.refused,
       server_lag_ms_max: after.lag.maxUs / 1000,
       rss_bytes: after.memory.rss,
     },
@@ -88,6 +94,13 @@ export const scenario: Scenario = {
       ratio: true,
     },
     { name: "handshake_p99_ms", unit: "ms", better: "lower", text: "99th.", ratio: false },
+    {
+      name: "refused",
+      unit: "",
+      better: "lower",
+      text: "Attempts that were refused and came back about a second later.",
+      ratio: false,
+    },
     {
       name: "server_lag_ms_max",
       unit: "ms",
