@@ -154,33 +154,49 @@ function must(granted: ReturnType<ReturnType<typeof createAuthenticate>>): Grant
   });
 }
 
-type Report = (row: RouteRow, answer: { status: number; code?: string }, startedAt: number) => void;
+/** What became of a request. */
+interface Outcome {
+  readonly status: number;
+  readonly startedAt: number;
+  readonly code: FailureCode | undefined;
+  readonly traceparent: string | undefined;
+}
+
+type Report = (row: RouteRow, outcome: Outcome) => void;
+
+/** W3C Trace Context, version 00. Anything else is what a client likes to write. */
+const TRACEPARENT = /^00-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
 
 function createReport(needs: ApiNeeds): Report {
-  const log = createThrottle(needs.log, () => performance.now());
-  return ({ name }, { status, code }, startedAt) => {
+  const throttled = createThrottle(needs.log, () => performance.now());
+  return ({ name }, { status, startedAt, code, traceparent }) => {
     needs.answered(name, status, (performance.now() - startedAt) / 1000);
-    if (code === undefined) return;
-    log("info", code, { room: "api", route: name, status, code }, "a request was refused");
+    const trace = traceparent && TRACEPARENT.test(traceparent) ? { traceparent } : undefined;
+    const fields = { room: "api", route: name, status, ...(code && { code }), ...trace };
+    if (code) throttled("info", code, fields, "a request was refused");
+    else if (trace) needs.log("debug", fields, "a request was answered");
   };
 }
 
 function serve(row: RouteRow, handler: Handler, report: Report) {
   return async (exchange: Exchange): Promise<void> => {
-    const startedAt = performance.now();
+    const { traceparent } = exchange.headers;
+    const about = { startedAt: performance.now(), traceparent };
     let answer: HttpAnswer | number | undefined;
     let code: FailureCode | undefined;
     try {
       answer = await handler(exchange);
     } catch (error) {
       if (error instanceof FailureError) ({ code } = error);
-      else report(row, { status: 500 }, startedAt); // and the HTTP side logs and answers it
+      else report(row, { ...about, status: 500, code }); // the HTTP side logs and answers it
       answer = answerError(error);
     }
+    let status = typeof answer === "number" ? answer : 0;
     if (typeof answer === "object" && !exchange.done) {
       exchange.answer(answer);
-      report(row, { status: answer.status, ...(code && { code }) }, startedAt);
-    } else report(row, { status: typeof answer === "number" ? answer : 0 }, startedAt);
+      ({ status } = answer);
+    }
+    report(row, { ...about, status, code });
   };
 }
 

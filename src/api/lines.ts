@@ -111,7 +111,13 @@ function writeLines(lines: readonly Line[], answers: readonly Answer[]): string 
 // Most answers say nothing but that it was done, and Done has no other members then.
 function writeAnswer(answer: Answer): string {
   if (answer.ok && !answer.answers && !answer.sockets) return DONE;
-  return `${JSON.stringify(spellBytes(answer))}\n`;
+  try {
+    return `${JSON.stringify(spellBytes(answer))}\n`;
+  } catch (cause) {
+    // The application's own `socket.data` may hold a bigint, or itself.
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return writeRefusal(new FailureError("COMMANDS_FAILED", why, { cause }));
+  }
 }
 
 /** Returns the answers of commands none of which can be carried out now. */

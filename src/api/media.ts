@@ -54,11 +54,19 @@ export function readValue(body: Buffer, media: Media, packer: Packer): unknown {
   }
 }
 
-/** Returns a value as the body of an answer. */
+/**
+ * Returns a value as the body of an answer. Throws COMMANDS_FAILED for one that cannot be written:
+ * the application's own `socket.data` may hold a bigint, or itself.
+ */
 export function writeValue(value: unknown, media: "json" | "msgpack", packer: Packer): Payload {
-  return media === "msgpack"
-    ? { headers: { "content-type": MEDIA_TYPES.msgpack }, body: packer.encode(value) }
-    : { headers: { "content-type": MEDIA_TYPES.json }, body: JSON.stringify(spellBytes(value)) };
+  const headers = { "content-type": MEDIA_TYPES[media] };
+  try {
+    const body = media === "msgpack" ? packer.encode(value) : JSON.stringify(spellBytes(value));
+    return { headers, body };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new FailureError("COMMANDS_FAILED", why, { cause });
+  }
 }
 
 /** A body and its type. */

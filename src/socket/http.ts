@@ -135,6 +135,7 @@ function createExchange(res: HttpResponse, req: HttpRequest, state: State): Exch
   let done = false;
   let aborted = false;
   let paused = false;
+  let streaming = false;
 
   state.open++;
   function finish(): void {
@@ -187,13 +188,19 @@ function createExchange(res: HttpResponse, req: HttpRequest, state: State): Exch
     resume,
     answer(answer) {
       if (done) return;
+      if (streaming) {
+        // Half of another answer has gone out: only an end without its mark can tell the client.
+        res.close();
+        return;
+      }
       // A connection left paused would never read its next request.
       resume();
       finish();
       res.cork(() => writeAnswer(res, answer, { head: method === "HEAD", ...state }));
     },
     stream(status, streamHeaders) {
-      if (done) return undefined;
+      if (done || streaming) return undefined;
+      streaming = true;
       res.cork(() => {
         writeHead(res, status, streamHeaders);
         if (state.stopping) res.writeHeader("connection", "close");

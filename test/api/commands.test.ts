@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { createValueCodec } from "../../src/codec/values.ts";
 import { type Gateway, startGateway } from "../../src/gateway.ts";
-import { SECRET, WIDE } from "../harness/api.ts";
+import { SECRET, startApi, WIDE } from "../harness/api.ts";
 import { connectClient, type Socket, watchClient } from "../harness/clients.ts";
 import { openRaw } from "../harness/raw-http.ts";
 import { until } from "../harness/wait.ts";
@@ -199,6 +199,26 @@ test("a client that leaves while an acknowledgement is awaited leaves nothing be
   assert.match(scraped, /sluice_api_requests_total\{route="emitWithAck",status="aborted"\} 1/);
   assert.match(scraped, /sluice_commands_total\{command="emitWithAck",caller="api",outcome="ok"\}/);
   socket.disconnect();
+});
+
+test("a traceparent that is one is logged with its request, and nothing else of its kind", async () => {
+  const lines: { level: string; fields: Record<string, unknown> }[] = [];
+  const api = await startApi(
+    {},
+    { log: (level, fields) => void lines.push({ level, fields: { ...fields } }) },
+  );
+  const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  await api.post("/v1/emit", { event: "x" }, { traceparent });
+  await api.post("/v1/emit", { event: "x" }, { traceparent: `${traceparent}\t{"x":1}` });
+  await api.post("/v1/emit", { event: 5 }, { traceparent });
+  api.close();
+  assert.deepEqual(lines, [
+    { level: "debug", fields: { room: "api", route: "emit", status: 200, traceparent } },
+    {
+      level: "info",
+      fields: { room: "api", route: "emit", status: 400, code: "COMMANDS_BAD", traceparent },
+    },
+  ]);
 });
 
 test("on a port of its own the API is there and only there", async () => {

@@ -249,6 +249,39 @@ test("a cluster that cannot be reached refuses a stream at its beginning, and li
   raw.close();
 });
 
+test("an answer that cannot be written is refused alone; a fault of ours cuts the stream", async () => {
+  let broken = false;
+  const api = await start(
+    {},
+    {
+      async apply(commands) {
+        if (broken) throw new Error("a fault");
+        const handshake = { address: "", issued: 0, secure: false, query: {} };
+        return commands.map((command) =>
+          command.do === "fetchSockets"
+            ? { ok: true, sockets: [{ id: "a", rooms: [], data: 1n, handshake }] }
+            : { ok: true },
+        );
+      },
+    },
+  );
+  const fetchSockets = { do: "fetchSockets" };
+  const single = await api.post("/v1/commands", fetchSockets);
+  assert.deepEqual([single.status, (await single.json()).code], [500, "COMMANDS_FAILED"]);
+  const raw = await begin(api);
+  raw.write(chunk(`${JSON.stringify(fetchSockets)}\n${line(1)}\n`));
+  await until(() => linesOf(raw).length === 2, "two answers");
+  const [first, second] = linesOf(raw).map((text) => JSON.parse(text));
+  assert.deepEqual([first.code, second.ok], ["COMMANDS_FAILED", true]);
+  broken = true;
+  raw.write(chunk(`${line(2)}\n`));
+  await until(() => raw.closed, "the connection ends");
+  assert.doesNotMatch(raw.received, /\r\n0\r\n\r\n|HTTP\/1.1 500/);
+  assert.equal(api.on.logged.length, 1);
+  assert.equal(api.on.http.open, 0);
+  assert.equal(api.api.samples().openBodies, 0);
+});
+
 test("an Idempotency-Key does not go with a stream", async () => {
   const api = await start();
   const answer = await api.post("/v1/commands", line(1), { ...NDJSON, "idempotency-key": "k" });
