@@ -13,18 +13,20 @@ export interface RetryBudget {
 
 /** Returns a full budget: `percent` of a retry is earned per call, and ten a second. */
 export function createRetryBudget(percent: number, now: () => number): RetryBudget {
-  let left = RETRIES_MAX;
+  // In hundredths, so that whole percents add up exactly.
+  const max = RETRIES_MAX * 100;
+  let left = max;
   let at = now();
   return {
     earn() {
-      left = Math.min(RETRIES_MAX, left + percent / 100);
+      left = Math.min(max, left + percent);
     },
     take() {
       const time = now();
-      left = Math.min(RETRIES_MAX, left + ((time - at) / 1000) * RETRIES_PER_SECOND);
+      left = Math.min(max, left + ((time - at) / 10) * RETRIES_PER_SECOND);
       at = time;
-      if (left < 1) return false;
-      left--;
+      if (left < 100) return false;
+      left -= 100;
       return true;
     },
   };

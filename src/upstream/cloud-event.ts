@@ -27,12 +27,12 @@ export function createIds(): (prefix: string) => string {
   return (prefix) => `${prefix}_${run}_${(count++).toString(36)}`;
 }
 
-/** Where a socket's events come from. */
+/** Where a socket's events come from: its namespace begins with a slash, so `//` for the main one. */
 export function sourceOf(namespace: string, socketId: string): string {
-  return `/namespaces/${encodeURIComponent(toWellFormed(namespace))}/sockets/${encodeURIComponent(toWellFormed(socketId))}`;
+  return encodeURI(toWellFormed(`/namespaces${namespace}/sockets/${socketId}`));
 }
 
-// encodeURIComponent throws on lone surrogates, and names are the client's text.
+// encodeURI throws on lone surrogates, and names are the client's text.
 function toWellFormed(text: string): string {
   return Buffer.from(text, "utf8").toString("utf8");
 }

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CloudEvent, HTTP } from "cloudevents";
+import { Webhook } from "standardwebhooks";
+import { createGate, type Received, SECRET, startFunction } from "../harness/function.ts";
+import { until } from "../harness/wait.ts";
+import { testUpstream } from "./rig.ts";
+
+/** `socket argument` of each event of a batch. */
+function namesOf({ json }: Received): string[] {
+  return json.map((event: { data: { socket: { id: string }; args: unknown[] } }) => {
+    return `${event.data.socket.id} ${event.data.args[0]}`;
+  });
+}
+
+test("events without ack go out as one signed batch of CloudEvents", async (t) => {
+  const fn = await startFunction(t);
+  const upstream = testUpstream(t, { url: fn.url, batch: true, batchMax: 4, batchMs: 60_000 });
+  const lanes = ["a", "b"].map((id) => upstream.lane(id));
+  for (const n of [1, 2]) for (const lane of lanes) lane.event("ünï", [n]);
+  await until(() => upstream.samples().queued.events === 0, "they are delivered");
+  const [call] = fn.received;
+  assert.ok(call);
+  assert.equal(fn.received.length, 1);
+  assert.equal(call.headers["content-type"], "application/cloudevents-batch+json");
+  assert.deepEqual(namesOf(call), ["a 1", "b 1", "a 2", "b 2"]);
+  new Webhook(SECRET).verify(call.body, {
+    "webhook-id": String(call.headers["webhook-id"]),
+    "webhook-timestamp": String(call.headers["webhook-timestamp"]),
+    "webhook-signature": String(call.headers["webhook-signature"]),
+  });
+  const events = HTTP.toEvent({ headers: call.headers, body: call.body.toString() });
+  assert.ok(Array.isArray(events));
+  const parsed = events.filter((event) => event instanceof CloudEvent);
+  for (const event of parsed) assert.ok(event.validate());
+  assert.deepEqual(new Set(parsed.map(({ id }) => id)).size, 4);
+  assert.equal(parsed[0]?.subject, "ünï");
+  assert.equal(upstream.samples().batched, 4);
+});
+
+test("a batch that is not filled goes out after batchMs, and by bytes before", async (t) => {
+  const fn = await startFunction(t);
+  const upstream = testUpstream(t, { url: fn.url, batch: true, batchMs: 5, batchBytesMax: 3000 });
+  const lane = upstream.lane();
+  lane.event("x", [1]);
+  await until(() => fn.received.length === 1, "the lone event goes out");
+  const large = "y".repeat(1000);
+  for (const n of [2, 3, 4]) lane.event("x", [n, large]);
+  await until(() => upstream.samples().queued.events === 0, "all are delivered");
+  const sizes = fn.received.map(({ body }) => body.length);
+  assert.ok(Math.max(...sizes) <= 3000, `${sizes}`);
+  assert.deepEqual(fn.received.flatMap(namesOf), ["s1 1", "s1 2", "s1 3", "s1 4"]);
+  lane.event("x", [5, "y".repeat(5000)]);
+  await until(() => upstream.samples().queued.events === 0, "one that has more goes alone");
+});
+
+test("a socket's events are never in two requests at once, and acks wait for their turn", async (t) => {
+  const gate = createGate();
+  const fn = await startFunction(t, async () => {
+    if (fn.received.length === 1) await gate.passed;
+    return {};
+  });
+  const upstream = testUpstream(t, { url: fn.url, batch: true, batchMax: 2, batchMs: 1 });
+  const [a, b] = [upstream.lane("a"), upstream.lane("b")];
+  for (const n of [1, 2, 3]) a.event("x", [n]);
+  const asked = upstream.ask(a, "x", 4);
+  a.event("x", [5]);
+  a.end("bye");
+  b.event("x", [1]);
+  await until(() => fn.received.length === 2, "the other socket's batch goes out");
+  assert.deepEqual(fn.received.map(namesOf), [["a 1", "a 2"], ["b 1"]]);
+  gate.open();
+  await asked;
+  await until(() => upstream.samples().queued.events === 0, "all are delivered");
+  const own = fn.received.flatMap(({ json }) =>
+    Array.isArray(json) ? json.map(({ data }) => data) : [json],
+  );
+  assert.deepEqual(
+    own.filter(({ socket }) => socket.id === "a").map(({ args, reason }) => reason ?? args[0]),
+    [1, 2, 3, 4, 5, "bye"],
+  );
+});
+
+test("a failed batch is sent again under its id, then every event is a dead letter", async (t) => {
+  const fn = await startFunction(t, () => ({ status: 500 }));
+  const upstream = testUpstream(t, { url: fn.url, batch: true, batchMax: 2, attemptsMax: 3 });
+  for (const n of [1, 2]) upstream.lane(`s${n}`).event("x", [n]);
+  await until(() => upstream.samples().queued.events === 0, "it is given up");
+  assert.equal(fn.received.length, 3);
+  assert.equal(new Set(fn.received.map(({ headers }) => headers["webhook-id"])).size, 1);
+  const letters = upstream.listDeadLetters({ limit: 5 }).items;
+  assert.deepEqual(
+    letters.map(({ id, attempts }) => [id, attempts]),
+    fn.received[0]?.json.map(({ id }: { id: string }) => [id, 3]),
+  );
+  fn.answer = () => ({});
+  const replayed = await upstream.replayDeadLetters(undefined);
+  assert.deepEqual(
+    replayed.map(({ outcome }) => outcome),
+    ["delivered", "delivered"],
+  );
+});
+
+test("events a function names as failed go out again alone, in order, with their own ids", async (t) => {
+  const fn = await startFunction(t, ({ json }) => {
+    if (fn.received.length > 1) return {};
+    const [, second, third, fourth] = json as { id: string }[];
+    return {
+      body: {
+        failed: [
+          { id: second?.id, retry: true },
+          { id: third?.id, retry: true },
+          { id: fourth?.id, retry: false },
+        ],
+        commands: [{ do: "emit", event: "done", args: [] }],
+      },
+    };
+  });
+  const upstream = testUpstream(t, { url: fn.url, batch: true, batchMax: 4, batchMs: 1 });
+  const lane = upstream.lane();
+  for (const n of [1, 2, 3, 4]) lane.event("x", [n]);
+  lane.event("x", [5]);
+  await until(() => upstream.samples().queued.events === 0, "all are over");
+  assert.deepEqual(fn.received.map(namesOf), [
+    ["s1 1", "s1 2", "s1 3", "s1 4"],
+    ["s1 2", "s1 3", "s1 5"],
+  ]);
+  const [first, again] = fn.received.map(({ json }) => json.map(({ id }: { id: string }) => id));
+  assert.deepEqual(again?.slice(0, 2), first?.slice(1, 3));
+  assert.equal(upstream.applied.length, 1);
+  assert.equal(upstream.samples().deadLetters.added, 0);
+});
+
+test("a stop sends off what waits to be filled", async (t) => {
+  const fn = await startFunction(t);
+  const upstream = testUpstream(t, { url: fn.url, batch: true, batchMs: 60_000, drainMs: 5000 });
+  upstream.lane().event("x", [1]);
+  await upstream.stop();
+  assert.deepEqual(fn.received.map(namesOf), [["s1 1"]]);
+});
