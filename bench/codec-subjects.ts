@@ -110,7 +110,7 @@ function variants(make: (text: (length: number) => string, seed: number) => unkn
 }
 
 function chat(text: (length: number) => string, seed: number): unknown[] {
-  return ["message", { room: "lobby", from: text(8), text: text(21), at: 1.7e12 + seed }];
+  return ["message", { room: "lobby", from: text(8), text: text(29), at: 1.7e12 + seed }];
 }
 
 function object(text: (length: number) => string, seed: number): unknown[] {
@@ -122,7 +122,7 @@ function object(text: (length: number) => string, seed: number): unknown[] {
     tags: [text(6), text(9)],
     stock: i % 2 === 0,
   });
-  const customer = { id: 100_000 + seed, name: text(18), mail: text(22), note: text(180) };
+  const customer = { id: 100_000 + seed, name: text(18), mail: text(22), note: text(397) };
   return ["order", { id: text(24), customer, lines: [0, 1, 2, 3].map(line), total: 99.5 + seed }];
 }
 
