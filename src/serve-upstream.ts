@@ -1,12 +1,13 @@
 import type { Namespace, Server } from "socket.io";
 import type { DeadLetters } from "./api/dead-letters.ts";
+import { FAILURES } from "./core/failures.ts";
 import type { Log } from "./core/log.ts";
 import { type Settings, SettingsError } from "./core/settings.ts";
 import type { Executor } from "./fanout/apply.ts";
 import { createForward, type ForwardNamespace, type ForwardSocket } from "./handlers/forward.ts";
 import type { Metrics, Samples } from "./metrics/registry.ts";
 import type { Connection } from "./socket/connection.ts";
-import { eachNamespace } from "./socket/socket-io.ts";
+import { eachNamespace, type Middleware, prependMiddleware } from "./socket/socket-io.ts";
 import type { UpstreamSamples } from "./upstream/samples.ts";
 import { createUpstream } from "./upstream/upstream.ts";
 
@@ -65,6 +66,8 @@ export function serveUpstream(
   });
   const unwatch = eachNamespace(io, (namespace: Namespace) => {
     if (upstream.claims(namespace.name)) forward(asForward(namespace));
+    const decided = upstream.answers("connect", namespace.name, "connect");
+    if (auth.mode === "upstream" && !decided) prependMiddleware(namespace, refuse);
   });
   for (const name of names) io.of(name);
   for (const pattern of patterns) io.of(pattern);
@@ -80,6 +83,12 @@ export function serveUpstream(
     },
   };
 }
+
+/** Where functions decide on clients, a namespace that has none lets nobody in. */
+const refuse: Middleware = (_socket, next) => {
+  const { text, retry } = FAILURES.AUTH_NO_DECIDER;
+  next(Object.assign(new Error(text), { data: { code: "AUTH_NO_DECIDER", retry } }));
+};
 
 function noDecider(): never {
   const bound = "upstream decides on clients, but no function answers the connects of a namespace";

@@ -152,6 +152,11 @@ export const FAILURES = {
   AUTH_EXPIRED: { status: 401, retry: false, text: "The token has expired" },
   AUTH_TOO_LONG: { status: 400, retry: false, text: "The token is longer than auth.tokenBytesMax" },
   AUTH_WRONG_USER: { status: 403, retry: false, text: "The token is another user's" },
+  AUTH_NO_DECIDER: {
+    status: 403,
+    retry: false,
+    text: "No function decides on the clients of this namespace",
+  },
   AUTH_UNAVAILABLE: { status: 503, retry: true, text: "Tokens cannot be checked at the moment" },
   // socket: how much a client may take.
   ORIGIN_FORBIDDEN: { status: 403, retry: false, text: "This origin may not connect" },

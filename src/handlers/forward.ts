@@ -141,6 +141,12 @@ export function createForward(
       (answer) => {
         one.answer = answer;
         if (gone !== undefined) one.closed(gone);
+        else if (isAnothers(socket, answer)) {
+          socket.conn.off("close", one.closed);
+          one.closed("server namespace disconnect");
+          next(refusalOf({ code: "AUTH_WRONG_USER" }));
+          return;
+        }
         // Gone or not: Socket.IO looks, and forgets the socket by itself.
         next();
       },
@@ -229,6 +235,11 @@ function userOf({ data }: ForwardSocket): string | undefined {
   const { user } = data;
   if (typeof user !== "object" || user === null || !("sub" in user)) return undefined;
   return typeof user.sub === "string" ? user.sub : undefined;
+}
+
+/** Whether a recovered session was opened by a user other than the one its function now names. */
+function isAnothers({ recovered, data }: ForwardSocket, { userId }: ConnectAnswer): boolean {
+  return recovered && typeof data.userId === "string" && data.userId !== userId;
 }
 
 interface Refused {

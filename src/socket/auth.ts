@@ -85,7 +85,7 @@ export function createAuth(
 /**
  * Returns authentication by JSON Web Token.
  *
- * `socket.data.user` is the token's claims. A session is recovered only by the user it was opened
+ * `socket.data.user` is the token's claims, `socket.data.userId` the user they name. A session is recovered only by the user it was opened
  * by: its secret carries a digest of the user's name, so that the stored packets of another's
  * session are never read. With `exp` the connection is told by `token_expiring` and closed as
  * `token_expired`, unless the client emits `token_refresh` with a newer token of the same user;
@@ -190,6 +190,7 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
       if (isRefused(found)) return found;
       entering.set(socket, { grant: found, before: socket.data.user });
       socket.data.user = found.claims;
+      socket.data.userId = found.userId;
       const session = sessionIdOf(socket);
       if (session !== undefined && !socket.recovered) {
         setSessionId(socket, `${session}.${found.owner}`);

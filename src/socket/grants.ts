@@ -16,6 +16,7 @@ export interface TokenSource {
 /** What a valid token says. */
 export interface Grant {
   readonly claims: Claims;
+  readonly userId: string;
   /** Names the user without telling who it is. */
   readonly owner: string;
   readonly rooms: ReadonlySet<string>;
@@ -58,9 +59,10 @@ export function createGrants(settings: AuthSettings, check: TokenCheck) {
       if (typeof user !== "string" && typeof user !== "number") {
         return { code: "AUTH_INVALID", detail: "no user" };
       }
-      const owner = createHash("sha256").update(String(user)).digest("base64url").slice(0, 16);
+      const userId = String(user);
+      const owner = createHash("sha256").update(userId).digest("base64url").slice(0, 16);
       const expiresAt = claims.exp === undefined ? undefined : claims.exp * 1000;
-      return { claims, owner, rooms: roomsOf(claims), expiresAt };
+      return { claims, userId, owner, rooms: roomsOf(claims), expiresAt };
     } catch (error) {
       if (error instanceof FailureError) return { code: error.code, detail: error.detail };
       return { code: "AUTH_UNAVAILABLE", detail: "unexpected" };

@@ -57,7 +57,8 @@ for (const [way, transports] of Object.entries(WAYS)) {
       for (const namespace of ["/", "/fixed", "/dynamic-1"]) {
         await gateway.connected({ auth, namespace, codec, transports: [...transports] });
         const [socket] = await gateway.io.of(namespace).fetchSockets();
-        assert.deepEqual(socket?.data.user, { sub: "ann", plan: "pro" }, namespace);
+        const user = { sub: "ann", plan: "pro" };
+        assert.deepEqual(socket?.data, { user, userId: "ann" }, namespace);
       }
       assert.deepEqual(seen, ["ann"], "the user is known before the application's middlewares");
       assert.equal(await gateway.metric("sluice_authentications_total", { result: "accepted" }), 3);
@@ -320,4 +321,24 @@ test("an open door in production is said once, with what it means", async (t) =>
 test("mode jwt without a key does not start", async () => {
   const { startGateway } = await import("../../src/gateway.ts");
   await assert.rejects(startGateway({ auth: { mode: "jwt" } }), /one of auth\.secret/);
+});
+
+test("mode upstream refuses whoever no function decides on, and starts only with a function", async (t) => {
+  const { startGateway } = await import("../../src/gateway.ts");
+  await assert.rejects(startGateway({ auth: { mode: "upstream" } }), /auth\.mode/);
+  const gateway = await testGateway(t, {
+    auth: { mode: "upstream" },
+    upstream: { url: "http://127.0.0.1:9/", namespaces: ["/decided"] },
+  });
+  gateway.io.of(/^\/dynamic/);
+  let met = 0;
+  gateway.io.of("/other").use((_socket, go) => {
+    met++;
+    go();
+  });
+  for (const namespace of ["/", "/other", "/dynamic"]) {
+    const error = await refusalOf(gateway.client({ namespace }));
+    assert.deepEqual(error.data, { code: "AUTH_NO_DECIDER", retry: false }, namespace);
+  }
+  assert.equal(met, 0);
 });
