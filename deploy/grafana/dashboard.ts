@@ -1,8 +1,11 @@
+import { FIRST_ROWS } from "./first-rows.ts";
+import { FOLDED_ROWS } from "./folded-rows.ts";
 import { collectRest } from "./more.ts";
 import { layOut } from "./panels.ts";
-import { ROWS } from "./rows.ts";
 
 const DATASOURCE = { type: "prometheus", uid: "$datasource" };
+
+const ROWS = [...FIRST_ROWS, ...FOLDED_ROWS];
 
 /** Returns the dashboard as Grafana imports it; `npm run docs` writes it to dashboard.json. */
 export function createDashboard(): unknown {

@@ -5,6 +5,7 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { type Matcher, readPromql } from "../../deploy/prometheus/promql.ts";
 import { readRules } from "../../deploy/prometheus/rules.ts";
 import { CLOSES } from "../../src/core/closes.ts";
+import { FAILURES } from "../../src/core/failures.ts";
 import { METRICS, type MetricRow } from "../../src/metrics/table.ts";
 
 /** Labels that Prometheus itself puts on every series it scrapes. */
@@ -62,9 +63,12 @@ function findUnknown(expression: string, known: ReadonlyMap<string, Known>): str
 function findUnknownMatch(metric: string, matcher: Matcher, series: Known): string[] {
   const { label, operator, value } = matcher;
   if (!series.labels.has(label)) return [`${metric}{${label}}`];
-  if (label !== "reason" || !metric.includes("connections_closed")) return [];
-  const reasons = operator.includes("~") ? value.split("|") : [value];
-  return reasons.filter((reason) => !Object.hasOwn(CLOSES, reason));
+  const values = operator.includes("~") ? value.split("|") : [value];
+  // Codes of failures stand in capitals wherever they are label values.
+  const codes = values.filter((one) => /^[A-Z]+_[A-Z_]+$/.test(one));
+  const wrong = codes.filter((code) => !Object.hasOwn(FAILURES, code));
+  if (label !== "reason" || !metric.includes("connections_closed")) return wrong;
+  return values.filter((reason) => !Object.hasOwn(CLOSES, reason));
 }
 
 interface DrawnPanel {
@@ -145,6 +149,8 @@ test("a planted metric, label or close reason is found", () => {
   assert.deepEqual(findUnknown(`sluice_connections_closed_total{reason=~"shutdown|gone"}`, known), [
     "gone",
   ]);
+  const outcome = 'sluice_upstream_calls_total{outcome!~"answered|UPSTREAM_LATE"}';
+  assert.deepEqual(findUnknown(outcome, known), ["UPSTREAM_LATE"]);
   assert.throws(() => readPromql("sum(by"), /not PromQL/);
 });
 

@@ -123,8 +123,9 @@ for (const [name, readPlatform] of Object.entries(PLATFORMS)) {
   test(`${name}: the gateway accepts the settings, and drains within the platform's grace`, () => {
     const platform = readPlatform();
     assert.ok(Object.keys(platform.env).some((key) => key.startsWith("SLUICE_")));
-    const { socket } = settingsOf(platform);
-    const needed = (platform.hookMs ?? 0) + socket.drainMs + AFTER_DRAIN_MS;
+    const { socket, upstream } = settingsOf(platform);
+    const drainsMs = socket.drainMs + upstream.drainMs;
+    const needed = (platform.hookMs ?? 0) + drainsMs + AFTER_DRAIN_MS;
     assert.ok(platform.graceMs >= needed, `needs ${needed} ms, has ${platform.graceMs}`);
   });
 }

@@ -1,0 +1,282 @@
+import type { Row } from "./panels.ts";
+import { of, quantile, rate, sumRate } from "./queries.ts";
+
+/** The rows for a closer look; they stand folded. */
+export const FOLDED_ROWS: readonly Row[] = [
+  {
+    title: "Door",
+    collapsed: true,
+    panels: [
+      {
+        title: "Load shedding",
+        unit: "short",
+        lines: { [of("sluice_overload_stage")]: "{{instance}} {{stage}}" },
+      },
+      {
+        title: "Over a limit",
+        unit: "ops",
+        lines: { [sumRate("sluice_limited_total", "limit")]: "{{limit}}" },
+      },
+      {
+        title: "Tokens",
+        unit: "ops",
+        lines: { [sumRate("sluice_authentications_total", "result")]: "{{result}}" },
+      },
+      {
+        title: "Time to check a token",
+        unit: "s",
+        lines: { [quantile("sluice_authentication_seconds")]: "$quantile" },
+      },
+      {
+        title: "Fetches of the key set",
+        unit: "ops",
+        lines: { [sumRate("sluice_key_set_fetches_total", "result")]: "{{result}}" },
+      },
+    ],
+  },
+  {
+    title: "Fan-out",
+    collapsed: true,
+    panels: [
+      {
+        title: "Topics for unions of rooms",
+        unit: "short",
+        lines: { [of("sluice_fanout_union_topics")]: "{{instance}}" },
+      },
+      {
+        title: "Sockets outside of native delivery",
+        unit: "short",
+        lines: { [of("sluice_fanout_slow_sockets")]: "{{instance}}" },
+      },
+      {
+        title: "Answers that are awaited",
+        unit: "short",
+        lines: { [of("sluice_fanout_acks_pending")]: "{{instance}}" },
+      },
+    ],
+  },
+  {
+    title: "Functions",
+    collapsed: true,
+    panels: [
+      {
+        title: "Requests, by outcome",
+        unit: "ops",
+        lines: { [sumRate("sluice_upstream_calls_total", "outcome")]: "{{outcome}}" },
+      },
+      {
+        title: "Time of a request",
+        unit: "s",
+        lines: { [quantile("sluice_upstream_call_seconds")]: "" },
+      },
+      {
+        title: "Turned away before a request",
+        unit: "ops",
+        lines: { [sumRate("sluice_upstream_refused_total", "reason")]: "{{reason}}" },
+      },
+      {
+        title: "Open requests, events under way, dead letters",
+        unit: "short",
+        lines: {
+          [`sum by (origin) (${of("sluice_upstream_inflight")})`]: "open, {{origin}}",
+          [`sum(${of("sluice_upstream_queued_events")})`]: "under way",
+          [`sum(${of("sluice_upstream_dead_letters")})`]: "dead letters",
+          [`sum(${of("sluice_upstream_gone_endpoints")})`]: "gone functions",
+        },
+      },
+      {
+        title: "Bytes under way",
+        unit: "bytes",
+        lines: { [`sum(${of("sluice_upstream_queued_bytes")})`]: "" },
+      },
+      {
+        title: "Batched, retried, given up, dropped",
+        unit: "ops",
+        lines: {
+          [sumRate("sluice_upstream_batched_events_total")]: "batched",
+          [sumRate("sluice_upstream_retries_total")]: "retried",
+          [sumRate("sluice_upstream_dead_lettered_total")]: "given up",
+          [sumRate("sluice_upstream_dead_letters_dropped_total")]: "dropped",
+        },
+      },
+      {
+        title: "Breakers: 1 probing, 2 open, and openings a second",
+        unit: "short",
+        lines: {
+          [`max by (origin) (${of("sluice_upstream_breaker_state")})`]: "{{origin}}",
+          [sumRate("sluice_upstream_breaker_opened_total", "origin")]: "openings, {{origin}}",
+        },
+      },
+    ],
+  },
+  {
+    title: "Functions",
+    collapsed: true,
+    panels: [
+      {
+        title: "Calls, by outcome",
+        unit: "ops",
+        lines: {
+          [sumRate("sluice_upstream_calls_total", "type, outcome")]: "{{type}} {{outcome}}",
+        },
+      },
+      {
+        title: "How long calls take",
+        unit: "s",
+        lines: { [quantile("sluice_upstream_call_seconds")]: "$quantile" },
+      },
+      {
+        title: "Open calls, by origin",
+        unit: "short",
+        lines: { [of("sluice_upstream_inflight")]: "{{instance}} {{origin}}" },
+      },
+      {
+        title: "Breakers",
+        unit: "short",
+        note: "0 called, 1 probed, 2 left alone.",
+        lines: { [of("sluice_upstream_breaker_state")]: "{{instance}} {{origin}}" },
+      },
+      {
+        title: "Waiting",
+        unit: "short",
+        lines: { [of("sluice_upstream_queued_events")]: "{{instance}}" },
+      },
+      {
+        title: "Waiting, in bytes",
+        unit: "bytes",
+        lines: { [of("sluice_upstream_queued_bytes")]: "{{instance}}" },
+      },
+      {
+        title: "Turned away",
+        unit: "ops",
+        lines: { [sumRate("sluice_upstream_refused_total", "reason")]: "{{reason}}" },
+      },
+      {
+        title: "Repeated, batched, breakers opened",
+        unit: "ops",
+        lines: {
+          [sumRate("sluice_upstream_retries_total")]: "repeated",
+          [sumRate("sluice_upstream_batched_events_total")]: "batched events",
+          [sumRate("sluice_upstream_breaker_opened_total", "origin")]: "opened {{origin}}",
+        },
+      },
+      {
+        title: "Given up",
+        unit: "short",
+        lines: {
+          [of("sluice_upstream_dead_letters")]: "{{instance}} kept",
+          [of("sluice_upstream_gone_endpoints")]: "{{instance}} routes gone",
+          [`increase(${of("sluice_upstream_dead_lettered_total")}[5m])`]: "{{instance}} given up",
+          [`increase(${of("sluice_upstream_dead_letters_dropped_total")}[5m])`]:
+            "{{instance}} dropped",
+        },
+      },
+    ],
+  },
+  {
+    title: "HTTP API",
+    collapsed: true,
+    panels: [
+      {
+        title: "Commands",
+        unit: "ops",
+        lines: {
+          [sumRate("sluice_commands_total", "command, caller, outcome")]:
+            "{{command}} {{caller}} {{outcome}}",
+        },
+      },
+      {
+        title: "Requests",
+        unit: "ops",
+        lines: { [sumRate("sluice_api_requests_total", "route, status")]: "{{route}} {{status}}" },
+      },
+      {
+        title: "How long requests take",
+        unit: "s",
+        lines: { [quantile("sluice_api_request_seconds")]: "$quantile" },
+      },
+    ],
+  },
+  {
+    title: "Recovery",
+    collapsed: true,
+    panels: [
+      {
+        title: "Clients that came back",
+        unit: "ops",
+        lines: { [sumRate("sluice_recoveries_total", "result")]: "{{result}}" },
+      },
+      {
+        title: "Packets",
+        unit: "ops",
+        lines: {
+          [sumRate("sluice_recovered_packets_total")]: "sent again",
+          [sumRate("sluice_recovery_dropped_packets_total")]: "forgotten too early",
+        },
+      },
+      {
+        title: "Kept bytes",
+        unit: "bytes",
+        lines: { [of("sluice_recovery_bytes")]: "{{instance}}" },
+      },
+      {
+        title: "Kept packets and sessions",
+        unit: "short",
+        lines: {
+          [of("sluice_recovery_packets")]: "{{instance}} packets",
+          [of("sluice_recovery_sessions")]: "{{instance}} sessions",
+        },
+      },
+    ],
+  },
+  {
+    title: "Process",
+    collapsed: true,
+    panels: [
+      {
+        title: "Event loop in use",
+        unit: "percentunit",
+        lines: { [of("sluice_event_loop_utilization_ratio")]: "{{instance}}" },
+      },
+      {
+        title: "Event loop lag",
+        unit: "s",
+        lines: { [of("sluice_event_loop_lag_seconds")]: "{{instance}} {{stat}}" },
+      },
+      {
+        title: "Processor",
+        unit: "percentunit",
+        lines: { [rate("process_cpu_seconds_total")]: "{{instance}}" },
+      },
+      {
+        title: "Memory",
+        unit: "bytes",
+        lines: {
+          [of("process_resident_memory_bytes")]: "{{instance}} resident",
+          [of("nodejs_heap_size_used_bytes")]: "{{instance}} heap",
+        },
+      },
+      {
+        title: "Open files",
+        unit: "short",
+        lines: {
+          [of("process_open_fds")]: "{{instance}}",
+          [of("process_max_fds")]: "{{instance}} limit",
+        },
+      },
+      {
+        title: "Garbage collection",
+        unit: "percentunit",
+        lines: { [sumRate("nodejs_gc_duration_seconds_sum", "instance, kind")]: "{{kind}}" },
+      },
+      {
+        title: "Builds",
+        unit: "short",
+        lines: {
+          [`count by (version, uws, binary, node) (${of("sluice_build_info")})`]:
+            "{{version}}, uWebSockets.js {{uws}} {{binary}}, Node {{node}}",
+        },
+      },
+    ],
+  },
+];
