@@ -323,12 +323,14 @@ test("mode jwt without a key does not start", async () => {
   await assert.rejects(startGateway({ auth: { mode: "jwt" } }), /one of auth\.secret/);
 });
 
+const SIGNING = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+
 test("mode upstream refuses whoever no function decides on, and starts only with a function", async (t) => {
   const { startGateway } = await import("../../src/gateway.ts");
   await assert.rejects(startGateway({ auth: { mode: "upstream" } }), /auth\.mode/);
   const gateway = await testGateway(t, {
     auth: { mode: "upstream" },
-    upstream: { url: "http://127.0.0.1:9/", namespaces: ["/decided"] },
+    upstream: { url: "http://127.0.0.1:9/", namespaces: ["/decided"], secrets: [SIGNING] },
   });
   gateway.io.of(/^\/dynamic/);
   let met = 0;
