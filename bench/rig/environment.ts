@@ -26,7 +26,7 @@ export interface Environment {
   readonly cgroup_limits: Readonly<Record<string, string>>;
 }
 
-/** Which commit a result belongs to. */
+/** Which commit a result belongs to; dirty when what is measured was changed since. */
 export interface Git {
   readonly commit: string;
   readonly dirty: boolean;
@@ -69,7 +69,9 @@ export function hashEnvironment(environment: Environment): string {
 export function readGit(): Git {
   try {
     const commit = git("rev-parse", "HEAD");
-    return { commit, dirty: git("status", "--porcelain", "--untracked-files=no") !== "" };
+    const measured = ["src", "bench", "package-lock.json", ":!bench/results"];
+    const changes = git("status", "--porcelain", "--untracked-files=no", "--", ...measured);
+    return { commit, dirty: changes !== "" };
   } catch {
     return { commit: "unknown", dirty: true }; // Not a clone: an unpacked archive.
   }

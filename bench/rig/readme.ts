@@ -13,8 +13,31 @@ const END = "<!-- bench:end -->";
 const OTHERS = ["stock-uws", "stock-ws", "bare"];
 /** A README is not the place for every case; the results files have them. */
 const CASES_MAX = 4;
-/** Scenarios whose subjects are the table's columns. */
-const SHOWN = ["fanout", "latency", "echo", "connect", "idle", "slow", "storm"];
+
+type Params = Estimate["params"];
+const count = (value: string | number | undefined) =>
+  typeof value === "number" ? formatNumber(value) : String(value);
+const CALLS: Readonly<Record<string, string>> = {
+  namespace: "`io.emit()`",
+  room: "`io.to(room).emit()`",
+  sender: "`socket.to(room).emit()`",
+  except: "`io.to(room).except(other).emit()`",
+  union: "`io.to([a, b]).emit()`",
+};
+
+/** Scenarios whose subjects are the table's columns, and a case of each in words. */
+const ROWS: Readonly<Record<string, (params: Params) => string>> = {
+  fanout: (p) => {
+    const turn = p.frames === 1 ? "" : `, ${count(p.frames)} at a time`;
+    return `CPU per message, ${CALLS[String(p.shape)]} to ${count(p.members)}${turn}`;
+  },
+  latency: (p) => `p99 latency, ${count(p.rate)} broadcasts/s to ${count(p.members)}`,
+  echo: (p) => `CPU per event with ack, ${p.load}`,
+  connect: () => "CPU per connection accepted",
+  idle: () => "Resident memory per idle connection",
+  slow: (p) => `p99 latency at the others, ${count(p.stalled_percent)} % not reading`,
+  storm: (p) => `Time until ${count(p.clients)} are back`,
+};
 
 /** Returns the text with what stands between the markers replaced; undefined without markers. */
 export function replaceBlock(text: string, block: string): string | undefined {
@@ -26,7 +49,7 @@ export function replaceBlock(text: string, block: string): string | undefined {
 
 /** Returns the README's figures: ratios first, machine, date and commit, links to the raw files. */
 export function makeReadmeBlock(sections: readonly Section[], folder: string): string {
-  const shown = sections.filter(({ result }) => SHOWN.includes(result.scenario.name));
+  const shown = sections.filter(({ result }) => result.scenario.name in ROWS);
   const rows = shown.flatMap((section) => sectionRows(section, folder));
   const first = (shown[0] ?? sections[0])?.result;
   if (first === undefined) return "No results yet.";
@@ -76,8 +99,8 @@ function sectionRows({ result, file }: Section, folder: string): string[] {
         JSON.stringify(s.params) === JSON.stringify(one.params),
     );
     const figure = summary ? `${formatNumber(summary.median)} ${metric?.unit ?? ""}`.trim() : "–";
-    const name = `[${result.scenario.name}](${folder}/${file}): ${one.metric.replaceAll("_", " ")}`;
-    return `| ${name} (${formatParams(one.params)}) | ${cells.join(" | ")} | ${figure} |`;
+    const words = ROWS[result.scenario.name]?.(one.params) ?? formatParams(one.params);
+    return `| [${words}](${folder}/${file}) | ${cells.join(" | ")} | ${figure} |`;
   });
 }
 

@@ -91,10 +91,17 @@ export function readResults(folder: string): StoredResult[] {
   });
 }
 
-/** Returns the newest result of each scenario, in the order given. */
+/**
+ * Returns the newest result of each scenario, in the order given. Comparisons of two commits and
+ * interrupted runs are not the state of things.
+ */
 export function newestOf(
   stored: readonly StoredResult[],
   names: readonly string[],
 ): StoredResult[] {
-  return names.flatMap((name) => stored.findLast((s) => s.result.scenario.name === name) ?? []);
+  const whole = stored.filter(
+    ({ result }) =>
+      result.scenario.baseline === "ours" && !result.flags.some((f) => f.code === "interrupted"),
+  );
+  return names.flatMap((name) => whole.findLast((s) => s.result.scenario.name === name) ?? []);
 }

@@ -105,6 +105,23 @@ test("a scenario on the command line ends with a table, a valid file, a picture 
   assert.deepEqual(stored?.result.subjects.map(({ name }) => name).sort(), ["bare", "ours"]);
 });
 
+test("Ctrl-C ends a run within moments and keeps what it has", async () => {
+  const results = mkdtempSync(join(folder, "run-"));
+  const child = spawn(
+    process.execPath,
+    ["--import", "tsx", join(ROOT, "bench", "main.ts"), "echo", "--against", "bare"].concat(
+      "--results",
+      results,
+    ),
+    { cwd: ROOT, stdio: ["ignore", "ignore", "pipe"] },
+  );
+  child.stderr.once("data", () => child.kill("SIGINT")); // the first line of progress
+  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  assert.equal(code, 130);
+  const [stored] = readResults(results);
+  assert.ok(stored?.result.flags.some((flag) => flag.code === "interrupted"));
+});
+
 test("a mistake on the command line is one sentence and exit 64", async () => {
   const { code, output } = await runBench("nosuch");
   assert.equal(code, 64);
