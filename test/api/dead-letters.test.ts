@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { SECRET, startApi, type TestApi } from "../harness/api.ts";
+
+const OTHER = "another-secret-0123456789";
+const letters = ["a", "b", "c"].map((id) => ({ id, type: "io.sluice.event" }));
+const replayed: unknown[] = [];
+let api: TestApi;
+
+before(async () => {
+  api = await startApi(
+    { keys: [`all:${SECRET}`, `few:${OTHER}:*:/news`] },
+    {
+      deadLetters: {
+        list({ limit, after }) {
+          const items = letters.filter(({ id }) => after === undefined || id > after);
+          const page = items.slice(0, limit);
+          return { items: page, ...(items.length > limit && { next: page.at(-1)?.id }) };
+        },
+        replay(ids) {
+          replayed.push(ids);
+          return ids?.length ?? letters.length;
+        },
+      },
+    },
+  );
+});
+after(() => api.close());
+
+test("dead letters are listed page by page", async () => {
+  const first = await (await api.get("/v1/deadletters?limit=2")).json();
+  assert.deepEqual(first, { deadLetters: letters.slice(0, 2), next: "b" });
+  const second = await (await api.get("/v1/deadletters?after=b")).json();
+  assert.deepEqual(second, { deadLetters: letters.slice(2) });
+  assert.equal((await api.get("/v1/deadletters?limit=1000")).status, 200);
+  for (const limit of ["0", "1001", "x", ""]) {
+    const answer = await api.get(`/v1/deadletters?limit=${limit}`);
+    assert.deepEqual([answer.status, (await answer.json()).code], [400, "API_BAD_QUERY"], limit);
+  }
+});
+
+test("some or all of them are tried again; a body that means neither is refused", async () => {
+  assert.deepEqual(await (await api.post("/v1/deadletters", { ids: ["a", "c"] })).json(), {
+    replayed: 2,
+  });
+  assert.deepEqual(await (await api.post("/v1/deadletters", {})).json(), { replayed: 3 });
+  assert.deepEqual(replayed, [["a", "c"], undefined]);
+  for (const body of [{ ids: [] }, { ids: "a" }, { id: ["a"] }, [], "{"]) {
+    const answer = await api.post("/v1/deadletters", body);
+    assert.deepEqual([answer.status, (await answer.json()).code], [400, "API_BAD_BODY"]);
+  }
+  assert.equal(replayed.length, 2);
+});
+
+test("they hold what every namespace's clients sent, so a key for some does not open them", async () => {
+  const few = { authorization: `Bearer ${OTHER}` };
+  assert.equal((await api.get("/v1/deadletters", few)).status, 403);
+  assert.equal((await api.post("/v1/deadletters", {}, few)).status, 403);
+  assert.equal(replayed.length, 2);
+});
