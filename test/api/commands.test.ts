@@ -221,6 +221,27 @@ test("a traceparent that is one is logged with its request, and nothing else of 
   ]);
 });
 
+test("a request that is open when the gateway stops is answered, and its connection then ends", async () => {
+  const own = await startGateway({
+    socket: { port: 0, drainMs: 0 },
+    api: { keys: [`tests:${SECRET}`] },
+  });
+  const client = await connectClient(own.url, "json");
+  const raw = await openRaw(own.port);
+  const body = JSON.stringify({ event: "ask", timeoutMs: 600 });
+  raw.write(
+    `POST /v1/emitWithAck HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${SECRET}\r\n` +
+      `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  await new Promise((resolve) => client.once("ask", resolve));
+  await own.stop();
+  const [answer] = await raw.answers(1);
+  assert.deepEqual([answer?.status, answer?.headers.connection], [200, "close"]);
+  assert.deepEqual(JSON.parse(answer?.body ?? "").timedOut.length, 1);
+  await until(() => raw.closed, "the connection ends");
+  client.disconnect();
+});
+
 test("on a port of its own the API is there and only there", async () => {
   const own = await startGateway({
     socket: { port: 0, drainMs: 0 },
