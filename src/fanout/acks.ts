@@ -49,8 +49,9 @@ export function createDeliverWithAck(
     }
     const id = adapter.nsp._ids++;
     packet.id = id;
-    if (sockets.length > 0) awaitAnswers(samples, sockets, { id, ack, to });
+    // Answers come in a later turn; what can't be encoded throws before anything is awaited.
     needs.deliver(audience, packet, to);
+    if (sockets.length > 0) awaitAnswers(samples, sockets, { id, ack, to });
     counted(sockets.length);
   };
 }

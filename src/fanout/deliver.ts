@@ -3,11 +3,14 @@ import type { BroadcastFlags, Recipients } from "./adapter.ts";
 import type { Audience, Member } from "./audience.ts";
 import { type Crowd, readCrowd } from "./crowd.ts";
 import type { Listeners } from "./listeners.ts";
-import { type Broadcast, isInTopics, type PublishNeeds, publishToCrowd } from "./publish.ts";
+import { type Broadcast, isInTopics, planTopics } from "./plan.ts";
+import { lookAtSubscribers, type PublishNeeds, publishSteps } from "./publish.ts";
+import type { Unions } from "./unions.ts";
 
 /** What delivering needs. */
 export interface DeliverNeeds extends PublishNeeds {
   readonly listeners: Pick<Listeners, "tell" | "created">;
+  readonly unions: Pick<Unions, "find" | "spent">;
 }
 
 /** Delivers a packet to the members of an audience. */
@@ -31,43 +34,34 @@ export function createDeliver(needs: DeliverNeeds): Deliver {
     // Sending one by one runs code of others, and a look takes members out of topics: who is served
     // how is settled before either, or whoever changes sides meanwhile would be served twice.
     const single = listSingle(audience, crowd);
-    const broadcast: Broadcast = { audience, crowd, frames, wires: {}, single, due: [] };
-    needs.samples.deliveries += publishToCrowd(needs, broadcast);
+    const broadcast: Broadcast = { audience, crowd, frames, steps: [], single };
+    planTopics(broadcast, needs.unions);
+    needs.samples.deliveries += publishSteps(needs, broadcast);
     needs.listeners.created(broadcast);
-    look(broadcast);
+    lookAtSubscribers(needs, broadcast);
     if (single.length > 0) needs.samples.deliveries += sendEach(broadcast, to.flags ?? {});
   };
 }
 
 /** Lists the members that no topic serves: slow ones, and those addressed by their own room. */
-function listSingle(audience: Audience, crowd: Crowd): Member[] {
-  const { members, slow } = audience;
+function listSingle({ members, slow }: Audience, crowd: Crowd): Member[] {
   const single: Member[] = [];
+  const isMeant = (id: string) => crowd.has(id) && !crowd.isExcluded(id);
   const [only] = crowd.sets;
   if (only && crowd.sets.length === 1 && only.size < slow.size) {
     for (const id of only) {
       const member = members.get(id);
-      if (member && !member.codec) single.push(member);
+      if (member && !member.codec && isMeant(id)) single.push(member);
     }
   } else {
-    for (const member of slow) if (crowd.has(member.socket.id)) single.push(member);
+    for (const member of slow) if (isMeant(member.socket.id)) single.push(member);
   }
   for (const room of crowd.rooms) {
-    const owner = members.get(room as string); // a room that isn't a text is no key of this map
-    if (owner?.codec && crowd.has(owner.socket.id) && !isInTopics(crowd, owner.socket.id)) {
-      single.push(owner);
-    }
+    const id = room as string; // a room that isn't a text is no key of the map
+    const owner = members.get(id);
+    if (owner?.codec && isMeant(id) && !isInTopics(crowd, id)) single.push(owner);
   }
   return single;
-}
-
-function look({ audience, due }: Broadcast): void {
-  for (const { ids, codec } of due) {
-    for (const id of ids) {
-      const member = audience.members.get(id);
-      if (member?.codec === codec) member.socket.conn.look();
-    }
-  }
 }
 
 function sendEach({ audience, crowd, frames, single }: Broadcast, flags: BroadcastFlags): number {

@@ -3,7 +3,7 @@ import type { Frames, Packet } from "../core/packet.ts";
 import type { EngineConnection, SocketInside } from "./adapter.ts";
 import type { Audience, Member } from "./audience.ts";
 import type { Crowd } from "./crowd.ts";
-import { type Broadcast, isInTopics } from "./publish.ts";
+import { type Broadcast, isInTopics } from "./plan.ts";
 import { CODECS } from "./target.ts";
 
 type Listener = (...given: unknown[]) => void;

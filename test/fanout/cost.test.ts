@@ -73,3 +73,27 @@ test("nothing is encoded for nobody, and each codec at most once", async (t) => 
   assert.deepEqual(since(), [2, 1]);
   await settled();
 });
+
+test("arguments that one codec can't encode throw before anyone gets them", async (t) => {
+  const rig = await startRig(t);
+  const { sockets, inboxes, settled } = await connectAll(rig, [
+    { codec: "json", way: "websocket" },
+    { codec: "json", way: "websocket" },
+    { codec: "msgpack", way: "websocket" },
+    { codec: "msgpack", way: "polling" },
+  ]);
+  sockets[0]?.join("json");
+  sockets[1]?.join("json");
+  sockets[2]?.join("both");
+  sockets[3]?.join("slow");
+  // JSON leaves a function in a list out, msgpack has no word for one.
+  const args = [[() => {}]];
+  assert.throws(() => rig.io.to(["json", "both"]).emit("m", args), /function/);
+  assert.throws(() => rig.io.to(["json", "slow"]).emit("m", args), /function/);
+  assert.throws(() => rig.io.timeout(100).emit("m", args, () => {}), /function/);
+  rig.io.to("json").emit("m", args);
+  await settled();
+  assert.deepEqual(inboxes, [[[[[null]]]], [[[[null]]]], [], []]);
+  const { deliveries, acksPending } = rig.attached.samples().fanout;
+  assert.deepEqual([deliveries, acksPending], [2, 0]);
+});
