@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { createEmitter, SluiceError } from "../../src/edge/index.ts";
+import { type TestGateway, testGateway } from "../harness/gateway.ts";
+import { next, until } from "../harness/wait.ts";
+
+const KEY = "k".repeat(32);
+
+interface Events {
+  news: (text: string, bytes?: Uint8Array) => void;
+  ask: (text: string, answer: (reply: string) => void) => void;
+}
+
+function gatewayFor(t: TestContext): Promise<TestGateway> {
+  return testGateway(t, { api: { keys: [`all:${KEY}`, `few:${"f".repeat(32)}:emit`] } });
+}
+
+test("the emitter reaches whom its chain names, with bytes, in both codecs", async (t) => {
+  const gateway = await gatewayFor(t);
+  gateway.io.on("connection", (socket) => void socket.join("room:1"));
+  const io = createEmitter<Events>({ url: `${gateway.url}/`, key: KEY });
+  const [ada, bob] = [await gateway.connected(), await gateway.connected({ codec: "json" })];
+  const seen: unknown[] = [];
+  ada.on("news", () => seen.push("ada"));
+  const heard = next<[string, Uint8Array]>(bob, "news");
+  await io
+    .to("room:1")
+    .except(ada.id ?? "")
+    .emit("news", "hi", new Uint8Array([1, 2, 255]));
+  const [text, bytes] = await heard;
+  assert.deepEqual([text, ...bytes], ["hi", 1, 2, 255]);
+  const both = [next(ada, "news"), next(bob, "news")];
+  await io.volatile.emit("news", "all");
+  await Promise.all(both);
+  assert.deepEqual(seen, ["ada"]);
+});
+
+test("rooms, presence, acknowledgements and disconnects work as in Socket.IO", async (t) => {
+  const gateway = await gatewayFor(t);
+  const io = createEmitter<Events>({ url: gateway.url, key: KEY });
+  const [ada, bob] = [await gateway.connected(), await gateway.connected()];
+  ada.on("ask", (text, answer) => answer(`${text}!`));
+  await io.in(ada.id ?? "").socketsJoin(["x", "y"]);
+  await io.in(ada.id ?? "").socketsLeave("y");
+  const [present, ...others] = await io.in("x").fetchSockets();
+  assert.equal(present?.id, ada.id);
+  assert.deepEqual(others, []);
+  assert.deepEqual(await io.to("x").timeout(1000).emitWithAck("ask", "well"), {
+    answers: [{ id: ada.id, answer: "well!" }],
+    timedOut: [],
+  });
+  const { timedOut } = await io
+    .to(bob.id ?? "")
+    .timeout(20)
+    .emitWithAck("ask", "well");
+  assert.deepEqual(timedOut, [bob.id]);
+  await io.in("x").disconnectSockets(true);
+  await until(() => !ada.connected, "she is gone");
+  assert.ok(bob.connected);
+});
+
+test("what the gateway refuses is an error with its status, code and words", async (t) => {
+  const gateway = await gatewayFor(t);
+  const refused = async (what: Promise<unknown>) => {
+    const error: unknown = await what.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    assert.ok(error instanceof SluiceError);
+    return [error.status, error.code];
+  };
+  const few = createEmitter({ url: gateway.url, key: "f".repeat(32) });
+  await few.emit("x");
+  assert.deepEqual(await refused(few.in("a").socketsJoin("b")), [403, "API_FORBIDDEN"]);
+  const nobody = createEmitter({ url: gateway.url, key: "n".repeat(32) });
+  assert.deepEqual(await refused(nobody.emit("x")), [401, "API_UNAUTHENTICATED"]);
+  const io = createEmitter({ url: gateway.url, key: KEY });
+  assert.deepEqual(await refused(io.emit("connect")), [400, "COMMANDS_BAD"]);
+  assert.deepEqual(await refused(io.of("/none").emit("x")), [404, "COMMANDS_NO_NAMESPACE"]);
+  assert.deepEqual(await refused(io.serverSideEmit("x")), [409, "COMMANDS_NO_CLUSTER"]);
+});
+
+test("an answer that is not the gateway's is an error too", async () => {
+  const fetch = () => Promise.resolve(new Response("<html>", { status: 200 }));
+  const io = createEmitter({ url: "https://sluice.example", key: KEY, fetch });
+  await assert.rejects(io.emit("x"), SluiceError);
+});

@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { build } from "esbuild";
+import { Webhook } from "standardwebhooks";
+import { createHandler, Refusal, VerifyError, verify } from "../../src/edge/index.ts";
+import { createSigner } from "../../src/upstream/sign.ts";
+import { SECRET } from "../harness/function.ts";
+
+const SOCKET = { id: "s1", namespace: "/", userId: "u", data: {} };
+const TYPES = { connect: "io.sluice.connect", event: "io.sluice.event" } as const;
+
+interface CallOptions {
+  readonly id?: string;
+  readonly type?: string;
+  readonly secret?: string;
+  readonly at?: number;
+  readonly headers?: Record<string, string>;
+}
+
+/** A call as a gateway would make it, signed by the standardwebhooks package. */
+function call(body: unknown, options: CallOptions = {}): Request {
+  const { id = "evt_1", type = TYPES.event, secret = SECRET, at = Date.now(), headers } = options;
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  return new Request("https://fn.example/call", {
+    method: "POST",
+    body: text,
+    headers: {
+      "content-type": "application/json",
+      "ce-id": id,
+      "ce-type": type,
+      "webhook-id": id,
+      "webhook-timestamp": String(Math.floor(at / 1000)),
+      "webhook-signature": new Webhook(secret).sign(id, new Date(at), text),
+      ...headers,
+    },
+  });
+}
+
+const event = (name: string, args: unknown[] = [], ack = true) => ({
+  socket: SOCKET,
+  event: name,
+  args,
+  ack,
+});
+
+interface Listen {
+  echo: (bytes: Uint8Array, done: (back: Uint8Array) => void) => void;
+  quiet: (text: string) => void;
+  refuse: () => void;
+  fail: () => void;
+}
+
+interface Emit {
+  news: (text: string, n: number) => void;
+}
+
+const thrown: unknown[] = [];
+const handler = createHandler<Listen, Emit>({
+  secret: SECRET,
+  failed: (error) => thrown.push(error),
+  connect({ handshake, socket }, io) {
+    if (handshake.auth === null) throw new Refusal("no auth", { code: 7 });
+    io.in(socket.id).socketsJoin("late");
+    return { userId: "u", rooms: ["a"] };
+  },
+  events: {
+    echo: ({ args: [bytes] }) => [bytes],
+    quiet({ args: [text] }, io) {
+      io.to("a").except(["b", "c"]).volatile.emit("news", text, 1);
+      io.of("/x").in("r").disconnectSockets(true);
+      // @ts-expect-error: the event's second argument is a number.
+      io.emit("news", text, "1");
+    },
+    refuse() {
+      throw new Refusal("no", { max: 1 });
+    },
+    fail() {
+      throw new Error("secret words");
+    },
+  },
+  disconnect({ socket, reason }, io) {
+    io.emit("news", `${socket.id} ${reason}`, 0);
+  },
+});
+
+test("an event's bytes come as Uint8Array, and its answer carries them back", async () => {
+  const response = await handler(call(event("echo", [{ $binary: "AP8=" }])));
+  assert.equal(response.status, 200);
+  assert.deepEqual(await response.json(), { ack: [{ $binary: "AP8=" }] });
+});
+
+test("io inside a handler rides in the answer, in the order of its calls", async () => {
+  const response = await handler(call(event("quiet", ["hi"], false)));
+  const args = ["hi", 1];
+  assert.deepEqual(await response.json(), {
+    commands: [
+      { do: "emit", to: ["a"], except: ["b", "c"], event: "news", args, volatile: true },
+      { do: "disconnectSockets", namespace: "/x", in: ["r"], close: true },
+      { do: "emit", event: "news", args: ["hi", "1"] },
+    ],
+  });
+});
+
+test("connects are answered with who comes in, or refused with 403", async () => {
+  const connect = (auth: unknown) =>
+    call({ socket: { ...SOCKET, handshake: { auth } } }, { type: TYPES.connect });
+  const answer = await handler(connect({ token: 1 }));
+  assert.deepEqual(await answer.json(), {
+    userId: "u",
+    rooms: ["a"],
+    commands: [{ do: "socketsJoin", in: ["s1"], rooms: ["late"] }],
+  });
+  const refused = await handler(connect(null));
+  assert.equal(refused.status, 403);
+  assert.deepEqual(await refused.json(), { message: "no auth", data: { code: 7 } });
+});
+
+test("a disconnect is handled, and what nobody handles is answered with nothing", async () => {
+  const gone = call({ socket: SOCKET, reason: "bye" }, { type: "io.sluice.disconnect" });
+  const { commands } = (await (await handler(gone)).json()) as { commands: { args: unknown[] }[] };
+  assert.deepEqual(commands[0]?.args, ["s1 bye", 0]);
+  assert.equal((await handler(call(event("unknown", [], false)))).status, 204);
+  assert.equal((await handler(call(event("toString", [], false)))).status, 204);
+  assert.equal((await handler(call(event("unknown")))).status, 422);
+});
+
+test("a refusal is 422 and final; anything else thrown is 500, and its words stay inside", async () => {
+  const refused = await handler(call(event("refuse")));
+  assert.equal(refused.status, 422);
+  assert.deepEqual(await refused.json(), { message: "no", data: { max: 1 } });
+  const failed = await handler(call(event("fail")));
+  assert.equal(failed.status, 500);
+  assert.ok(!(await failed.text()).includes("secret words"));
+  assert.equal((thrown.pop() as Error).message, "secret words");
+});
+
+test("a call that is not signed with a secret, of now and of its body is answered with 400", async () => {
+  const other = `whsec_${Buffer.alloc(32, 3).toString("base64")}`;
+  const body = event("quiet", ["x"], false);
+  const bad: Request[] = [
+    call(body, { secret: other }),
+    call(body, { at: Date.now() - 301_000 }),
+    call(body, { at: Date.now() + 302_000 }),
+    call(body, { headers: { "webhook-id": "evt_2", "ce-id": "evt_2" } }),
+    call(body, { headers: { "webhook-timestamp": "soon" } }),
+    call(body, { headers: { "webhook-signature": "" } }),
+    call(body, { headers: { "webhook-signature": "v1,not base64! v2,AAAA" } }),
+    new Request("https://fn.example", { method: "POST", body: JSON.stringify(body) }),
+  ];
+  for (const [index, request] of bad.entries()) {
+    assert.equal((await handler(request)).status, 400, `${index}`);
+  }
+  assert.equal((await handler(call(body, { at: Date.now() - 298_000 }))).status, 200);
+});
+
+test("unsigned headers cannot turn one signed call into another", async () => {
+  const body = event("quiet", ["x"], false);
+  assert.equal((await handler(call(body, { type: TYPES.connect }))).status, 400);
+  assert.equal((await handler(call(body, { headers: { "ce-id": "evt_9" } }))).status, 400);
+  const batch = { "content-type": "application/cloudevents-batch+json" };
+  assert.equal((await handler(call(body, { headers: batch }))).status, 400);
+});
+
+test("what is no call is answered by its status, and leaves the function alive", async () => {
+  assert.equal((await handler(new Request("https://fn.example"))).status, 405);
+  for (const body of ["", "nope", "[]", "null", '{"socket":1}']) {
+    assert.equal((await handler(call(body))).status, 400, body);
+  }
+  const small = createHandler({ secret: SECRET, bodyBytesMax: 200 });
+  const exact = JSON.stringify(event("x", [], false)).padEnd(200, " ");
+  assert.equal((await small(call(exact))).status, 204);
+  assert.equal((await small(call(`${exact} `))).status, 413);
+});
+
+test("a batch is handled in order; after a failure its socket's events wait, others go on", async () => {
+  const one = (id: string, name: string, socketId: string) => ({
+    ...{ specversion: "1.0", id, type: TYPES.event, source: "/" },
+    data: { ...event(name, ["x"], false), socket: { ...SOCKET, id: socketId } },
+  });
+  const batch = [
+    one("e1", "quiet", "a"),
+    one("e2", "fail", "a"),
+    one("e3", "quiet", "a"),
+    one("e4", "refuse", "b"),
+    one("e5", "quiet", "b"),
+  ];
+  const headers = { "content-type": "application/cloudevents-batch+json" };
+  const response = await handler(call(batch, { headers }));
+  const { failed, commands } = (await response.json()) as { failed: unknown; commands: unknown[] };
+  assert.deepEqual(failed, [
+    { id: "e2", retry: true },
+    { id: "e3", retry: true },
+    { id: "e4", retry: false },
+  ]);
+  assert.equal(commands.length, 6);
+});
+
+test("a repeated id is answered with nothing done, when the function remembers ids", async () => {
+  const seen = new Set<string>();
+  let calls = 0;
+  const remembering = createHandler({
+    secret: SECRET,
+    isRepeated(id) {
+      const known = seen.has(id);
+      seen.add(id);
+      return known;
+    },
+    events: {
+      x: () => {
+        calls++;
+      },
+    },
+  });
+  for (let n = 0; n < 2; n++) await remembering(call(event("x", [], false)));
+  assert.equal(calls, 1);
+});
+
+test("while secrets rotate, calls signed with either are taken, in both directions", async () => {
+  const newer = `whsec_${Buffer.alloc(32, 5).toString("base64")}`;
+  const both = createHandler({ secret: [newer, SECRET] });
+  for (const secret of [newer, SECRET]) {
+    assert.equal((await both(call(event("x", [], false), { secret }))).status, 204);
+  }
+  const body = Buffer.from("ünï");
+  const { timestamp, signature } = createSigner([newer, SECRET], Date.now)("evt_1", body);
+  const headers: Record<string, string> = {
+    "webhook-id": "evt_1",
+    "webhook-timestamp": timestamp,
+    "webhook-signature": signature,
+  };
+  const signed = { header: (name: string) => headers[name], body: new Uint8Array(body) };
+  assert.equal(await verify(signed, SECRET), "evt_1");
+  assert.equal(await verify({ ...signed, body: "ünï" }, [newer]), "evt_1");
+  await assert.rejects(verify({ ...signed, body: "uni" }, [newer, SECRET]), VerifyError);
+});
+
+test("the SDK is at most 10 KB minified and needs nothing but Web APIs", async () => {
+  const entry = new URL("../../src/edge/index.ts", import.meta.url).pathname;
+  // A neutral platform has no Node.js: an import of its modules could not be resolved.
+  const { outputFiles, metafile } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    minify: true,
+    format: "esm",
+    platform: "neutral",
+    write: false,
+    metafile: true,
+  });
+  const [file] = outputFiles;
+  assert.ok(file && file.contents.length <= 10_240, `${file?.contents.length} bytes`);
+  assert.ok(!/\b(process|Buffer|require|__dirname)\b/.test(file.text));
+  const outside = Object.keys(metafile.inputs).filter((path) => !/^src\/(edge|core)\//.test(path));
+  assert.deepEqual(outside, []);
+});

@@ -1,0 +1,296 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import type { PartialSettings } from "../../src/core/settings.ts";
+import { createGate, SECRET, startFunction, type TestFunction } from "../harness/function.ts";
+import { type TestGateway, testGateway } from "../harness/gateway.ts";
+import { next, until } from "../harness/wait.ts";
+
+const KEY = "k".repeat(32);
+
+/** A gateway whose events go to `fn`. */
+function gatewayFor(
+  t: TestContext,
+  fn: TestFunction,
+  upstream: NonNullable<PartialSettings["upstream"]> = {},
+  more: PartialSettings = {},
+): Promise<TestGateway> {
+  return testGateway(t, {
+    ...more,
+    api: { keys: [`test:${KEY}`], ...more.api },
+    upstream: { url: fn.url, secrets: [SECRET], retryMs: 1, ...upstream },
+  });
+}
+
+/** What a function was asked, by kind. */
+function kindsOf(fn: TestFunction): string[] {
+  return fn.received.map(({ headers }) => String(headers["ce-type"]).replace("io.sluice.", ""));
+}
+
+for (const codec of ["msgpack", "json"] as const) {
+  test(`a ${codec} client is let in with user, data, rooms and commands of the connect call`, async (t) => {
+    const fn = await startFunction(t, ({ json }) =>
+      json.socket.handshake
+        ? {
+            body: {
+              userId: "u1",
+              data: { plan: "pro" },
+              rooms: ["vip"],
+              commands: [
+                { do: "emit", to: ["vip"], event: "welcome", args: [{ $binary: "AQI=" }] },
+              ],
+            },
+          }
+        : { body: { ack: [{ bytes: json.args[0] }] } },
+    );
+    const gateway = await gatewayFor(t, fn);
+    const client = gateway.client({ codec, auth: { token: "t" }, query: { q: "1" } });
+    const welcome = next<[Uint8Array]>(client, "welcome");
+    client.connect();
+    assert.deepEqual([...((await welcome)[0] ?? [])], [1, 2]);
+    const bytes = Buffer.from([9, 8]);
+    const said = await client.emitWithAck("hello", bytes);
+    assert.deepEqual([...said.bytes], [9, 8]);
+    const [connect, event] = fn.received;
+    assert.deepEqual(connect?.json.socket.handshake.auth, { token: "t" });
+    assert.equal(connect?.json.socket.handshake.query.q, "1");
+    assert.equal(connect?.json.socket.handshake.recovered, false);
+    assert.deepEqual(event?.json, {
+      socket: {
+        id: client.id,
+        namespace: "/",
+        userId: "u1",
+        data: { plan: "pro", userId: "u1" },
+      },
+      event: "hello",
+      args: [{ $binary: "CQg=" }],
+      ack: true,
+    });
+    const [socket] = await gateway.io.in("vip").fetchSockets();
+    assert.equal(socket?.id, client.id);
+  });
+}
+
+test("a refusal is the client's connect_error, with message and data; nobody is told it left", async (t) => {
+  const fn = await startFunction(t, () => ({
+    status: 403,
+    body: { message: "not you", data: { why: "banned" } },
+  }));
+  const gateway = await gatewayFor(t, fn);
+  const client = gateway.client();
+  const refused = next<[Error & { data: unknown }]>(client, "connect_error");
+  client.connect();
+  const [error] = await refused;
+  assert.equal(error.message, "not you");
+  assert.deepEqual(error.data, { why: "banned" });
+  client.disconnect();
+  fn.answer = () => ({});
+  await gateway.connected();
+  assert.deepEqual(kindsOf(fn), ["connect", "connect"]);
+});
+
+test("when the connect call fails, the connect_error says so by its code", async (t) => {
+  const fn = await startFunction(t, () => ({ status: 500 }));
+  const gateway = await gatewayFor(t, fn);
+  const client = gateway.client();
+  const refused = next<[Error & { data: unknown }]>(client, "connect_error");
+  client.connect();
+  const [error] = await refused;
+  assert.equal(error.message, "The function failed");
+  assert.deepEqual(error.data, { code: "UPSTREAM_FAILED", retry: true });
+  assert.equal(fn.received.length, 1);
+});
+
+test("an ack that cannot be had is called with a named error", async (t) => {
+  const fn = await startFunction(t);
+  const gateway = await gatewayFor(t, fn);
+  const client = await gateway.connected();
+  fn.answer = () => ({ status: 500 });
+  assert.deepEqual(await client.emitWithAck("x"), {
+    error: { code: "UPSTREAM_FAILED", message: "The function failed", retry: true },
+  });
+  fn.answer = () => ({ status: 422, body: { message: "too long", data: { max: 3 } } });
+  assert.deepEqual(await client.emitWithAck("x"), {
+    error: { code: "UPSTREAM_REFUSED", message: "too long", retry: false, data: { max: 3 } },
+  });
+});
+
+test("events over the queue are told apart by ack and by event_refused, and counted", async (t) => {
+  const gate = createGate();
+  const fn = await startFunction(t);
+  const gateway = await gatewayFor(t, fn, { socketQueueMax: 1 });
+  const client = await gateway.connected();
+  fn.answer = async () => {
+    await gate.passed;
+    return { body: { ack: ["done"] } };
+  };
+  const told = next<[unknown]>(client, "event_refused");
+  const first = client.emitWithAck("x", 1);
+  const second = client.emitWithAck("x", 2);
+  const third = await client.emitWithAck("x", 3);
+  assert.equal(third.error.code, "UPSTREAM_QUEUE_FULL");
+  client.emit("x", 4);
+  const [words] = await told;
+  assert.deepEqual(words, {
+    event: "x",
+    code: "UPSTREAM_QUEUE_FULL",
+    message: "upstream.socketQueueMax events of this socket are waiting",
+    retry: true,
+  });
+  gate.open();
+  assert.deepEqual(await Promise.all([first, second]), ["done", "done"]);
+  const refused = await gateway.metric("sluice_upstream_refused_total", {
+    reason: "UPSTREAM_QUEUE_FULL",
+  });
+  assert.equal(refused, 2);
+});
+
+test("with overflow close, the connection ends with a counted reason", async (t) => {
+  const fn = await startFunction(t);
+  const gateway = await gatewayFor(t, fn, { socketQueueMax: 1, overflow: "close" });
+  const client = await gateway.connected();
+  fn.answer = () => () => {};
+  const gone = next(client, "disconnect");
+  for (let n = 0; n < 3; n++) client.emit("x", n);
+  await gone;
+  const closed = () =>
+    gateway.metric("sluice_connections_closed_total", { reason: "upstream_full" });
+  await until(async () => (await closed()) === 1, "the close is counted");
+});
+
+test("a disconnect arrives once and after the socket's events, also those of its last moment", async (t) => {
+  const fn = await startFunction(t, async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    return {};
+  });
+  const gateway = await gatewayFor(t, fn);
+  const client = await gateway.connected();
+  const { id } = client;
+  for (let n = 0; n < 20; n++) client.emit("n", n);
+  client.disconnect();
+  await until(() => kindsOf(fn).includes("disconnect"), "the disconnect is called");
+  const last = fn.received.at(-1)?.json;
+  assert.deepEqual(last, {
+    socket: { id, namespace: "/", data: {} },
+    reason: "client namespace disconnect",
+  });
+  assert.deepEqual(
+    fn.received.slice(1, -1).map(({ json }) => json.args[0]),
+    Array.from({ length: 20 }, (_, n) => n),
+  );
+});
+
+test("who leaves during its connect call is disconnected after it, once", async (t) => {
+  const gate = createGate();
+  const fn = await startFunction(t, async ({ json }) => {
+    if (json.socket.handshake) await gate.passed;
+    return {};
+  });
+  const gateway = await gatewayFor(t, fn);
+  const client = gateway.client();
+  client.connect();
+  await until(() => fn.received.length === 1, "the connect call is open");
+  client.disconnect();
+  await until(
+    async () => (await gateway.metric("sluice_connections")) === 0,
+    "the gateway sees it leave",
+  );
+  gate.open();
+  await until(() => fn.received.length === 2, "a disconnect follows");
+  const other = await gateway.connected();
+  other.disconnect();
+  await until(() => fn.received.length === 4, "another client comes and goes");
+  assert.deepEqual(kindsOf(fn), ["connect", "disconnect", "connect", "disconnect"]);
+  assert.equal(fn.received[1]?.json.socket.id, fn.received[0]?.json.socket.id);
+});
+
+test("commands to a socket in its connect call are kept until it is connected", async (t) => {
+  const gate = createGate();
+  const fn = await startFunction(t, async ({ json }) => {
+    if (json.socket.handshake) await gate.passed;
+    return { body: { commands: [{ do: "emit", to: [json.socket.id], event: "m", args: [2] }] } };
+  });
+  const gateway = await gatewayFor(t, fn);
+  const client = gateway.client();
+  const seen: unknown[] = [];
+  client.on("m", (n) => seen.push(n));
+  client.connect();
+  await until(() => fn.received.length === 1, "the connect call is open");
+  const response = await fetch(`${gateway.url}/v1/emit`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${KEY}`, "content-type": "application/json" },
+    body: JSON.stringify({ to: [fn.received[0]?.json.socket.id], event: "m", args: [1] }),
+  });
+  assert.equal(response.status, 200);
+  gate.open();
+  await until(() => seen.length === 2, "both commands reach it");
+  assert.deepEqual(seen, [1, 2]);
+});
+
+test("namespaces of a pattern exist when asked for, others do not", async (t) => {
+  const fn = await startFunction(t, () => ({ body: {} }));
+  const gateway = await gatewayFor(t, fn, { namespaces: ["/", "/team-*"] });
+  const inside = await gateway.connected({ namespace: "/team-1" });
+  assert.equal(fn.received[0]?.json.socket.namespace, "/team-1");
+  await inside.emitWithAck("x");
+  assert.equal(fn.received[1]?.headers["ce-namespace"], "/team-1");
+  const outside = gateway.client({ namespace: "/other" });
+  const refused = next<[Error]>(outside, "connect_error");
+  outside.connect();
+  assert.equal((await refused)[0].message, "Invalid namespace");
+  assert.equal(fn.received.length, 2);
+});
+
+test("an event no route names is refused by name, unless the process listens itself", async (t) => {
+  const fn = await startFunction(t, () => ({ body: { ack: ["function"] } }));
+  const gateway = await gatewayFor(t, fn, {
+    url: "",
+    routes: [{ namespace: "/", event: "fn:*", url: fn.url }],
+  });
+  gateway.io.on("connection", (socket) => {
+    socket.on("own", (done: (from: string) => void) => done("process"));
+  });
+  const client = await gateway.connected();
+  assert.equal(await client.emitWithAck("fn:x"), "function");
+  assert.equal(await client.emitWithAck("own"), "process");
+  const { error } = await client.emitWithAck("nobody's");
+  assert.equal(error.code, "UPSTREAM_NO_ROUTE");
+  assert.deepEqual(kindsOf(fn), ["event"]);
+});
+
+test("dead letters are listed and replayed over the API", async (t) => {
+  const fn = await startFunction(t);
+  const gateway = await gatewayFor(t, fn, { attemptsMax: 2 });
+  const client = await gateway.connected();
+  fn.answer = () => ({ status: 500 });
+  client.emit("lost", { n: 1 });
+  await until(
+    async () => (await gateway.metric("sluice_upstream_dead_letters")) === 1,
+    "it is kept",
+  );
+  const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json" };
+  const url = `${gateway.url}/v1/deadletters`;
+  const listed = await (await fetch(url, { headers })).json();
+  const [letter] = (listed as { deadLetters: { id: string; data: unknown }[] }).deadLetters;
+  assert.deepEqual((letter?.data as { args: unknown }).args, [{ n: 1 }]);
+  fn.answer = () => ({});
+  const body = JSON.stringify({ ids: [letter?.id] });
+  const replayed = await fetch(url, { method: "POST", headers, body });
+  assert.deepEqual(await replayed.json(), { replayed: 1 });
+  assert.equal(fn.received.at(-1)?.headers["webhook-id"], letter?.id);
+  assert.equal(await gateway.metric("sluice_upstream_dead_letters"), 0);
+});
+
+test("a stop brings every disconnect to the function before the process may end", async (t) => {
+  const fn = await startFunction(t);
+  const gateway = await gatewayFor(t, fn);
+  for (let n = 0; n < 5; n++) await gateway.connected();
+  await gateway.stop();
+  assert.equal(kindsOf(fn).filter((kind) => kind === "disconnect").length, 5);
+  const reasons = fn.received.flatMap(({ json }) => json.reason ?? []);
+  assert.deepEqual(new Set(reasons), new Set(["server shutting down"]));
+});
+
+test("auth.mode upstream without a function that answers connects does not start", async () => {
+  const { startGateway } = await import("../../src/gateway.ts");
+  await assert.rejects(startGateway({ auth: { mode: "upstream" } }), /auth\.mode/);
+});
