@@ -39,6 +39,7 @@ export interface TestFunction {
 export async function startFunction(
   t: TestContext,
   answer: TestFunction["answer"] = () => ({}),
+  port = 0,
 ): Promise<TestFunction> {
   const received: Received[] = [];
   const sockets = new Set<Socket>();
@@ -66,9 +67,9 @@ export async function startFunction(
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const taken = typeof address === "object" && address !== null ? address.port : 0;
   const close = () =>
     new Promise<void>((resolve) => {
       if (!server.listening) return resolve();
@@ -76,7 +77,7 @@ export async function startFunction(
       for (const socket of sockets) socket.destroy();
     });
   t.after(close);
-  const fn = { url: `http://127.0.0.1:${port}`, received, open: 0, openMax: 0, answer, close };
+  const fn = { url: `http://127.0.0.1:${taken}`, received, open: 0, openMax: 0, answer, close };
   return fn;
 }
 
