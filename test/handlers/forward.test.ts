@@ -270,8 +270,9 @@ test("dead letters are listed and replayed over the API", async (t) => {
   const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json" };
   const url = `${gateway.url}/v1/deadletters`;
   const listed = await (await fetch(url, { headers })).json();
-  const [letter] = (listed as { deadLetters: { id: string; data: unknown }[] }).deadLetters;
-  assert.deepEqual((letter?.data as { args: unknown }).args, [{ n: 1 }]);
+  const [letter] = (listed as { deadLetters: { id: string; data: { args: unknown } }[] })
+    .deadLetters;
+  assert.deepEqual(letter?.data.args, [{ n: 1 }]);
   fn.answer = () => ({});
   const body = JSON.stringify({ ids: [letter?.id] });
   const replayed = await fetch(url, { method: "POST", headers, body });
