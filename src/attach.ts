@@ -59,7 +59,6 @@ export function attach(
     { ...settings.fanout, bufferBytesMax: settings.socket.bufferBytesMax },
     {
       publish: (topic, frame) => void app.publish(topic, frame, typeof frame !== "string", false),
-      subscribers: (topic) => app.numSubscribers(topic),
     },
   );
   const socket = serveSocketIo(io, app, settings.socket, {

@@ -29,6 +29,4 @@ export interface Peer {
 /** What fan-out needs of the uWebSockets.js app. */
 export interface Topics {
   publish(topic: string, frame: Frame): void;
-  /** Subscribers of a topic, O(1). */
-  subscribers(topic: string): number;
 }

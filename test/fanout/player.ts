@@ -34,6 +34,8 @@ interface Player {
 /** Plays histories, one after another, each in a namespace of its own. */
 export interface Stage {
   play(history: History): Promise<void>;
+  /** Closes every connection. */
+  end(): Promise<void>;
   /** What the histories have come to so far. */
   readonly totals: { broadcasts: number; deliveries: number; published: number; unions: number };
 }
@@ -59,6 +61,11 @@ export function createStage(rig: Rig): Stage {
 
   return {
     totals,
+    async end() {
+      for (const player of players) player?.conn.close(true);
+      const isOver = (player?: Player) => !player || player.conn.readyState === "closed";
+      await until(() => players.every(isOver), "the connections' end");
+    },
     async play({ start, steps }) {
       const name = `/h${++last}`;
       const playing = await ready();

@@ -17,6 +17,9 @@ test("every connection gets what the in-memory adapter would send it, in that or
     fc.asyncProperty(histories, (history) => stage.play(history)),
     { numRuns: RUNS, endOnFailure: true, includeErrorInReport: true, ...seedOf(process.env.SEED) },
   );
+  await stage.end();
+  const { slow, unionTopics, unionMembers } = rig.attached.samples().fanout;
+  assert.deepEqual([slow, unionTopics, unionMembers], [0, 0, 0], "nothing is left behind");
   assert.ok(stage.totals.published > stage.totals.deliveries / 4, "topics carry their share");
   t.diagnostic(JSON.stringify(stage.totals));
   assert.ok(stage.totals.unions > RUNS / 20, "unions have topics");
