@@ -1,15 +1,16 @@
 import { readFileSync } from "node:fs";
 import { Server } from "socket.io";
 import { attach } from "./attach.ts";
+import { openBus } from "./cluster/bus.ts";
 import { CLOSES } from "./core/closes.ts";
 import { type Log, silentLog } from "./core/log.ts";
 import { type PartialSettings, readSettings, type Settings } from "./core/settings.ts";
 import { createExecutor } from "./fanout/apply.ts";
-import { createRecovery } from "./fanout/recovery.ts";
+import { createRecovery, type Recovery } from "./fanout/recovery.ts";
 import { loadHandler } from "./handlers/module.ts";
 import { watchLoop } from "./metrics/loop.ts";
 import { createMetrics, type Metrics } from "./metrics/registry.ts";
-import { publishRecovery, publishSamples } from "./publish.ts";
+import { publishBus, publishRecovery, publishSamples } from "./publish.ts";
 import { serveApi } from "./serve-api.ts";
 import { serveUpstream } from "./serve-upstream.ts";
 import { createHttp } from "./socket/http.ts";
@@ -95,12 +96,14 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const recovery = createRecovery(settings.recovery);
   undo.push(() => recovery.stop());
   metrics.source(() => publishRecovery(recovery.samples()));
+  const bus = await startBus(settings, { log, metrics, recovery, undo });
   const io = new Server({
     path: settings.socket.path,
     connectTimeout: settings.socket.connectTimeoutMs,
     serveClient: false,
+    ...(bus && { adapter: bus.adapter as never }), // a class of adapters, as Socket.IO asks for
     ...(settings.recovery.windowMs > 0 && {
-      adapter: recovery.adapter,
+      adapter: (bus?.adapter ?? recovery.adapter) as never, // as above
       connectionStateRecovery: {
         maxDisconnectionDuration: settings.recovery.windowMs,
         skipMiddlewares: false,
@@ -200,6 +203,28 @@ function startSampler({ overload }: Settings, undo: Build["undo"]): () => Load {
   const sampler = createLoadSampler(overload.memoryBytesMax);
   undo.push(() => sampler.stop());
   return sampler.sample;
+}
+
+interface BusSurroundings {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly recovery: Recovery;
+  readonly undo: Build["undo"];
+}
+
+/** Connects to the other nodes, if there are any; throws one sentence when Redis must be there. */
+async function startBus(settings: Settings, { log, metrics, recovery, undo }: BusSurroundings) {
+  const { cluster } = settings;
+  if (cluster.redisUrl === "") return undefined;
+  const bus = openBus(cluster, {
+    log,
+    watch: recovery.watch,
+    lagged: (seconds) => metrics.observe("sluice_cluster_lag_seconds", seconds),
+  });
+  undo.push(() => bus.stop());
+  metrics.source(() => publishBus(bus.samples()));
+  await bus.arrive(cluster.startup === "wait" ? undefined : cluster.timeoutMs);
+  return bus;
 }
 
 function startMetrics(settings: Settings, undo: Build["undo"]): Metrics {

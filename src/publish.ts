@@ -1,4 +1,5 @@
 import type { AttachedSamples } from "./attach.ts";
+import type { BusSamples } from "./cluster/bus.ts";
 import type { RecoverySamples } from "./fanout/recovery.ts";
 import type { Labels, Samples } from "./metrics/registry.ts";
 
@@ -43,6 +44,19 @@ export function publishSamples({ socket, door, codec, fanout }: AttachedSamples)
     sluice_fanout_acks_pending: fanout.acksPending,
     sluice_fanout_acks_missed_total: fanout.acksMissed,
     sluice_fanout_acks_refused_total: fanout.acksRefused,
+  };
+}
+
+/** Returns the samples of the bus as rows of the metric table. */
+export function publishBus(bus: BusSamples): Samples {
+  return {
+    sluice_cluster_redis_up: bus.here,
+    sluice_cluster_messages_total: by("direction", bus.messages),
+    sluice_cluster_bytes_total: by("direction", bus.bytes),
+    sluice_cluster_refused_total: by("reason", bus.refused),
+    sluice_cluster_missed_total: bus.missed,
+    sluice_cluster_errors_total: bus.errors,
+    sluice_cluster_reconnects_total: bus.reconnects,
   };
 }
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { api } from "./settings/api.ts";
 import { auth } from "./settings/auth.ts";
+import { cluster } from "./settings/cluster.ts";
 import { codec } from "./settings/codec.ts";
 import { fanout } from "./settings/fanout.ts";
 import { limits } from "./settings/limits.ts";
@@ -21,6 +22,7 @@ export const SETTINGS = z.strictObject({
   handlers: handlers.prefault({}),
   upstream: upstream.prefault({}),
   api: api.prefault({}),
+  cluster: cluster.prefault({}),
   metrics: metrics.prefault({}),
   log: log.prefault({}),
 });

@@ -341,6 +341,48 @@ export const METRICS = {
     labels: [],
     help: "Dead letters dropped, the oldest first, because the list was full.",
   },
+  // cluster
+  sluice_cluster_redis_up: {
+    kind: "gauge",
+    labels: [],
+    help: "1 while Redis answers, 0 while it is away.",
+  },
+  sluice_cluster_messages_total: {
+    kind: "counter",
+    labels: ["direction"],
+    help: "Messages from and to other nodes.",
+  },
+  sluice_cluster_bytes_total: {
+    kind: "counter",
+    labels: ["direction"],
+    help: "Bytes of the stream's messages from and to other nodes.",
+  },
+  sluice_cluster_refused_total: {
+    kind: "counter",
+    labels: ["reason"],
+    help: "Messages from the bus that were not believed: too large, of no known shape, or unsigned.",
+  },
+  sluice_cluster_missed_total: {
+    kind: "counter",
+    labels: [],
+    help: "Messages that did not reach other nodes because Redis was away.",
+  },
+  sluice_cluster_errors_total: {
+    kind: "counter",
+    labels: [],
+    help: "Commands to Redis, and connections to it, that failed.",
+  },
+  sluice_cluster_reconnects_total: {
+    kind: "counter",
+    labels: [],
+    help: "Connections to Redis that were made again.",
+  },
+  sluice_cluster_lag_seconds: {
+    kind: "histogram",
+    labels: [],
+    buckets: SECONDS,
+    help: "Age of messages from the stream when they arrived, by Redis' clock and this node's.",
+  },
 } as const satisfies Record<string, MetricRow>;
 
 /** The name of a metric. */

@@ -1,0 +1,51 @@
+/** Event names that no packet may carry: Socket.IO's own, and the emitter's. */
+const RESERVED = new Set([
+  "connect",
+  "connect_error",
+  "disconnect",
+  "disconnecting",
+  "newListener",
+  "removeListener",
+]);
+
+const BROADCAST = 3;
+/** Types that address sockets: join, leave, disconnect, fetch. */
+const ADDRESSED = new Set([4, 5, 6, 7]);
+const TYPE_MAX = 13;
+
+/**
+ * Whether a message from the bus has the shape of its type (socket.io-adapter's `MessageType`).
+ *
+ * Whoever can write to Redis can write anything: what passes here cannot make a listener of Socket.IO
+ * itself run, or throw where it is delivered.
+ */
+export function isBusMessage(message: unknown): boolean {
+  if (!isObject(message)) return false;
+  const { uid, type, data } = message;
+  if (!Number.isInteger(type) || (type as number) < 1 || (type as number) > TYPE_MAX) return false;
+  if (uid !== undefined && typeof uid !== "string") return false;
+  if (type === BROADCAST) return isObject(data) && isPacket(data.packet) && isAddress(data.opts);
+  if (ADDRESSED.has(type as number)) return isObject(data) && isAddress(data.opts);
+  return data === undefined || isObject(data);
+}
+
+function isPacket(packet: unknown): boolean {
+  if (!isObject(packet)) return false;
+  const { type, nsp, data } = packet;
+  if (type !== 2 || typeof nsp !== "string" || !Array.isArray(data)) return false;
+  return typeof data[0] === "string" && !RESERVED.has(data[0]);
+}
+
+function isAddress(opts: unknown): boolean {
+  if (!isObject(opts)) return false;
+  const { rooms, except } = opts;
+  return isRoomList(rooms) && (except === undefined || isRoomList(except));
+}
+
+function isRoomList(value: unknown): boolean {
+  return Array.isArray(value) && value.every((room) => ["string", "number"].includes(typeof room));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,147 @@
+import { Cluster, Redis, type RedisOptions } from "ioredis";
+
+/** A client for one Redis, a Sentinel's master or a Redis Cluster. */
+export type Client = Redis | Cluster;
+
+/** What becomes of a Redis that was asked. */
+export interface RedisSeen {
+  /** It answers, or does no longer. */
+  changed(here: boolean, why: string): void;
+  /** A connection had to be made again. */
+  reconnected(): void;
+  failed(): void;
+}
+
+/** The connection on which a node asks Redis; others are made from it. */
+export interface RedisLink {
+  readonly client: Client;
+  /** Whether Redis answered lately. */
+  isHere(): boolean;
+  /** Resolves with the answer, or rejects at once when Redis is away or becomes so meanwhile. */
+  ask<T>(command: (client: Client) => Promise<T>): Promise<T>;
+  /** Returns another connection, one that waits for Redis for as long as it takes. */
+  patient(): Client;
+  /** Resolves when Redis has answered once. */
+  ready(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const SCHEMES = ["redis:", "rediss:", "redis+sentinel:", "redis+cluster:"];
+/** Waits between two attempts to connect: doubling from 50 ms up to 2 s, each a random share. */
+const backoffMs = (attempt: number) => Math.random() * Math.min(2_000, 50 * 2 ** attempt);
+
+/** Throws one sentence about a URL that names no Redis; the URL's password is not in it. */
+export function checkRedisUrl(url: string): void {
+  const scheme = url.match(/^[a-z+]+:/)?.[0] ?? "";
+  if (SCHEMES.includes(scheme) && /^[a-z+]+:\/\/[^/]+/.test(url)) return;
+  throw new Error(`cluster.redisUrl must start with one of ${SCHEMES.join("//, ")}//`);
+}
+
+/**
+ * Connects to Redis and keeps asking whether it is there.
+ *
+ * While it is away every question is refused at once: nothing waits in memory for it to return.
+ * It is away when the connection is lost, or when it did not answer a ping within `timeoutMs`.
+ */
+export function openRedis(url: string, timeoutMs: number, seen: RedisSeen): RedisLink {
+  checkRedisUrl(url);
+  const clients = new Set<Client>();
+  const open = (patient: boolean): Client => {
+    const client = connect(url, {
+      enableOfflineQueue: patient,
+      maxRetriesPerRequest: patient ? null : 0,
+      connectTimeout: timeoutMs,
+    });
+    let ended = false;
+    client.on("error", () => seen.failed());
+    client.on("close", () => {
+      ended = true;
+    });
+    client.on("ready", () => {
+      if (ended) seen.reconnected();
+    });
+    clients.add(client);
+    return client;
+  };
+  const client = open(false);
+  const waiting = new Set<(error: Error) => void>();
+  const arrivals: (() => void)[] = [];
+  let here = false;
+  let stopped = false;
+
+  function change(now: boolean, why: string): void {
+    if (now === here) return;
+    here = now;
+    if (now) for (const arrived of arrivals.splice(0)) arrived();
+    else {
+      for (const refuse of waiting) refuse(new Error(`Redis is away: ${why}`));
+      waiting.clear();
+    }
+    seen.changed(now, why);
+  }
+
+  async function check(): Promise<void> {
+    try {
+      await within(client.ping(), timeoutMs);
+      change(true, "it answered");
+    } catch (error) {
+      change(false, error instanceof Error ? error.message : String(error));
+    }
+    if (!stopped) timer = setTimeout(check, Math.min(1_000, timeoutMs)).unref();
+  }
+  let timer: NodeJS.Timeout | undefined;
+  client.on("ready", () => void check());
+  client.on("close", () => change(false, "the connection was lost"));
+  client.once("ready", () => clearTimeout(timer));
+
+  return {
+    client,
+    isHere: () => here,
+    ask(command) {
+      if (!here) return Promise.reject(new Error("Redis is away"));
+      return new Promise((resolve, reject) => {
+        waiting.add(reject);
+        command(client)
+          .then(resolve, reject)
+          .finally(() => waiting.delete(reject));
+      });
+    },
+    patient: () => open(true),
+    ready: () => (here ? Promise.resolve() : new Promise((resolve) => arrivals.push(resolve))),
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      for (const each of clients) each.disconnect();
+    },
+  };
+}
+
+function connect(url: string, options: RedisOptions): Client {
+  const common: RedisOptions = { ...options, retryStrategy: backoffMs, keepAlive: 10_000 };
+  if (!/^redis\+/.test(url)) return new Redis(url, common);
+  const [, kind, login = "", hosts = "", path = ""] =
+    url.match(/^redis\+(sentinel|cluster):\/\/(?:([^@/]*)@)?([^/]+)\/?(.*)$/) ?? [];
+  const nodes = hosts.split(",").map((host) => {
+    const [name = "", port] = host.split(":");
+    return { host: name, port: Number(port ?? (kind === "sentinel" ? 26_379 : 6_379)) };
+  });
+  const [username, password] = login.split(":").map(decodeURIComponent);
+  const auth = { ...(username && { username }), ...(password && { password }) };
+  if (kind === "sentinel") {
+    return new Redis({ ...common, ...auth, sentinels: nodes, name: path || "mymaster" });
+  }
+  const { enableOfflineQueue = true, retryStrategy: _none, ...each } = common;
+  return new Cluster(nodes, {
+    clusterRetryStrategy: backoffMs,
+    enableOfflineQueue,
+    redisOptions: { ...each, ...auth },
+  });
+}
+
+/** Rejects when the answer takes longer than `ms`. */
+function within<T>(answer: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    answer.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

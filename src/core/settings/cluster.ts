@@ -1,0 +1,43 @@
+import { z } from "zod";
+import { choice, ms, secret, text, whole } from "./field.ts";
+
+/** Other nodes behind Redis, and more loops on one machine. */
+export const cluster = z.strictObject({
+  redisUrl: secret(
+    "Redis of all nodes: redis://, rediss:// (TLS), redis+sentinel://host:port,…/master or redis+cluster://host:port,…; empty is one node alone.",
+  ),
+  adapter: choice(
+    ["streams", "sharded", "pubsub"],
+    "streams",
+    "Socket.IO's Redis adapter: streams carries recovery, sharded and pubsub do not.",
+  ),
+  prefix: text("sluice", "First word of every key and channel in Redis."),
+  streamPacketsMax: whole(10_000, 100, 10_000_000, "Packets the stream keeps, roughly."),
+  startup: choice(
+    ["fail", "wait"],
+    "fail",
+    "What a start does while Redis cannot be reached: end with an error, or wait for it.",
+  ),
+  timeoutMs: ms(2_000, 50, 60_000, "How long Redis may take to answer before it counts as away."),
+  away: choice(
+    ["refuse", "local"],
+    "refuse",
+    "Commands over HTTP while Redis is away: refused with 503, or carried out on this node alone.",
+  ),
+  messageBytesMax: whole(
+    4_194_304,
+    1024,
+    536_870_912,
+    "Largest message believed from the bus, in bytes.",
+  ),
+  busKey: secret(
+    "Key that signs messages on the bus; with it, unsigned and foreign ones are refused.",
+  ),
+  leaseMs: ms(15_000, 500, 600_000, "How long a silent node counts as alive."),
+  requestTimeoutMs: ms(5_000, 100, 60_000, "How long other nodes may take to answer a request."),
+  workers: z
+    .string()
+    .regex(/^(auto|\d{1,3})$/)
+    .default("0")
+    .describe("Processes that share the port, `auto` being one a core; 0 is this process alone."),
+});
