@@ -86,6 +86,8 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
   const seal = createSeal(settings.busKey);
   const create = chooseAdapter(settings, link, () => samples.errors++);
 
+  const byStream = settings.adapter === "streams";
+
   function guard(adapter: Inside): void {
     const { publishAndReturnOffset, encode, onRawMessage, onMessage } = adapter;
     const { doPublish, doPublishResponse } = adapter;
@@ -105,7 +107,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
         return "";
       };
     }
-    if (encode) {
+    if (byStream && encode) {
       adapter.encode = function (this: Inside, message) {
         const raw = seal.sign(encode.call(this, message));
         samples.bytes.out += raw.data?.length ?? 0;
@@ -114,7 +116,6 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     }
     if (doPublish) {
       // Streams are signed in `encode`; what goes by PUB/SUB is signed as a whole.
-      const byStream = encode !== undefined;
       adapter.doPublish = function (this: Inside, message) {
         return doPublish.call(
           this,
@@ -163,7 +164,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
   function BusAdapter(namespace: Namespace): Adapter {
     const adapter = create(namespace);
     guard(adapter as unknown as Inside); // of its members only those that are there are touched
-    if (settings.adapter === "streams") needs.watch(adapter);
+    if (byStream) needs.watch(adapter);
     return adapter;
   }
   return {

@@ -32,7 +32,9 @@ export function isBusMessage(message: unknown): boolean {
 function isPacket(packet: unknown): boolean {
   if (!isObject(packet)) return false;
   const { type, nsp, data } = packet;
-  if (type !== 2 || typeof nsp !== "string" || !Array.isArray(data)) return false;
+  // The sender's adapter writes the namespace after it has published.
+  if (nsp !== undefined && typeof nsp !== "string") return false;
+  if (type !== 2 || !Array.isArray(data)) return false;
   return typeof data[0] === "string" && !RESERVED.has(data[0]);
 }
 

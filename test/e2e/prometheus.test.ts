@@ -1,24 +1,15 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { newClient } from "../harness/gateway.ts";
 import { startProcess, testFolder } from "../harness/process.ts";
+import { freePort } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 
 const MEMBERS = 50;
-
-/** A port that was free a moment ago: Prometheus does not say which it took. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 test("a room broadcast of the README's gateway is seen by a real Prometheus, exactly", async (t) => {
   if (!hasTool(t, "prometheus")) return;

@@ -42,7 +42,8 @@ export function startProcess(
   });
   t.after(async () => {
     // The whole group: npm starts a shell, which starts node.
-    if (child.exitCode === null && child.pid) process.kill(-child.pid, "SIGKILL");
+    const running = child.exitCode === null && child.signalCode === null;
+    if (running && child.pid) process.kill(-child.pid, "SIGKILL");
     await exited;
   });
   const find = (field: string) => {

@@ -1,0 +1,252 @@
+/** Two gateways behind a real Redis behave as one. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import type { Socket as ServerSocket } from "socket.io";
+import type { PartialSettings } from "../../src/core/settings.ts";
+import { type ClientOptions, type TestGateway, testGateway } from "../harness/gateway.ts";
+import { type TestRedis, testRedis } from "../harness/redis.ts";
+import { hasTool } from "../harness/tool.ts";
+import { next, until } from "../harness/wait.ts";
+
+type Cluster = PartialSettings["cluster"];
+
+async function nodes(
+  t: TestContext,
+  redis: TestRedis,
+  count: number,
+  cluster: Cluster = {},
+  more: PartialSettings = {},
+): Promise<TestGateway[]> {
+  const made: TestGateway[] = [];
+  for (let at = 0; at < count; at++) {
+    const settings = { ...more, cluster: { redisUrl: redis.url, timeoutMs: 500, ...cluster } };
+    made.push(await testGateway(t, settings));
+  }
+  // Every node listens to the bus when each hears the others.
+  await until(async () => {
+    const seen = await Promise.all(
+      made.map((node) =>
+        node.io
+          .of("/")
+          .adapter.serverCount()
+          .catch(() => 0),
+      ),
+    );
+    return seen.every((servers) => servers === count);
+  }, "all nodes on the bus");
+  return made;
+}
+
+async function member(node: TestGateway, room: string, options: ClientOptions = {}) {
+  const arrived = next<[ServerSocket]>(node.io, "connection");
+  const client = await node.connected(options);
+  const [socket] = await arrived;
+  socket.join(room);
+  const heard: unknown[] = [];
+  client.on("n", (...args: unknown[]) => heard.push(args[0]));
+  return { client, socket, heard };
+}
+
+for (const adapter of ["streams", "sharded", "pubsub"] as const) {
+  test(`${adapter}: every shape reaches exactly its recipients on every node, natively`, async (t) => {
+    if (!hasTool(t, "redis-server")) return;
+    const redis = await testRedis(t);
+    const [a, b] = (await nodes(t, redis, 2, { adapter })) as [TestGateway, TestGateway];
+    const one = await member(a, "red");
+    const two = await member(b, "red", { codec: "json" });
+    const three = await member(b, "blue", { transports: ["polling"] });
+    const all = [one, two, three];
+    const sent: [string, () => unknown, typeof all][] = [
+      ["namespace", () => a.io.emit("n", "namespace"), all],
+      ["room", () => b.io.to("red").emit("n", "room"), [one, two]],
+      ["union", () => a.io.to(["red", "blue"]).emit("n", "union"), all],
+      ["except", () => a.io.except("red").emit("n", "except"), [three]],
+      ["sender", () => one.socket.to("red").emit("n", "sender"), [two]],
+      ["id", () => a.io.to(three.socket.id).emit("n", "id"), [three]],
+      ["local", () => a.io.local.emit("n", "local"), [one]],
+      ["bytes", () => b.io.emit("n", Buffer.from("bytes")), all],
+    ];
+    for (const [name, send, to] of sent) {
+      const before = all.map(({ heard }) => heard.length);
+      send();
+      await until(
+        () =>
+          all.every(
+            (each, at) => each.heard.length >= (before[at] ?? 0) + (to.includes(each) ? 1 : 0),
+          ),
+        name,
+      );
+    }
+    a.io.emit("n", "end");
+    await until(() => all.every(({ heard }) => heard.at(-1) === "end"), "the end");
+    for (const each of all) {
+      const wanted = sent.filter(([, , to]) => to.includes(each)).map(([name]) => name);
+      assert.deepEqual(each.heard.map(String), [...wanted, "end"]);
+    }
+  });
+}
+
+test("sockets of other nodes are fetched, moved and disconnected, and asked for acks", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a, b] = (await nodes(t, redis, 2)) as [TestGateway, TestGateway];
+  const far = await member(b, "red");
+  far.socket.data.user = "ada";
+  const near = await member(a, "red");
+  const found = await a.io.in("red").fetchSockets();
+  assert.deepEqual(found.map(({ id }) => id).sort(), [far.socket.id, near.socket.id].sort());
+  assert.deepEqual(found.find(({ id }) => id === far.socket.id)?.data, { user: "ada" });
+  a.io.in("red").socketsJoin("blue");
+  await until(() => far.socket.rooms.has("blue"), "the join");
+  a.io.in("red").socketsLeave("red");
+  await until(() => !far.socket.rooms.has("red"), "the leave");
+  for (const { client } of [far, near]) client.on("ask", (done) => done(client.id));
+  const answers = await a.io.in("blue").timeout(5000).emitWithAck("ask");
+  assert.deepEqual(answers.sort(), [far.client.id, near.client.id].sort());
+  const asked = new Promise((resolve) => {
+    b.io.on("hello", (x: unknown, done: (y: unknown) => void) => {
+      done(`${x} too`);
+      resolve(x);
+    });
+  });
+  const replies = await a.io.serverSideEmitWithAck("hello", "world");
+  assert.deepEqual(replies, ["world too"]);
+  assert.equal(await asked, "world");
+  const gone = next<[string]>(far.client, "disconnect");
+  a.io.in("blue").disconnectSockets(true);
+  assert.deepEqual((await gone)[0], "io server disconnect");
+});
+
+test("a client recovers on another node than before, whole and once", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const settings = { recovery: { windowMs: 60_000 } };
+  const [a, b] = (await nodes(t, redis, 2, {}, settings)) as [TestGateway, TestGateway];
+  const { client, socket, heard } = await member(a, "red");
+  socket.data.color = "red";
+  a.io.emit("n", 0);
+  await until(() => heard.length === 1, "the first");
+  const { id } = client;
+  const gone = next(socket, "disconnect");
+  client.io.engine.close();
+  await gone;
+  a.io.to("red").emit("n", 1);
+  b.io.emit("n", 2);
+  a.io.except("red").emit("n", "not for it");
+  // To the other node, while a stream of broadcasts goes on.
+  (client.io as unknown as { uri: string }).uri = b.url;
+  let n = 3;
+  const stream = setInterval(() => a.io.to("red").emit("n", n++), 2);
+  t.after(() => clearInterval(stream));
+  await until(
+    async () =>
+      (await redis.command(
+        "EXISTS",
+        `sluice:session:${(client as unknown as { _pid: string })._pid}`,
+      )) === "1",
+    "the session",
+  );
+  await next(client.connect(), "connect");
+  await until(() => heard.length > 200, "the stream");
+  clearInterval(stream);
+  assert.equal(client.recovered, true);
+  assert.equal(client.id, id);
+  assert.deepEqual(
+    [...(b.io.of("/").sockets.get(id as string)?.rooms ?? [])].sort(),
+    [id, "red"].sort(),
+  );
+  assert.deepEqual(b.io.of("/").sockets.get(id as string)?.data, { color: "red" });
+  assert.deepEqual(
+    heard,
+    Array.from({ length: heard.length }, (_, at) => at),
+  );
+});
+
+for (const [how, stop, back] of [
+  ["killed and started", (redis: TestRedis) => redis.kill(), (redis: TestRedis) => redis.start()],
+  ["frozen", (redis: TestRedis) => redis.freeze(true), (redis: TestRedis) => redis.freeze(false)],
+] as const) {
+  test(`Redis is ${how}: rooms work here meanwhile, the gap is counted, and all resumes`, async (t) => {
+    if (!hasTool(t, "redis-server")) return;
+    const redis = await testRedis(t);
+    const [a, b] = (await nodes(t, redis, 2)) as [TestGateway, TestGateway];
+    const near = await member(a, "red");
+    const far = await member(b, "red");
+    await stop(redis);
+    await until(async () => (await a.metric("sluice_cluster_redis_up")) === 0, "that it is away");
+    for (let n = 0; n < 50; n++) a.io.to("red").emit("n", n);
+    await until(() => near.heard.length === 50, "the local broadcasts");
+    assert.equal(far.heard.length, 0);
+    assert.equal(await a.metric("sluice_cluster_missed_total"), 50);
+    await back(redis);
+    await until(async () => (await a.metric("sluice_cluster_redis_up")) === 1, "that it is back");
+    await until(
+      async () => (await b.metric("sluice_cluster_redis_up")) === 1,
+      "that it is back there",
+    );
+    await until(
+      async () => {
+        a.io.to("red").emit("n", "again");
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        return far.heard.includes("again");
+      },
+      "the bus",
+      20_000,
+    );
+    assert.deepEqual(
+      near.heard.slice(0, 50),
+      Array.from({ length: 50 }, (_, n) => n),
+    );
+    assert.ok(!far.heard.includes(0), "what was missed is missed, not late");
+  });
+}
+
+test("a start without Redis is one sentence, or a wait, by setting", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  await redis.kill();
+  const cluster = { redisUrl: redis.url, timeoutMs: 200 };
+  await assert.rejects(
+    testGateway(t, { cluster }),
+    /cluster\.redisUrl: Redis did not answer within 200 ms/,
+  );
+  await assert.rejects(
+    testGateway(t, { cluster: { redisUrl: "http://:secret@127.0.0.1" } }),
+    (error: Error) =>
+      /must start with one of redis:/.test(error.message) && !error.message.includes("secret"),
+  );
+  const waiting = testGateway(t, { cluster: { ...cluster, startup: "wait" } });
+  await redis.start();
+  const gateway = await waiting;
+  assert.equal(await gateway.metric("sluice_cluster_redis_up"), 1);
+});
+
+test("messages on the bus are not believed: shape, size, and with a key their signature", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const busKey = "a key of sixteen bytes or more";
+  const [a, b] = (await nodes(t, redis, 2, { busKey, messageBytesMax: 2048 })) as [
+    TestGateway,
+    TestGateway,
+  ];
+  const near = await member(a, "red");
+  const far = await member(b, "red");
+  const add = (fields: Record<string, string>) =>
+    redis.command("XADD", "sluice:stream", "*", ...Object.entries(fields).flat());
+  const opts = { rooms: [], except: [], flags: {} };
+  const packet = { type: 2, nsp: "/", data: ["n", "forged"] };
+  const head = { uid: "someone", nsp: "/", type: "3" };
+  await add({ ...head, data: JSON.stringify({ packet, opts }) });
+  await add({ ...head, data: JSON.stringify({ packet, opts }), mac: "AAAA" });
+  await add({ nsp: "/", type: "3" });
+  await add({ ...head, data: `{"x":"${"y".repeat(3000)}"}` });
+  await until(async () => (await b.metric("sluice_cluster_refused_total")) >= 4, "the refusals");
+  assert.equal(await b.metric("sluice_cluster_refused_total", { reason: "signature" }), 2);
+  assert.equal(await b.metric("sluice_cluster_refused_total", { reason: "shape" }), 1);
+  assert.equal(await b.metric("sluice_cluster_refused_total", { reason: "size" }), 1);
+  a.io.emit("n", "signed");
+  await until(() => far.heard.includes("signed"), "the signed message");
+  assert.deepEqual([near.heard, far.heard], [["signed"], ["signed"]]);
+  // Requests and their answers, which go by PUB/SUB, are signed too.
+  assert.equal((await a.io.fetchSockets()).length, 2);
+});
