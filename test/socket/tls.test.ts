@@ -81,6 +81,29 @@ test("with a certificate the port speaks TLS, polling and WebSocket, and says so
   assert.deepEqual(secure, [true, true, true]);
 });
 
+test("a client that speaks nothing newer than TLS 1.1 is turned away, one with 1.2 is not", async (t) => {
+  const { gateway } = await open(t, createCertificates(t).make("first", ["localhost"]));
+  const dial = async (version: "TLSv1.1" | "TLSv1.2" | "TLSv1.3") => {
+    const socket = connect({
+      port: gateway.port,
+      host: "127.0.0.1",
+      rejectUnauthorized: false,
+      minVersion: "TLSv1.1",
+      maxVersion: version,
+      // OpenSSL itself would refuse to speak 1.1 at its usual level.
+      ciphers: "DEFAULT@SECLEVEL=0",
+    });
+    t.after(() => socket.destroy());
+    return new Promise((resolve) => {
+      socket.once("error", (error) => resolve(error.message));
+      socket.once("secureConnect", () => resolve(socket.getProtocol()));
+    });
+  };
+  assert.match(String(await dial("TLSv1.1")), /alert|version|disconnected/i);
+  assert.equal(await dial("TLSv1.2"), "TLSv1.2");
+  assert.equal(await dial("TLSv1.3"), "TLSv1.3");
+});
+
 test("a reload shows the new certificate to new connections and drops no open one", async (t) => {
   const certificates = createCertificates(t);
   const hosts = ["localhost", "chat.example", "127.0.0.1"];
