@@ -128,6 +128,16 @@ function stopOnSignals(gateway: Gateway): void {
   }
 }
 
+/**
+ * uWebSockets.js bounds a request's head by itself, to 4 KiB, too little for a token beside some
+ * cookies. It reads the variable when its binary is loaded, which is later than this.
+ */
+function raiseHeaderBound({ limits }: Settings): void {
+  const lines = 2048; // the request line without its query, and what separates headers
+  const bytes = limits.headerBytesMax + limits.queryBytesMax + lines;
+  process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(bytes);
+}
+
 /** As servers do: a new certificate is read without a restart. */
 function reloadOnSignal(gateway: Gateway): void {
   process.on("SIGHUP", () => gateway.reload());
@@ -170,6 +180,7 @@ async function main(): Promise<void> {
     );
   }
   const settings = chooseHandler(readProcessSettings(line), production);
+  raiseHeaderBound(settings);
   const gateway = await startGateway(settings, {
     log: createPinoLog(settings.log.level),
     folder: process.cwd(),

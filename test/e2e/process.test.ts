@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { newClient } from "../harness/gateway.ts";
+import { ask } from "../harness/http.ts";
 import { startProcess, testFolder } from "../harness/process.ts";
 import { next } from "../harness/wait.ts";
 
@@ -136,4 +137,13 @@ test("a script that starts and stops a gateway ends by itself", async (t) => {
   const run = startProcess(t, [...NODE, "--input-type=module", "--eval", script]);
   await run.line("stopped");
   assert.equal(await run.exit(), 0);
+});
+
+test("headers as large as limits.headerBytesMax come through the real process", async (t) => {
+  const run = startProcess(t, SLUICE, { PORT: "0", SLUICE_SOCKET_HOST: "127.0.0.1" });
+  const { port } = await run.line("port");
+  const url = `http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`;
+  const cookie = (bytes: number) => ask(url, { headers: { cookie: "c".repeat(bytes) } });
+  assert.equal((await cookie(15_000)).status, 200);
+  assert.equal((await cookie(17_000)).status, 431);
 });
