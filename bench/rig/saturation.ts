@@ -1,5 +1,5 @@
 import type { Group } from "../generator/fleet.ts";
-import type { Shape } from "../subjects/host.ts";
+import type { Shape, SubjectOptions } from "../subjects/host.ts";
 import type { Codec } from "../wire/packets.ts";
 import {
   type Flag,
@@ -55,12 +55,9 @@ export async function openBench(
   context: Context,
   name: string,
   one: Pick<Case, "codec" | "shape" | "members">,
-  plants: Plants = {},
+  more: Pick<SubjectOptions, "callUrl" | "loseEvery"> = {},
 ): Promise<Bench> {
-  const subject = await context.openSubject(name, {
-    codec: one.codec,
-    ...(plants.loseEvery ? { loseEvery: plants.loseEvery } : {}),
-  });
+  const subject = await context.openSubject(name, { ...more, codec: one.codec });
   const generator = await context.openGenerator();
   const connected = await generator.connect({
     host: "127.0.0.1",

@@ -9,6 +9,7 @@ import { scenario as latency } from "./latency.ts";
 import { scenario as slow } from "./slow.ts";
 import { scenario as start } from "./start.ts";
 import { scenario as storm } from "./storm.ts";
+import { scenario as upstream } from "./upstream.ts";
 
 /** Every scenario, in the order in which they run and are reported. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -21,5 +22,6 @@ export const SCENARIOS: readonly Scenario[] = [
   storm,
   start,
   codec,
+  upstream,
   api,
 ];

@@ -51,6 +51,8 @@ function startBare(): Promise<number> {
     app.publish("r", `42${JSON.stringify([event, ...args])}`, false);
   };
   app.ws("/socket.io/", {
+    // A member that the control outruns must not be spared what it was sent.
+    maxBackpressure: 0,
     open: (ws) =>
       void ws.send('0{"sid":"bare","upgrades":[],"pingInterval":300000,"pingTimeout":300000}'),
     message(ws, message) {

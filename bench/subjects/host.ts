@@ -17,6 +17,8 @@ export interface SubjectOptions {
   readonly codec: Codec;
   /** Folder of the compiled gateway, for the subjects that are ours. */
   readonly build?: string;
+  /** Function that answers event `e`, instead of the process itself. */
+  readonly callUrl?: string;
   /** Loses every n-th broadcast: plants a message loss (tests of the rig). */
   readonly loseEvery?: number;
 }

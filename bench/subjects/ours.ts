@@ -25,8 +25,11 @@ const LIMITS = {
   bytesBurst: RATE,
 };
 
+/** Any will do: the benchmark's function does not check signatures. */
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+
 /** Sluice as `npm run build` compiles it, with its default settings but for rates and address. */
-hostSubject(async ({ codec, build, loseEvery }) => {
+hostSubject(async ({ codec, build, loseEvery, callUrl }) => {
   if (build === undefined) throw new Error("no compiled gateway was named");
   const module: unknown = await import(pathToFileURL(join(build, "gateway.js")).href);
   const { startGateway } = module as GatewayModule; // the build's own public face
@@ -34,9 +37,10 @@ hostSubject(async ({ codec, build, loseEvery }) => {
     socket: { host: "127.0.0.1", port: 0, drainMs: 0 },
     codec: { accept: "both" },
     limits: LIMITS,
+    ...(callUrl ? { upstream: { url: callUrl, secrets: [SECRET] } } : {}),
     log: { level: "silent" },
   });
-  const { emit, connections } = serveSocketIo(gateway.io);
+  const { emit, connections } = serveSocketIo(gateway.io, callUrl ? null : undefined);
   return {
     port: gateway.port,
     about: { sluice: build, codec: `accept both, clients speak ${codec}` },

@@ -2,11 +2,11 @@ import { Server } from "socket.io";
 import msgpackParser from "socket.io-msgpack-parser";
 import { hostSubject } from "./host.ts";
 import { loadUws } from "./native.ts";
-import { serveSocketIo, withLoss } from "./socket-io.ts";
+import { askFunction, serveSocketIo, withLoss } from "./socket-io.ts";
 import { versionOf } from "./versions.ts";
 
 /** Socket.IO on uWebSockets.js by `io.attachApp`, as its documentation shows it. */
-hostSubject(async ({ codec, loseEvery }) => {
+hostSubject(async ({ codec, loseEvery, callUrl }) => {
   const { uws, version } = loadUws();
   const app = uws.App();
   const io = new Server({
@@ -14,7 +14,7 @@ hostSubject(async ({ codec, loseEvery }) => {
     ...(codec === "msgpack" ? { parser: msgpackParser } : {}),
   });
   io.attachApp(app);
-  const { emit, connections } = serveSocketIo(io);
+  const { emit, connections } = serveSocketIo(io, callUrl ? askFunction(callUrl) : undefined);
   const port = await new Promise<number>((resolve, reject) =>
     app.listen("127.0.0.1", 0, (token) =>
       token ? resolve(uws.us_socket_local_port(token)) : reject(new Error("cannot listen")),

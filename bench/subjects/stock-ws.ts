@@ -2,17 +2,17 @@ import { createServer } from "node:http";
 import { Server } from "socket.io";
 import msgpackParser from "socket.io-msgpack-parser";
 import { hostSubject } from "./host.ts";
-import { serveSocketIo, withLoss } from "./socket-io.ts";
+import { askFunction, serveSocketIo, withLoss } from "./socket-io.ts";
 import { versionOf } from "./versions.ts";
 
 /** Socket.IO as its documentation starts it: on Node's http server and the `ws` package. */
-hostSubject(async ({ codec, loseEvery }) => {
+hostSubject(async ({ codec, loseEvery, callUrl }) => {
   const http = createServer();
   const io = new Server(http, {
     serveClient: false,
     ...(codec === "msgpack" ? { parser: msgpackParser } : {}),
   });
-  const { emit, connections } = serveSocketIo(io);
+  const { emit, connections } = serveSocketIo(io, callUrl ? askFunction(callUrl) : undefined);
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
   const address = http.address();
   return {
