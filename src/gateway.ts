@@ -150,8 +150,10 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
 
   const apiApp = settings.api.port === 0 ? app : native.uws.App();
   if (apiApp !== app) undo.push(() => closeApp(apiApp));
-  const http = createHttp(app, { log });
-  const apiHttp = apiApp === app ? http : createHttp(apiApp, { log });
+  const unrouted = (status: number) =>
+    metrics.count("sluice_api_requests_total", { route: "none", status: `${status}` });
+  const http = createHttp(app, { log, unrouted });
+  const apiHttp = apiApp === app ? http : createHttp(apiApp, { log, unrouted });
   const api = serveApi(settings, {
     ...{ io, executor, metrics, log, http: apiHttp, version: readVersion() },
     isDraining: () => state.draining === 1,

@@ -161,6 +161,13 @@ function describeFailures(row: RouteRow): Json {
   return found;
 }
 
+const string: Json = { type: "string" };
+const integer: Json = { type: "integer" };
+const listOf = (items: Json): Json => ({ type: "array", items });
+const object = (properties: Json, required: string[]): Json => ({
+  ...{ type: "object", properties, required },
+});
+
 function describeSchemas(): Json {
   const schemas: Json = {};
   for (const name of COMMAND_NAMES) {
@@ -168,13 +175,6 @@ function describeSchemas(): Json {
     schemas[name] = schema;
     schemas[`${name}Body`] = withoutName(schema);
   }
-  const object = (properties: Json, required: string[], more: Json = {}): Json => ({
-    ...{ type: "object", properties, required, ...more },
-  });
-  const listOf = (items: Json): Json => ({ type: "array", items });
-  const page = (name: string, items: Json): Json =>
-    object({ [name]: listOf(items), next: text("Give it as `after` to go on.") }, [name]);
-  const string: Json = { type: "string" };
   return {
     ...schemas,
     Command: {
@@ -182,6 +182,25 @@ function describeSchemas(): Json {
       discriminator: { propertyName: "do", mapping: mapping(COMMAND_NAMES) },
     },
     Commands: { ...listOf(ref("Command")), maxItems: COMMAND_LIMITS.batchMax },
+    ...describeAnswers(),
+    ...describePages(),
+    Replay: toSchema(REPLAY),
+    Replayed: object({ replayed: integer }, ["replayed"]),
+    Problem: object(
+      {
+        ...{ type: string, title: string, status: integer, detail: string },
+        code: { type: "string", enum: Object.keys(FAILURES) },
+        index: { type: "integer", description: "Place of the bad command in its batch." },
+        path: text("Where in the command."),
+        bound: text("What the value there must be."),
+      },
+      ["type", "title", "status", "code"],
+    ),
+  };
+}
+
+function describeAnswers(): Json {
+  return {
     Done: object(
       {
         ok: { const: true },
@@ -194,44 +213,25 @@ function describeSchemas(): Json {
     ),
     Refused: object({ ok: { const: false }, code: string, detail: string }, ["ok", "code"]),
     Answers: listOf({ oneOf: [ref("Done"), ref("Refused")] }),
-    Socket: object(
-      {
-        id: string,
-        rooms: listOf(string),
-        data: {},
-        handshake: object(
-          {
-            address: string,
-            issued: { type: "integer" },
-            secure: { type: "boolean" },
-            query: { type: "object" },
-          },
-          ["address", "issued", "secure", "query"],
-        ),
-      },
-      ["id", "rooms", "handshake"],
-    ),
-    SocketsPage: page("sockets", ref("Socket")),
-    RoomsPage: page(
+  };
+}
+
+function describePages(): Json {
+  const page = (name: string, items: Json): Json =>
+    object({ [name]: listOf(items), next: text("Give it as `after` to go on.") }, [name]);
+  const handshake = object(
+    { address: string, issued: integer, secure: { type: "boolean" }, query: { type: "object" } },
+    ["address", "issued", "secure", "query"],
+  );
+  return {
+    Socket: object({ id: string, rooms: listOf(string), data: {}, handshake }, [
+      "id",
       "rooms",
-      object({ room: string, sockets: { type: "integer" } }, ["room", "sockets"]),
-    ),
+      "handshake",
+    ]),
+    SocketsPage: page("sockets", ref("Socket")),
+    RoomsPage: page("rooms", object({ room: string, sockets: integer }, ["room", "sockets"])),
     DeadLettersPage: page("deadLetters", { type: "object" }),
-    Replay: toSchema(REPLAY),
-    Replayed: object({ replayed: { type: "integer" } }, ["replayed"]),
-    Problem: object(
-      {
-        type: string,
-        title: string,
-        status: { type: "integer" },
-        code: { type: "string", enum: Object.keys(FAILURES) },
-        detail: string,
-        index: { type: "integer", description: "Place of the bad command in its batch." },
-        path: text("Where in the command."),
-        bound: text("What the value there must be."),
-      },
-      ["type", "title", "status", "code"],
-    ),
   };
 }
 

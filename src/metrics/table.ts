@@ -246,7 +246,7 @@ export const METRICS = {
   sluice_api_requests_total: {
     kind: "counter",
     labels: ["route", "status"],
-    help: "Requests to the API's routes, by the status of the answer; aborted when its client left.",
+    help: "Requests by route, none for those no route takes, and by the status of the answer; aborted when the client left.",
   },
   sluice_api_request_seconds: {
     kind: "histogram",

@@ -221,6 +221,24 @@ test("a traceparent that is one is logged with its request, and nothing else of 
   ]);
 });
 
+test("requests that no route takes are counted, too", async () => {
+  const count = async (status: number) =>
+    Number(
+      new RegExp(`sluice_api_requests_total\\{route="none",status="${status}"\\} (\\d+)`).exec(
+        await gateway.scrape(),
+      )?.[1] ?? 0,
+    );
+  const before = [await count(404), await count(405)];
+  assert.equal((await get("/v1/nothing")).status, 404);
+  assert.equal((await get("/v1/emit")).status, 405);
+  assert.deepEqual(
+    [(await count(404)) - (before[0] ?? 0), (await count(405)) - (before[1] ?? 0)],
+    [1, 1],
+  );
+  const routed = /sluice_api_requests_total\{route="emit",status="200"\} [1-9]/;
+  assert.match(await gateway.scrape(), routed);
+});
+
 test("a request that is open when the gateway stops is answered, and its connection then ends", async () => {
   const own = await startGateway({
     socket: { port: 0, drainMs: 0 },

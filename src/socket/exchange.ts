@@ -1,0 +1,221 @@
+import type { HttpRequest, HttpResponse } from "uWebSockets.js";
+import { STATUS_CODES } from "node:http";
+import type { AnswerStream, Exchange, Headers, HttpAnswer } from "../core/http.ts";
+
+// Nothing here is a page: browsers must not sniff, frame, keep or pass on what they get.
+const SECURITY: readonly (readonly [string, string])[] = [
+  ["x-content-type-options", "nosniff"],
+  ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
+  ["referrer-policy", "no-referrer"],
+];
+
+/** What the requests of one app share. */
+export interface State {
+  open: number;
+  stopping: boolean;
+  idle: (() => void)[];
+  readonly slow: Slow;
+}
+
+/** Returns the state of an app without requests. */
+export function createState(): State {
+  return { open: 0, stopping: false, idle: [], slow: createSlow() };
+}
+
+/** Bodies that are still arriving. */
+interface Slow {
+  add(body: HttpResponse): void;
+  delete(body: HttpResponse): void;
+}
+
+/** uWebSockets.js ends a request whose body brings under 16 KiB a second for ten seconds. */
+const NATIVE_PATIENCE_MS = 4000;
+
+// How slow a body may be is its handler's to say, so the native clock is started over before it
+// strikes: resuming does that.
+function createSlow(): Slow {
+  const bodies = new Set<HttpResponse>();
+  let timer: NodeJS.Timeout | undefined;
+  function tick(): void {
+    timer = undefined;
+    if (bodies.size > 0) begin();
+    for (const body of bodies) {
+      body.pause();
+      body.resume();
+    }
+  }
+  function begin(): void {
+    if (timer === undefined) timer = setTimeout(tick, NATIVE_PATIENCE_MS).unref();
+  }
+  return {
+    add(body) {
+      bodies.add(body);
+      begin();
+    },
+    delete: (body) => void bodies.delete(body),
+  };
+}
+
+/** Reads a request and returns it as an exchange; to be called as soon as it arrives. */
+export function createExchange(res: HttpResponse, req: HttpRequest, state: State): Exchange {
+  const method = req.getMethod().toUpperCase();
+  const path = req.getUrl();
+  const query = req.getQuery() ?? "";
+  const headers: Record<string, string> = Object.create(null);
+  // Read every header now; when the handler returns uWebSockets.js has taken `req` back.
+  req.forEach((name, value) => {
+    headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`;
+  });
+  const life = createLife(res, state);
+  let streaming = false;
+
+  return {
+    ...{ method, path, query, headers },
+    get done() {
+      return life.done;
+    },
+    onAborted: life.onAborted,
+    onChunk(listener) {
+      if (life.done) return;
+      state.slow.add(res);
+      res.onData((chunk, last) => {
+        // A body may go on arriving after an early answer; nobody is interested in it then.
+        if (life.done) return;
+        if (last) state.slow.delete(res);
+        listener(Buffer.from(chunk), last);
+      });
+    },
+    pause: life.pause,
+    resume: life.resume,
+    answer(answer) {
+      if (life.done) return;
+      if (streaming) {
+        // Half of another answer has gone out: only an end without its mark can tell the client.
+        res.close();
+        return;
+      }
+      life.finish();
+      const how = { head: method === "HEAD", stopping: state.stopping };
+      res.cork(() => writeAnswer(res, answer, how));
+    },
+    stream(status, streamHeaders) {
+      if (life.done || streaming) return undefined;
+      streaming = true;
+      res.cork(() => {
+        writeHead(res, status, streamHeaders);
+        if (state.stopping) res.writeHeader("connection", "close");
+      });
+      return createStream(res, life, state);
+    },
+  };
+}
+
+/** Whether a request still waits for its answer, and whether it is being read. */
+interface Life {
+  readonly done: boolean;
+  finish(): void;
+  pause(): void;
+  resume(): void;
+  onAborted(listener: () => void): void;
+}
+
+function createLife(res: HttpResponse, state: State): Life {
+  const listeners: (() => void)[] = [];
+  let done = false;
+  let aborted = false;
+  let paused = false;
+
+  function end(): void {
+    done = true;
+    state.slow.delete(res);
+    if (--state.open > 0) return;
+    for (const resolve of state.idle.splice(0)) resolve();
+  }
+  function resume(): void {
+    if (done || !paused) return;
+    paused = false;
+    res.resume();
+    state.slow.add(res);
+  }
+  state.open++;
+  res.onAborted(() => {
+    if (done) return;
+    aborted = true;
+    end();
+    for (const listener of listeners.splice(0)) listener();
+  });
+  return {
+    get done() {
+      return done;
+    },
+    finish() {
+      // A connection left paused would never read its next request.
+      resume();
+      end();
+    },
+    pause() {
+      if (done || paused) return;
+      paused = true;
+      state.slow.delete(res); // a paused request has no native clock
+      res.pause();
+    },
+    resume,
+    onAborted(listener) {
+      if (aborted) listener();
+      else if (!done) listeners.push(listener);
+    },
+  };
+}
+
+function writeHead(res: HttpResponse, status: number, headers: Headers): void {
+  res.writeStatus(`${status} ${STATUS_CODES[status] ?? ""}`);
+  for (const [name, value] of SECURITY) res.writeHeader(name, value);
+  for (const name in headers) res.writeHeader(name, headers[name] ?? "");
+  if (headers["cache-control"] === undefined) res.writeHeader("cache-control", "no-store");
+}
+
+function writeAnswer(
+  res: HttpResponse,
+  answer: HttpAnswer,
+  state: { readonly head: boolean; readonly stopping: boolean },
+): void {
+  const close = answer.close === true || state.stopping;
+  const body = answer.body ?? "";
+  writeHead(res, answer.status, answer.headers ?? {});
+  if (!state.head) {
+    res.end(body, close); // it writes `Connection: close` itself
+    return;
+  }
+  if (close) res.writeHeader("connection", "close");
+  res.writeHeader("content-length", `${Buffer.byteLength(body)}`);
+  // No arguments: the legacy binary would wait for a body of the length it is given.
+  res.endWithoutBody();
+}
+
+function createStream(res: HttpResponse, life: Life, state: State): AnswerStream {
+  return {
+    write(chunk) {
+      if (life.done) return true;
+      let taken = true;
+      res.cork(() => {
+        taken = res.write(chunk);
+      });
+      return taken;
+    },
+    onWritable(listener) {
+      if (life.done) return;
+      res.onWritable(() => {
+        listener();
+        return true;
+      });
+    },
+    end(close = false) {
+      if (life.done) return;
+      life.finish();
+      res.cork(() => res.end(undefined, close || state.stopping));
+    },
+    abort() {
+      if (!life.done) res.close();
+    },
+  };
+}
