@@ -14,7 +14,7 @@ import type { Context, Scenario } from "../rig/scenario.ts";
 import type { ApiLoad, ApiLoaded } from "../subjects/api-client.ts";
 
 const SECRET = "benchmark-secret-0123456789";
-const WARM_MS = 400;
+const WARM = { durationMs: 400, sentMin: 20_000 };
 
 interface Pair {
   readonly server: Child;
@@ -33,9 +33,9 @@ async function run(context: Context): Promise<void> {
   try {
     for (const subject of subjects) pairs.set(subject, await open(context, subject));
     for (const kind of ["request", "stream"] as const) {
-      const load = { kind, payload, connections };
+      const load = { kind, payload, connections, sentMin: 0 };
       for (const { client } of pairs.values()) {
-        await client.call("load", { ...load, durationMs: WARM_MS });
+        await client.call("load", { ...load, ...WARM });
       }
       for (const { subject, pair } of context.interleave(subjects, blocks)) {
         context.say(`api: ${kind}, ${subject}, ${pair + 1} of ${blocks * 2}`);
