@@ -5,7 +5,7 @@ import type { Adapter } from "socket.io-adapter";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { isBusMessage } from "./messages.ts";
-import { openRedis, type RedisLink } from "./redis.ts";
+import { type Client, openRedis, type RedisLink } from "./redis.ts";
 import { createSeal } from "./seal.ts";
 
 /** What the bus counts, as plain numbers. */
@@ -51,6 +51,7 @@ interface Inside {
   doPublishResponse?(requester: string, response: object): Promise<void>;
   encode?(message: object): Record<string, string>;
   onRawMessage?(raw: unknown, offset: string): void;
+  onResponse?(response: unknown): void;
   onMessage?(message: unknown, offset?: string): void;
 }
 
@@ -90,7 +91,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
 
   function guard(adapter: Inside): void {
     const { publishAndReturnOffset, encode, onRawMessage, onMessage } = adapter;
-    const { doPublish, doPublishResponse } = adapter;
+    const { doPublish, doPublishResponse, onResponse } = adapter;
     if (publishAndReturnOffset) {
       adapter.publishAndReturnOffset = async function (this: Inside, message) {
         if (link.isHere()) {
@@ -129,7 +130,22 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
       };
     }
     let believed: unknown;
-    if (onRawMessage) {
+    if (onRawMessage && !byStream) {
+      adapter.onRawMessage = function (this: Inside, raw, channel) {
+        if (!Buffer.isBuffer(raw)) return refuse("shape");
+        samples.bytes.in += raw.length;
+        if (raw.length > settings.messageBytesMax) return refuse("size");
+        onRawMessage.call(this, raw, channel);
+      };
+    }
+    if (onResponse && !byStream) {
+      adapter.onResponse = function (this: Inside, response) {
+        if (!isBusMessage(response)) return refuse("shape");
+        if (!seal.isSigned(response as object)) return refuse("signature");
+        onResponse.call(this, response);
+      };
+    }
+    if (onRawMessage && byStream) {
       adapter.onRawMessage = function (this: Inside, raw, offset) {
         if (!isRaw(raw)) return refuse("shape");
         samples.messages.in++;
@@ -190,7 +206,7 @@ function chooseAdapter(
   failed: () => void,
 ): (namespace: Namespace) => Adapter {
   const { prefix, requestTimeoutMs } = settings;
-  const client = createFacade(link, failed);
+  const client = calm(link.client, link, failed);
   if (settings.adapter === "streams") {
     return createStreams(client, {
       streamName: `${prefix}:stream`,
@@ -199,7 +215,7 @@ function chooseAdapter(
       maxLen: settings.streamPacketsMax,
     });
   }
-  const listener = link.patient();
+  const listener = calm(link.patient(), link, failed);
   if (settings.adapter === "sharded") {
     return createShardedAdapter(client, listener, { channelPrefix: prefix });
   }
@@ -207,19 +223,19 @@ function chooseAdapter(
 }
 
 /**
- * The client the adapters are given: they leave promises alone whose failure would end the process,
- * and they make readers of it that must outlast an outage.
+ * A client as the adapters are given it: they leave promises alone whose failure would end the
+ * process, and they make readers of it that must outlast an outage.
  */
-function createFacade(link: RedisLink, failed: () => void): RedisLink["client"] {
-  return new Proxy(link.client, {
-    get(client, name) {
-      if (name === "duplicate") return () => link.patient();
-      const value: unknown = Reflect.get(client, name, client);
+function calm(client: Client, link: RedisLink, failed: () => void): Client {
+  return new Proxy(client, {
+    get(target, name) {
+      if (name === "duplicate") return () => calm(link.patient(), link, failed);
+      const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
       return (...given: unknown[]) => {
-        const result: unknown = value.apply(client, given);
+        const result: unknown = value.apply(target, given);
         if (result instanceof Promise) result.catch(failed);
-        return result === client ? link.client : result;
+        return result;
       };
     },
   });

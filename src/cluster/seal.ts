@@ -1,5 +1,4 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { decode, encode } from "@msgpack/msgpack";
 
 /** Signs what goes on the bus, and knows what was signed with the same key. */
 export interface Seal {
@@ -12,20 +11,16 @@ export interface Seal {
 const FIELD = "mac";
 
 /**
- * Returns the seal of a key: HMAC-SHA256 over the message's msgpack form.
+ * Returns the seal of a key: HMAC-SHA256 over a form of the message that no bus changes.
  *
- * A message is brought into the form it has after the bus before it is signed, so that what a bus
- * does to undefined or to typed arrays does not break its signature.
+ * Adapters send a message as JSON or as msgpack: undefined becomes nothing or null, a Date becomes
+ * text, typed arrays become others. The form is the same before and after each of these.
  */
 export function createSeal(key: string): Seal {
   if (key === "") return { sign: (message) => message, isSigned: () => true };
   const digest = (message: object): Buffer => {
-    const rest: Record<string, unknown> = { ...message };
-    delete rest[FIELD];
-    const sorted = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1));
-    return createHmac("sha256", key)
-      .update(encode(decode(encode(sorted))))
-      .digest();
+    const { [FIELD]: _, ...rest } = message as Record<string, unknown>;
+    return createHmac("sha256", key).update(canonical(rest)).digest();
   };
   return {
     sign: (message) => ({ ...message, [FIELD]: digest(message).toString("base64") }),
@@ -37,4 +32,24 @@ export function createSeal(key: string): Seal {
       return given.length === wanted.length && timingSafeEqual(given, wanted);
     },
   };
+}
+
+function canonical(value: unknown): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (value instanceof ArrayBuffer) return bytes(Buffer.from(value));
+  if (ArrayBuffer.isView(value)) {
+    return bytes(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+  }
+  const { toJSON } = value as { toJSON?: () => unknown };
+  if (typeof toJSON === "function") return canonical(toJSON.call(value));
+  const entries = Object.entries(value)
+    .filter(([, item]) => item !== undefined && item !== null && typeof item !== "function")
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, item]) => `${JSON.stringify(name)}:${canonical(item)}`);
+  return `{${entries.join()}}`;
+}
+
+function bytes(buffer: Buffer): string {
+  return `b${buffer.toString("base64")}`;
 }
