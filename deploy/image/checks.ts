@@ -6,8 +6,9 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { sumMetric } from "../../test/harness/gateway.ts";
+import { after, before, type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { newClient, sumMetric } from "../../test/harness/gateway.ts";
 import { until } from "../../test/harness/wait.ts";
 import type { Layer } from "./layer.ts";
 import type { ImageConfig } from "./replay.ts";
@@ -16,6 +17,8 @@ import { chatThrough, findFreePort } from "./smoke.ts";
 const MODULES_BYTES_MAX = 40e6;
 const out = process.env.SLUICE_IMAGE ?? "";
 const root = join(out, "root");
+/** Mounted into every container, as the compose file does for its demo function. */
+const EXAMPLES = fileURLToPath(new URL("../../examples/functions", import.meta.url));
 const read = (path: string): { image: ImageConfig; layer: Layer } =>
   JSON.parse(readFileSync(path, "utf8")); // written by replay.ts, whose types these are
 const { image, layer } = read(join(out, "image.json"));
@@ -30,25 +33,26 @@ function contain(words: readonly string[], env: Record<string, string> = {}): Ch
   const script = [
     `mount --bind "$ROOT" "$ROOT"`,
     `mount -t proc proc "$ROOT/proc"`,
+    `mkdir -p "$ROOT/app/examples/functions"`,
+    `mount --bind "$EXAMPLES" "$ROOT/app/examples/functions"`,
     `mount --bind -o remount,ro "$ROOT"`,
     `exec chroot --userspec="$AS" "$ROOT" env -i PATH=/usr/local/bin:/usr/bin:/bin "$@"`,
   ].join("\n");
   return spawn(
     "unshare",
-    [
-      "--mount",
-      "--pid",
-      "--fork",
-      "--kill-child=SIGKILL",
-      "sh",
-      "-ec",
-      script,
-      "in",
-      ...pairs,
-      ...words,
-    ],
-    { env: { ...process.env, ROOT: root, AS: image.user }, stdio: ["ignore", "pipe", "pipe"] },
+    ["--mount", "--pid", "--fork", "sh", "-ec", script, "in", ...pairs, ...words],
+    {
+      env: { ...process.env, ROOT: root, AS: image.user, EXAMPLES },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
   );
+}
+
+/** Sends a signal to process 1 of a container; `unshare`, its parent, only waits for it. */
+function signal({ pid, exitCode }: ChildProcess, name: "TERM" | "KILL"): void {
+  if (pid === undefined || exitCode !== null) return;
+  const first = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  assert.equal(spawnSync("kill", [`-${name}`, first]).status, 0);
 }
 
 async function outcome(words: readonly string[], env: Record<string, string> = {}) {
@@ -87,7 +91,7 @@ before(async () => {
 });
 
 after(() => {
-  child?.kill("SIGKILL");
+  if (child) signal(child, "KILL");
 });
 
 test("the application layer is small and its node_modules below 40 MB", (t) => {
@@ -137,12 +141,60 @@ test("two msgpack clients chat through it and the delivery is counted", async ()
   await chatThrough(`http://127.0.0.1:${port}`);
 });
 
+/** Starts a container of a test; resolves once `isUp`. */
+async function startBeside(
+  t: TestContext,
+  words: readonly string[],
+  env: Record<string, string>,
+  url: string,
+): Promise<void> {
+  const beside = contain(words, env);
+  t.after(() => signal(beside, "KILL"));
+  let said = "";
+  for (const stream of [beside.stdout, beside.stderr]) {
+    stream?.on("data", (chunk) => {
+      said += chunk;
+    });
+  }
+  const isUp = () =>
+    fetch(url).then(
+      () => true,
+      () => false,
+    );
+  await until(isUp, `${words.join(" ")} answers`, 15_000).catch((cause) => {
+    throw new Error(`it did not start:\n${said}`, { cause });
+  });
+}
+
+test("the demo function runs in it, and answers the gateway's calls", async (t) => {
+  const [gatewayPort, functionPort] = [await findFreePort(), await findFreePort()];
+  const url = `http://127.0.0.1:${gatewayPort}`;
+  const secret = "whsec_ZGVtbyBzZWNyZXQgb2YgdGhlIGNvbXBvc2UgZmlsZQ==";
+  const env = {
+    PORT: String(functionPort),
+    SLUICE_SECRET: secret,
+    SLUICE_URL: url,
+    SLUICE_KEY: "k",
+  };
+  const words = ["node", "/app/examples/functions/node.ts"];
+  await startBeside(t, words, env, `http://127.0.0.1:${functionPort}/`);
+  const settings = {
+    PORT: String(gatewayPort),
+    SLUICE_UPSTREAM_URL: `http://127.0.0.1:${functionPort}/call`,
+    SLUICE_UPSTREAM_SECRETS: secret,
+  };
+  await startBeside(t, image.entrypoint, settings, `${url}/readyz`);
+  const client = newClient(url, { auth: { name: "Ada" } });
+  t.after(() => client.disconnect());
+  client.connect();
+  await until(() => client.connected, "the function lets the client in");
+  assert.equal(await client.emitWithAck("join", "tea"), "welcome to tea");
+});
+
 test("SIGTERM to process 1 ends it with exit code 0, and then the health check fails", async () => {
-  assert.ok(child?.pid);
-  // unshare itself holds no handler; its only child is process 1 of the container.
-  const first = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim();
+  assert.ok(child);
   const exit = once(child, "exit");
-  assert.equal(spawnSync("kill", ["-TERM", first]).status, 0);
+  signal(child, "TERM");
   const [code] = await exit;
   assert.equal(code, 0, log);
   const { code: health, text } = await outcome(image.healthcheck, { PORT: String(port) });

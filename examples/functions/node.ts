@@ -25,7 +25,7 @@ const server = createServer(async (incoming, outgoing) => {
     outgoing.writeHead(500).end();
   }
 });
-server.listen(Number(process.env.PORT ?? 8787), "127.0.0.1", () => {
+server.listen(Number(process.env.PORT ?? 8787), process.env.HOST ?? "127.0.0.1", () => {
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   console.log(`listening on port ${port}`);

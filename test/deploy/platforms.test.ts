@@ -11,6 +11,9 @@ import { gatherSettings } from "../../src/core/sources.ts";
 const DEPLOY = fileURLToPath(new URL("../../deploy/", import.meta.url));
 const read = (path: string) => readFileSync(join(DEPLOY, path), "utf8");
 
+/** What the demo function is told, by the names of its own. */
+const OF_FUNCTIONS = new Set(["SLUICE_SECRET", "SLUICE_URL", "SLUICE_KEY"]);
+
 /** Named in deploy/ before their folder is there; a name that exists must leave this list. */
 const AWAITED = new Set(["SLUICE_CLUSTER_REDIS_URL"]);
 
@@ -32,10 +35,31 @@ interface NamedValue {
 const pairs = (list: readonly NamedValue[]) =>
   Object.fromEntries(list.flatMap(({ name, value }) => (value ? [[name, value]] : [])));
 
+/** Fills `${NAME}`, `${NAME:-default}` and `${NAME-default}` in as Compose does. */
+function fillIn(text: string, env: Readonly<Record<string, string>>): string {
+  return text.replace(/\$\{(\w+)(?:(:?)-([^}]*))?\}/g, (_all, name, colon, byDefault = "") => {
+    const value = env[name];
+    return value === undefined || (colon === ":" && value === "") ? byDefault : value;
+  });
+}
+
+function readEnvFile(path: string): Record<string, string> {
+  const lines = read(path).matchAll(/^([A-Z_]+)=(.*)$/gm);
+  return Object.fromEntries([...lines].map(([, name = "", value = ""]) => [name, value]));
+}
+
+function readCompose(env: Readonly<Record<string, string>>): ComposeFile["services"] {
+  const { services } = parse(read("compose/compose.yaml")) as ComposeFile;
+  // Compose fills values in once the file is read, so what is filled in stays a text.
+  for (const { environment } of [services.gateway, services.functions])
+    for (const [name, value] of Object.entries(environment)) environment[name] = fillIn(value, env);
+  return services;
+}
+
 // The casts below hold because the platforms' own schemas are checked in schemas.test.ts.
 const PLATFORMS: Readonly<Record<string, () => Platform>> = {
   compose() {
-    const { gateway } = (parse(read("compose/compose.yaml")) as ComposeFile).services;
+    const { gateway } = readCompose({});
     return {
       env: gateway.environment,
       graceMs: Number.parseInt(gateway.stop_grace_period, 10) * 1000,
@@ -58,17 +82,19 @@ const PLATFORMS: Readonly<Record<string, () => Platform>> = {
     return { env: pairs(spec.containers[0]?.env ?? []), graceMs: 10_000 };
   },
   systemd() {
-    const lines = read("systemd/sluice.env").matchAll(/^(SLUICE_\w+)=(.*)$/gm);
     const seconds = /^TimeoutStopSec=(\d+)$/m.exec(read("systemd/sluice.service"))?.[1];
     return {
-      env: Object.fromEntries([...lines].map(([, name, value]) => [name, value])),
+      env: readEnvFile("systemd/sluice.env"),
       graceMs: Number(seconds) * 1000,
     };
   },
 };
 
 interface ComposeFile {
-  services: { gateway: { environment: Record<string, string>; stop_grace_period: string } };
+  services: {
+    gateway: { environment: Record<string, string>; stop_grace_period: string };
+    functions: { environment: Record<string, string>; profiles: string[] };
+  };
 }
 interface DeploymentFile {
   spec: {
@@ -106,7 +132,7 @@ test("every SLUICE_ variable that a file of deploy/ names is a setting", () => {
   for (const file of [...files, "../Dockerfile"]) {
     for (const [name] of read(file).matchAll(/\bSLUICE_[A-Z0-9_]+[A-Z0-9]\b/g)) {
       found += 1;
-      const ours = name.startsWith("SLUICE_IMAGE"); // of verify.sh, not of the gateway
+      const ours = name.startsWith("SLUICE_IMAGE") || OF_FUNCTIONS.has(name); // not of the gateway
       if (!known.has(name) && !ours && !AWAITED.has(name)) wrong.push(`${file}: ${name}`);
     }
   }
@@ -129,6 +155,21 @@ for (const [name, readPlatform] of Object.entries(PLATFORMS)) {
     assert.ok(platform.graceMs >= needed, `needs ${needed} ms, has ${platform.graceMs}`);
   });
 }
+
+test("compose: with functions.env the gateway calls the function, and each knows the other", () => {
+  const given = readEnvFile("compose/functions.env");
+  const { gateway, functions } = readCompose(given);
+  const { upstream, api, handlers } = settingsOf({ env: gateway.environment, graceMs: 0 });
+  assert.deepEqual(functions.profiles, [given.COMPOSE_PROFILES]);
+  assert.equal(handlers.module, "");
+  assert.equal(upstream.url, `http://functions:${functions.environment.PORT}/call`);
+  assert.deepEqual(upstream.secrets, [functions.environment.SLUICE_SECRET]);
+  assert.equal(functions.environment.SLUICE_URL, `http://gateway:${api.port}`);
+  assert.equal(api.keys[0]?.split(":")[1], functions.environment.SLUICE_KEY);
+  const without = settingsOf({ env: readCompose({}).gateway.environment, graceMs: 0 });
+  assert.equal(without.upstream.url, "");
+  assert.notEqual(without.handlers.module, "");
+});
 
 test("Cloud Run: connections end before the platform cuts them", () => {
   const { spec } = (parse(read("cloud-run/service.yaml")) as DeploymentFile).spec.template;
