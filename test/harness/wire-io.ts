@@ -251,6 +251,8 @@ export function createSpeech(codec: CodecName): Speech {
 /** A Socket.IO client spoken by hand. */
 export interface WireClient {
   readonly session: Session;
+  /** The socket's id, once it was heard in the answer to a CONNECT. */
+  readonly id: string;
   say(packet: Packet): Promise<void>;
   /** Resolves with the next Socket.IO packet. */
   hear(): Promise<Packet>;
@@ -263,24 +265,29 @@ export interface WireClient {
 export function speak(session: Session, codec: CodecName): WireClient {
   const speech = createSpeech(codec);
   let lastId = 0;
+  let id = "";
   const say = (packet: Packet) => session.send(...speech.say(packet));
   async function hear(): Promise<Packet> {
     for (;;) {
       const packet = speech.hear(await session.next());
+      if (packet?.type === 0) id = (packet.data as { sid: string }).sid; // CONNECT's answer
       if (packet) return packet;
     }
   }
   return {
     session,
+    get id() {
+      return id;
+    },
     say,
     hear,
     async ask(event, ...args) {
       lastId += 1;
-      const id = lastId;
-      await say({ type: 2, nsp: "/", id, data: [event, ...args] });
+      const asked = lastId;
+      await say({ type: 2, nsp: "/", id: asked, data: [event, ...args] });
       for (;;) {
         const packet = await hear();
-        if (packet.type === 3 && packet.id === id) return packet.data as unknown[]; // acks are arrays
+        if (packet.type === 3 && packet.id === asked) return packet.data as unknown[]; // acks are arrays
       }
     },
     close: (how) => session.close(how),

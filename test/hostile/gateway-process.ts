@@ -25,7 +25,6 @@ function install(io: Server): void {
       io.of("/joins").emit("told", text);
       done();
     });
-    socket.on("all", (...args) => io.emit("told", ...args));
     socket.on("call-me", (times: number) => {
       for (let n = 0; n < times; n++) socket.emit("called", n, () => {});
     });
@@ -37,6 +36,9 @@ function install(io: Server): void {
       for (const room of socket.rooms) socket.leave(room);
     });
   });
+  // The stream in which the well-behaved clients of an attack look for holes.
+  let ticks = 0;
+  setInterval(() => io.to("crowd").emit("tick", ticks++), 100).unref();
   io.of("/slow").use((_, next) => void setTimeout(next, 100));
   io.of("/joins").use((socket, next) => {
     socket.join("early");

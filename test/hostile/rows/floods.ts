@@ -58,13 +58,17 @@ function repeat(client: WireClient, packet: string, times: number): void {
   wsOf(client).tcp.write(Buffer.concat(Array.from({ length: times }, () => frame)));
 }
 
-/** Resolves when no JSON client is left on a WebSocket: the neighbour speaks msgpack. */
-async function untilGone(port: number): Promise<void> {
-  const gone = 'sluice_connections{transport="websocket",codec="json"} 0\n';
-  await until(
-    async () => (await request(port, { path: "/metrics" })).body.includes(gone),
-    "the close of a client that does not read",
-  );
+/** How often a client was closed for not reading. */
+async function slowConsumers(port: number): Promise<number> {
+  const { body } = await request(port, { path: "/metrics" });
+  return Number(/^sluice_slow_consumers_total (\d+)$/m.exec(body)?.[1]);
+}
+
+/** Floods in a way that is not read, until that has been noticed once more. */
+async function untilNoticed(port: number, act: () => Promise<void>): Promise<void> {
+  const before = await slowConsumers(port);
+  await act();
+  await until(async () => (await slowConsumers(port)) > before, "the close of a slow consumer");
 }
 
 /** Floods of legal things, and things that are begun and never finished. */
@@ -222,11 +226,12 @@ export const FLOOD_ROWS: readonly Row[] = [
       tcp.socket.pause();
       const ping = encodeFrame({ opcode: OP.ping, payload: "x".repeat(100) });
       const burst = Buffer.concat(Array.from({ length: 3000 }, () => ping));
-      // 30 MB at most; what the kernels on both sides take is far less.
-      for (let n = 0; n < 100 && tcp.socket.writable; n++) {
-        await new Promise<void>((resolve) => tcp.socket.write(burst, () => resolve()));
-      }
-      await untilGone(port);
+      await untilNoticed(port, async () => {
+        // 30 MB at most; what the kernels on both sides take is far less.
+        for (let n = 0; n < 100 && tcp.socket.writable; n++) {
+          await new Promise<void>((resolve) => tcp.socket.write(burst, () => resolve()));
+        }
+      });
       client.close();
     },
   },
@@ -238,8 +243,9 @@ export const FLOOD_ROWS: readonly Row[] = [
       const client = await openClient(port, "websocket", "json");
       const { tcp } = wsOf(client);
       tcp.socket.pause();
-      await client.say({ type: 2, nsp: "/", data: ["flood-me", 400, "x".repeat(60_000)] });
-      await untilGone(port);
+      await untilNoticed(port, () =>
+        client.say({ type: 2, nsp: "/", data: ["flood-me", 400, "x".repeat(60_000)] }),
+      );
       client.close();
     },
   },

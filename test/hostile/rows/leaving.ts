@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readAnswer, request } from "../../harness/wire-http.ts";
 import { enginePath, openClient, openSession, type WireClient } from "../../harness/wire-io.ts";
 import { openTcp } from "../../harness/wire-tcp.ts";
-import { formatUpgrade, openWs } from "../../harness/wire-ws.ts";
+import { formatUpgrade } from "../../harness/wire-ws.ts";
 import type { Row } from "../row.ts";
 
 /** Sends requests that wait in an asynchronous middleware, and leaves while they do. */
@@ -184,14 +184,16 @@ export const LEAVING_ROWS: readonly Row[] = [
     title: "a hundred WebSockets that are reset in the middle of a broadcast",
     counted: {},
     async attack(port) {
-      const open = [];
-      for (let n = 0; n < 100; n++)
-        open.push(await openWs(port, enginePath("transport=websocket")));
-      for (const ws of open) ws.send("40");
-      const teller = await openClient(port, "websocket", "json");
+      const open: WireClient[] = [];
       for (let n = 0; n < 100; n++) {
-        await teller.say({ type: 2, nsp: "/", data: ["all", n, "x".repeat(500)] });
-        open[n]?.tcp.close("reset");
+        const client = await openClient(port, "websocket", n % 2 === 0 ? "json" : "msgpack");
+        await client.ask("join", "resets");
+        open.push(client);
+      }
+      const teller = await openClient(port, "websocket", "json");
+      for (const [n, client] of open.entries()) {
+        await teller.say({ type: 2, nsp: "/", data: ["tell", "resets", n, "x".repeat(500)] });
+        client.close("reset");
       }
       assert.deepEqual(await teller.ask("ask", "after"), ["after"]);
       teller.close();

@@ -1,0 +1,37 @@
+/** `npm run attack -- --minutes N [--clients 200] [--at-once 8] [--seed 1]` */
+import { parseArgs } from "node:util";
+import { attack } from "./attack.ts";
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "1" },
+    clients: { type: "string", default: "200" },
+    "at-once": { type: "string", default: "8" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+  },
+});
+const options = {
+  seconds: Number(values.minutes) * 60,
+  clients: Number(values.clients),
+  atOnce: Number(values["at-once"]),
+  seed: Number(values.seed),
+};
+if (!Object.values(options).every((value) => Number.isFinite(value) && value > 0)) {
+  throw new Error("--minutes, --clients, --at-once and --seed are numbers above 0");
+}
+
+const { rows, quiet, crowd, memory, broken } = await attack(options);
+const ms = (value: number) => `${value.toFixed(1)} ms`;
+const mb = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MB`;
+const [before, warm, end] = memory;
+process.stdout.write(`\
+${rows} hostile rows in ${options.seconds} s beside ${options.clients} clients (seed ${options.seed})
+acks before   ${quiet.acks}, p50 ${ms(quiet.p50Ms)}, p99 ${ms(quiet.p99Ms)}, max ${ms(quiet.maxMs)}
+acks during   ${crowd.acks}, p50 ${ms(crowd.p50Ms)}, p99 ${ms(crowd.p99Ms)}, max ${ms(crowd.maxMs)}
+streams       ${crowd.ticks} broadcasts, ${crowd.holes} holes, ${crowd.lost} connections lost
+heap          ${mb(before.heapUsed)} before, ${mb(warm.heapUsed)} warm, ${mb(end.heapUsed)} after
+resident      ${mb(before.rss)} before, ${mb(warm.rss)} warm, ${mb(end.rss)} after, peak ${mb(end.peak)}
+descriptors   ${before.files} before, ${warm.files} warm, ${end.files} after
+${broken.map((text) => `BROKEN        ${text}\n`).join("")}${broken.length === 0 ? "unharmed" : "harmed"}
+`);
+process.exitCode = broken.length === 0 ? 0 : 1;

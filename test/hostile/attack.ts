@@ -1,0 +1,147 @@
+/**
+ * Question: do 200 well-behaved clients notice while hostile rows run at random beside them?
+ * Load:     rows of `rows/`, `--at-once` of them at any time, over raw sockets; the clients ask
+ *           for two acks a second each and follow a broadcast of ten messages a second.
+ * Control:  the same clients before the attack.
+ * Not for:  throughput, or latency over a real network: attackers, clients and gateway share this
+ *           machine's cores.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { until } from "../harness/wait.ts";
+import { type CrowdReport, startCrowd } from "./crowd.ts";
+import { type GatewayChild, type Memory, startGatewayChild } from "./gateway-child.ts";
+import type { Row } from "./row.ts";
+import { FLOOD_ROWS, FLOOD_SETTINGS } from "./rows/floods.ts";
+import { FRAME_ROWS } from "./rows/frames.ts";
+import { HTTP_ROWS, HTTP_SETTINGS } from "./rows/http.ts";
+import { LEAVING_ROWS } from "./rows/leaving.ts";
+import { PACKET_ROWS, PACKET_SETTINGS } from "./rows/packets.ts";
+import { POLLING_ROWS, POLLING_SETTINGS } from "./rows/polling.ts";
+
+/** How an attack is run. */
+export interface AttackOptions {
+  readonly seconds: number;
+  readonly clients: number;
+  /** Rows under way at any time. */
+  readonly atOnce: number;
+  readonly seed: number;
+}
+
+/** What came of it. */
+export interface AttackReport {
+  readonly rows: number;
+  readonly quiet: CrowdReport;
+  readonly crowd: CrowdReport;
+  /** Memory before the attack, after its first third, and after it. */
+  readonly memory: readonly [Memory, Memory, Memory];
+  /** Everything that should not have been; empty is a pass. */
+  readonly broken: readonly string[];
+}
+
+// One gateway for all rows, with the sizes most of them are written for; the few that need a
+// bound of their own, or the gateway to themselves, stay in the tests.
+const SETTINGS = {
+  socket: { ...FLOOD_SETTINGS.socket, ...POLLING_SETTINGS.socket, upgradeTimeoutMs: 1500 },
+  codec: PACKET_SETTINGS.codec,
+  limits: {
+    ...HTTP_SETTINGS.limits,
+    ...FLOOD_SETTINGS.limits,
+    dynamicNamespacesMax: 10_000,
+    handshakesPerSecond: 0,
+    addressHandshakesPerSecond: 0,
+  },
+};
+const NOT_HERE = /packetBytesMax|dynamicNamespacesMax/;
+const ROWS: readonly Row[] = [
+  ...FRAME_ROWS.filter(({ title }) => !NOT_HERE.test(title)),
+  ...[...PACKET_ROWS, ...HTTP_ROWS, ...POLLING_ROWS, ...LEAVING_ROWS],
+  ...FLOOD_ROWS.filter(({ title }) => !NOT_HERE.test(title)),
+];
+
+/** Heap that may be left over: caches and compiled code, not what grows by the attack. */
+const LEFT_BYTES_MAX = 16 * 1024 * 1024;
+/** An ack that takes longer under attack was noticed by a person. */
+const P99_MS_MAX = 1000;
+
+/** Attacks a gateway of its own; prints nothing. */
+export async function attack(options: AttackOptions): Promise<AttackReport> {
+  const gateway = await startGatewayChild(SETTINGS);
+  const control = await startCrowd(gateway.port, options.clients);
+  await sleep(Math.min(5000, options.seconds * 250));
+  const quiet = await control.stop();
+  const crowd = await startCrowd(gateway.port, options.clients);
+  const before = await gateway.memory();
+  const broken: string[] = [];
+  const third = (options.seconds * 1000) / 3;
+  let rows = await storm(gateway, third, options, broken);
+  const warm = await calm(gateway, options.clients, broken);
+  rows += await storm(gateway, 2 * third, { ...options, seed: options.seed + 1 }, broken);
+  const end = await calm(gateway, options.clients, broken);
+  const report = await crowd.stop();
+  broken.push(...complaints(report, warm, end));
+  await gateway.stop();
+  return { rows, quiet, crowd: report, memory: [before, warm, end], broken };
+}
+
+/** Runs rows at random, `atOnce` of them side by side, for a while; returns how many. */
+async function storm(
+  gateway: GatewayChild,
+  ms: number,
+  { atOnce, seed }: AttackOptions,
+  broken: string[],
+): Promise<number> {
+  const end = Date.now() + ms;
+  const random = createRandom(seed);
+  let rows = 0;
+  const attacker = async () => {
+    while (Date.now() < end) {
+      const row = ROWS[Math.floor(random() * ROWS.length)];
+      if (!row) continue;
+      rows += 1;
+      await row.attack(gateway.port).catch((error: unknown) => {
+        broken.push(`${row.id}: ${row.title}: ${error}`);
+      });
+      gateway.assertAlive();
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, attacker));
+  return rows;
+}
+
+/** Waits until only the crowd is connected; returns what the gateway holds then. */
+async function calm(gateway: GatewayChild, clients: number, broken: string[]): Promise<Memory> {
+  let open: [string, number][] = [];
+  const onlyCrowd = async () => {
+    const series = [...(await gateway.scrape())];
+    open = series.filter(([name, value]) => name.startsWith("sluice_connections{") && value > 0);
+    return open.reduce((sum, [, value]) => sum + value, 0) === clients;
+  };
+  await until(onlyCrowd, "only the crowd", 20_000).catch(() => {
+    broken.push(`more than ${clients} connections are open: ${open.join(", ")}`);
+  });
+  return await gateway.memory();
+}
+
+function complaints(crowd: CrowdReport, warm: Memory, end: Memory): string[] {
+  const grown = end.heapUsed - warm.heapUsed;
+  return [
+    crowd.holes > 0 ? `${crowd.holes} holes in the streams` : "",
+    crowd.lost > 0 ? `${crowd.lost} well-behaved connections were lost` : "",
+    crowd.unanswered > 0 ? `${crowd.unanswered} acks never came` : "",
+    crowd.acks === 0 || crowd.ticks === 0 ? "the crowd measured nothing" : "",
+    crowd.p99Ms > P99_MS_MAX ? `p99 of acks is ${crowd.p99Ms} ms` : "",
+    grown > LEFT_BYTES_MAX ? `the heap kept ${grown} bytes` : "",
+    end.files > warm.files + 8 ? `${end.files - warm.files} descriptors were kept` : "",
+  ].filter((text) => text !== "");
+}
+
+/** A small seeded generator (mulberry32), so that a run can be repeated. */
+function createRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * Well-behaved clients in a process of their own, so that what slows the attackers does not slow
+ * the clock their acks are measured with. `process.argv`: port, how many.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { build } from "hdr-histogram-js";
+import { io as connect, type Socket } from "socket.io-client";
+import * as msgpack from "socket.io-msgpack-parser";
+import { next } from "../harness/wait.ts";
+import type { CrowdReport } from "./crowd.ts";
+
+const [, , port = "0", count = "200"] = process.argv;
+/** How often each of them asks; with 200 of them that is 400 acks a second. */
+const ASK_MS = 500;
+
+const latency = build({ lowestDiscernibleValue: 1, highestTrackableValue: 60_000_000 });
+let holes = 0;
+let ticks = 0;
+let lost = 0;
+let unanswered = 0;
+let open = true;
+
+async function behave(socket: Socket): Promise<void> {
+  let expected: number | undefined;
+  socket.on("disconnect", () => {
+    if (open) lost += 1;
+  });
+  socket.on("tick", (tick: number) => {
+    if (expected !== undefined && tick !== expected) holes += 1;
+    expected = tick + 1;
+    ticks += 1;
+  });
+  await socket.emitWithAck("join", "crowd");
+  await sleep(Math.random() * ASK_MS);
+  while (open) {
+    const began = performance.now();
+    const bytes = Buffer.from("well-behaved");
+    const answer: unknown = await socket
+      .timeout(20_000)
+      .emitWithAck("ask", bytes)
+      .catch(() => null);
+    if (answer === null) unanswered += 1;
+    else latency.recordValue(Math.round((performance.now() - began) * 1000));
+    await sleep(ASK_MS);
+  }
+}
+
+const sockets: Socket[] = [];
+for (let n = 0; n < Number(count); n++) {
+  const transports =
+    n % 4 === 3 ? ["polling"] : n % 4 === 2 ? ["polling", "websocket"] : ["websocket"];
+  const parser = n % 2 === 0 ? { parser: msgpack } : {};
+  const socket = connect(`http://127.0.0.1:${port}`, { transports, forceNew: true, ...parser });
+  await next(socket, "connect");
+  sockets.push(socket);
+}
+const behaving = sockets.map(behave);
+process.send?.({ ready: true });
+
+process.on("message", (word: "reset" | "stop") => {
+  if (word === "reset") {
+    latency.reset();
+    return;
+  }
+  open = false;
+  void Promise.all(behaving).then(() => {
+    const report: CrowdReport = {
+      acks: latency.totalCount,
+      p50Ms: latency.getValueAtPercentile(50) / 1000,
+      p99Ms: latency.getValueAtPercentile(99) / 1000,
+      maxMs: latency.maxValue / 1000,
+      ticks,
+      holes,
+      lost,
+      unanswered,
+    };
+    for (const socket of sockets) socket.disconnect();
+    process.send?.(report, () => process.exit(0));
+  });
+});
+process.on("disconnect", () => process.exit(0));
