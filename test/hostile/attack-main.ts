@@ -1,4 +1,4 @@
-/** `npm run attack -- --minutes N [--clients 200] [--at-once 8] [--seed 1]` */
+/** `npm run attack -- --minutes N [--clients 200] [--at-once 8] [--seed 1] [--p99-ms 1000]` */
 import { parseArgs } from "node:util";
 import { attack } from "./attack.ts";
 
@@ -7,6 +7,7 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "1" },
     clients: { type: "string", default: "200" },
     "at-once": { type: "string", default: "8" },
+    "p99-ms": { type: "string", default: "1000" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
   },
 });
@@ -15,9 +16,10 @@ const options = {
   clients: Number(values.clients),
   atOnce: Number(values["at-once"]),
   seed: Number(values.seed),
+  p99MsMax: Number(values["p99-ms"]),
 };
 if (!Object.values(options).every((value) => Number.isFinite(value) && value > 0)) {
-  throw new Error("--minutes, --clients, --at-once and --seed are numbers above 0");
+  throw new Error("--minutes, --clients, --at-once, --seed and --p99-ms are numbers above 0");
 }
 
 const { rows, quiet, crowd, memory, broken } = await attack(options);
