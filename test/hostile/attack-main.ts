@@ -22,12 +22,12 @@ if (!Object.values(options).every((value) => Number.isFinite(value) && value > 0
   throw new Error("--minutes, --clients, --at-once, --seed and --p99-ms are numbers above 0");
 }
 
-const { rows, quiet, crowd, memory, broken } = await attack(options);
+const { rows, shed, quiet, crowd, memory, broken } = await attack(options);
 const ms = (value: number) => `${value.toFixed(1)} ms`;
 const mb = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MB`;
 const [before, warm, end] = memory;
 process.stdout.write(`\
-${rows} hostile rows in ${options.seconds} s beside ${options.clients} clients (seed ${options.seed})
+${rows} hostile rows in ${options.seconds} s beside ${options.clients} clients (seed ${options.seed}), ${shed} of them shed
 acks before   ${quiet.acks}, p50 ${ms(quiet.p50Ms)}, p99 ${ms(quiet.p99Ms)}, max ${ms(quiet.maxMs)}
 acks during   ${crowd.acks}, p50 ${ms(crowd.p50Ms)}, p99 ${ms(crowd.p99Ms)}, max ${ms(crowd.maxMs)}
 streams       ${crowd.ticks} broadcasts, ${crowd.holes} holes, ${crowd.lost} connections lost

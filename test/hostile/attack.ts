@@ -32,6 +32,8 @@ export interface AttackOptions {
 /** What came of it. */
 export interface AttackReport {
   readonly rows: number;
+  /** Rows that met a gateway which shed new clients to keep those it had. */
+  readonly shed: number;
   readonly quiet: CrowdReport;
   readonly crowd: CrowdReport;
   /** Memory before the attack, after its first third, and after it. */
@@ -74,9 +76,9 @@ export async function attack(options: AttackOptions): Promise<AttackReport> {
   const crowd = await startCrowd(gateway.port, options.clients);
   const before = await gateway.memory();
   const third = (options.seconds * 1000) / 3;
-  let rows = await storm(gateway, third, options, broken);
+  const first = await storm(gateway, third, options, broken);
   const warm = await calm(gateway, options.clients, broken);
-  rows += await storm(gateway, 2 * third, { ...options, seed: options.seed + 1 }, broken);
+  const second = await storm(gateway, 2 * third, { ...options, seed: options.seed + 1 }, broken);
   const end = await calm(gateway, options.clients, broken);
   const report = await crowd.stop();
   // A quarter of the clients polls, over one connection or two as it happens.
@@ -84,32 +86,41 @@ export async function attack(options: AttackOptions): Promise<AttackReport> {
   broken.push(...complaints(report, [warm, end], filesMax));
   if (report.p99Ms > options.p99MsMax) broken.push(`p99 of acks is ${report.p99Ms} ms`);
   await gateway.stop();
-  return { rows, quiet, crowd: report, memory: [before, warm, end], broken };
+  return {
+    rows: first.rows + second.rows,
+    shed: first.shed + second.shed,
+    quiet,
+    crowd: report,
+    memory: [before, warm, end],
+    broken,
+  };
 }
 
-/** Runs rows at random, `atOnce` of them side by side, for a while; returns how many. */
+/** Runs rows at random, `atOnce` of them side by side, for a while; returns how many, and were shed. */
 async function storm(
   gateway: GatewayChild,
   ms: number,
   { atOnce, seed }: AttackOptions,
   broken: string[],
-): Promise<number> {
+): Promise<{ rows: number; shed: number }> {
   const end = Date.now() + ms;
   const random = createRandom(seed);
   let rows = 0;
+  let shed = 0;
   const attacker = async () => {
     while (Date.now() < end) {
       const row = ROWS[Math.floor(random() * ROWS.length)];
       if (!row) continue;
       rows += 1;
       await row.attack(gateway.port).catch((error: unknown) => {
-        broken.push(`${row.id}: ${row.title}: ${error}`);
+        if (/OVERLOADED|503/.test(String(error))) shed += 1;
+        else broken.push(`${row.id}: ${row.title}: ${error}`);
       });
       gateway.assertAlive();
     }
   };
   await Promise.all(Array.from({ length: atOnce }, attacker));
-  return rows;
+  return { rows, shed };
 }
 
 /** Waits until only the crowd is connected; returns what the gateway holds then. */
