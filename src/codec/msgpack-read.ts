@@ -122,7 +122,7 @@ function takeMap(from: FrameCursor, length: number): Record<string, unknown> {
     if (first === UNDERSCORE) checkKey(key, member);
     else if (first <= NINE) {
       const index = readSmallIndex(key);
-      if (index > highest + INDEX_STEP) found = makeRoom(found, key, i === 0);
+      if (index > highest + INDEX_STEP) found = makeRoom(found, index, i === 0);
       if (index > highest) highest = index;
     }
     found[key] = member;

@@ -30,6 +30,7 @@ const FILLS: Readonly<Record<string, () => string>> = {
   "the index 9": () => "81a139c0",
   "the index 10": () => "81a23130c0",
   "the index 99": () => "81a23939c0",
+  "the index 999": () => "81a3393939c0",
   "the index 1000": () => "81a431303030c0",
   "the index 1023": () => "81a431303233c0",
   "the index 1024": () => "81a431303234c0",
