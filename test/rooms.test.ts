@@ -22,7 +22,6 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "@socket.io/redis-adapter": ["cluster"],
   "@socket.io/redis-streams-adapter": ["cluster"],
   "@socket.io/cluster-adapter": ["cluster"],
-  "rate-limiter-flexible": ["socket", "api"],
   jose: ["socket", "api"],
   pino: [""],
   zod: ["core", "api"],
