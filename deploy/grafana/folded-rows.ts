@@ -1,5 +1,6 @@
 import type { Row } from "./panels.ts";
-import { of, quantile, rate, sumRate } from "./queries.ts";
+import { PROCESS_ROW } from "./process-row.ts";
+import { of, quantile, sumRate } from "./queries.ts";
 
 /** The rows for a closer look; they stand folded. */
 export const FOLDED_ROWS: readonly Row[] = [
@@ -230,53 +231,40 @@ export const FOLDED_ROWS: readonly Row[] = [
     ],
   },
   {
-    title: "Process",
+    title: "Cluster",
     collapsed: true,
     panels: [
       {
-        title: "Event loop in use",
-        unit: "percentunit",
-        lines: { [of("sluice_event_loop_utilization_ratio")]: "{{instance}}" },
+        title: "Redis answers",
+        unit: "short",
+        lines: { [of("sluice_cluster_redis_up")]: "{{instance}}" },
       },
       {
-        title: "Event loop lag",
+        title: "Messages",
+        unit: "ops",
+        lines: { [sumRate("sluice_cluster_messages_total", "direction")]: "{{direction}}" },
+      },
+      {
+        title: "Bytes",
+        unit: "Bps",
+        lines: { [sumRate("sluice_cluster_bytes_total", "direction")]: "{{direction}}" },
+      },
+      {
+        title: "How late messages arrive",
         unit: "s",
-        lines: { [of("sluice_event_loop_lag_seconds")]: "{{instance}} {{stat}}" },
+        lines: { [quantile("sluice_cluster_lag_seconds")]: "$quantile" },
       },
       {
-        title: "Processor",
-        unit: "percentunit",
-        lines: { [rate("process_cpu_seconds_total")]: "{{instance}}" },
-      },
-      {
-        title: "Memory",
-        unit: "bytes",
+        title: "Missed, refused, failed",
+        unit: "ops",
         lines: {
-          [of("process_resident_memory_bytes")]: "{{instance}} resident",
-          [of("nodejs_heap_size_used_bytes")]: "{{instance}} heap",
-        },
-      },
-      {
-        title: "Open files",
-        unit: "short",
-        lines: {
-          [of("process_open_fds")]: "{{instance}}",
-          [of("process_max_fds")]: "{{instance}} limit",
-        },
-      },
-      {
-        title: "Garbage collection",
-        unit: "percentunit",
-        lines: { [sumRate("nodejs_gc_duration_seconds_sum", "instance, kind")]: "{{kind}}" },
-      },
-      {
-        title: "Builds",
-        unit: "short",
-        lines: {
-          [`count by (version, uws, binary, node) (${of("sluice_build_info")})`]:
-            "{{version}}, uWebSockets.js {{uws}} {{binary}}, Node {{node}}",
+          [sumRate("sluice_cluster_missed_total")]: "missed",
+          [sumRate("sluice_cluster_refused_total", "reason")]: "refused {{reason}}",
+          [sumRate("sluice_cluster_errors_total")]: "failed commands",
+          [sumRate("sluice_cluster_reconnects_total")]: "reconnects",
         },
       },
     ],
   },
+  PROCESS_ROW,
 ];

@@ -14,9 +14,6 @@ const read = (path: string) => readFileSync(join(DEPLOY, path), "utf8");
 /** What the demo function is told, by the names of its own. */
 const OF_FUNCTIONS = new Set(["SLUICE_SECRET", "SLUICE_URL", "SLUICE_KEY"]);
 
-/** Named in deploy/ before their folder is there; a name that exists must leave this list. */
-const AWAITED = new Set(["SLUICE_CLUSTER_REDIS_URL"]);
-
 /** How long buffers may flush after the drain (`FLUSH_MS` of the gateway), and room to exit. */
 const AFTER_DRAIN_MS = 1500 + 1000;
 
@@ -116,10 +113,7 @@ interface FlyFile {
 }
 
 function settingsOf(platform: Platform): Settings {
-  const env = Object.fromEntries(
-    Object.entries(platform.env).filter(([name]) => !AWAITED.has(name)),
-  );
-  return readSettings(gatherSettings({ flags: new Map(), env, file: {} }));
+  return readSettings(gatherSettings({ flags: new Map(), env: platform.env, file: {} }));
 }
 
 test("every SLUICE_ variable that a file of deploy/ names is a setting", () => {
@@ -133,16 +127,11 @@ test("every SLUICE_ variable that a file of deploy/ names is a setting", () => {
     for (const [name] of read(file).matchAll(/\bSLUICE_[A-Z0-9_]+[A-Z0-9]\b/g)) {
       found += 1;
       const ours = name.startsWith("SLUICE_IMAGE") || OF_FUNCTIONS.has(name); // not of the gateway
-      if (!known.has(name) && !ours && !AWAITED.has(name)) wrong.push(`${file}: ${name}`);
+      if (!known.has(name) && !ours) wrong.push(`${file}: ${name}`);
     }
   }
   assert.ok(found > 20);
   assert.deepEqual(wrong, []);
-  assert.deepEqual(
-    [...AWAITED].filter((name) => known.has(name)),
-    [],
-    "awaited no longer",
-  );
 });
 
 for (const [name, readPlatform] of Object.entries(PLATFORMS)) {
