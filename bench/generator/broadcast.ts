@@ -33,7 +33,9 @@ export interface Watched {
   readonly reordered: number;
   /** Messages at clients that should have got none. */
   readonly stray: number;
-  /** Messages that arrived before they were due: clocks that disagree, so no latency can be told. */
+  /**
+   * Messages that arrived before they were due: clocks that disagree, so no latency can be told.
+   */
   readonly early: number;
   /** Members whose connection ended during the round. */
   readonly closed: number;
@@ -56,7 +58,9 @@ export interface BroadcastWatch {
 
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
-/** Begins to watch: members must receive every sequence number once and in order, others nothing. */
+/**
+ * Begins to watch: members must receive every sequence number once and in order, others nothing.
+ */
 export async function watchBroadcasts(
   fleet: Fleet,
   options: WatchOptions,

@@ -98,9 +98,7 @@ export function createClient(options: ClientOptions, hub: Hub): Client {
   }
 
   function onMessage(opcode: number, bytes: Buffer, start: number, end: number): void {
-    // 42 and 43 are EVENT and ACK; every binary message may be one of msgpack's.
-    const text = bytes[start] === FOUR && (bytes[start + 1] ?? 0) >= TWO;
-    if ((opcode === 2 || (opcode === 1 && text)) && hub.take(client, bytes, start, end)) return;
+    if (mayBeEvent(opcode, bytes, start) && hub.take(client, bytes, start, end)) return;
     if (opcode === 9) client.send(makeFrame(10, bytes.subarray(start, end)));
     else if (opcode === 8) finish(`closed by the server with ${readCloseCode(bytes, start, end)}`);
     else if (opcode <= 2) onSignal(opcode, Buffer.from(bytes.subarray(start, end)));
@@ -127,6 +125,12 @@ export function createClient(options: ClientOptions, hub: Hub): Client {
     hub.closed(client);
   }
   return client;
+}
+
+/** 42 and 43 are EVENT and ACK; every binary message may be one of msgpack's. */
+function mayBeEvent(opcode: number, bytes: Buffer, start: number): boolean {
+  if (opcode === 2) return true;
+  return opcode === 1 && bytes[start] === FOUR && (bytes[start + 1] ?? 0) >= TWO;
 }
 
 function readCloseCode(bytes: Buffer, start: number, end: number): number {

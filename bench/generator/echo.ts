@@ -9,7 +9,9 @@ export interface EchoOptions {
   readonly codec: Codec;
   readonly payloadBytes: number;
   readonly durationMs: number;
-  /** Open loop: events per second over all clients. Without it, `depth` are kept open per client. */
+  /**
+   * Open loop: events per second over all clients. Without it, `depth` are kept open per client.
+   */
   readonly ratePerS?: number;
   readonly depth: number;
   /** Sleep between turns while saturated, so that acks are read and answered in batches. */

@@ -8,7 +8,9 @@ import { build as bundle } from "esbuild";
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const TEMPORARY = join(ROOT, "bench", "results", "tmp");
 
-/** Compiled scripts of the benchmark's processes; they live inside the tree to find node_modules. */
+/**
+ * Compiled scripts of the benchmark's processes; they live inside the tree to find node_modules.
+ */
 export interface Build {
   readonly folder: string;
   /** Path of a subject's script, `generator` being one of them. */

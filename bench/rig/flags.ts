@@ -92,7 +92,8 @@ export interface Shares {
 /** Judges a saturation round: the server must have been the only limit. */
 export function judgeSaturation(shares: Shares): Flag[] {
   const { server, client, waiting } = shares;
-  const figures = `server ${percent(server)}, client ${percent(client)} of a core, server waiting ${percent(waiting)}`;
+  const cores = `server ${percent(server)}, client ${percent(client)} of a core`;
+  const figures = `${cores}, server waiting ${percent(waiting)}`;
   if (client > CLIENT_SHARE_MAX || waiting > WAITING_MAX)
     return [makeFlag("error", "client_limit", figures)];
   return server < SERVER_SHARE_MIN ? [makeFlag("error", "server_starved", figures)] : [];

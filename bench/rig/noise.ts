@@ -32,7 +32,9 @@ export interface NoiseSample {
   readonly own: number;
 }
 
-/** Reads the first line of `/proc/stat`: user nice system idle iowait irq softirq steal (proc(5)). */
+/**
+ * Reads the first line of `/proc/stat`: user nice system idle iowait irq softirq steal (proc(5)).
+ */
 export function readCpuTicks(stat: string): CpuTicks {
   const line = stat.slice(0, stat.indexOf("\n"));
   const [user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0] =
@@ -68,7 +70,9 @@ export interface NoiseWatch {
 
 const EMPTY: NoiseSample = { cpu: { busy: 0, steal: 0, total: 0 }, own: 0 };
 
-/** Starts watching; `pids` tells the benchmark's children. Those that have ended may be among them. */
+/**
+ * Starts watching; `pids` tells the benchmark's children. Those that have ended may be among them.
+ */
 export function watchNoise(pids: () => Iterable<number>): NoiseWatch {
   const lag = createLagProbe(10);
   const first = takeSample(pids);
@@ -109,7 +113,9 @@ function takeSample(pids: () => Iterable<number>): NoiseSample {
   return { cpu: readCpuTicks(stat), own };
 }
 
-/** Microseconds in which some task waited for a CPU since boot; -1 where the kernel does not tell. */
+/**
+ * Microseconds in which some task waited for a CPU since boot; -1 where the kernel does not tell.
+ */
 function readPsi(): number {
   const match = /some .*total=(\d+)/.exec(readText("/proc/pressure/cpu"));
   return match ? Number(match[1]) : -1;

@@ -39,11 +39,14 @@ function makeSection({ result, file, charts }: Section): string {
     (m) =>
       `<li><code>${escapeHtml(m.name)}</code>: ${escapeHtml(m.text)} ${m.better} is better.</li>`,
   );
-  const where = `${env.cpu_model}, ${env.cores} cores, ${env.kernel}, Node ${env.node}, uWebSockets.js ${env.uws}`;
+  const machine = `${env.cpu_model}, ${env.cores} cores, ${env.kernel}`;
+  const where = `${machine}, Node ${env.node}, uWebSockets.js ${env.uws}`;
+  const commit = `commit ${git.commit.slice(0, 12)}${git.dirty ? " with changes" : ""}`;
+  const run = `${result.started_at}, ${commit}, mode ${scenario.mode}, seed ${result.seed}`;
   return `<section id="${escapeHtml(scenario.name)}"><h2>${escapeHtml(scenario.name)}</h2>
 <p>${escapeHtml(scenario.question)}</p>
-<p>${escapeHtml(result.started_at)}, commit ${escapeHtml(git.commit.slice(0, 12))}${git.dirty ? " with changes" : ""},
-${escapeHtml(where)}; mode ${scenario.mode}, seed ${result.seed}; raw: <a href="${escapeHtml(file)}">${escapeHtml(file)}</a></p>
+<p>${escapeHtml(run)}; ${escapeHtml(where)};
+raw: <a href="${escapeHtml(file)}">${escapeHtml(file)}</a></p>
 ${charts.map((chart) => `<figure>${chart.svg}</figure>`).join("\n")}
 ${tables.join("\n")}
 <ul>${texts.join("")}</ul>

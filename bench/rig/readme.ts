@@ -58,8 +58,8 @@ export function makeReadmeBlock(sections: readonly Section[], folder: string): s
   return [
     `Measured ${at.slice(0, 10)} at commit \`${git.commit.slice(0, 7)}\` on ${env.cpu_model}, ` +
       `${env.cores} cores (server on one, clients on another, loopback), Node ${env.node}, ` +
-      `uWebSockets.js ${env.uws}, Socket.IO ${env.socketio}. Ratios are Sluice ÷ the other in the ` +
-      "same run: below 1 Sluice needs less. In parentheses the 95 % interval; `?` marks a ratio " +
+      `uWebSockets.js ${env.uws}, Socket.IO ${env.socketio}. Ratios are Sluice ÷ the other in ` +
+      "the same run: below 1 Sluice needs less. In parentheses the 95 % interval; `?` marks a ratio " +
       "that carries no claim.",
     "",
     "| Sluice ÷ | stock on uWebSockets.js | stock on ws | bare uWebSockets.js | Sluice itself |",
@@ -113,7 +113,8 @@ function pictures(sections: readonly Section[], folder: string): string[] {
     return [
       `![${chart.title}](${path})`,
       "",
-      `All pictures and flags: [the report](${folder}/report.html); how to read them: [bench/README.md](bench/README.md).`,
+      `All pictures and flags: [the report](${folder}/report.html); ` +
+        "how to read them: [bench/README.md](bench/README.md).",
     ];
   }
   return [];

@@ -45,7 +45,8 @@ export function findProblems(content: unknown): string[] {
   if (validate === undefined) {
     const path = new URL("../results.schema.json", import.meta.url);
     const schema: unknown = JSON.parse(readFileSync(path, "utf8"));
-    validate = new Ajv2020({ allErrors: true, allowUnionTypes: true }).compile(schema as object); // a schema is an object
+    const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true });
+    validate = ajv.compile(schema as object); // a schema is an object
   }
   if (validate(content)) return [];
   return (validate.errors ?? []).map((e) => `${e.instancePath || "/"} ${e.message ?? ""}`);

@@ -89,7 +89,9 @@ function accelerationOf(
   return squares === 0 ? 0 : cubes / (6 * squares ** 1.5);
 }
 
-/** Distribution function of the standard normal (Abramowitz and Stegun 7.1.26 for erf, |ε| < 2e-7). */
+/**
+ * Distribution function of the standard normal (Abramowitz and Stegun 7.1.26 for erf, |ε| < 2e-7).
+ */
 export function normalCdf(x: number): number {
   const t = 1 / (1 + 0.3275911 * (Math.abs(x) / Math.SQRT2));
   const poly = [1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592].reduce(

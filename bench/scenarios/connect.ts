@@ -2,7 +2,7 @@
  * Question: what does one connection cost to accept, and how many can be accepted in a second?
  * Load:     WebSocket handshakes with a browser's headers up to Socket.IO's CONNECT, 64 at once.
  * Control:  bare uWebSockets.js that upgrades and answers the same two packets.
- * Not for:  TLS, proxies, authentication; the rate is a lower bound wherever `client_limit` says so.
+ * Not for:  TLS, proxies, authentication; the rate is a lower bound where `client_limit` says so.
  */
 import { judgePairs } from "../rig/context.ts";
 import { PAIRS_MIN } from "../rig/estimate.ts";

@@ -1,5 +1,6 @@
 /**
- * Question: what does one broadcast cost per recipient, by shape, room size and broadcasts per turn?
+ * Question: what does one broadcast cost per recipient, by shape, room size and broadcasts per
+ *           turn of the loop?
  * Load:     one room on one server, saturated: the next broadcast leaves as soon as the slowest
  *           member has credit for it, so nothing may be dropped by anyone.
  * Control:  `app.publish` on bare uWebSockets.js with the same bytes to exactly the recipients.

@@ -1,7 +1,7 @@
 /**
  * Question: how late is a broadcast at a member, against the offered load, up to the knee?
  * Load:     open loop: message n is due at start + n / rate whatever became of the ones before, and
- *           latency counts from then; the rate doubles until p99 exceeds 100 ms or the rate is missed.
+ *           latency counts from then; the rate doubles until p99 exceeds 100 ms or it is missed.
  * Control:  bare uWebSockets.js on the same schedule with the same bytes.
  * Not for:  a real network; timers of the schedule have a grain of 1 ms, for all subjects alike.
  */
@@ -92,7 +92,8 @@ async function measurePaced(
   const offered = emitted.broadcasts / (how.durationMs / 1000);
   const { latency } = watched;
   const isOver = latency.p99 > KNEE_P99_US || achieved < offered * 0.8;
-  const figures = `p99 ${(latency.p99 / 1000).toFixed(0)} ms, ${achieved.toFixed(0)} of ${step.rate}/s`;
+  const p99 = `p99 ${(latency.p99 / 1000).toFixed(0)} ms`;
+  const figures = `${p99}, ${achieved.toFixed(0)} of ${step.rate}/s`;
   return {
     subject: bench.subject.name,
     params: { ...step },

@@ -4,7 +4,7 @@
  *           network's blink, without the jitter that good clients have; who is refused comes back
  *           about a second later.
  * Control:  bare uWebSockets.js under the same storm.
- * Not for:  the size of storm that breaks a server; the listen queue and the client's core bound it.
+ * Not for:  the storm that breaks a server: the listen queue and the client's core bound this one.
  */
 import { judgeConnects } from "../rig/flags.ts";
 import { openBench } from "../rig/saturation.ts";

@@ -156,7 +156,9 @@ function sendStream(isOver: () => boolean, makeLine: () => string): Promise<numb
   });
 }
 
-/** Answers end with `:true}`; the one that is cut by the end of a read is counted by its last byte. */
+/**
+ * Answers end with `:true}`; the one that is cut by the end of a read is counted by its last byte.
+ */
 function countAnswers(chunk: Buffer): number {
   let count = 0;
   for (let at = chunk.indexOf(BRACE); at >= 0; at = chunk.indexOf(BRACE, at + 1)) count++;

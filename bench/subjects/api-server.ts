@@ -71,7 +71,9 @@ function startBare(): Promise<number> {
   });
 }
 
-/** Emits every line; `answer` is what is written for so many of them before the end, if anything. */
+/**
+ * Emits every line; `answer` is what is written for so many of them before the end, if anything.
+ */
 function readBare(
   res: HttpResponse,
   answer: (lines: number) => string | undefined,

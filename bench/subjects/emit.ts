@@ -13,7 +13,9 @@ export interface SaturateOptions {
   readonly window: number;
 }
 
-/** An open-loop round: message n is due at start + n / rate, whatever happened to the ones before. */
+/**
+ * An open-loop round: message n is due at start + n / rate, whatever happened to the ones before.
+ */
 export interface PaceOptions {
   readonly shape: Shape;
   readonly firstSequence: number;

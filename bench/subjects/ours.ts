@@ -10,8 +10,8 @@ interface GatewayModule {
 }
 
 /**
- * All clients of a benchmark share one address and send as fast as they can, so the rates are out of
- * reach; everything is still counted and compared with them.
+ * All clients of a benchmark share one address and send as fast as they can, so the rates are out
+ * of reach; everything is still counted and compared with them.
  */
 const RATE = 1_000_000_000;
 const LIMITS = {

@@ -11,7 +11,9 @@ export interface SocketIoSubject {
 /** What event `e` is answered with; null when something else answers it. */
 export type Answer = ((body: unknown) => unknown) | null;
 
-/** Returns an answer that asks a function over HTTP, as a handler would that knows nothing better. */
+/**
+ * Returns an answer that asks a function over HTTP, as a handler would that knows nothing better.
+ */
 export function askFunction(url: string): Answer {
   const pool = new Pool(new URL(url).origin, { connections: 128 });
   const headers = { "content-type": "application/json" };

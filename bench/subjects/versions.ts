@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 
 const require = createRequire(import.meta.url);
 
@@ -16,17 +16,4 @@ export function versionOf(name: string): string {
     }
   }
   return "unknown";
-}
-
-/** Folder of an installed package; throws when it is not installed. */
-export function folderOf(name: string): string {
-  for (const root of require.resolve.paths(name) ?? []) {
-    try {
-      readFileSync(join(root, name, "package.json"));
-      return dirname(join(root, name, "package.json"));
-    } catch {
-      // Not in this node_modules; the next one up may have it.
-    }
-  }
-  throw new Error(`the package ${name} is not installed`);
 }

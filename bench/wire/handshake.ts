@@ -21,7 +21,10 @@ const BROWSER_HEADERS = [
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/** Returns the upgrade request (RFC 6455, 4.1) and the `sec-websocket-accept` it must be answered with. */
+/**
+ * Returns the upgrade request (RFC 6455, 4.1) and the `sec-websocket-accept` it must be answered
+ * with.
+ */
 export function makeUpgrade(target: Target): { request: string; accept: string } {
   const key = randomBytes(16).toString("base64");
   const query = `EIO=4&transport=websocket${target.query ? `&${target.query}` : ""}`;

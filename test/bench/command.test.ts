@@ -56,7 +56,7 @@ async function startForeignServer(loseEvery = 0) {
 const AUTH = ["--auth", '{"token":"t"}'];
 const SIZE = ["--clients", "8", "--senders", "2", "--rate", "100", "--seconds", "0.3"];
 
-test("any Socket.IO server can be loaded: with auth, in order, and it stops by itself", async () => {
+test("any Socket.IO server can be loaded, with auth and in order", async () => {
   const server = await startForeignServer();
   try {
     const { code, rounds } = await runLoad(server.url, ...AUTH, ...SIZE);
@@ -92,7 +92,7 @@ test("a server that refuses the auth is a result without rounds that says why", 
   }
 });
 
-test("a scenario on the command line ends with a table, a valid file, a picture and exit 0", async () => {
+test("a scenario ends with a table, a valid file, a picture and exit 0", async () => {
   const results = mkdtempSync(join(folder, "run-"));
   const { code, output } = await runBench(
     ...["connect", "--quick", "--against", "bare", "--connections", "20"],

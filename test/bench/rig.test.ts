@@ -68,7 +68,7 @@ for (const [codec, shape] of [
   ["msgpack", "sender"],
   ["msgpack", "namespace"],
 ] as const)
-  test(`bare and stock deliver every ${codec} broadcast of shape "${shape}" once, in order`, async () => {
+  test(`bare and stock deliver ${codec} broadcasts of shape "${shape}" once, in order`, async () => {
     const runs = ["bare", "stock-uws"].map((name) => runOne(name, { ...CASE, codec, shape }));
     for (const round of await Promise.all(runs)) {
       assert.ok((round.delivery?.received ?? 0) > 0);
