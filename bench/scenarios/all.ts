@@ -1,5 +1,6 @@
 import type { Scenario } from "../rig/scenario.ts";
 import { scenario as api } from "./api.ts";
+import { scenario as batches } from "./batches.ts";
 import { scenario as codec } from "./codec.ts";
 import { scenario as connect } from "./connect.ts";
 import { scenario as echo } from "./echo.ts";
@@ -23,5 +24,6 @@ export const SCENARIOS: readonly Scenario[] = [
   start,
   codec,
   upstream,
+  batches,
   api,
 ];

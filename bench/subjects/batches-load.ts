@@ -1,0 +1,24 @@
+/** One round of the `batches` scenario. */
+export interface BatchLoad {
+  readonly durationMs: number;
+  readonly payload: number;
+  /** Sockets; of the control: requests open at once. */
+  readonly connections: number;
+}
+
+/** What the function received. */
+export interface BatchLoaded {
+  readonly sent: number;
+  readonly elapsedMs: number;
+  readonly requests: number;
+  readonly delivery: {
+    readonly expected: number;
+    readonly received: number;
+    readonly lost: number;
+    readonly duplicated: number;
+    readonly reordered: number;
+  };
+}
+
+/** Events of one batch. */
+export const BATCH = 100;

@@ -1,0 +1,88 @@
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { Pool } from "undici";
+import { serve } from "../rig/rpc.ts";
+import { createBodies, nowUs } from "../wire/marker.ts";
+import { BATCH, type BatchLoad } from "./batches-load.ts";
+
+/** How the server of the `batches` scenario starts: a compiled gateway, or bare undici. */
+export interface BatchesServerOptions {
+  readonly build: string | undefined;
+  /** Port of the function. */
+  readonly port: number;
+}
+
+interface GatewayModule {
+  startGateway(settings: unknown): Promise<{ port: number }>;
+}
+
+/** Rates and queues out of reach of a load that comes from one address as fast as it can. */
+const RATE = 1_000_000_000;
+const LIMITS = {
+  addressHandshakesPerSecond: RATE,
+  addressHandshakesBurst: RATE,
+  eventsPerSecond: RATE,
+  eventsBurst: RATE,
+  bytesPerSecond: RATE,
+  bytesBurst: RATE,
+};
+
+let functionPort = 0;
+
+serve({
+  async start({ build, port }: BatchesServerOptions) {
+    functionPort = port;
+    if (build === undefined) return { port: 0 };
+    const module: unknown = await import(pathToFileURL(join(build, "gateway.js")).href);
+    const { startGateway } = module as GatewayModule; // the build's own public face
+    const gateway = await startGateway({
+      socket: { host: "127.0.0.1", port: 0 },
+      limits: LIMITS,
+      log: { level: "silent" },
+      upstream: {
+        url: `http://127.0.0.1:${port}/call`,
+        calls: ["event"],
+        secrets: [`whsec_${Buffer.alloc(32, 1).toString("base64")}`],
+        batch: true,
+        batchMax: BATCH,
+        socketQueueMax: 100_000,
+      },
+    });
+    return { port: gateway.port };
+  },
+  post: (load: BatchLoad) => postBare(load),
+  usage() {
+    const { user, system } = process.cpuUsage();
+    return { cpuS: (user + system) / 1e6, atUs: nowUs() };
+  },
+});
+
+/**
+ * The control: bodies of the same events by undici alone, as many open at once. No sockets, no
+ * signature, no CloudEvents, no order to keep. Resolves with the events that were answered.
+ */
+async function postBare(load: BatchLoad): Promise<number> {
+  const pool = new Pool(`http://127.0.0.1:${functionPort}`, { connections: load.connections });
+  const endUs = nowUs() + load.durationMs * 1000;
+  const bodies = createBodies(load.payload);
+  const headers = { "content-type": "application/json" };
+  let answered = 0;
+  await Promise.all(
+    Array.from({ length: load.connections }, async (_, index) => {
+      const socket = { id: `${index}`, namespace: "/", data: {} };
+      let sequence = 0;
+      const make = () => {
+        const args = [index, sequence, bodies(sequence++, 0)];
+        return { data: { socket, event: "e", args, ack: true } };
+      };
+      while (nowUs() < endUs) {
+        const body = JSON.stringify(Array.from({ length: BATCH }, make));
+        const answer = await pool.request({ path: "/call", method: "POST", headers, body });
+        await answer.body.dump();
+        answered += BATCH;
+      }
+    }),
+  );
+  await pool.close();
+  return answered;
+}
