@@ -30,6 +30,7 @@ export function publishSamples({ socket, door, codec, fanout }: AttachedSamples)
     ...(door && {
       sluice_limited_total: by("limit", door.limited),
       sluice_authentications_total: by("result", door.authenticated),
+      sluice_tokens_watched: door.tokensWatched(),
       sluice_key_set_fetches_total: by("result", door.keySetFetches),
       sluice_overload_stage: door.stages().map(([stage, active]) => [{ stage }, active] as const),
     }),

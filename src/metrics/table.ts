@@ -155,6 +155,11 @@ export const METRICS = {
     help: "Time from reading a token to knowing what it grants.",
     buckets: SECONDS,
   },
+  sluice_tokens_watched: {
+    kind: "gauge",
+    labels: [],
+    help: "Sockets whose token's end is waited for.",
+  },
   sluice_key_set_fetches_total: {
     kind: "counter",
     labels: ["result"],

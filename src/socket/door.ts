@@ -71,6 +71,8 @@ export interface DoorSamples {
   readonly limited: Record<SocketLimit, number>;
   readonly authenticated: Record<string, number>;
   readonly keySetFetches: Record<"answered" | "failed", number>;
+  /** Sockets whose token's end is waited for. */
+  tokensWatched(): number;
   /** 1 where a stage of shedding is active. */
   stages(): readonly (readonly [Stage, number])[];
 }
@@ -199,6 +201,7 @@ export function createDoor(
     owed: ({ allowance }) => (allowance ? limits.owed(allowance).code : "LIMIT_EVENTS"),
     samples: {
       ...samples,
+      tokensWatched: () => auth?.watched ?? 0,
       stages: () => STAGES.map((stage) => [stage, Number(overload.isActive(stage))] as const),
     },
     stop() {
@@ -210,7 +213,7 @@ export function createDoor(
   };
 }
 
-function createSamples(): Omit<DoorSamples, "stages"> {
+function createSamples(): Omit<DoorSamples, "stages" | "tokensWatched"> {
   return {
     limited: zeros(SOCKET_LIMITS),
     authenticated: zeros(AUTH_RESULTS),

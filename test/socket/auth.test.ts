@@ -235,6 +235,17 @@ test("a refresh with another user's, an expired or no token is answered and chan
   assert.deepEqual(socket?.data.user, { sub: "ann" });
 });
 
+test("nothing is waited for once a socket is gone", async (t) => {
+  const gateway = await testGateway(t, { auth: JWT });
+  const token = await signToken({ sub: "ann", exp: nowS() + 600 });
+  const clients = await Promise.all(
+    Array.from({ length: 5 }, () => gateway.connected({ auth: { token } })),
+  );
+  assert.equal(await gateway.metric("sluice_tokens_watched"), 5);
+  for (const client of clients) client.disconnect();
+  await until(async () => (await gateway.metric("sluice_tokens_watched")) === 0, "none is left");
+});
+
 test("refreshes that overlap are answered one at a time, and a socket that left is not missed", async (t) => {
   const gateway = await testGateway(t, { auth: JWT });
   const client = await gateway.connected({ auth: { token: await signToken({ sub: "ann" }) } });
