@@ -192,7 +192,7 @@ function serve(row: RouteRow, handler: Handler, report: Report) {
       answer = answerError(error);
     }
     let status = typeof answer === "number" ? answer : 0;
-    if (typeof answer === "object" && !exchange.done) {
+    if (typeof answer === "object" && !exchange.isDone()) {
       exchange.answer(answer);
       ({ status } = answer);
     }

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import type { Command, CommandName } from "../core/command.ts";
 import { COMMAND_NAMES } from "../core/commands.ts";
 import { SettingsError } from "../core/settings.ts";
@@ -28,7 +28,7 @@ export type FindKey = (presented: string) => Grant | undefined;
  * `id:secret:commands:namespaces`; `+` stands between names and `*` for any, in a namespace for any
  * characters at its end.
  *
- * Every key is compared with every request in constant time: digests of equal length, no early end.
+ * Every key is compared with every request in constant time: blocks of equal length, no early end.
  * Throws {@link SettingsError} for two keys of one id and for commands that do not exist.
  */
 export function createKeyring(keys: readonly string[]): FindKey {
@@ -36,25 +36,33 @@ export function createKeyring(keys: readonly string[]): FindKey {
     const [id = "", secret = "", commands = "*", ...namespaces] = key.split(":");
     const scope = { commands: commands.split("+"), namespaces: namespaces.join(":") || "*" };
     return {
-      digest: digest(secret),
+      block: writeBlock(Buffer.alloc(BLOCK_BYTES), secret),
       grant: createGrant(id, scope.commands, scope.namespaces.split("+")),
     };
   });
   const ids = new Set(entries.map(({ grant }) => grant.id));
   if (ids.size < keys.length) wrong("every key needs an id of its own");
+  const asked = Buffer.alloc(BLOCK_BYTES);
   return (presented) => {
-    const asked = digest(presented);
+    writeBlock(asked, presented);
     let found: Grant | undefined;
-    for (const { digest: known, grant } of entries) {
-      if (timingSafeEqual(asked, known)) found = grant;
-    }
+    for (const { block, grant } of entries) if (timingSafeEqual(asked, block)) found = grant;
+    asked.fill(0);
     return found;
   };
 }
 
-// Digests have one length, so the comparison does not tell how long a secret is either.
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
+/** The longest secret has 512 characters, each at most three bytes; two more hold its length. */
+const BLOCK_BYTES = 2 + 3 * 512;
+
+// All blocks have one length, so the comparison does not tell how long a secret is either. A hash
+// would do the same, but its handle outlives the young generation: a third of a request's time went
+// into collecting them.
+function writeBlock(block: Buffer, text: string): Buffer {
+  block.fill(0);
+  block.write(text, 2, "utf8");
+  block.writeUInt16BE(Math.min(text.length, 0xffff), 0);
+  return block;
 }
 
 /**

@@ -16,7 +16,7 @@ export interface Exchange {
   readonly query: string;
   readonly headers: Headers;
   /** Whether nobody waits for an answer any more: the client went away, or it was answered. */
-  readonly done: boolean;
+  isDone(): boolean;
   /** Calls back when the client goes away before the answer; at once if it has gone. */
   onAborted(listener: () => void): void;
   /**

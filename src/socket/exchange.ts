@@ -70,17 +70,18 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
   let streaming = false;
 
   return {
-    ...{ method, path, query, headers },
-    get done() {
-      return life.done;
-    },
+    method,
+    path,
+    query,
+    headers,
+    isDone: life.isDone,
     onAborted: life.onAborted,
     onChunk(listener) {
-      if (life.done) return;
+      if (life.isDone()) return;
       state.slow.add(res);
       res.onData((chunk, last) => {
         // A body may go on arriving after an early answer; nobody is interested in it then.
-        if (life.done) return;
+        if (life.isDone()) return;
         if (last) state.slow.delete(res);
         listener(Buffer.from(chunk), last);
       });
@@ -88,7 +89,7 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
     pause: life.pause,
     resume: life.resume,
     answer(answer) {
-      if (life.done) return;
+      if (life.isDone()) return;
       if (streaming) {
         // Half of another answer has gone out: only an end without its mark can tell the client.
         res.close();
@@ -99,7 +100,7 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
       res.cork(() => writeAnswer(res, answer, how));
     },
     stream(status, streamHeaders) {
-      if (life.done || streaming) return undefined;
+      if (life.isDone() || streaming) return undefined;
       streaming = true;
       res.cork(() => {
         writeHead(res, status, streamHeaders);
@@ -110,9 +111,11 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
   };
 }
 
+// No getters here nor in an exchange: an object that is made with one gets a hidden class of its own,
+// and everything it holds then lives until the next full collection.
 /** Whether a request still waits for its answer, and whether it is being read. */
 interface Life {
-  readonly done: boolean;
+  isDone(): boolean;
   finish(): void;
   pause(): void;
   resume(): void;
@@ -145,9 +148,7 @@ function createLife(res: HttpResponse, state: State): Life {
     for (const listener of listeners.splice(0)) listener();
   });
   return {
-    get done() {
-      return done;
-    },
+    isDone: () => done,
     finish() {
       // A connection left paused would never read its next request.
       resume();
@@ -195,7 +196,7 @@ function writeAnswer(
 function createStream(res: HttpResponse, life: Life, state: State): AnswerStream {
   return {
     write(chunk) {
-      if (life.done) return true;
+      if (life.isDone()) return true;
       let taken = true;
       res.cork(() => {
         taken = res.write(chunk);
@@ -203,19 +204,19 @@ function createStream(res: HttpResponse, life: Life, state: State): AnswerStream
       return taken;
     },
     onWritable(listener) {
-      if (life.done) return;
+      if (life.isDone()) return;
       res.onWritable(() => {
         listener();
         return true;
       });
     },
     end(close = false) {
-      if (life.done) return;
+      if (life.isDone()) return;
       life.finish();
       res.cork(() => res.end(undefined, close || state.stopping));
     },
     abort() {
-      if (!life.done) res.close();
+      if (!life.isDone()) res.close();
     },
   };
 }

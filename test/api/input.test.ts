@@ -9,7 +9,8 @@ function fakeExchange() {
   let abort: () => void = () => {};
   const seen = { pauses: 0, resumes: 0 };
   const exchange: Exchange = {
-    ...{ method: "POST", path: "/", query: "", headers: {}, done: false },
+    ...{ method: "POST", path: "/", query: "", headers: {} },
+    isDone: () => false,
     onAborted(listener) {
       abort = listener;
     },

@@ -109,7 +109,7 @@ test("a client that goes away is told of once, and answering it afterwards does 
   raw.close();
   await until(() => aborts === 1, "the abort");
   assert.equal(on.http.open, 0);
-  assert.equal(seen?.done, true);
+  assert.equal(seen?.isDone(), true);
   seen?.answer({ status: 200 });
   seen?.pause();
   seen?.resume();
