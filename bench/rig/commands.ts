@@ -70,6 +70,7 @@ async function runAll(scenarios: readonly Scenario[], run: RunAll): Promise<numb
   const placement = readPlacement();
   const build = await buildScripts();
   const results: Result[] = [];
+  const startedMs = performance.now();
   try {
     for (const scenario of scenarios) {
       if (signal.aborted) break;
@@ -85,6 +86,11 @@ async function runAll(scenarios: readonly Scenario[], run: RunAll): Promise<numb
   } finally {
     progress.clear();
     build.remove();
+  }
+  if (results.length > 1) {
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
+    const words = results.map((r) => `${r.scenario.name} ${r.valid ? "valid" : "NOT VALID"}`);
+    console.log(`\n${results.length} scenarios in ${seconds} s: ${words.join(", ")}`);
   }
   return exitCodeOf(results, { strict: line.has("strict"), interrupted: signal.aborted });
 }

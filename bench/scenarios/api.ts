@@ -24,7 +24,7 @@ interface Pair {
 async function run(context: Context): Promise<void> {
   const { options } = context;
   const blocks = options.number("rounds", { quick: 1, short: 5, full: 10 });
-  const durationMs = options.number("seconds", { quick: 0.3, short: 0.5, full: 2 }) * 1000;
+  const durationMs = options.number("seconds", { quick: 0.3, short: 0.25, full: 2 }) * 1000;
   const payload = options.number("payload", { quick: 128, short: 128, full: 128 });
   const connections = options.number("connections", { quick: 32, short: 32, full: 32 });
   for (const flag of judgePairs(blocks * 2, PAIRS_MIN)) context.flag(flag);
