@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Server } from "socket.io";
 import { attach } from "./attach.ts";
 import { openBus } from "./cluster/bus.ts";
+import { checkWorkers, type WorkerSide, workersAdapter } from "./cluster/workers.ts";
 import { CLOSES } from "./core/closes.ts";
 import { type Log, silentLog } from "./core/log.ts";
 import { type PartialSettings, readSettings, type Settings } from "./core/settings.ts";
@@ -50,6 +51,8 @@ export interface GatewayNeeds {
   readonly production?: boolean;
   /** The load that is shed by; of this process by default. */
   readonly load?: () => Load;
+  /** Set in a worker: the port is shared, and its primary knows the metrics of all. */
+  readonly worker?: Pick<WorkerSide, "scrape">;
 }
 
 /** How long buffers may take to flush after the last connection was told to go. */
@@ -67,11 +70,12 @@ export async function startGateway(
   needs: GatewayNeeds = {},
 ): Promise<Gateway> {
   const settings = readSettings(given);
+  if (needs.worker) checkWorkers(settings);
   const log = needs.log ?? silentLog;
   const undo: (() => unknown)[] = [];
   try {
-    const { folder = ".", production = false, load } = needs;
-    return await build(settings, { log, folder, production, load, undo });
+    const { folder = ".", production = false, load, worker } = needs;
+    return await build(settings, { log, folder, production, load, worker, undo });
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -83,12 +87,13 @@ interface Build {
   readonly folder: string;
   readonly production: boolean;
   readonly load: (() => Load) | undefined;
+  readonly worker: GatewayNeeds["worker"];
   /** How to stop what has been started, in the order of starting. */
   readonly undo: (() => unknown)[];
 }
 
 async function build(settings: Settings, needs: Build): Promise<Gateway> {
-  const { log, folder, undo } = needs;
+  const { log, folder, worker, undo } = needs;
   const native = loadNative();
   const metrics = startMetrics(settings, undo);
   const { app, encrypted, reload } = openApp(native.uws, settings.socket.tls, log);
@@ -97,18 +102,19 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   undo.push(() => recovery.stop());
   metrics.source(() => publishRecovery(recovery.samples()));
   const bus = await startBus(settings, { log, metrics, recovery, undo });
+  const between = bus?.adapter ?? (worker && workersAdapter());
   const io = new Server({
     path: settings.socket.path,
     connectTimeout: settings.socket.connectTimeoutMs,
     serveClient: false,
-    ...(bus && { adapter: bus.adapter as never }), // a class of adapters, as Socket.IO asks for
     ...(settings.recovery.windowMs > 0 && {
-      adapter: (bus?.adapter ?? recovery.adapter) as never, // as above
+      adapter: recovery.adapter,
       connectionStateRecovery: {
         maxDisconnectionDuration: settings.recovery.windowMs,
         skipMiddlewares: false,
       },
     }),
+    ...(between && { adapter: between as never }), // a class of adapters, as Socket.IO asks for
   });
   const attached = attach(io, app, pick(settings), {
     ended(connection, reason, details) {
@@ -132,6 +138,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     await io.close();
     attached.detach();
   });
+  const isAway = () => settings.cluster.away === "refuse" && bus?.link.isHere() === false;
   const executor = createExecutor(settings.fanout, { server: io });
   const state = { draining: 0, remaining: 0 };
   metrics.source(() => ({
@@ -155,7 +162,9 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const http = createHttp(app, { log, unrouted });
   const apiHttp = apiApp === app ? http : createHttp(apiApp, { log, unrouted });
   const api = serveApi(settings, {
-    ...{ io, executor, metrics, log, http: apiHttp, version: readVersion() },
+    ...{ io, executor, log, http: apiHttp, version: readVersion() },
+    metrics: worker ? { ...metrics, scrape: worker.scrape } : metrics,
+    ready: () => (isAway() ? "CLUSTER_AWAY" : undefined),
     isDraining: () => state.draining === 1,
     deadLetters: upstream.deadLetters,
   });
@@ -163,10 +172,11 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     api.stop();
     await within(FLUSH_MS, Promise.all([http.stop(), apiHttp.stop()]));
   });
-  const door = await listen(app, settings.socket.host, settings.socket.port);
+  const shared = worker !== undefined;
+  const door = await listen(app, settings.socket.host, settings.socket.port, shared);
   undo.push(() => door.close());
   const apiDoor =
-    apiApp === app ? door : await listen(apiApp, settings.api.host, settings.api.port);
+    apiApp === app ? door : await listen(apiApp, settings.api.host, settings.api.port, shared);
   undo.push(() => apiDoor.close());
   const about = { room: "gateway", port: door.port, apiPort: apiDoor.port, uws: native.version };
   log("info", { ...about, binary: native.binary }, `listening on port ${door.port}`);
@@ -175,6 +185,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const stop = async (): Promise<void> => {
     state.draining = 1;
     log("info", { room: "gateway", drainMs: settings.socket.drainMs }, "stopping");
+    // Other workers take who comes now.
+    if (shared) door.close();
     await attached.drain(settings.socket.drainMs, (left) => {
       state.remaining = left;
     });

@@ -2,11 +2,19 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import {
+  checkWorkers,
+  countWorkers,
+  isWorker,
+  joinPrimary,
+  startPrimary,
+} from "./cluster/workers.ts";
 import { listSettings, readSettings, type Settings, SettingsError } from "./core/settings.ts";
 import { gatherSettings } from "./core/sources.ts";
 import { examine } from "./doctor.ts";
-import { type Gateway, startGateway } from "./gateway.ts";
+import { type Gateway, type GatewayNeeds, startGateway } from "./gateway.ts";
 import { createPinoLog } from "./log-pino.ts";
+import { answerPrimary, createAggregate } from "./metrics/aggregate.ts";
 
 const EXIT_FAILED = 1;
 /** EX_CONFIG of sysexits.h. */
@@ -113,7 +121,7 @@ function chooseHandler(settings: Settings, production: boolean): Settings {
   return { ...settings, handlers: { ...settings.handlers, module: findChat() } };
 }
 
-function stopOnSignals(gateway: Gateway): void {
+function stopOnSignals(gateway: { stop(): Promise<void> }): void {
   let stopping = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
@@ -181,13 +189,34 @@ async function main(): Promise<void> {
   }
   const settings = chooseHandler(readProcessSettings(line), production);
   raiseHeaderBound(settings);
-  const gateway = await startGateway(settings, {
-    log: createPinoLog(settings.log.level),
-    folder: process.cwd(),
-    production,
-  });
-  stopOnSignals(gateway);
+  checkWorkers(settings);
+  const log = createPinoLog(settings.log.level);
+  const needs = { log, folder: process.cwd(), production };
+  if (countWorkers(settings) > 0 && !isWorker()) {
+    const scrape = createAggregate();
+    stopOnSignals(startPrimary(settings, { log, scrape, exit: (code) => process.exit(code) }));
+    return;
+  }
+  if (!isWorker()) {
+    const gateway = await startGateway(settings, needs);
+    stopOnSignals(gateway);
+    reloadOnSignal(gateway);
+    return;
+  }
+  await work(settings, needs);
+}
+
+/** Runs one worker: its primary says when it stops, in its turn, and keeps the terminal's signals. */
+async function work(settings: Settings, needs: GatewayNeeds): Promise<void> {
+  const primary = joinPrimary();
+  answerPrimary();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => {});
+  const drainMs = Math.floor(settings.socket.drainMs / countWorkers(settings));
+  const own = { ...settings, socket: { ...settings.socket, drainMs } };
+  const gateway = await startGateway(own, { ...needs, worker: primary });
   reloadOnSignal(gateway);
+  primary.onStop(() => void gateway.stop().then(() => process.exit(0), fail));
+  primary.listening();
 }
 
 await main().catch(fail);

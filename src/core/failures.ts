@@ -185,6 +185,12 @@ export const FAILURES = {
   },
   LIMIT_NAMESPACES: { status: 429, retry: false, text: "limits.namespacesMax is reached" },
   OVERLOADED: { status: 503, retry: true, text: "The gateway is overloaded" },
+  // cluster
+  CLUSTER_AWAY: {
+    status: 503,
+    retry: true,
+    text: "Other nodes cannot be reached: Redis is away",
+  },
 } as const satisfies Record<string, Failure>;
 
 /** One row of the table of failures. */

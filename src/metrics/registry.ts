@@ -1,4 +1,11 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  Registry,
+} from "prom-client";
 import { METRICS, type MetricName, type MetricRow } from "./table.ts";
 
 /** Label values of one series. */
@@ -28,7 +35,10 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
   const built = new Map<string, Counter | Gauge | Histogram>();
   const sources = new Set<() => Samples>();
   const rows: [string, MetricRow][] = Object.entries(METRICS);
-  for (const [name, row] of rows) built.set(name, build(name, row, registry));
+  for (const [name, row] of rows) {
+    // The first metric that is collected fetches the samples of all.
+    built.set(name, build(name, row, { registry, ...(built.size === 0 && { collect: publish }) }));
+  }
   if (settings.defaults) {
     collectDefaultMetrics({ register: registry });
     // Gauges that call themselves totals: promtool refuses them, and the counts by type remain.
@@ -36,6 +46,9 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
       registry.removeSingleMetric(`nodejs_active_${what}_total`);
     }
   }
+
+  // prom-client collects here for the primary of several workers; a scrape of this process does it too.
+  AggregatorRegistry.setRegistries([registry]);
 
   function publish(): void {
     for (const read of sources) {
@@ -69,7 +82,6 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     scrape(accept = "") {
       const open = accept.includes("application/openmetrics-text");
       const next = turn.then(async () => {
-        publish();
         for (const [metric, name] of names) metric.name = name;
         registry.setContentType((open ? Registry.OPENMETRICS_CONTENT_TYPE : plainType) as never); // the two types the registry itself declares
         return { type: registry.contentType, body: await registry.metrics() };
@@ -84,8 +96,24 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
   };
 }
 
-function build(name: string, row: MetricRow, registry: Registry): Counter | Gauge | Histogram {
-  const shape = { name, help: row.help, labelNames: [...row.labels], registers: [registry] };
+interface Building {
+  readonly registry: Registry;
+  readonly collect?: () => void;
+}
+
+function build(
+  name: string,
+  row: MetricRow,
+  { registry, collect }: Building,
+): Counter | Gauge | Histogram {
+  const shape = {
+    name,
+    help: row.help,
+    labelNames: [...row.labels],
+    registers: [registry],
+    aggregator: row.aggregate ?? ("sum" as const),
+    ...(collect && { collect }),
+  };
   if (row.kind === "counter") return new Counter(shape);
   if (row.kind === "gauge") return new Gauge(shape);
   return new Histogram({ ...shape, ...(row.buckets && { buckets: [...row.buckets] }) });

@@ -5,6 +5,8 @@ export interface MetricRow {
   readonly labels: readonly string[];
   readonly help: string;
   readonly buckets?: readonly number[];
+  /** How the values of several workers become one; `sum` unless said otherwise. */
+  readonly aggregate?: "first" | "max" | "min" | "average";
 }
 
 /** Upper bounds for latencies, in seconds. */
@@ -18,21 +20,25 @@ export const METRICS = {
   sluice_build_info: {
     kind: "gauge",
     labels: ["version", "uws", "binary", "node"],
+    aggregate: "first",
     help: "Always 1; the labels name this build, the uWebSockets.js version and which binary loaded.",
   },
   sluice_event_loop_utilization_ratio: {
     kind: "gauge",
     labels: [],
+    aggregate: "max",
     help: "Share of the time since the last scrape in which the event loop was busy, 0 to 1.",
   },
   sluice_event_loop_lag_seconds: {
     kind: "gauge",
     labels: ["stat"],
+    aggregate: "max",
     help: "Delay of the event loop since the last scrape: its median, 99th percentile and maximum.",
   },
   sluice_draining: {
     kind: "gauge",
     labels: [],
+    aggregate: "max",
     help: "1 while the gateway is stopping and takes no new connections.",
   },
   // socket
@@ -99,6 +105,7 @@ export const METRICS = {
   sluice_send_buffer_max_bytes: {
     kind: "gauge",
     labels: [],
+    aggregate: "max",
     help: "The most bytes that one connection holds unsent.",
   },
   sluice_slow_consumers_total: {
@@ -168,6 +175,7 @@ export const METRICS = {
   sluice_overload_stage: {
     kind: "gauge",
     labels: ["stage"],
+    aggregate: "max",
     help: "1 while a stage of load shedding is active: refuse, idle, slow.",
   },
   // fanout
@@ -350,6 +358,7 @@ export const METRICS = {
   sluice_cluster_redis_up: {
     kind: "gauge",
     labels: [],
+    aggregate: "min",
     help: "1 while Redis answers, 0 while it is away.",
   },
   sluice_cluster_messages_total: {

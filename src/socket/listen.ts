@@ -9,9 +9,14 @@ export interface Listening {
 
 /**
  * Listens on `host` and `port`, 0 being any free one. Rejects with one sentence when the port is
- * taken or the address is not this machine's.
+ * taken or the address is not this machine's. `shared` lets other processes listen on it too.
  */
-export function listen(app: TemplatedApp, host: string, port: number): Promise<Listening> {
+export function listen(
+  app: TemplatedApp,
+  host: string,
+  port: number,
+  shared = false,
+): Promise<Listening> {
   const { uws } = loadNative();
   return new Promise((resolve, reject) => {
     // The addon takes options between port and callback with a host too; its types leave that out.
@@ -21,7 +26,7 @@ export function listen(app: TemplatedApp, host: string, port: number): Promise<L
       options: number,
       done: (socket: Parameters<typeof uws.us_listen_socket_close>[0] | false) => void,
     ) => void;
-    open(host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
+    open(host, port, shared ? 0 : uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
       if (!socket) {
         reject(
           new Error(`cannot listen on ${host}:${port}: the port is taken, or not allowed here`),

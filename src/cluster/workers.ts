@@ -1,0 +1,195 @@
+import cluster, { type Worker } from "node:cluster";
+import { availableParallelism } from "node:os";
+import { createAdapter, setupPrimary } from "@socket.io/cluster-adapter";
+import type { Namespace } from "socket.io";
+import type { Adapter } from "socket.io-adapter";
+import type { Log } from "../core/log.ts";
+import type { Settings } from "../core/settings.ts";
+import { type SettingProblem, SettingsError } from "../core/settings.ts";
+
+/** What the primary and its workers say to each other. */
+type Word =
+  | { readonly sluice: "listening" }
+  | { readonly sluice: "stop" }
+  | { readonly sluice: "scrape"; readonly id: number; readonly accept: string }
+  | {
+      readonly sluice: "scraped";
+      readonly id: number;
+      readonly type: string;
+      readonly body: string;
+    };
+
+/** Exposition text. */
+export interface Scraped {
+  readonly type: string;
+  readonly body: string;
+}
+
+/** What the primary needs. */
+export interface PrimaryNeeds {
+  readonly log: Log;
+  /** Adds up the metrics of all workers. */
+  scrape(accept: string): Promise<Scraped>;
+  /** Ends the process. */
+  exit(code: number): void;
+}
+
+/** The process that starts, replaces and stops the others. */
+export interface Primary {
+  /** Stops the workers, one after the other, and resolves when the last is gone. */
+  stop(): Promise<void>;
+}
+
+/** What a worker has of its primary. */
+export interface WorkerSide {
+  /** Asks the primary for the metrics of all workers. */
+  scrape(accept: string): Promise<Scraped>;
+  /** Tells the primary that this worker takes connections. */
+  listening(): void;
+  /** Calls `stop` when the primary says so, or is gone. */
+  onStop(stop: () => void): void;
+}
+
+/** How long a worker must have lived for its next crash to be the first again. */
+const STEADY_MS = 60_000;
+const BACKOFF_MS_MAX = 30_000;
+const SCRAPE_MS = 5_000;
+
+/** Returns how many workers the settings ask for; 0 is none. */
+export function countWorkers(settings: Settings): number {
+  const { workers } = settings.cluster;
+  return workers === "auto" ? availableParallelism() : Number(workers);
+}
+
+/** Throws `SettingsError` for settings that workers cannot keep. */
+export function checkWorkers(settings: Settings): void {
+  if (countWorkers(settings) === 0) return;
+  const problems: SettingProblem[] = [];
+  if (settings.socket.transports.includes("polling")) {
+    const bound =
+      "must be websocket with cluster.workers: the requests of one long-polling client would reach " +
+      "different processes; set SLUICE_SOCKET_TRANSPORTS=websocket, or run nodes behind a proxy " +
+      "with sticky sessions instead";
+    problems.push({ path: "socket.transports", value: '["polling", …]', bound });
+  }
+  if (settings.recovery.windowMs > 0 && settings.cluster.redisUrl === "") {
+    const bound =
+      "must be 0 with cluster.workers, unless cluster.redisUrl is set: sessions are kept there";
+    problems.push({ path: "recovery.windowMs", value: String(settings.recovery.windowMs), bound });
+  }
+  if (problems.length > 0) throw new SettingsError(problems);
+}
+
+/**
+ * Starts the workers of this machine: processes that share the port, each with an event loop.
+ *
+ * A worker that crashes is replaced after a pause that doubles from 0.5 s to 30 s; one that ends
+ * before it ever listened ends everything with its exit code, since the next would do the same.
+ */
+export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
+  const { log } = needs;
+  const started = new Map<Worker, { at: number; listened: boolean }>();
+  const timers = new Set<NodeJS.Timeout>();
+  let crashes = 0;
+  let stopping = false;
+  // Structured clones: packets between workers carry bytes.
+  cluster.setupPrimary({ serialization: "advanced" });
+  if (settings.cluster.redisUrl === "") setupPrimary();
+
+  const fork = (): void => void started.set(cluster.fork(), { at: Date.now(), listened: false });
+
+  cluster.on("message", (worker, word: Word) => {
+    const state = started.get(worker);
+    if (word?.sluice === "listening" && state) state.listened = true;
+    if (word?.sluice !== "scrape") return;
+    needs.scrape(word.accept).then(
+      (scraped) => send(worker, { sluice: "scraped", id: word.id, ...scraped }),
+      () => send(worker, { sluice: "scraped", id: word.id, type: "text/plain", body: "" }),
+    );
+  });
+  cluster.on("exit", (worker, code, signal) => {
+    const state = started.get(worker);
+    started.delete(worker);
+    if (stopping || !state) return;
+    if (!state.listened) {
+      needs.exit(code || 1);
+      return;
+    }
+    crashes = Date.now() - state.at > STEADY_MS ? 1 : crashes + 1;
+    const afterMs = Math.min(BACKOFF_MS_MAX, 250 * 2 ** crashes);
+    const fields = { room: "cluster", pid: worker.process.pid, code, signal, afterMs };
+    log("error", fields, "a worker is gone and will be replaced");
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      if (!stopping) fork();
+    }, afterMs);
+    timers.add(timer);
+  });
+  const count = countWorkers(settings);
+  for (let at = 0; at < count; at++) fork();
+  log("info", { room: "cluster", workers: count }, "started workers");
+
+  return {
+    async stop() {
+      stopping = true;
+      for (const timer of timers) clearTimeout(timer);
+      for (const worker of [...started.keys()]) {
+        if (worker.isDead()) continue;
+        const gone = new Promise((resolve) => worker.once("exit", resolve));
+        send(worker, { sluice: "stop" });
+        await gone;
+      }
+    },
+  };
+}
+
+/** Whether this process is a worker of a primary. */
+export function isWorker(): boolean {
+  return cluster.isWorker;
+}
+
+/** Connects a worker with its primary. */
+export function joinPrimary(): WorkerSide {
+  const asked = new Map<number, (scraped: Scraped) => void>();
+  let stop: () => void = () => {};
+  let lastId = 0;
+  process.on("message", (word: Word) => {
+    if (word?.sluice === "stop") stop();
+    if (word?.sluice === "scraped") asked.get(word.id)?.(word);
+  });
+  process.on("disconnect", () => stop());
+  return {
+    scrape(accept) {
+      const id = ++lastId;
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+          asked.delete(id);
+          reject(new Error("the primary did not answer"));
+        }, SCRAPE_MS);
+        asked.set(id, ({ type, body }) => {
+          clearTimeout(timer);
+          asked.delete(id);
+          resolve({ type, body });
+        });
+        const word: Word = { sluice: "scrape", id, accept };
+        process.send?.(word);
+      });
+    },
+    listening: () => void process.send?.({ sluice: "listening" } satisfies Word),
+    onStop(call) {
+      stop = call;
+    },
+  };
+}
+
+/** Returns the adapter by which workers of one machine reach each other without Redis. */
+export function workersAdapter(): new (namespace: Namespace) => Adapter {
+  // Socket.IO calls `new` on what it is given, and takes the object that comes back.
+  return createAdapter() as unknown as new (
+    namespace: Namespace,
+  ) => Adapter;
+}
+
+function send(worker: Worker, word: Word): void {
+  if (worker.isConnected()) worker.send(word);
+}

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { test } from "node:test";
+import { newClient, sumMetric } from "../harness/gateway.ts";
+import { startProcess, type TestProcess } from "../harness/process.ts";
+import { freePort } from "../harness/redis.ts";
+import { next, until } from "../harness/wait.ts";
+
+const SLUICE = [process.execPath, "--import", "tsx", "src/main.ts", "--socket.port"];
+const WORKERS = ["--socket.host", "127.0.0.1", "--cluster.workers", "2"];
+const WEBSOCKET = ["--socket.transports", "websocket", "--socket.drainMs", "500"];
+
+async function listening(run: TestProcess, count: number): Promise<void> {
+  const lines = () => run.output().match(/listening on port/g)?.length ?? 0;
+  await until(() => lines() >= count, `${count} workers`, 30_000);
+}
+
+test("workers share the port, a broadcast reaches all, and metrics are of all", async (t) => {
+  const port = await freePort();
+  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET]);
+  await listening(run, 2);
+  const url = `http://127.0.0.1:${port}`;
+  const clients = Array.from({ length: 20 }, () => newClient(url));
+  t.after(() => {
+    for (const client of clients) client.disconnect();
+  });
+  await Promise.all(clients.map((client) => next(client.connect(), "connect")));
+  await Promise.all(clients.map((client) => client.emitWithAck("join", "lobby")));
+  const heard: string[] = [];
+  for (const client of clients) client.on("message", ({ text }) => heard.push(text));
+  await clients[0]?.emitWithAck("message", "lobby", "hello");
+  await until(() => heard.length >= 19, "the others");
+  assert.equal(heard.length, 19);
+  const scraped = await (await fetch(`${url}/metrics`)).text();
+  assert.equal(sumMetric(scraped, "sluice_connections"), 20);
+  assert.equal(sumMetric(scraped, "sluice_build_info"), 1);
+
+  const gone = Promise.all(clients.map((client) => next<[string]>(client, "disconnect")));
+  run.child.kill("SIGTERM");
+  for (const [reason] of await gone) assert.equal(reason, "transport close");
+  assert.equal(await run.exit(), 0);
+});
+
+test("a worker that is killed is replaced, and the others go on", async (t) => {
+  const port = await freePort();
+  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET]);
+  await listening(run, 2);
+  const pids = execFileSync("pgrep", ["-P", String(run.child.pid)], { encoding: "utf8" });
+  const [victim] = pids.trim().split("\n").map(Number);
+  process.kill(victim as number, "SIGKILL");
+  await until(() => run.output().includes("will be replaced"), "the log line");
+  await listening(run, 3);
+  const client = newClient(`http://127.0.0.1:${port}`);
+  t.after(() => client.disconnect());
+  await next(client.connect(), "connect");
+});
+
+test("long-polling with workers is refused at start, with the reason and what to do", async (t) => {
+  const run = startProcess(t, [...SLUICE, "0", ...WORKERS]);
+  assert.equal(await run.exit(), 78);
+  assert.match(run.output(), /socket\.transports .*must be websocket with cluster\.workers/);
+  assert.match(run.output(), /sticky sessions/);
+});
+
+test("workers that cannot start end everything with their exit code, once", async (t) => {
+  const args = [...SLUICE, "0", ...WORKERS, ...WEBSOCKET, "--handlers.module", "nowhere.ts"];
+  const run = startProcess(t, args);
+  assert.equal(await run.exit(), 1);
+  assert.match(run.output(), /handlers\.module nowhere\.ts cannot be loaded/);
+});
