@@ -7,13 +7,12 @@ import { openTcp } from "../harness/wire-tcp.ts";
 import { OP, openWs, UpgradeRefused } from "../harness/wire-ws.ts";
 import { createContractApp } from "./app.ts";
 import { ERRORS, HTTP_ROWS, type HttpRow } from "./engine-rows.ts";
-import { type Started, TARGETS, type Target } from "./targets.ts";
+import { orderly, type Started, TARGETS, type Target } from "./targets.ts";
 
 const BYTES_MAX = 100_000;
 
 for (const target of TARGETS.filter((one) => one.name !== "stock/msgpack")) {
   describe(`Engine.IO: ${target.name}`, () => suite(target));
-  describe(`Engine.IO heartbeat: ${target.name}`, { concurrency: 6 }, () => heartbeat(target));
 }
 
 function suite(target: Target): void {
@@ -199,38 +198,6 @@ function suite(target: Target): void {
   });
 }
 
-function heartbeat(target: Target): void {
-  let started: Started;
-  const app = createContractApp();
-  before(async () => {
-    started = await target.start({ pingInterval: 250, pingTimeout: 400 }, app.install);
-  });
-  after(() => started.stop());
-
-  for (const transport of ["polling", "websocket", "upgraded"] as const) {
-    test(`${transport}: pings keep coming while they are answered`, async () => {
-      const session = await openSession(started.port, transport, { mute: true });
-      for (let beat = 0; beat < 3; beat++) {
-        assert.equal(await session.next(), "2");
-        await session.send("3");
-      }
-      session.close();
-    });
-
-    test(`${transport}: an unanswered ping ends the session as "ping timeout"`, async () => {
-      const session = await openSession(started.port, transport, { mute: true });
-      await session.send("40");
-      const { sid } = JSON.parse(String(await session.next()).slice(2));
-      assert.equal(await session.next(), "2");
-      const end = await session.ended();
-      if (transport === "polling") assert.equal(end.answer?.status, 400);
-      else orderly(end.code);
-      assert.equal(app.reasons.get(sid), "ping timeout");
-      session.close();
-    });
-  }
-}
-
 async function checkHttp(port: number, row: HttpRow): Promise<void> {
   const session = row.query.includes("$sid") ? await openSession(port, "polling") : undefined;
   const answer = await request(port, {
@@ -262,11 +229,6 @@ async function sendPoll(port: number, session: Session) {
 /** Two round trips on new connections: by then the server has read what was written before. */
 async function settled(port: number): Promise<void> {
   for (let turn = 0; turn < 2; turn++) await request(port, { path: enginePath("") });
-}
-
-/** A close frame without a code, as the reference sends it, or the code that says the same. */
-function orderly(code: number | "none" | undefined): void {
-  assert.ok(code === 1005 || code === 1000, `closed with ${code}`);
 }
 
 async function isGone(port: number, session: Session): Promise<void> {

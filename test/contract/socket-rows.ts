@@ -1,5 +1,5 @@
 import type { Packet } from "../../src/core/packet.ts";
-import type { EnginePacket } from "../harness/wire-io.ts";
+import type { EnginePacket } from "../harness/wire-speech.ts";
 
 /** Stands for any text in an expected packet: a socket id. */
 export const ANY_TEXT = Symbol("any text");

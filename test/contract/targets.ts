@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
@@ -83,6 +84,11 @@ const sluice: Target = {
     return { port: gateway.port, stop: () => gateway.stop() };
   },
 };
+
+/** A close frame without a code, as the reference sends it, or the code that says the same. */
+export function orderly(code: number | "none" | undefined): void {
+  assert.ok(code === 1005 || code === 1000, `closed with ${code}`);
+}
 
 /** Everything the suites run against: the reference first, then Sluice, both codecs at one door. */
 export const TARGETS: readonly Target[] = [stock("json"), stock("msgpack"), sluice];

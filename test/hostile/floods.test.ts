@@ -1,5 +1,6 @@
 import { attackRows } from "./row.ts";
-import { DOOR_ROWS, DOOR_SETTINGS, FLOOD_ROWS, FLOOD_SETTINGS } from "./rows/floods.ts";
+import { DOOR_ROWS, DOOR_SETTINGS } from "./rows/door.ts";
+import { FLOOD_ROWS, FLOOD_SETTINGS } from "./rows/floods.ts";
 
 attackRows("floods", FLOOD_ROWS, FLOOD_SETTINGS);
 attackRows("crowds at the door", DOOR_ROWS, DOOR_SETTINGS);

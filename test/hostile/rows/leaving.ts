@@ -25,6 +25,7 @@ const leaveWaiting = (
     }
     // One more goes through the same middleware: by its answer the others have come back too.
     const answer = await request(port, { path: enginePath("transport=polling&slow=1") });
+    assert.equal(answer.status, 200, answer.body);
     const { sid } = JSON.parse(answer.body.slice(1));
     const path = enginePath(`transport=polling&sid=${sid}`);
     await request(port, { method: "POST", path, body: "1" });

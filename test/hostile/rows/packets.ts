@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { FailureCode } from "../../../src/core/failures.ts";
 import type { CodecName } from "../../../src/core/packet.ts";
-import { type EnginePacket, openClient, type WireTransport } from "../../harness/wire-io.ts";
+import { openClient, type WireTransport } from "../../harness/wire-io.ts";
+import type { EnginePacket } from "../../harness/wire-speech.ts";
 import { notDecoded, type Row } from "../row.ts";
 
 /** What the gateway of these rows accepts; each bound has a row of its own. */
