@@ -1,6 +1,6 @@
 /**
  * Question: what does an event cost that goes to a function in a batch?
- * Load:     saturated: 100 msgpack sockets with 400 events under way each, in batches of 100. The
+ * Load:     saturated: 100 msgpack sockets with 100 events under way each, in batches of 100. The
  *           function checks each socket's order.
  * Control:  bare undici that posts the same bodies to the same function: no sockets, no signature,
  *           no CloudEvents, no order to keep.
@@ -25,7 +25,7 @@ interface Pair {
 async function run(context: Context): Promise<void> {
   const { options } = context;
   const blocks = options.number("rounds", { quick: 1, short: 5, full: 10 });
-  const durationMs = options.number("seconds", { quick: 0.3, short: 0.5, full: 2 }) * 1000;
+  const durationMs = options.number("seconds", { quick: 0.5, short: 1, full: 2 }) * 1000;
   const payload = options.number("payload", { quick: 128, short: 128, full: 128 });
   for (const flag of judgePairs(blocks * 2, PAIRS_MIN)) context.flag(flag);
   const subjects = context.subjects(["bare"]);

@@ -7,7 +7,7 @@ import { eventFrame } from "../wire/packets.ts";
 import type { BatchLoad, BatchLoaded } from "./batches-load.ts";
 
 /** Events of one socket that may be under way. */
-const DEPTH = 400;
+const DEPTH = 100;
 /** A round is over when nothing has arrived for this long. */
 const QUIET_MS = 3000;
 

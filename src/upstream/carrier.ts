@@ -43,8 +43,8 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
     needs.freed(item);
     if (!reply.ok && item.attempts === 0) needs.refused(reply.failed.code);
     if (item.tell) item.tell(reply);
-    // Who refuses has read the event; everything else may be a mistake somebody wants to repair.
-    else if (!reply.ok && reply.failed.code !== "UPSTREAM_REFUSED") {
+    // Who answers 422 has read the event; all else may be a mistake that somebody wants to repair.
+    else if (!reply.ok && reply.failed.status !== REFUSED.status) {
       const { event, route, path, attempts } = item;
       letters.add({ event, route, path, attempts, code: reply.failed.code, detail });
     }
@@ -124,7 +124,7 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
 }
 
 const FAILED: Failed = { ok: false, code: "UPSTREAM_FAILED" };
-const REFUSED: Failed = { ok: false, code: "UPSTREAM_REFUSED" };
+const REFUSED = { ok: false, code: "UPSTREAM_REFUSED", status: 422 } as const satisfies Failed;
 
 function parcelOf(item: Item): Parcel {
   const { event, route, path } = item;

@@ -281,6 +281,11 @@ test("a function's refusal is no dead letter; its message and data reach who wai
   lane.event("x", []);
   await until(() => upstream.samples().queued.events === 0, "it is over");
   assert.equal(upstream.samples().deadLetters.added, 0);
+  // A key that expired, say: nobody meant to refuse this event.
+  fn.answer = () => ({ status: 403 });
+  lane.event("x", []);
+  await until(() => upstream.samples().queued.events === 0, "it is over too");
+  assert.equal(upstream.samples().deadLetters.added, 1);
 });
 
 test("bytes travel as $binary, there and back", async (t) => {
