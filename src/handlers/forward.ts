@@ -168,45 +168,9 @@ export function createForward(
     if (answer?.userId !== undefined) socket.data.userId = answer.userId;
     if (answer?.data) Object.assign(socket.data, answer.data);
     if (answer?.rooms?.length) socket.join([...answer.rooms]);
-    listen(socket, lane);
+    listen(socket, lane, { overflow: settings.overflow, needs });
     held?.release();
     if (answer?.commands?.length) needs.apply(answer.commands);
-  }
-
-  function listen(socket: ForwardSocket, lane: ForwardLane): void {
-    let toldAt = Number.NEGATIVE_INFINITY;
-
-    // A middleware and not a listener: it sees events of any name, in order, the last ones too.
-    socket.use((packet, next) => {
-      const [name, ...args] = packet;
-      const last = args[args.length - 1];
-      const ack = typeof last === "function" ? last : undefined;
-      if (ack) args.pop();
-      const answer = ack && ((reply: ForwardReply) => ack(...argsOf(reply)));
-      const code = lane.event(String(name), args, answer);
-      if (code !== undefined) refuse(String(name), code, answer);
-      next();
-    });
-    socket.on("disconnect", (reason) => lane.end(reason));
-
-    function refuse(
-      event: string,
-      code: FailureCode,
-      answer: ((reply: ForwardReply) => void) | undefined,
-    ): void {
-      // Then the event is the process's own.
-      if (code === "UPSTREAM_NO_ROUTE" && socket.listenerCount(event) > 0) return;
-      if (answer) answer({ code });
-      else tell(event, code);
-      if (settings.overflow === "close" && FULL.has(code)) needs.close(socket);
-    }
-
-    function tell(event: string, code: FailureCode): void {
-      const at = needs.now();
-      if (at - toldAt < TELL_MS) return;
-      toldAt = at;
-      socket.emit(EVENT_REFUSED, { event, ...inWords({ code }) });
-    }
   }
 
   return (namespace) => {
@@ -214,6 +178,47 @@ export function createForward(
     // First, so that the rooms and data are there for every other listener.
     namespace.prependListener("connection", connected);
   };
+}
+
+/** Hands a connected socket's events on, and its end. */
+function listen(
+  socket: ForwardSocket,
+  lane: ForwardLane,
+  { overflow, needs }: ForwardSettings & { readonly needs: ForwardNeeds },
+): void {
+  let toldAt = Number.NEGATIVE_INFINITY;
+
+  // A middleware and not a listener: it sees events of any name, in order, the last ones too.
+  socket.use((packet, next) => {
+    const [name, ...args] = packet;
+    const last = args[args.length - 1];
+    const ack = typeof last === "function" ? last : undefined;
+    if (ack) args.pop();
+    const answer = ack && ((reply: ForwardReply) => ack(...argsOf(reply)));
+    const code = lane.event(String(name), args, answer);
+    if (code !== undefined) refuse(String(name), code, answer);
+    next();
+  });
+  socket.on("disconnect", (reason) => lane.end(reason));
+
+  function refuse(
+    event: string,
+    code: FailureCode,
+    answer: ((reply: ForwardReply) => void) | undefined,
+  ): void {
+    // Then the event is the process's own.
+    if (code === "UPSTREAM_NO_ROUTE" && socket.listenerCount(event) > 0) return;
+    if (answer) answer({ code });
+    else tell(event, code);
+    if (overflow === "close" && FULL.has(code)) needs.close(socket);
+  }
+
+  function tell(event: string, code: FailureCode): void {
+    const at = needs.now();
+    if (at - toldAt < TELL_MS) return;
+    toldAt = at;
+    socket.emit(EVENT_REFUSED, { event, ...inWords({ code }) });
+  }
 }
 
 function argsOf(reply: ForwardReply): readonly unknown[] {

@@ -95,7 +95,8 @@ export function createCourier(
         parcel.attempts++;
         for (const item of parcel.items) item.attempts++;
         begunAt = clock.now();
-        return build(parcel, first?.deadline);
+        const left = (first?.deadline ?? begunAt + settings.timeoutMs) - begunAt;
+        return build(parcel, left, needs.sign);
       },
       done(outcome) {
         if (begunAt > 0) seen.called(kindOf(parcel), outcome, (clock.now() - begunAt) / 1000);
@@ -124,20 +125,6 @@ export function createCourier(
     });
   }
 
-  function build(parcel: Parcel, deadline: number | undefined): Post {
-    const [first] = parcel.items;
-    const text = parcel.batch
-      ? `[${parcel.items.map(({ event }) => structuredEvent(event)).join(",")}]`
-      : (first?.event.data ?? "");
-    const body = Buffer.from(text, "utf8");
-    const { timestamp, signature } = needs.sign(parcel.id, body);
-    const headers = parcel.batch || !first ? batchHeaders() : binaryHeaders(first.event);
-    headers.push("accept-encoding", "identity", "user-agent", "sluice", "webhook-id", parcel.id);
-    headers.push("webhook-timestamp", timestamp, "webhook-signature", signature);
-    const left = deadline === undefined ? settings.timeoutMs : deadline - clock.now();
-    return { path: parcel.path, headers, body, timeoutMs: Math.max(1, left) };
-  }
-
   return {
     deliver,
     later,
@@ -159,6 +146,20 @@ export function createCourier(
       await Promise.all([...origins.values()].map((origin) => origin.close()));
     },
   };
+}
+
+/** Builds one attempt's request: its signature holds the time. */
+function build(parcel: Parcel, timeoutMs: number, sign: Sign): Post {
+  const [first] = parcel.items;
+  const text = parcel.batch
+    ? `[${parcel.items.map(({ event }) => structuredEvent(event)).join(",")}]`
+    : (first?.event.data ?? "");
+  const body = Buffer.from(text, "utf8");
+  const { timestamp, signature } = sign(parcel.id, body);
+  const headers = parcel.batch || !first ? batchHeaders() : binaryHeaders(first.event);
+  headers.push("accept-encoding", "identity", "user-agent", "sluice", "webhook-id", parcel.id);
+  headers.push("webhook-timestamp", timestamp, "webhook-signature", signature);
+  return { path: parcel.path, headers, body, timeoutMs: Math.max(1, timeoutMs) };
 }
 
 function batchHeaders(): string[] {

@@ -3,18 +3,18 @@ import type { Command } from "../core/command.ts";
 import type { Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
-import { createAdmission } from "./admission.ts";
+import { createAdmission, type Queued } from "./admission.ts";
 import { createBatches } from "./batches.ts";
 import { createCarrier } from "./carrier.ts";
 import { type Clock, machineClock } from "./clock.ts";
 import { createIds } from "./cloud-event.ts";
-import { createCourier } from "./courier.ts";
-import { createDeadLetters, type DeadLetter } from "./dead-letters.ts";
+import { type Courier, createCourier } from "./courier.ts";
+import { createDeadLetters, type DeadLetter, type DeadLetters } from "./dead-letters.ts";
 import { type Lane, type LaneSocket, openLane } from "./lane.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
 import { createReplay, type Replayed } from "./replays.ts";
 import { type Routes, readRoutes } from "./routes.ts";
-import { type CallType, createCounts, type UpstreamSamples } from "./samples.ts";
+import { type CallType, type Counts, createCounts, type UpstreamSamples } from "./samples.ts";
 import { createSigner } from "./sign.ts";
 
 /** Calls to functions. */
@@ -143,22 +143,27 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     open: (socket) => openLane(socket, room),
     listDeadLetters: letters.list,
     replayDeadLetters: replay,
-    samples: () => ({
-      calls: counts.calls,
-      refused: counts.refused,
-      batched: counts.batched,
-      retries: counts.retries,
-      queued,
-      origins: courier.origins.map(({ name, breaker, opened, inflight, waiting }) => ({
-        origin: name,
-        breaker,
-        opened,
-        inflight,
-        waiting,
-      })),
-      goneEndpoints: courier.goneCount,
-      deadLetters: letters.samples,
-    }),
+    samples: () => readSamples({ counts, queued, courier, letters }),
     stop: () => (stopped ??= stop()),
+  };
+}
+
+interface Counted {
+  readonly counts: Counts;
+  readonly queued: Queued;
+  readonly courier: Courier;
+  readonly letters: DeadLetters;
+}
+
+function readSamples({ counts, queued, courier, letters }: Counted): UpstreamSamples {
+  const { calls, refused, batched, retries } = counts;
+  return {
+    ...{ calls, refused, batched, retries, queued },
+    origins: courier.origins.map(({ name, breaker, opened, inflight, waiting }) => ({
+      origin: name,
+      ...{ breaker, opened, inflight, waiting },
+    })),
+    goneEndpoints: courier.goneCount,
+    deadLetters: letters.samples,
   };
 }
