@@ -8,7 +8,7 @@ base=$1 root=$2
 rm -rf "$root"
 cp -a --reflink=auto "$base" "$root"
 mkdir -p "$root/work" "$root/lent/npm" "${SLUICE_IMAGE_CACHE:?}/npm"
-git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -C "$root/work" -xf -
+tar --exclude=./node_modules --exclude=./dist --exclude=./.git -cf - . | tar -C "$root/work" -xf -
 # The host's trust store and package cache are lent, so that a registry behind a private authority is reached.
 trust=
 if [ -n "${NODE_EXTRA_CA_CERTS:-}" ]; then
@@ -27,8 +27,7 @@ inside='
     ca-certificates procps >/tmp/apt.log 2>&1 || { tail /tmp/apt.log; exit 1; }
   cd /work
   npm ci --silent
-  node --import tsx --test --test-concurrency=2 --test-timeout=240000 --test-reporter=spec \
-    $(find test -name "*.test.ts" | sort)
+  npm test
 '
 unshare --mount --pid --fork sh -ec '
   root=$1
