@@ -287,7 +287,10 @@ function createHistory(rig: Rig, nsp: Namespace, players: readonly Player[]) {
       model.leave(socket.id, room);
     } else if (step.do === "direct") {
       const entry = ++number;
-      model.direct(socket.id, entry);
+      // With recovery Socket.IO sends to the socket's own room, whoever else has joined that.
+      const own = { rooms: new Set([socket.id]), except: new Set<string>() };
+      if (rig.recovers) model.broadcast(entry, own);
+      else model.direct(socket.id, entry);
       socket.emit("m", entry);
     } else if (step.do === "kick" || step.do === "close") socket.disconnect(step.do === "close");
     else if (step.do === "expire") expire(socket);

@@ -9,6 +9,8 @@ import { loadNative } from "../../src/socket/native.ts";
 export interface Rig {
   readonly io: Server;
   readonly attached: Attached;
+  /** Whether connection state recovery is on. */
+  readonly recovers: boolean;
   readonly port: number;
   readonly url: string;
   /** Counted deliveries so far. */
@@ -35,6 +37,7 @@ export async function startRig(
   return {
     io,
     attached,
+    recovers: options.connectionStateRecovery !== undefined,
     port: listening.port,
     url: `http://127.0.0.1:${listening.port}`,
     deliveries: () => attached.samples().fanout.deliveries,
