@@ -1,17 +1,16 @@
 import { CLOSES, type CloseReason } from "../core/closes.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { CodecName, Frame, Frames, Packet } from "../core/packet.ts";
-import {
-  type EnginePacket,
-  type EngineRequest,
-  type EngineServerBase,
-  EngineSocket,
-  type EngineTransportBase,
+import { inWords, readReason } from "./close-reason.ts";
+import type {
+  EnginePacket,
+  EngineRequest,
+  EngineServerBase,
+  EngineTransportBase,
 } from "./engine-io.ts";
 import type { Allowance, Toll } from "./limits.ts";
-import type { PressureMonitor } from "./pressure.ts";
-import type { SocketSamples } from "./samples.ts";
-import { type CloseDetails, isWebSocket, type TransportOwner } from "./websocket.ts";
+import { Outbox, type OutboxNeeds } from "./outbox.ts";
+import { isWebSocket } from "./websocket.ts";
 
 /** Reads one connection's frames; the first decides the codec. */
 export interface FrameReader {
@@ -33,9 +32,7 @@ export interface PacketDoor {
 }
 
 /** What a connection needs of the rooms around it. */
-export interface ConnectionNeeds {
-  readonly samples: SocketSamples;
-  readonly monitor: PressureMonitor;
+export interface ConnectionNeeds extends OutboxNeeds {
   readonly door?: PacketDoor | undefined;
   /** Returns a new connection's reader; of an Engine.IO 3 connection, which is always JSON, fixed. */
   createReader(fixed?: CodecName): FrameReader;
@@ -61,34 +58,22 @@ export interface ConnectionServer extends EngineServerBase {
  * is closed once, with a reason. It is `socket.conn` of every Socket.IO socket it carries, and
  * fan-out's peer.
  */
-export class Connection extends EngineSocket implements TransportOwner {
-  codec: CodecName = "json";
+export class Connection extends Outbox {
   /** Whether topics may serve it: see `Peer` in `fanout/`. */
   native = false;
-  pressured = false;
   /** Whether a Socket.IO CONNECT was answered: it is in a namespace, or was. */
   joined = false;
-  /** Events that asked for an ack which has not been written yet. */
-  owedAcks = 0;
   closeReason: CloseReason | undefined;
   readonly openedAt = performance.now();
   /** When its client last sent a message. */
   heardAt = this.openedAt;
   /** What its rates leave it; the door's. */
   allowance: Allowance | undefined;
-  /** Bytes of packets that wait in `writeBuffer`. */
-  queuedBytes = 0;
-  /** Bytes uWebSockets.js held at the last look. */
-  unsentBytes = 0;
-  pressedAt = 0;
-  progressAt = 0;
   readonly #needs: ConnectionNeeds;
   readonly #reader: FrameReader;
   #codecLabel: CodecName | "unknown" = "unknown";
   #closeDetails: unknown;
-  #doomed = false;
   #over = false;
-  #awaitsPong = false;
   #overRate: FailureCode | undefined;
 
   constructor(
@@ -97,7 +82,7 @@ export class Connection extends EngineSocket implements TransportOwner {
     transport: EngineTransportBase,
     request: EngineRequest,
   ) {
-    super(id, engine, transport, request, request._query.EIO === "4" ? 4 : 3);
+    super(engine.needs, [id, engine, transport, request, request._query.EIO === "4" ? 4 : 3]);
     this.#needs = engine.needs;
     this.#reader = engine.needs.createReader(this.protocol === 3 ? "json" : undefined);
     if (this.protocol === 3) this.#codecLabel = "json";
@@ -113,11 +98,6 @@ export class Connection extends EngineSocket implements TransportOwner {
     connections[key] = (connections[key] ?? 0) + by;
   }
 
-  /** Bytes this connection has not handed to the kernel, or to a poll. */
-  get heldBytes(): number {
-    return this.queuedBytes + this.unsentBytes;
-  }
-
   // --- in ---
 
   override onPacket(packet: EnginePacket): void {
@@ -125,7 +105,7 @@ export class Connection extends EngineSocket implements TransportOwner {
     const { samples } = this.#needs;
     samples.received[packet.type]++;
     samples.receivedBytes += packet.data?.length ?? 0;
-    if (packet.type === "pong") this.#awaitsPong = false;
+    if (packet.type === "pong") this.ponged();
     if (this.#needs.door && !this.#pays(this.#needs.door, packet)) return;
     if (packet.type !== "message") {
       super.onPacket(packet);
@@ -191,138 +171,7 @@ export class Connection extends EngineSocket implements TransportOwner {
     this.codec = codec;
     this.#codecLabel = codec;
     this.#count(1);
-    this.#settle(); // its topics are those of its codec
-  }
-
-  // --- out ---
-
-  /** Writes a packet's frames in this connection's codec. */
-  override write(data: Frames | Frame, options: object = {}, done?: () => void): this {
-    if (this.#doomed) return this; // holding more for it would only cost memory until it is closed
-    const raw = typeof data === "string" || Buffer.isBuffer(data);
-    if (!raw && isAck(data.type) && this.owedAcks > 0) this.owedAcks--;
-    const frames = raw ? [data] : data.of(this.codec);
-    for (const frame of frames) this.sendPacket("message", frame, options, done);
-    if (this.writeBuffer.length > 0) for (const frame of frames) this.#hold(frame);
-    return this;
-  }
-
-  #hold(frame: Frame): void {
-    const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
-    this.queuedBytes += bytes;
-    this.#needs.samples.heldBytes += bytes;
-    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
-  }
-
-  override flush(): void {
-    // engine.io's constructor comes here before ours has run; nothing is writable then.
-    if (!this.transport.writable || this.writeBuffer.length === 0) return;
-    if (this.readyState === "closed" || this.#doomed) return;
-    const packets = this.writeBuffer;
-    this.emit("flush", packets);
-    this.server.emit("flush", this, packets);
-    this.writeBuffer = [];
-    this.#needs.samples.heldBytes -= this.queuedBytes;
-    this.queuedBytes = 0;
-    this.sentCallbackFn.push(this.packetsFn.length > 0 ? this.packetsFn : null);
-    this.packetsFn = [];
-    this.#countSent(packets);
-    this.transport.send(packets);
-    if (!this.pressured) this.#announceDrain();
-  }
-
-  #countSent(packets: readonly EnginePacket[]): void {
-    const { samples } = this.#needs;
-    for (const packet of packets) {
-      samples.sent[packet.type]++;
-      if (packet.data !== undefined) {
-        const { data } = packet;
-        samples.sentBytes += typeof data === "string" ? Buffer.byteLength(data) : data.length;
-      }
-    }
-  }
-
-  #announceDrain(): void {
-    this.emit("drain");
-    this.server.emit("drain", this);
-  }
-
-  // --- pressure ---
-
-  press(bytes: number): void {
-    this.#hear(bytes);
-    if (this.pressured || this.readyState === "closed") return;
-    this.pressured = true;
-    this.transport.writable = false;
-    this.pressedAt = performance.now();
-    this.progressAt = this.pressedAt;
-    this.#needs.monitor.pressed(this);
-    // A slow client's pong is behind what it has yet to read: the stall clock watches it now.
-    if (this.pingTimeoutTimer) {
-      clearTimeout(this.pingTimeoutTimer);
-      this.pingTimeoutTimer = null;
-      this.#awaitsPong = true;
-    }
-    this.#settle();
-    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
-  }
-
-  relieve(): void {
-    this.#hear(0);
-    this.#calm(true);
-    this.transport.emit("drain");
-    const sent = this.writeBuffer.length > 0;
-    this.transport.emit("ready");
-    if (this.pressured || this.readyState === "closed") return;
-    if (!sent) this.#announceDrain();
-    if (this.#awaitsPong && this.readyState === "open") this.#awaitLatePong();
-    this.#settle();
-  }
-
-  /** The ping is behind what the kernel still holds, which nobody can see: the stall time on top. */
-  #awaitLatePong(): void {
-    const { pingTimeout } = (this.server as ConnectionServer).opts; // the engine of the constructor
-    const afterMs = pingTimeout + this.#needs.monitor.stallMsMax;
-    if (this.pingTimeoutTimer) clearTimeout(this.pingTimeoutTimer);
-    this.pingTimeoutTimer = setTimeout(() => this.onClose("ping timeout"), afterMs);
-  }
-
-  #calm(drained: boolean): void {
-    if (!this.pressured) return;
-    this.pressured = false;
-    this.#needs.monitor.relieved(this, drained);
-  }
-
-  #hear(unsent: number): void {
-    if (unsent < this.unsentBytes) this.progressAt = performance.now();
-    this.#needs.samples.heldBytes += unsent - this.unsentBytes;
-    this.unsentBytes = unsent;
-  }
-
-  look(): void {
-    const ws = isWebSocket(this.transport) ? this.transport.ws : undefined;
-    if (!ws || this.#doomed) return;
-    const unsent = ws.getBufferedAmount();
-    if (unsent > 0 && !this.pressured) this.press(unsent);
-    else if (this.pressured) this.#hear(unsent);
-    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
-  }
-
-  /** Nothing is sent from here on; the close follows from a clean stack. */
-  #doom(): void {
-    if (this.#doomed || this.readyState === "closed") return;
-    this.#doomed = true;
-    this.#settle();
-    this.#needs.monitor.doom(this);
-  }
-
-  /** Closes it as `slow_consumer`, dropping what is unsent: the peer has a prefix of what was sent. */
-  closeSlow(why: string): void {
-    this.#doomed = true;
-    this.closeAs(
-      "slow_consumer",
-      new Error(`slow consumer: ${this.heldBytes} bytes unsent, ${why}`),
-    );
+    this.settle(); // its topics are those of its codec
   }
 
   // --- topics ---
@@ -340,7 +189,7 @@ export class Connection extends EngineSocket implements TransportOwner {
     this.transport.ws?.publish(topic, frame, typeof frame !== "string", false);
   }
 
-  #settle(): void {
+  protected override settle(): void {
     const { transport } = this;
     const native =
       isWebSocket(transport) &&
@@ -350,7 +199,7 @@ export class Connection extends EngineSocket implements TransportOwner {
       !this.#over &&
       this.#codecLabel !== "unknown" &&
       !this.pressured &&
-      !this.#doomed;
+      !this.doomed;
     if (native === this.native) return;
     this.native = native;
     this.#needs.moved(this);
@@ -368,12 +217,7 @@ export class Connection extends EngineSocket implements TransportOwner {
     if (isWebSocket(transport)) transport.owner = this;
     // What waited must go out before any topic may serve this connection: that is its order.
     this.flush();
-    this.#settle();
-  }
-
-  override resetPingTimeout(): void {
-    if (this.pressured) this.#awaitsPong = true;
-    else super.resetPingTimeout();
+    this.settle();
   }
 
   /**
@@ -397,7 +241,7 @@ export class Connection extends EngineSocket implements TransportOwner {
   override close(discard?: boolean): void {
     this.closeReason ??= (this.server as ConnectionServer).closing; // `server` is the engine of the constructor
     super.close(discard);
-    this.#settle();
+    this.settle();
   }
 
   override closeTransport(discard?: boolean): void {
@@ -417,20 +261,16 @@ export class Connection extends EngineSocket implements TransportOwner {
     const why = this.closeReason ?? this.#whyClosed(reason, description);
     this.closeReason = why;
     this.#count(-1);
-    this.#calm(false);
-    const { samples, monitor } = this.#needs;
-    samples.heldBytes -= this.heldBytes;
-    this.queuedBytes = 0;
-    this.unsentBytes = 0;
-    samples.closed[why]++;
-    monitor.remove(this);
+    this.#needs.samples.closed[why]++;
+    this.letGo();
+    this.#needs.monitor.remove(this);
     this.#reader.destroy();
     // A poll that may never come would keep the closed transport alive for 30 s.
     if (!isWebSocket(this.transport) && !this.transport.writable) this.transport.discard();
     // Out of the topics before anyone hears of the end: what a `disconnecting` listener broadcasts
     // must not be published by a WebSocket that is gone.
     this.#over = true;
-    this.#settle();
+    this.settle();
     super.onClose(reason, description);
     this.#needs.ended(this, why, inWords(description));
   }
@@ -445,24 +285,6 @@ export class Connection extends EngineSocket implements TransportOwner {
 }
 
 const isEvent = (type: number): boolean => type === 2 || type === 5;
-const isAck = (type: number): boolean => type === 3 || type === 6;
 
 /** Timers may fire this much before their time. */
 const TIMER_SLACK_MS = 5;
-
-function readReason(reason: string, description: unknown): CloseReason {
-  if (reason === "transport close") {
-    const { code, reason: text } = (description as CloseDetails | undefined)?.context ?? {};
-    if (code !== 1006) return "client_closed";
-    // uWebSockets.js reports frames it refused as 1006 with its own sentence.
-    return text?.startsWith("Received TCP FIN") || !text ? "connection_lost" : "bad_frame";
-  }
-  if (reason === "ping timeout") return "ping_timeout";
-  if (reason === "parse error") return "bad_packet";
-  return "transport_error";
-}
-
-function inWords(description: unknown): string {
-  if (description instanceof Error) return description.message;
-  return (description as CloseDetails | undefined)?.description ?? "";
-}

@@ -1,4 +1,5 @@
 import type { Connection } from "./connection.ts";
+import type { Outbox } from "./outbox.ts";
 import type { SocketSamples } from "./samples.ts";
 
 /** Watches what connections hold unsent. */
@@ -9,11 +10,11 @@ export interface PressureMonitor {
   readonly stallMsMax: number;
   add(connection: Connection): void;
   remove(connection: Connection): void;
-  pressed(connection: Connection): void;
+  pressed(connection: Outbox): void;
   /** `drained`: it is over because everything went out, not because the connection closed. */
-  relieved(connection: Connection, drained: boolean): void;
+  relieved(connection: Outbox, drained: boolean): void;
   /** Closes a connection as `slow_consumer` once the stack is clean. */
-  doom(connection: Connection): void;
+  doom(connection: Outbox): void;
   stop(): void;
 }
 
@@ -44,8 +45,8 @@ export function createPressureMonitor(
 ): PressureMonitor {
   const { samples } = needs;
   const all = new Set<Connection>();
-  const pressured = new Set<Connection>();
-  const doomed = new Set<Connection>();
+  const pressured = new Set<Outbox>();
+  const doomed = new Set<Outbox>();
   let cursor = all.values();
   let reaping: NodeJS.Immediate | undefined;
 

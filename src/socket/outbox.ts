@@ -1,0 +1,197 @@
+import type { CloseReason } from "../core/closes.ts";
+import type { CodecName, Frame, Frames } from "../core/packet.ts";
+import { type EnginePacket, type EngineServerBase, EngineSocket } from "./engine-io.ts";
+import type { PressureMonitor } from "./pressure.ts";
+import type { SocketSamples } from "./samples.ts";
+import { isWebSocket, type TransportOwner } from "./websocket.ts";
+
+/** What an outbox needs of the rooms around it. */
+export interface OutboxNeeds {
+  readonly samples: SocketSamples;
+  readonly monitor: PressureMonitor;
+}
+
+/**
+ * The sending half of a connection: packets go out in order, or wait while uWebSockets.js holds
+ * something unsent. It knows what it holds, and when that is too much nothing more is sent.
+ */
+export abstract class Outbox extends EngineSocket implements TransportOwner {
+  codec: CodecName = "json";
+  pressured = false;
+  /** Events that asked for an ack which has not been written yet. */
+  owedAcks = 0;
+  /** Bytes of packets that wait in `writeBuffer`. */
+  queuedBytes = 0;
+  /** Bytes uWebSockets.js held at the last look. */
+  unsentBytes = 0;
+  pressedAt = 0;
+  progressAt = 0;
+  /** Set when it holds too much: nothing is sent any more. */
+  protected doomed = false;
+  #awaitsPong = false;
+  readonly #needs: OutboxNeeds;
+
+  constructor(needs: OutboxNeeds, given: ConstructorParameters<typeof EngineSocket>) {
+    super(...given);
+    this.#needs = needs;
+  }
+
+  /** Called when topics may, or may no longer, serve this connection. */
+  protected abstract settle(): void;
+  /** Closes it for a reason of the gateway's own. */
+  abstract closeAs(reason: CloseReason, details?: unknown): void;
+
+  /** Bytes this connection has not handed to the kernel, or to a poll. */
+  get heldBytes(): number {
+    return this.queuedBytes + this.unsentBytes;
+  }
+
+  /** Writes a packet's frames in this connection's codec. */
+  override write(data: Frames | Frame, options: object = {}, done?: () => void): this {
+    if (this.doomed) return this; // holding more for it would only cost memory until it is closed
+    const raw = typeof data === "string" || Buffer.isBuffer(data);
+    if (!raw && isAck(data.type) && this.owedAcks > 0) this.owedAcks--;
+    const frames = raw ? [data] : data.of(this.codec);
+    for (const frame of frames) this.sendPacket("message", frame, options, done);
+    if (this.writeBuffer.length > 0) for (const frame of frames) this.#hold(frame);
+    return this;
+  }
+
+  #hold(frame: Frame): void {
+    const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
+    this.queuedBytes += bytes;
+    this.#needs.samples.heldBytes += bytes;
+    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
+  }
+
+  override flush(): void {
+    // engine.io's constructor comes here before ours has run; nothing is writable then.
+    if (!this.transport.writable || this.writeBuffer.length === 0) return;
+    if (this.readyState === "closed" || this.doomed) return;
+    const packets = this.writeBuffer;
+    this.emit("flush", packets);
+    this.server.emit("flush", this, packets);
+    this.writeBuffer = [];
+    this.#needs.samples.heldBytes -= this.queuedBytes;
+    this.queuedBytes = 0;
+    this.sentCallbackFn.push(this.packetsFn.length > 0 ? this.packetsFn : null);
+    this.packetsFn = [];
+    this.#countSent(packets);
+    this.transport.send(packets);
+    if (!this.pressured) this.#announceDrain();
+  }
+
+  #countSent(packets: readonly EnginePacket[]): void {
+    const { samples } = this.#needs;
+    for (const packet of packets) {
+      samples.sent[packet.type]++;
+      if (packet.data !== undefined) {
+        const { data } = packet;
+        samples.sentBytes += typeof data === "string" ? Buffer.byteLength(data) : data.length;
+      }
+    }
+  }
+
+  #announceDrain(): void {
+    this.emit("drain");
+    this.server.emit("drain", this);
+  }
+
+  // --- pressure ---
+
+  press(bytes: number): void {
+    this.#hear(bytes);
+    if (this.pressured || this.readyState === "closed") return;
+    this.pressured = true;
+    this.transport.writable = false;
+    this.pressedAt = performance.now();
+    this.progressAt = this.pressedAt;
+    this.#needs.monitor.pressed(this);
+    // A slow client's pong is behind what it has yet to read: the stall clock watches it now.
+    if (this.pingTimeoutTimer) {
+      clearTimeout(this.pingTimeoutTimer);
+      this.pingTimeoutTimer = null;
+      this.#awaitsPong = true;
+    }
+    this.settle();
+    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
+  }
+
+  relieve(): void {
+    this.#hear(0);
+    this.#calm(true);
+    this.transport.emit("drain");
+    const sent = this.writeBuffer.length > 0;
+    this.transport.emit("ready");
+    if (this.pressured || this.readyState === "closed") return;
+    if (!sent) this.#announceDrain();
+    if (this.#awaitsPong && this.readyState === "open") this.#awaitLatePong();
+    this.settle();
+  }
+
+  /** The ping is behind what the kernel still holds, which nobody can see: the stall time on top. */
+  #awaitLatePong(): void {
+    const { pingTimeout } = (this.server as EngineServerBase).opts; // the engine of the constructor
+    const afterMs = pingTimeout + this.#needs.monitor.stallMsMax;
+    if (this.pingTimeoutTimer) clearTimeout(this.pingTimeoutTimer);
+    this.pingTimeoutTimer = setTimeout(() => this.onClose("ping timeout"), afterMs);
+  }
+
+  #calm(drained: boolean): void {
+    if (!this.pressured) return;
+    this.pressured = false;
+    this.#needs.monitor.relieved(this, drained);
+  }
+
+  override resetPingTimeout(): void {
+    if (this.pressured) this.#awaitsPong = true;
+    else super.resetPingTimeout();
+  }
+
+  /** Called when its client answered a ping. */
+  protected ponged(): void {
+    this.#awaitsPong = false;
+  }
+
+  /** Gives up what it holds, because it is over. */
+  protected letGo(): void {
+    this.#calm(false);
+    this.#needs.samples.heldBytes -= this.heldBytes;
+    this.queuedBytes = 0;
+    this.unsentBytes = 0;
+  }
+
+  #hear(unsent: number): void {
+    if (unsent < this.unsentBytes) this.progressAt = performance.now();
+    this.#needs.samples.heldBytes += unsent - this.unsentBytes;
+    this.unsentBytes = unsent;
+  }
+
+  look(): void {
+    const ws = isWebSocket(this.transport) ? this.transport.ws : undefined;
+    if (!ws || this.doomed) return;
+    const unsent = ws.getBufferedAmount();
+    if (unsent > 0 && !this.pressured) this.press(unsent);
+    else if (this.pressured) this.#hear(unsent);
+    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
+  }
+
+  /** Nothing is sent from here on; the close follows from a clean stack. */
+  #doom(): void {
+    if (this.doomed || this.readyState === "closed") return;
+    this.doomed = true;
+    this.settle();
+    this.#needs.monitor.doom(this);
+  }
+
+  /** Closes it as `slow_consumer`, dropping what is unsent: the peer has a prefix of what was sent. */
+  closeSlow(why: string): void {
+    this.doomed = true;
+    this.closeAs(
+      "slow_consumer",
+      new Error(`slow consumer: ${this.heldBytes} bytes unsent, ${why}`),
+    );
+  }
+}
+
+const isAck = (type: number): boolean => type === 3 || type === 6;
