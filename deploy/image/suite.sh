@@ -15,6 +15,8 @@ if [ -n "${NODE_EXTRA_CA_CERTS:-}" ]; then
   cp -L "$NODE_EXTRA_CA_CERTS" "$root/lent/ca.crt"
   trust=NODE_EXTRA_CA_CERTS=/lent/ca.crt
 fi
+# What a container engine writes.
+printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 # Packages must not start services in here.
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 chmod +x "$root/usr/sbin/policy-rc.d"

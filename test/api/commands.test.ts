@@ -15,6 +15,7 @@ const MSGPACK = "application/msgpack";
 
 before(async () => {
   gateway = await startGateway({
+    overload: { enabled: false },
     socket: { port: 0, drainMs: 0 },
     api: { keys: [`tests:${SECRET}`] },
   });
@@ -241,6 +242,7 @@ test("requests that no route takes are counted, too", async () => {
 
 test("a request that is open when the gateway stops is answered, and its connection then ends", async () => {
   const own = await startGateway({
+    overload: { enabled: false },
     socket: { port: 0, drainMs: 0 },
     api: { keys: [`tests:${SECRET}`] },
   });
@@ -262,6 +264,7 @@ test("a request that is open when the gateway stops is answered, and its connect
 
 test("on a port of its own the API is there and only there", async () => {
   const own = await startGateway({
+    overload: { enabled: false },
     socket: { port: 0, drainMs: 0 },
     api: { port: await freePort(), host: "127.0.0.1", keys: [`tests:${SECRET}`] },
   });

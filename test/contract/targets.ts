@@ -69,6 +69,7 @@ const sluice: Target = {
   words: {},
   async start(options, install) {
     const gateway = await startGateway({
+      overload: { enabled: false },
       socket: {
         host: "127.0.0.1",
         port: 0,

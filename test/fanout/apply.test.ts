@@ -12,7 +12,10 @@ const clients: Socket[] = [];
 const LIMITS = { ackSocketsMax: 3, heldCommandsMax: 2 };
 
 before(async () => {
-  gateway = await startGateway({ socket: { port: 0, drainMs: 0 } });
+  gateway = await startGateway({
+    socket: { port: 0, drainMs: 0 },
+    overload: { enabled: false },
+  });
   gateway.io.of(/^\/tenant-\d+$/);
   gateway.io.on("connection", (socket) => {
     socket.on("wait", (done) => done());
