@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Server } from "socket.io";
 import { attach } from "./attach.ts";
-import { openBus } from "./cluster/bus.ts";
-import { checkWorkers, type WorkerSide, workersAdapter } from "./cluster/workers.ts";
+import { checkWorkers } from "./cluster/worker-settings.ts";
+import type { WorkerSide } from "./cluster/workers.ts";
 import { CLOSES } from "./core/closes.ts";
 import { type Log, silentLog } from "./core/log.ts";
 import { type PartialSettings, readSettings, type Settings } from "./core/settings.ts";
@@ -13,7 +13,7 @@ import { watchLoop } from "./metrics/loop.ts";
 import { createMetrics, type Metrics } from "./metrics/registry.ts";
 import { publishBus, publishRecovery, publishSamples } from "./publish.ts";
 import { serveApi } from "./serve-api.ts";
-import { serveUpstream } from "./serve-upstream.ts";
+import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
 import { createHttp } from "./socket/http.ts";
 import { listen } from "./socket/listen.ts";
 import { createLoadSampler } from "./socket/load.ts";
@@ -102,7 +102,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   undo.push(() => recovery.stop());
   metrics.source(() => publishRecovery(recovery.samples()));
   const bus = await startBus(settings, { log, metrics, recovery, undo });
-  const between = bus?.adapter ?? (worker && workersAdapter());
+  const between =
+    bus?.adapter ?? (worker && (await import("./cluster/workers.ts")).workersAdapter());
   const io = new Server({
     path: settings.socket.path,
     connectTimeout: settings.socket.connectTimeoutMs,
@@ -152,8 +153,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     await handler(io);
   }
   // After the module, so that its middlewares come first.
-  const upstream = serveUpstream(settings, { io, executor, metrics, log });
-  calls.stop = upstream.stop;
+  const upstream = await startUpstream(settings, { io, executor, metrics, log });
+  if (upstream.stop) calls.stop = upstream.stop;
 
   const apiApp = settings.api.port === 0 ? app : native.uws.App();
   if (apiApp !== app) undo.push(() => closeApp(apiApp));
@@ -219,6 +220,17 @@ function startSampler({ overload }: Settings, undo: Build["undo"]): () => Load {
   return sampler.sample;
 }
 
+/** Calls to functions, where the settings name any; loaded only then, as the bus is. */
+async function startUpstream(
+  settings: Settings,
+  needs: ServeUpstreamNeeds,
+): Promise<Partial<ServedUpstream>> {
+  const { auth, upstream } = settings;
+  if (upstream.url === "" && upstream.routes.length === 0 && auth.mode !== "upstream") return {};
+  const { serveUpstream } = await import("./serve-upstream.ts");
+  return serveUpstream(settings, needs);
+}
+
 interface BusSurroundings {
   readonly log: Log;
   readonly metrics: Metrics;
@@ -230,6 +242,8 @@ interface BusSurroundings {
 async function startBus(settings: Settings, { log, metrics, recovery, undo }: BusSurroundings) {
   const { cluster } = settings;
   if (cluster.redisUrl === "") return undefined;
+  // Loaded when it is needed: a start without it is a quarter shorter.
+  const { openBus } = await import("./cluster/bus.ts");
   const bus = openBus(cluster, {
     log,
     watch: recovery.watch,

@@ -2,13 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import {
-  checkWorkers,
-  countWorkers,
-  isWorker,
-  joinPrimary,
-  startPrimary,
-} from "./cluster/workers.ts";
+import { checkWorkers, countWorkers, isWorker } from "./cluster/worker-settings.ts";
 import { listSettings, readSettings, type Settings, SettingsError } from "./core/settings.ts";
 import { gatherSettings } from "./core/sources.ts";
 import { examine } from "./doctor.ts";
@@ -193,6 +187,7 @@ async function main(): Promise<void> {
   const log = createPinoLog(settings.log.level);
   const needs = { log, folder: process.cwd(), production };
   if (countWorkers(settings) > 0 && !isWorker()) {
+    const { startPrimary } = await import("./cluster/workers.ts");
     const scrape = createAggregate();
     stopOnSignals(startPrimary(settings, { log, scrape, exit: (code) => process.exit(code) }));
     return;
@@ -208,6 +203,7 @@ async function main(): Promise<void> {
 
 /** Runs one worker: its primary says when it stops, in its turn, and keeps the terminal's signals. */
 async function work(settings: Settings, needs: GatewayNeeds): Promise<void> {
+  const { joinPrimary } = await import("./cluster/workers.ts");
   const primary = joinPrimary();
   answerPrimary();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => {});

@@ -1,11 +1,10 @@
 import cluster, { type Worker } from "node:cluster";
-import { availableParallelism } from "node:os";
 import { createAdapter, setupPrimary } from "@socket.io/cluster-adapter";
 import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import { type SettingProblem, SettingsError } from "../core/settings.ts";
+import { countWorkers } from "./worker-settings.ts";
 
 /** What the primary and its workers say to each other. */
 type Word =
@@ -54,31 +53,6 @@ export interface WorkerSide {
 const STEADY_MS = 60_000;
 const BACKOFF_MS_MAX = 30_000;
 const SCRAPE_MS = 5_000;
-
-/** Returns how many workers the settings ask for; 0 is none. */
-export function countWorkers(settings: Settings): number {
-  const { workers } = settings.cluster;
-  return workers === "auto" ? availableParallelism() : Number(workers);
-}
-
-/** Throws `SettingsError` for settings that workers cannot keep. */
-export function checkWorkers(settings: Settings): void {
-  if (countWorkers(settings) === 0) return;
-  const problems: SettingProblem[] = [];
-  if (settings.socket.transports.includes("polling")) {
-    const bound =
-      "must be websocket with cluster.workers: the requests of one long-polling client would reach " +
-      "different processes; set SLUICE_SOCKET_TRANSPORTS=websocket, or run nodes behind a proxy " +
-      "with sticky sessions instead";
-    problems.push({ path: "socket.transports", value: '["polling", …]', bound });
-  }
-  if (settings.recovery.windowMs > 0 && settings.cluster.redisUrl === "") {
-    const bound =
-      "must be 0 with cluster.workers, unless cluster.redisUrl is set: sessions are kept there";
-    problems.push({ path: "recovery.windowMs", value: String(settings.recovery.windowMs), bound });
-  }
-  if (problems.length > 0) throw new SettingsError(problems);
-}
 
 /**
  * Starts the workers of this machine: processes that share the port, each with an event loop.
@@ -141,11 +115,6 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
       }
     },
   };
-}
-
-/** Whether this process is a worker of a primary. */
-export function isWorker(): boolean {
-  return cluster.isWorker;
 }
 
 /** Connects a worker with its primary. */

@@ -1,0 +1,33 @@
+import cluster from "node:cluster";
+import { availableParallelism } from "node:os";
+import { type SettingProblem, type Settings, SettingsError } from "../core/settings.ts";
+
+/** Whether this process is a worker of a primary. */
+export function isWorker(): boolean {
+  return cluster.isWorker;
+}
+
+/** Returns how many workers the settings ask for; 0 is none. */
+export function countWorkers(settings: Settings): number {
+  const { workers } = settings.cluster;
+  return workers === "auto" ? availableParallelism() : Number(workers);
+}
+
+/** Throws `SettingsError` for settings that workers cannot keep. */
+export function checkWorkers(settings: Settings): void {
+  if (countWorkers(settings) === 0) return;
+  const problems: SettingProblem[] = [];
+  if (settings.socket.transports.includes("polling")) {
+    const bound =
+      "must be websocket with cluster.workers: the requests of one long-polling client would reach " +
+      "different processes; set SLUICE_SOCKET_TRANSPORTS=websocket, or run nodes behind a proxy " +
+      "with sticky sessions instead";
+    problems.push({ path: "socket.transports", value: '["polling", …]', bound });
+  }
+  if (settings.recovery.windowMs > 0 && settings.cluster.redisUrl === "") {
+    const bound =
+      "must be 0 with cluster.workers, unless cluster.redisUrl is set: sessions are kept there";
+    problems.push({ path: "recovery.windowMs", value: String(settings.recovery.windowMs), bound });
+  }
+  if (problems.length > 0) throw new SettingsError(problems);
+}
