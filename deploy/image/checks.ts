@@ -1,5 +1,5 @@
 /**
- * What must hold for the image that replay.ts built in `$SLUICE_IMAGE`. Run by verify.sh, as root.
+ * What must hold for the image that replay.ts built in `$IMAGE_OUT`. Run by verify.sh, as root.
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
@@ -15,7 +15,7 @@ import type { ImageConfig } from "./replay.ts";
 import { chatThrough, findFreePort } from "./smoke.ts";
 
 const MODULES_BYTES_MAX = 40e6;
-const out = process.env.SLUICE_IMAGE ?? "";
+const out = process.env.IMAGE_OUT ?? "";
 const root = join(out, "root");
 /** Mounted into every container, as the compose file does for its demo function. */
 const EXAMPLES = fileURLToPath(new URL("../../examples/functions", import.meta.url));
@@ -116,7 +116,7 @@ test("exactly one native binary is in it, the one of this platform and Node", ()
 });
 
 test("two builds of the same source have the same content", (t) => {
-  const again = process.env.SLUICE_IMAGE_AGAIN;
+  const again = process.env.IMAGE_AGAIN;
   if (again === undefined) return t.skip("run verify.sh --twice");
   assert.equal(read(again).layer.digest, layer.digest);
 });

@@ -143,7 +143,7 @@ function runStep(step: Instruction, build: Build): void {
   const { image, root } = build;
   const lent = join(root, "run/lent");
   mkdirSync(lent, { recursive: true });
-  const cache = join(process.env.SLUICE_IMAGE_CACHE ?? out, "npm");
+  const cache = join(process.env.IMAGE_CACHE ?? out, "npm");
   mkdirSync(cache, { recursive: true });
   // The host's name service, trust store and package cache are lent for the step and taken back.
   const env: Record<string, string> = { ...image.env, npm_config_cache: "/run/lent/npm" };

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 base=$1 root=$2
 rm -rf "$root"
 cp -a --reflink=auto "$base" "$root"
-mkdir -p "$root/work" "$root/lent/npm" "${SLUICE_IMAGE_CACHE:?}/npm"
+mkdir -p "$root/work" "$root/lent/npm" "${IMAGE_CACHE:?}/npm"
 tar --exclude=./node_modules --exclude=./dist --exclude=./.git -cf - . | tar -C "$root/work" -xf -
 # The host's trust store and package cache are lent, so that a registry behind a private authority is reached.
 trust=
@@ -40,7 +40,7 @@ unshare --mount --pid --fork sh -ec '
   mount --bind "$2" "$root/lent/npm"
   shift 2
   exec chroot "$root" env -i "$@"
-' suite "$root" "$SLUICE_IMAGE_CACHE/npm" \
+' suite "$root" "$IMAGE_CACHE/npm" \
   PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 CI=true \
   npm_config_cache=/lent/npm \
   ${trust:+"$trust"} sh -c "$inside"

@@ -7,14 +7,14 @@
 # Exit code 75: this machine cannot (no root, no debootstrap, no mount namespaces).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-export SLUICE_IMAGE_CACHE=${SLUICE_IMAGE_CACHE:-${TMPDIR:-/tmp}/sluice-image}
+export IMAGE_CACHE=${IMAGE_CACHE:-${TMPDIR:-/tmp}/sluice-image}
 cannot() { echo "image verification skipped: $1" >&2; exit 75; }
 [ "$(id -u)" = 0 ] || cannot "it needs root for chroot"
 command -v debootstrap >/dev/null || cannot "debootstrap is not installed"
 unshare --mount --pid --fork true 2>/dev/null || cannot "mount namespaces are not allowed here"
 
-base=$SLUICE_IMAGE_CACHE/base
-out=$SLUICE_IMAGE_CACHE/out
+base=$IMAGE_CACHE/base
+out=$IMAGE_CACHE/out
 tsx="node --import tsx"
 deploy/image/base.sh "$base"
 echo "base: Debian $(cat "$base/etc/debian_version"), Node $(chroot "$base" node --version)"
@@ -23,10 +23,10 @@ build "$out"
 for option in "$@"; do
   if [ "$option" = --twice ]; then
     build "$out-again" >/dev/null
-    export SLUICE_IMAGE_AGAIN=$out-again/image.json
+    export IMAGE_AGAIN=$out-again/image.json
   fi
 done
-SLUICE_IMAGE=$out $tsx --test --test-timeout=120000 deploy/image/checks.ts
+IMAGE_OUT=$out $tsx --test --test-timeout=120000 deploy/image/checks.ts
 for option in "$@"; do
-  if [ "$option" = --suite ]; then deploy/image/suite.sh "$base" "$SLUICE_IMAGE_CACHE/suite"; fi
+  if [ "$option" = --suite ]; then deploy/image/suite.sh "$base" "$IMAGE_CACHE/suite"; fi
 done
