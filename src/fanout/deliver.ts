@@ -72,7 +72,7 @@ function sendEach({ audience, crowd, frames, single }: Broadcast, flags: Broadca
     const { id, conn, client } = member.socket;
     // Sending to the one before may have run code that made this one leave.
     if (audience.members.get(id) !== member || !crowd.has(id) || crowd.isExcluded(id)) continue;
-    if (conn.readyState !== "open") continue;
+    if (conn.readyState !== "open" || !conn.accepts) continue;
     const lost = flags.volatile && !conn.transport.writable;
     client.writeToEngine(packets, options);
     if (!lost) served++;

@@ -13,6 +13,8 @@ export interface Peer {
    * keeps order, counts bytes and knows the limits.
    */
   readonly native: boolean;
+  /** Whether what is written to it is sent or held; false while it waits to be closed. */
+  readonly accepts: boolean;
   /** Subscribes its WebSocket. Only while `native`. */
   subscribe(topic: string): void;
   /** Unsubscribes its WebSocket; does nothing once that is closed. */

@@ -41,6 +41,11 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   /** Closes it for a reason of the gateway's own. */
   abstract closeAs(reason: CloseReason, details?: unknown): void;
 
+  /** Whether what is written is sent or held; false once it holds too much and is to be closed. */
+  get accepts(): boolean {
+    return !this.doomed;
+  }
+
   /** Bytes this connection has not handed to the kernel, or to a poll. */
   get heldBytes(): number {
     return this.queuedBytes + this.unsentBytes;
