@@ -2,6 +2,7 @@ import type { Namespace, Socket } from "socket.io";
 import { type Adapter, SessionAwareAdapter } from "socket.io-adapter";
 import type { Packet } from "../core/packet.ts";
 import type { Recipients, Room } from "./adapter.ts";
+import { createEchoes } from "./recovery-echoes.ts";
 import {
   createMemory,
   type RecoverySamples,
@@ -53,8 +54,6 @@ interface Inside {
 
 /** Packets kept for one client while a middleware decides about it. */
 const PASSED_MAX = 10_000;
-/** How long a packet that recovery has sent may still arrive over the bus. */
-const ECHO_MS = 30_000;
 
 /**
  * Returns connection state recovery whose memory is bounded, and whose sessions are used once.
@@ -76,11 +75,10 @@ export function createRecovery(settings: RecoverySettings): Recovery {
   };
   const memory = createMemory(settings, samples);
 
-  function watch(adapter: Adapter): void {
+  function watch(adapter: Adapter, onBus = true): void {
     const inside = adapter as unknown as Inside; // see Inside
     const returns = new Map<string, Return>();
-    /** Who got a packet by recovery that may still come over the bus, by its offset. */
-    const echoes = new Map<unknown, { readonly ids: Set<string>; readonly until: number }>();
+    const echoes = onBus ? createEchoes() : undefined;
     const restore = inside.restoreSession;
 
     inside.restoreSession = async function (this: Inside, pid, offset) {
@@ -112,13 +110,12 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     inside.delivering = (packet, to) => {
       if (packet.type !== 2 || !Array.isArray(packet.data)) return to;
       for (const each of returns.values()) pass(each, packet.data, to);
-      const echo = echoes.size > 0 ? echoes.get(packet.data.at(-1)) : undefined;
-      if (!echo) return to;
-      echoes.delete(packet.data.at(-1));
-      return { ...to, except: new Set([...(to.except ?? []), ...echo.ids]) };
+      const echo = echoes?.take(packet.data.at(-1));
+      return echo ? { ...to, except: new Set([...(to.except ?? []), ...echo]) } : to;
     };
 
-    inside.nsp.prependListener("connection", (socket: Socket) => {
+    // Socket.IO emits "connect" before "connection", and listeners of either may broadcast.
+    inside.nsp.prependListener("connect", (socket: Socket) => {
       const back = returns.get(socket.id);
       if (!back?.session) return;
       returns.delete(socket.id);
@@ -128,17 +125,12 @@ export function createRecovery(settings: RecoverySettings): Recovery {
         return;
       }
       samples.recovered++;
-      const now = Date.now();
-      for (const [offset, { until }] of echoes) {
-        if (until > now) break;
-        echoes.delete(offset);
-      }
       const { rooms, missedPackets } = back.session;
       const passed = back.passed.filter(({ to }) => isFor(rooms, to)).map(({ data }) => data);
       const arrived = new Set(passed.map((data) => data.at(-1)));
       for (const data of missedPackets) {
         if (arrived.has(data.at(-1))) continue;
-        remember(echoes, data.at(-1), socket.id, now + ECHO_MS);
+        echoes?.add(data.at(-1), socket.id);
         send(socket, data);
       }
       for (const data of passed) send(socket, data);
@@ -157,7 +149,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     constructor(namespace: Namespace) {
       super(namespace);
       memory.add(this.#store);
-      watch(this);
+      watch(this, false); // what it keeps has been delivered here: nothing comes a second time
     }
 
     override broadcast(packet: Packet & { data: unknown[] }, opts: never): void {
@@ -198,15 +190,4 @@ function pass(back: Return, data: unknown[], to: Recipients): void {
 function isFor(rooms: readonly Room[], to: Recipients): boolean {
   if (to.rooms.size > 0 && !rooms.some((room) => to.rooms.has(room))) return false;
   return !rooms.some((room) => to.except?.has(room));
-}
-
-function remember(
-  echoes: Map<unknown, { readonly ids: Set<string>; readonly until: number }>,
-  offset: unknown,
-  id: string,
-  until: number,
-): void {
-  const known = echoes.get(offset);
-  if (known) known.ids.add(id);
-  else echoes.set(offset, { ids: new Set([id]), until });
 }
