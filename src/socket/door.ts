@@ -11,6 +11,7 @@ import { guardNamespaces } from "./entry.ts";
 import { type Allowance, createLimits, type Toll } from "./limits.ts";
 import { createOriginCheck } from "./origin.ts";
 import { createOverloadMonitor, type Load, STAGES, type Stage } from "./overload.ts";
+import { namesNoSession } from "./request.ts";
 import { zeros } from "./samples.ts";
 import { checkSocketIo } from "./socket-io.ts";
 
@@ -142,7 +143,7 @@ export function createDoor(
 
   function judge(request: DoorRequest): { code: FailureCode; retryAfterMs?: number } | undefined {
     if (!origin.allows(request)) return { code: "ORIGIN_FORBIDDEN" };
-    const first = request._query.sid === undefined;
+    const first = namesNoSession(request._query);
     if (first && overload.isActive("refuse")) {
       return { code: "OVERLOADED", retryAfterMs: settings.overload.retryAfterMs };
     }

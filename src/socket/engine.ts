@@ -11,7 +11,7 @@ import {
   type EngineTransportBase,
 } from "./engine-io.ts";
 import { isBusy, readPayloadsLazily } from "./polling.ts";
-import { readRequest } from "./request.ts";
+import { namesNoSession, readRequest } from "./request.ts";
 import type { SafeResponse } from "./response.ts";
 import type { RefusalReason } from "./samples.ts";
 import { isWebSocket, type WebSocketData, WebSocketTransport } from "./websocket.ts";
@@ -169,7 +169,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const res = request.res as SafeResponse; // set until a transport takes it
     const { door, samples } = this.needs;
     if (door && answerAtDoor(door, request, res, samples.refused)) return;
-    const wait = request._query.sid === undefined ? this.needs.draining() : undefined;
+    const wait = namesNoSession(request._query) ? this.needs.draining() : undefined;
     if (wait !== undefined) {
       samples.refused.draining = (samples.refused.draining ?? 0) + 1;
       answer(res, "503 Service Unavailable", { code: FORBIDDEN, message: "Draining" }, [

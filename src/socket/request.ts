@@ -47,3 +47,8 @@ export function readAddress(bytes: ArrayBuffer): string {
   // The URL parser writes the canonical short form (RFC 5952).
   return new URL(`http://[${words.join(":")}]`).hostname.slice(1, -1);
 }
+
+/** Whether a request asks for a new connection. Engine.IO takes an empty `sid` for none. */
+export function namesNoSession(query: Readonly<Record<string, string>>): boolean {
+  return !query.sid;
+}

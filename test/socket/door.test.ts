@@ -199,3 +199,30 @@ test("a proxy that nobody named is said once, because all its clients share limi
   }
   assert.equal(lines.filter((line) => line.startsWith("X-Forwarded-For is ignored")).length, 1);
 });
+
+// `?sid=` was a first request for Engine.IO and a later one for the door: it passed every limit.
+// An empty sid names no session, so it must be counted, refused and drained as none at all.
+test("a request with an empty sid is a handshake like any other", async (t) => {
+  const limits = { addressConnectionsMax: 1 };
+  const { gateway, poll, upgrade } = await open(t, { limits });
+  assert.equal((await poll({}, "&sid=")).status, 200, "it is a handshake");
+  assert.equal(codeOf(await poll({}, "&sid=")), "LIMIT_ADDRESS_CONNECTIONS");
+  assert.equal(codeOf(await upgrade({}, "&sid=")), "LIMIT_ADDRESS_CONNECTIONS");
+  assert.equal(await refused(gateway, "limit_address_connections"), 2);
+});
+
+test("a draining or loaded gateway refuses handshakes with an empty sid too", async (t) => {
+  const load = () => ({ lagMs: 0, memoryPercent: 100 });
+  const overload = { enabled: true, sampleMs: 50 };
+  const gateway = await testGateway(t, { overload }, { load });
+  const shake = () => ask(`${gateway.url}${POLL}&sid=`);
+  await until(async () => (await shake()).status === 503, "it is shed");
+  assert.equal(codeOf(await shake()), "OVERLOADED");
+  const calm = await testGateway(t, { socket: { drainMs: 2000 } });
+  await calm.connected({ reconnection: false });
+  await calm.connected({ reconnection: false });
+  const stopping = calm.stop();
+  const answer = await ask(`${calm.url}${POLL}&sid=`);
+  assert.equal(answer.status, 503);
+  await stopping;
+});
