@@ -61,7 +61,7 @@ export function createAdmission(settings: Settings["upstream"], needs: Admission
     if (courier.isGone(route)) return "UPSTREAM_GONE";
     // A disconnect is the last of its lane: one more is a bound too.
     const isLast = kind === "disconnect";
-    if (!isLast && lane.waiting >= settings.socketQueueMax) return "UPSTREAM_QUEUE_FULL";
+    if (!isLast && lane.items.length >= settings.socketQueueMax) return "UPSTREAM_QUEUE_FULL";
     const body = given.body();
     if (body === undefined) return "UPSTREAM_BAD_ARGS";
     const item = makeItem(socket, given, { route, path, body });

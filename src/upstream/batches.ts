@@ -95,7 +95,6 @@ export function createBatches(settings: BatchSettings, needs: BatchesNeeds): Bat
       add(lane, item);
       for (let next = mayFollow(lane); next; next = mayFollow(lane)) {
         lane.items.shift();
-        lane.waiting--;
         add(lane, next);
       }
     },

@@ -117,7 +117,7 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
       standing?.();
       settle(item, { ok: false, failed: { ok: false, code: "UPSTREAM_TIMEOUT" } });
       if (standing) release(lane);
-      else lane.waiting--;
+      else needs.lanes().take(lane, item);
     },
     abandon: (item, code) => settle(item, { ok: false, failed: { ok: false, code } }),
   };

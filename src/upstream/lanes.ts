@@ -4,8 +4,6 @@ import type { Item } from "./parcel.ts";
 export interface LaneState {
   readonly key: string;
   readonly items: Item[];
-  /** Items that are not over; those that timed out stay in `items` until they are passed. */
-  waiting: number;
   /** Something of it is on its way. */
   busy: boolean;
   /** The open batch that its last event is in. */
@@ -41,6 +39,8 @@ export interface Lanes {
   push(lane: LaneState, item: Item): void;
   /** Puts items back at the head, in their order. */
   putBack(lane: LaneState, items: readonly Item[]): void;
+  /** Takes an item that waits out again: nobody wants it any more. */
+  take(lane: LaneState, item: Item): void;
   /** Takes the next item on its way unless something of the lane still is. */
   advance(lane: LaneState): void;
   all(): Iterable<LaneState>;
@@ -58,8 +58,6 @@ export function createLanes({ carry, join, isBatchable, hasRoom }: LanesNeeds): 
         if (lane.users === 0) lanes.delete(lane.key);
         return;
       }
-      if (item.over) continue;
-      lane.waiting--;
       lane.busy = true;
       if (isBatchable(item)) join(lane, item);
       else carry(lane, item);
@@ -72,7 +70,6 @@ export function createLanes({ carry, join, isBatchable, hasRoom }: LanesNeeds): 
       const lane = known ?? {
         key,
         items: [],
-        waiting: 0,
         busy: false,
         batch: undefined,
         users: 0,
@@ -91,12 +88,14 @@ export function createLanes({ carry, join, isBatchable, hasRoom }: LanesNeeds): 
         return join(lane, item);
       }
       lane.items.push(item);
-      lane.waiting++;
       advance(lane);
     },
     putBack(lane, items) {
       lane.items.unshift(...items);
-      lane.waiting += items.length;
+    },
+    take(lane, item) {
+      const at = lane.items.indexOf(item);
+      if (at >= 0) lane.items.splice(at, 1);
     },
     advance,
     all: () => lanes.values(),

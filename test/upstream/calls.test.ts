@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { createGate, startFunction } from "../harness/function.ts";
 import { until } from "../harness/wait.ts";
 import { codeOf, testUpstream } from "./rig.ts";
@@ -342,4 +344,32 @@ test("a stop does not wait for what hangs: whoever waits is told, the rest are d
     ["UPSTREAM_STOPPING", "UPSTREAM_STOPPING"],
   );
   assert.equal(upstream.samples().queued.events, 0);
+});
+
+// Behind an event that is tried again, acked events timed out one by one and their bodies stayed:
+// the queue let the next ones in, so a dead function grew the gateway by all its clients asked.
+test("what timed out behind a call that is tried again is forgotten at once", async (t) => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void; // what the flag puts there
+  const fn = await startFunction(t, () => ({ status: 500 }));
+  const slow = { retryMs: 60_000, retryMsMax: 60_000, attemptsMax: 100 };
+  const upstream = testUpstream(t, { url: fn.url, timeoutMs: 50, socketQueueMax: 10, ...slow });
+  const lane = upstream.lane();
+  lane.event("told", []);
+  await until(() => Object.keys(upstream.samples().calls).length > 0, "it is tried");
+  const held: WeakRef<object>[] = [];
+  let timedOut = 0;
+  const ask = (k: number) => {
+    const answer = () => void timedOut++;
+    held.push(new WeakRef(answer));
+    assert.equal(lane.event("asked", [k], answer), undefined);
+  };
+  for (let n = 0; n < 3; n++) {
+    for (let k = 0; k < 10; k++) ask(k);
+    await until(() => timedOut === 10 * (n + 1), "they time out");
+  }
+  await until(() => {
+    collect();
+    return held.every((one) => one.deref() === undefined);
+  }, "nothing is left of them");
 });
