@@ -127,10 +127,13 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
       };
       if (queued.events === 0) idle();
     });
-    await courier.close();
+    // The queues first: the end of what is open would begin what waits behind it.
     for (const lane of lanes.all()) {
       for (const item of lane.items.splice(0)) carrier.abandon(item, "UPSTREAM_STOPPING");
     }
+    const closed = courier.close();
+    batches.flush();
+    await closed;
     const { held } = letters.samples;
     if (held > 0)
       needs.log("warn", { room: "upstream", held }, "dead letters are lost with this stop");
