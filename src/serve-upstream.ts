@@ -7,7 +7,12 @@ import type { Executor } from "./fanout/apply.ts";
 import { createForward, type ForwardNamespace, type ForwardSocket } from "./handlers/forward.ts";
 import type { Metrics, Samples } from "./metrics/registry.ts";
 import type { Connection } from "./socket/connection.ts";
-import { eachNamespace, type Middleware, prependMiddleware } from "./socket/socket-io.ts";
+import {
+  eachNamespace,
+  type Middleware,
+  prependMiddleware,
+  watchRemoved,
+} from "./socket/socket-io.ts";
 import type { UpstreamSamples } from "./upstream/samples.ts";
 import { createUpstream } from "./upstream/upstream.ts";
 
@@ -60,6 +65,10 @@ export function serveUpstream(
     open: upstream.open,
     apply,
     hold: executor.hold,
+    watchRemoved: (namespace, removed) =>
+      watchRemoved(namespace as unknown as Namespace, (socket) =>
+        removed(socket as unknown as ForwardSocket),
+      ),
     // Every connection of a server that this process serves is one of ours.
     close: ({ conn }) => (conn as unknown as Connection).closeAs("upstream_full"),
     now: () => performance.now(),

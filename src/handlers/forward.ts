@@ -64,6 +64,8 @@ export interface ForwardNeeds {
   apply(commands: readonly Command[]): void;
   /** Keeps commands for a socket until it is connected. */
   hold(namespace: string, id: string): { release(): void; drop(): void };
+  /** Tells of every socket that a namespace lets go, and of those that it never let in. */
+  watchRemoved(namespace: ForwardNamespace, removed: (socket: ForwardSocket) => void): void;
   /** Closes the connection of a socket whose events find no room. */
   close(socket: ForwardSocket): void;
   /** Monotonic clock in milliseconds. */
@@ -173,8 +175,19 @@ export function createForward(
     if (answer?.commands?.length) needs.apply(answer.commands);
   }
 
+  /** A later middleware said no: the connection may live on, and ask again and again. */
+  function removed(socket: ForwardSocket): void {
+    const one = entering.get(socket);
+    // Else its connection's end is the reason, and is told by itself.
+    if (!one || socket.conn.readyState !== "open") return;
+    entering.delete(socket);
+    socket.conn.off("close", one.closed);
+    one.closed("server namespace disconnect");
+  }
+
   return (namespace) => {
     namespace.use(enter);
+    needs.watchRemoved(namespace, removed);
     // First, so that the rooms and data are there for every other listener.
     namespace.prependListener("connection", connected);
   };

@@ -95,6 +95,7 @@ export type ConnectAuth = Readonly<Record<string, unknown>>;
 interface NamespaceInside {
   readonly _fns: Middleware[];
   readonly _preConnectSockets: Map<string, Socket>;
+  _remove(socket: Socket): void;
   _createSocket(client: { readonly conn: Connection }, auth: ConnectAuth): Promise<Socket>;
 }
 
@@ -124,6 +125,16 @@ export function checkSocketIo(io: Server): void {
 }
 
 // The casts below open private members of socket.io 4.8.4 that checkSocketIo() has found.
+
+/** Calls `removed` for every socket that leaves a namespace or is refused by it. */
+export function watchRemoved(namespace: Namespace, removed: (socket: Socket) => void): void {
+  const inside = namespace as unknown as NamespaceInside;
+  const remove = inside._remove;
+  inside._remove = (socket) => {
+    remove.call(inside, socket);
+    removed(socket);
+  };
+}
 
 /** Runs `middleware` before every other of a namespace, those of its dynamic parent included. */
 export function prependMiddleware(namespace: Namespace, middleware: Middleware): void {

@@ -295,3 +295,28 @@ test("auth.mode upstream without a function that answers connects does not start
   const { startGateway } = await import("../../src/gateway.ts");
   await assert.rejects(startGateway({ auth: { mode: "upstream" } }), /auth\.mode/);
 });
+
+// The function had let the socket in, a later middleware had not: its disconnect call came with the
+// connection's end only, and a client that kept asking left a lane and a listener each time.
+test("a socket that a later middleware refuses has left, while its connection lives on", async (t) => {
+  const fn = await startFunction(t);
+  const gateway = await gatewayFor(t, fn, { namespaces: ["/"] });
+  gateway.io.of("/other");
+  const listeners: number[] = [];
+  gateway.io.use((socket, no) => {
+    listeners.push(socket.conn.listenerCount("close"));
+    no(new Error("no"));
+  });
+  const other = await gateway.connected({ namespace: "/other" });
+  const client = other.io.socket("/");
+  for (let n = 1; n <= 3; n++) {
+    const refused = next<[Error]>(client, "connect_error");
+    client.connect();
+    assert.equal((await refused)[0].message, "no");
+    await until(() => fn.received.length === 2 * n, "its disconnect is told");
+  }
+  assert.ok(other.connected, "over the same connection");
+  assert.deepEqual(kindsOf(fn), Array(3).fill(["connect", "disconnect"]).flat());
+  assert.equal(fn.received[1]?.json.reason, "server namespace disconnect");
+  assert.equal(new Set(listeners).size, 1, "nothing adds up");
+});
