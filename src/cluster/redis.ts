@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 
 /** A client for one Redis, a Sentinel's master or a Redis Cluster. */
@@ -14,6 +15,8 @@ export interface RedisSeen {
 
 /** The connection on which a node asks Redis; others are made from it. */
 export interface RedisLink {
+  /** What this process' connections are called in Redis; nobody else's are. */
+  readonly name: string;
   readonly client: Client;
   /** Whether Redis answered lately. */
   isHere(): boolean;
@@ -23,10 +26,16 @@ export interface RedisLink {
   patient(): Client;
   /** Resolves when Redis has answered once. */
   ready(): Promise<void>;
+  /** Calls `changed` whenever Redis is here again, or away; once at the start. */
+  watch(changed: (here: boolean) => void): void;
+  /** Ends the connections of another process, which Redis may take for alive for minutes. */
+  cutOff(name: string): Promise<void>;
   stop(): Promise<void>;
 }
 
 const SCHEMES = ["redis:", "rediss:", "redis+sentinel:", "redis+cluster:"];
+/** How long a connection that is ended may take to flush. */
+const DISCONNECT_MS = 100;
 /** Waits between two attempts to connect: doubling from 50 ms up to 2 s, each a random share. */
 const backoffMs = (attempt: number) => Math.random() * Math.min(2_000, 50 * 2 ** attempt);
 
@@ -45,12 +54,16 @@ export function checkRedisUrl(url: string): void {
  */
 export function openRedis(url: string, timeoutMs: number, seen: RedisSeen): RedisLink {
   checkRedisUrl(url);
+  const name = `sluice-${randomBytes(9).toString("base64url")}`;
   const clients = new Set<Client>();
+  const watchers: ((here: boolean) => void)[] = [];
   const open = (patient: boolean): Client => {
     const client = connect(url, {
       enableOfflineQueue: patient,
       maxRetriesPerRequest: patient ? null : 0,
       connectTimeout: timeoutMs,
+      disconnectTimeout: DISCONNECT_MS,
+      connectionName: name,
     });
     let ended = false;
     client.on("error", () => seen.failed());
@@ -78,25 +91,52 @@ export function openRedis(url: string, timeoutMs: number, seen: RedisSeen): Redi
       waiting.clear();
     }
     seen.changed(now, why);
+    for (const changed of watchers) changed(now);
   }
 
   async function check(): Promise<void> {
+    clearTimeout(timer);
+    const askedAt = performance.now();
     try {
       await within(client.ping(), timeoutMs);
       change(true, "it answered");
+      cutAt = performance.now();
     } catch (error) {
       change(false, error instanceof Error ? error.message : String(error));
+      if (!stopped && askedAt - cutAt >= timeoutMs) cut();
     }
+    clearTimeout(timer);
     if (!stopped) timer = setTimeout(check, Math.min(1_000, timeoutMs)).unref();
   }
+
+  /** A silent Redis keeps its connections: what was asked on them would wait, and pile up. */
+  function cut(): void {
+    cutAt = performance.now();
+    for (const each of clients) each.disconnect(true);
+  }
+  let cutAt = performance.now();
   let timer: NodeJS.Timeout | undefined;
   client.on("ready", () => void check());
   client.on("close", () => change(false, "the connection was lost"));
-  client.once("ready", () => clearTimeout(timer));
 
   return {
+    name,
     client,
     isHere: () => here,
+    watch(changed) {
+      watchers.push(changed);
+      changed(here);
+    },
+    async cutOff(other) {
+      const masters = client instanceof Cluster ? client.nodes("master") : [client];
+      for (const each of masters) {
+        const all = String(await each.client("LIST"));
+        for (const line of all.split("\n")) {
+          const id = line.match(/^id=(\d+) /)?.[1];
+          if (id && line.includes(` name=${other} `)) await each.client("KILL", "ID", id);
+        }
+      }
+    },
     ask(command) {
       if (!here) return Promise.reject(new Error("Redis is away"));
       return new Promise((resolve, reject) => {
@@ -141,7 +181,9 @@ function connect(url: string, options: RedisOptions): Client {
 /** Rejects when the answer takes longer than `ms`. */
 function within<T>(answer: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+    const late = () => reject(new Error(`no answer within ${ms} ms`));
+    // A process that was frozen finds its timers due before it reads what has arrived.
+    const timer = setTimeout(() => setImmediate(late), ms);
     answer.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
