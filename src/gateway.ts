@@ -7,11 +7,11 @@ import { CLOSES } from "./core/closes.ts";
 import { type Log, silentLog } from "./core/log.ts";
 import { type PartialSettings, readSettings, type Settings } from "./core/settings.ts";
 import { createExecutor } from "./fanout/apply.ts";
-import { createRecovery, type Recovery } from "./fanout/recovery.ts";
+import { createRecovery } from "./fanout/recovery.ts";
 import { loadHandler } from "./handlers/module.ts";
 import { watchLoop } from "./metrics/loop.ts";
 import { createMetrics, type Metrics } from "./metrics/registry.ts";
-import { publishBus, publishRecovery, publishSamples } from "./publish.ts";
+import { publishRecovery, publishSamples } from "./publish.ts";
 import { serveApi } from "./serve-api.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
 import { createHttp } from "./socket/http.ts";
@@ -101,7 +101,13 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const recovery = createRecovery(settings.recovery);
   undo.push(() => recovery.stop());
   metrics.source(() => publishRecovery(recovery.samples()));
-  const bus = await startBus(settings, { log, metrics, recovery, undo });
+  // Loaded when it is needed: a start without it is a quarter shorter.
+  const bus =
+    settings.cluster.redisUrl === ""
+      ? undefined
+      : await (await import("./serve-cluster.ts")).serveCluster(settings.cluster, {
+          ...{ log, metrics, recovery, undo },
+        });
   const between =
     bus?.adapter ?? (worker && (await import("./cluster/workers.ts")).workersAdapter());
   const io = new Server({
@@ -153,7 +159,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     await handler(io);
   }
   // After the module, so that its middlewares come first.
-  const upstream = await startUpstream(settings, { io, executor, metrics, log });
+  const upstream = await startUpstream(settings, { io, executor, metrics, log, lease: bus?.lease });
   if (upstream.stop) calls.stop = upstream.stop;
 
   const apiApp = settings.api.port === 0 ? app : native.uws.App();
@@ -229,30 +235,6 @@ async function startUpstream(
   if (upstream.url === "" && upstream.routes.length === 0 && auth.mode !== "upstream") return {};
   const { serveUpstream } = await import("./serve-upstream.ts");
   return serveUpstream(settings, needs);
-}
-
-interface BusSurroundings {
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly recovery: Recovery;
-  readonly undo: Build["undo"];
-}
-
-/** Connects to the other nodes, if there are any; throws one sentence when Redis must be there. */
-async function startBus(settings: Settings, { log, metrics, recovery, undo }: BusSurroundings) {
-  const { cluster } = settings;
-  if (cluster.redisUrl === "") return undefined;
-  // Loaded when it is needed: a start without it is a quarter shorter.
-  const { openBus } = await import("./cluster/bus.ts");
-  const bus = openBus(cluster, {
-    log,
-    watch: recovery.watch,
-    lagged: (seconds) => metrics.observe("sluice_cluster_lag_seconds", seconds),
-  });
-  undo.push(() => bus.stop());
-  metrics.source(() => publishBus(bus.samples()));
-  await bus.arrive(cluster.startup === "wait" ? undefined : cluster.timeoutMs);
-  return bus;
 }
 
 function startMetrics(settings: Settings, undo: Build["undo"]): Metrics {

@@ -1,5 +1,6 @@
 import type { AttachedSamples } from "./attach.ts";
 import type { BusSamples } from "./cluster/bus.ts";
+import type { LeaseSamples } from "./cluster/lease.ts";
 import type { RecoverySamples } from "./fanout/recovery.ts";
 import type { Labels, Samples } from "./metrics/registry.ts";
 
@@ -58,6 +59,15 @@ export function publishBus(bus: BusSamples): Samples {
     sluice_cluster_missed_total: bus.missed,
     sluice_cluster_errors_total: bus.errors,
     sluice_cluster_reconnects_total: bus.reconnects,
+  };
+}
+
+/** Returns the samples of this node's lease as rows of the metric table. */
+export function publishLease(lease: LeaseSamples): Samples {
+  return {
+    sluice_cluster_nodes: lease.nodes,
+    sluice_cluster_lost_sockets_total: lease.lostSockets,
+    sluice_cluster_leases_taken_total: lease.taken,
   };
 }
 

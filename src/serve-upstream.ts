@@ -1,10 +1,12 @@
 import type { Namespace, Server } from "socket.io";
 import type { DeadLetters } from "./api/dead-letters.ts";
+import type { Lease } from "./cluster/lease.ts";
 import { FAILURES } from "./core/failures.ts";
 import type { Log } from "./core/log.ts";
 import { type Settings, SettingsError } from "./core/settings.ts";
 import type { Executor } from "./fanout/apply.ts";
 import { createForward, type ForwardNamespace, type ForwardSocket } from "./handlers/forward.ts";
+import { leaseLanes } from "./lease-lanes.ts";
 import type { Metrics, Samples } from "./metrics/registry.ts";
 import type { Connection } from "./socket/connection.ts";
 import {
@@ -22,6 +24,8 @@ export interface ServeUpstreamNeeds {
   readonly executor: Executor;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** By which other nodes speak for this one's sockets when it dies. */
+  readonly lease?: Lease | undefined;
 }
 
 /** Calls to functions, running. */
@@ -38,7 +42,7 @@ export interface ServedUpstream {
  */
 export function serveUpstream(
   { auth, upstream: settings }: Settings,
-  { io, executor, metrics, log }: ServeUpstreamNeeds,
+  { io, executor, metrics, log, lease }: ServeUpstreamNeeds,
 ): ServedUpstream {
   if (settings.url === "" && settings.routes.length === 0) {
     if (auth.mode === "upstream") noDecider();
@@ -62,7 +66,7 @@ export function serveUpstream(
   const forget = metrics.source(() => publishUpstream(upstream.samples()));
   const forward = createForward(settings, {
     asksConnect: (namespace) => upstream.answers("connect", namespace, "connect"),
-    open: upstream.open,
+    open: lease ? leaseLanes(io, upstream, lease) : upstream.open,
     apply,
     hold: executor.hold,
     watchRemoved: (namespace, removed) =>

@@ -88,6 +88,13 @@ export const CLOSES = {
     how: "flush",
     text: "its events found no room, and upstream.overflow is close",
   },
+  node_lost: {
+    by: "server",
+    disconnect: "forced server close",
+    code: 1012,
+    how: "end",
+    text: "the node was silent for cluster.leaseMs, and another told that its sockets are gone",
+  },
   rate_exceeded: {
     by: "server",
     disconnect: "forced server close",

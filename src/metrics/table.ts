@@ -391,6 +391,22 @@ export const METRICS = {
     labels: [],
     help: "Connections to Redis that were made again.",
   },
+  sluice_cluster_nodes: {
+    kind: "gauge",
+    labels: [],
+    aggregate: "max",
+    help: "Nodes whose lease runs, this one included.",
+  },
+  sluice_cluster_lost_sockets_total: {
+    kind: "counter",
+    labels: [],
+    help: "Sockets of nodes that died, of which this node told the functions.",
+  },
+  sluice_cluster_leases_taken_total: {
+    kind: "counter",
+    labels: [],
+    help: "Times another node took this node for dead.",
+  },
   sluice_cluster_lag_seconds: {
     kind: "histogram",
     labels: [],

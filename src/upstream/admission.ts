@@ -20,6 +20,8 @@ export interface Given {
   /** How long somebody waits for it. */
   readonly timeoutMs?: number;
   readonly tell?: (reply: Reply) => void;
+  /** Told once that it is over; never for what is refused. */
+  readonly done?: (() => void) | undefined;
 }
 
 /** What is under way. */
@@ -85,7 +87,7 @@ export function createAdmission(settings: Settings["upstream"], needs: Admission
 
   function makeItem(
     { id, namespace, traceparent }: LaneSocket,
-    { kind, subject, timeoutMs, tell }: Given,
+    { kind, subject, timeoutMs, tell, done }: Given,
     { route, path, body }: { route: Route; path: string; body: string },
   ): Item {
     return {
@@ -106,6 +108,7 @@ export function createAdmission(settings: Settings["upstream"], needs: Admission
       deadline: timeoutMs === undefined ? undefined : clock.now() + timeoutMs,
       tell,
       replayed: undefined,
+      done,
       attempts: 0,
       over: false,
       timer: undefined,

@@ -48,6 +48,7 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
       const { event, route, path, attempts } = item;
       letters.add({ event, route, path, attempts, code: reply.failed.code, detail });
     }
+    item.done?.();
     item.replayed?.(reply.ok ? undefined : reply.failed);
   }
 

@@ -44,8 +44,11 @@ export interface Lane {
     args: readonly unknown[],
     answer?: (reply: EventReply) => void,
   ): FailureCode | undefined;
-  /** The last word: the socket is gone. Without a reason nobody is told. */
-  end(reason?: string): void;
+  /**
+   * The last word: the socket is gone. Without a reason nobody is told. `done` is called once nobody
+   * needs to be told any more: a function has been, or it has become a dead letter.
+   */
+  end(reason?: string, done?: () => void): void;
 }
 
 /** A socket as its calls show it. */
@@ -116,16 +119,17 @@ export function openLane(socket: LaneSocket, room: LaneRoom): Lane {
         if (code) refuse({ ok: false, code: refused(code) });
       }),
     event,
-    end(reason) {
+    end(reason, done) {
       if (ended) return;
       ended = true;
       if (reason !== undefined) {
         const body = () => disconnectBody(describe(), reason);
-        const given = { kind: "disconnect", subject: "disconnect", body } as const;
+        const given = { kind: "disconnect", subject: "disconnect", body, done } as const;
         const code = admission.admit(socket, state, given);
         // Nobody has to answer disconnects.
         if (code && code !== "UPSTREAM_NO_ROUTE") refused(code);
-      }
+        if (code) done?.();
+      } else done?.();
       lanes.leave(state);
     },
   };

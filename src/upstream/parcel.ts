@@ -19,6 +19,8 @@ export interface Item {
   readonly tell: ((reply: Reply) => void) | undefined;
   /** It is tried once, though nobody waits for it; told why it failed, if it did. */
   readonly replayed: ((failed: Failed | undefined) => void) | undefined;
+  /** Told once that it is over, however it ended. */
+  readonly done?: (() => void) | undefined;
   attempts: number;
   /** It was told its reply, or given up. */
   over: boolean;

@@ -1,0 +1,209 @@
+import { randomBytes } from "node:crypto";
+import type { Log } from "../core/log.ts";
+import type { Settings } from "../core/settings.ts";
+import { RENEW, TAKE } from "./lease-scripts.ts";
+import { createLedger, type LeasedSocket } from "./ledger.ts";
+import type { RedisLink } from "./redis.ts";
+
+/** Who speaks for the sockets of nodes that died. */
+export interface Heir {
+  /** Tells that a socket of a dead node is gone; resolves when nobody needs to be told any more. */
+  lost(socket: LeasedSocket): Promise<void>;
+  /** Another node has taken this one's lease and told that these sockets are gone: so be it. */
+  taken(): void;
+}
+
+/** What a lease counts, as plain numbers. */
+export interface LeaseSamples {
+  /** Nodes whose lease runs, this one included, when it was last renewed. */
+  nodes: number;
+  /** Sockets of dead nodes that this node has spoken for. */
+  lostSockets: number;
+  /** Leases of this node that another has taken. */
+  taken: number;
+}
+
+/** This node's word, in Redis, that it lives. */
+export interface Lease {
+  /** Has a survivor speak for this socket if the node dies. */
+  enter(socket: LeasedSocket): void;
+  /** Nobody needs to be told of this socket any more. */
+  strike(socket: Pick<LeasedSocket, "id" | "namespace">): void;
+  /**
+   * Calls `call` at once while the lease certainly runs, and else when it is known whether another
+   * node has taken it, which waits for Redis no longer than `timeoutMs`.
+   */
+  whenSure(call: () => void): void;
+  /** Names who speaks for others' sockets; without an heir the node takes only empty leases. */
+  name(heir: Heir): void;
+  samples(): LeaseSamples;
+  /** Gives the lease back. */
+  stop(): Promise<void>;
+}
+
+/** Sockets of one step: the next follow when the functions have been told of these. */
+const ESTATE_STEP = 100;
+/** How long a node that was taken for dead may be away and still be told so. */
+const TAKEN_MS = 86_400_000;
+
+/**
+ * Holds a lease of `leaseMs` and looks for those that ended.
+ *
+ * Exactly one node takes an ended lease, by a script that runs at once. It has the functions told of
+ * each socket before it strikes it out, so when it dies too, another goes on. A node that finds its
+ * own lease taken, since it was frozen or cut off, gives up the sockets of it and begins a new one.
+ */
+export function holdLease(
+  settings: Settings["cluster"],
+  { link, log }: { readonly link: RedisLink; readonly log: Log },
+): Lease {
+  // In braces: a Redis Cluster keeps all of it on one node, where scripts can reach it.
+  const prefix = `${settings.prefix}:{nodes}:`;
+  const alive = `${prefix}alive`;
+  const estates = `${prefix}estates`;
+  const newNode = () => `${link.name}.${randomBytes(6).toString("hex")}`;
+  const samples: LeaseSamples = { nodes: 0, lostSockets: 0, taken: 0 };
+  let node = newNode();
+  let heir: Heir | undefined;
+  let busy: Promise<void> = Promise.resolve();
+  let stopped = false;
+  /** When the lease was last renewed, by this node's own clock, and who waits for that. */
+  let renewedAt = performance.now();
+  const doubts: (() => void)[] = [];
+  let doubted: NodeJS.Timeout | undefined;
+  const ledger = createLedger(link, () => `${prefix}sockets:${node}`);
+  const inherited = new Set<string>();
+
+  async function renew(): Promise<void> {
+    const { leaseMs } = settings;
+    const keys = [alive, `${prefix}taken:${node}`];
+    const askedAt = performance.now();
+    const count = Number(
+      await link.ask((client) => client.eval(RENEW, 2, ...keys, node, String(leaseMs))),
+    );
+    if (count >= 0) {
+      samples.nodes = count;
+      renewedAt = askedAt;
+      becomeSure();
+      return;
+    }
+    samples.taken++;
+    node = newNode();
+    log("error", { room: "cluster", leaseMs }, "another node took this node for dead");
+    heir?.taken();
+    ledger.clear();
+    await renew();
+  }
+
+  function becomeSure(): void {
+    clearTimeout(doubted);
+    doubted = undefined;
+    for (const call of doubts.splice(0)) call();
+  }
+
+  async function take(): Promise<void> {
+    const speaks = heir ? "1" : "0";
+    const given = [alive, estates, node, speaks, prefix, String(TAKEN_MS)];
+    const mine = (await link.ask((client) => client.eval(TAKE, 2, ...given))) as string[]; // the script answers with names
+    const [dead] = mine;
+    if (dead === undefined) return;
+    log("warn", { room: "cluster", node: dead }, "a node is lost");
+    for (const each of mine) inherited.add(each);
+    // Its subscriptions count as a node until Redis sees that nobody is there.
+    const name = dead.slice(0, dead.lastIndexOf("."));
+    await link.cutOff(name).catch(() => {});
+    await take();
+  }
+
+  async function settle(dead: string): Promise<void> {
+    const key = `${prefix}sockets:${dead}`;
+    while (heir && !stopped) {
+      const step = (await link.ask((client) =>
+        client.hrandfield(key, ESTATE_STEP, "WITHVALUES"),
+      )) as string[]; // names and values in turn
+      if (step.length === 0) break;
+      const names = step.filter((_, at) => at % 2 === 0);
+      const told = step.filter((_, at) => at % 2 === 1).map((entry) => tell(entry));
+      await Promise.all(told);
+      await link.ask((client) => client.hdel(key, ...names));
+    }
+    if (stopped) return;
+    await link.ask((client) => client.hdel(estates, dead));
+    inherited.delete(dead);
+  }
+
+  async function tell(entry: string): Promise<void> {
+    const socket = readEntry(entry);
+    if (!socket || !heir) return;
+    samples.lostSockets++;
+    await heir.lost(socket);
+  }
+
+  let settling = false;
+  async function settleAll(): Promise<void> {
+    if (settling) return;
+    settling = true;
+    try {
+      for (const dead of inherited) await settle(dead);
+    } catch {
+      // Redis is away; what is left is told when it is back.
+    }
+    settling = false;
+  }
+
+  function turn(): Promise<void> {
+    busy = busy
+      .then(async () => {
+        if (stopped || !link.isHere()) return;
+        await renew();
+        await take();
+        void settleAll();
+      })
+      .catch(() => {});
+    return busy;
+  }
+
+  link.watch((here) => {
+    if (!here) return;
+    // Redis may have lost what it knew.
+    ledger.rewrite();
+    void turn();
+  });
+  const timer = setInterval(() => void turn(), settings.leaseMs / 3);
+
+  return {
+    enter: ledger.enter,
+    strike: ledger.strike,
+    whenSure(call) {
+      if (stopped || performance.now() - renewedAt < settings.leaseMs) return call();
+      doubts.push(call);
+      doubted ??= setTimeout(becomeSure, settings.timeoutMs);
+      void turn();
+    },
+    name(given) {
+      heir = given;
+    },
+    samples: () => samples,
+    async stop() {
+      clearInterval(timer);
+      await busy;
+      stopped = true;
+      becomeSure();
+      await ledger.flushed();
+      // Sockets that are still in the ledger are told of by another node.
+      if (ledger.size > 0) return;
+      await link.ask((client) => client.zrem(alive, node)).catch(() => {});
+    },
+  };
+}
+
+/** An entry as a node wrote it down; whoever can write to Redis can write anything. */
+function readEntry(entry: string): LeasedSocket | undefined {
+  try {
+    const { id, namespace, userId, data } = JSON.parse(entry) as Record<string, unknown>;
+    if (typeof id !== "string" || typeof namespace !== "string") return undefined;
+    return { id, namespace, data, ...(typeof userId === "string" && { userId }) };
+  } catch {
+    return undefined;
+  }
+}

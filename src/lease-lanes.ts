@@ -1,0 +1,84 @@
+import type { Server, Socket } from "socket.io";
+import type { Lease } from "./cluster/lease.ts";
+import { entryName, type LeasedSocket } from "./cluster/ledger.ts";
+import type { Connection } from "./socket/connection.ts";
+import type { Upstream } from "./upstream/upstream.ts";
+
+/** The reason of a disconnect call that another node makes. */
+const NODE_LOST = "node_lost";
+
+type Open = Upstream["open"];
+
+/**
+ * Returns `upstream.open` with each socket in the lease from when its connect call was accepted
+ * until its disconnect call is over; and names who makes the calls of nodes that died.
+ */
+export function leaseLanes(io: Server, upstream: Upstream, lease: Lease): Open {
+  const held = new Map<string, { readonly socket: LeasedSocket; ended: boolean }>();
+  /** Sockets of which another node has told that they are gone. */
+  const told = new Set<string>();
+
+  lease.name({
+    lost: ({ id, namespace, userId, data }) =>
+      new Promise((resolve) => {
+        if (!upstream.claims(namespace)) return resolve();
+        upstream
+          .open({ id, namespace, describe: () => ({ userId, data }) })
+          .end(NODE_LOST, resolve);
+      }),
+    taken() {
+      const before = [...held];
+      held.clear();
+      for (const [name, { socket: lost, ended }] of before) {
+        if (ended) continue;
+        told.add(name);
+        const { namespace, id } = lost;
+        const socket: Socket | undefined = io._nsps.get(namespace)?.sockets.get(id);
+        // Every connection of a server that this process serves is one of ours.
+        (socket?.conn as unknown as Connection | undefined)?.closeAs(NODE_LOST);
+      }
+    },
+  });
+
+  return (socket) => {
+    const lane = upstream.open(socket);
+    const { id, namespace } = socket;
+    const name = entryName(socket);
+    if (!upstream.answers("disconnect", namespace, "disconnect")) return lane;
+    const enter = (said: Pick<LeasedSocket, "userId" | "data"> = {}) => {
+      const { userId = said.userId, data } = socket.describe();
+      const entry = { id, namespace, userId, data: { ...asObject(data), ...asObject(said.data) } };
+      told.delete(name);
+      held.set(name, { socket: entry, ended: false });
+      lease.enter(entry);
+    };
+    const isAsked = upstream.answers("connect", namespace, "connect");
+    // A middleware of the process may still refuse it: then it is struck out by `end`.
+    if (!isAsked) enter();
+    return {
+      ...lane,
+      async connect(handshake) {
+        const answer = await lane.connect(handshake);
+        enter(answer);
+        return answer;
+      },
+      end(reason) {
+        const own = held.get(name);
+        lease.whenSure(() => {
+          if (told.delete(name)) return lane.end();
+          if (own) own.ended = true;
+          lane.end(reason, () => {
+            // A resumed session has the name of the one before.
+            if (held.get(name) !== own) return;
+            held.delete(name);
+            lease.strike(socket);
+          });
+        });
+      },
+    };
+  };
+}
+
+function asObject(value: unknown): object {
+  return typeof value === "object" && value !== null ? value : {};
+}

@@ -1,0 +1,168 @@
+/** A node that dies without a word: another tells the functions that its sockets are gone. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { type Received, SECRET, startFunction, type TestFunction } from "../harness/function.ts";
+import { newClient, sumMetric, type TestGateway, testGateway } from "../harness/gateway.ts";
+import { startProcess, type TestProcess } from "../harness/process.ts";
+import { freePort, type TestRedis, testRedis } from "../harness/redis.ts";
+import { hasTool } from "../harness/tool.ts";
+import { next, until } from "../harness/wait.ts";
+
+const LEASE_MS = 1500;
+
+function cluster(redis: TestRedis) {
+  return { redisUrl: redis.url, timeoutMs: 1000, leaseMs: LEASE_MS };
+}
+
+async function survivor(t: TestContext, redis: TestRedis, fn: TestFunction): Promise<TestGateway> {
+  const upstream = { url: fn.url, secrets: [SECRET] };
+  return testGateway(t, { cluster: cluster(redis), upstream });
+}
+
+interface Node {
+  readonly run: TestProcess;
+  readonly url: string;
+}
+
+/** A node in a process of its own. */
+async function node(t: TestContext, redis: TestRedis, fn: TestFunction): Promise<Node> {
+  const port = await freePort();
+  const settings = { port, "cluster.redisUrl": redis.url, "cluster.leaseMs": LEASE_MS };
+  const env = {
+    PORT: String(port),
+    SLUICE_SOCKET_HOST: "127.0.0.1",
+    SLUICE_CLUSTER_REDIS_URL: settings["cluster.redisUrl"],
+    SLUICE_CLUSTER_LEASE_MS: String(LEASE_MS),
+    SLUICE_CLUSTER_TIMEOUT_MS: "1000",
+    SLUICE_UPSTREAM_URL: fn.url,
+    SLUICE_UPSTREAM_SECRETS: SECRET,
+  };
+  const run = startProcess(t, [process.execPath, "--import", "tsx", "src/main.ts"], env);
+  await until(() => run.output().includes("listening on port"), "the node", 60_000);
+  return { run, url: `http://127.0.0.1:${port}` };
+}
+
+async function connect(t: TestContext, url: string, count: number) {
+  // A node that was frozen sheds load at first, for the lag it sees.
+  const options = { reconnection: true, reconnectionDelay: 100 };
+  const clients = Array.from({ length: count }, () => newClient(url, options));
+  t.after(() => {
+    for (const client of clients) client.disconnect();
+  });
+  await Promise.all(clients.map((client) => next(client.connect(), "connect")));
+  return { clients, ids: clients.map(({ id }) => String(id)).sort() };
+}
+
+const isDisconnect = ({ headers }: Received) => headers["ce-type"] === "io.sluice.disconnect";
+const idsOf = (calls: Received[]) => calls.map(({ json }) => json.socket.id as string).sort();
+
+/** Waits until every entry that a node wrote down is there. */
+async function written(redis: TestRedis, count: number): Promise<void> {
+  await until(async () => {
+    const keys = await redis.command("KEYS", "sluice:{nodes}:sockets:*");
+    let sum = 0;
+    for (const key of keys.split("\n").filter(Boolean)) {
+      sum += Number(await redis.command("HLEN", key));
+    }
+    return sum === count;
+  }, `${count} entries`);
+}
+
+test("kill -9: each socket's disconnect call is made once, by one of two survivors", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const fn = await startFunction(t, ({ headers }) =>
+    headers["ce-type"] === "io.sluice.connect"
+      ? { body: { userId: "ada", data: { color: "red" }, rooms: ["red"] } }
+      : {},
+  );
+  const dying = await node(t, redis, fn);
+  const survivors = [await survivor(t, redis, fn), await survivor(t, redis, fn)];
+  const [one] = survivors as [TestGateway];
+  const { ids, clients } = await connect(t, dying.url, 6);
+  // One that leaves by itself is told of by its own node, and by nobody else.
+  clients[0]?.disconnect();
+  const left = ids.filter((id) => id !== clients[0]?.id);
+  await until(() => fn.received.filter(isDisconnect).length === 1, "the first disconnect");
+  await written(redis, 5);
+  await until(async () => (await one.metric("sluice_cluster_nodes")) === 3, "three nodes");
+  dying.run.child.kill("SIGKILL");
+  const lost = () => fn.received.filter((call) => call.json.reason === "node_lost");
+  await until(() => lost().length >= 5, "the calls");
+  await written(redis, 0);
+  await until(async () => (await one.metric("sluice_cluster_nodes")) === 2, "two nodes");
+  assert.equal(lost().length, 5);
+  const [id] = ids.filter((each) => !idsOf(lost()).includes(each));
+  assert.deepEqual(
+    idsOf(lost()),
+    ids.filter((each) => each !== id),
+  );
+  assert.ok(left.length >= 5);
+  for (const { json } of lost()) {
+    assert.equal(json.socket.userId, "ada");
+    assert.deepEqual(json.socket.data, { color: "red" });
+  }
+  const counts = await Promise.all(
+    survivors.map((each) => each.metric("sluice_cluster_lost_sockets_total")),
+  );
+  assert.deepEqual(counts.sort(), [0, 5], "one survivor made all the calls");
+  assert.deepEqual(await one.io.fetchSockets(), []);
+});
+
+test("a frozen node is taken for dead; when it thaws its sockets close and nobody is told twice", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const fn = await startFunction(t);
+  const frozen = await node(t, redis, fn);
+  const one = await survivor(t, redis, fn);
+  const { ids, clients } = await connect(t, frozen.url, 3);
+  await written(redis, 3);
+  frozen.run.child.kill("SIGSTOP");
+  t.after(() => frozen.run.child.kill("SIGCONT"));
+  await until(() => fn.received.filter(isDisconnect).length === 3, "the calls");
+  assert.deepEqual(idsOf(fn.received.filter(isDisconnect)), ids);
+  // Its subscriptions are cut off, so presence does not wait for it any more.
+  await until(async () => (await one.io.of("/").adapter.serverCount()) === 1, "one node");
+  assert.deepEqual(await one.io.fetchSockets(), []);
+  // One client has gone meanwhile: it is told of already.
+  clients[0]?.disconnect();
+  const gone = clients.slice(1).map(async (client) => {
+    const reason = await next<[string]>(client, "disconnect");
+    client.disconnect();
+    return reason;
+  });
+  frozen.run.child.kill("SIGCONT");
+  for (const [reason] of await Promise.all(gone)) assert.equal(reason, "transport close");
+  await until(async () => (await one.metric("sluice_cluster_nodes")) === 2, "two nodes");
+  const text = await (await fetch(`${frozen.url}/metrics`)).text();
+  assert.equal(sumMetric(text, "sluice_cluster_leases_taken_total"), 1);
+  // It goes on under a new lease, which is as good.
+  const again = await connect(t, frozen.url, 1);
+  await written(redis, 1);
+  frozen.run.child.kill("SIGKILL");
+  await until(() => fn.received.filter(isDisconnect).length >= 4, "the last call");
+  await written(redis, 0);
+  assert.deepEqual(idsOf(fn.received.filter(isDisconnect)), [...ids, ...again.ids].sort());
+});
+
+test("what Redis forgot is written down again, and a stop leaves nothing behind", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const fn = await startFunction(t);
+  const dying = await node(t, redis, fn);
+  const one = await survivor(t, redis, fn);
+  const { clients } = await connect(t, dying.url, 3);
+  await written(redis, 3);
+  await redis.kill();
+  clients[0]?.disconnect();
+  await until(() => fn.received.filter(isDisconnect).length === 1, "a disconnect meanwhile");
+  await redis.start();
+  await written(redis, 2);
+  await until(async () => (await one.metric("sluice_cluster_nodes")) === 2, "two nodes");
+  dying.run.child.kill("SIGTERM");
+  assert.equal(await dying.run.exit(), 0);
+  await until(() => fn.received.filter(isDisconnect).length === 3, "the calls");
+  assert.ok(fn.received.every(({ json }) => json.reason !== "node_lost"));
+  await written(redis, 0);
+  await until(async () => (await one.metric("sluice_cluster_nodes")) === 1, "one node");
+});
