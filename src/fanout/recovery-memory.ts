@@ -76,11 +76,15 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
   return {
     expire,
     add: (store: Store) => void stores.add(store),
-    /** The last packet of a store may be new. */
+    /** The last packet of a store may be new; it does not stay if nobody could ever be sent it. */
     kept(store: Store): void {
       const packet = store.packets.at(-1);
       if (!packet || sizes.has(packet)) return;
-      const bytes = measure(packet.data);
+      const bytes = sizeOf(packet.data);
+      if (bytes === undefined) {
+        store.packets.pop();
+        return;
+      }
       sizes.set(packet, bytes);
       samples.packets++;
       samples.bytes += bytes;
@@ -103,12 +107,29 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
   };
 }
 
+/** Returns what a packet's data takes; undefined for what cannot be sent: a cycle, a bigint. */
+function sizeOf(data: unknown): number | undefined {
+  try {
+    return measure(data);
+  } catch {
+    // Whoever was to get it has thrown the same out of `emit`; when nobody was, nothing has.
+    return undefined;
+  }
+}
+
 /** Bytes a value holds in memory, roughly: what a bound on memory needs, at the cost of one walk. */
-function measure(value: unknown): number {
+function measure(value: unknown, recast = false): number {
   if (typeof value === "string") return value.length + 16;
+  if (typeof value === "bigint" && !isRecast(value)) throw new TypeError("A bigint cannot be sent");
   if (typeof value !== "object" || value === null) return 8;
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return value.byteLength + 64;
+  // Sent as what it says it is, asked once; what it holds besides may be endless.
+  if (!recast && isRecast(value)) return measure(value.toJSON(), true);
   let bytes = 32;
   for (const [key, item] of Object.entries(value)) bytes += key.length + measure(item);
   return bytes;
+}
+
+function isRecast(value: object | bigint): value is { toJSON(): unknown } {
+  return "toJSON" in Object(value) && typeof Object(value).toJSON === "function";
 }

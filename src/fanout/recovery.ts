@@ -138,9 +138,14 @@ export function createRecovery(settings: RecoverySettings): Recovery {
   }
 
   function send(socket: Socket, data: unknown[]): void {
-    samples.recoveredPackets++;
-    // `Socket.packet`, which socket.io 4.8.4 calls private, adds the namespace.
-    (socket as unknown as { packet(packet: object): void }).packet({ type: 2, data });
+    try {
+      // `Socket.packet`, which socket.io 4.8.4 calls private, adds the namespace.
+      (socket as unknown as { packet(packet: object): void }).packet({ type: 2, data });
+      samples.recoveredPackets++;
+    } catch {
+      // Its codec can't say it, so it would not have got it when it was emitted either; and thrown
+      // from here it would end the process.
+    }
   }
 
   class MemoryAdapter extends SessionAwareAdapter {
@@ -153,8 +158,11 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     }
 
     override broadcast(packet: Packet & { data: unknown[] }, opts: never): void {
-      super.broadcast(packet, opts);
-      memory.kept(this.#store);
+      try {
+        super.broadcast(packet, opts);
+      } finally {
+        memory.kept(this.#store); // it is in the store already, whatever listeners throw
+      }
     }
 
     override persistSession(session: never): void {

@@ -117,6 +117,47 @@ test("an argument that equals an offset keeps nobody from getting its packet", a
   assert.deepEqual(seen, [0, 1, _lastOffset, 2]);
 });
 
+test("what can't be sent is kept for nobody, and ends nothing when a client comes back", async (t) => {
+  // Seen: emitted while its only recipient was away, a bigint threw nothing, was kept, and ended the
+  // process when that client came back, because nothing could catch it there.
+  const gateway = await testGateway(t, WINDOW);
+  const { client, socket, seen } = await begin(gateway);
+  const cycle: unknown[] = [];
+  cycle.push(cycle);
+  for (const bad of [1n, { deep: [1n] }, cycle]) {
+    assert.throws(() => gateway.io.emit("n", bad), "with a recipient the caller is told");
+  }
+  await cut(socket, client);
+  for (const bad of [1n, { deep: [1n] }, cycle]) gateway.io.emit("n", bad);
+  assert.equal(await gateway.metric("sluice_recovery_packets"), 1);
+  // JSON has a word for this one, msgpack, which this client speaks, has none.
+  gateway.io.emit("n", [() => {}]);
+  gateway.io.emit("n", 1);
+  client.connect();
+  await until(() => seen.includes(1), "the missed event");
+  assert.deepEqual(seen, [0, 1]);
+  assert.equal(await gateway.metric("sluice_recovered_packets_total"), 1);
+});
+
+for (const codec of ["msgpack", "json"] as const) {
+  test(`${codec}: arguments with a toJSON are kept, whatever else they hold`, async (t) => {
+    // Seen: `emit` threw a RangeError after sending a document that refers to itself and has a
+    // toJSON, as those of object mappers do: its size was taken of what is not sent.
+    const gateway = await testGateway(t, WINDOW);
+    const { client, socket, seen } = await begin(gateway, { codec });
+    const document = { toJSON: () => ({ a: 1 }), self: {} };
+    document.self = document;
+    gateway.io.emit("n", document);
+    await until(() => seen.length === 2, "the live one");
+    await cut(socket, client);
+    gateway.io.emit("n", document);
+    client.connect();
+    await until(() => seen.length === 3, "the missed one");
+    assert.deepEqual(seen, [0, { a: 1 }, { a: 1 }]);
+    assert.equal(client.recovered, true);
+  });
+}
+
 test("a middleware that refuses keeps the missed packets from the client", async (t) => {
   const gateway = await testGateway(t, WINDOW);
   let banned = false;
