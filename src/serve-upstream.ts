@@ -69,6 +69,8 @@ export function serveUpstream(
     open: lease ? leaseLanes(io, upstream, lease) : upstream.open,
     apply,
     hold: executor.hold,
+    tokenUserOf: ({ data }) =>
+      auth.mode === "jwt" ? claimOf(data.user, auth.userClaim) : undefined,
     watchRemoved: (namespace, removed) =>
       watchRemoved(namespace as unknown as Namespace, (socket) =>
         removed(socket as unknown as ForwardSocket),
@@ -95,6 +97,11 @@ export function serveUpstream(
       forget();
     },
   };
+}
+
+function claimOf(claims: unknown, name: string): string | undefined {
+  const value = typeof claims === "object" && claims !== null && Reflect.get(claims, name);
+  return typeof value === "string" || typeof value === "number" ? `${value}` : undefined;
 }
 
 /** Where functions decide on clients, a namespace that has none lets nobody in. */

@@ -62,6 +62,8 @@ export interface ForwardNeeds {
     describe(): { readonly userId?: string | undefined; readonly data: unknown };
   }): ForwardLane;
   apply(commands: readonly Command[]): void;
+  /** Who a socket's token says it is; nobody where tokens are not asked for. */
+  tokenUserOf(socket: ForwardSocket): string | undefined;
   /** Keeps commands for a socket until it is connected. */
   hold(namespace: string, id: string): { release(): void; drop(): void };
   /** Tells of every socket that a namespace lets go, and of those that it never let in. */
@@ -143,7 +145,7 @@ export function createForward(
       (answer) => {
         one.answer = answer;
         if (gone !== undefined) one.closed(gone);
-        else if (isAnothers(socket, answer)) {
+        else if (isAnothers(socket, answer.userId ?? needs.tokenUserOf(socket))) {
           socket.conn.off("close", one.closed);
           one.closed("server namespace disconnect");
           next(refusalOf({ code: "AUTH_WRONG_USER" }));
@@ -255,8 +257,8 @@ function userOf({ data }: ForwardSocket): string | undefined {
   return typeof user.sub === "string" ? user.sub : undefined;
 }
 
-/** Whether a recovered session was opened by a user other than the one its function now names. */
-function isAnothers({ recovered, data }: ForwardSocket, { userId }: ConnectAnswer): boolean {
+/** Whether a recovered session was opened by a user other than the one who is named now. */
+function isAnothers({ recovered, data }: ForwardSocket, userId: string | undefined): boolean {
   return recovered && typeof data.userId === "string" && data.userId !== userId;
 }
 

@@ -190,7 +190,9 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
       if (isRefused(found)) return found;
       entering.set(socket, { grant: found, before: socket.data.user });
       socket.data.user = found.claims;
-      socket.data.userId = found.userId;
+      // A recovered one keeps the name it had, which is the function's if that gave it another.
+      const isNamed = socket.recovered && typeof socket.data.userId === "string";
+      if (!isNamed) socket.data.userId = found.userId;
       const session = sessionIdOf(socket);
       if (session !== undefined && !socket.recovered) {
         setSessionId(socket, `${session}.${found.owner}`);

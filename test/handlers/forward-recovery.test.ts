@@ -25,6 +25,7 @@ async function enter(given: { recovered: boolean; userId?: string }, answer: Con
       }),
       apply: () => {},
       hold: (_namespace, id) => ({ release: () => {}, drop: () => dropped.push(id) }),
+      tokenUserOf: () => undefined,
       watchRemoved: () => {},
       close: () => {},
       now: () => 0,

@@ -3,7 +3,12 @@ import { type TestContext, test } from "node:test";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { createGate, SECRET, startFunction, type TestFunction } from "../harness/function.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
+import { JWT, signToken } from "../harness/tokens.ts";
 import { next, until } from "../harness/wait.ts";
+
+interface Refused extends Error {
+  readonly data?: { readonly code: string };
+}
 
 const KEY = "k".repeat(32);
 
@@ -320,3 +325,36 @@ test("a socket that a later middleware refuses has left, while its connection li
   assert.equal(fn.received[1]?.json.reason, "server namespace disconnect");
   assert.equal(new Set(listeners).size, 1, "nothing adds up");
 });
+
+// A token says who it is, the function names nobody or calls the user by a name of its own: every
+// recovered session met AUTH_WRONG_USER, because the token's name had replaced the session's.
+for (const named of [undefined, "account of ann"]) {
+  test(`a session by token is recovered where its function names ${named}`, async (t) => {
+    let userId = named;
+    const fn = await startFunction(t, () => ({ body: { userId } }));
+    const more = { auth: JWT, recovery: { windowMs: 60_000 } };
+    const gateway = await gatewayFor(t, fn, {}, more);
+    const client = await gateway.connected({ auth: { token: await signToken({ sub: "ann" }) } });
+    const { id } = client;
+    const again = async () => {
+      const offset = next(client, "news");
+      gateway.io.emit("news");
+      await offset;
+      client.io.engine.close();
+      await until(async () => (await gateway.io.fetchSockets()).length === 0, "it is gone");
+      const ended = new Promise<Refused | undefined>((resolve) => {
+        client.once("connect", () => resolve(undefined));
+        client.once("connect_error", resolve);
+      });
+      client.connect();
+      return ended;
+    };
+    assert.equal(await again(), undefined);
+    assert.equal(client.recovered, true);
+    assert.equal(client.id, id);
+    const [socket] = await gateway.io.fetchSockets();
+    assert.equal(socket?.data.userId, named ?? "ann");
+    userId = "somebody else";
+    assert.equal((await again())?.data?.code, "AUTH_WRONG_USER");
+  });
+}
