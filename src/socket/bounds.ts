@@ -3,7 +3,8 @@ import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import type { ThrottledLog } from "../core/throttle.ts";
 import type { Connection } from "./connection.ts";
-import { boundAcks, boundNamespaces, createJoinGate, isPresent } from "./socket-io.ts";
+import { boundNamespaces } from "./dynamic.ts";
+import { boundAcks, createJoinGate, isPresent } from "./socket-io.ts";
 
 type LimitsSettings = Settings["limits"];
 
@@ -24,6 +25,8 @@ export type SocketLimit = (typeof SOCKET_LIMITS)[number];
 export interface BoundsNeeds {
   readonly log: ThrottledLog;
   limited(limit: SocketLimit): void;
+  /** Monotonic clock in milliseconds. */
+  now(): number;
 }
 
 /** The bounds of what one socket may hold. */
@@ -86,9 +89,13 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
     return false;
   }
 
-  const unbound = boundNamespaces(io, settings.dynamicNamespacesMax, () => {
-    needs.limited("dynamic_namespaces");
-    needs.log("warn", "dynamic", { room: "socket" }, "limits.dynamicNamespacesMax is reached");
+  const unbound = boundNamespaces(io, {
+    max: settings.dynamicNamespacesMax,
+    now: needs.now,
+    refused() {
+      needs.limited("dynamic_namespaces");
+      needs.log("warn", "dynamic", { room: "socket" }, "limits.dynamicNamespacesMax is reached");
+    },
   });
 
   return {

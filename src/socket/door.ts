@@ -127,7 +127,7 @@ export function createDoor(
   const limited = (limit: SocketLimit): void => {
     samples.limited[limit]++;
   };
-  const bounds = createBounds(io, settings.limits, { log, limited });
+  const bounds = createBounds(io, settings.limits, { log, limited, now });
   const auth = createAuth(settings.auth, needs.production, {
     now: Date.now,
     timer: after,

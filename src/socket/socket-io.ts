@@ -106,18 +106,15 @@ interface SocketInside {
   ack(id: number): (...answer: unknown[]) => void;
 }
 
-interface NamespacesInside {
-  readonly _nsps: Map<string, Namespace>;
-  _checkNamespace(name: string, auth: unknown, done: (namespace: unknown) => void): void;
-}
-
 /** Throws a sentence when a member the doors rely on is gone. */
 export function checkSocketIo(io: Server): void {
   const gone = [
     ...["onevent", "ack", "join"].filter((member) => !(member in Socket.prototype)),
-    ...["_createSocket", "run", "_remove"].filter((member) => !(member in Namespace.prototype)),
+    ...["_createSocket", "run", "_add", "_remove"].filter(
+      (member) => !(member in Namespace.prototype),
+    ),
     ...["_fns", "_preConnectSockets"].filter((member) => !(member in io.sockets)),
-    ...["_checkNamespace"].filter((member) => !(member in io)),
+    ...["_checkNamespace", "parentNsps"].filter((member) => !(member in io)),
   ];
   if (gone.length > 0) {
     throw new Error(`socket.io lacks ${gone.join(", ")}; Sluice is made for 4.8.4`);
@@ -233,21 +230,4 @@ class BoundedAcks extends Map<number, unknown> {
     this.#over(this.#socket);
     return this;
   }
-}
-
-/** Lets clients' names create at most `max` namespaces; the others do not exist for them. */
-export function boundNamespaces(io: Server, max: number, refused: () => void): () => void {
-  const inside = io as unknown as NamespacesInside;
-  const check = inside._checkNamespace;
-  inside._checkNamespace = (name, auth, done) => {
-    if (inside._nsps.size < max || inside._nsps.has(name)) {
-      check.call(inside, name, auth, done);
-      return;
-    }
-    refused();
-    done(false);
-  };
-  return () => {
-    inside._checkNamespace = check;
-  };
 }

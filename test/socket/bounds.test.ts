@@ -102,6 +102,34 @@ test("clients' names create only so many namespaces", async (t) => {
   assert.equal(await gateway.metric("sluice_limited_total", { limit: "dynamic_namespaces" }), 1);
 });
 
+// Names stayed when their clients had gone: one client that came with ever new ones made the bound
+// a wall for everybody else, until the process was started again.
+test("at the bound, namespaces that clients made and left make room", async (t) => {
+  const gateway = await testGateway(t, { limits: { dynamicNamespacesMax: 4 } });
+  const parent = gateway.io.of(/^\/dynamic-\d+$/);
+  gateway.io.of("/dynamic-0"); // the application's own
+  let hold = (): void => {};
+  parent.use((socket, enter) => {
+    if (socket.nsp.name === "/dynamic-2") hold = enter;
+    else enter();
+  });
+  const left = await gateway.connected({ namespace: "/dynamic-1" });
+  const entering = gateway.client({ namespace: "/dynamic-2" }).connect();
+  const entered = next(entering, "connect");
+  await until(() => gateway.io._nsps.has("/dynamic-2"), "it is on its way in");
+  left.disconnect();
+  await until(() => gateway.io.of("/dynamic-1").sockets.size === 0, "it is empty");
+  const client = await gateway.connected({ namespace: "/dynamic-3" });
+  const names = ["/", "/dynamic-0", "/dynamic-2", "/dynamic-3"];
+  assert.deepEqual([...gateway.io._nsps.keys()].sort(), names);
+  hold();
+  await entered;
+  const told = [next(entering, "news"), next(client, "news")];
+  parent.emit("news");
+  await Promise.all(told);
+  assert.equal(await gateway.metric("sluice_limited_total", { limit: "dynamic_namespaces" }), 0);
+});
+
 test("a client that owes as many acks as it may lives, one more closes it and nobody else", async (t) => {
   const gateway = await testGateway(t, { limits: { acksPendingMax: 5 } });
   const silent = await gateway.connected();
