@@ -10,7 +10,7 @@ import type {
 } from "./engine-io.ts";
 import type { Allowance, Toll } from "./limits.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
-import { isWebSocket } from "./websocket.ts";
+import { isWebSocket, type WebSocketTransport } from "./websocket.ts";
 
 /** Reads one connection's frames; the first decides the codec. */
 export interface FrameReader {
@@ -214,7 +214,10 @@ export class Connection extends Outbox {
     if (!upgraded) return; // engine.io's constructor: the rest follows in ours
     this.#count(1);
     this.#needs.samples.upgraded++;
-    if (isWebSocket(transport)) transport.owner = this;
+    if (isWebSocket(transport)) {
+      transport.owner = this;
+      if (this.closeReason) this.#explain(transport, this.closeReason);
+    }
     // What waited must go out before any topic may serve this connection: that is its order.
     this.flush();
     this.settle();
@@ -228,14 +231,18 @@ export class Connection extends Outbox {
     if (this.readyState === "closed") return;
     this.closeReason ??= reason;
     this.#closeDetails ??= details;
-    const row = CLOSES[reason];
     if (isWebSocket(this.transport)) {
-      this.transport.closeCode = row.code;
-      this.transport.closeText = reason;
+      this.#explain(this.transport, reason);
       this.transport.abrupt = how === "cut";
     }
     if (how === "flush") this.close();
-    else this.onClose(row.disconnect, details);
+    else this.onClose(CLOSES[reason].disconnect, details);
+  }
+
+  /** What the peer is told when this side closes the WebSocket. */
+  #explain(transport: WebSocketTransport, reason: CloseReason): void {
+    transport.closeCode = CLOSES[reason].code;
+    transport.closeText = reason;
   }
 
   override close(discard?: boolean): void {
@@ -256,9 +263,12 @@ export class Connection extends Outbox {
     this.transport.close(() => this.onClose(reason, this.#closeDetails));
   }
 
-  override onClose(reason: string, description?: unknown): void {
+  override onClose(given: string, description: unknown = this.#closeDetails): void {
     if (this.readyState === "closed") return;
-    const why = this.closeReason ?? this.#whyClosed(reason, description);
+    // engine.io ends a close that met an upgrade with words of its own.
+    const own = given === "forced close" ? this.closeReason : undefined;
+    const reason = own ? CLOSES[own].disconnect : given;
+    const why = this.closeReason ?? this.#whyClosed(given, description);
     this.closeReason = why;
     this.#count(-1);
     this.#needs.samples.closed[why]++;

@@ -57,8 +57,11 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     const raw = typeof data === "string" || Buffer.isBuffer(data);
     if (!raw && isAck(data.type) && this.owedAcks > 0) this.owedAcks--;
     const frames = raw ? [data] : data.of(this.codec);
-    for (const frame of frames) this.sendPacket("message", frame, options, done);
-    if (this.writeBuffer.length > 0) for (const frame of frames) this.#hold(frame);
+    for (const frame of frames) {
+      this.sendPacket("message", frame, options, done);
+      // A closing connection takes nothing more; an open one keeps all that it could not send.
+      if (this.readyState === "open" && this.writeBuffer.length > 0) this.#hold(frame);
+    }
     return this;
   }
 
@@ -136,8 +139,10 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
 
   /** The ping is behind what the kernel still holds, which nobody can see: the stall time on top. */
   #awaitLatePong(): void {
-    const { pingTimeout } = (this.server as EngineServerBase).opts; // the engine of the constructor
-    const afterMs = pingTimeout + this.#needs.monitor.stallMsMax;
+    const { pingInterval, pingTimeout } = (this.server as EngineServerBase).opts; // the engine of the constructor
+    // Clients of protocol 3 are the ones to ping, once an interval.
+    const beatMs = this.protocol === 3 ? pingInterval + pingTimeout : pingTimeout;
+    const afterMs = beatMs + this.#needs.monitor.stallMsMax;
     if (this.pingTimeoutTimer) clearTimeout(this.pingTimeoutTimer);
     this.pingTimeoutTimer = setTimeout(() => this.onClose("ping timeout"), afterMs);
   }

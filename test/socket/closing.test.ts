@@ -1,0 +1,109 @@
+/** What is counted as held, and what is told, when a close meets something else. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Socket as ServerSocket } from "socket.io";
+import { WebSocket } from "ws";
+import type { Connection } from "../../src/socket/connection.ts";
+import { newClient, testGateway } from "../harness/gateway.ts";
+import { slowProxy } from "../harness/slow-proxy.ts";
+import { next, until } from "../harness/wait.ts";
+
+const CHUNK = Buffer.alloc(64 * 1024);
+const connectionOf = (socket: ServerSocket) => socket.conn as unknown as Connection; // the engine's
+
+/** Sends until the connection is pressured. */
+async function press(socket: ServerSocket): Promise<void> {
+  for (let sent = 0; socket.conn.transport.writable; sent++) {
+    socket.emit("n", CHUNK);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    if (sent > 2000) throw new Error("128 MiB did not put a stopped reader under pressure");
+  }
+}
+
+test("of a packet in several frames only those that wait are held", async (t) => {
+  // Seen: the gauge said 1,040 bytes where 1,000 waited. A packet whose last frame had to wait was
+  // held as a whole, though its first had been sent.
+  const gateway = await testGateway(t);
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  const client = await gateway.connected({ codec: "json", transports: ["polling"] });
+  const [socket] = await arrived;
+  await until(() => socket.conn.transport.writable, "a poll that waits");
+  const got = next<[Buffer]>(client, "n");
+  socket.emit("n", Buffer.alloc(1000));
+  assert.equal(connectionOf(socket).heldBytes, 1000);
+  assert.equal((await got)[0].length, 1000);
+  assert.equal(await gateway.metric("sluice_send_buffer_bytes"), 0);
+});
+
+test("what is written to a closed connection is not held", async (t) => {
+  // Seen: sluice_send_buffer_bytes stayed above 0 for good. Whatever was in `writeBuffer` when the
+  // connection closed made every later write count, though it was not queued.
+  const gateway = await testGateway(t, {
+    socket: { bufferBytesMax: 64 * 1_048_576, stallMsMax: 60_000 },
+  });
+  const proxy = await slowProxy(t, gateway.port);
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  const client = newClient(proxy.url);
+  t.after(() => client.disconnect());
+  await next(client.connect(), "connect");
+  const [socket] = await arrived;
+  proxy.pause();
+  await press(socket);
+  socket.emit("n", CHUNK);
+  const connection = connectionOf(socket);
+  const closed = next(connection, "close");
+  connection.once("close", () => connection.write('2["late"]'));
+  connection.close(true);
+  await closed;
+  assert.equal(await gateway.metric("sluice_send_buffer_bytes"), 0);
+});
+
+test("a stop that meets an upgrade is told as what it is", async (t) => {
+  // Seen: "forced close" for a socket that the gateway's stop had closed, and close code 1000.
+  // engine.io ends a close that an upgrade overtook itself, in words of its own.
+  const gateway = await testGateway(t);
+  const url = `${gateway.url}/socket.io/?EIO=4&transport=`;
+  const open = await (await fetch(`${url}polling`)).text();
+  const { sid } = JSON.parse(open.slice(1)) as { sid: string };
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  await fetch(`${url}polling&sid=${sid}`, { method: "POST", body: "40" });
+  const [socket] = await arrived;
+  await (await fetch(`${url}polling&sid=${sid}`)).text(); // the CONNECT's answer
+  const gone = next<[string]>(socket, "disconnect");
+  socket.conn.on("upgrading", () => connectionOf(socket).closeAs("shutdown"));
+  const client = new WebSocket(`${url.replace("http", "ws")}websocket&sid=${sid}`);
+  client.on("open", () => client.send("2probe"));
+  client.once("message", () => client.send("5"));
+  const [code, text] = await next<[number, Buffer]>(client, "close");
+  assert.deepEqual([code, String(text)], [1001, "shutdown"]);
+  assert.equal((await gone)[0], "server shutting down");
+  assert.equal(await gateway.metric("sluice_connections_closed_total", { reason: "shutdown" }), 1);
+});
+
+test("a client of protocol 3 that pings in time survives having been slow", async (t) => {
+  // Seen: "ping timeout" 1.5 s after the pressure, of a client that pings every 3 s. The time it
+  // was given was that of protocol 4, whose clients only answer.
+  const gateway = await testGateway(t, {
+    socket: {
+      allowEio3: true,
+      ...{ bufferBytesMax: 64 * 1_048_576, stallMsMax: 200 },
+      ...{ pingIntervalMs: 2000, pingTimeoutMs: 200 },
+    },
+  });
+  const proxy = await slowProxy(t, gateway.port);
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  const url = `${proxy.url.replace("http", "ws")}/socket.io/?EIO=3&transport=websocket`;
+  const client = new WebSocket(url);
+  t.after(() => client.terminate());
+  const [socket] = await arrived;
+  const connection = connectionOf(socket);
+  proxy.pause();
+  while (socket.conn.transport.writable) socket.emit("n", CHUNK);
+  proxy.resume();
+  await until(() => socket.conn.transport.writable, "the drain");
+  // Its next ping comes an interval later; protocol 4 would have given up after a fifth of that.
+  const pings = setInterval(() => client.send("2"), 2000);
+  t.after(() => clearInterval(pings));
+  await next(connection, "heartbeat");
+  assert.equal(connection.readyState, "open");
+});
