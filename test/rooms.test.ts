@@ -12,6 +12,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "uwebsockets-legacy": ["socket"],
   "engine.io": ["socket"],
   "engine.io-parser": ["socket"],
+  // engine.io's own: the session cookie is written as it would write it.
+  cookie: ["socket"],
   "socket.io": ["socket", "fanout", "cluster", ""],
   "socket.io-adapter": ["fanout", "cluster"],
   "socket.io-parser": ["codec"],

@@ -101,6 +101,11 @@ export interface EngineSocketBase extends EventEmitter {
   closeTransport(discard?: boolean): void;
 }
 
+/** A cookie's name, and its attributes as the package `cookie` takes them. */
+export interface CookieOptions {
+  readonly name: string;
+}
+
 /** What the engine of one Socket.IO server is configured with, in engine.io's words. */
 export interface EngineOptions {
   path: string;
@@ -113,7 +118,8 @@ export interface EngineOptions {
   allowEIO3: boolean;
   httpCompression: unknown;
   cors?: unknown;
-  cookie?: unknown;
+  /** The name and attributes of the session's cookie, completed by engine.io. */
+  cookie?: CookieOptions | false;
   allowRequest?: unknown;
   initialPacket?: unknown;
 }
@@ -153,6 +159,16 @@ export const EngineSocket = Socket as unknown as Class<
 export const EngineTransport = Transport as unknown as Class<[EngineRequest], EngineTransportBase>;
 /** engine.io's server class for uWebSockets.js. */
 export const EngineServer = uServer as unknown as Class<[Partial<EngineOptions>], EngineServerBase>;
+
+/** Returns the Set-Cookie header of a session, written by the package engine.io itself uses. */
+export function formatCookie(id: string, options: CookieOptions): string {
+  const require = createRequire(createRequire(import.meta.url).resolve("engine.io"));
+  // The package's documented function; engine.io's own server calls it with the same arguments.
+  const { serialize } = require("cookie") as {
+    serialize(name: string, value: string, options: object): string;
+  };
+  return serialize(options.name, id, options);
+}
 
 const MEMBERS: readonly (readonly [string, { prototype: object }, readonly string[]])[] = [
   [

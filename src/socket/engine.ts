@@ -9,6 +9,7 @@ import {
   type EngineRequest,
   EngineServer,
   type EngineTransportBase,
+  formatCookie,
 } from "./engine-io.ts";
 import { isBusy, readPayloadsLazily } from "./polling.ts";
 import { namesNoSession, readRequest } from "./request.ts";
@@ -210,8 +211,8 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       this.#refuse(request, BAD_PROTOCOL, {});
       return undefined;
     }
-    const id = await this.generateId(request);
-    if (res.aborted) return undefined;
+    const id = await this.#name(request);
+    if (res.aborted || id === undefined) return undefined;
     const transport = this.createTransport(request._query.transport ?? "", request);
     transport.maxHttpBufferSize = this.opts.maxHttpBufferSize;
     transport.httpCompression = this.opts.httpCompression;
@@ -219,7 +220,10 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const connection = new Connection(id, this, transport, request);
     this.needs.door?.opened(connection);
     transport.on("headers", (headers: Record<string, unknown>, of: EngineRequest) => {
-      if (!of._query.sid) this.emit("initial_headers", headers, of);
+      if (!of._query.sid) {
+        if (this.opts.cookie) headers["Set-Cookie"] = formatCookie(id, this.opts.cookie);
+        this.emit("initial_headers", headers, of);
+      }
       this.emit("headers", headers, of);
     });
     transport.onRequest(request);
@@ -236,6 +240,16 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     }
     this.emit("connection", connection);
     return transport;
+  }
+
+  /** Returns an id, or refuses the request when the server's own `generateId` fails. */
+  async #name(request: EngineRequest): Promise<string | undefined> {
+    try {
+      return await this.generateId(request);
+    } catch (error) {
+      this.#refuse(request, BAD_REQUEST, { name: "ID_GENERATION_ERROR", error });
+      return undefined;
+    }
   }
 
   #switch(
