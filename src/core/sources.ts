@@ -42,7 +42,7 @@ export function gatherSettings(sources: SettingSources): unknown {
   const { PORT, SLUICE_SOCKET_PORT } = sources.env;
   if (port && PORT && SLUICE_SOCKET_PORT === undefined) put(port, "PORT", PORT);
   for (const [name, text] of Object.entries(sources.env)) {
-    if (!name.startsWith("SLUICE_") || text === undefined) continue;
+    if (!name.startsWith("SLUICE_") || text === undefined || isServiceLink(name, text)) continue;
     const row = byEnv.get(name);
     if (row) put(row, name, text);
     else problems.push(unknown(name, nearest(name, [...byEnv.keys()])));
@@ -54,6 +54,16 @@ export function gatherSettings(sources: SettingSources): unknown {
   }
   if (problems.length > 0) throw new SettingsError(problems);
   return tree;
+}
+
+/**
+ * Whether the variable is one that Kubernetes sets in every pod of a namespace with a Service whose
+ * name begins with "sluice": host and port of it, the port as an address.
+ */
+function isServiceLink(name: string, text: string): boolean {
+  if (/_SERVICE_(HOST|PORT(_\w+)?)$/.test(name)) return true;
+  if (/_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name)) return true;
+  return name.endsWith("_PORT") && /^(tcp|udp|sctp):\/\//.test(text);
 }
 
 function unknown(path: string, near: string): SettingProblem {

@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readSettings, SettingsError } from "../../src/core/settings.ts";
+import { gatherSettings } from "../../src/core/sources.ts";
+
+const gather = (env: Record<string, string>) => gatherSettings({ flags: new Map(), env, file: {} });
+
+test("variables that Kubernetes sets for a Service named sluice are not settings", () => {
+  // Seen: a pod beside a Service named sluice exited with 78. Kubernetes describes every Service
+  // of a namespace to its pods in variables, and each was taken for a mistyped setting.
+  const links = {
+    SLUICE_SERVICE_HOST: "10.96.0.7",
+    SLUICE_SERVICE_PORT: "3000",
+    SLUICE_SERVICE_PORT_SOCKET: "3000",
+    SLUICE_PORT: "tcp://10.96.0.7:3000",
+    SLUICE_PORT_3000_TCP: "tcp://10.96.0.7:3000",
+    SLUICE_PORT_3000_TCP_PROTO: "tcp",
+    SLUICE_PORT_3000_TCP_PORT: "3000",
+    SLUICE_PORT_3000_TCP_ADDR: "10.96.0.7",
+    // A Service named sluice-api: its port as an address has the name of a setting.
+    SLUICE_API_PORT: "tcp://10.96.0.8:9100",
+  };
+  const settings = readSettings(gather({ ...links, SLUICE_SOCKET_DRAIN_MS: "7" }));
+  assert.deepEqual([settings.socket.drainMs, settings.api.port], [7, 0]);
+});
+
+test("a port that is no such address is a setting, or a mistake", () => {
+  assert.deepEqual(gather({ SLUICE_API_PORT: "9100" }), { api: { port: 9100 } });
+  for (const name of ["SLUICE_PORT", "SLUICE_SERVICE", "SLUICE_SOCKET_PORTS"]) {
+    assert.throws(() => gather({ [name]: "3000" }), SettingsError);
+  }
+});
