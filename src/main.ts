@@ -54,7 +54,8 @@ function readCommandLine(args: readonly string[]): CommandLine {
   const words: string[] = [];
   const used = new Set<number>();
   for (const token of tokens) {
-    if (token.kind === "positional" && !used.has(token.index)) words.push(token.value);
+    if (used.has(token.index)) continue; // a value that looks like an option, such as -1
+    if (token.kind === "positional") words.push(token.value);
     if (token.kind !== "option") continue;
     const name = token.name === "h" ? "help" : token.name;
     if (SWITCHES.has(name)) {
@@ -65,6 +66,7 @@ function readCommandLine(args: readonly string[]): CommandLine {
     const inline = token.inlineValue === true;
     const value = inline ? token.value : next?.startsWith("--") ? undefined : next;
     if (!inline && value !== undefined) used.add(token.index + 1);
+    if (name === "config" && !value) throw new Mistake("--config wants a file", EXIT_SETTINGS);
     flags.set(name, value ?? "true");
   }
   const config = flags.get("config");
@@ -73,12 +75,15 @@ function readCommandLine(args: readonly string[]): CommandLine {
 }
 
 function readFile(path: string): unknown {
+  let found: unknown;
   try {
-    return JSON.parse(readFileSync(path, "utf8"));
+    found = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Mistake(`--config ${path} cannot be read: ${why}`, EXIT_SETTINGS);
   }
+  if (typeof found === "object" && found !== null && !Array.isArray(found)) return found;
+  throw new Mistake(`--config ${path} must hold an object of sections`, EXIT_SETTINGS);
 }
 
 function readProcessSettings(line: CommandLine): Settings {

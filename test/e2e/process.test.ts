@@ -41,6 +41,12 @@ const MISTAKES: Readonly<
     code: 78,
     says: /--config nowhere\.json cannot be read/,
   },
+  "--config without a file": { args: ["--config"], code: 78, says: /--config wants a file/ },
+  "a negative number": {
+    args: ["--socket.port", "-1"],
+    code: 78,
+    says: /socket\.port = -1: must be 0…65535/,
+  },
   "production without anything that answers": {
     env: { NODE_ENV: "production" },
     code: 78,
@@ -92,6 +98,15 @@ test("flags win over the environment, it over the file, and that over defaults",
   assert.equal(await run.exit(), 78);
   assert.match(run.output(), /socket\.port = 80000/);
   assert.match(run.output(), /socket\.drainMs = 70000000/);
+});
+
+test("a settings file that holds no object is refused", async (t) => {
+  // Seen: a file with a list in it started a gateway of defaults. It was taken for an empty one.
+  const file = join(testFolder(t), "sluice.json");
+  writeFileSync(file, "[1]");
+  const run = startProcess(t, [...SLUICE, "--config", file, "--socket.port", "0"]);
+  assert.equal(await run.exit(), 78);
+  assert.match(run.output(), /^sluice: --config \S+ must hold an object of sections$/m);
 });
 
 test("--help, --settings, --version and doctor print and end", async (t) => {
