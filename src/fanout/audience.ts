@@ -30,6 +30,8 @@ export interface Audience {
   readonly slow: ReadonlySet<Member>;
   /** The members whose listeners want to hear of what is sent; some may have stopped listening. */
   readonly listening: Set<Member>;
+  /** Grows whenever a member comes, goes, joins, leaves or is served another way. */
+  changes: number;
   /** Takes a connected socket in, with the rooms it has. */
   enter(socket: SocketInside): Member;
   /** Forgets a socket; does nothing if it isn't a member. */
@@ -85,6 +87,7 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
     const codec = conn.native && needs.isFirst(member) ? conn.codec : undefined;
     const before = member.codec;
     if (codec === before) return;
+    audience.changes++;
     const rooms = adapter.sids.get(member.socket.id) ?? [];
     if (before) {
       for (const room of rooms) unsubscribe(member, before, room, true);
@@ -108,7 +111,9 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
     ids: { [Symbol.iterator]: () => members.keys() },
     slow,
     listening: new Set(),
+    changes: 0,
     enter(socket) {
+      audience.changes++;
       const member: Member = { socket, audience, codec: undefined, next: undefined };
       members.set(socket.id, member);
       slow.add(member);
@@ -120,6 +125,7 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
     leave(id) {
       const member = members.get(id);
       if (!member) return;
+      audience.changes++;
       if (member.codec) {
         const rooms = adapter.sids.get(id) ?? [];
         for (const room of rooms) unsubscribe(member, member.codec, room, true);
@@ -133,9 +139,11 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
       needs.left(member);
     },
     joins(member, room) {
+      audience.changes++;
       if (member.codec) subscribe(member, member.codec, room);
     },
     leaves(member, room) {
+      audience.changes++;
       if (member.codec) unsubscribe(member, member.codec, room, false);
     },
     settle,

@@ -4,7 +4,7 @@ import type { Audience, Member } from "./audience.ts";
 import { type Crowd, readCrowd } from "./crowd.ts";
 import type { Listeners } from "./listeners.ts";
 import { type Broadcast, isInTopics, planTopics } from "./plan.ts";
-import { lookAtSubscribers, type PublishNeeds, publishSteps } from "./publish.ts";
+import { encodePlanned, lookAtSubscribers, type PublishNeeds, publishSteps } from "./publish.ts";
 import type { Unions } from "./unions.ts";
 
 /** What delivering needs. */
@@ -27,20 +27,44 @@ export function createDeliver(needs: DeliverNeeds): Deliver {
   return function deliver(audience, packet, to) {
     const { nsp } = audience.adapter;
     packet.nsp = nsp.name;
-    const crowd = readCrowd(audience.adapter, to);
-    if (!crowd) return;
     const [frames] = nsp.server.encoder.encode(packet);
-    needs.listeners.tell(audience, crowd, packet, frames);
-    // Sending one by one runs code of others, and a look takes members out of topics: who is served
-    // how is settled before either, or whoever changes sides meanwhile would be served twice.
-    const single = listSingle(audience, crowd);
-    const broadcast: Broadcast = { audience, crowd, frames, steps: [], single };
-    planTopics(broadcast, needs.unions);
+    if (audience.listening.size > 0) {
+      const heard = readCrowd(audience.adapter, to);
+      if (heard) needs.listeners.tell(audience, heard, packet, frames);
+    }
+    const broadcast = plan(needs, audience, frames, to);
+    if (!broadcast) return;
+    const { single } = broadcast;
     needs.samples.deliveries += publishSteps(needs, broadcast);
     needs.listeners.created(broadcast);
     lookAtSubscribers(needs, broadcast);
     if (single.length > 0) needs.samples.deliveries += sendEach(broadcast, to.flags ?? {});
   };
+}
+
+/**
+ * Settles who is served how, before anything is sent; undefined when nobody is meant.
+ *
+ * Sending one by one runs code of others, and a look takes members out of topics: whoever changed
+ * sides meanwhile would be served twice. A toJSON of the arguments is such code too, and what it
+ * has done to the members makes for another plan; each codec encodes once, so that soon ends.
+ */
+function plan(
+  { unions }: DeliverNeeds,
+  audience: Audience,
+  frames: Frames,
+  to: Recipients,
+): Broadcast | undefined {
+  for (;;) {
+    const crowd = readCrowd(audience.adapter, to);
+    if (!crowd) return undefined;
+    const single = listSingle(audience, crowd);
+    const broadcast: Broadcast = { audience, crowd, frames, steps: [], single };
+    planTopics(broadcast, unions);
+    const { changes } = audience;
+    encodePlanned(broadcast);
+    if (audience.changes === changes) return broadcast;
+  }
 }
 
 /** Lists the members that no topic serves: slow ones, and those addressed by their own room. */

@@ -18,15 +18,18 @@ interface Wire {
 }
 
 /**
- * Publishes what is planned, and returns how many recipients that is.
- *
- * Everything is encoded before anything is published: arguments that a codec can't encode throw
- * before anyone has got them.
+ * Encodes for all who are planned for, before anything is published: arguments that a codec can't
+ * encode throw before anyone has got them.
  */
-export function publishSteps(needs: PublishNeeds, { steps, single, frames }: Broadcast): number {
+export function encodePlanned({ steps, single, frames }: Broadcast): void {
+  for (const { codec } of steps) frames.of(codec);
+  for (const { socket } of single) frames.of(socket.conn.codec);
+}
+
+/** Publishes what is planned and encoded, and returns how many recipients that is. */
+export function publishSteps(needs: PublishNeeds, { steps, frames }: Broadcast): number {
   const wires: { [C in CodecName]?: Wire } = {};
   for (const { codec } of steps) wires[codec] ??= readWire(frames, codec);
-  for (const { socket } of single) frames.of(socket.conn.codec);
   let served = 0;
   for (const step of steps) {
     const wire = wires[step.codec];

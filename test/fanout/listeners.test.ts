@@ -94,3 +94,41 @@ test("a join-room listener that broadcasts reaches the one who has just joined",
     ["joined,joined,joined", "joined,joined,left", "joined,left"],
   );
 });
+
+test("a toJSON that makes members leave in the middle of a broadcast is obeyed", async (t) => {
+  // Seen: whoever left while the packet was encoded had been planned as excluded, and was
+  // subscribed to the room again for good.
+  const rig = await startRig(t);
+  const { sockets, inboxes, settled } = await connectAll(rig, THREE);
+  for (const socket of sockets) socket.join("r");
+  const [first, second] = sockets;
+  const leaving = {
+    toJSON() {
+      second?.leave("r");
+      return 1;
+    },
+  };
+  const except = [first, second].map((socket) => socket?.id ?? "");
+  const before = rig.deliveries();
+  rig.io.to("r").except(except).emit("m", leaving);
+  rig.io.to("r").emit("m", 2);
+  await settled();
+  assert.deepEqual(inboxes, [[[2]], [], [[1], [2]]]);
+  assert.equal(rig.deliveries() - before, 3);
+});
+
+test("a listener that lets its socket leave and join again does not cost it the packet", async (t) => {
+  // Seen: alone in its room it had emptied it, and the recipients had been read before.
+  const rig = await startRig(t);
+  const { sockets, inboxes, settled } = await connectAll(rig, THREE);
+  for (const [i, socket] of sockets.entries()) {
+    socket.join(`r${i}`);
+    socket.onAnyOutgoing(() => {
+      socket.leave(`r${i}`);
+      socket.join(`r${i}`);
+    });
+    rig.io.to(`r${i}`).emit("m", i);
+  }
+  await settled();
+  assert.deepEqual(inboxes, [[[0]], [[1]], [[2]]]);
+});
