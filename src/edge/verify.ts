@@ -26,7 +26,7 @@ const keys = new Map<string, Promise<CryptoKey>>();
 
 /**
  * Resolves with the `webhook-id` when a body was signed with one of `secrets` (`whsec_…`) less than
- * the tolerance ago; rejects with {@link VerifyError}. Compared in constant time by Web Crypto.
+ * the tolerance ago; rejects with {@link VerifyError}. Compared in constant time.
  *
  * Whoever keeps the ids of the tolerance's time knows every replay. Source: Standard Webhooks.
  */
@@ -46,10 +46,11 @@ export async function verify(
   if (!(age <= toleranceSeconds)) throw new VerifyError("the timestamp is not of now");
   const content = concat(`${id}.${timestamp}.`, signed.body);
   for (const secret of typeof secrets === "string" ? [secrets] : secrets) {
-    const key = await keyOf(secret);
+    // Once per secret, however long the list is: it is the caller's.
+    const own = new Uint8Array(await crypto.subtle.sign(HMAC, await keyOf(secret), content));
     for (const one of signatures.split(" ")) {
       const given = one.startsWith("v1,") ? bytesOf(one.slice(3)) : undefined;
-      if (given && (await crypto.subtle.verify(HMAC, key, given, content))) return id;
+      if (given && isSame(given, own)) return id;
     }
   }
   throw new VerifyError("no signature fits");
@@ -59,10 +60,19 @@ function keyOf(secret: string): Promise<CryptoKey> {
   let key = keys.get(secret);
   if (!key) {
     const text = secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : secret;
-    key = crypto.subtle.importKey("raw", fromBase64(text), HMAC, false, ["verify"]);
+    key = crypto.subtle.importKey("raw", fromBase64(text), HMAC, false, ["sign"]);
     keys.set(secret, key);
   }
   return key;
+}
+
+// Looks at every byte, wherever the first difference is.
+function isSame(given: Uint8Array, own: Uint8Array): boolean {
+  let differs = given.length ^ own.length;
+  own.forEach((byte, at) => {
+    differs |= byte ^ (given[at] ?? 0);
+  });
+  return differs === 0;
 }
 
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> | undefined {
