@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { httpApiPage } from "../../docs/http-api.ts";
 import * as pages from "../../docs/pages.ts";
@@ -71,5 +71,24 @@ test("every file and heading that a page links to exists", () => {
       const text = read(`docs/${file === "" ? `${page}.md` : file}`);
       if (anchor !== undefined) assert.ok(anchors(text).has(anchor), `${page}.md: ${target}`);
     }
+  }
+});
+
+// docs/doors.md told all about tokens and limits, and no page led there.
+// Whoever starts at the README must be able to reach every page.
+test("every page is reached from the README by links", () => {
+  const docs = new URL("../../docs/", import.meta.url);
+  const reached = new Set<string>();
+  const follow = (url: URL): void => {
+    for (const [, to = ""] of readFileSync(url, "utf8").matchAll(/\]\(([^)#:]+\.md)/g)) {
+      const next = new URL(to, url);
+      if (reached.has(next.href)) continue;
+      reached.add(next.href);
+      follow(next);
+    }
+  };
+  follow(new URL("../../README.md", import.meta.url));
+  for (const name of readdirSync(docs).filter((one) => one.endsWith(".md"))) {
+    assert.ok(reached.has(new URL(name, docs).href), name);
   }
 });
