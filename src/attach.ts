@@ -64,6 +64,7 @@ export function attach(
   const socket = serveSocketIo(io, app, settings.socket, {
     parser: codec.parser,
     encrypted: watch.encrypted ?? false,
+    speaksJson: settings.codec.accept !== "msgpack",
     createReader: codec.createReader,
     encode: codec.encode,
     moved: fanout.moved,

@@ -16,6 +16,8 @@ export interface SocketNeeds {
   readonly parser: Parser;
   /** Whether the app speaks TLS. */
   readonly encrypted: boolean;
+  /** Whether JSON is accepted; Engine.IO 3 clients, who know nothing else, may come only then. */
+  readonly speaksJson: boolean;
   createReader: ConnectionNeeds["createReader"];
   encode: ConnectionNeeds["encode"];
   moved(connection: Connection): void;
@@ -70,7 +72,9 @@ export function serveSocketIo(
       polling: () => POLLING_KEYS.reduce((sum, key) => sum + (samples.connections[key] ?? 0), 0),
       connections: () => connections(),
     });
-  const engine = new GatewayEngine(readEngineOptions(io, settings), {
+  const options = readEngineOptions(io, settings);
+  if (!needs.speaksJson) options.allowEIO3 = false;
+  const engine = new GatewayEngine(options, {
     samples,
     monitor,
     encrypted: needs.encrypted,

@@ -180,3 +180,20 @@ for (const [codec, way] of CODECS.flatMap((one) => NAMES.map((name) => [one, nam
     assert.ok(neighbour.connected);
   });
 }
+
+test("codec.accept msgpack: Engine.IO 3 clients, who speak JSON only, are turned away", async (t) => {
+  // Seen: they are in the main namespace before they say a word, so that one that stayed silent got
+  // every broadcast, in JSON.
+  const settings = { allowEio3: true };
+  const refusing = await testGateway(t, { socket: settings, codec: { accept: "msgpack" } });
+  const path = "/socket.io/?EIO=3&transport=polling";
+  const refused = await fetch(refusing.url + path);
+  assert.equal(refused.status, 400);
+  assert.equal(((await refused.json()) as { code: number }).code, 5);
+  for (const accept of ["json", "both"] as const) {
+    const letting = await testGateway(t, { socket: settings, codec: { accept } });
+    const opened = await fetch(letting.url + path);
+    assert.equal(opened.status, 200);
+    assert.match(await opened.text(), /"sid"/);
+  }
+});
