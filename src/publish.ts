@@ -58,6 +58,7 @@ export function publishBus(bus: BusSamples): Samples {
     sluice_cluster_refused_total: by("reason", bus.refused),
     sluice_cluster_missed_total: bus.missed,
     sluice_cluster_errors_total: bus.errors,
+    sluice_cluster_request_timeouts_total: bus.timeouts,
     sluice_cluster_reconnects_total: bus.reconnects,
   };
 }

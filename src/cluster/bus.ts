@@ -1,11 +1,11 @@
-import { createAdapter as createPubSub, createShardedAdapter } from "@socket.io/redis-adapter";
-import { createAdapter as createStreams } from "@socket.io/redis-streams-adapter";
 import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
+import { chooseAdapter } from "./adapters.ts";
 import { isBusMessage } from "./messages.ts";
-import { type Client, openRedis, type RedisLink } from "./redis.ts";
+import { openRedis, type RedisLink } from "./redis.ts";
+import { guardRequests } from "./requests.ts";
 import { createSeal } from "./seal.ts";
 
 /** What the bus counts, as plain numbers. */
@@ -17,6 +17,8 @@ export interface BusSamples {
   /** Messages for other nodes that were not sent, because Redis was away. */
   missed: number;
   errors: number;
+  /** Requests that not all other nodes answered in time. */
+  timeouts: number;
   reconnects: number;
   /** 1 while Redis answers. */
   here: 0 | 1;
@@ -69,10 +71,11 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     refused: { size: 0, shape: 0, signature: 0 },
     missed: 0,
     errors: 0,
+    timeouts: 0,
     reconnects: 0,
     here: 0,
   };
-  const link = openRedis(settings.redisUrl, settings.timeoutMs, {
+  const link = openRedis(settings, {
     changed(here, why) {
       samples.here = here ? 1 : 0;
       const gap = here ? samples.missed - missedBefore : 0;
@@ -94,14 +97,14 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     const { doPublish, doPublishResponse, onResponse } = adapter;
     if (publishAndReturnOffset) {
       adapter.publishAndReturnOffset = async function (this: Inside, message) {
-        if (link.isHere()) {
-          try {
-            const offset = await link.ask(() => publishAndReturnOffset.call(this, message));
-            samples.messages.out++;
-            return offset;
-          } catch {
-            samples.errors++;
-          }
+        // By the same way whether Redis is here or not, or what comes after an outage would pass
+        // what went before it.
+        try {
+          const offset = await link.ask(() => publishAndReturnOffset.call(this, message));
+          samples.messages.out++;
+          return offset;
+        } catch {
+          if (link.isHere()) samples.errors++;
         }
         samples.missed++;
         // An offset that no store has: whoever returns with it is told that it was not recovered.
@@ -179,6 +182,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
   // Socket.IO calls `new` on what it is given, and takes the object that comes back.
   function BusAdapter(namespace: Namespace): Adapter {
     const adapter = create(namespace);
+    guardRequests(adapter as object, settings, () => samples.timeouts++);
     guard(adapter as unknown as Inside); // of its members only those that are there are touched
     if (byStream) needs.watch(adapter);
     return adapter;
@@ -198,47 +202,6 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     samples: () => samples,
     stop: () => link.stop(),
   };
-}
-
-function chooseAdapter(
-  settings: Settings["cluster"],
-  link: RedisLink,
-  failed: () => void,
-): (namespace: Namespace) => Adapter {
-  const { prefix, requestTimeoutMs } = settings;
-  const client = calm(link.client, link, failed);
-  if (settings.adapter === "streams") {
-    return createStreams(client, {
-      streamName: `${prefix}:stream`,
-      channelPrefix: `${prefix}:channel`,
-      sessionKeyPrefix: `${prefix}:session:`,
-      maxLen: settings.streamPacketsMax,
-    });
-  }
-  const listener = calm(link.patient(), link, failed);
-  if (settings.adapter === "sharded") {
-    return createShardedAdapter(client, listener, { channelPrefix: prefix });
-  }
-  return createPubSub(client, listener, { key: prefix, requestsTimeout: requestTimeoutMs });
-}
-
-/**
- * A client as the adapters are given it: they leave promises alone whose failure would end the
- * process, and they make readers of it that must outlast an outage.
- */
-function calm(client: Client, link: RedisLink, failed: () => void): Client {
-  return new Proxy(client, {
-    get(target, name) {
-      if (name === "duplicate") return () => calm(link.patient(), link, failed);
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== "function") return value;
-      return (...given: unknown[]) => {
-        const result: unknown = value.apply(target, given);
-        if (result instanceof Promise) result.catch(failed);
-        return result;
-      };
-    },
-  });
 }
 
 interface RawMessage {

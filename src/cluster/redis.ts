@@ -13,6 +13,13 @@ export interface RedisSeen {
   failed(): void;
 }
 
+/** How Redis is reached. */
+export interface RedisSettings {
+  readonly redisUrl: string;
+  readonly timeoutMs: number;
+  readonly pendingMax: number;
+}
+
 /** The connection on which a node asks Redis; others are made from it. */
 export interface RedisLink {
   /** What this process' connections are called in Redis; nobody else's are. */
@@ -52,7 +59,8 @@ export function checkRedisUrl(url: string): void {
  * While it is away every question is refused at once: nothing waits in memory for it to return.
  * It is away when the connection is lost, or when it did not answer a ping within `timeoutMs`.
  */
-export function openRedis(url: string, timeoutMs: number, seen: RedisSeen): RedisLink {
+export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
+  const { redisUrl: url, timeoutMs, pendingMax } = settings;
   checkRedisUrl(url);
   const name = `sluice-${randomBytes(9).toString("base64url")}`;
   const clients = new Set<Client>();
@@ -139,6 +147,7 @@ export function openRedis(url: string, timeoutMs: number, seen: RedisSeen): Redi
     },
     ask(command) {
       if (!here) return Promise.reject(new Error("Redis is away"));
+      if (waiting.size >= pendingMax) return Promise.reject(new Error("Redis is too slow"));
       return new Promise((resolve, reject) => {
         waiting.add(reject);
         command(client)

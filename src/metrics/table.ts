@@ -386,6 +386,11 @@ export const METRICS = {
     labels: [],
     help: "Commands to Redis, and connections to it, that failed.",
   },
+  sluice_cluster_request_timeouts_total: {
+    kind: "counter",
+    labels: [],
+    help: "Requests that not all other nodes answered in time.",
+  },
   sluice_cluster_reconnects_total: {
     kind: "counter",
     labels: [],

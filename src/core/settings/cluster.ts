@@ -34,6 +34,18 @@ export const cluster = z.strictObject({
     "Key that signs messages on the bus; with it, unsigned and foreign ones are refused.",
   ),
   leaseMs: ms(15_000, 500, 600_000, "How long a silent node counts as alive."),
+  pendingMax: whole(
+    10_000,
+    1,
+    1_000_000,
+    "Messages and other commands that may wait for Redis' answer.",
+  ),
+  requestsMax: whole(
+    1_000,
+    1,
+    100_000,
+    "Requests to other nodes that may be open, for each namespace.",
+  ),
   requestTimeoutMs: ms(5_000, 100, 60_000, "How long other nodes may take to answer a request."),
   workers: z
     .string()
