@@ -12,6 +12,7 @@ import type {
 } from "../core/command.ts";
 import { COMMAND_LIMITS } from "../core/commands.ts";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
+import { createAsk } from "./asked.ts";
 import { createHolds, type Held, type TellCommand } from "./hold.ts";
 import { createNamespaceFinder } from "./namespaces.ts";
 import { type AnySocket, type Page, pageOf, showSocket } from "./present.ts";
@@ -58,6 +59,7 @@ interface Slow {
 }
 
 const OK: Answer = { ok: true };
+const ask = createAsk();
 
 /**
  * Returns the executor of a Socket.IO server.
@@ -79,7 +81,7 @@ export function createExecutor(
     const namespace = find(name);
     if (!namespace) return refuse("COMMANDS_NO_NAMESPACE", name);
     try {
-      if (command.do === "emitWithAck") return ask(namespace, command, settings.ackSocketsMax);
+      if (command.do === "emitWithAck") return askAll(namespace, command, settings.ackSocketsMax);
       if (command.do === "fetchSockets") return list(namespace, command);
       if (!holds.keep(name, command)) return refuse("COMMANDS_HELD_FULL", name);
       return tell(namespace, command);
@@ -174,7 +176,7 @@ function list(namespace: Namespace, command: FetchCommand): Slow {
  * One emit per socket rather than one broadcast: Socket.IO's own broadcast with acknowledgements
  * tells neither who answered nor who did not.
  */
-function ask(namespace: Namespace, command: EmitWithAckCommand, socketsMax: number): Slow {
+function askAll(namespace: Namespace, command: EmitWithAckCommand, socketsMax: number): Slow {
   const { to, except, event, args = [] } = command;
   const timeoutMs = command.timeoutMs ?? COMMAND_LIMITS.ackTimeoutMsDefault;
   const sent = choose(namespace, to, except)
@@ -189,7 +191,7 @@ function ask(namespace: Namespace, command: EmitWithAckCommand, socketsMax: numb
       const asked = sockets.map(
         (socket) =>
           new Promise<void>((resolve) => {
-            socket.timeout(timeoutMs).emit(event, ...args, (late: unknown, answer: unknown) => {
+            ask(socket, { event, args, timeoutMs }, ({ late, answer }) => {
               if (late) timedOut.push(socket.id);
               else answers.push({ id: socket.id, answer });
               resolve();

@@ -267,3 +267,22 @@ test("every command is counted by its name, caller and outcome", async () => {
     "emitWithAck api ok": 1,
   });
 });
+
+// A client that had left was waited for all the same, and the timer outlived gateway.stop(): asked
+// with a minute's patience, the process stayed a minute.
+test("who leaves while it is asked is waited for no longer", { timeout: 20_000 }, async () => {
+  const [stays, goes] = [await connect(), await connect("msgpack")];
+  const [kept, left] = [idOf(stays), idOf(goes)];
+  stays.on("ask", (n, done) => done(n));
+  const asked = Promise.all([
+    apply({ do: "emitWithAck", event: "ask", args: [1], timeoutMs: 60_000 }),
+    apply({ do: "emitWithAck", event: "ask", args: [2], timeoutMs: 60_000 }),
+  ]);
+  goes.once("ask", () => goes.disconnect());
+  const answers = (await asked).flat();
+  const expected = (answer: number) => ({ answers: [{ id: kept, answer }], timedOut: [left] });
+  assert.deepEqual(
+    answers,
+    [1, 2].map((n) => ({ ok: true, ...expected(n) })),
+  );
+});
