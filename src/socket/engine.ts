@@ -170,14 +170,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const res = request.res as SafeResponse; // set until a transport takes it
     const { door, samples } = this.needs;
     if (door && answerAtDoor(door, request, res, samples.refused)) return;
-    const wait = namesNoSession(request._query) ? this.needs.draining() : undefined;
-    if (wait !== undefined) {
-      samples.refused.draining = (samples.refused.draining ?? 0) + 1;
-      answer(res, "503 Service Unavailable", { code: FORBIDDEN, message: "Draining" }, [
-        ["Retry-After", String(wait)],
-      ]);
-      return;
-    }
+    if (this.#turnsAway(request)) return;
     this._applyMiddlewares(request, res, (error) => {
       if (res.aborted) return;
       if (error) {
@@ -191,10 +184,22 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       }
       this.verify(request, upgrade, (code, why) => {
         if (res.aborted) return;
-        if (code === undefined) go();
-        else this.#refuse(request, code, why);
+        if (code !== undefined) this.#refuse(request, code, why);
+        else if (!this.#turnsAway(request)) go(); // a stop may have begun meanwhile
       });
     });
+  }
+
+  /** Refuses a handshake while clients shall go elsewhere; returns whether it did. */
+  #turnsAway(request: EngineRequest): boolean {
+    const wait = namesNoSession(request._query) ? this.needs.draining() : undefined;
+    if (wait === undefined) return false;
+    const { refused } = this.needs.samples;
+    refused.draining = (refused.draining ?? 0) + 1;
+    const headers = [["Retry-After", String(wait)]] as const;
+    const body = { code: FORBIDDEN, message: "Draining" };
+    answer(request.res as SafeResponse, "503 Service Unavailable", body, headers); // as in #refuse()
+    return true;
   }
 
   #session(request: EngineRequest) {

@@ -4,7 +4,26 @@ import { Server } from "socket.io";
 import { attach } from "../../src/attach.ts";
 import { startApp } from "../harness/app.ts";
 import { testGateway } from "../harness/gateway.ts";
-import { next } from "../harness/wait.ts";
+import { next, until } from "../harness/wait.ts";
+
+test("a handshake that waited for allowRequest is refused once a stop has begun", async (t) => {
+  // Seen: 200 in the middle of a drain. Only requests that came after its start were refused, not
+  // those whose asynchronous check ended after it.
+  const gateway = await testGateway(t, { socket: { drainMs: 500 } });
+  await gateway.connected();
+  const waiting: (() => void)[] = [];
+  const { opts } = gateway.io.engine as unknown as { opts: Record<string, unknown> }; // documented
+  opts.allowRequest = (_: unknown, done: (error: null, allowed: boolean) => void) => {
+    waiting.push(() => done(null, true));
+  };
+  const asked = fetch(`${gateway.url}/socket.io/?EIO=4&transport=polling`);
+  await until(() => waiting.length === 1, "the question");
+  const stopped = gateway.stop();
+  waiting[0]?.();
+  const answer = await asked;
+  assert.deepEqual([answer.status, answer.headers.get("retry-after")], [503, "1"]);
+  await stopped;
+});
 
 test("a generateId that fails refuses the request, and no more", async (t) => {
   // Seen: the process ended with an unhandled rejection. The handshake did not expect an
