@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { cpus, totalmem } from "node:os";
 import type { Settings } from "./core/settings.ts";
 import { loadNative, readLibc } from "./socket/native.ts";
@@ -11,6 +12,9 @@ export interface DoctorNeeds {
 
 /** Descriptors a process needs besides its connections: files, timers, listen sockets, pools. */
 const SPARE_DESCRIPTORS = 64;
+
+/** How long a function's host may take to accept a connection. */
+const CONNECT_MS = 2000;
 
 /** One thing looked at: `bad` keeps the gateway from working, `warn` would bite later. */
 interface Finding {
@@ -25,6 +29,7 @@ export async function examine(settings: Settings, needs: DoctorNeeds): Promise<b
     findDescriptors(),
     findMachine(),
     ...findSettings(settings, needs.production),
+    ...(await Promise.all([...findRedis(settings), ...findFunctions(settings)])),
   ];
   for (const { level, text } of findings) needs.print(`${level.padEnd(4)}  ${text}`);
   return findings.every(({ level }) => level !== "bad");
@@ -72,4 +77,56 @@ function findSettings(settings: Settings, production: boolean): Finding[] {
     found.push({ level: "warn", text: "socket.origins allows every origin" });
   }
   return found;
+}
+
+function findRedis({ cluster }: Settings): Promise<Finding>[] {
+  const { redisUrl, timeoutMs, startup } = cluster;
+  if (redisUrl === "") return [];
+  const probe = async (): Promise<Finding> => {
+    try {
+      const { probeRedis } = await import("./cluster/probe.ts");
+      await probeRedis(redisUrl, timeoutMs);
+      return { level: "ok", text: "cluster.redisUrl: Redis answers" };
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      // With `wait` the gateway starts, once Redis does.
+      return { level: startup === "wait" ? "warn" : "bad", text: `cluster.redisUrl: ${why}` };
+    }
+  };
+  return [probe()];
+}
+
+function findFunctions({ upstream }: Settings): Promise<Finding>[] {
+  const urls = [upstream.url, ...upstream.routes.map(({ url }) => url)].filter((url) => url !== "");
+  const origins = new Set(urls.map(originOf));
+  return [...origins].map(async (origin): Promise<Finding> => {
+    if (origin === undefined) return { level: "bad", text: "upstream: a URL cannot be read" };
+    const why = await reach(new URL(origin));
+    // A gateway starts without its functions, and its breaker waits for them.
+    if (why !== undefined) return { level: "warn", text: `upstream: ${origin}: ${why}` };
+    return { level: "ok", text: `upstream: ${origin} accepts connections` };
+  });
+}
+
+function originOf(url: string): string | undefined {
+  try {
+    return new URL(url).origin;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Resolves with why a host does not accept connections, or with nothing when it does. */
+function reach({ hostname, port, protocol }: URL): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const to = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
+    const socket = connect({ host: hostname.replace(/^\[|\]$/g, ""), port: to });
+    const end = (why?: string) => {
+      socket.destroy();
+      resolve(why);
+    };
+    socket.setTimeout(CONNECT_MS, () => end(`no connection within ${CONNECT_MS} ms`));
+    socket.once("connect", () => end());
+    socket.once("error", (error) => end(error.message));
+  });
 }

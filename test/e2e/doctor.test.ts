@@ -1,0 +1,49 @@
+/** `sluice doctor` looks for what the settings point at. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readSettings } from "../../src/core/settings.ts";
+import { examine } from "../../src/doctor.ts";
+import { startFunction } from "../harness/function.ts";
+import { testRedis } from "../harness/redis.ts";
+import { hasTool } from "../harness/tool.ts";
+
+async function doctor(given: Parameters<typeof readSettings>[0]) {
+  const lines: string[] = [];
+  const print = (line: string) => void lines.push(line);
+  const sound = await examine(readSettings(given), { production: false, print });
+  return { sound, text: lines.join("\n") };
+}
+
+test("it says whether Redis answers, and a start that needs it would fail without", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const cluster = { redisUrl: redis.url, timeoutMs: 300 };
+  const here = await doctor({ cluster });
+  assert.match(here.text, /^ok {4}cluster\.redisUrl: Redis answers$/m);
+  assert.equal(here.sound, true);
+  redis.freeze(true);
+  t.after(() => redis.freeze(false));
+  const silent = await doctor({ cluster });
+  assert.match(silent.text, /^bad {3}cluster\.redisUrl: no answer within 300 ms/m);
+  assert.equal(silent.sound, false);
+  await redis.kill();
+  const away = await doctor({ cluster: { ...cluster, startup: "wait" } });
+  assert.match(away.text, /^warn {2}cluster\.redisUrl: no answer within 300 ms/m);
+  assert.equal(away.sound, true);
+});
+
+test("it says whether each function's host accepts connections, once a host", async (t) => {
+  const fn = await startFunction(t);
+  const routes = [{ namespace: "/", url: `${fn.url}/{event}` }];
+  const upstream = {
+    url: fn.url,
+    routes,
+    secrets: ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwTheEnd0="],
+  };
+  const there = await doctor({ upstream });
+  assert.equal(there.text.match(/^ok {4}upstream: .* accepts connections$/gm)?.length, 1);
+  await fn.close();
+  const gone = await doctor({ upstream });
+  assert.match(gone.text, /^warn {2}upstream: http:\/\/127\.0\.0\.1:\d+: connect ECONNREFUSED/m);
+  assert.equal(gone.sound, true);
+});
