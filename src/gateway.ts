@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import { Server } from "socket.io";
-import { attach } from "./attach.ts";
+import { type Attached, attach } from "./attach.ts";
 import { checkWorkers } from "./cluster/worker-settings.ts";
 import type { WorkerSide } from "./cluster/workers.ts";
 import { CLOSES } from "./core/closes.ts";
@@ -12,12 +11,10 @@ import { loadHandler } from "./handlers/module.ts";
 import { watchLoop } from "./metrics/loop.ts";
 import { createMetrics, type Metrics } from "./metrics/registry.ts";
 import { publishRecovery, publishSamples } from "./publish.ts";
-import { serveApi } from "./serve-api.ts";
+import { closeApp, openDoors, readVersion, startApi } from "./serve-http.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
-import { createHttp } from "./socket/http.ts";
-import { listen } from "./socket/listen.ts";
 import { createLoadSampler } from "./socket/load.ts";
-import { loadNative, type TemplatedApp } from "./socket/native.ts";
+import { loadNative } from "./socket/native.ts";
 import type { Load } from "./socket/overload.ts";
 import { openApp } from "./socket/tls.ts";
 
@@ -93,15 +90,79 @@ interface Build {
 }
 
 async function build(settings: Settings, needs: Build): Promise<Gateway> {
-  const { log, folder, worker, undo } = needs;
+  const { log, worker, undo } = needs;
   const native = loadNative();
   const metrics = startMetrics(settings, undo);
-  const { app, encrypted, reload } = openApp(native.uws, settings.socket.tls, log);
+  const opened = openApp(native.uws, settings.socket.tls, log);
+  const { app, encrypted, reload } = opened;
   undo.push(() => closeApp(app));
+  const { io, bus } = await createServer(settings, { ...needs, metrics });
+  const attached = attachServer(io, opened, { settings, metrics, needs });
+  // Sockets leave first: their disconnect calls are among what goes out.
+  const calls = { stop: async () => {} };
+  undo.push(() => calls.stop());
+  undo.push(async () => {
+    await io.close();
+    attached.detach();
+  });
+  const executor = createExecutor(settings.fanout, { server: io });
+  const state = { draining: 0, remaining: 0 };
+  metrics.source(() => ({
+    ...publishSamples(attached.samples()),
+    sluice_draining: state.draining,
+    sluice_drain_remaining_connections: state.remaining,
+  }));
+  if (settings.handlers.module) {
+    const handler = await loadHandler<Server>(settings.handlers.module, needs.folder);
+    await handler(io);
+  }
+  // After the module, so that its middlewares come first.
+  const upstream = await startUpstream(settings, { io, executor, metrics, log, lease: bus?.lease });
+  if (upstream.stop) calls.stop = upstream.stop;
+  const apiApp = startApi(settings, app, {
+    ...{ io, executor, log, undo, deadLetters: upstream.deadLetters },
+    count: metrics.count,
+    metrics: worker ? { ...metrics, scrape: worker.scrape } : metrics,
+    isAway: () => settings.cluster.away === "refuse" && bus?.link.isHere() === false,
+    isDraining: () => state.draining === 1,
+  });
+  const doors = await openDoors(settings, { app, apiApp, shared: worker !== undefined, undo });
+  const about = { room: "gateway", ...doors.ports, uws: native.version, binary: native.binary };
+  log("info", about, `listening on port ${doors.ports.port}`);
+
+  let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    state.draining = 1;
+    log("info", { room: "gateway", drainMs: settings.socket.drainMs }, "stopping");
+    // Other workers take who comes now.
+    if (worker) doors.close();
+    await attached.drain(settings.socket.drainMs, (left) => {
+      state.remaining = left;
+    });
+    // Long-polling clients fetch what is left over new TCP connections, so the door stays until then.
+    await flushed(attached);
+    doors.close();
+    for (const step of undo.reverse()) await step();
+    log("info", { room: "gateway" }, "stopped");
+  };
+  return {
+    io,
+    settings,
+    ...doors.ports,
+    url: `${encrypted ? "https" : "http"}://${urlHost(settings.socket.host)}:${doors.ports.port}`,
+    reload,
+    scrape: async () => (await metrics.scrape()).body,
+    stop: () => (stopped ??= stop()),
+  };
+}
+
+/** Makes the Socket.IO server, with recovery and with what lies between it and other nodes. */
+async function createServer(settings: Settings, needs: Build & { readonly metrics: Metrics }) {
+  const { log, metrics, worker, undo } = needs;
   const recovery = createRecovery(settings.recovery);
   undo.push(() => recovery.stop());
   metrics.source(() => publishRecovery(recovery.samples()));
-  // Loaded when it is needed: a start without it is a quarter shorter.
+  // Redis and workers are loaded when they are set: a start without them is a third shorter.
   const bus =
     settings.cluster.redisUrl === ""
       ? undefined
@@ -123,7 +184,21 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     }),
     ...(between && { adapter: between as never }), // a class of adapters, as Socket.IO asks for
   });
-  const attached = attach(io, app, pick(settings), {
+  return { io, bus };
+}
+
+interface Attaching {
+  readonly settings: Settings;
+  readonly metrics: Metrics;
+  readonly needs: Build;
+}
+
+function attachServer(
+  io: Server,
+  { app, encrypted }: ReturnType<typeof openApp>,
+  { settings, metrics, needs: { log, production, load, undo } }: Attaching,
+): Attached {
+  return attach(io, app, pick(settings), {
     ended(connection, reason, details) {
       const fields = { room: "socket", reason, id: connection.id, details };
       log("debug", fields, `connection closed: ${CLOSES[reason].text}`);
@@ -133,86 +208,11 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     door: {
       settings,
       log,
-      production: needs.production,
-      sample: needs.load ?? startSampler(settings, undo),
+      production,
+      sample: load ?? startSampler(settings, undo),
       authenticatedIn: (seconds) => metrics.observe("sluice_authentication_seconds", seconds),
     },
   });
-  // Sockets leave first: their disconnect calls are among what goes out.
-  const calls = { stop: async () => {} };
-  undo.push(() => calls.stop());
-  undo.push(async () => {
-    await io.close();
-    attached.detach();
-  });
-  const isAway = () => settings.cluster.away === "refuse" && bus?.link.isHere() === false;
-  const executor = createExecutor(settings.fanout, { server: io });
-  const state = { draining: 0, remaining: 0 };
-  metrics.source(() => ({
-    ...publishSamples(attached.samples()),
-    sluice_draining: state.draining,
-    sluice_drain_remaining_connections: state.remaining,
-  }));
-
-  if (settings.handlers.module) {
-    const handler = await loadHandler<Server>(settings.handlers.module, folder);
-    await handler(io);
-  }
-  // After the module, so that its middlewares come first.
-  const upstream = await startUpstream(settings, { io, executor, metrics, log, lease: bus?.lease });
-  if (upstream.stop) calls.stop = upstream.stop;
-
-  const apiApp = settings.api.port === 0 ? app : native.uws.App();
-  if (apiApp !== app) undo.push(() => closeApp(apiApp));
-  const unrouted = (status: number) =>
-    metrics.count("sluice_api_requests_total", { route: "none", status: `${status}` });
-  const http = createHttp(app, { log, unrouted });
-  const apiHttp = apiApp === app ? http : createHttp(apiApp, { log, unrouted });
-  const api = serveApi(settings, {
-    ...{ io, executor, log, http: apiHttp, version: readVersion() },
-    metrics: worker ? { ...metrics, scrape: worker.scrape } : metrics,
-    ready: () => (isAway() ? "CLUSTER_AWAY" : undefined),
-    isDraining: () => state.draining === 1,
-    deadLetters: upstream.deadLetters,
-  });
-  undo.push(async () => {
-    api.stop();
-    await within(FLUSH_MS, Promise.all([http.stop(), apiHttp.stop()]));
-  });
-  const shared = worker !== undefined;
-  const door = await listen(app, settings.socket.host, settings.socket.port, shared);
-  undo.push(() => door.close());
-  const apiDoor =
-    apiApp === app ? door : await listen(apiApp, settings.api.host, settings.api.port, shared);
-  undo.push(() => apiDoor.close());
-  const about = { room: "gateway", port: door.port, apiPort: apiDoor.port, uws: native.version };
-  log("info", { ...about, binary: native.binary }, `listening on port ${door.port}`);
-
-  let stopped: Promise<void> | undefined;
-  const stop = async (): Promise<void> => {
-    state.draining = 1;
-    log("info", { room: "gateway", drainMs: settings.socket.drainMs }, "stopping");
-    // Other workers take who comes now.
-    if (shared) door.close();
-    await attached.drain(settings.socket.drainMs, (left) => {
-      state.remaining = left;
-    });
-    // Long-polling clients fetch what is left over new TCP connections, so the door stays until then.
-    await flushed(attached);
-    door.close();
-    for (const step of undo.reverse()) await step();
-    log("info", { room: "gateway" }, "stopped");
-  };
-  return {
-    io,
-    settings,
-    port: door.port,
-    apiPort: apiDoor.port,
-    url: `${encrypted ? "https" : "http"}://${urlHost(settings.socket.host)}:${door.port}`,
-    reload,
-    scrape: async () => (await metrics.scrape()).body,
-    stop: () => (stopped ??= stop()),
-  };
 }
 
 function pick({ socket, codec, fanout }: Settings): Pick<Settings, "socket" | "codec" | "fanout"> {
@@ -250,34 +250,12 @@ function startMetrics(settings: Settings, undo: Build["undo"]): Metrics {
   return metrics;
 }
 
-/** Version of this package. */
-export function readVersion(): string {
-  const about = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(about) as { version: string }).version; // our own file
-}
-
-/** Resolves with the promise or after `ms`, whichever is first. */
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
-}
-
 /** Resolves when no connection is left that has something to send, or after {@link FLUSH_MS}. */
 async function flushed(attached: ReturnType<typeof attach>): Promise<void> {
   const end = Date.now() + FLUSH_MS;
   const open = () =>
     Object.values(attached.samples().socket.connections).some((count) => count > 0);
   while (open() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
-}
-
-/** Closes every connection of an app, where the binary can; else its idle ones end by themselves. */
-function closeApp(app: TemplatedApp): void {
-  const { close } = app as Partial<Pick<TemplatedApp, "close">>; // older binaries have none
-  close?.call(app);
 }
 
 function urlHost(host: string): string {
