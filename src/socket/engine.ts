@@ -125,6 +125,10 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   #request(raw: HttpResponse, req: HttpRequest): void {
     const request = readRequest(req, raw, this.needs.encrypted);
     const res = request.res as SafeResponse; // readRequest() has just made it
+    // A middleware may take its time, and the body does not wait for it.
+    if (request.method === "POST" && this.middlewares.length > 0) {
+      res.holdBody(this.opts.maxHttpBufferSize);
+    }
     this.#check(request, false, () => {
       const session = this.#session(request);
       if (session && session.transport.name !== "polling") {

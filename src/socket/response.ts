@@ -11,6 +11,8 @@ export class SafeResponse {
   ended = false;
   readonly #raw: HttpResponse;
   #listeners: (() => void)[] = [];
+  #held: [ArrayBuffer, boolean][] | undefined;
+  #wants: ((chunk: ArrayBuffer, isLast: boolean) => void) | undefined;
 
   constructor(raw: HttpResponse) {
     this.#raw = raw;
@@ -53,9 +55,35 @@ export class SafeResponse {
   }
 
   onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): this {
-    // A body may go on arriving after an early answer; nobody is interested in it then.
-    if (!this.done) this.#raw.onData((chunk, isLast) => void (this.done || handler(chunk, isLast)));
+    if (this.#held) {
+      this.#wants = handler;
+      for (const [chunk, isLast] of this.#held.splice(0)) if (!this.done) handler(chunk, isLast);
+    } else if (!this.done) {
+      // A body may go on arriving after an early answer; nobody is interested in it then.
+      this.#raw.onData((chunk, isLast) => void (this.done || handler(chunk, isLast)));
+    }
     return this;
+  }
+
+  /**
+   * Keeps what arrives of the body, up to `bytesMax` and then cut off, until somebody wants it:
+   * uWebSockets.js throws away what comes before `onData` was called.
+   */
+  holdBody(bytesMax: number): void {
+    const held: [ArrayBuffer, boolean][] = [];
+    let bytes = 0;
+    this.#held = held;
+    this.#raw.onData((chunk, isLast) => {
+      if (this.done) return;
+      if (this.#wants) {
+        this.#wants(chunk, isLast);
+        return;
+      }
+      bytes += chunk.byteLength;
+      // The chunk is valid only during this call.
+      if (bytes <= bytesMax) held.push([chunk.slice(0), isLast]);
+      else this.close();
+    });
   }
 
   cork(write: () => void): this {

@@ -67,3 +67,18 @@ for (const [title, cookie, says] of [
     assert.deepEqual((await poll).headers.getSetCookie(), []);
   });
 }
+
+test("a middleware that takes its time loses no long-polling payload, whatever its size", async (t) => {
+  // Seen: a POST was never answered and no polling client could connect. uWebSockets.js throws a
+  // body away that arrives before anybody listens, and the middleware had not ended yet.
+  const gateway = await testGateway(t);
+  gateway.io.engine.use((_req: unknown, _res: unknown, go: () => void) => setTimeout(go, 30));
+  gateway.io.on("connection", (socket) => socket.on("echo", (x, done) => done(x)));
+  for (const codec of ["msgpack", "json"] as const) {
+    const client = await gateway.connected({ codec, transports: ["polling"] });
+    assert.equal(await client.emitWithAck("echo", "hello"), "hello");
+    const big = "x".repeat(300_000);
+    assert.equal(await client.emitWithAck("echo", big), big);
+    client.disconnect();
+  }
+});
