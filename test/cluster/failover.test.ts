@@ -19,7 +19,8 @@ test("a failover by Sentinel: the bus goes on with the new master by itself", as
     `port ${port}`,
     "bind 127.0.0.1",
     `sentinel monitor mymaster 127.0.0.1 ${master.port} 1`,
-    "sentinel down-after-milliseconds mymaster 500",
+    // Less, and a busy machine fails over before anything was killed.
+    "sentinel down-after-milliseconds mymaster 3000",
     "sentinel failover-timeout mymaster 2000",
   ];
   writeFileSync(file, `${lines.join("\n")}\n`);
@@ -32,7 +33,7 @@ test("a failover by Sentinel: the bus goes on with the new master by itself", as
   const far = await b.connected();
   const heard: unknown[] = [];
   far.on("n", (n) => heard.push(n));
-  await until(async () => (await a.io.of("/").adapter.serverCount()) === 2, "both nodes");
+  await until(async () => (await a.io.of("/").adapter.serverCount()) === 2, "both nodes", 30_000);
   a.io.emit("n", "before");
   await until(() => heard.includes("before"), "the bus");
   await master.kill();
