@@ -5,25 +5,45 @@ import type { Adapter } from "socket.io-adapter";
 import type { Settings } from "../core/settings.ts";
 import type { Client, RedisLink } from "./redis.ts";
 
+/** What adapters need of the bus. */
+export interface AdapterNeeds {
+  failed(): void;
+  /** Where the stream ended when the node joined: it reads what comes after. */
+  readonly streamEnd: Promise<string>;
+}
+
+interface Surroundings extends AdapterNeeds {
+  readonly link: RedisLink;
+}
+
+/** The key of the stream that all nodes share. */
+export function streamName({ prefix }: Settings["cluster"]): string {
+  return `${prefix}:stream`;
+}
+
 /** Returns what makes the adapters of a node's namespaces, over connections to Redis of their own. */
 export function chooseAdapter(
   settings: Settings["cluster"],
   link: RedisLink,
-  failed: () => void,
+  { failed, streamEnd }: AdapterNeeds,
 ): (namespace: Namespace) => Adapter {
   const { prefix, requestTimeoutMs } = settings;
-  const client = calm(link.client, link, failed);
+  const surroundings = { link, failed, streamEnd };
+  const client = calm(link.client, surroundings);
   if (settings.adapter === "streams") {
     return createStreams(client, {
-      streamName: `${prefix}:stream`,
+      streamName: streamName(settings),
       channelPrefix: `${prefix}:channel`,
       sessionKeyPrefix: `${prefix}:session:`,
       maxLen: settings.streamPacketsMax,
     });
   }
-  const listener = calm(link.patient(), link, failed);
+  const listener = calm(link.patient(), surroundings);
   if (settings.adapter === "sharded") {
-    return createShardedAdapter(client, listener, { channelPrefix: prefix });
+    // One channel a namespace: with one a room, what is broadcast right after a join would miss the
+    // newcomer until its node's subscription has reached Redis.
+    const own = { channelPrefix: prefix, subscriptionMode: "static" } as const;
+    return createShardedAdapter(client, listener, own);
   }
   return createPubSub(client, listener, { key: prefix, requestsTimeout: requestTimeoutMs });
 }
@@ -32,11 +52,12 @@ export function chooseAdapter(
  * A client as the adapters are given it: they leave promises alone whose failure would end the
  * process, and they make readers of it that must outlast an outage.
  */
-function calm(client: Client, link: RedisLink, failed: () => void): Client {
+function calm(client: Client, surroundings: Surroundings): Client {
+  const { link, failed, streamEnd } = surroundings;
   return new Proxy(client, {
     get(target, name) {
-      if (name === "duplicate") return () => calm(link.patient(), link, failed);
-      if (name === "xread") return createReader(target);
+      if (name === "duplicate") return () => calm(link.patient(), surroundings);
+      if (name === "xread") return createReader(target, streamEnd);
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
       return (...given: unknown[]) => {
@@ -49,22 +70,11 @@ function calm(client: Client, link: RedisLink, failed: () => void): Client {
 }
 
 /**
- * Returns `xread` for a reader that begins where the stream ends now: `$` would mean the end at
- * every new attempt, and skip what came between two of them.
+ * Returns `xread` for a reader that begins where the stream ended when the node joined: `$` would
+ * mean the end at every new attempt, and skip what came before the first and between two of them.
  */
-function createReader(client: Client): (...given: unknown[]) => Promise<unknown> {
+function createReader(client: Client, streamEnd: Promise<string>) {
   const read = client.xread.bind(client) as (...given: unknown[]) => Promise<unknown>; // of many shapes
-  const id = starts.get(client) ?? { last: undefined };
-  starts.set(client, id);
-  return async (...given) => {
-    if (given.at(-1) !== "$") return read(...given);
-    if (id.last === undefined) {
-      const [newest] = await client.xrevrange(String(given.at(-2)), "+", "-", "COUNT", 1);
-      id.last = newest?.[0] ?? "0-0";
-    }
-    return read(...given.slice(0, -1), id.last);
-  };
+  return async (...given: unknown[]) =>
+    given.at(-1) === "$" ? read(...given.slice(0, -1), await streamEnd) : read(...given);
 }
-
-/** Where readers began that have not read anything yet. */
-const starts = new WeakMap<Client, { last: string | undefined }>();

@@ -2,7 +2,7 @@ import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import { chooseAdapter } from "./adapters.ts";
+import { chooseAdapter, streamName } from "./adapters.ts";
 import { isBusMessage } from "./messages.ts";
 import { openRedis, type RedisLink } from "./redis.ts";
 import { guardRequests } from "./requests.ts";
@@ -88,7 +88,11 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
   });
   let missedBefore = 0;
   const seal = createSeal(settings.busKey);
-  const create = chooseAdapter(settings, link, () => samples.errors++);
+  const streamEnd =
+    settings.adapter === "streams"
+      ? findEnd(link, streamName(settings))
+      : link.ready().then(() => "");
+  const create = chooseAdapter(settings, link, { failed: () => void samples.errors++, streamEnd });
 
   const byStream = settings.adapter === "streams";
 
@@ -191,17 +195,31 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     link,
     adapter: BusAdapter as unknown as new (namespace: Namespace) => Adapter, // see above
     async arrive(withinMs) {
-      if (withinMs === undefined) return link.ready();
+      if (withinMs === undefined) return streamEnd.then(() => {});
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
         const text = `cluster.redisUrl: Redis did not answer within ${withinMs} ms; set cluster.startup to wait to start without it`;
         timer = setTimeout(() => reject(new Error(text)), withinMs);
       });
-      await Promise.race([link.ready(), late]).finally(() => clearTimeout(timer));
+      await Promise.race([streamEnd, late]).finally(() => clearTimeout(timer));
     },
     samples: () => samples,
     stop: () => link.stop(),
   };
+}
+
+/** Returns the id of the stream's last message, as soon as Redis tells. */
+async function findEnd(link: RedisLink, stream: string): Promise<string> {
+  for (;;) {
+    await link.ready();
+    try {
+      const [newest] = await link.ask((client) => client.xrevrange(stream, "+", "-", "COUNT", 1));
+      return newest?.[0] ?? "0-0";
+    } catch {
+      // Away again: the next answer will tell. Not at once, lest a Redis that refuses be flooded.
+      await new Promise((resolve) => setTimeout(resolve, 100).unref());
+    }
+  }
 }
 
 interface RawMessage {
