@@ -160,8 +160,8 @@ export const FLOOD_ROWS: readonly Row[] = [
     async attack(port) {
       const answers: number[] = [];
       const clients: WireClient[] = [];
-      // Three are the application's and five of the row before: four more come, two do not.
-      for (let n = 0; n < 6; n++) {
+      // Three are the application's, and the row before has left its own empty: nine come, two do not.
+      for (let n = 0; n < 11; n++) {
         const client = await openClient(port, "websocket", "json");
         clients.push(client);
         await client.say({ type: 0, nsp: `/dyn-new-${n}` });
