@@ -1,12 +1,4 @@
-/** Event names that no packet may carry: Socket.IO's own, and the emitter's. */
-const RESERVED = new Set([
-  "connect",
-  "connect_error",
-  "disconnect",
-  "disconnecting",
-  "newListener",
-  "removeListener",
-]);
+import { RESERVED_EVENTS } from "../core/packet.ts";
 
 const BROADCAST = 3;
 /** Types that address sockets: join, leave, disconnect, fetch. */
@@ -35,7 +27,7 @@ function isPacket(packet: unknown): boolean {
   // The sender's adapter writes the namespace after it has published.
   if (nsp !== undefined && typeof nsp !== "string") return false;
   if (type !== 2 || !Array.isArray(data)) return false;
-  return typeof data[0] === "string" && !RESERVED.has(data[0]);
+  return typeof data[0] === "string" && !RESERVED_EVENTS.has(data[0]);
 }
 
 function isAddress(opts: unknown): boolean {

@@ -1,5 +1,5 @@
 import { FailureError } from "../core/failures.ts";
-import type { Packet } from "../core/packet.ts";
+import { type Packet, RESERVED_EVENTS } from "../core/packet.ts";
 
 /** How much of a packet is believed: the section `codec`, and the size from the section `socket`. */
 export interface Limits {
@@ -27,17 +27,6 @@ export function plainType(type: number): number {
 }
 
 const COMMA = 0x2c;
-
-// Socket.IO and Node's EventEmitter give these names a meaning of their own, so a client that could
-// send one would speak with the server's voice.
-const RESERVED = new Set([
-  "connect",
-  "connect_error",
-  "disconnect",
-  "disconnecting",
-  "newListener",
-  "removeListener",
-]);
 
 /** The parts of a packet as they were found on the wire. */
 export interface Parts {
@@ -120,7 +109,7 @@ function checkEvent(limits: Limits, data: readonly unknown[]): readonly unknown[
   const name = data[0];
   if (typeof name === "string") {
     checkName(limits, name);
-    if (RESERVED.has(name)) throw new FailureError("CODEC_RESERVED_EVENT");
+    if (RESERVED_EVENTS.has(name)) throw new FailureError("CODEC_RESERVED_EVENT");
   } else if (typeof name !== "number" || !Number.isFinite(name)) {
     throw new FailureError("CODEC_BAD_SHAPE", "event name is neither text nor a number");
   }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Command, CommandName } from "./command.ts";
 import { FailureError } from "./failures.ts";
+import { RESERVED_EVENTS } from "./packet.ts";
 import { reviveArgs } from "./value.ts";
 
 /** How much one command may hold. These belong to the vocabulary, so they are not settings. */
@@ -23,15 +24,6 @@ export const COMMAND_LIMITS = {
   fetchMax: 10_000,
 } as const;
 
-// Socket.IO refuses these from clients and throws when a server emits them.
-const RESERVED = new Set([
-  "connect",
-  "connect_error",
-  "disconnect",
-  "disconnecting",
-  "newListener",
-  "removeListener",
-]);
 // Socket.IO's own namespace events.
 const RESERVED_SERVER_SIDE = new Set(["connect", "connection", "new_namespace"]);
 
@@ -51,7 +43,7 @@ const event = z
   .string()
   .min(1)
   .max(COMMAND_LIMITS.eventCharsMax)
-  .refine((name) => !RESERVED.has(name), "is reserved by Socket.IO");
+  .refine((name) => !RESERVED_EVENTS.has(name), "is reserved by Socket.IO");
 const args = z.array(z.unknown()).max(COMMAND_LIMITS.argsMax).optional().meta({
   description: 'The event\'s arguments. In JSON, bytes are `{"$binary":"<base64>"}`.',
 });

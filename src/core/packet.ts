@@ -28,3 +28,17 @@ export interface Frames {
   /** The frames of one codec in the order they must be sent: JSON has one per attachment more. */
   of(codec: CodecName): readonly Frame[];
 }
+
+/**
+ * Event names that nobody may send: Socket.IO and Node.js' EventEmitter give them a meaning of their
+ * own, so whoever could send one would speak with the server's voice. Socket.IO refuses them from
+ * clients and throws when a server emits them.
+ */
+export const RESERVED_EVENTS: ReadonlySet<string> = new Set([
+  "connect",
+  "connect_error",
+  "disconnect",
+  "disconnecting",
+  "newListener",
+  "removeListener",
+]);
