@@ -8,11 +8,12 @@ import { lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { findFreePort } from "../../test/harness/free-port.ts";
 import { newClient, sumMetric } from "../../test/harness/gateway.ts";
 import { until } from "../../test/harness/wait.ts";
 import type { Layer } from "./layer.ts";
 import type { ImageConfig } from "./replay.ts";
-import { chatThrough, findFreePort } from "./smoke.ts";
+import { chatThrough } from "./smoke.ts";
 
 const MODULES_BYTES_MAX = 40e6;
 const out = process.env.IMAGE_OUT ?? "";

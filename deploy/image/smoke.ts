@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { findFreePort } from "../../test/harness/free-port.ts";
 import { newClient, sumMetric } from "../../test/harness/gateway.ts";
 import { until } from "../../test/harness/wait.ts";
 
@@ -29,17 +29,6 @@ export async function chatThrough(url: string): Promise<void> {
   } finally {
     for (const client of clients) client.disconnect();
   }
-}
-
-/** Returns a port of the loopback that nobody listens on. */
-export async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  assert.ok(typeof address === "object" && address !== null);
-  return address.port;
 }
 
 async function main(): Promise<void> {

@@ -4,6 +4,7 @@ import { createValueCodec } from "../../src/codec/values.ts";
 import { type Gateway, startGateway } from "../../src/gateway.ts";
 import { SECRET, startApi, WIDE } from "../harness/api.ts";
 import { connectClient, type Socket, watchClient } from "../harness/clients.ts";
+import { findFreePort } from "../harness/free-port.ts";
 import { openRaw } from "../harness/raw-http.ts";
 import { until } from "../harness/wait.ts";
 
@@ -266,7 +267,7 @@ test("on a port of its own the API is there and only there", async () => {
   const own = await startGateway({
     overload: { enabled: false },
     socket: { port: 0, drainMs: 0 },
-    api: { port: await freePort(), host: "127.0.0.1", keys: [`tests:${SECRET}`] },
+    api: { port: await findFreePort(), host: "127.0.0.1", keys: [`tests:${SECRET}`] },
   });
   try {
     assert.notEqual(own.apiPort, own.port);
@@ -286,12 +287,3 @@ test("on a port of its own the API is there and only there", async () => {
     await own.stop();
   }
 });
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import("node:net");
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address ? address.port : 0;
-}

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { findFreePort } from "../harness/free-port.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { startProcess, testFolder } from "../harness/process.ts";
-import { freePort, testRedis } from "../harness/redis.ts";
+import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { until } from "../harness/wait.ts";
 
@@ -13,7 +14,7 @@ test("a failover by Sentinel: the bus goes on with the new master by itself", as
   if (!hasTool(t, "redis-server") || !hasTool(t, "redis-sentinel")) return;
   const master = await testRedis(t);
   const replica = await testRedis(t, ["--replicaof", "127.0.0.1", String(master.port)]);
-  const port = await freePort();
+  const port = await findFreePort();
   const file = join(testFolder(t), "sentinel.conf");
   const lines = [
     `port ${port}`,

@@ -1,10 +1,11 @@
 /** A node that dies without a word: another tells the functions that its sockets are gone. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { findFreePort } from "../harness/free-port.ts";
 import { type Received, SECRET, startFunction, type TestFunction } from "../harness/function.ts";
 import { newClient, sumMetric, type TestGateway, testGateway } from "../harness/gateway.ts";
 import { startProcess, type TestProcess } from "../harness/process.ts";
-import { freePort, type TestRedis, testRedis } from "../harness/redis.ts";
+import { type TestRedis, testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 
@@ -26,7 +27,7 @@ interface Node {
 
 /** A node in a process of its own. */
 async function node(t: TestContext, redis: TestRedis, fn: TestFunction): Promise<Node> {
-  const port = await freePort();
+  const port = await findFreePort();
   const settings = { port, "cluster.redisUrl": redis.url, "cluster.leaseMs": LEASE_MS };
   const env = {
     PORT: String(port),

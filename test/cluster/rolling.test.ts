@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { connect, createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { Socket as Client } from "socket.io-client";
+import { findFreePort } from "../harness/free-port.ts";
 import { newClient, testGateway } from "../harness/gateway.ts";
 import { startProcess } from "../harness/process.ts";
-import { freePort, type TestRedis, testRedis } from "../harness/redis.ts";
+import { type TestRedis, testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 
@@ -45,7 +46,7 @@ async function tcpSwitch(t: TestContext, first: number) {
 
 /** A gateway in a process of its own, whose sockets are in `red`. */
 async function nodeProcess(t: TestContext, redis: TestRedis, drainMs: number) {
-  const port = await freePort();
+  const port = await findFreePort();
   const env = {
     PORT: String(port),
     SLUICE_SOCKET_HOST: "127.0.0.1",

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
+import { findFreePort } from "../harness/free-port.ts";
 import { newClient, sumMetric } from "../harness/gateway.ts";
 import { startProcess, type TestProcess } from "../harness/process.ts";
-import { freePort } from "../harness/redis.ts";
 import { next, until } from "../harness/wait.ts";
 
 const SLUICE = [process.execPath, "--import", "tsx", "src/main.ts", "--socket.port"];
@@ -16,7 +16,7 @@ async function listening(run: TestProcess, count: number): Promise<void> {
 }
 
 test("workers share the port, a broadcast reaches all, and metrics are of all", async (t) => {
-  const port = await freePort();
+  const port = await findFreePort();
   const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET]);
   await listening(run, 2);
   const url = `http://127.0.0.1:${port}`;
@@ -42,7 +42,7 @@ test("workers share the port, a broadcast reaches all, and metrics are of all", 
 });
 
 test("a worker that is killed is replaced, and the others go on", async (t) => {
-  const port = await freePort();
+  const port = await findFreePort();
   const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET]);
   await listening(run, 2);
   const pids = execFileSync("pgrep", ["-P", String(run.child.pid)], { encoding: "utf8" });

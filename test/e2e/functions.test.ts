@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { createServer } from "node:net";
 import { describe, type TestContext, test } from "node:test";
+import { findFreePort } from "../harness/free-port.ts";
 import { RUNTIMES, type Runtime, startFunction } from "../harness/function-process.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
 import { next, until } from "../harness/wait.ts";
@@ -14,19 +14,9 @@ interface Backend {
   readonly url: string;
 }
 
-/** Returns a port that was free a moment ago. */
-function findPort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
-}
-
 /** A gateway and its backend, each of which knows where the other is. */
 async function startBoth(t: TestContext, runtime: Runtime): Promise<Backend> {
-  const port = await findPort();
+  const port = await findFreePort();
   const url = await startFunction(t, runtime, {
     SLUICE_SECRET: SECRET,
     SLUICE_URL: `http://127.0.0.1:${port}`,

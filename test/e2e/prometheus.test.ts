@@ -3,9 +3,9 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { findFreePort } from "../harness/free-port.ts";
 import { newClient } from "../harness/gateway.ts";
 import { startProcess, testFolder } from "../harness/process.ts";
-import { freePort } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 
@@ -27,7 +27,7 @@ scrape_configs:
     static_configs: [{ targets: ["127.0.0.1:${port}"] }]
 `,
   );
-  const at = `127.0.0.1:${await freePort()}`;
+  const at = `127.0.0.1:${await findFreePort()}`;
   const paths = [`--config.file=${config}`, `--storage.tsdb.path=${join(folder, "data")}`];
   startProcess(t, ["prometheus", ...paths, `--web.listen-address=${at}`]);
   const query = async (promql: string): Promise<number | undefined> => {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { stringify } from "yaml";
-import { findFreePort } from "../../deploy/image/smoke.ts";
+import { findFreePort } from "./free-port.ts";
 import { until } from "./wait.ts";
 
 /** A real Prometheus of one test. */

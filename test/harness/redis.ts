@@ -1,5 +1,5 @@
-import { createServer } from "node:net";
 import type { TestContext } from "node:test";
+import { findFreePort } from "./free-port.ts";
 import { startProcess, type TestProcess, testFolder } from "./process.ts";
 import { until } from "./wait.ts";
 
@@ -17,21 +17,12 @@ export interface TestRedis {
   command(...words: string[]): Promise<string>;
 }
 
-/** A port that was free a moment ago, for servers that cannot pick one and say so. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 /** Starts Debian's redis-server on a free port; it ends with the test. */
 export async function testRedis(
   t: TestContext,
   options: readonly string[] = [],
 ): Promise<TestRedis> {
-  const port = await freePort();
+  const port = await findFreePort();
   const folder = testFolder(t);
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", ""];
   let running: TestProcess | undefined;
