@@ -69,12 +69,24 @@ function calm(client: Client, surroundings: Surroundings): Client {
   });
 }
 
+/** How long a reader pauses after an attempt that failed: the adapter makes the next one at once. */
+const READ_PAUSE_MS = 100;
+
 /**
  * Returns `xread` for a reader that begins where the stream ended when the node joined: `$` would
  * mean the end at every new attempt, and skip what came before the first and between two of them.
  */
 function createReader(client: Client, streamEnd: Promise<string>) {
   const read = client.xread.bind(client) as (...given: unknown[]) => Promise<unknown>; // of many shapes
-  return async (...given: unknown[]) =>
-    given.at(-1) === "$" ? read(...given.slice(0, -1), await streamEnd) : read(...given);
+  return async (...given: unknown[]) => {
+    const from = given.at(-1) === "$" ? await streamEnd : given.at(-1);
+    try {
+      return await read(...given.slice(0, -1), from);
+    } catch (error) {
+      // A Redis that refuses (it loads its data, the user may not) would be asked without end, and
+      // nothing else would get a turn.
+      await new Promise((resolve) => setTimeout(resolve, READ_PAUSE_MS).unref());
+      throw error;
+    }
+  };
 }

@@ -43,6 +43,8 @@ export interface RedisLink {
 const SCHEMES = ["redis:", "rediss:", "redis+sentinel:", "redis+cluster:"];
 /** How long a connection that is ended may take to flush. */
 const DISCONNECT_MS = 100;
+/** What ioredis calls the states of a connection on which Redis may be silent. */
+const OPEN: ReadonlySet<string> = new Set(["connect", "ready"]);
 /** Waits between two attempts to connect: doubling from 50 ms up to 2 s, each a random share. */
 const backoffMs = (attempt: number) => Math.random() * Math.min(2_000, 50 * 2 ** attempt);
 
@@ -71,6 +73,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
       maxRetriesPerRequest: patient ? null : 0,
       connectTimeout: timeoutMs,
       disconnectTimeout: DISCONNECT_MS,
+      sentinelCommandTimeout: timeoutMs,
       connectionName: name,
     });
     let ended = false;
@@ -117,10 +120,14 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
     if (!stopped) timer = setTimeout(check, Math.min(1_000, timeoutMs)).unref();
   }
 
-  /** A silent Redis keeps its connections: what was asked on them would wait, and pile up. */
+  /**
+   * A silent Redis keeps its connections: what was asked on them would wait, and pile up. One that
+   * is being made is left alone: it has a time limit of its own, and ends for good when it is cut
+   * while a Sentinel is asked.
+   */
   function cut(): void {
     cutAt = performance.now();
-    for (const each of clients) each.disconnect(true);
+    for (const each of clients) if (OPEN.has(each.status)) each.disconnect(true);
   }
   let cutAt = performance.now();
   let timer: NodeJS.Timeout | undefined;
