@@ -53,7 +53,7 @@ export interface GatewayNeeds {
 }
 
 /** How long buffers may take to flush after the last connection was told to go. */
-const FLUSH_MS = 1500;
+const FLUSH_MS = 1200;
 
 /**
  * Starts a gateway; resolves when it listens.

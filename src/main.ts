@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { checkWorkers, countWorkers, isWorker } from "./cluster/worker-settings.ts";
+import type { Log } from "./core/log.ts";
 import { listSettings, readSettings, type Settings, SettingsError } from "./core/settings.ts";
 import { gatherSettings } from "./core/sources.ts";
 import { examine } from "./doctor.ts";
@@ -120,19 +121,30 @@ function chooseHandler(settings: Settings, production: boolean): Settings {
   return { ...settings, handlers: { ...settings.handlers, module: findChat() } };
 }
 
-function stopOnSignals(gateway: { stop(): Promise<void> }): void {
+function stopOnSignals(stopAndExit: () => void): void {
   let stopping = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
       // A second signal is somebody in a hurry.
       if (stopping) process.exit(EXIT_FAILED);
       stopping = true;
-      gateway.stop().then(
-        () => process.exit(0),
-        (error) => fail(error),
-      );
+      stopAndExit();
     });
   }
+}
+
+/** What a stop may take beyond `socket.drainMs` and `upstream.drainMs`: see docs/operating.md. */
+const STOP_MS = 2000;
+
+/** Exits with 0 once `stop` is over, or when its time is: whatever hangs, a platform waits no longer. */
+function exitAfter(stop: () => Promise<void>, log: Log, { socket, upstream }: Settings): void {
+  const calls = upstream.url !== "" || upstream.routes.length > 0;
+  const withinMs = socket.drainMs + (calls ? upstream.drainMs : 0) + STOP_MS;
+  setTimeout(() => {
+    log("warn", { room: "gateway", withinMs }, "not everything had ended when the stop had to");
+    process.exit(0);
+  }, withinMs).unref();
+  stop().then(() => process.exit(0), fail);
 }
 
 /**
@@ -194,20 +206,22 @@ async function main(): Promise<void> {
   if (countWorkers(settings) > 0 && !isWorker()) {
     const { startPrimary } = await import("./cluster/workers.ts");
     const scrape = createAggregate();
-    stopOnSignals(startPrimary(settings, { log, scrape, exit: (code) => process.exit(code) }));
+    const primary = startPrimary(settings, { log, scrape, exit: (code) => process.exit(code) });
+    // Every worker exits in its own time.
+    stopOnSignals(() => void primary.stop().then(() => process.exit(0), fail));
     return;
   }
   if (!isWorker()) {
     const gateway = await startGateway(settings, needs);
-    stopOnSignals(gateway);
+    stopOnSignals(() => exitAfter(gateway.stop, log, settings));
     reloadOnSignal(gateway);
     return;
   }
-  await work(settings, needs);
+  await work(settings, needs, log);
 }
 
 /** Runs one worker: its primary says when it stops, in its turn, and keeps the terminal's signals. */
-async function work(settings: Settings, needs: GatewayNeeds): Promise<void> {
+async function work(settings: Settings, needs: GatewayNeeds, log: Log): Promise<void> {
   const { joinPrimary } = await import("./cluster/workers.ts");
   const primary = joinPrimary();
   answerPrimary();
@@ -216,7 +230,7 @@ async function work(settings: Settings, needs: GatewayNeeds): Promise<void> {
   const own = { ...settings, socket: { ...settings.socket, drainMs } };
   const gateway = await startGateway(own, { ...needs, worker: primary });
   reloadOnSignal(gateway);
-  primary.onStop(() => void gateway.stop().then(() => process.exit(0), fail));
+  primary.onStop(() => exitAfter(gateway.stop, log, own));
   primary.listening();
 }
 

@@ -7,7 +7,7 @@ import { listen } from "./socket/listen.ts";
 import { loadNative, type TemplatedApp } from "./socket/native.ts";
 
 /** How long open requests may take to end at a stop. */
-const REQUESTS_MS = 1500;
+const REQUESTS_MS = 500;
 
 /** What the HTTP routes need of the gateway, and its list of what to undo. */
 export interface ApiSurroundings

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { newClient } from "../harness/gateway.ts";
+import { newClient, sumMetric } from "../harness/gateway.ts";
 import { ask } from "../harness/http.ts";
 import { startProcess, testFolder } from "../harness/process.ts";
-import { next } from "../harness/wait.ts";
+import { testRedis } from "../harness/redis.ts";
+import { slowProxy } from "../harness/slow-proxy.ts";
+import { hasTool } from "../harness/tool.ts";
+import { next, until } from "../harness/wait.ts";
 
 const NODE = [process.execPath, "--import", "tsx"];
 const SLUICE = [...NODE, "src/main.ts"];
@@ -140,6 +143,49 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     await assert.rejects(fetch(`http://127.0.0.1:${port}/healthz`));
   });
 }
+
+test("what hangs does not keep a stop beyond socket.drainMs + 2 s, and it exits with 0", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [drainMs, key] = [300, "k".repeat(20)];
+  const run = startProcess(t, [...SLUICE, "--socket.drainMs", String(drainMs)], {
+    ...{ PORT: "0", SLUICE_SOCKET_HOST: "127.0.0.1", SLUICE_API_KEYS: `tests:${key}` },
+    SLUICE_CLUSTER_REDIS_URL: redis.url,
+  });
+  const port = Number((await run.line("port")).port);
+  const proxy = await slowProxy(t, port);
+  const stuck = newClient(proxy.url);
+  const talker = newClient(`http://127.0.0.1:${port}`);
+  t.after(() => [stuck, talker].map((client) => client.disconnect()));
+  for (const client of [stuck, talker]) {
+    await next(client.connect(), "connect");
+    await client.emitWithAck("join", "r");
+  }
+  proxy.pause();
+  // More than the kernel takes for it, less than closes it.
+  const pressured = async () => {
+    await talker.emitWithAck("message", "r", "x".repeat(100_000));
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    return sumMetric(text, "sluice_pressured_connections") === 1;
+  };
+  await until(pressured, "a client that holds more than the kernel takes", 30_000);
+  const half = connect(port, "127.0.0.1", () => {
+    half.write(
+      `POST /v1/commands HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\n` +
+        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+    );
+  });
+  t.after(() => half.destroy());
+  await next(half, "connect");
+  redis.freeze(true);
+  t.after(() => redis.freeze(false));
+  const from = performance.now();
+  run.child.kill("SIGTERM");
+  assert.equal(await run.exit(), 0);
+  const tookMs = performance.now() - from;
+  // A second for a machine that is busy.
+  assert.ok(tookMs < drainMs + 2000 + 1000, `the stop took ${tookMs} ms`);
+});
 
 test("a script that starts and stops a gateway ends by itself", async (t) => {
   const script = `
