@@ -44,83 +44,93 @@ export interface ReaderNeeds {
  * spoken to before they speak, so theirs is JSON from the start.
  */
 export function createReader(needs: ReaderNeeds, fixed?: CodecName): Reader {
-  const { limits } = needs;
-  let name = fixed;
-  let begun = false;
-  let ended = false;
-  let awaiting: TakeAttachment | undefined;
-  let refusal: Packet | undefined;
+  return new ConnectionReader(needs, fixed);
+}
 
-  function decode(frame: string | Buffer | ArrayBuffer, lasting: boolean): Packet | undefined {
-    name ??= typeof frame === "string" ? "json" : "msgpack";
-    if (begun || needs.accept === "both" || needs.accept === name) {
-      begun = true;
-      return decodeAs(frame, lasting);
+/** A class because there is one a connection: closures would take 700 bytes more of each. */
+class ConnectionReader implements Reader {
+  name: CodecName | undefined;
+  refusal: Packet | undefined;
+  readonly #needs: ReaderNeeds;
+  readonly #fixed: boolean;
+  #begun = false;
+  #ended = false;
+  #awaiting: TakeAttachment | undefined;
+
+  constructor(needs: ReaderNeeds, fixed: CodecName | undefined) {
+    this.#needs = needs;
+    this.#fixed = fixed !== undefined;
+    this.name = fixed;
+  }
+
+  read(frame: string | Buffer | ArrayBuffer, lasting = false): Packet | undefined {
+    if (this.#ended) return undefined;
+    try {
+      const packet = this.#decode(frame, lasting);
+      if (packet && this.name) this.#needs.seen.decoded(this.name);
+      return packet;
+    } catch (error) {
+      this.destroy();
+      throw refused(this.#needs, error);
     }
-    refusal = connectError(needs.accept, name, namespaceOf(frame));
-    throw new FailureError("CODEC_NOT_ACCEPTED", whyNot(needs.accept, name));
   }
 
-  function decodeAs(frame: string | Buffer | ArrayBuffer, lasting: boolean): Packet | undefined {
-    if (typeof frame === "string") return decodeText(frame);
+  destroy(): void {
+    this.#ended = true;
+    this.#awaiting = undefined;
+  }
+
+  #decode(frame: string | Buffer | ArrayBuffer, lasting: boolean): Packet | undefined {
+    const { accept } = this.#needs;
+    this.name ??= typeof frame === "string" ? "json" : "msgpack";
+    if (this.#begun || accept === "both" || accept === this.name) {
+      this.#begun = true;
+      return this.#decodeAs(frame, lasting);
+    }
+    this.refusal = connectError(accept, this.name, this.#namespaceOf(frame));
+    throw new FailureError("CODEC_NOT_ACCEPTED", whyNot(accept, this.name));
+  }
+
+  #decodeAs(frame: string | Buffer | ArrayBuffer, lasting: boolean): Packet | undefined {
+    if (typeof frame === "string") return this.#decodeText(frame);
+    const { limits, decodeMsgpack } = this.#needs;
     const bytes = Buffer.isBuffer(frame) ? frame : Buffer.from(frame);
-    if (name === "json") return takeAttachment(bytes, lasting);
+    if (this.name === "json") return this.#takeAttachment(bytes, lasting);
     if (bytes.length > limits.packetBytesMax) throw new FailureError("CODEC_TOO_LARGE");
-    return needs.decodeMsgpack(bytes, lasting);
+    return decodeMsgpack(bytes, lasting);
   }
 
-  function decodeText(text: string): Packet | undefined {
-    if (name !== "json") throw new FailureError("CODEC_MALFORMED", "text on a msgpack connection");
-    if (awaiting) throw new FailureError("CODEC_BAD_SHAPE", "text instead of an attachment");
+  #decodeText(text: string): Packet | undefined {
+    const { limits } = this.#needs;
+    if (this.name !== "json") {
+      throw new FailureError("CODEC_MALFORMED", "text on a msgpack connection");
+    }
+    if (this.#awaiting) throw new FailureError("CODEC_BAD_SHAPE", "text instead of an attachment");
     checkTextSize(limits, text);
-    if (fixed && text.startsWith("0")) return decodeOldConnect(limits, text);
+    if (this.#fixed && text.startsWith("0")) return decodeOldConnect(limits, text);
     const decoded = decodeJson(limits, text);
     if (decoded.places.length === 0) return decoded.packet;
-    awaiting = awaitAttachments(decoded, Buffer.byteLength(text), limits.packetBytesMax);
+    const { packetBytesMax } = limits;
+    this.#awaiting = awaitAttachments(decoded, Buffer.byteLength(text), packetBytesMax);
     return undefined;
   }
 
-  function takeAttachment(bytes: Buffer, lasting: boolean): Packet | undefined {
-    if (!awaiting) throw new FailureError("CODEC_BAD_SHAPE", "an attachment of no packet");
-    const packet = awaiting(bytes, lasting);
-    if (packet) awaiting = undefined;
+  #takeAttachment(bytes: Buffer, lasting: boolean): Packet | undefined {
+    if (!this.#awaiting) throw new FailureError("CODEC_BAD_SHAPE", "an attachment of no packet");
+    const packet = this.#awaiting(bytes, lasting);
+    if (packet) this.#awaiting = undefined;
     return packet;
   }
 
-  function namespaceOf(frame: string | Buffer | ArrayBuffer): string {
+  #namespaceOf(frame: string | Buffer | ArrayBuffer): string {
     try {
-      return decodeAs(frame, true)?.nsp ?? "/";
+      return this.#decodeAs(frame, true)?.nsp ?? "/";
     } catch {
       return "/";
     } finally {
-      awaiting = undefined;
+      this.#awaiting = undefined;
     }
   }
-
-  return {
-    get name() {
-      return name;
-    },
-    get refusal() {
-      return refusal;
-    },
-    read(frame, lasting = false) {
-      if (ended) return undefined;
-      try {
-        const packet = decode(frame, lasting);
-        if (packet && name) needs.seen.decoded(name);
-        return packet;
-      } catch (error) {
-        ended = true;
-        awaiting = undefined;
-        throw refused(needs, error);
-      }
-    },
-    destroy() {
-      ended = true;
-      awaiting = undefined;
-    },
-  };
 }
 
 function refused(needs: ReaderNeeds, error: unknown): FailureError {

@@ -17,8 +17,6 @@ export function readRequest(
   req.forEach((key, value) => {
     headers[key] = headers[key] === undefined ? value : `${headers[key]}, ${value}`;
   });
-  const fields: Record<string, string> = Object.create(null);
-  for (const [key, value] of new URLSearchParams(query)) fields[key] = value;
   return {
     method: req.getMethod().toUpperCase(),
     url: query ? `${req.getUrl()}?${query}` : req.getUrl(),
@@ -28,7 +26,7 @@ export function readRequest(
       proxiedAddress: readAddress(res.getProxiedRemoteAddress()),
       encrypted,
     },
-    _query: fields,
+    _query: Object.fromEntries(new URLSearchParams(query)),
     res: new SafeResponse(res),
   };
 }
