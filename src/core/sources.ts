@@ -10,6 +10,9 @@ export interface SettingSources {
   readonly file: unknown;
 }
 
+/** What functions call the gateway by, in every example: both may live in one environment. */
+const OF_FUNCTIONS: ReadonlySet<string> = new Set(["SLUICE_URL", "SLUICE_KEY", "SLUICE_SECRET"]);
+
 type Tree = { [key: string]: unknown };
 
 /**
@@ -42,7 +45,8 @@ export function gatherSettings(sources: SettingSources): unknown {
   const { PORT, SLUICE_SOCKET_PORT } = sources.env;
   if (port && PORT && SLUICE_SOCKET_PORT === undefined) put(port, "PORT", PORT);
   for (const [name, text] of Object.entries(sources.env)) {
-    if (!name.startsWith("SLUICE_") || text === undefined || isServiceLink(name, text)) continue;
+    if (!name.startsWith("SLUICE_") || text === undefined) continue;
+    if (OF_FUNCTIONS.has(name) || isServiceLink(name, text)) continue;
     const row = byEnv.get(name);
     if (row) put(row, name, text);
     else problems.push(unknown(name, nearest(name, [...byEnv.keys()])));

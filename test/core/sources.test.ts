@@ -30,3 +30,9 @@ test("a port that is no such address is a setting, or a mistake", () => {
     assert.throws(() => gather({ [name]: "3000" }), SettingsError);
   }
 });
+
+test("the variables of functions may stand beside the gateway's settings", () => {
+  // Seen: the shell in which a function's variables were exported could not start the gateway.
+  const own = { SLUICE_URL: "http://127.0.0.1:3000", SLUICE_KEY: "k", SLUICE_SECRET: "s" };
+  assert.deepEqual(gather({ ...own, SLUICE_API_PORT: "9100" }), { api: { port: 9100 } });
+});
