@@ -125,7 +125,8 @@ function commandHandlers(
 
 function createPages(rows: readonly RouteRow[], needs: ApiNeeds): Record<string, Handler> {
   const text = { "content-type": "text/plain; charset=utf-8" };
-  const document = JSON.stringify(describeApi(rows, needs.version));
+  // Made when it is first asked for: most gateways never are.
+  let document: string | undefined;
   return {
     metrics: async ({ headers }) => {
       const { type, body } = await needs.scrape(headers.accept ?? "");
@@ -136,11 +137,10 @@ function createPages(rows: readonly RouteRow[], needs: ApiNeeds): Record<string,
       needs.isDraining()
         ? { status: 503, headers: { ...text, "retry-after": "1" }, body: "draining\n" }
         : { status: 200, headers: text, body: "ready\n" },
-    openapi: async () => ({
-      status: 200,
-      headers: { "content-type": "application/json" },
-      body: document,
-    }),
+    openapi: async () => {
+      document ??= JSON.stringify(describeApi(rows, needs.version));
+      return { status: 200, headers: { "content-type": "application/json" }, body: document };
+    },
   };
 }
 
