@@ -1,4 +1,5 @@
-import { z } from "zod";
+import * as z from "zod/mini";
+import { ENGLISH } from "../core/english.ts";
 import { FailureError } from "../core/failures.ts";
 import type { Exchange, HttpAnswer } from "../core/http.ts";
 import type { Bodies } from "./body.ts";
@@ -27,11 +28,12 @@ export interface DeadLetterNeeds {
 /** The body of a replay. */
 export const REPLAY = z.strictObject({
   ids: z
-    .array(z.string().min(1).max(256))
-    .min(1)
-    .max(1000)
-    .optional()
-    .meta({ description: "Ids of the dead letters; left out: all of them." }),
+    .optional(
+      z
+        .array(z.string().check(z.minLength(1), z.maxLength(256)))
+        .check(z.minLength(1), z.maxLength(1000)),
+    )
+    .register(z.globalRegistry, { description: "Ids of the dead letters; left out: all of them." }),
 });
 
 /** Dead letters of one page. */
@@ -69,7 +71,7 @@ export async function answerReplay(
   const { body, granted } = await readBody(exchange, grant, bodies);
   if (body === undefined) return undefined;
   const letters = mustHave(granted, deadLetters);
-  const asked = REPLAY.safeParse(readValue(body, media, packer));
+  const asked = REPLAY.safeParse(readValue(body, media, packer), ENGLISH);
   if (!asked.success) {
     const [issue] = asked.error.issues;
     throw new FailureError("API_BAD_BODY", `${issue?.path.join(".")}: ${issue?.message}`);

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { CommandName } from "../core/command.ts";
 import { COMMAND_LIMITS, COMMAND_NAMES, COMMANDS } from "../core/commands.ts";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
@@ -239,7 +239,7 @@ function mapping(names: readonly CommandName[]): Json {
   return Object.fromEntries(names.map((name) => [name, `#/components/schemas/${name}`]));
 }
 
-function toSchema(schema: z.ZodType): Json {
+function toSchema(schema: z.ZodMiniType): Json {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" }) as Json; // a JSON Schema is an object
   return rest;
 }

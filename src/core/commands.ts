@@ -1,5 +1,6 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Command, CommandName } from "./command.ts";
+import { ENGLISH } from "./english.ts";
 import { FailureError } from "./failures.ts";
 import { RESERVED_EVENTS } from "./packet.ts";
 import { reviveArgs } from "./value.ts";
@@ -27,38 +28,55 @@ export const COMMAND_LIMITS = {
 // Socket.IO's own namespace events.
 const RESERVED_SERVER_SIDE = new Set(["connect", "connection", "new_namespace"]);
 
-const namespace = z
-  .string()
-  .max(COMMAND_LIMITS.namespaceCharsMax)
-  // A comma ends the namespace in the text protocol, so no client could be in such a namespace.
-  .regex(/^\/[^\p{Cc},]*$/u, "must start with / and have no comma or control character")
-  .optional()
-  .meta({ description: "Namespace; `/` when left out.", default: "/" });
-const room = z.string().min(1).max(COMMAND_LIMITS.roomCharsMax);
+/** What the API's description says of an argument. */
+const optional = <T extends z.ZodMiniType>(
+  schema: T,
+  description: string,
+  about: { readonly default?: unknown } = {},
+) => {
+  const argument = z.optional(schema);
+  z.globalRegistry.add(argument, { description, ...about });
+  return argument;
+};
+const word = (charsMax: number) => z.string().check(z.minLength(1), z.maxLength(charsMax));
+const whole = (max: number) => z.int().check(z.gte(1), z.lte(max));
+
+const namespace = optional(
+  z.string().check(
+    z.maxLength(COMMAND_LIMITS.namespaceCharsMax),
+    // A comma ends the namespace in the text protocol, so no client could be in such a namespace.
+    z.regex(/^\/[^\p{Cc},]*$/u, "must start with / and have no comma or control character"),
+  ),
+  "Namespace; `/` when left out.",
+  { default: "/" },
+);
+const room = word(COMMAND_LIMITS.roomCharsMax);
 const rooms = (description: string) =>
-  z.array(room).max(COMMAND_LIMITS.roomsMax).optional().meta({ description });
+  optional(z.array(room).check(z.maxLength(COMMAND_LIMITS.roomsMax)), description);
 const except = rooms("Rooms or socket ids that are left out.");
 const to = rooms("Rooms or socket ids; left out: everyone in the namespace.");
-const event = z
-  .string()
-  .min(1)
-  .max(COMMAND_LIMITS.eventCharsMax)
-  .refine((name) => !RESERVED_EVENTS.has(name), "is reserved by Socket.IO");
-const args = z.array(z.unknown()).max(COMMAND_LIMITS.argsMax).optional().meta({
-  description: 'The event\'s arguments. In JSON, bytes are `{"$binary":"<base64>"}`.',
+const eventBut = (reserved: ReadonlySet<string>) =>
+  word(COMMAND_LIMITS.eventCharsMax).check(
+    z.refine((name) => !reserved.has(name), "is reserved by Socket.IO"),
+  );
+const event = eventBut(RESERVED_EVENTS);
+const args = optional(
+  z.array(z.unknown()).check(z.maxLength(COMMAND_LIMITS.argsMax)),
+  'The event\'s arguments. In JSON, bytes are `{"$binary":"<base64>"}`.',
+);
+const moved = (description: string) => {
+  const list = z.array(room).check(z.minLength(1), z.maxLength(COMMAND_LIMITS.roomsMax));
+  z.globalRegistry.add(list, { description });
+  return list;
+};
+const timeoutMs = optional(
+  whole(COMMAND_LIMITS.ackTimeoutMsMax),
+  "How long to wait for acknowledgements.",
+  { default: COMMAND_LIMITS.ackTimeoutMsDefault },
+);
+const limit = optional(whole(COMMAND_LIMITS.fetchMax), "Most sockets listed.", {
+  default: COMMAND_LIMITS.fetchDefault,
 });
-const moved = z.array(room).min(1).max(COMMAND_LIMITS.roomsMax);
-const timeoutMs = z.number().int().min(1).max(COMMAND_LIMITS.ackTimeoutMsMax).optional().meta({
-  description: "How long to wait for acknowledgements.",
-  default: COMMAND_LIMITS.ackTimeoutMsDefault,
-});
-const limit = z
-  .number()
-  .int()
-  .min(1)
-  .max(COMMAND_LIMITS.fetchMax)
-  .optional()
-  .meta({ description: "Most sockets listed.", default: COMMAND_LIMITS.fetchDefault });
 
 /** The schema of every command, by its name. */
 export const COMMANDS = {
@@ -69,9 +87,7 @@ export const COMMANDS = {
     except,
     event,
     args,
-    volatile: z.boolean().optional().meta({
-      description: "Whether clients that cannot take it now may miss it.",
-    }),
+    volatile: optional(z.boolean(), "Whether clients that cannot take it now may miss it."),
   }),
   emitWithAck: z.strictObject({
     do: z.literal("emitWithAck"),
@@ -87,23 +103,21 @@ export const COMMANDS = {
     namespace,
     in: to,
     except,
-    rooms: moved.meta({ description: "Rooms the sockets join." }),
+    rooms: moved("Rooms the sockets join."),
   }),
   socketsLeave: z.strictObject({
     do: z.literal("socketsLeave"),
     namespace,
     in: to,
     except,
-    rooms: moved.meta({ description: "Rooms the sockets leave." }),
+    rooms: moved("Rooms the sockets leave."),
   }),
   disconnectSockets: z.strictObject({
     do: z.literal("disconnectSockets"),
     namespace,
     in: to,
     except,
-    close: z.boolean().optional().meta({
-      description: "Whether the connections are closed too.",
-    }),
+    close: optional(z.boolean(), "Whether the connections are closed too."),
   }),
   fetchSockets: z.strictObject({
     do: z.literal("fetchSockets"),
@@ -111,19 +125,15 @@ export const COMMANDS = {
     in: to,
     except,
     limit,
-    after: room.optional().meta({ description: "The `next` of the page before." }),
+    after: optional(room, "The `next` of the page before."),
   }),
   serverSideEmit: z.strictObject({
     do: z.literal("serverSideEmit"),
     namespace,
-    event: z
-      .string()
-      .min(1)
-      .max(COMMAND_LIMITS.eventCharsMax)
-      .refine((name) => !RESERVED_SERVER_SIDE.has(name), "is reserved by Socket.IO"),
+    event: eventBut(RESERVED_SERVER_SIDE),
     args,
   }),
-} as const satisfies { [Name in CommandName]: z.ZodType<{ do: Name }> };
+} as const satisfies { [Name in CommandName]: z.ZodMiniType<{ do: Name }> };
 
 /** Every command's name, in the order of the docs. */
 export const COMMAND_NAMES = Object.keys(COMMANDS) as readonly CommandName[]; // the keys of COMMANDS are the names by its type
@@ -136,7 +146,7 @@ const COMMAND = z.discriminatedUnion("do", [
   COMMANDS.disconnectSockets,
   COMMANDS.fetchSockets,
   COMMANDS.serverSideEmit,
-]) satisfies z.ZodType<Command>;
+]) satisfies z.ZodMiniType<Command>;
 
 /** A command that was refused before any of its batch was carried out. */
 export class BadCommand extends FailureError {
@@ -177,7 +187,7 @@ export function readCommands(given: unknown, notation: Notation = "json"): Comma
 
 /** Returns one command, valid; throws {@link BadCommand}. See {@link readCommands}. */
 export function readCommand(given: unknown, notation: Notation = "json", index = 0): Command {
-  const read = COMMAND.safeParse(given);
+  const read = COMMAND.safeParse(given, ENGLISH);
   if (!read.success) throw badCommand(index, read.error.issues[0]);
   const command: Command = read.data;
   if ("args" in command && command.args !== undefined && command.args.length > 0) {

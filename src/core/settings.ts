@@ -1,4 +1,5 @@
-import { z } from "zod";
+import * as z from "zod/mini";
+import { ENGLISH } from "./english.ts";
 import { api } from "./settings/api.ts";
 import { auth } from "./settings/auth.ts";
 import { cluster } from "./settings/cluster.ts";
@@ -12,19 +13,19 @@ import { upstream } from "./settings/upstream.ts";
 
 /** Every setting, one section per room: the source of types, validation, `--settings` and the docs. */
 export const SETTINGS = z.strictObject({
-  socket: socket.prefault({}),
-  auth: auth.prefault({}),
-  limits: limits.prefault({}),
-  overload: overload.prefault({}),
-  codec: codec.prefault({}),
-  fanout: fanout.prefault({}),
-  recovery: recovery.prefault({}),
-  handlers: handlers.prefault({}),
-  upstream: upstream.prefault({}),
-  api: api.prefault({}),
-  cluster: cluster.prefault({}),
-  metrics: metrics.prefault({}),
-  log: log.prefault({}),
+  socket: z.prefault(socket, {}),
+  auth: z.prefault(auth, {}),
+  limits: z.prefault(limits, {}),
+  overload: z.prefault(overload, {}),
+  codec: z.prefault(codec, {}),
+  fanout: z.prefault(fanout, {}),
+  recovery: z.prefault(recovery, {}),
+  handlers: z.prefault(handlers, {}),
+  upstream: z.prefault(upstream, {}),
+  api: z.prefault(api, {}),
+  cluster: z.prefault(cluster, {}),
+  metrics: z.prefault(metrics, {}),
+  log: z.prefault(log, {}),
 });
 
 /** All settings, complete and within their bounds. */
@@ -39,12 +40,17 @@ type DeepPartial<T> = T extends readonly unknown[]
     ? { [K in keyof T]?: DeepPartial<T[K]> | undefined }
     : T;
 
-/** One setting as tables show it. */
-export interface SettingRow {
+/** What one setting is called, and its schema. */
+export interface SettingName {
   /** Section and key, such as `socket.port`. */
   readonly path: string;
   /** Its environment variable, such as `SLUICE_SOCKET_PORT`. */
   readonly env: string;
+  readonly schema: z.ZodMiniType;
+}
+
+/** One setting as tables show it. */
+export interface SettingRow extends Omit<SettingName, "schema"> {
   readonly kind: "number" | "boolean" | "string" | "list" | "json";
   readonly byDefault: unknown;
   /** Its bound in words, such as `0…65535`. */
@@ -76,7 +82,6 @@ export class SettingsError extends Error {
 
 interface LeafSchema {
   type?: string;
-  properties?: Record<string, LeafSchema>;
   default?: unknown;
   description?: string;
   secret?: boolean;
@@ -87,34 +92,41 @@ interface LeafSchema {
   items?: LeafSchema;
 }
 
-let rows: readonly SettingRow[] | undefined;
+let names: readonly SettingName[] | undefined;
+
+/** Returns the name of every setting, in the order of its section. */
+export function nameSettings(): readonly SettingName[] {
+  names ??= walk(SETTINGS, []);
+  return names;
+}
+
+function walk(schema: z.core.$ZodType, path: readonly string[]): SettingName[] {
+  const inner = schema instanceof z.ZodMiniPrefault ? schema.def.innerType : schema;
+  if (inner instanceof z.ZodMiniObject) {
+    return Object.entries(inner.shape).flatMap(([key, child]) => walk(child, [...path, key]));
+  }
+  const leaf = schema as z.ZodMiniType; // all of SETTINGS is made with these constructors
+  return [{ path: path.join("."), env: envName(path), schema: leaf }];
+}
 
 /** Returns every setting in the order of its section, read from the schema itself. */
 export function listSettings(): readonly SettingRow[] {
-  if (rows) return rows;
-  // Every setting has a JSON Schema form, so the cast holds for whatever zod returns here.
-  const schema = z.toJSONSchema(SETTINGS, { io: "input" }) as LeafSchema;
-  const found: SettingRow[] = [];
-  walk(schema, [], found);
-  rows = found;
-  return found;
+  return nameSettings().map(describeSetting);
 }
 
-function walk(schema: LeafSchema, path: readonly string[], found: SettingRow[]): void {
-  if (schema.properties && (path.length === 0 || schema.description === undefined)) {
-    for (const [key, child] of Object.entries(schema.properties))
-      walk(child, [...path, key], found);
-    return;
-  }
-  found.push({
-    path: path.join("."),
-    env: envName(path),
-    kind: kindOf(schema),
-    byDefault: schema.default,
-    bound: boundOf(schema),
-    text: schema.description ?? "",
-    secret: schema.secret === true,
-  });
+/** Returns one setting as tables show it. All of them at once would take a tenth of a start. */
+export function describeSetting({ path, env, schema }: SettingName): SettingRow {
+  // Every setting has a JSON Schema form, so the cast holds for whatever zod returns here.
+  const leaf = z.toJSONSchema(schema, { io: "input" }) as LeafSchema;
+  return {
+    path,
+    env,
+    kind: kindOf(leaf),
+    byDefault: leaf.default,
+    bound: boundOf(leaf),
+    text: leaf.description ?? "",
+    secret: leaf.secret === true,
+  };
 }
 
 function envName(path: readonly string[]): string {
@@ -146,7 +158,8 @@ function boundOf(schema: LeafSchema): string {
  * their bounds. The values of secrets are never in it.
  */
 export function readSettings(given: unknown): Settings {
-  const result = SETTINGS.safeParse(given);
+  // Read once or twice: to have zod compile a validator first would take four times as long.
+  const result = SETTINGS.safeParse(given, { ...ENGLISH, jitless: true });
   if (result.success) return result.data;
   throw new SettingsError(result.error.issues.flatMap((issue) => problemsOf(issue, given)));
 }
@@ -160,7 +173,8 @@ function problemsOf(issue: z.core.$ZodIssue, given: unknown): SettingProblem[] {
     }));
   }
   const path = issue.path.join(".");
-  const row = listSettings().find((r) => path === r.path || path.startsWith(`${r.path}.`));
+  const name = nameSettings().find((n) => path === n.path || path.startsWith(`${n.path}.`));
+  const row = name && describeSetting(name);
   let value = given;
   for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
   const shown = row?.secret ? "(secret)" : (JSON.stringify(value) ?? "undefined").slice(0, 200);

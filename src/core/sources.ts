@@ -1,4 +1,11 @@
-import { listSettings, type SettingProblem, type SettingRow, SettingsError } from "./settings.ts";
+import {
+  describeSetting,
+  nameSettings,
+  type SettingName,
+  type SettingProblem,
+  type SettingRow,
+  SettingsError,
+} from "./settings.ts";
 
 /** Where settings come from, strongest first. */
 export interface SettingSources {
@@ -24,11 +31,12 @@ type Tree = { [key: string]: unknown };
 export function gatherSettings(sources: SettingSources): unknown {
   const problems: SettingProblem[] = [];
   const tree: Tree = structuredClone(isTree(sources.file) ? sources.file : {});
-  const rows = listSettings();
-  const byEnv = new Map(rows.map((row) => [row.env, row]));
-  const byPath = new Map(rows.map((row) => [row.path, row]));
+  const names = nameSettings();
+  const byEnv = new Map(names.map((name) => [name.env, name]));
+  const byPath = new Map(names.map((name) => [name.path, name]));
 
-  const put = (row: SettingRow, from: string, text: string): void => {
+  const put = (name: SettingName, from: string, text: string): void => {
+    const row = describeSetting(name);
     const value = readText(row, text);
     if (value !== undefined) setPath(tree, row.path, value);
     else {
@@ -47,13 +55,13 @@ export function gatherSettings(sources: SettingSources): unknown {
   for (const [name, text] of Object.entries(sources.env)) {
     if (!name.startsWith("SLUICE_") || text === undefined) continue;
     if (OF_FUNCTIONS.has(name) || isServiceLink(name, text)) continue;
-    const row = byEnv.get(name);
-    if (row) put(row, name, text);
+    const known = byEnv.get(name);
+    if (known) put(known, name, text);
     else problems.push(unknown(name, nearest(name, [...byEnv.keys()])));
   }
   for (const [path, text] of sources.flags) {
-    const row = byPath.get(path);
-    if (row) put(row, `--${path}`, text);
+    const known = byPath.get(path);
+    if (known) put(known, `--${path}`, text);
     else problems.push(unknown(`--${path}`, `--${nearest(path, [...byPath.keys()])}`));
   }
   if (problems.length > 0) throw new SettingsError(problems);

@@ -1,5 +1,5 @@
-import { z } from "zod";
-import { ms, secret, text, whole } from "./field.ts";
+import * as z from "zod/mini";
+import { field, ms, secret, text, whole } from "./field.ts";
 
 /** `id:secret`, then optionally the commands and the namespaces it is for, `+` between them. */
 export const API_KEY =
@@ -14,21 +14,21 @@ export const api = z.strictObject({
     "Port of its own for metrics, health and commands; 0 shares socket.port.",
   ),
   host: text("0.0.0.0", "Address the API port listens on."),
-  keys: z.array(z.string().regex(API_KEY)).max(100).default([]).meta({
-    description:
-      "API keys: `id:secret`, or `id:secret:commands:namespaces` with `+` between names and `*` as wildcard.",
-    secret: true,
-  }),
+  keys: field(
+    z.array(z.string().check(z.regex(API_KEY))).check(z.maxLength(100)),
+    [],
+    "API keys: `id:secret`, or `id:secret:commands:namespaces` with `+` between names and `*` as wildcard.",
+    { secret: true },
+  ),
   jwtSecret: secret("Shared secret of HS256/384/512 tokens for the API, at least 32 bytes."),
   jwtPublicKey: text("", "Public key in PEM of tokens for the API, or the path of a file with it."),
   jwtJwksUrl: text("", "URL of a JSON Web Key Set for the API: https, or http on loopback."),
   jwtIssuer: text("", "`iss` that tokens for the API must have; empty accepts any."),
-  jwtAudience: z
-    .string()
-    .min(1)
-    .max(1024)
-    .default("sluice-api")
-    .describe("`aud` that tokens for the API must have, so that no client's token is one."),
+  jwtAudience: field(
+    z.string().check(z.minLength(1), z.maxLength(1024)),
+    "sluice-api",
+    "`aud` that tokens for the API must have, so that no client's token is one.",
+  ),
   bodyBytesMax: whole(
     1_048_576,
     1024,

@@ -1,5 +1,5 @@
-import { z } from "zod";
-import { choice, list, ms, secret, text, whole } from "./field.ts";
+import * as z from "zod/mini";
+import { choice, field, list, ms, secret, text, whole } from "./field.ts";
 
 /** Who a client is: how its token is checked and what the token grants. */
 export const auth = z.strictObject({
@@ -18,12 +18,11 @@ export const auth = z.strictObject({
   issuer: list([], "Accepted `iss` values; empty accepts any."),
   audience: list([], "Accepted `aud` values; empty accepts any."),
   clockToleranceMs: ms(5000, 0, 300_000, "Clock difference forgiven in `exp` and `nbf`."),
-  tokenFrom: z
-    .array(z.enum(["auth", "header", "query"]))
-    .min(1)
-    .max(3)
-    .default(["auth"])
-    .describe("Where the token may stand, first found wins: CONNECT's auth, a header, the query."),
+  tokenFrom: field(
+    z.array(z.enum(["auth", "header", "query"])).check(z.minLength(1), z.maxLength(3)),
+    ["auth"],
+    "Where the token may stand, first found wins: CONNECT's auth, a header, the query.",
+  ),
   tokenName: text("token", "Key of the token in CONNECT's auth object and in the query."),
   tokenHeader: text("authorization", "Header of the token; a `Bearer ` prefix is taken off."),
   tokenBytesMax: whole(8192, 256, 65_536, "Longest token that is looked at, in bytes."),

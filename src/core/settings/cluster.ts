@@ -1,5 +1,5 @@
-import { z } from "zod";
-import { choice, ms, secret, text, whole } from "./field.ts";
+import * as z from "zod/mini";
+import { choice, field, ms, secret, text, whole } from "./field.ts";
 
 /** Other nodes behind Redis, and more loops on one machine. */
 export const cluster = z.strictObject({
@@ -47,9 +47,9 @@ export const cluster = z.strictObject({
     "Requests to other nodes that may be open, for each namespace.",
   ),
   requestTimeoutMs: ms(5_000, 100, 60_000, "How long other nodes may take to answer a request."),
-  workers: z
-    .string()
-    .regex(/^(auto|\d{1,3})$/)
-    .default("0")
-    .describe("Processes that share the port, `auto` being one a core; 0 is this process alone."),
+  workers: field(
+    z.string().check(z.regex(/^(auto|\d{1,3})$/)),
+    "0",
+    "Processes that share the port, `auto` being one a core; 0 is this process alone.",
+  ),
 });

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { choice, whole } from "./field.ts";
 
 /** Which packet encodings are spoken, and how much of a packet is believed. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { whole } from "./field.ts";
 
 /** How broadcasts reach their recipients, and the commands that become them. */

@@ -1,8 +1,20 @@
-import { z } from "zod";
+import * as z from "zod/mini";
+
+/** A setting: what it may hold, what it holds when it is not given, and what it is in a sentence. */
+export const field = <const T extends z.ZodMiniType>(
+  schema: T,
+  byDefault: z.core.util.NoUndefined<z.output<T>>,
+  sentence: string,
+  about: { readonly secret?: boolean } = {},
+) => {
+  const setting = z._default(schema, byDefault);
+  z.globalRegistry.add(setting, { description: sentence, ...about });
+  return setting;
+};
 
 /** Milliseconds between `min` and `max`, both included. */
 export const ms = (byDefault: number, min: number, max: number, text: string) =>
-  z.number().int().min(min).max(max).default(byDefault).describe(text);
+  field(z.int().check(z.gte(min), z.lte(max)), byDefault, text);
 
 /** A whole number between `min` and `max`, both included: counts and byte sizes. */
 export const whole = ms;
@@ -12,32 +24,23 @@ export const choice = <const T extends readonly [string, ...string[]]>(
   words: T,
   byDefault: T[number],
   text: string,
-) =>
-  z
-    .enum(words)
-    .default(byDefault as never)
-    .describe(text); // the default is one of `words` by its type
+) => field(z.enum(words), byDefault as never, text); // the default is one of `words` by its type
 
 /** Yes or no. */
-export const flag = (byDefault: boolean, text: string) =>
-  z.boolean().default(byDefault).describe(text);
+export const flag = (byDefault: boolean, text: string) => field(z.boolean(), byDefault, text);
+
+const upTo = (charsMax: number) => z.string().check(z.maxLength(charsMax));
 
 /** A text, empty when not set. */
-export const text = (byDefault: string, sentence: string) =>
-  z.string().max(4096).default(byDefault).describe(sentence);
+export const text = (byDefault: string, sentence: string) => field(upTo(4096), byDefault, sentence);
 
 /** A text that is never printed: keys, tokens, URLs with passwords. */
-export const secret = (sentence: string) =>
-  z.string().max(16_384).default("").meta({ description: sentence, secret: true });
+export const secret = (sentence: string) => field(upTo(16_384), "", sentence, { secret: true });
 
 /** A list of short texts; on the command line and in the environment separated by commas. */
 export const list = (byDefault: string[], sentence: string) =>
-  z.array(z.string().max(1024)).max(1000).default(byDefault).describe(sentence);
+  field(z.array(upTo(1024)).check(z.maxLength(1000)), byDefault, sentence);
 
 /** The same as {@link list} for values that are never printed. */
 export const secrets = (sentence: string) =>
-  z
-    .array(z.string().max(16_384))
-    .max(100)
-    .default([])
-    .meta({ description: sentence, secret: true });
+  field(z.array(upTo(16_384)).check(z.maxLength(100)), [], sentence, { secret: true });

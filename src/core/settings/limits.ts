@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { choice, whole } from "./field.ts";
 
 const rate = (byDefault: number, text: string) => whole(byDefault, 0, 1_000_000_000, text);

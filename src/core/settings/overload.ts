@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { flag, ms, whole } from "./field.ts";
 
 const lag = (byDefault: number, text: string) => ms(byDefault, 1, 60_000, text);

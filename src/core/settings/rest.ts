@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import { choice, flag, ms, text, whole } from "./field.ts";
 
 /** Connection state recovery. */

@@ -1,5 +1,5 @@
-import { z } from "zod";
-import { choice, flag, list, ms, secret, text, whole } from "./field.ts";
+import * as z from "zod/mini";
+import { choice, field, flag, list, ms, secret, text, whole } from "./field.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -14,16 +14,16 @@ const tls = z.strictObject({
 export const socket = z.strictObject({
   host: text("0.0.0.0", "Address the gateway listens on."),
   port: whole(3000, 0, 65_535, "Port the gateway listens on; 0 picks a free one."),
-  path: z
-    .string()
-    .regex(/^\/[\w\-./]*$/)
-    .default("/socket.io/")
-    .describe("URL path of the Socket.IO endpoint."),
-  transports: z
-    .array(z.enum(["polling", "websocket"]))
-    .min(1)
-    .default(["polling", "websocket"])
-    .describe("Transports clients may use."),
+  path: field(
+    z.string().check(z.regex(/^\/[\w\-./]*$/)),
+    "/socket.io/",
+    "URL path of the Socket.IO endpoint.",
+  ),
+  transports: field(
+    z.array(z.enum(["polling", "websocket"])).check(z.minLength(1)),
+    ["polling", "websocket"],
+    "Transports clients may use.",
+  ),
   allowEio3: flag(false, "Whether Engine.IO 3 clients (Socket.IO 2) may connect."),
   pingIntervalMs: ms(25_000, 100, DAY_MS, "Time between two heartbeats."),
   pingTimeoutMs: ms(20_000, 100, DAY_MS, "How long a heartbeat may stay unanswered."),
@@ -81,6 +81,6 @@ export const socket = z.strictObject({
     false,
     "Whether X-Forwarded-Host names the own host that origins are compared with.",
   ),
-  tls: tls.prefault({}),
+  tls: z.prefault(tls, {}),
   compression: choice(["off", "shared"], "off", "permessage-deflate for WebSocket messages."),
 });

@@ -1,15 +1,15 @@
-import { z } from "zod";
-import { choice, flag, list, ms, secrets, text, whole } from "./field.ts";
+import * as z from "zod/mini";
+import { choice, field, flag, list, ms, secrets, text, whole } from "./field.ts";
 
 /** Which calls go to which function. */
 const route = z.strictObject({
   /** Namespace, with `*` for any characters. */
-  namespace: z.string().min(1).max(256).default("/"),
+  namespace: z._default(z.string().check(z.minLength(1), z.maxLength(256)), "/"),
   /** Event name, with `*` for any characters; `connect` and `disconnect` are those calls. */
-  event: z.string().min(1).max(256).default("*"),
-  url: z.string().min(1).max(4096),
+  event: z._default(z.string().check(z.minLength(1), z.maxLength(256)), "*"),
+  url: z.string().check(z.minLength(1), z.maxLength(4096)),
   /** Whether events without ack go out in batches; the function must expect them. */
-  batch: z.boolean().optional(),
+  batch: z.optional(z.boolean()),
 });
 
 /** One row of `upstream.routes`. */
@@ -20,17 +20,17 @@ const count = whole;
 /** Calls to functions: where they go, how long they may take, how they are retried. */
 export const upstream = z.strictObject({
   url: text("", "URL of the function that answers what no route names; empty calls none."),
-  routes: z
-    .array(route)
-    .max(1000)
-    .default([])
-    .describe("List of {namespace, event, url, batch}: the first that matches is called."),
+  routes: field(
+    z.array(route).check(z.maxLength(1000)),
+    [],
+    "List of {namespace, event, url, batch}: the first that matches is called.",
+  ),
   namespaces: list(["/"], "Namespaces that upstream.url answers, with * for any characters."),
-  calls: z
-    .array(z.enum(["connect", "event", "disconnect"]))
-    .max(3)
-    .default(["connect", "event", "disconnect"])
-    .describe("Which calls upstream.url answers."),
+  calls: field(
+    z.array(z.enum(["connect", "event", "disconnect"])).check(z.maxLength(3)),
+    ["connect", "event", "disconnect"],
+    "Which calls upstream.url answers.",
+  ),
   secrets: secrets(
     "Signing secrets (whsec_…), the newest first; each call is signed with all of them.",
   ),
