@@ -1,10 +1,10 @@
 # syntax=docker/dockerfile:1
 # Debian 13 because its glibc (2.41) carries the current uWebSockets.js binary.
 
-# dist/: compiled with everything the lock file names; package scripts stay off.
+# dist/: built with everything the lock file names; package scripts stay off.
 FROM node:24-trixie-slim AS build
 WORKDIR /app
-COPY package.json package-lock.json tsconfig.json tsconfig.build.json tsconfig.examples.json ./
+COPY package.json package-lock.json tsconfig.json tsconfig.build.json tsconfig.examples.json build.ts ./
 RUN npm ci --ignore-scripts
 COPY src src
 COPY examples/chat.ts examples/

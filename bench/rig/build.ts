@@ -54,21 +54,17 @@ function nameOf(file: string): string {
 }
 
 /**
- * Compiles a tree's `src/` exactly as `npm run build` does, into `folder/dist`, and returns that.
- * Throws what the compiler said if there is no gateway afterwards.
+ * Builds a tree's `src/` as `npm run build` does in this tree into `folder/dist`, and returns that.
+ * Throws what the build said if there is no gateway afterwards.
  */
 export function buildGateway(tree: string, folder: string): string {
   const out = join(folder, "dist");
   mkdirSync(folder, { recursive: true });
   // The gateway reads its version from the package above dist/, and Node its module system.
   cpSync(join(tree, "package.json"), join(folder, "package.json"));
-  const tsc = join(tree, "node_modules", "typescript", "bin", "tsc");
-  const result = spawnSync(
-    process.execPath,
-    [tsc, "-p", join(tree, "tsconfig.build.json"), "--outDir", out],
-    { cwd: tree, encoding: "utf8" },
-  );
-  if (!existsSync(join(out, "gateway.js")))
-    throw new Error(`src/ does not compile to a gateway: ${result.stdout}${result.stderr}`);
+  const words = ["--import", "tsx", join(ROOT, "build.ts"), tree, out];
+  const result = spawnSync(process.execPath, words, { cwd: ROOT, encoding: "utf8" });
+  if (!existsSync(join(out, "gateway.js")) || !existsSync(join(out, "main.js")))
+    throw new Error(`src/ does not build to a gateway: ${result.stdout}${result.stderr}`);
   return out;
 }
