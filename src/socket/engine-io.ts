@@ -95,6 +95,7 @@ export interface EngineSocketBase extends EventEmitter {
   onClose(reason: string, description?: unknown): void;
   resetPingTimeout(): void;
   sendPacket(type: EnginePacketType, data?: Frame, options?: object, done?: () => void): void;
+  send(data: unknown, options?: object, done?: () => void): this;
   write(data: unknown, options?: object, done?: () => void): this;
   flush(): void;
   close(discard?: boolean): void;
@@ -176,7 +177,7 @@ const MEMBERS: readonly (readonly [string, { prototype: object }, readonly strin
     EngineSocket,
     [
       ..."setTransport _maybeUpgrade onPacket onClose resetPingTimeout".split(" "),
-      ..."sendPacket write flush close closeTransport".split(" "),
+      ..."sendPacket send write flush close closeTransport".split(" "),
     ],
   ],
   ["Transport", EngineTransport, "discard close onError onPacket onData onClose".split(" ")],

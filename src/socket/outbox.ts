@@ -51,18 +51,23 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     return this.queuedBytes + this.unsentBytes;
   }
 
-  /** Writes a packet's frames in this connection's codec. */
-  override write(data: Frames | Frame, options: object = {}, done?: () => void): this {
+  /** Writes a packet's frames in this connection's codec; or a message of engine.io's own types. */
+  override write(data: Frames | Message, options: object = {}, done?: () => void): this {
     if (this.doomed) return this; // holding more for it would only cost memory until it is closed
-    const raw = typeof data === "string" || Buffer.isBuffer(data);
-    if (!raw && isAck(data.type) && this.owedAcks > 0) this.owedAcks--;
-    const frames = raw ? [data] : data.of(this.codec);
+    const packet = isPacket(data);
+    if (packet && isAck(data.type) && this.owedAcks > 0) this.owedAcks--;
+    const frames = packet ? data.of(this.codec) : [toFrame(data)];
     for (const frame of frames) {
       this.sendPacket("message", frame, options, done);
       // A closing connection takes nothing more; an open one keeps all that it could not send.
       if (this.readyState === "open" && this.writeBuffer.length > 0) this.#hold(frame);
     }
     return this;
+  }
+
+  /** The same: what waits is held and bounded, whoever sent it. */
+  override send(data: Message, options?: object, done?: () => void): this {
+    return this.write(data, options, done);
   }
 
   #hold(frame: Frame): void {
@@ -202,6 +207,18 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
       new Error(`slow consumer: ${this.heldBytes} bytes unsent, ${why}`),
     );
   }
+}
+
+/** What engine.io takes for one message. */
+type Message = Frame | ArrayBuffer | NodeJS.ArrayBufferView;
+
+const isPacket = (data: Frames | Message): data is Frames =>
+  typeof data === "object" && "of" in data;
+
+function toFrame(data: Message): Frame {
+  if (typeof data === "string" || Buffer.isBuffer(data)) return data;
+  if (data instanceof ArrayBuffer) return Buffer.from(data);
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }
 
 const isAck = (type: number): boolean => type === 3 || type === 6;

@@ -107,3 +107,28 @@ test("a client of protocol 3 that pings in time survives having been slow", asyn
   await next(connection, "heartbeat");
   assert.equal(connection.readyState, "open");
 });
+
+test("what conn.send and conn.write make wait is held and bounded, of whatever type it is", async (t) => {
+  // Seen: 46 MB waited for a client that did not read, with a limit of 1 MiB, and a Uint8Array threw.
+  // `send` was engine.io's own, which counts nothing; `write` took all but a Buffer for a packet.
+  const gateway = await testGateway(t, {
+    socket: { bufferBytesMax: 1_048_576, stallMsMax: 60_000 },
+  });
+  const proxy = await slowProxy(t, gateway.port);
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  const client = newClient(proxy.url);
+  t.after(() => client.disconnect());
+  await next(client.connect(), "connect");
+  const [socket] = await arrived;
+  const connection = connectionOf(socket);
+  proxy.pause();
+  await press(socket);
+  const before = connection.heldBytes;
+  connection.send(new Uint8Array(2000).subarray(0, 1000));
+  connection.write(new ArrayBuffer(1000));
+  connection.send("x".repeat(1000));
+  assert.equal(connection.heldBytes - before, 3000);
+  const gone = next<[string, Error]>(socket, "disconnect");
+  for (let sent = 0; sent < 40; sent++) connection.send(CHUNK);
+  assert.match((await gone)[1].message, /more than socket.bufferBytesMax/);
+});
