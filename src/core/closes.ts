@@ -60,6 +60,13 @@ export const CLOSES = {
     how: "end",
     text: "a packet was refused",
   },
+  stray_packet: {
+    by: "server",
+    disconnect: "forced close",
+    code: 1008,
+    how: "flush",
+    text: "a packet was for a namespace its sender is not in, or to join one a second time",
+  },
   slow_consumer: {
     by: "server",
     disconnect: "transport error",

@@ -1,7 +1,7 @@
 import { CLOSES, type CloseReason } from "../core/closes.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { CodecName, Frame, Frames, Packet } from "../core/packet.ts";
-import { inWords, readReason } from "./close-reason.ts";
+import { inWords, readForced, readReason } from "./close-reason.ts";
 import type {
   EnginePacket,
   EngineRequest,
@@ -75,6 +75,8 @@ export class Connection extends Outbox {
   #closeDetails: unknown;
   #over = false;
   #overRate: FailureCode | undefined;
+  /** While Socket.IO looks at a packet; no listener of the application runs that soon. */
+  #handing = false;
 
   constructor(
     id: string,
@@ -151,7 +153,9 @@ export class Connection extends Outbox {
       this.#overRate = undefined;
     }
     if (decoded.id !== undefined && isEvent(decoded.type)) this.owedAcks++;
+    this.#handing = true;
     this.emit("data", decoded);
+    this.#handing = false;
   }
 
   #refuse(failure: FailureError): void {
@@ -246,6 +250,7 @@ export class Connection extends Outbox {
   }
 
   override close(discard?: boolean): void {
+    if (this.#handing && !this.closeReason) this.closeAs("stray_packet");
     this.closeReason ??= (this.server as ConnectionServer).closing; // `server` is the engine of the constructor
     super.close(discard);
     this.settle();
@@ -287,14 +292,9 @@ export class Connection extends Outbox {
 
   #whyClosed(reason: string, description: unknown): CloseReason {
     if (reason !== "forced close") return readReason(reason, description);
-    // Socket.IO closes a connection that joined nothing in the same words as the application does.
-    const age = performance.now() - this.openedAt;
-    const late = !this.joined && age >= this.#needs.connectTimeoutMs() - TIMER_SLACK_MS;
-    return late ? "connect_timeout" : "server_closed";
+    if (this.joined) return "server_closed";
+    return readForced(performance.now() - this.openedAt, this.#needs.connectTimeoutMs());
   }
 }
 
 const isEvent = (type: number): boolean => type === 2 || type === 5;
-
-/** Timers may fire this much before their time. */
-const TIMER_SLACK_MS = 5;

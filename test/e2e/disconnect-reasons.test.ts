@@ -66,6 +66,16 @@ const CASES: Readonly<Record<string, Case>> = {
     provoke: (_, __, client) =>
       engineOf(client).transport.write([{ type: "message", data: Buffer.from([0xc1]) }]),
   },
+  "an event for a namespace that was not joined": {
+    reason: "forced close",
+    counted: "stray_packet",
+    provoke: (_, __, client) => client.io._packet({ type: 2, nsp: "/other", data: ["x"] } as never),
+  },
+  "a second CONNECT to the same namespace": {
+    reason: "forced close",
+    counted: "stray_packet",
+    provoke: (_, __, client) => client.io._packet({ type: 0, nsp: "/" } as never),
+  },
   "conn.close()": {
     reason: "forced close",
     counted: "server_closed",
