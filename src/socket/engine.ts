@@ -137,7 +137,8 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
         session.transport.onError("overlap from client");
         res.cork(() => void res.writeStatus("400 Bad Request").end());
       } else if (session) {
-        session.transport.onRequest(request);
+        // Corked by uWebSockets.js itself only until the first asynchronous step.
+        res.cork(() => session.transport.onRequest(request));
       } else {
         void this.#shake(request, res);
       }

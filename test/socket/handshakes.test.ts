@@ -4,6 +4,7 @@ import { Server } from "socket.io";
 import { attach } from "../../src/attach.ts";
 import { startApp } from "../harness/app.ts";
 import { testGateway } from "../harness/gateway.ts";
+import { startProcess } from "../harness/process.ts";
 import { next, until } from "../harness/wait.ts";
 
 test("a handshake that waited for allowRequest is refused once a stop has begun", async (t) => {
@@ -81,4 +82,23 @@ test("a middleware that takes its time loses no long-polling payload, whatever i
     assert.equal(await client.emitWithAck("echo", big), big);
     client.disconnect();
   }
+});
+
+test("a refusal after a middleware that took its time is written as uWebSockets.js wants it", async (t) => {
+  // Seen: a warning of uWebSockets.js on stderr for every such request. It corks an answer by itself
+  // only until the first asynchronous step, and engine.io writes these outside a cork of its own.
+  const script = `
+    const { startGateway } = await import("./src/index.ts");
+    const gateway = await startGateway({ socket: { port: 0, host: "127.0.0.1", drainMs: 0 } });
+    gateway.io.engine.use((_req, _res, go) => setTimeout(go, 5));
+    const url = gateway.url + "/socket.io/?EIO=4&transport=polling";
+    const { sid } = JSON.parse((await (await fetch(url)).text()).slice(1));
+    const { status } = await fetch(url + "&sid=" + sid, { method: "POST" });
+    await gateway.stop();
+    console.log(JSON.stringify({ status }));
+  `;
+  const node = [process.execPath, "--import", "tsx"];
+  const run = startProcess(t, [...node, "--input-type=module", "--eval", script]);
+  assert.equal(await run.exit(), 0);
+  assert.equal(run.output().trim(), JSON.stringify({ status: 411 }));
 });
