@@ -131,8 +131,9 @@ function readEngineOptions(io: Server, settings: Settings["socket"]): Partial<En
 function createAges(ageMaxMs: number): (connection: Connection, nowMs: number) => void {
   if (ageMaxMs === 0) return () => {};
   return (connection, nowMs) => {
-    // Up to a tenth less, the same for one connection at every look: its id decides.
-    const share = (connection.id.charCodeAt(0) * 31 + connection.id.charCodeAt(1)) % 100;
+    // Up to a tenth less, the same for one connection at every look: the moment it opened decides,
+    // to the microsecond. Ids may be the application's, and alike.
+    const share = (connection.openedAt * 1000) % 100;
     if (nowMs - connection.openedAt > ageMaxMs * (1 - share / 1000)) connection.closeAs("max_age");
   };
 }

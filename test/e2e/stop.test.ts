@@ -94,6 +94,16 @@ test("connections older than socket.connectionAgeMaxMs are closed so that client
   assert.equal(await gateway.metric("sluice_connections_closed_total", { reason: "max_age" }), 1);
 });
 
+test("connections with ids of the application's own grow too old like others", async (t) => {
+  // Seen: they never did. The jitter was read from the first two characters of the id, and where
+  // there is one character only, no age is above what that makes.
+  const gateway = await testGateway(t, { socket: { connectionAgeMaxMs: 1000 } });
+  Object.assign(gateway.io.engine, { generateId: () => "1" }); // documented
+  const client = await gateway.connected();
+  await next(client, "disconnect");
+  assert.equal(await gateway.metric("sluice_connections_closed_total", { reason: "max_age" }), 1);
+});
+
 /** A TCP switch: new connections go to whichever port is current. */
 async function tcpSwitch(t: TestContext, first: number) {
   let current = first;
