@@ -48,6 +48,10 @@ export function createPressureMonitor(
   const pressured = new Set<Outbox>();
   const doomed = new Set<Outbox>();
   let cursor = all.values();
+  // The most that one not under pressure held, in this round and the one before: between two polls
+  // of a long-polling client everything waits.
+  let roundMost = 0;
+  let lastMost = 0;
   let reaping: NodeJS.Immediate | undefined;
 
   function reap(): void {
@@ -58,7 +62,7 @@ export function createPressureMonitor(
 
   function tick(): void {
     const now = performance.now();
-    let most = 0;
+    let most = lastMost;
     for (const connection of pressured) {
       connection.look();
       most = Math.max(most, connection.heldBytes);
@@ -66,17 +70,21 @@ export function createPressureMonitor(
         connection.closeSlow("nothing drained for socket.stallMsMax");
       }
     }
-    samples.heldBytesMax = most;
     for (let left = Math.ceil(all.size / ROUND_TICKS); left > 0; left--) {
       let next = cursor.next();
       if (next.done) {
         cursor = all.values();
         next = cursor.next();
+        lastMost = roundMost;
+        roundMost = 0;
         if (next.done) break;
       }
       next.value.look();
+      if (!next.value.pressured) roundMost = Math.max(roundMost, next.value.heldBytes);
       needs.seen(next.value, now);
     }
+    // What a round has seen may be gone since.
+    samples.heldBytesMax = Math.min(samples.heldBytes, Math.max(most, roundMost));
   }
 
   const timer = setInterval(tick, TICK_MS);

@@ -132,3 +132,22 @@ test("what conn.send and conn.write make wait is held and bounded, of whatever t
   for (let sent = 0; sent < 40; sent++) connection.send(CHUNK);
   assert.match((await gone)[1].message, /more than socket.bufferBytesMax/);
 });
+
+test("the most that one connection holds counts those that wait for a poll", async (t) => {
+  // Seen: a maximum of 0 beside a sum of 100,000. Only connections under pressure were asked, and
+  // long-polling ones never are.
+  const gateway = await testGateway(t);
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  const url = `${gateway.url}/socket.io/?EIO=4&transport=polling`;
+  const { sid } = JSON.parse((await (await fetch(url)).text()).slice(1)) as { sid: string };
+  await fetch(`${url}&sid=${sid}`, { method: "POST", body: "40" });
+  const [socket] = await arrived;
+  const held = () => gateway.metric("sluice_send_buffer_bytes");
+  const most = () => gateway.metric("sluice_send_buffer_max_bytes");
+  socket.emit("n", "x".repeat(100_000));
+  const bytes = await held();
+  assert.ok(bytes > 100_000);
+  await until(async () => (await most()) === bytes, "the maximum");
+  await (await fetch(`${url}&sid=${sid}`)).text();
+  await until(async () => (await most()) === 0, "an end of it");
+});
