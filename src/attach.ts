@@ -25,7 +25,10 @@ export interface Attached {
   samples(): AttachedSamples;
   /** Closes every connection, paced over `drainMs`; `seen` hears how many are left. */
   drain(drainMs: number, seen?: (left: number) => void): Promise<void>;
-  /** Gives the server its own parser and delivery back. Call it after `io.close()`. */
+  /**
+   * Gives the server its own parser and delivery back, and refuses whoever still comes to its path
+   * on the app with 503. Call it after `io.close()`.
+   */
   detach(): void;
 }
 
@@ -42,7 +45,8 @@ export interface AttachedSamples {
  *
  * Every broadcast is native, pressure is truthful, and msgpack and JSON clients share rooms. Options
  * `io` was constructed with win over `given`, its parser excepted: both codecs are Sluice's own.
- * Throws `SettingsError` when a setting is out of its bounds.
+ * Throws `SettingsError` when a setting is out of its bounds, and an error of one sentence when `io`
+ * is attached already or its path on `app` ever was: uWebSockets.js gives no path back.
  */
 export function attach(
   io: Server,
@@ -61,7 +65,7 @@ export function attach(
       publish: (topic, frame) => void app.publish(topic, frame, typeof frame !== "string", false),
     },
   );
-  const socket = serveSocketIo(io, app, settings.socket, {
+  const needs: SocketNeeds = {
     parser: codec.parser,
     encrypted: watch.encrypted ?? false,
     speaksJson: settings.codec.accept !== "msgpack",
@@ -71,8 +75,15 @@ export function attach(
     ended: watch.ended ?? (() => {}),
     pressuredFor: watch.pressuredFor ?? (() => {}),
     door: watch.door,
-  });
-  fanout.register(io);
+  };
+  fanout.register(io); // first: it refuses a server that is attached already
+  let socket: SocketRoom;
+  try {
+    socket = serveSocketIo(io, app, settings.socket, needs);
+  } catch (error) {
+    fanout.detach();
+    throw error;
+  }
   return {
     samples: () => ({
       socket: socket.samples,

@@ -52,10 +52,8 @@ export function createPressureMonitor(
   // of a long-polling client everything waits.
   let roundMost = 0;
   let lastMost = 0;
-  let reaping: NodeJS.Immediate | undefined;
 
   function reap(): void {
-    reaping = undefined;
     for (const connection of doomed) connection.closeSlow("more than socket.bufferBytesMax");
     doomed.clear();
   }
@@ -109,12 +107,10 @@ export function createPressureMonitor(
       needs.pressuredFor((performance.now() - connection.pressedAt) / 1000);
     },
     doom(connection) {
+      if (doomed.size === 0) setImmediate(reap);
       doomed.add(connection);
-      reaping ??= setImmediate(reap);
     },
-    stop() {
-      clearInterval(timer);
-      clearImmediate(reaping);
-    },
+    // Who is doomed is closed all the same: nothing is sent there any more.
+    stop: () => clearInterval(timer),
   };
 }

@@ -39,7 +39,10 @@ export interface SocketRoom {
    * when the last one has been told. `seen` hears how many are left.
    */
   drain(drainMs: number, seen: (left: number) => void): Promise<void>;
-  /** Stops watching; connections that are still open stay with the server. */
+  /**
+   * Stops watching and refuses new handshakes, for good: uWebSockets.js keeps a path's handlers.
+   * Connections that are still open stay with the server.
+   */
   detach(): void;
 }
 
@@ -48,9 +51,24 @@ const POLLING_KEYS = ["polling json", "polling msgpack", "polling unknown"];
 /** Seconds after which clients refused during a drain may try again, here or elsewhere. */
 const RETRY_AFTER_S = 1;
 
+/** The paths of each app that an engine has taken. */
+const taken = new WeakMap<TemplatedApp, Set<string>>();
+
+/** Throws where uWebSockets.js would end the process: when a path is to get handlers again. */
+function take(app: TemplatedApp, path: string): void {
+  const paths = taken.get(app) ?? new Set();
+  if (paths.has(path)) {
+    throw new Error(
+      `${path} of this uWebSockets.js app is taken, for good: use another app or path`,
+    );
+  }
+  taken.set(app, paths.add(path));
+}
+
 /**
  * Serves `io` on `app`: binds an engine whose connections decode, count and tell the truth about
  * pressure. Options that `io` was constructed with win over `settings`, as they do in Socket.IO.
+ * Throws when the path of `io` on this app has been served before.
  */
 export function serveSocketIo(
   io: Server,
@@ -58,6 +76,7 @@ export function serveSocketIo(
   settings: Settings["socket"],
   needs: SocketNeeds,
 ): SocketRoom {
+  take(app, io.path());
   const samples = createSamples();
   let draining = false;
   const ages = createAges(settings.connectionAgeMaxMs);
@@ -107,6 +126,7 @@ export function serveSocketIo(
       await closeInWaves(connections, drainMs, seen);
     },
     detach() {
+      draining = true;
       door?.stop();
       unwatch();
       unsetParser();

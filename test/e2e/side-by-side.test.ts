@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { type TestContext, test } from "node:test";
-import { Server } from "socket.io";
+import { Server, type Socket as ServerSocket } from "socket.io";
 import type { Socket } from "socket.io-client";
 import { attach } from "../../src/attach.ts";
 import { listen } from "../../src/socket/listen.ts";
 import { loadNative } from "../../src/socket/native.ts";
 import { newClient, testGateway } from "../harness/gateway.ts";
+import { slowProxy } from "../harness/slow-proxy.ts";
 import { next, until } from "../harness/wait.ts";
 
 interface Party {
@@ -106,4 +107,52 @@ test("detach gives a server its own parser and delivery back", async (t) => {
   t.after(() => io.close());
   const url = `http://127.0.0.1:${(http.address() as { port: number }).port}`;
   await exchange(t, { io, url }, "json");
+});
+
+test("a second attach to a server or a path is an error, and the first goes on", async (t) => {
+  // Seen: the process was aborted. uWebSockets.js bears no second handlers for a path; and a server
+  // attached twice was told so only after its first engine and parser were gone.
+  const { uws } = loadNative();
+  const io = new Server();
+  const app = uws.App();
+  const attached = attach(io, app);
+  const door = await listen(app, "127.0.0.1", 0);
+  t.after(async () => {
+    door.close();
+    await io.close();
+    attached.detach();
+  });
+  const { engine } = io;
+  assert.throws(() => attach(io, uws.App()), /already attached/);
+  const other = new Server();
+  assert.throws(() => attach(other, app), /\/socket.io of this uWebSockets.js app is taken/);
+  assert.equal(io.engine, engine);
+  await exchange(t, { io, url: `http://127.0.0.1:${door.port}` }, "msgpack");
+  attach(other, uws.App()).detach(); // the failure has left nothing behind
+  const elsewhere = new Server({ path: "/other" });
+  attach(elsewhere, app).detach();
+});
+
+test("after detach newcomers are sent away, and who was about to be closed still is", async (t) => {
+  // Seen: they got a session of an engine that nobody listened to, and hung. And a connection that
+  // held too much at that moment stayed open, and was never sent anything again.
+  const { io, attached, url } = await attachedServer(t);
+  const proxy = await slowProxy(t, Number(new URL(url).port));
+  const arrived = next<[ServerSocket]>(io, "connection");
+  const client = newClient(proxy.url);
+  t.after(() => client.disconnect());
+  await next(client.connect(), "connect");
+  const [socket] = await arrived;
+  const gone = next<[string, Error]>(socket, "disconnect");
+  proxy.pause();
+  for (let sent = 0; socket.conn.transport.writable; sent++) {
+    socket.emit("n", Buffer.alloc(65_536));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    if (sent > 2000) throw new Error("128 MiB did not put a stopped reader under pressure");
+  }
+  for (let sent = 0; sent < 40; sent++) socket.emit("n", Buffer.alloc(65_536));
+  attached.detach();
+  assert.match((await gone)[1].message, /slow consumer/);
+  const late = await fetch(`${url}/socket.io/?EIO=4&transport=polling`);
+  assert.equal(late.status, 503);
 });
