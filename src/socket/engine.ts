@@ -102,6 +102,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
         const bytes = Buffer.from(message);
         ws.getUserData().transport?.onData(isBinary ? bytes : bytes.toString());
       },
+      ping: (ws) => ws.getUserData().transport?.pinged(),
       drain: (ws) => ws.getUserData().transport?.drained(),
       close(ws, code, message) {
         const { transport, response } = ws.getUserData();

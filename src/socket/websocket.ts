@@ -16,6 +16,8 @@ export interface TransportOwner {
   press(bytes: number): void;
   /** Nothing is unsent in user space any more. */
   relieve(): void;
+  /** Looks at what is unsent. */
+  look(): void;
 }
 
 /** How a WebSocket ended, in the shape socket.io-client gives its own close details. */
@@ -44,6 +46,7 @@ export class WebSocketTransport extends EngineTransport {
   /** Set when what is unsent must not be waited for. */
   abrupt = false;
   #pressed = false;
+  #probed = false;
   readonly #write = (data: Frame): void => {
     // 1: written or corked. 0: some of it stays in user space. 2 cannot be: maxBackpressure is 0.
     if (this.ws?.send(data, typeof data !== "string", false) !== 1) this.#pressed = true;
@@ -77,6 +80,26 @@ export class WebSocketTransport extends EngineTransport {
     if (this.writable || !this.ws || this.ws.getBufferedAmount() > 0) return;
     this.writable = true;
     this.owner?.relieve();
+  }
+
+  /** Called when the peer pinged, which uWebSockets.js answers by itself. */
+  pinged(): void {
+    if (this.ws?.getBufferedAmount() === 0) return;
+    // Without an open connection nobody else looks at what waits for a peer that does not read.
+    if (this.owner && this.readyState === "open") this.owner.look();
+    else this.ws?.close();
+  }
+
+  override onPacket(packet: EnginePacket): void {
+    // An upgrade takes one probe. What has no owner yet pays no toll, so more must not be answered.
+    if (!this.owner && packet.type === "ping") {
+      if (this.#probed) {
+        this.onError("probed twice");
+        return;
+      }
+      this.#probed = true;
+    }
+    super.onPacket(packet);
   }
 
   override send(packets: EnginePacket[]): void {

@@ -3,7 +3,7 @@ import { until } from "../../harness/wait.ts";
 import { request } from "../../harness/wire-http.ts";
 import { enginePath, openClient, type WireClient } from "../../harness/wire-io.ts";
 import { openTcp } from "../../harness/wire-tcp.ts";
-import { encodeFrame, OP } from "../../harness/wire-ws.ts";
+import { encodeFrame, OP, openWs } from "../../harness/wire-ws.ts";
 import { closed, type Row } from "../row.ts";
 
 /** What the gateway of these rows accepts: small bounds, so that a flood is quickly one. */
@@ -232,6 +232,28 @@ export const FLOOD_ROWS: readonly Row[] = [
           await new Promise<void>((resolve) => tcp.socket.write(burst, () => resolve()));
         }
       });
+      client.close();
+    },
+  },
+  {
+    id: "ping flood",
+    title: "WebSocket pings by an upgrade that never reads the pongs end it at once",
+    counted: { sluice_connections_upgraded_total: 0 },
+    async attack(port) {
+      const client = await openClient(port, "polling", "json");
+      const { tcp } = await openWs(
+        port,
+        enginePath(`transport=websocket&sid=${client.session.sid}`),
+      );
+      tcp.socket.pause();
+      const ping = encodeFrame({ opcode: OP.ping, payload: "x".repeat(100) });
+      const burst = Buffer.concat(Array.from({ length: 3000 }, () => ping));
+      for (let n = 0; n < 200 && tcp.socket.writable; n++) {
+        await new Promise<void>((resolve) => tcp.socket.write(burst, () => resolve()));
+      }
+      assert.ok(!tcp.socket.writable, "it was cut");
+      assert.deepEqual(await client.ask("ask", 1), [1]);
+      await client.session.send("1");
       client.close();
     },
   },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { answerOrEnd, formatRequest, readAnswer, request } from "../../harness/wire-http.ts";
 import { enginePath, openClient, openSession, type Session } from "../../harness/wire-io.ts";
 import { openTcp } from "../../harness/wire-tcp.ts";
-import { openWs } from "../../harness/wire-ws.ts";
+import { OP, openWs } from "../../harness/wire-ws.ts";
 import { closed, type Row } from "../row.ts";
 
 const BYTES_MAX = 1_000_000;
@@ -217,6 +217,22 @@ export const POLLING_ROWS: readonly Row[] = [
       const ws = await openWs(port, path);
       ws.frame({ opcode: 3 });
       assert.equal((await ws.ended()).code, "none");
+      assert.deepEqual(await client.ask("ask", 1), [1]);
+      await client.session.send("1");
+      client.close();
+    },
+  },
+  {
+    id: "upgrades",
+    title: "a second probe ends the upgrade, and the session goes on polling",
+    counted: { sluice_connections_upgraded_total: 0 },
+    async attack(port) {
+      const client = await openClient(port, "polling", "json");
+      const ws = await openWs(port, enginePath(`transport=websocket&sid=${client.session.sid}`));
+      ws.send("2probe");
+      ws.send("2probe");
+      assert.equal((await ws.next()).payload.toString(), "3probe");
+      assert.equal((await ws.next()).opcode, OP.close);
       assert.deepEqual(await client.ask("ask", 1), [1]);
       await client.session.send("1");
       client.close();
