@@ -1,6 +1,11 @@
 import type { CloseReason } from "../core/closes.ts";
 import type { CodecName, Frame, Frames } from "../core/packet.ts";
-import { type EnginePacket, type EngineServerBase, EngineSocket } from "./engine-io.ts";
+import {
+  type EnginePacket,
+  type EngineServerBase,
+  EngineSocket,
+  type EngineSocketBase,
+} from "./engine-io.ts";
 import type { PressureMonitor } from "./pressure.ts";
 import type { SocketSamples } from "./samples.ts";
 import { isWebSocket, type TransportOwner } from "./websocket.ts";
@@ -29,6 +34,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   /** Set when it holds too much: nothing is sent any more. */
   protected doomed = false;
   #awaitsPong = false;
+  #pongWaits = false;
   readonly #needs: OutboxNeeds;
 
   constructor(needs: OutboxNeeds, given: ConstructorParameters<typeof EngineSocket>) {
@@ -77,6 +83,15 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
   }
 
+  override sendPacket(...given: Parameters<EngineSocketBase["sendPacket"]>): void {
+    // A client of protocol 3 pings as often as it likes; one answer waits for all of that.
+    if (given[0] === "pong" && !this.transport.writable) {
+      if (this.#pongWaits) return;
+      this.#pongWaits = true;
+    }
+    super.sendPacket(...given);
+  }
+
   override flush(): void {
     // engine.io's constructor comes here before ours has run; nothing is writable then.
     if (!this.transport.writable || this.writeBuffer.length === 0) return;
@@ -87,6 +102,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     this.writeBuffer = [];
     this.#needs.samples.heldBytes -= this.queuedBytes;
     this.queuedBytes = 0;
+    this.#pongWaits = false;
     this.sentCallbackFn.push(this.packetsFn.length > 0 ? this.packetsFn : null);
     this.packetsFn = [];
     this.#countSent(packets);

@@ -151,3 +151,32 @@ test("the most that one connection holds counts those that wait for a poll", asy
   await (await fetch(`${url}&sid=${sid}`)).text();
   await until(async () => (await most()) === 0, "an end of it");
 });
+
+test("however often a client of protocol 3 pings without reading, one pong waits for it", async (t) => {
+  // Seen: 800 MB of them after 8 million pings. Each was queued, and none counted as held.
+  const gateway = await testGateway(t, {
+    socket: { allowEio3: true, bufferBytesMax: 64 * 1_048_576, stallMsMax: 60_000 },
+  });
+  const proxy = await slowProxy(t, gateway.port);
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  const url = `${proxy.url.replace("http", "ws")}/socket.io/?EIO=3&transport=websocket`;
+  const client = new WebSocket(url);
+  t.after(() => client.terminate());
+  await next(client, "open");
+  const [socket] = await arrived;
+  const connection = connectionOf(socket);
+  proxy.pause();
+  await press(socket);
+  let heard = 0;
+  connection.on("heartbeat", () => heard++);
+  for (let sent = 0; sent < 100; sent++) client.send("2");
+  await until(() => heard === 100, "the pings");
+  const pongs = () => connection.writeBuffer.filter(({ type }) => type === "pong").length;
+  assert.equal(pongs(), 1);
+  proxy.resume();
+  await until(() => connection.writeBuffer.length === 0, "the drain");
+  const answers: string[] = [];
+  client.on("message", (data) => answers.push(String(data)));
+  client.send("2");
+  await until(() => answers.includes("3"), "the next answer");
+});
