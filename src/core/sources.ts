@@ -1,6 +1,7 @@
 import {
   describeSetting,
   nameSettings,
+  readSettings,
   type SettingName,
   type SettingProblem,
   type SettingRow,
@@ -26,7 +27,8 @@ type Tree = { [key: string]: unknown };
  * Merges flags over environment over file into one tree for `readSettings`, which checks it.
  *
  * Texts become what their setting wants: numbers, yes or no, lists separated by commas, JSON. Throws
- * {@link SettingsError} with every unknown variable and every text that cannot be read, at once.
+ * {@link SettingsError} with every unknown variable, every text that cannot be read and everything
+ * out of its bounds, at once.
  */
 export function gatherSettings(sources: SettingSources): unknown {
   const problems: SettingProblem[] = [];
@@ -64,8 +66,19 @@ export function gatherSettings(sources: SettingSources): unknown {
     if (known) put(known, `--${path}`, text);
     else problems.push(unknown(`--${path}`, `--${nearest(path, [...byPath.keys()])}`));
   }
-  if (problems.length > 0) throw new SettingsError(problems);
+  if (problems.length > 0) throw new SettingsError([...problems, ...problemsOf(tree)]);
   return tree;
+}
+
+/** What is wrong with the texts that could be read: told with the others, not after them. */
+function problemsOf(tree: Tree): readonly SettingProblem[] {
+  try {
+    readSettings(tree);
+    return [];
+  } catch (error) {
+    if (error instanceof SettingsError) return error.problems;
+    throw error;
+  }
 }
 
 /**

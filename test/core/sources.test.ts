@@ -36,3 +36,27 @@ test("the variables of functions may stand beside the gateway's settings", () =>
   const own = { SLUICE_URL: "http://127.0.0.1:3000", SLUICE_KEY: "k", SLUICE_SECRET: "s" };
   assert.deepEqual(gather({ ...own, SLUICE_API_PORT: "9100" }), { api: { port: 9100 } });
 });
+
+test("what cannot be read, what is unknown and what is out of bounds are told at once", () => {
+  // Seen: the last of them only at the next start. Bounds were looked at once all could be read.
+  const sources = {
+    flags: new Map([["socket.bufferBytesMax", "1"]]),
+    env: { SLUICE_SOCKET_PORT: "abc", SLUICE_SOCKET_HOOST: "x" },
+    file: { codec: { accept: "xml" } },
+  };
+  assert.throws(
+    () => gatherSettings(sources),
+    ({ problems }: SettingsError) => {
+      assert.deepEqual(
+        problems.map(({ path }) => path),
+        [
+          "socket.port (from SLUICE_SOCKET_PORT)",
+          "SLUICE_SOCKET_HOOST",
+          "socket.bufferBytesMax",
+          "codec.accept",
+        ],
+      );
+      return true;
+    },
+  );
+});
