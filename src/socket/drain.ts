@@ -24,13 +24,24 @@ export async function closeInWaves(
     const size = steps === 1 ? waiting.length : Math.floor(share + Math.random());
     const wave = waiting.slice(0, size);
     const busy = steps === 1 ? [] : wave.filter((connection) => connection.owedAcks > 0);
-    for (const connection of wave) if (!busy.includes(connection)) connection.closeAs("shutdown");
+    for (const connection of wave) if (!busy.includes(connection)) close(connection);
     waiting = waiting.slice(size).concat(busy).filter(isOpen);
     seen(waiting.length);
     if (waiting.length > 0) await new Promise((resolve) => setTimeout(resolve, STEP_MS));
   }
   // Those that came in by an upgrade or a handshake that was already under way.
-  for (const connection of connections()) connection.closeAs("shutdown");
+  for (const connection of connections()) close(connection);
+}
+
+/** What a listener of the application throws goes where it would from any event, not into the stop. */
+function close(connection: Connection): void {
+  try {
+    connection.closeAs("shutdown");
+  } catch (error) {
+    setImmediate(() => {
+      throw error;
+    });
+  }
 }
 
 function isOpen(connection: Connection): boolean {

@@ -46,17 +46,11 @@ export function createPressureMonitor(
   const { samples } = needs;
   const all = new Set<Connection>();
   const pressured = new Set<Outbox>();
-  const doomed = new Set<Outbox>();
   let cursor = all.values();
   // The most that one not under pressure held, in this round and the one before: between two polls
   // of a long-polling client everything waits.
   let roundMost = 0;
   let lastMost = 0;
-
-  function reap(): void {
-    for (const connection of doomed) connection.closeSlow("more than socket.bufferBytesMax");
-    doomed.clear();
-  }
 
   function tick(): void {
     const now = performance.now();
@@ -92,10 +86,7 @@ export function createPressureMonitor(
     bytesMax: settings.bufferBytesMax,
     stallMsMax: settings.stallMsMax,
     add: (connection) => void all.add(connection),
-    remove(connection) {
-      all.delete(connection);
-      doomed.delete(connection);
-    },
+    remove: (connection) => void all.delete(connection),
     pressed(connection) {
       pressured.add(connection);
       samples.pressured = pressured.size;
@@ -106,11 +97,10 @@ export function createPressureMonitor(
       if (drained) samples.drains++;
       needs.pressuredFor((performance.now() - connection.pressedAt) / 1000);
     },
+    // One each, stopped or not: nothing is sent there any more, and a listener may throw at a close.
     doom(connection) {
-      if (doomed.size === 0) setImmediate(reap);
-      doomed.add(connection);
+      setImmediate(() => connection.closeSlow("more than socket.bufferBytesMax"));
     },
-    // Who is doomed is closed all the same: nothing is sent there any more.
     stop: () => clearInterval(timer),
   };
 }

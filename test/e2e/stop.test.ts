@@ -4,6 +4,7 @@ import { connect, createServer } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
 import { newClient, testGateway, WAYS } from "../harness/gateway.ts";
+import { startProcess } from "../harness/process.ts";
 import { next, until } from "../harness/wait.ts";
 
 test("while it drains: readiness is 503, handshakes are refused, open connections go on", async (t) => {
@@ -72,6 +73,46 @@ test("what was sent before the stop arrives, whatever the transport", async (t) 
   const all = Array.from({ length: 200 }, (_, n) => n);
   await until(() => arrived.every((received) => received.length === 200), "everything");
   for (const received of arrived) assert.deepEqual(received, all);
+});
+
+test("a disconnect listener that throws keeps nobody else open, in a stop or out of one", async (t) => {
+  // Seen: the stop was rejected at its first connection, with nine still open and the port too. And
+  // of several slow consumers one was closed, the others were not, and got nothing any more.
+  const script = `
+    const { startGateway } = await import("./src/index.ts");
+    const { WebSocket } = await import("ws");
+    let thrown = 0;
+    process.on("uncaughtException", () => thrown++);
+    const socket = { port: 0, host: "127.0.0.1", drainMs: 100, bufferBytesMax: 65_536 };
+    const gateway = await startGateway({ socket });
+    gateway.io.on("connection", (socket) => {
+      socket.on("disconnect", () => { throw new Error("a bug of the application"); });
+    });
+    const until = async (done) => { while (!done()) await new Promise((go) => setTimeout(go, 5)); };
+    const connect = async () => {
+      for (let n = 1; n <= 3; n++) {
+        const url = gateway.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket";
+        const client = new WebSocket(url);
+        client.on("open", () => client.send("40"));
+        client.on("error", () => {});
+        await until(() => gateway.io.sockets.sockets.size === n);
+        client.pause();
+      }
+    };
+    await connect();
+    for (const { conn } of gateway.io.sockets.sockets.values())
+      while (conn.accepts) conn.send(Buffer.alloc(1_000_000));
+    await until(() => gateway.io.engine.clientsCount === 0);
+    const slow = thrown;
+    await connect();
+    await gateway.stop();
+    await until(() => thrown === 6);
+    console.log(JSON.stringify({ slow, open: gateway.io.engine.clientsCount }));
+    process.exit();
+  `;
+  const node = [process.execPath, "--import", "tsx"];
+  const run = startProcess(t, [...node, "--input-type=module", "--eval", script]);
+  assert.deepEqual(await run.line("slow"), { slow: 3, open: 0 });
 });
 
 test("a second stop waits for the first", async (t) => {
