@@ -15,8 +15,19 @@ export interface Packet {
   refused?: FailureCode;
 }
 
+/** Whether a type is one of the two of events. */
+export const isEvent = (type: number): boolean => type === 2 || type === 5;
+
+/** Whether a type is one of the two of acknowledgements. */
+export const isAck = (type: number): boolean => type === 3 || type === 6;
+
 /** One message of Engine.IO: text, or bytes. */
 export type Frame = string | Buffer;
+
+/** Returns how many bytes a frame takes. */
+export function bytesOf(frame: Frame): number {
+  return typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
+}
 
 /**
  * A packet on its way out. Encoded at most once per codec, when that codec is first asked for; the

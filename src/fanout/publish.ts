@@ -1,4 +1,4 @@
-import type { CodecName, Frame, Frames } from "../core/packet.ts";
+import { bytesOf, type CodecName, type Frame, type Frames } from "../core/packet.ts";
 import type { Peer, Topics } from "./peer.ts";
 import type { Broadcast, Step } from "./plan.ts";
 import type { FanoutSamples } from "./samples.ts";
@@ -47,7 +47,7 @@ export function publishSteps(needs: PublishNeeds, { steps, frames }: Broadcast):
 function readWire(packet: Frames, codec: CodecName): Wire {
   let bytes = 0;
   const frames = packet.of(codec).map((frame) => {
-    bytes += typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
+    bytes += bytesOf(frame);
     // Engine.IO 4 marks a text message with its type; a binary one goes as it is.
     return typeof frame === "string" ? `4${frame}` : frame;
   });

@@ -1,6 +1,6 @@
 import { CLOSES, type CloseReason } from "../core/closes.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
-import type { CodecName, Frame, Frames, Packet } from "../core/packet.ts";
+import { type CodecName, type Frame, type Frames, isEvent, type Packet } from "../core/packet.ts";
 import { inWords, readForced, readReason } from "./close-reason.ts";
 import type {
   EnginePacket,
@@ -10,7 +10,7 @@ import type {
 } from "./engine-io.ts";
 import type { Allowance, Toll } from "./limits.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
-import { isWebSocket, type WebSocketTransport } from "./websocket.ts";
+import { heardBytes, isWebSocket, type WebSocketTransport } from "./websocket.ts";
 
 /** Reads one connection's frames; the first decides the codec. */
 export interface FrameReader {
@@ -106,9 +106,10 @@ export class Connection extends Outbox {
     if (this.readyState !== "open") return;
     const { samples } = this.#needs;
     samples.received[packet.type]++;
-    samples.receivedBytes += packet.data?.length ?? 0;
+    const bytes = heardBytes(this.transport, packet.data);
+    samples.receivedBytes += bytes;
     if (packet.type === "pong") this.ponged();
-    if (this.#needs.door && !this.#pays(this.#needs.door, packet)) return;
+    if (this.#needs.door && !this.#pays(this.#needs.door, packet, bytes)) return;
     if (packet.type !== "message") {
       super.onPacket(packet);
       return;
@@ -129,8 +130,8 @@ export class Connection extends Outbox {
   }
 
   /** Whether the packet may come in; one that is refused is decoded all the same and marked. */
-  #pays(door: PacketDoor, packet: EnginePacket): boolean {
-    const toll = door.take(this, packet.data?.length ?? 0, packet.type === "message");
+  #pays(door: PacketDoor, packet: EnginePacket, bytes: number): boolean {
+    const toll = door.take(this, bytes, packet.type === "message");
     if (toll === "refuse") this.#overRate = door.owed(this);
     if (toll === "close") this.closeAs("rate_exceeded");
     return toll !== "close";
@@ -296,5 +297,3 @@ export class Connection extends Outbox {
     return readForced(performance.now() - this.openedAt, this.#needs.connectTimeoutMs());
   }
 }
-
-const isEvent = (type: number): boolean => type === 2 || type === 5;

@@ -99,8 +99,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
         else ws.end();
       },
       message(ws, message, isBinary) {
-        const bytes = Buffer.from(message);
-        ws.getUserData().transport?.onData(isBinary ? bytes : bytes.toString());
+        ws.getUserData().transport?.heard(Buffer.from(message), isBinary);
       },
       ping: (ws) => ws.getUserData().transport?.pinged(),
       drain: (ws) => ws.getUserData().transport?.drained(),

@@ -1,5 +1,5 @@
 import type { CloseReason } from "../core/closes.ts";
-import type { CodecName, Frame, Frames } from "../core/packet.ts";
+import { bytesOf, type CodecName, type Frame, type Frames, isAck } from "../core/packet.ts";
 import {
   type EnginePacket,
   type EngineServerBase,
@@ -77,7 +77,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   }
 
   #hold(frame: Frame): void {
-    const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
+    const bytes = bytesOf(frame);
     this.queuedBytes += bytes;
     this.#needs.samples.heldBytes += bytes;
     if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
@@ -114,10 +114,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     const { samples } = this.#needs;
     for (const packet of packets) {
       samples.sent[packet.type]++;
-      if (packet.data !== undefined) {
-        const { data } = packet;
-        samples.sentBytes += typeof data === "string" ? Buffer.byteLength(data) : data.length;
-      }
+      if (packet.data !== undefined) samples.sentBytes += bytesOf(packet.data);
     }
   }
 
@@ -236,5 +233,3 @@ function toFrame(data: Message): Frame {
   if (data instanceof ArrayBuffer) return Buffer.from(data);
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }
-
-const isAck = (type: number): boolean => type === 3 || type === 6;

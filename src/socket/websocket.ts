@@ -1,4 +1,4 @@
-import type { Frame } from "../core/packet.ts";
+import { bytesOf, type Frame } from "../core/packet.ts";
 import { type EnginePacket, EngineTransport, type EngineTransportBase } from "./engine-io.ts";
 import type { WebSocket } from "./native.ts";
 
@@ -45,6 +45,8 @@ export class WebSocketTransport extends EngineTransport {
   closeText = "";
   /** Set when what is unsent must not be waited for. */
   abrupt = false;
+  /** Bytes of the message that is being read. */
+  heardBytes = 0;
   #pressed = false;
   #probed = false;
   readonly #write = (data: Frame): void => {
@@ -61,6 +63,12 @@ export class WebSocketTransport extends EngineTransport {
     }
     this.writable = true;
     this.emit("ready");
+  }
+
+  /** Called with each message; its bytes are valid only during the call. */
+  heard(bytes: Buffer, isBinary: boolean): void {
+    this.heardBytes = bytes.length;
+    this.onData(isBinary ? bytes : bytes.toString());
   }
 
   /** Called when the WebSocket is closed, by whomever. */
@@ -134,4 +142,12 @@ export class WebSocketTransport extends EngineTransport {
 /** Tells a WebSocket transport from a polling one. */
 export function isWebSocket(transport: EngineTransportBase): transport is WebSocketTransport {
   return transport instanceof WebSocketTransport;
+}
+
+/** Returns the bytes of a packet's data as they came; a WebSocket knows them without counting. */
+export function heardBytes(transport: EngineTransportBase, data: Frame | undefined): number {
+  if (data === undefined) return 0;
+  // A text message begins with the packet's type, which is none of its data.
+  const counted = typeof data === "string" && isWebSocket(transport);
+  return counted ? transport.heardBytes - 1 : bytesOf(data);
 }

@@ -149,3 +149,22 @@ test("unsent bytes at socket.bufferBytesMax are kept, one more closes the connec
   const [, why] = await gone;
   assert.match(why.message, /more than socket.bufferBytesMax/);
 });
+
+for (const transport of ["websocket", "polling"] as const) {
+  test(`bytes in and out are bytes, in any alphabet (${transport})`, async (t) => {
+    // Seen: a third of them. What came in was counted in UTF-16 units, which is also how far a client
+    // that writes Japanese could go beyond limits.bytesPerSecond.
+    const gateway = await testGateway(t);
+    const text = "語".repeat(100);
+    const packet = `2${JSON.stringify(["n", text])}`;
+    gateway.io.on("connection", (socket) => socket.on("n", (said) => socket.emit("n", said)));
+    const client = await gateway.connected({ codec: "json", transports: [transport] });
+    const bytes = async () =>
+      Promise.all(["received", "sent"].map((way) => gateway.metric(`sluice_${way}_bytes_total`)));
+    const before = await bytes();
+    client.emit("n", text);
+    await next(client, "n");
+    const grown = (await bytes()).map((now, at) => now - (before[at] ?? 0));
+    assert.deepEqual(grown, [Buffer.byteLength(packet), Buffer.byteLength(packet)]);
+  });
+}
