@@ -212,8 +212,12 @@ async function main(): Promise<void> {
     return;
   }
   if (!isWorker()) {
+    // From here on, not from when it listens: the first process of a container has no other way to
+    // hear of a signal, and a start may wait for Redis or for the handler module.
+    let stop = (): void => process.exit(0);
+    stopOnSignals(() => stop());
     const gateway = await startGateway(settings, needs);
-    stopOnSignals(() => exitAfter(gateway.stop, log, settings));
+    stop = () => exitAfter(gateway.stop, log, settings);
     reloadOnSignal(gateway);
     return;
   }

@@ -144,6 +144,23 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
+test("a signal that comes during the start ends it, with exit 0", async (t) => {
+  // Seen: in a container it was ignored until the platform killed the process. Signals were heard
+  // only once it listened, and the first process of a container has no default for them.
+  const folder = testFolder(t);
+  const module = join(folder, "waits.mjs");
+  writeFileSync(
+    module,
+    `console.log(JSON.stringify({ waiting: true }));
+    await new Promise((go) => setTimeout(go, 60_000));
+    export default () => {};`,
+  );
+  const run = startProcess(t, [...SLUICE, "--socket.port", "0", "--handlers.module", module]);
+  await run.line("waiting");
+  run.child.kill("SIGTERM");
+  assert.equal(await run.exit(), 0);
+});
+
 test("what hangs does not keep a stop beyond socket.drainMs + 2 s, and it exits with 0", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
