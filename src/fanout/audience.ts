@@ -30,7 +30,7 @@ export interface Audience {
   readonly slow: ReadonlySet<Member>;
   /** The members whose listeners want to hear of what is sent; some may have stopped listening. */
   readonly listening: Set<Member>;
-  /** Grows whenever a member comes, goes, joins, leaves or is served another way. */
+  /** Grows whenever a member comes, goes, joins, leaves or is served another way, or topics go. */
   changes: number;
   /** Takes a connected socket in, with the rooms it has. */
   enter(socket: SocketInside): Member;

@@ -100,6 +100,7 @@ export function createUnions(membersMax: number, samples: FanoutSamples): Unions
   }
 
   function drop(union: KeptUnion): void {
+    union.audience.changes++; // whoever has planned to publish to its topic must plan anew
     kept.delete(union.key);
     for (const target of union.targets) {
       const unions = byTarget.get(target);

@@ -96,6 +96,25 @@ test("topics of unions hold at most unionMembersMax memberships, and the stalest
   assert.deepEqual([topics(), members()], [2, 6], "a and b had to go, and are back for c and d");
 });
 
+test("a union whose topic must go while its packet is encoded is served all the same", async (t) => {
+  // Seen: nobody got the packet. A toJSON's own broadcasts had other unions take the place of the
+  // topic that was planned to be published to, and that did not count as a change.
+  const { rig, ann, bob, cat, dan, reached, topics } = await gather(t, 8);
+  for (const socket of [ann, bob, cat, dan]) socket.join(["c", "d", "e", "f"]);
+  let nested = false;
+  const toJSON = () => {
+    for (let i = 0; i < OFTEN && !nested; i++) rig.io.to(["c", "d"]).emit("other");
+    for (let i = 0; i < OFTEN && !nested; i++) rig.io.to(["e", "f"]).emit("other");
+    nested = true;
+    return 1;
+  };
+  assert.deepEqual(
+    await reached(() => rig.io.to(["a", "b"]).emit("m", { toJSON })),
+    [1, 1, 1, 1, 0],
+  );
+  assert.equal(topics(), 2, "those of c and d, and of e and f");
+});
+
 test("with unionMembersMax at its bound the topic is made, one below it is not", async (t) => {
   // Two rooms of three members each: up to six memberships are to be expected.
   const at = await gather(t, 6);
