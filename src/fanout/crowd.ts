@@ -10,24 +10,44 @@ export interface Crowd {
   readonly sets: readonly Ids[];
   /** The sockets of each room in `except` that has anyone. */
   readonly except: readonly Ids[];
-  /** Whether a socket is meant, `except` aside. */
-  has(id: string): boolean;
+  /** Whether a socket is meant, `except` aside, and by another room than `but`. */
+  has(id: string, but?: Room): boolean;
   isExcluded(id: string): boolean;
 }
 
 const NONE: readonly Ids[] = [];
+const NOWHERE: ReadonlySet<Room> = new Set();
+/** What no room is: even `undefined` may name one. */
+const NO_ROOM: Room = Symbol();
 
 /** Returns who is meant by a broadcast, or undefined when nobody can be. */
 export function readCrowd(adapter: AdapterInside, to: Recipients): Crowd | undefined {
-  const except = to.except && to.except.size > 0 ? pick(adapter, to.except).sets : NONE;
-  const isExcluded = (id: string) => except.some((set) => set.has(id));
-  if (to.rooms.size === 0) {
+  const { rooms: named, except: left = NOWHERE } = to;
+  const except = left.size > 0 ? pick(adapter, left).sets : NONE;
+  const isExcluded = (id: string) => except.length > 0 && isIn(adapter, id, left);
+  if (named.size === 0) {
     if (adapter.sids.size === 0) return undefined;
     return { rooms: [], sets: NONE, except, has: (id) => adapter.sids.has(id), isExcluded };
   }
-  const { rooms, sets } = pick(adapter, to.rooms);
+  const { rooms, sets } = pick(adapter, named);
   if (sets.length === 0) return undefined;
-  return { rooms, sets, except, has: (id) => sets.some((set) => set.has(id)), isExcluded };
+  return { rooms, sets, except, has: (id, but) => isIn(adapter, id, named, but), isExcluded };
+}
+
+/** Whether a socket is in one of some rooms, at the cost of the fewer: those, or its own. */
+function isIn(
+  adapter: AdapterInside,
+  id: string,
+  rooms: ReadonlySet<Room>,
+  but: Room = NO_ROOM,
+): boolean {
+  const own = adapter.sids.get(id) ?? NOWHERE;
+  const [few, many] = own.size < rooms.size ? [own, rooms] : [rooms, own];
+  for (const room of few) {
+    // While one comes or goes, and listeners hear of it, its list has a room that has it not.
+    if (room !== but && many.has(room) && adapter.rooms.get(room)?.has(id)) return true;
+  }
+  return false;
 }
 
 function pick(adapter: AdapterInside, rooms: ReadonlySet<Room>) {
@@ -46,18 +66,36 @@ export function eachRecipient(
   crowd: Crowd,
   seen: (id: string) => void,
 ): void {
-  if (crowd.sets.length === 0) {
-    for (const id of adapter.sids.keys()) if (!crowd.isExcluded(id)) seen(id);
-    return;
-  }
-  const done = new Set<string>();
-  for (const set of crowd.sets) {
-    for (const id of set) {
-      if (done.has(id) || crowd.isExcluded(id)) continue;
-      done.add(id);
-      seen(id);
+  const { sets, isExcluded } = crowd;
+  const [ids] = sets;
+  const all = sets.length > 1 ? new Set(idsOf(sets)) : (ids ?? adapter.sids.keys());
+  for (const id of all) if (!isExcluded(id)) seen(id);
+}
+
+function* idsOf(sets: readonly Ids[]): Generator<string> {
+  for (const set of sets) yield* set;
+}
+
+/** Lists the recipients among some members, at the cost of the fewer: those, or the crowd. */
+export function listRecipients<Member extends { readonly socket: { readonly id: string } }>(
+  adapter: AdapterInside,
+  crowd: Crowd,
+  { some, all }: { some: ReadonlySet<Member>; all: ReadonlyMap<string, Member> },
+): Member[] {
+  const found: Member[] = [];
+  const size = crowd.sets.reduce((sum, ids) => sum + ids.size, 0);
+  if (size > 0 && size < some.size) {
+    eachRecipient(adapter, crowd, (id) => {
+      const member = all.get(id);
+      if (member && some.has(member)) found.push(member);
+    });
+  } else {
+    for (const member of some) {
+      const { id } = member.socket;
+      if (crowd.has(id) && !crowd.isExcluded(id)) found.push(member);
     }
   }
+  return found;
 }
 
 /** Calls `seen` with what two sets share, at the cost of the smaller one. */

@@ -1,7 +1,7 @@
 import type { Frames, Packet } from "../core/packet.ts";
 import type { BroadcastFlags, Recipients } from "./adapter.ts";
 import type { Audience, Member } from "./audience.ts";
-import { type Crowd, readCrowd } from "./crowd.ts";
+import { type Crowd, listRecipients, readCrowd } from "./crowd.ts";
 import type { Listeners } from "./listeners.ts";
 import { type Broadcast, isInTopics, planTopics } from "./plan.ts";
 import { encodePlanned, lookAtSubscribers, type PublishNeeds, publishSteps } from "./publish.ts";
@@ -68,22 +68,13 @@ function plan(
 }
 
 /** Lists the members that no topic serves: slow ones, and those addressed by their own room. */
-function listSingle({ members, slow }: Audience, crowd: Crowd): Member[] {
-  const single: Member[] = [];
-  const isMeant = (id: string) => crowd.has(id) && !crowd.isExcluded(id);
-  const [only] = crowd.sets;
-  if (only && crowd.sets.length === 1 && only.size < slow.size) {
-    for (const id of only) {
-      const member = members.get(id);
-      if (member && !member.codec && isMeant(id)) single.push(member);
-    }
-  } else {
-    for (const member of slow) if (isMeant(member.socket.id)) single.push(member);
-  }
+function listSingle({ adapter, members, slow }: Audience, crowd: Crowd): Member[] {
+  const single = listRecipients(adapter, crowd, { some: slow, all: members });
   for (const room of crowd.rooms) {
     const id = room as string; // a room that isn't a text is no key of the map
     const owner = members.get(id);
-    if (owner?.codec && isMeant(id) && !isInTopics(crowd, id)) single.push(owner);
+    if (!owner?.codec || !crowd.has(id) || isInTopics(crowd, id)) continue;
+    if (!crowd.isExcluded(id)) single.push(owner);
   }
   return single;
 }

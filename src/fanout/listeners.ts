@@ -2,7 +2,7 @@ import { Socket } from "socket.io";
 import type { Frames, Packet } from "../core/packet.ts";
 import type { EngineConnection, SocketInside } from "./adapter.ts";
 import type { Audience, Member } from "./audience.ts";
-import type { Crowd } from "./crowd.ts";
+import { type Crowd, listRecipients } from "./crowd.ts";
 import { type Broadcast, isInTopics } from "./plan.ts";
 import { CODECS } from "./target.ts";
 
@@ -59,7 +59,7 @@ export function createListeners(membersOf: (conn: unknown) => Iterable<Member>):
     },
     tell(audience, crowd, packet, frames) {
       if (audience.listening.size === 0) return;
-      for (const member of listRecipients(audience, crowd)) {
+      for (const member of listHeard(audience, crowd)) {
         const { socket } = member;
         const count = socket.listenersAnyOutgoing().length;
         if (count === 0 && !isHeard(socket.conn)) audience.listening.delete(member);
@@ -73,7 +73,7 @@ export function createListeners(membersOf: (conn: unknown) => Iterable<Member>):
     },
     created({ audience, crowd, frames, single }) {
       if (audience.listening.size === 0) return;
-      for (const member of listRecipients(audience, crowd)) {
+      for (const member of listHeard(audience, crowd)) {
         const { conn, id } = member.socket;
         // Who is sent to one by one gets it from Engine.IO itself.
         if (!member.codec || !isHeard(conn)) continue;
@@ -90,8 +90,6 @@ function isHeard(conn: EngineConnection): boolean {
   return conn.listenerCount("packetCreate") > 0;
 }
 
-function listRecipients(audience: Audience, crowd: Crowd): Member[] {
-  return [...audience.listening].filter(({ socket: { id } }) => {
-    return crowd.has(id) && !crowd.isExcluded(id);
-  });
+function listHeard({ adapter, members, listening }: Audience, crowd: Crowd): Member[] {
+  return listRecipients(adapter, crowd, { some: listening, all: members });
 }

@@ -60,8 +60,7 @@ export function planTopics(broadcast: Broadcast, unions: Pick<Unions, "find" | "
 
 /** Whether topics serve a subscribed member of a crowd: by any of its rooms but its own. */
 export function isInTopics(crowd: Crowd, id: string): boolean {
-  if (crowd.sets.length === 0) return true;
-  return crowd.sets.some((ids, i) => crowd.rooms[i] !== id && ids.has(id));
+  return crowd.has(id, id);
 }
 
 function planUnion(
@@ -129,7 +128,8 @@ function listExcluded(broadcast: Broadcast, i: number, seen?: ReadonlySet<string
     const member = id === crowd.rooms[i] ? undefined : audience.members.get(id);
     if (member?.codec) excluded.add(member);
   };
-  for (const except of crowd.except) eachShared(except, ids, add);
+  if (crowd.except.length < ids.size) for (const some of crowd.except) eachShared(some, ids, add);
+  else for (const id of ids) if (crowd.isExcluded(id)) add(id);
   if (i > 0) for (const id of ids) if (seen?.has(id) ?? isServed(crowd, i, id)) add(id);
   return excluded;
 }

@@ -51,6 +51,38 @@ test("no broadcast walks through a room or a namespace, whatever it excludes", a
   assert.deepEqual(inboxes[11]?.flat(), [1, 2, 3, 4, 5, 6, 7, 9]);
 });
 
+test("a broadcast to many ids but many others asks a few times for each, not each for all", async (t) => {
+  // Seen: 187 ms for 2,000 ids, where 500 took 18 ms. Whether a socket is meant was asked of every
+  // room, and whether it is excepted of every exception.
+  const rig = await startRig(t);
+  const kinds = Array.from({ length: 30 }, (_, i) =>
+    i < 3
+      ? ({ codec: "json", way: "polling" } as const)
+      : ({ codec: "msgpack", way: "websocket" } as const),
+  );
+  const { sockets, inboxes, settled } = await connectAll(rig, kinds);
+  sockets.forEach((socket, i) => void socket.join(`user ${i}`));
+  let asked = 0;
+  for (const ids of rig.io.sockets.adapter.rooms.values()) {
+    Object.defineProperty(ids, "has", {
+      value: (id: string) => {
+        asked++;
+        return Set.prototype.has.call(ids, id);
+      },
+    });
+  }
+  const ids = sockets.map(({ id }) => id);
+  const users = sockets.map((_, i) => `user ${i}`);
+  rig.io.to(ids).except(ids.slice(15)).emit("m", 1);
+  rig.io.to(users).except(ids.slice(15)).emit("m", 2);
+  await settled();
+  assert.deepEqual(
+    inboxes.map((inbox) => inbox.flat()),
+    kinds.map((_, i) => (i < 15 ? [1, 2] : [])),
+  );
+  assert.ok(asked <= 2 * 5 * kinds.length, `asked ${asked} times`);
+});
+
 test("nothing is encoded for nobody, and each codec at most once", async (t) => {
   const rig = await startRig(t);
   const { sockets, settled } = await connectAll(rig, [
