@@ -28,11 +28,12 @@ export function createDeliver(needs: DeliverNeeds): Deliver {
     const { nsp } = audience.adapter;
     packet.nsp = nsp.name;
     const [frames] = nsp.server.encoder.encode(packet);
-    if (audience.listening.size > 0) {
-      const heard = readCrowd(audience.adapter, to);
-      if (heard) needs.listeners.tell(audience, heard, packet, frames);
+    let broadcast = plan(needs, audience, frames, to);
+    // Listeners run after encoding: what they do to the arguments reaches nobody. What they do to
+    // the members makes for another plan.
+    if (broadcast && needs.listeners.tell(broadcast, packet)) {
+      broadcast = plan(needs, audience, frames, to);
     }
-    const broadcast = plan(needs, audience, frames, to);
     if (!broadcast) return;
     const { single } = broadcast;
     needs.samples.deliveries += publishSteps(needs, broadcast);

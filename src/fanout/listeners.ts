@@ -1,10 +1,9 @@
 import { Socket } from "socket.io";
-import type { Frames, Packet } from "../core/packet.ts";
+import type { Packet } from "../core/packet.ts";
 import type { EngineConnection, SocketInside } from "./adapter.ts";
 import type { Audience, Member } from "./audience.ts";
 import { type Crowd, listRecipients } from "./crowd.ts";
 import { type Broadcast, isInTopics } from "./plan.ts";
-import { CODECS } from "./target.ts";
 
 type Listener = (...given: unknown[]) => void;
 type Listen = (this: SocketInside, listener: Listener) => SocketInside;
@@ -18,8 +17,11 @@ export interface Listeners {
   entered(member: Member, first: boolean): void;
   /** `last` is whether its connection has no member any more. */
   left(member: Member, last: boolean): void;
-  /** Calls the `onAnyOutgoing` listeners of recipients, before anything is sent. */
-  tell(audience: Audience, crowd: Crowd, packet: Packet, frames: Frames): void;
+  /**
+   * Calls the `onAnyOutgoing` listeners of recipients, after the packet is encoded for them and
+   * before anything is sent. Returns whether there were any.
+   */
+  tell(broadcast: Broadcast, packet: Packet): boolean;
   /** Emits `packetCreate` on the connections that topics have just served. */
   created(broadcast: Broadcast): void;
 }
@@ -57,19 +59,18 @@ export function createListeners(membersOf: (conn: unknown) => Iterable<Member>):
       member.audience.listening.delete(member);
       if (last) member.socket.conn.off("newListener", newListener);
     },
-    tell(audience, crowd, packet, frames) {
-      if (audience.listening.size === 0) return;
+    tell({ audience, crowd }, packet) {
+      let told = false;
+      if (audience.listening.size === 0) return told;
       for (const member of listHeard(audience, crowd)) {
         const { socket } = member;
         const count = socket.listenersAnyOutgoing().length;
         if (count === 0 && !isHeard(socket.conn)) audience.listening.delete(member);
         if (count === 0) continue;
-        // What a listener does to the arguments must not reach the wire: encode first.
-        for (const codec of CODECS) {
-          if (audience.slow.size + audience.everyone[codec].subscribed > 0) frames.of(codec);
-        }
         socket.notifyOutgoingListeners(packet);
+        told = true;
       }
+      return told;
     },
     created({ audience, crowd, frames, single }) {
       if (audience.listening.size === 0) return;

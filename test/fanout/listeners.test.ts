@@ -39,6 +39,26 @@ test("what an onAnyOutgoing listener does to the arguments reaches nobody", asyn
   assert.deepEqual(inboxes, [[[{ n: 1 }]], [[{ n: 1 }]], [[{ n: 1 }]]]);
 });
 
+test("a listener changes nothing about who a packet is encoded for", async (t) => {
+  // Seen: what JSON alone can encode threw in a room of JSON clients once one of them had a
+  // listener, since before it was called the packet was encoded for all of the namespace.
+  const rig = await startRig(t);
+  const { sockets, inboxes, settled } = await connectAll(rig, THREE);
+  sockets[1]?.join("json");
+  sockets[2]?.join("json");
+  const heard: unknown[] = [];
+  sockets[1]?.onAnyOutgoing((event, arg) => event === "m" && heard.push(arg));
+  await settled();
+  const before = rig.attached.samples().codec.encoded;
+  rig.io.to("json").emit("m", [() => {}]);
+  rig.io.to(["json", "none"]).emit("m", 2);
+  const { json, msgpack } = rig.attached.samples().codec.encoded;
+  assert.deepEqual([json - before.json, msgpack - before.msgpack], [2, 0]);
+  await settled();
+  assert.deepEqual(inboxes, [[], [[[null]], [2]], [[[null]], [2]]]);
+  assert.equal(heard.length, 2);
+});
+
 test("packetCreate is emitted for each message of a broadcast where someone listens", async (t) => {
   const rig = await startRig(t);
   const { sockets, settled } = await connectAll(rig, THREE);
