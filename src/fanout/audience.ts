@@ -54,7 +54,7 @@ export interface AudienceNeeds {
   readonly unions: Pick<Unions, "joined" | "left" | "deserted">;
 }
 
-/** Returns the audience of one namespace, its connected sockets already in it. */
+/** Returns the audience of one namespace, the connected sockets of its adapter already in it. */
 export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Audience {
   const everyone = createTarget();
   const targets = new Map<Room, Target>();
@@ -148,7 +148,10 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
     },
     settle,
   };
-  for (const socket of adapter.nsp.sockets.values()) audience.enter(socket);
+  // Those an earlier adapter of the namespace has are that one's: it alone hears of their end.
+  for (const socket of adapter.nsp.sockets.values()) {
+    if (adapter.sids.has(socket.id)) audience.enter(socket);
+  }
   return audience;
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Adapter } from "socket.io-adapter";
 import { newClient } from "../harness/gateway.ts";
 import { next, until } from "../harness/wait.ts";
 import { connectAll } from "./company.ts";
@@ -94,6 +95,25 @@ test("dynamic namespaces keep to themselves, whatever their names say", async (t
     [2, "all"],
     [3, "all"],
   ]);
+});
+
+test("an adapter set later has the sockets that come later, and keeps none of the others", async (t) => {
+  // Seen: everyone was subscribed a second time, got what Socket.IO sends to newcomers only, and
+  // was counted for ever, since only the adapter a socket began with hears that it has left.
+  const rig = await startRig(t);
+  const before = await connectAll(rig, [WS, JSON_WS]);
+  rig.io.adapter(class extends Adapter {});
+  const after = await connectAll(rig, [JSON_WS]);
+  rig.io.emit("m", 1);
+  before.sockets[0]?.broadcast.emit("m", 2);
+  await before.settled();
+  await after.settled();
+  assert.deepEqual([...before.inboxes, ...after.inboxes], [[], [[2]], [[1]]]);
+  const { fanout } = rig.attached.samples();
+  assert.equal(fanout.deliveries, 2);
+  for (const { conn } of [...before.sockets, ...after.sockets]) conn.close();
+  await until(() => rig.io.engine.clientsCount === 0, "the connections' end");
+  assert.equal(fanout.slow, 0);
 });
 
 test("everything counted is exact: deliveries, messages and bytes", async (t) => {
