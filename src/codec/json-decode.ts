@@ -43,6 +43,8 @@ export function decodeJson(limits: Limits, text: string): Unfinished {
     // Held against the limit before it is cut out.
     if (end - at > limits.nameBytesMax) throw new FailureError("CODEC_NAME_TOO_LONG");
     nsp = text.slice(at, end);
+    // A namespace made by a client's CONNECT keeps its name, and a part of a text keeps the whole.
+    if (type === TYPE.connect) nsp = Buffer.from(nsp).toString();
     at = end + 1;
   }
   let id: number | undefined;

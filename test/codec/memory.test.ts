@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { createOurSubject, findCost } from "../fuzz/fuzz.ts";
 import { INPUT_MAX } from "../fuzz/mutate.ts";
 import { bytes, codecWith, packetWithData, readAll } from "./kit.ts";
@@ -79,4 +81,23 @@ test("numbers as keys are read in any order, mixed with names, the last of two w
   const codec = codecWith();
   const sent = { type: 3, nsp: "/", data: [value] };
   assert.deepEqual(readAll(codec.encode(sent).of("msgpack")).data, [value]);
+});
+
+test("the name of a namespace keeps nothing of the text it came in", () => {
+  // Seen: each namespace that a client's CONNECT made kept the whole text, up to a megabyte, for as
+  // long as it was there. V8 makes a part of a text by pointing into it.
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void; // the flag puts it there
+  const rest = " ".repeat(900_000);
+  const kept: string[] = [];
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let i = 0; i < 20; i++) {
+    const text = Buffer.from(`0/a-name-of-some-length-${i},{}${rest}`).toString();
+    kept.push(readAll([text]).nsp);
+  }
+  collect();
+  const each = (process.memoryUsage().heapUsed - before) / kept.length;
+  assert.equal(kept.at(-1), "/a-name-of-some-length-19");
+  assert.ok(each < 100_000, `${each} bytes are kept for each`);
 });
