@@ -45,8 +45,8 @@ interface KeptUnion extends Union, Parts {
 const SCANNED_PER_DOUBLE = 10;
 /** Subscriptions that cost as much as one member left out, which is one and its undoing. */
 const SUBSCRIPTIONS_PER_DOUBLE = 2;
-/** Unions without a topic whose costs are remembered. */
-const CANDIDATES_MAX = 1000;
+/** Rooms of all the unions without a topic whose costs are remembered. */
+const CANDIDATE_ROOMS_MAX = 10_000;
 /** Upkeep that even the smallest union may cost between two uses. */
 const UPKEEP_MIN = 32;
 
@@ -55,12 +55,18 @@ const UPKEEP_MIN = 32;
  *
  * A topic is made once doing without it has cost what making it costs, and given up once its upkeep
  * since its last use has: whatever the use, that is at most twice what knowing the future would
- * have cost. Together they hold at most `membersMax` memberships; the least recently used go first.
+ * have cost. Together they hold at most `membersMax` memberships, each of their rooms counted as one
+ * more; the least recently used go first.
  */
 export function createUnions(membersMax: number, samples: FanoutSamples): Unions {
   const kept = new Map<string, KeptUnion>();
   const byTarget = new Map<Target, Set<KeptUnion>>();
-  const candidates = new Map<string, number>();
+  const candidates = new Map<string, { readonly cost: number; readonly rooms: number }>();
+  let candidateRooms = 0;
+  /** Rooms of the unions that have a topic. */
+  let keptRooms = 0;
+
+  const isOver = () => samples.unionMembers + keptRooms > membersMax;
 
   function add(union: KeptUnion, member: Member, codec: CodecName): void {
     if (union.subscribers.has(member)) return;
@@ -87,6 +93,7 @@ export function createUnions(membersMax: number, samples: FanoutSamples): Unions
       upkeep: 0,
     };
     kept.set(key, union);
+    keptRooms += targets.length;
     for (const target of targets)
       byTarget.set(target, (byTarget.get(target) ?? new Set()).add(union));
     for (const room of rooms) {
@@ -102,6 +109,7 @@ export function createUnions(membersMax: number, samples: FanoutSamples): Unions
   function drop(union: KeptUnion): void {
     union.audience.changes++; // whoever has planned to publish to its topic must plan anew
     kept.delete(union.key);
+    keptRooms -= union.targets.length;
     for (const target of union.targets) {
       const unions = byTarget.get(target);
       unions?.delete(union);
@@ -113,9 +121,18 @@ export function createUnions(membersMax: number, samples: FanoutSamples): Unions
 
   function trim(): void {
     for (const union of kept.values()) {
-      if (samples.unionMembers <= membersMax) return;
+      if (!isOver()) return;
       drop(union);
     }
+  }
+
+  /** Strikes out a candidate, and returns what it has cost. */
+  function forget(key: string): number {
+    const found = candidates.get(key);
+    if (!found) return 0;
+    candidates.delete(key);
+    candidateRooms -= found.rooms;
+    return found.cost;
   }
 
   function maintain(union: KeptUnion): void {
@@ -135,19 +152,21 @@ export function createUnions(membersMax: number, samples: FanoutSamples): Unions
       return union;
     },
     spent(parts, doubles, scanned) {
+      const rooms = parts.targets.length;
       let size = 0;
       for (const target of parts.targets)
         size += target.json.subscribed + target.msgpack.subscribed;
-      if (size > membersMax) return;
+      if (size + rooms > membersMax) return;
       const key = keyOf(parts.targets);
-      const cost = (candidates.get(key) ?? 0) + doubles + scanned / SCANNED_PER_DOUBLE;
-      candidates.delete(key);
+      const cost = forget(key) + doubles + scanned / SCANNED_PER_DOUBLE;
       if (cost * SUBSCRIPTIONS_PER_DOUBLE >= size) make(parts, key);
-      else candidates.set(key, cost);
-      if (candidates.size <= CANDIDATES_MAX) return;
+      else {
+        candidates.set(key, { cost, rooms });
+        candidateRooms += rooms;
+      }
       for (const oldest of candidates.keys()) {
-        candidates.delete(oldest);
-        return;
+        if (candidateRooms <= CANDIDATE_ROOMS_MAX) return;
+        forget(oldest);
       }
     },
     joined(member, codec, target) {
@@ -155,7 +174,7 @@ export function createUnions(membersMax: number, samples: FanoutSamples): Unions
         add(union, member, codec);
         maintain(union);
       }
-      if (samples.unionMembers > membersMax) trim();
+      if (isOver()) trim();
     },
     left(member, codec, { room, target, all }) {
       const { id } = member.socket;

@@ -13,7 +13,7 @@ export const fanout = z.strictObject({
     100_000,
     0,
     10_000_000,
-    "Memberships that topics of often-used unions of rooms may hold at once; 0 makes no such topics.",
+    "Memberships that topics of often-used unions of rooms may hold at once, a room of a union counting as one more; 0 makes no such topics.",
   ),
   // commands
   ackSocketsMax: whole(10_000, 1, 1_000_000, "Sockets one emitWithAck command may wait for."),
