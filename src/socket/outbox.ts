@@ -58,22 +58,39 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   }
 
   /** Writes a packet's frames in this connection's codec; or a message of engine.io's own types. */
-  override write(data: Frames | Message, options: object = {}, done?: () => void): this {
+  override write(data: Frames | Message, options?: WriteOptions, done?: () => void): this {
     if (this.doomed) return this; // holding more for it would only cost memory until it is closed
-    const packet = isPacket(data);
-    if (packet && isAck(data.type) && this.owedAcks > 0) this.owedAcks--;
-    const frames = packet ? data.of(this.codec) : [toFrame(data)];
-    for (const frame of frames) {
-      this.sendPacket("message", frame, options, done);
-      // A closing connection takes nothing more; an open one keeps all that it could not send.
-      if (this.readyState === "open" && this.writeBuffer.length > 0) this.#hold(frame);
+    if (!isPacket(data)) {
+      this.#send([toFrame(data)], options, done);
+      return this;
     }
+    if (isAck(data.type) && this.owedAcks > 0) this.owedAcks--;
+    this.#send(data.of(this.codec), options, done);
     return this;
   }
 
   /** The same: what waits is held and bounded, whoever sent it. */
-  override send(data: Message, options?: object, done?: () => void): this {
+  override send(data: Message, options?: WriteOptions, done?: () => void): this {
     return this.write(data, options, done);
+  }
+
+  /**
+   * Sends some frames, or holds them.
+   *
+   * Does what engine.io's `sendPacket` does, for all of them together: listeners of `drain` and the
+   * like may send as well, and nothing must come between a packet and its attachments.
+   */
+  #send(frames: readonly Frame[], options?: WriteOptions, done?: () => void): void {
+    if (this.readyState === "closing" || this.readyState === "closed") return;
+    const how = { ...options, compress: options?.compress !== false };
+    const packets = frames.map((data): EnginePacket => ({ type: "message", data, options: how }));
+    for (const packet of packets) this.emit("packetCreate", packet);
+    const { writeBuffer } = this;
+    writeBuffer.push(...packets);
+    if (done) this.packetsFn.push(done);
+    this.flush(); // which puts another list in the place of this one if it sends it
+    if (this.writeBuffer !== writeBuffer || this.readyState !== "open") return;
+    for (const frame of frames) this.#hold(frame);
   }
 
   #hold(frame: Frame): void {
@@ -97,8 +114,6 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     if (!this.transport.writable || this.writeBuffer.length === 0) return;
     if (this.readyState === "closed" || this.doomed) return;
     const packets = this.writeBuffer;
-    this.emit("flush", packets);
-    this.server.emit("flush", this, packets);
     this.writeBuffer = [];
     this.#needs.samples.heldBytes -= this.queuedBytes;
     this.queuedBytes = 0;
@@ -107,6 +122,9 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     this.packetsFn = [];
     this.#countSent(packets);
     this.transport.send(packets);
+    // Not before it, as engine.io does: what a listener sends comes after what is flushed, once.
+    this.emit("flush", packets);
+    this.server.emit("flush", this, packets);
     if (!this.pressured) this.#announceDrain();
   }
 
@@ -221,6 +239,8 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     );
   }
 }
+
+type WriteOptions = NonNullable<EnginePacket["options"]>;
 
 /** What engine.io takes for one message. */
 type Message = Frame | ArrayBuffer | NodeJS.ArrayBufferView;
