@@ -1,9 +1,9 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { CodecName, Frame, Frames, Packet } from "../core/packet.ts";
-import { encodeJson } from "./json-encode.ts";
+import { copyAttachments, encodeJson } from "./json-encode.ts";
 import type { Limits } from "./limits.ts";
 import { createMsgpackDecoder } from "./msgpack-decode.ts";
-import { createMsgpackEncoder } from "./msgpack-encode.ts";
+import { createMsgpackEncoder, type EncodeMsgpack } from "./msgpack-encode.ts";
 import { createReader, type Reader } from "./reader.ts";
 
 export type { Reader } from "./reader.ts";
@@ -72,27 +72,7 @@ export function createCodec(settings: CodecSettings): Codec {
     },
   };
 
-  function encode(packet: Packet): Frames {
-    let msgpack: readonly Frame[] | undefined;
-    let json: readonly Frame[] | undefined;
-    return {
-      type: packet.type,
-      of(codec) {
-        if (codec === "msgpack") {
-          if (!msgpack) {
-            msgpack = [encodeMsgpack(packet)];
-            encoded.msgpack += 1;
-          }
-          return msgpack;
-        }
-        if (!json) {
-          json = encodeJson(packet);
-          encoded.json += 1;
-        }
-        return json;
-      },
-    };
-  }
+  const encode = (packet: Packet): Frames => new PacketFrames(packet, encodeMsgpack, encoded);
 
   return {
     encode,
@@ -111,6 +91,45 @@ export function createCodec(settings: CodecSettings): Codec {
       refused: { ...refused },
     }),
   };
+}
+
+/** A class because there is one a packet: closures would take as long as the encoding of a short one. */
+class PacketFrames implements Frames {
+  readonly type: number;
+  readonly #packet: Packet;
+  readonly #encodeMsgpack: EncodeMsgpack;
+  readonly #encoded: Record<CodecName, number>;
+  #msgpack: readonly Frame[] | undefined;
+  #json: readonly Frame[] | undefined;
+  #kept = false;
+
+  constructor(packet: Packet, encodeMsgpack: EncodeMsgpack, encoded: Record<CodecName, number>) {
+    this.type = packet.type;
+    this.#packet = packet;
+    this.#encodeMsgpack = encodeMsgpack;
+    this.#encoded = encoded;
+  }
+
+  of(codec: CodecName): readonly Frame[] {
+    if (codec === "msgpack") {
+      if (this.#msgpack) return this.#msgpack;
+      this.#msgpack = [this.#encodeMsgpack(this.#packet)];
+      this.#encoded.msgpack += 1;
+      return this.#msgpack;
+    }
+    if (this.#json) return this.#json;
+    this.#json = encodeJson(this.#packet);
+    this.#encoded.json += 1;
+    return this.#json;
+  }
+
+  keep(codec: CodecName): readonly Frame[] {
+    const frames = this.of(codec);
+    if (codec === "msgpack" || this.#kept) return frames;
+    this.#kept = true;
+    this.#json = copyAttachments(frames);
+    return this.#json;
+  }
 }
 
 // Socket.IO makes one per connection with `new` and adds one listener, so it is no EventEmitter.

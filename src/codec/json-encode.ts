@@ -5,24 +5,29 @@ import { plainType } from "./limits.ts";
 const encoder = new Encoder();
 
 /**
- * Returns a packet as Socket.IO's own parser writes it: a text, then one frame per attachment.
- *
- * Attachments are copies of the bytes that a view shows, so that the caller may reuse its buffers.
+ * Returns a packet as Socket.IO's own parser writes it: a text, then one frame per attachment, which
+ * is a view on the caller's bytes.
  */
 export function encodeJson(packet: Packet): readonly Frame[] {
   // The parser itself finds out whether there are attachments.
   const type = plainType(packet.type);
   const plain = type === packet.type ? packet : { ...packet, type };
   // The parser is typed for its own enum of the same numbers, and returns text and binary values.
-  const frames = encoder.encode(plain as never) as readonly (string | Binary)[];
-  return frames.map((frame) => (typeof frame === "string" ? frame : copyOf(frame)));
+  const frames = encoder.encode(plain as never) as (string | Binary)[];
+  for (let i = 1; i < frames.length; i++) frames[i] = viewOn(frames[i] as Binary); // after the text
+  return frames as Frame[]; // by the line above
+}
+
+/** Returns the frames with their attachments copied, so that the caller may reuse its buffers. */
+export function copyAttachments(frames: readonly Frame[]): readonly Frame[] {
+  return frames.map((frame) => (typeof frame === "string" ? frame : Buffer.from(frame)));
 }
 
 type Binary = ArrayBuffer | ArrayBufferView;
 
-function copyOf(binary: Binary): Buffer {
-  const view = ArrayBuffer.isView(binary)
+function viewOn(binary: Binary): Buffer {
+  if (Buffer.isBuffer(binary)) return binary;
+  return ArrayBuffer.isView(binary)
     ? Buffer.from(binary.buffer, binary.byteOffset, binary.byteLength)
     : Buffer.from(binary);
-  return Buffer.from(view);
 }

@@ -36,8 +36,13 @@ export function bytesOf(frame: Frame): number {
 export interface Frames {
   /** The type of the packet. */
   readonly type: number;
-  /** The frames of one codec in the order they must be sent: JSON has one per attachment more. */
+  /**
+   * The frames of one codec in the order they must be sent: JSON has one per attachment more, and
+   * those are the bytes of the arguments themselves, for whoever sends them at once.
+   */
   of(codec: CodecName): readonly Frame[];
+  /** The same for whoever holds them: attachments are copies, made once, and so they are in `of`. */
+  keep(codec: CodecName): readonly Frame[];
 }
 
 /**

@@ -21,9 +21,11 @@ interface Wire {
  * Encodes for all who are planned for, before anything is published: arguments that a codec can't
  * encode throw before anyone has got them.
  */
-export function encodePlanned({ steps, single, frames }: Broadcast): void {
-  for (const { codec } of steps) frames.of(codec);
-  for (const { socket } of single) frames.of(socket.conn.codec);
+export function encodePlanned({ audience, steps, single, frames }: Broadcast): void {
+  // Listeners hear of the packet before it is sent, and what they do to it must reach nobody.
+  const encode = audience.listening.size > 0 ? "keep" : "of";
+  for (const { codec } of steps) frames[encode](codec);
+  for (const { socket } of single) frames[encode](socket.conn.codec);
 }
 
 /** Publishes what is planned and encoded, and returns how many recipients that is. */

@@ -65,7 +65,11 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
       return this;
     }
     if (isAck(data.type) && this.owedAcks > 0) this.owedAcks--;
-    this.#send(data.of(this.codec), options, done);
+    const held = this.#send(data.of(this.codec), options, done);
+    if (held.length < 2) return this;
+    // The caller may reuse the bytes of its arguments once this returns.
+    const kept = data.keep(this.codec);
+    for (const [i, packet] of held.entries()) packet.data = kept[i] as Frame; // one frame each
     return this;
   }
 
@@ -75,13 +79,13 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   }
 
   /**
-   * Sends some frames, or holds them.
+   * Sends some frames, or holds them; returns what it holds of them.
    *
    * Does what engine.io's `sendPacket` does, for all of them together: listeners of `drain` and the
    * like may send as well, and nothing must come between a packet and its attachments.
    */
-  #send(frames: readonly Frame[], options?: WriteOptions, done?: () => void): void {
-    if (this.readyState === "closing" || this.readyState === "closed") return;
+  #send(frames: readonly Frame[], options?: WriteOptions, done?: () => void): EnginePacket[] {
+    if (this.readyState === "closing" || this.readyState === "closed") return [];
     const how = { ...options, compress: options?.compress !== false };
     const packets = frames.map((data): EnginePacket => ({ type: "message", data, options: how }));
     for (const packet of packets) this.emit("packetCreate", packet);
@@ -89,8 +93,9 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     writeBuffer.push(...packets);
     if (done) this.packetsFn.push(done);
     this.flush(); // which puts another list in the place of this one if it sends it
-    if (this.writeBuffer !== writeBuffer || this.readyState !== "open") return;
+    if (this.writeBuffer !== writeBuffer || this.readyState !== "open") return [];
     for (const frame of frames) this.#hold(frame);
+    return packets;
   }
 
   #hold(frame: Frame): void {

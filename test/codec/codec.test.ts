@@ -25,10 +25,15 @@ for (const name of CODECS) {
     assert.deepEqual(codec.samples().encoded, expected);
   });
 
-  test(`arguments may change once ${name} frames were asked for`, () => {
+  test(`arguments may change once ${name} frames are kept, for everyone`, () => {
     const body = { text: "before", bytes: Buffer.from("before") };
-    const frames = codecWith().encode(event("news", body));
+    const codec = codecWith();
+    const frames = codec.encode(event("news", body));
     frames.of(name);
+    const kept = frames.keep(name);
+    assert.equal(frames.keep(name), kept);
+    assert.equal(frames.of(name), kept);
+    assert.equal(codec.samples().encoded[name], 1);
     body.text = "after!";
     body.bytes.write("after!");
     const { data } = readAll(frames.of(name));
@@ -70,6 +75,16 @@ for (const name of CODECS) {
     assert.deepEqual(readAll(last).data, ["last"]);
   });
 }
+
+test("attachments in JSON are the caller's own bytes, and no others, until they are kept", () => {
+  const bytes = Uint8Array.of(1, 2, 3, 4);
+  const args = [bytes.subarray(1, 3), bytes.buffer, Buffer.from(bytes.buffer, 3)];
+  const [, ...attachments] = codecWith()
+    .encode(event("e", ...args))
+    .of("json") as Buffer[];
+  bytes[3] = 9;
+  assert.deepEqual(attachments, [Buffer.of(2, 3), Buffer.of(1, 2, 3, 9), Buffer.of(9)]);
+});
 
 test("no frame changes when later ones are written, whatever their sizes", () => {
   const codec = codecWith();

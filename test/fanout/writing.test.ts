@@ -1,6 +1,6 @@
 /** What a connection writes: whole packets, in order, of the arguments as they were. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { connectAll } from "./company.ts";
 import type { Kind } from "./raw-client.ts";
 import { startRig } from "./rig.ts";
@@ -13,6 +13,77 @@ const KINDS: readonly Kind[] = [
   { codec: "json", way: "websocket", eio: 3 },
   { codec: "json", way: "websocket" },
 ];
+
+/** Clients of every kind, the last one under pressure until `relieve`, and arguments to change. */
+async function gather(t: TestContext) {
+  const rig = await startRig(t, { socket: { allowEio3: true } });
+  const company = await connectAll(rig, KINDS);
+  await company.settled();
+  const last = company.sockets.at(-1)?.conn as unknown as {
+    press(bytes: number): void;
+    relieve(): void;
+    transport: { writable: boolean };
+  };
+  last.press(1);
+  const noted: { text: string } = { text: "before" };
+  const args = [noted, Buffer.from("before"), Buffer.from("before")] as const;
+  const write = (word: string) => {
+    noted.text = word;
+    for (const bytes of args.slice(1) as Buffer[]) bytes.write(word);
+  };
+  return {
+    ...company,
+    rig,
+    args,
+    spoil: () => write("after!"),
+    restore: () => write("before"),
+    relieve() {
+      last.transport.writable = true;
+      last.relieve();
+    },
+    seen: () =>
+      company.inboxes.map((inbox) => [
+        ...new Set(inbox.flat().map((arg) => (arg as { text?: string }).text ?? String(arg))),
+      ]),
+  };
+}
+
+test("arguments may be changed once emit returns, whoever holds them", async (t) => {
+  const { rig, sockets, inboxes, args, spoil, restore, relieve, settled, seen } = await gather(t);
+  // The poll that is open takes what comes first, what comes after it is held.
+  for (let i = 0; i < 3; i++) {
+    restore();
+    rig.io.emit("m", ...args);
+    spoil();
+  }
+  for (const socket of sockets) {
+    restore();
+    socket.emit("m", ...args);
+    spoil();
+  }
+  relieve();
+  await settled();
+  assert.deepEqual(
+    inboxes.map(({ length }) => length),
+    KINDS.map(() => 4),
+  );
+  assert.deepEqual(
+    seen(),
+    KINDS.map(() => ["before"]),
+  );
+});
+
+test("what listeners of a broadcast do to its binary arguments reaches nobody", async (t) => {
+  const { rig, sockets, args, spoil, relieve, settled, seen } = await gather(t);
+  for (const socket of sockets) socket.onAnyOutgoing((event) => event === "m" && spoil());
+  rig.io.emit("m", ...args);
+  relieve();
+  await settled();
+  assert.deepEqual(
+    seen(),
+    KINDS.map(() => ["before"]),
+  );
+});
 
 for (const event of ["packetCreate", "flush", "drain"] as const) {
   test(`what a listener of ${event} sends comes once, and not between a packet and its attachments`, async (t) => {
