@@ -19,7 +19,11 @@ const ADAPTERS: Readonly<Record<string, Partial<ServerOptions>>> = {
 for (const [adapter, options] of Object.entries(ADAPTERS)) {
   test(`with the ${adapter} adapter every connection gets what the in-memory one would send, in that order`, async (t) => {
     // Few memberships, so that topics of unions come and go.
-    const settings = { socket: { allowEio3: true }, fanout: { unionMembersMax: 40 } };
+    const settings = {
+      // The Engine.IO 3 client never pings, which is to end no history however long they take.
+      socket: { allowEio3: true, pingIntervalMs: 3_600_000 },
+      fanout: { unionMembersMax: 40 },
+    };
     const rig = await startRig(t, settings, options);
     const stage = createStage(rig);
     await fc.assert(
