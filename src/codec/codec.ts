@@ -1,6 +1,7 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { CodecName, Frame, Frames, Packet } from "../core/packet.ts";
-import { copyAttachments, encodeJson } from "./json-encode.ts";
+import { keepOwn, keepSlice } from "./held-frames.ts";
+import { encodeJson } from "./json-encode.ts";
 import type { Limits } from "./limits.ts";
 import { createMsgpackDecoder } from "./msgpack-decode.ts";
 import { createMsgpackEncoder, type EncodeMsgpack } from "./msgpack-encode.ts";
@@ -101,7 +102,7 @@ class PacketFrames implements Frames {
   readonly #encoded: Record<CodecName, number>;
   #msgpack: readonly Frame[] | undefined;
   #json: readonly Frame[] | undefined;
-  #kept = false;
+  #kept: { [C in CodecName]?: readonly Frame[] } | undefined;
 
   constructor(packet: Packet, encodeMsgpack: EncodeMsgpack, encoded: Record<CodecName, number>) {
     this.type = packet.type;
@@ -124,11 +125,13 @@ class PacketFrames implements Frames {
   }
 
   keep(codec: CodecName): readonly Frame[] {
-    const frames = this.of(codec);
-    if (codec === "msgpack" || this.#kept) return frames;
-    this.#kept = true;
-    this.#json = copyAttachments(frames);
-    return this.#json;
+    this.#kept ??= {};
+    const known = this.#kept[codec];
+    if (known) return known;
+    const kept = this.of(codec).map(codec === "json" ? keepOwn : keepSlice);
+    this.#kept[codec] = kept;
+    if (codec === "json") this.#json = kept;
+    return kept;
   }
 }
 

@@ -18,11 +18,6 @@ export function encodeJson(packet: Packet): readonly Frame[] {
   return frames as Frame[]; // by the line above
 }
 
-/** Returns the frames with their attachments copied, so that the caller may reuse its buffers. */
-export function copyAttachments(frames: readonly Frame[]): readonly Frame[] {
-  return frames.map((frame) => (typeof frame === "string" ? frame : Buffer.from(frame)));
-}
-
 type Binary = ArrayBuffer | ArrayBufferView;
 
 function viewOn(binary: Binary): Buffer {

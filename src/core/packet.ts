@@ -41,7 +41,10 @@ export interface Frames {
    * those are the bytes of the arguments themselves, for whoever sends them at once.
    */
   of(codec: CodecName): readonly Frame[];
-  /** The same for whoever holds them: attachments are copies, made once, and so they are in `of`. */
+  /**
+   * The same for whoever holds them, made once: nobody else's bytes, and no more memory than twice
+   * their length. From here on `of` gives out the same attachments.
+   */
   keep(codec: CodecName): readonly Frame[];
 }
 

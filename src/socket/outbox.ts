@@ -66,8 +66,8 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     }
     if (isAck(data.type) && this.owedAcks > 0) this.owedAcks--;
     const held = this.#send(data.of(this.codec), options, done);
-    if (held.length < 2) return this;
-    // The caller may reuse the bytes of its arguments once this returns.
+    if (held.length === 0) return this;
+    // The caller may reuse the bytes of its arguments, and what is held is what is counted.
     const kept = data.keep(this.codec);
     for (const [i, packet] of held.entries()) packet.data = kept[i] as Frame; // one frame each
     return this;
