@@ -59,6 +59,26 @@ for (const [what, fill] of Object.entries(FILLS)) {
   });
 }
 
+const TEXTS = [
+  "{}",
+  "[]",
+  "[[]]",
+  '{"9":0}',
+  '{"1000":0}',
+  '{"a":0,"1000":0}',
+  "-1e9",
+  '"\\u0061"',
+];
+
+for (const text of TEXTS) {
+  test(`a kilobyte of ${text} in JSON takes no more than 64 KiB and 5 ms to read`, () => {
+    const times = Math.floor((INPUT_MAX - 9) / (text.length + 1));
+    const frame = `2["e",[${Array(times).fill(text).join()}]]`;
+    assert.ok(frame.length > INPUT_MAX - 48 && frame.length <= INPUT_MAX);
+    assert.equal(findCost(createOurSubject(), [frame]), undefined);
+  });
+}
+
 test("a map whose keys step through the indices takes no more than 64 KiB, whatever the step", () => {
   for (const step of [1, 2, 3, 4, 5, 6, 16, 33, 50, 333, 1000]) {
     const indices = Array.from({ length: 160 }, (_, i) => i * step).filter((n) => n < 10_000);

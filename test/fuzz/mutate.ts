@@ -179,6 +179,11 @@ export function mutateText(random: Random, frame: string, other: string): string
     text = text.slice(0, at) + inserted + text.slice(random.pick([at, to]));
     if (random.below(12) === 0) text = text.slice(0, random.below(text.length + 1));
   }
-  // No unit is more than three bytes, so the input stays within a kilobyte.
-  return text.slice(0, INPUT_MAX / 3);
+  return cutToMax(text);
+}
+
+function cutToMax(text: string): string {
+  const over = Buffer.byteLength(text) - INPUT_MAX;
+  // No unit is more than three bytes.
+  return over <= 0 ? text : cutToMax(text.slice(0, -Math.ceil(over / 3)));
 }
