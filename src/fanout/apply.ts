@@ -214,21 +214,19 @@ function isAlone({ adapter }: Namespace): boolean {
   return adapter.serverSideEmit === Adapter.prototype.serverSideEmit;
 }
 
-// Every socket is in a room named by its id; those are not what anyone means by rooms.
+// Every socket is in a room named by its id; those are not what anyone means by rooms. A room that is
+// a number is listed by its text: pages are cut between texts.
 async function countRooms(namespace: Namespace): Promise<PresentRoom[]> {
+  const counts = new Map<string, number>();
+  const add = (room: unknown, sockets: number) =>
+    void counts.set(String(room), (counts.get(String(room)) ?? 0) + sockets);
   if (isAlone(namespace)) {
     const { rooms, sids } = namespace.adapter;
-    return [...rooms].flatMap(([room, ids]) =>
-      sids.has(room) ? [] : [{ room, sockets: ids.size }],
-    );
-  }
-  const everyone: AnySocket[] = await namespace.fetchSockets();
-  const ids = new Set(everyone.map((socket) => socket.id));
-  const counts = new Map<string, number>();
-  for (const socket of everyone) {
-    for (const room of socket.rooms) {
-      if (!ids.has(room)) counts.set(room, (counts.get(room) ?? 0) + 1);
-    }
+    for (const [room, ids] of rooms) if (!sids.has(room)) add(room, ids.size);
+  } else {
+    const everyone: AnySocket[] = await namespace.fetchSockets();
+    const ids = new Set(everyone.map((socket) => socket.id));
+    for (const { rooms } of everyone) for (const room of rooms) if (!ids.has(room)) add(room, 1);
   }
   return [...counts].map(([room, sockets]) => ({ room, sockets }));
 }

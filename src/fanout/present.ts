@@ -9,7 +9,7 @@ export function showSocket(socket: AnySocket): PresentSocket {
   const { address, issued, secure, query } = socket.handshake;
   return {
     id: socket.id,
-    rooms: [...socket.rooms],
+    rooms: [...socket.rooms].map(String), // a number may be one
     data: socket.data,
     handshake: { address, issued, secure, query },
   };

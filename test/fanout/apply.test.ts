@@ -179,6 +179,27 @@ test("rooms are listed with their sizes, without the ones named by sockets", asy
   assert.equal(await executor.rooms("/none", { limit: 2 }), undefined);
 });
 
+test("rooms that are numbers are listed by their texts, and each once", async () => {
+  // Seen: pages of rooms went round in circles. A number is neither before nor after a text.
+  const socket = await connect();
+  const rooms: unknown[] = [10, "a", 9, "b", "9"];
+  gateway.io.in(idOf(socket)).socketsJoin(rooms as string[]);
+  const listed: string[] = [];
+  let after: string | undefined;
+  do {
+    const page: Awaited<ReturnType<typeof executor.rooms>> = await executor.rooms("/", {
+      limit: 1,
+      after,
+    });
+    listed.push(...(page?.items.map(({ room }) => room) ?? []));
+    after = page?.next;
+  } while (after !== undefined && listed.length < 10);
+  assert.deepEqual(listed, ["10", "9", "a", "b"]);
+  const [answer] = await apply({ do: "fetchSockets", in: ["a"] });
+  assert.ok(answer?.ok && answer.sockets);
+  assert.deepEqual(answer.sockets[0]?.rooms, [idOf(socket), ...rooms.map(String)]);
+});
+
 test("a namespace nobody made is refused and not made by it; one of a pattern is not", async () => {
   const answers = await apply(
     { do: "emit", namespace: "/made-up", event: "x" },
