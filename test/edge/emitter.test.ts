@@ -59,6 +59,15 @@ test("rooms, presence, acknowledgements and disconnects work as in Socket.IO", a
   assert.ok(bob.connected);
 });
 
+test("a client that answers with what only looks like bytes is heard as it is", async (t) => {
+  const gateway = await gatewayFor(t);
+  const io = createEmitter<Events>({ url: gateway.url, key: KEY });
+  const ada = await gateway.connected();
+  ada.on("ask", (_text, answer) => answer({ $binary: "!" }));
+  const { answers } = await io.emitWithAck("ask", "well");
+  assert.deepEqual(answers, [{ id: ada.id, answer: { $binary: "!" } }]);
+});
+
 test("what the gateway refuses is an error with its status, code and words", async (t) => {
   const gateway = await gatewayFor(t);
   const refused = async (what: Promise<unknown>) => {
