@@ -78,9 +78,14 @@ export interface EventAnswer {
   readonly commands?: readonly Command[] | undefined;
 }
 
-/** Answer to a batch. Events that are not in `failed` are done. */
+/**
+ * Answer to a batch. Events that are not in `failed` are done. Each event's commands stand under its
+ * own id, so that what one client made a function say wrong costs that event alone.
+ */
 export interface BatchAnswer {
-  readonly commands?: readonly Command[] | undefined;
+  readonly answers?:
+    | readonly { readonly id: string; readonly commands: readonly Command[] }[]
+    | undefined;
   /** Ids of events that were not handled; `retry` sends them again, in their order. */
   readonly failed?: readonly { readonly id: string; readonly retry: boolean }[] | undefined;
 }

@@ -1,4 +1,5 @@
 import type {
+  BatchAnswer,
   CallHandshake,
   CallSocket,
   ConnectAnswer,
@@ -134,9 +135,9 @@ async function handleOne<L extends EventsMap, E extends EventsMap>(
 async function handleBatch<L extends EventsMap, E extends EventsMap>(
   batch: readonly CallEvent[],
   options: HandlerOptions<L, E>,
-): Promise<object> {
-  const commands: Command[] = [];
-  const failed: { id: string; retry: boolean }[] = [];
+): Promise<BatchAnswer> {
+  const answers: NonNullable<BatchAnswer["answers"]>[number][] = [];
+  const failed: NonNullable<BatchAnswer["failed"]>[number][] = [];
   const stuck = new Set<string>();
   for (const call of batch) {
     const { id, namespace } = call.data.socket;
@@ -145,10 +146,10 @@ async function handleBatch<L extends EventsMap, E extends EventsMap>(
       failed.push({ id: call.id, retry: true });
       continue;
     }
-    const own: Command[] = [];
+    const commands: Command[] = [];
     try {
-      if (!(await options.isRepeated?.(call.id))) await run(call, options, own);
-      commands.push(...own);
+      if (!(await options.isRepeated?.(call.id))) await run(call, options, commands);
+      if (commands.length > 0) answers.push({ id: call.id, commands });
     } catch (error) {
       const retry = !(error instanceof Refusal);
       if (retry) {
@@ -158,7 +159,7 @@ async function handleBatch<L extends EventsMap, E extends EventsMap>(
       failed.push({ id: call.id, retry });
     }
   }
-  return { ...(commands.length > 0 && { commands }), ...(failed.length > 0 && { failed }) };
+  return { ...(answers.length > 0 && { answers }), ...(failed.length > 0 && { failed }) };
 }
 
 async function run<L extends EventsMap, E extends EventsMap>(

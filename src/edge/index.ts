@@ -3,6 +3,7 @@
  * and whatever else has `fetch` and Web Crypto.
  */
 export type {
+  BatchAnswer,
   CallHandshake,
   CallSocket,
   ConnectAnswer,

@@ -13,7 +13,8 @@ export interface ReadAnswer {
 
 /** An answer to a batch. */
 export interface ReadBatchAnswer {
-  readonly commands: readonly Command[];
+  /** Reads what an event's answer asks for. Throws UPSTREAM_BAD_ANSWER. */
+  commandsOf(id: string): readonly Command[];
   /** By event id: whether it is to be sent again. */
   readonly failed: ReadonlyMap<string, boolean>;
 }
@@ -58,17 +59,25 @@ export function readConnectAnswer(body: Buffer): ReadConnectAnswer {
   };
 }
 
-/** Reads an answer to a batch. Throws UPSTREAM_BAD_ANSWER. */
+/** Reads an answer to a batch, but for its commands. Throws UPSTREAM_BAD_ANSWER. */
 export function readBatchAnswer(body: Buffer): ReadBatchAnswer {
-  if (body.length === 0) return { commands: [], failed: new Map() };
-  const { commands, failed = [] } = readTree(body);
-  if (!Array.isArray(failed)) bad("failed");
-  const byId = new Map<string, boolean>();
-  for (const one of failed) {
-    if (!isTree(one) || typeof one.id !== "string") bad("failed");
-    byId.set(one.id, one.retry === true);
-  }
-  return { commands: readTells(commands), failed: byId };
+  const { answers, failed, commands } = body.length === 0 ? {} : readTree(body);
+  if (commands !== undefined) bad("commands of a batch stand in answers, by the event's id");
+  const given = readById(answers, "answers");
+  const again = readById(failed, "failed");
+  return {
+    commandsOf: (id) => readTells(given.get(id)?.commands),
+    failed: new Map([...again].map(([id, { retry }]) => [id, retry === true])),
+  };
+}
+
+function readById(given: unknown = [], name: string): Map<string, Tree> {
+  if (!Array.isArray(given)) bad(name);
+  return new Map(
+    given.map((one: unknown) =>
+      isTree(one) && typeof one.id === "string" ? [one.id, one] : bad(name),
+    ),
+  );
 }
 
 /** Reads what a function says when it refuses; never throws, since any text may come with a 4xx. */

@@ -4,7 +4,7 @@ import { readBatchAnswer, readEventAnswer } from "./answer.ts";
 import type { Courier } from "./courier.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Batch, LaneState, Lanes } from "./lanes.ts";
-import type { Failed, Outcome } from "./outcome.ts";
+import type { Answered, Failed, Outcome } from "./outcome.ts";
 import type { Item, Parcel, Reply } from "./parcel.ts";
 
 /** Carries the heads of lanes to functions and does what the answers say. */
@@ -57,32 +57,34 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
     needs.lanes().advance(lane);
   }
 
-  /** Does what an answer says when nobody waits for it; those who wait read it themselves. */
-  function conclude(item: Item, outcome: Outcome): void {
-    let reply = outcome;
-    let detail: string | undefined;
-    if (outcome.ok && !item.tell) {
-      try {
-        needs.apply(readEventAnswer(outcome.body).commands);
-      } catch (error) {
-        reply = badAnswer(error);
-        detail = detailOf(error);
-      }
+  /** Ends an item whose call was answered: carries its commands out, if they can be read. */
+  function finish(item: Item, outcome: Answered, commands: () => readonly Command[]): void {
+    try {
+      needs.apply(commands());
+      settle(item, outcome);
+    } catch (error) {
+      settle(item, { ok: false, failed: badAnswer(error) }, detailOf(error));
     }
-    settle(item, reply.ok ? reply : { ok: false, failed: reply }, detail);
+  }
+
+  function conclude(item: Item, outcome: Outcome): void {
+    if (!outcome.ok) settle(item, { ok: false, failed: outcome });
+    // Who waits reads the answer himself.
+    else if (item.tell) settle(item, outcome);
+    else finish(item, outcome, () => readEventAnswer(outcome.body).commands);
   }
 
   function concludeBatch({ members, lanes }: Batch, outcome: Outcome): void {
     const again = new Map<LaneState, Item[]>();
     try {
       if (!outcome.ok) throw outcome;
-      const { commands, failed } = readBatchAnswer(outcome.body);
-      needs.apply(commands);
+      const { commandsOf, failed } = readBatchAnswer(outcome.body);
       for (const { lane, item } of members) {
-        const retry = failed.get(item.event.id);
+        const { id } = item.event;
+        const retry = failed.get(id);
         if (retry === true && item.attempts < needs.attemptsMax) {
           again.set(lane, [...(again.get(lane) ?? []), item]);
-        } else if (retry === undefined) settle(item, outcome);
+        } else if (retry === undefined) finish(item, outcome, () => commandsOf(id));
         else settle(item, { ok: false, failed: retry ? FAILED : REFUSED });
       }
     } catch (error) {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CloudEvent, HTTP } from "cloudevents";
 import { Webhook } from "standardwebhooks";
+import { createHandler } from "../../src/edge/index.ts";
 import { createGate, type Received, SECRET, startFunction } from "../harness/function.ts";
 import { until } from "../harness/wait.ts";
 import { testUpstream } from "./rig.ts";
@@ -104,15 +105,15 @@ test("a failed batch is sent again under its id, then every event is a dead lett
 test("events a function names as failed go out again alone, in order, with their own ids", async (t) => {
   const fn = await startFunction(t, ({ json }) => {
     if (fn.received.length > 1) return {};
-    const [, second, third, fourth] = json as { id: string }[];
+    const [first, second, third, fourth] = json as { id: string }[];
     return {
       body: {
+        answers: [{ id: first?.id, commands: [{ do: "emit", event: "done", args: [] }] }],
         failed: [
           { id: second?.id, retry: true },
           { id: third?.id, retry: true },
           { id: fourth?.id, retry: false },
         ],
-        commands: [{ do: "emit", event: "done", args: [] }],
       },
     };
   });
@@ -129,6 +130,41 @@ test("events a function names as failed go out again alone, in order, with their
   assert.deepEqual(again?.slice(0, 2), first?.slice(1, 3));
   assert.equal(upstream.applied.length, 1);
   assert.equal(upstream.samples().deadLetters.added, 0);
+});
+
+// One client had a function emit to a room without a name, and all hundred events of its batch were
+// dead letters, their commands lost: an answer held the commands of all in one list, read as one.
+test("commands that cannot be read cost their own event, not the others of its batch", async (t) => {
+  const handler = createHandler({
+    secret: SECRET,
+    events: { say: ({ args: [room] }, io) => void io.to(String(room)).emit("said", room) },
+  });
+  const fn = await startFunction(t, async ({ headers, body }) => {
+    const given = { method: "POST", headers: headers as Record<string, string> }; // none is a list
+    return {
+      body: await (
+        await handler(new Request("https://fn.example", { ...given, body: `${body}` }))
+      ).text(),
+    };
+  });
+  const upstream = testUpstream(t, { url: fn.url, batch: true, batchMax: 3, batchMs: 60_000 });
+  for (const room of ["tea", "", "tee"]) upstream.lane(`of ${room}`).event("say", [room]);
+  await until(() => upstream.samples().queued.events === 0, "all are over");
+  assert.equal(fn.received.length, 1);
+  const said = upstream.applied.flatMap((one) => ("args" in one ? one.args : []));
+  assert.deepEqual(said, ["tea", "tee"]);
+  const [letter, ...more] = upstream.listDeadLetters({ limit: 5 }).items;
+  assert.deepEqual([letter?.socketId, letter?.code, more], ["of ", "UPSTREAM_BAD_ANSWER", []]);
+  assert.match(letter?.detail ?? "", /to\.0/);
+});
+
+test("an answer to a batch that names no events for its commands is refused, and says so", async (t) => {
+  const fn = await startFunction(t, () => ({ body: { commands: [{ do: "emit", event: "x" }] } }));
+  const upstream = testUpstream(t, { url: fn.url, batch: true, batchMs: 1 });
+  upstream.lane().event("x", []);
+  await until(() => upstream.samples().deadLetters.held === 1, "it is kept");
+  assert.match(upstream.listDeadLetters({ limit: 1 }).items[0]?.detail ?? "", /in answers/);
+  assert.deepEqual(upstream.applied, []);
 });
 
 test("a stop sends off what waits to be filled", async (t) => {
