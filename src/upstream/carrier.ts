@@ -24,7 +24,6 @@ export interface CarrierNeeds {
   readonly courier: Courier;
   readonly lanes: () => Lanes;
   readonly letters: DeadLetters;
-  readonly attemptsMax: number;
   apply(commands: readonly Command[]): void;
   /** An item was turned away before any request. */
   refused(code: FailureCode): void;
@@ -76,20 +75,13 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
 
   function concludeBatch({ members, lanes }: Batch, outcome: Outcome): void {
     const again = new Map<LaneState, Item[]>();
-    try {
-      if (!outcome.ok) throw outcome;
-      const { commandsOf, failed } = readBatchAnswer(outcome.body);
-      for (const { lane, item } of members) {
-        const { id } = item.event;
-        const retry = failed.get(id);
-        if (retry === true && item.attempts < needs.attemptsMax) {
-          again.set(lane, [...(again.get(lane) ?? []), item]);
-        } else if (retry === undefined) finish(item, outcome, () => commandsOf(id));
-        else settle(item, { ok: false, failed: retry ? FAILED : REFUSED });
-      }
-    } catch (error) {
-      const failed = outcome.ok ? badAnswer(error) : outcome;
-      for (const { item } of members) settle(item, { ok: false, failed }, detailOf(error));
+    const resultOf = readBatch(outcome);
+    for (const { lane, item } of members) {
+      const result = resultOf(item.event.id);
+      if (!("failed" in result)) finish(item, result.answered, result.commands);
+      else if (courier.mayRetry(result.failed, item.attempts)) {
+        again.set(lane, [...(again.get(lane) ?? []), item]);
+      } else settle(item, { ok: false, failed: result.failed }, result.detail);
     }
     for (const lane of lanes) {
       const items = again.get(lane);
@@ -133,6 +125,26 @@ function parcelOf(item: Item): Parcel {
   const { event, route, path } = item;
   const once = item.replayed !== undefined;
   return { id: event.id, batch: false, once, items: [item], route, path, attempts: 0 };
+}
+
+/** What became of one event of a batch. */
+type Result =
+  | { readonly answered: Answered; commands(): readonly Command[] }
+  | { readonly failed: Failed; readonly detail?: string | undefined };
+
+function readBatch(outcome: Outcome): (id: string) => Result {
+  if (!outcome.ok) return () => ({ failed: outcome });
+  try {
+    const { failed, commandsOf } = readBatchAnswer(outcome.body);
+    return (id) => {
+      const retry = failed.get(id);
+      if (retry !== undefined) return { failed: retry ? FAILED : REFUSED };
+      return { answered: outcome, commands: () => commandsOf(id) };
+    };
+  } catch (error) {
+    const all = { failed: badAnswer(error), detail: detailOf(error) };
+    return () => all;
+  }
 }
 
 function badAnswer(error: unknown): Failed {

@@ -4,7 +4,7 @@ import { backoff } from "./budget.ts";
 import type { Clock } from "./clock.ts";
 import { binaryHeaders, structuredEvent } from "./cloud-event.ts";
 import { createOrigin, type Origin } from "./origin.ts";
-import type { Outcome } from "./outcome.ts";
+import type { Failed, Outcome } from "./outcome.ts";
 import type { Parcel } from "./parcel.ts";
 import type { Post } from "./post.ts";
 import type { Route, Routes } from "./routes.ts";
@@ -15,6 +15,8 @@ import type { Sign } from "./sign.ts";
 export interface Courier {
   /** Delivers a parcel; `done` is called once, later, with how its last attempt ended. */
   deliver(parcel: Parcel, done: (outcome: Outcome) => void): void;
+  /** Whether what failed so, after so many attempts of its own, is to be tried again. */
+  mayRetry(failed: Failed, attempts: number): boolean;
   /** Calls back after a wait between attempts; at once when everything is to end. */
   later(attempt: number, then: () => void): void;
   readonly origins: readonly Origin[];
@@ -104,17 +106,18 @@ export function createCourier(
           gone.add(parcel.route);
           needs.gone(parcel.route);
         }
-        if (outcome.ok || urgent || !mayRetry(parcel, outcome)) done(outcome);
-        else retry(parcel, origin, done);
+        const again = !outcome.ok && !urgent && !parcel.once;
+        // Its members may have come with attempts of their own: each counts for itself.
+        if (again && parcel.items.every((item) => mayRetry(outcome, item.attempts))) {
+          retry(parcel, origin, done);
+        } else done(outcome);
       },
     });
     if (first && urgent) first.leave = leave;
   }
 
-  function mayRetry(parcel: Parcel, outcome: Outcome): boolean {
-    if (outcome.ok || hurried || parcel.once || parcel.attempts >= settings.attemptsMax)
-      return false;
-    return FAILURES[outcome.code].retry;
+  function mayRetry({ code }: Failed, attempts: number): boolean {
+    return !hurried && attempts < settings.attemptsMax && FAILURES[code].retry;
   }
 
   function retry(parcel: Parcel, origin: Origin, done: (outcome: Outcome) => void): void {
@@ -127,6 +130,7 @@ export function createCourier(
 
   return {
     deliver,
+    mayRetry,
     later,
     origins: [...origins.values()],
     isGone: (route) => gone.has(route),

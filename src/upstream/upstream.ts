@@ -84,7 +84,6 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     courier,
     letters,
     lanes: () => lanes,
-    attemptsMax: settings.attemptsMax,
     apply: needs.apply,
     refused: counts.refuse,
     freed(item) {

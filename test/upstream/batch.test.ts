@@ -132,6 +132,30 @@ test("events a function names as failed go out again alone, in order, with their
   assert.equal(upstream.samples().deadLetters.added, 0);
 });
 
+// An event was sent up to twice attemptsMax times: one that a function named as failed went into a new
+// batch, and a batch counted its own attempts and not those that its events had behind them.
+test("an event is sent attemptsMax times at most, in how many batches it may be", async (t) => {
+  const sent = new Map<string, number>();
+  const fn = await startFunction(t, ({ json }) => {
+    const ids = json.map(({ id }: { id: string }) => id) as string[];
+    for (const id of ids) sent.set(id, (sent.get(id) ?? 0) + 1);
+    // The old one is named as failed once, in an attempt before its last, and meets a new one then.
+    if (fn.received.length !== 2) return { status: 500 };
+    newer.event("x", [2]);
+    return { body: { failed: ids.map((id) => ({ id, retry: true })) } };
+  });
+  const upstream = testUpstream(t, { url: fn.url, batch: true, attemptsMax: 3, batchMs: 20 });
+  const newer = upstream.lane("newer");
+  upstream.lane("old").event("x", [1]);
+  await until(() => upstream.samples().queued.events === 0 && sent.size === 2, "all are over");
+  assert.deepEqual([...sent.values()], [3, 3], "and the newer one no less");
+  const { items } = upstream.listDeadLetters({ limit: 5 });
+  assert.deepEqual(
+    items.map(({ attempts }) => attempts),
+    [3, 3],
+  );
+});
+
 // One client had a function emit to a room without a name, and all hundred events of its batch were
 // dead letters, their commands lost: an answer held the commands of all in one list, read as one.
 test("commands that cannot be read cost their own event, not the others of its batch", async (t) => {
