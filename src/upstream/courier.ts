@@ -79,10 +79,7 @@ export function createCourier(
 
   function deliver(parcel: Parcel, done: (outcome: Outcome) => void): void {
     const origin = origins.get(parcel.route.origin);
-    if (!origin || gone.has(parcel.route)) {
-      queueMicrotask(() => done({ ok: false, code: "UPSTREAM_GONE" }));
-      return;
-    }
+    if (!origin) throw new Error(`${parcel.route.origin} is no origin of the settings`);
     attempt(parcel, origin, done);
   }
 
@@ -93,8 +90,10 @@ export function createCourier(
     const leave = origin.call({
       urgent,
       retry: parcel.attempts > 0,
+      // The 410 may come while this waits in the line, or for another attempt.
+      whyNot: () => (gone.has(parcel.route) ? "UPSTREAM_GONE" : undefined),
       build() {
-        parcel.attempts++;
+        if (parcel.attempts++ > 0) seen.retried();
         for (const item of parcel.items) item.attempts++;
         begunAt = clock.now();
         const left = (first?.deadline ?? begunAt + settings.timeoutMs) - begunAt;
@@ -123,7 +122,6 @@ export function createCourier(
   function retry(parcel: Parcel, origin: Origin, done: (outcome: Outcome) => void): void {
     later(parcel.attempts, () => {
       if (!hurried && !origin.takeRetry()) return retry(parcel, origin, done);
-      seen.retried();
       attempt(parcel, origin, done);
     });
   }

@@ -13,6 +13,8 @@ export interface Attempt {
   readonly urgent: boolean;
   /** Whether it repeats one. */
   readonly retry: boolean;
+  /** Why it is not to be made any more. Asked when it comes, and again when its turn has come. */
+  whyNot(): FailureCode | undefined;
   /** Builds the request when its turn has come: its signature holds the time. */
   build(): Post;
   /** Called once, never before `call` has returned. */
@@ -85,8 +87,10 @@ export function createOrigin(
     if (pumping) return;
     pumping = true;
     while (line.length > 0 && open.size < settings.inflightMax && whyNot() === undefined) {
-      const next = line.shift();
-      if (next) start(next.attempt);
+      const attempt = line.shift()?.attempt;
+      const why = attempt?.whyNot();
+      if (attempt && why) refuse(attempt, why);
+      else if (attempt) start(attempt);
     }
     pumping = false;
     if (line.length > 0 && !closed) wakeLater();
@@ -154,8 +158,8 @@ export function createOrigin(
       return line.length;
     },
     call(attempt) {
-      const why = whyNot();
-      if (why !== undefined && (attempt.urgent || closed)) {
+      const why = attempt.whyNot() ?? (attempt.urgent || closed ? whyNot() : undefined);
+      if (why !== undefined) {
         refuse(attempt, why);
         return () => {};
       }

@@ -232,6 +232,28 @@ test("a function that answers 410 is not called again until its letters are repl
   assert.equal(lane.event("x", [3]), undefined);
 });
 
+// A function that had answered 410 was called by everything that waited in its origin's line or for
+// another attempt: only what came later was looked at.
+test("whoever waits for its turn when the 410 comes does not call the function either", async (t) => {
+  const gate = createGate();
+  const fn = await startFunction(t, async () => {
+    await gate.passed;
+    return { status: fn.received.length === 1 ? 500 : 410 };
+  });
+  const upstream = testUpstream(t, { url: fn.url, inflightMax: 1, retryMs: 60_000 });
+  for (const id of ["a", "b", "c"]) upstream.lane(id).event("x", []);
+  const asked = upstream.ask(upstream.lane("d"), "x");
+  await until(() => fn.open === 1, "one is open, three wait");
+  gate.open();
+  assert.equal(codeOf(await asked), "UPSTREAM_GONE");
+  await until(() => upstream.samples().deadLetters.held >= 2, "b and c are kept");
+  // The first one may still wait for another attempt, which a stop makes at once.
+  await upstream.stop();
+  assert.equal(fn.received.length, 2);
+  assert.equal(upstream.samples().deadLetters.held, 3);
+  assert.equal(upstream.samples().retries, 0);
+});
+
 test("a replay that fails stays a dead letter with its id, and is tried once", async (t) => {
   const fn = await startFunction(t, () => ({ status: 500 }));
   const upstream = testUpstream(t, { url: fn.url, attemptsMax: 2 });
