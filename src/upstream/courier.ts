@@ -85,18 +85,23 @@ export function createCourier(
 
   function attempt(parcel: Parcel, origin: Origin, done: (outcome: Outcome) => void): void {
     const [first] = parcel.items;
-    const urgent = first?.deadline !== undefined;
+    const { deadline } = first ?? {};
+    const urgent = deadline !== undefined;
     let begunAt = 0;
     const leave = origin.call({
       urgent,
       retry: parcel.attempts > 0,
-      // The 410 may come while this waits in the line, or for another attempt.
-      whyNot: () => (gone.has(parcel.route) ? "UPSTREAM_GONE" : undefined),
+      whyNot() {
+        // The 410 may come while this waits in the line, or for another attempt.
+        if (gone.has(parcel.route)) return "UPSTREAM_GONE";
+        // Timers may be late, and a function would do what its client is told it did not.
+        return urgent && deadline - clock.now() < 1 ? "UPSTREAM_TIMEOUT" : undefined;
+      },
       build() {
         if (parcel.attempts++ > 0) seen.retried();
         for (const item of parcel.items) item.attempts++;
         begunAt = clock.now();
-        const left = (first?.deadline ?? begunAt + settings.timeoutMs) - begunAt;
+        const left = (deadline ?? begunAt + settings.timeoutMs) - begunAt;
         return build(parcel, left, needs.sign);
       },
       done(outcome) {
@@ -161,7 +166,7 @@ function build(parcel: Parcel, timeoutMs: number, sign: Sign): Post {
   const headers = parcel.batch || !first ? batchHeaders() : binaryHeaders(first.event);
   headers.push("accept-encoding", "identity", "user-agent", "sluice", "webhook-id", parcel.id);
   headers.push("webhook-timestamp", timestamp, "webhook-signature", signature);
-  return { path: parcel.path, headers, body, timeoutMs: Math.max(1, timeoutMs) };
+  return { path: parcel.path, headers, body, timeoutMs: Math.ceil(timeoutMs) };
 }
 
 function batchHeaders(): string[] {

@@ -2,6 +2,7 @@ import type { TestContext } from "node:test";
 import type { Command } from "../../src/core/command.ts";
 import type { FailureCode } from "../../src/core/failures.ts";
 import { type PartialSettings, readSettings } from "../../src/core/settings.ts";
+import type { Clock } from "../../src/upstream/clock.ts";
 import type { EventReply, Lane } from "../../src/upstream/lane.ts";
 import { createUpstream, type Upstream } from "../../src/upstream/upstream.ts";
 import { SECRET } from "../harness/function.ts";
@@ -23,12 +24,14 @@ const QUICK = { secrets: [SECRET], retryMs: 1, retryMsMax: 5, drainMs: 0 };
 export function testUpstream(
   t: TestContext,
   given: NonNullable<PartialSettings["upstream"]>,
+  clock?: Clock,
 ): TestUpstream {
   const applied: Command[] = [];
   const { upstream: settings } = readSettings({ upstream: { ...QUICK, ...given } });
   const upstream = createUpstream(settings, {
     log: () => {},
     apply: (commands) => void applied.push(...commands),
+    ...(clock && { clock }),
   });
   t.after(() => upstream.stop());
   return {
