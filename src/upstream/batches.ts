@@ -9,7 +9,7 @@ export interface Batches {
   isBatchable(item: Item): boolean;
   /** Whether a batch has room for an item, and goes where the item goes. */
   hasRoom(batch: Batch, item: Item): boolean;
-  /** Sends off whatever waits to be filled. */
+  /** Sends off whatever waits to be filled; from now on nothing waits for that. */
   flush(): void;
 }
 
@@ -40,6 +40,7 @@ const ENVELOPE_BYTES = 400;
  */
 export function createBatches(settings: BatchSettings, needs: BatchesNeeds): Batches {
   const open = new Map<string, Batch>();
+  let flushed = false;
 
   function openFor(path: string): Batch {
     const known = open.get(path);
@@ -97,8 +98,10 @@ export function createBatches(settings: BatchSettings, needs: BatchesNeeds): Bat
         lane.items.shift();
         add(lane, next);
       }
+      if (flushed && lane.batch) sendOff(lane.batch);
     },
     flush() {
+      flushed = true;
       for (const batch of [...open.values()]) sendOff(batch);
     },
   };

@@ -130,9 +130,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     for (const lane of lanes.all()) {
       for (const item of lane.items.splice(0)) carrier.abandon(item, "UPSTREAM_STOPPING");
     }
-    const closed = courier.close();
-    batches.flush();
-    await closed;
+    await courier.close();
     const { held } = letters.samples;
     if (held > 0)
       needs.log("warn", { room: "upstream", held }, "dead letters are lost with this stop");

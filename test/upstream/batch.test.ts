@@ -198,3 +198,21 @@ test("a stop sends off what waits to be filled", async (t) => {
   await upstream.stop();
   assert.deepEqual(fn.received.map(namesOf), [["s1 1"]]);
 });
+
+// A stop lost events that it had five seconds for: they came out of a lane after what waited to be filled
+// had been sent off, and waited for batchMs, longer than drainMs, in a batch that nobody looked at.
+test("what comes to a batch during a stop does not wait for it to be filled", async (t) => {
+  const gate = createGate();
+  const fn = await startFunction(t, ({ json }) => (json.ack ? gate.passed.then(() => ({})) : {}));
+  const slow = { batchMs: 60_000, drainMs: 60_000 };
+  const upstream = testUpstream(t, { ...slow, url: fn.url, batch: true });
+  const lane = upstream.lane();
+  const asked = upstream.ask(lane, "x", 1);
+  for (const n of [2, 3]) lane.event("x", [n]);
+  await until(() => fn.open === 1, "the first is open");
+  const stopped = upstream.stop();
+  gate.open();
+  await Promise.all([asked, stopped]);
+  assert.deepEqual(fn.received.slice(1).map(namesOf), [["s1 2", "s1 3"]]);
+  assert.equal(upstream.samples().deadLetters.added, 0);
+});
