@@ -34,7 +34,7 @@ export interface Queued {
 export interface Admission {
   /** Puts something into a socket's lane; returns why not. Nothing is kept of what is refused. */
   admit(socket: LaneSocket, lane: LaneState, given: Given): FailureCode | undefined;
-  /** Refuses everything from now on. */
+  /** Refuses everything from now on but disconnects: who was let in has to leave. */
   close(): void;
 }
 
@@ -56,13 +56,13 @@ export function createAdmission(settings: Settings["upstream"], needs: Admission
 
   function admit(socket: LaneSocket, lane: LaneState, given: Given): FailureCode | undefined {
     const { kind, subject } = given;
-    if (closed) return "UPSTREAM_STOPPING";
+    // A disconnect is the last of its lane: one more is a bound too.
+    const isLast = kind === "disconnect";
+    if (closed && !isLast) return "UPSTREAM_STOPPING";
     const route = routes.find(kind, socket.namespace, subject);
     const path = route?.path(socket.namespace, subject);
     if (!route || path === undefined) return "UPSTREAM_NO_ROUTE";
     if (courier.isGone(route)) return "UPSTREAM_GONE";
-    // A disconnect is the last of its lane: one more is a bound too.
-    const isLast = kind === "disconnect";
     if (!isLast && lane.items.length >= settings.socketQueueMax) return "UPSTREAM_QUEUE_FULL";
     const body = given.body();
     if (body === undefined) return "UPSTREAM_BAD_ARGS";

@@ -34,7 +34,7 @@ export interface Upstream {
   replayDeadLetters(ids: readonly string[] | undefined): Promise<Replayed[]>;
   samples(): UpstreamSamples;
   /**
-   * Takes nothing more, lets what is queued go out for `drainMs` and what is open finish until then;
+   * Takes nothing more but disconnects, lets what is queued go out for `drainMs` and what is open finish until then;
    * the rest ends as UPSTREAM_STOPPING or a dead letter. Leaves no timer and no connection.
    */
   stop(): Promise<void>;
@@ -120,10 +120,13 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     batches.flush();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, settings.drainMs);
-      idle = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+      // Only once what has ended was told: a socket that left during its connect call leaves then.
+      idle = () =>
+        setImmediate(() => {
+          if (queued.events > 0) return;
+          clearTimeout(timer);
+          resolve();
+        });
       if (queued.events === 0) idle();
     });
     // The queues first: the end of what is open would begin what waits behind it.

@@ -368,6 +368,28 @@ test("a stop lets queued events go out for drainMs, and leaves nothing", async (
   assert.equal(upstream.lane("late").event("x", []), "UPSTREAM_STOPPING");
 });
 
+// A client that a function let in during a stop stayed there for ever: the door was closed to its
+// disconnect, and the stop was over before the connect call's answer had been told.
+test("who is let in during a stop also leaves, while there is time", async (t) => {
+  const gate = createGate();
+  const fn = await startFunction(t, () => gate.passed.then(() => ({})));
+  const upstream = testUpstream(t, { url: fn.url, drainMs: 60_000 });
+  const lane = upstream.lane();
+  const about = { headers: {}, query: {}, auth: {}, address: "", secure: false, issued: 0 };
+  const entered = lane.connect({ ...about, recovered: false });
+  await until(() => fn.open === 1, "the connect call is open");
+  const stopped = upstream.stop();
+  gate.open();
+  await entered;
+  lane.end("transport close");
+  await stopped;
+  assert.deepEqual(
+    fn.received.map(({ headers }) => headers["ce-type"]),
+    ["io.sluice.connect", "io.sluice.disconnect"],
+  );
+  assert.deepEqual(upstream.samples().queued, { events: 0, bytes: 0 });
+});
+
 test("a stop does not wait for what hangs: whoever waits is told, the rest are dead letters", async (t) => {
   const fn = await startFunction(t, () => () => {});
   const upstream = testUpstream(t, { url: fn.url, drainMs: 0 });
