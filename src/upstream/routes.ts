@@ -117,15 +117,18 @@ function readRoute(
 }
 
 function createPath(pathname: string, search: string): Route["path"] {
-  const fixed = `${pathname}${search}`;
-  if (!fixed.includes("__")) return () => fixed;
+  // Cut once, so that no name of a client can hold a template for the other one.
+  const pieces = pathname.split(/(__NAMESPACE__|__EVENT__)/);
   return (namespace, event) => {
-    const nsp = encodeSegment(namespace);
-    const name = encodeSegment(event);
-    const usesName = pathname.includes("__EVENT__");
-    if (nsp === undefined || (usesName && name === undefined)) return undefined;
-    const path = pathname.replaceAll("__NAMESPACE__", () => nsp);
-    return path.replaceAll("__EVENT__", () => name ?? "") + search;
+    let path = "";
+    for (const piece of pieces) {
+      const name =
+        piece === "__NAMESPACE__" ? namespace : piece === "__EVENT__" ? event : undefined;
+      const text = name === undefined ? piece : encodeSegment(name);
+      if (text === undefined) return undefined;
+      path += text;
+    }
+    return path + search;
   };
 }
 

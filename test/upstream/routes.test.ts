@@ -82,3 +82,11 @@ test("templates stand in the path alone, and passwords nowhere; all problems com
     (error) => error instanceof SettingsError && error.problems.length === bad.length,
   );
 });
+
+// A client in the namespace /__EVENT__ chose its namespace's place in the path by an event's name: the
+// marks that stand for templates were looked for again in what had been put in for the first of them.
+test("a name that looks like a template's place in the path is a name", () => {
+  const { path } = read({ url: "https://a.example/{namespace}/x/{event}" }).all[0] ?? {};
+  assert.equal(path?.("/__EVENT__", "admin"), "/%2F__EVENT__/x/admin");
+  assert.equal(path?.("/a", "__NAMESPACE__"), "/%2Fa/x/__NAMESPACE__");
+});
