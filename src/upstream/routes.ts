@@ -36,14 +36,21 @@ type UpstreamSettings = Settings["upstream"];
  * `upstream.url`.
  *
  * Throws {@link SettingsError} for URLs that are none, that hold a template outside of their path,
- * a password, or plain HTTP beyond this machine without `upstream.insecure`.
+ * a password, or plain HTTP beyond this machine without `upstream.insecure`; and for namespaces that
+ * cannot be: Socket.IO would make `chat` the namespace `/chat`, which no function would answer for.
  */
 export function readRoutes(settings: UpstreamSettings): Routes {
   const problems: SettingProblem[] = [];
   const rules: Rule[] = [];
   for (const [index, { namespace, event, url, batch }] of settings.routes.entries()) {
-    const path = `upstream.routes.${index}.url`;
-    const route = readRoute(path, { url, batch: batch ?? settings.batch }, settings, problems);
+    const at = `upstream.routes.${index}`;
+    checkNamespace(`${at}.namespace`, namespace, problems);
+    const route = readRoute(
+      `${at}.url`,
+      { url, batch: batch ?? settings.batch },
+      settings,
+      problems,
+    );
     const isNamespace = createMatch([namespace]);
     const isEvent = createMatch([event]);
     if (route) {
@@ -55,6 +62,9 @@ export function readRoutes(settings: UpstreamSettings): Routes {
     }
   }
   if (settings.url !== "") {
+    settings.namespaces.forEach((name) => {
+      checkNamespace("upstream.namespaces", name, problems);
+    });
     const route = readRoute("upstream.url", settings, settings, problems);
     const isNamespace = createMatch(settings.namespaces);
     const calls = new Set<CallKind>(settings.calls);
@@ -70,6 +80,11 @@ export function readRoutes(settings: UpstreamSettings): Routes {
     all: rules.map((rule) => rule.route),
     namespaces: readNamespaces(settings),
   };
+}
+
+function checkNamespace(path: string, name: string, problems: SettingProblem[]): void {
+  if (/^[/*]/.test(name)) return;
+  problems.push({ path, value: JSON.stringify(name), bound: "must begin with / or *" });
 }
 
 function readNamespaces({ url, namespaces, routes }: UpstreamSettings): Routes["namespaces"] {

@@ -90,3 +90,15 @@ test("a name that looks like a template's place in the path is a name", () => {
   assert.equal(path?.("/__EVENT__", "admin"), "/%2F__EVENT__/x/admin");
   assert.equal(path?.("/a", "__NAMESPACE__"), "/%2Fa/x/__NAMESPACE__");
 });
+
+// With upstream.namespaces=chat everybody came into /chat, and no function was asked: Socket.IO puts a
+// slash before the name of a namespace, and the routes' own names were compared without one.
+test("a namespace that begins with neither / nor * stops the start", () => {
+  const url = "https://a.example/";
+  for (const namespaces of [["chat"], ["/", ""]]) {
+    assert.throws(() => read({ url, namespaces }), /upstream\.namespaces.*must begin with/);
+  }
+  const routes = [{ namespace: "chat", event: "*", url }];
+  assert.throws(() => read({ routes }), /upstream\.routes\.0\.namespace.*must begin with/);
+  assert.equal(read({ url, namespaces: ["*-chat", "/"] }).all.length, 1);
+});
