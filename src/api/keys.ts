@@ -67,7 +67,8 @@ function writeBlock(block: Buffer, text: string): Buffer {
 
 /**
  * Returns a grant of some commands in some namespaces. Throws {@link SettingsError} for commands
- * that do not exist: a typing mistake must not become a key that silently can do less.
+ * that do not exist and namespaces that cannot: a typing mistake must not become a key that silently
+ * can do less.
  */
 export function createGrant(
   id: string,
@@ -77,6 +78,9 @@ export function createGrant(
   const names: readonly string[] = PERMISSIONS;
   const odd = commands.filter((name) => name !== "*" && !names.includes(name));
   if (odd.length > 0) wrong(`${odd.join(", ")}: there are ${names.join(", ")}`);
+  if (!namespaces.every((pattern) => /^(\*|\/[^*]*\*?)$/.test(pattern))) {
+    wrong(`${id}: namespaces begin with /, and * stands alone or at the end`);
+  }
   const any = commands.includes("*");
   const exact = new Set(namespaces.filter((pattern) => !pattern.endsWith("*")));
   const starts = namespaces.filter((p) => p.endsWith("*")).map((pattern) => pattern.slice(0, -1));

@@ -122,6 +122,18 @@ test("a key of 16 characters is accepted; shorter or odd ones are refused unseen
   );
 });
 
+// A key for `chat` opened nothing, though its neighbour for `emitt` stopped the start; `/a*b` was the
+// namespace of that very name, since a * was looked for at the end alone.
+test("a key for namespaces that cannot be stops the start", () => {
+  for (const namespaces of ["chat", "/a*b", "/+chat*", "**", "/a+"]) {
+    const key = `few:${S1}:emit:${namespaces}`;
+    assert.throws(() => createKeyring([key]), /few: namespaces begin with/, namespaces);
+  }
+  for (const namespaces of ["*", "/", "/*", "/a+/b*", "/a:b"]) {
+    assert.ok(createKeyring([`few:${S1}:emit:${namespaces}`])(S1), namespaces);
+  }
+});
+
 test("a token opens what its claim grants, until it ends", async () => {
   const secret = "a-shared-secret-of-thirty-two-bytes";
   const key = new TextEncoder().encode(secret);

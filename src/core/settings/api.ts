@@ -17,7 +17,7 @@ export const api = z.strictObject({
   keys: field(
     z.array(z.string().check(z.regex(API_KEY))).check(z.maxLength(100)),
     [],
-    "API keys: `id:secret`, or `id:secret:commands:namespaces` with `+` between names and `*` as wildcard.",
+    "API keys: `id:secret`, or `id:secret:commands:namespaces` with `+` between names, `*` for all, and `*` at a namespace's end for any characters.",
     { secret: true },
   ),
   jwtSecret: secret("Shared secret of HS256/384/512 tokens for the API, at least 32 bytes."),
