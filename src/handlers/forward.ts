@@ -169,8 +169,9 @@ export function createForward(
     entering.delete(socket);
     socket.conn.off("close", one.closed);
     const { lane, held, answer } = one;
-    if (answer?.userId !== undefined) socket.data.userId = answer.userId;
     if (answer?.data) Object.assign(socket.data, answer.data);
+    // After the data: those may hold what the client itself says.
+    if (answer?.userId !== undefined) socket.data.userId = answer.userId;
     if (answer?.rooms?.length) socket.join([...answer.rooms]);
     listen(socket, lane, { overflow: settings.overflow, needs });
     held?.release();

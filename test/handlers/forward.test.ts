@@ -75,6 +75,22 @@ for (const codec of ["msgpack", "json"] as const) {
   });
 }
 
+// A function that passed a client's own words on as data let it choose who it is: the userId among them
+// was put over the one that the function had named.
+test("the user is whom the connect call named, whatever its data say", async (t) => {
+  const fn = await startFunction(t, ({ json }) => {
+    const { handshake, userId } = json.socket;
+    return handshake
+      ? { body: { userId: "u1", data: handshake.auth } }
+      : { body: { ack: [userId] } };
+  });
+  const gateway = await gatewayFor(t, fn);
+  const client = await gateway.connected({ auth: { userId: "somebody else", team: "a" } });
+  assert.equal(await client.emitWithAck("x"), "u1");
+  const [socket] = await gateway.io.fetchSockets();
+  assert.deepEqual(socket?.data, { userId: "u1", team: "a" });
+});
+
 test("a refusal is the client's connect_error, with message and data; nobody is told it left", async (t) => {
   const fn = await startFunction(t, () => ({
     status: 403,
