@@ -31,6 +31,7 @@ interface Entry {
   readonly print: string;
   readonly until: number;
   readonly running: Promise<HttpAnswer>;
+  isOver: boolean;
   bytes: number;
 }
 
@@ -38,7 +39,8 @@ interface Entry {
 const ENTRY_BYTES = 512;
 
 /**
- * Returns an empty memory of answers, kept for `idempotencyMs` from the first request.
+ * Returns an empty memory of answers, kept for `idempotencyMs` from the first request, and at least
+ * as long as that takes.
  *
  * What is kept is never given up early to make room, because a retry would then be carried out
  * twice: beyond `idempotencyBytesMax` new keys are refused instead. On one node only; a retry that
@@ -61,7 +63,8 @@ export function createIdempotency(
     const now = needs.now();
     for (const [name, entry] of entries) {
       if (entry.until > now) return;
-      forget(name, entry);
+      // What takes longer than it is kept would be carried out twice at once.
+      if (entry.isOver) forget(name, entry);
     }
   }
 
@@ -72,12 +75,14 @@ export function createIdempotency(
       print,
       until: needs.now() + settings.idempotencyMs,
       running,
+      isOver: false,
       bytes: cost,
     };
     entries.set(name, entry);
     bytes += cost;
     try {
       const answer = await running;
+      entry.isOver = true;
       if (answer.status >= 500) forget(name, entry);
       else if (entries.get(name) === entry) {
         const more = Buffer.byteLength(answer.body ?? "");

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { createIdempotency } from "../../src/api/idempotency.ts";
 import type { Answer } from "../../src/core/command.ts";
 import { SECRET, startApi, type TestApi } from "../harness/api.ts";
+import { createGate } from "../harness/function.ts";
 import { openRaw } from "../harness/raw-http.ts";
 import { until } from "../harness/wait.ts";
 
@@ -96,6 +98,32 @@ test("a duplicate waits for the first, also when the first one's client has left
   const answer = await second;
   assert.deepEqual([answer.status, answer.headers.get("idempotent-replayed")], [200, "true"]);
   assert.equal(runs, 1);
+});
+
+// A command that took longer than idempotencyMs, such as an emitWithAck of a minute, was begun again by
+// its repetition while it was still running: what is old was forgotten whether it was over or not.
+test("a request that is still running after idempotencyMs is not carried out beside itself", async () => {
+  let now = 0;
+  let runs = 0;
+  const gate = createGate();
+  const kept = { idempotencyMs: 1000, idempotencyBytesMax: 65_536 };
+  const { once } = createIdempotency(kept, { now: () => now });
+  const ask = async () => {
+    const identity = { caller: "a", key: "k", path: "/v1/emit", body: Buffer.from("{}") };
+    const outcome = await once(identity, async () => {
+      runs++;
+      await gate.passed;
+      return { status: 200 };
+    });
+    return "repeated" in outcome && outcome.repeated;
+  };
+  const first = ask();
+  now = 1000;
+  const second = ask();
+  gate.open();
+  assert.deepEqual(await Promise.all([first, second]), [false, true]);
+  assert.equal(await ask(), false, "once it is over, its time is too");
+  assert.equal(runs, 2);
 });
 
 test("refused requests are repeated as refused; what failed here may be tried again", async () => {
