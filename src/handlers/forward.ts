@@ -20,6 +20,7 @@ export interface ForwardSocket {
     readonly readyState: string;
     once(event: "close", listener: (reason: string) => void): unknown;
     off(event: "close", listener: (reason: string) => void): unknown;
+    setMaxListeners(count: number): unknown;
   };
   join(rooms: string[]): unknown;
   emit(event: string, ...args: unknown[]): unknown;
@@ -136,6 +137,8 @@ export function createForward(
       },
     };
     entering.set(socket, one);
+    // One for each namespace that is being entered: limits.namespacesMax bounds them.
+    socket.conn.setMaxListeners(0);
     socket.conn.once("close", one.closed);
     if (!asks) {
       next();

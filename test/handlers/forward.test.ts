@@ -342,6 +342,26 @@ test("a socket that a later middleware refuses has left, while its connection li
   assert.equal(new Set(listeners).size, 1, "nothing adds up");
 });
 
+// A client that entered ten namespaces at once made the process print a warning of a leak that was none,
+// once per connection: each of them listened for the connection's end.
+test("a client enters as many namespaces at once as it may, and nothing is printed of it", async (t) => {
+  const warnings: Error[] = [];
+  const note = (warning: Error) => void warnings.push(warning);
+  process.on("warning", note);
+  t.after(() => process.off("warning", note));
+  const gate = createGate();
+  const fn = await startFunction(t, () => gate.passed.then(() => ({})));
+  const limits = { namespacesMax: 20 };
+  const gateway = await gatewayFor(t, fn, { namespaces: ["/n*"] }, { limits });
+  const first = gateway.client({ namespace: "/n0" });
+  const sockets = [first.connect()];
+  for (let n = 1; n < 20; n++) sockets.push(first.io.socket(`/n${n}`).connect());
+  await until(() => fn.received.length === 20, "all of them are asked for");
+  gate.open();
+  await until(() => sockets.every(({ connected }) => connected), "all are in");
+  assert.deepEqual(warnings, []);
+});
+
 // A token says who it is, the function names nobody or calls the user by a name of its own: every
 // recovered session met AUTH_WRONG_USER, because the token's name had replaced the session's.
 for (const named of [undefined, "account of ann"]) {
