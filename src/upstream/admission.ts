@@ -7,7 +7,7 @@ import { readTraceparent, sourceOf } from "./cloud-event.ts";
 import type { Courier } from "./courier.ts";
 import type { LaneSocket } from "./lane.ts";
 import type { LaneState, Lanes } from "./lanes.ts";
-import type { Item, Reply } from "./parcel.ts";
+import type { Item } from "./parcel.ts";
 import type { Route, Routes } from "./routes.ts";
 
 /** Something to tell a function. */
@@ -19,7 +19,7 @@ export interface Given {
   body(): string | undefined;
   /** How long somebody waits for it. */
   readonly timeoutMs?: number;
-  readonly tell?: (reply: Reply) => void;
+  readonly tell?: NonNullable<Item["tell"]>;
   /** Told once that it is over; never for what is refused. */
   readonly done?: (() => void) | undefined;
 }

@@ -35,20 +35,22 @@ export interface CarrierNeeds {
 export function createCarrier(needs: CarrierNeeds): Carrier {
   const { courier, letters } = needs;
 
-  function settle(item: Item, reply: Reply, detail?: string): void {
-    if (item.over) return;
+  /** Ends an item; returns why an answer cannot be read, as far as those who wait read it. */
+  function settle(item: Item, reply: Reply, detail?: string): FailureCode | undefined {
+    if (item.over) return undefined;
     item.over = true;
     clearTimeout(item.timer);
     needs.freed(item);
     if (!reply.ok && item.attempts === 0) needs.refused(reply.failed.code);
-    if (item.tell) item.tell(reply);
+    const unread = item.tell?.(reply);
     // Who answers 422 has read the event; all else may be a mistake that somebody wants to repair.
-    else if (!reply.ok && reply.failed.status !== REFUSED.status) {
+    if (!item.tell && !reply.ok && reply.failed.status !== REFUSED.status) {
       const { event, route, path, attempts } = item;
       letters.add({ event, route, path, attempts, code: reply.failed.code, detail });
     }
     item.done?.();
     item.replayed?.(reply.ok ? undefined : reply.failed);
+    return unread;
   }
 
   function release(lane: LaneState): void {
@@ -57,25 +59,27 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
   }
 
   /** Ends an item whose call was answered: carries its commands out, if they can be read. */
-  function finish(item: Item, outcome: Answered, commands: () => readonly Command[]): void {
+  function finish(item: Item, outcome: Answered, commands: () => readonly Command[]) {
     try {
       needs.apply(commands());
-      settle(item, outcome);
+      return settle(item, outcome);
     } catch (error) {
-      settle(item, { ok: false, failed: badAnswer(error) }, detailOf(error));
+      const failed = badAnswer(error);
+      settle(item, { ok: false, failed }, detailOf(error));
+      return failed.code;
     }
   }
 
-  function conclude(item: Item, outcome: Outcome): void {
-    if (!outcome.ok) settle(item, { ok: false, failed: outcome });
+  function conclude(item: Item, outcome: Outcome): FailureCode | undefined {
+    if (!outcome.ok) return settle(item, { ok: false, failed: outcome });
     // Who waits reads the answer himself.
-    else if (item.tell) settle(item, outcome);
-    else finish(item, outcome, () => readEventAnswer(outcome.body).commands);
+    if (item.tell) return settle(item, outcome);
+    return finish(item, outcome, () => readEventAnswer(outcome.body).commands);
   }
 
-  function concludeBatch({ members, lanes }: Batch, outcome: Outcome): void {
+  function concludeBatch({ members, lanes }: Batch, outcome: Outcome): FailureCode | undefined {
     const again = new Map<LaneState, Item[]>();
-    const resultOf = readBatch(outcome);
+    const { unread, resultOf } = readBatch(outcome);
     for (const { lane, item } of members) {
       const result = resultOf(item.event.id);
       if (!("failed" in result)) finish(item, result.answered, result.commands);
@@ -92,14 +96,16 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
       needs.lanes().putBack(lane, items);
       courier.later(items[0]?.attempts ?? 1, () => release(lane));
     }
+    return unread;
   }
 
   return {
     carry(lane, item) {
       courier.deliver(parcelOf(item), (outcome) => {
-        if (item.over) return;
-        conclude(item, outcome);
+        if (item.over) return undefined;
+        const unread = conclude(item, outcome);
         release(lane);
+        return unread;
       });
     },
     carryBatch(parcel, batch) {
@@ -132,18 +138,26 @@ type Result =
   | { readonly answered: Answered; commands(): readonly Command[] }
   | { readonly failed: Failed; readonly detail?: string | undefined };
 
-function readBatch(outcome: Outcome): (id: string) => Result {
-  if (!outcome.ok) return () => ({ failed: outcome });
+interface ReadBatch {
+  /** Why the answer as a whole cannot be read. */
+  readonly unread?: FailureCode;
+  resultOf(id: string): Result;
+}
+
+function readBatch(outcome: Outcome): ReadBatch {
+  if (!outcome.ok) return { resultOf: () => ({ failed: outcome }) };
   try {
     const { failed, commandsOf } = readBatchAnswer(outcome.body);
-    return (id) => {
-      const retry = failed.get(id);
-      if (retry !== undefined) return { failed: retry ? FAILED : REFUSED };
-      return { answered: outcome, commands: () => commandsOf(id) };
+    return {
+      resultOf(id) {
+        const retry = failed.get(id);
+        if (retry !== undefined) return { failed: retry ? FAILED : REFUSED };
+        return { answered: outcome, commands: () => commandsOf(id) };
+      },
     };
   } catch (error) {
     const all = { failed: badAnswer(error), detail: detailOf(error) };
-    return () => all;
+    return { unread: all.failed.code, resultOf: () => all };
   }
 }
 

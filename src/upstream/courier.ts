@@ -1,4 +1,4 @@
-import { FAILURES } from "../core/failures.ts";
+import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import { backoff } from "./budget.ts";
 import type { Clock } from "./clock.ts";
@@ -14,7 +14,7 @@ import type { Sign } from "./sign.ts";
 /** Brings parcels to functions: one attempt, or as many as are allowed. */
 export interface Courier {
   /** Delivers a parcel; `done` is called once, later, with how its last attempt ended. */
-  deliver(parcel: Parcel, done: (outcome: Outcome) => void): void;
+  deliver(parcel: Parcel, done: Done): void;
   /** Whether what failed so, after so many attempts of its own, is to be tried again. */
   mayRetry(failed: Failed, attempts: number): boolean;
   /** Calls back after a wait between attempts; at once when everything is to end. */
@@ -29,6 +29,9 @@ export interface Courier {
   hurry(): void;
   close(): Promise<void>;
 }
+
+/** Hears how a parcel's last attempt ended; returns why its answer cannot be read. */
+type Done = (outcome: Outcome) => FailureCode | undefined;
 
 /** What a courier needs. */
 export interface CourierNeeds {
@@ -77,13 +80,13 @@ export function createCourier(
     waits.set(timer, then);
   }
 
-  function deliver(parcel: Parcel, done: (outcome: Outcome) => void): void {
+  function deliver(parcel: Parcel, done: Done): void {
     const origin = origins.get(parcel.route.origin);
     if (!origin) throw new Error(`${parcel.route.origin} is no origin of the settings`);
     attempt(parcel, origin, done);
   }
 
-  function attempt(parcel: Parcel, origin: Origin, done: (outcome: Outcome) => void): void {
+  function attempt(parcel: Parcel, origin: Origin, done: Done): void {
     const [first] = parcel.items;
     const { deadline } = first ?? {};
     const urgent = deadline !== undefined;
@@ -105,16 +108,17 @@ export function createCourier(
         return build(parcel, left, needs.sign);
       },
       done(outcome) {
-        if (begunAt > 0) seen.called(kindOf(parcel), outcome, (clock.now() - begunAt) / 1000);
+        const seconds = (clock.now() - begunAt) / 1000;
         if (!outcome.ok && outcome.code === "UPSTREAM_GONE" && !gone.has(parcel.route)) {
           gone.add(parcel.route);
           needs.gone(parcel.route);
         }
         const again = !outcome.ok && !urgent && !parcel.once;
         // Its members may have come with attempts of their own: each counts for itself.
-        if (again && parcel.items.every((item) => mayRetry(outcome, item.attempts))) {
-          retry(parcel, origin, done);
-        } else done(outcome);
+        const retried = again && parcel.items.every((item) => mayRetry(outcome, item.attempts));
+        const unread = retried ? undefined : done(outcome);
+        if (begunAt > 0) seen.called(kindOf(parcel), unread ?? codeOf(outcome), seconds);
+        if (retried) retry(parcel, origin, done);
       },
     });
     if (first && urgent) first.leave = leave;
@@ -124,7 +128,7 @@ export function createCourier(
     return !hurried && attempts < settings.attemptsMax && FAILURES[code].retry;
   }
 
-  function retry(parcel: Parcel, origin: Origin, done: (outcome: Outcome) => void): void {
+  function retry(parcel: Parcel, origin: Origin, done: Done): void {
     later(parcel.attempts, () => {
       if (!hurried && !origin.takeRetry()) return retry(parcel, origin, done);
       attempt(parcel, origin, done);
@@ -171,6 +175,10 @@ function build(parcel: Parcel, timeoutMs: number, sign: Sign): Post {
 
 function batchHeaders(): string[] {
   return ["content-type", "application/cloudevents-batch+json"];
+}
+
+function codeOf(outcome: Outcome): FailureCode | undefined {
+  return outcome.ok ? undefined : outcome.code;
 }
 
 function kindOf(parcel: Parcel): "connect" | "event" | "disconnect" | "batch" {

@@ -89,7 +89,11 @@ export function openLane(socket: LaneSocket, room: LaneRoom): Lane {
       body: () => eventBody(describe(), name, args, answer !== undefined),
       ...(answer && {
         timeoutMs: settings.timeoutMs,
-        tell: (reply: Reply) => answer(readReply(reply, apply)),
+        tell(reply: Reply) {
+          const said = readReply(reply, apply);
+          answer(said);
+          return reply.ok && "code" in said ? said.code : undefined;
+        },
       }),
     });
     return code && refused(code);
@@ -108,11 +112,17 @@ export function openLane(socket: LaneSocket, room: LaneRoom): Lane {
           body: () => connectBody(describe(), handshake),
           timeoutMs: settings.connectTimeoutMs,
           tell(reply) {
-            if (!reply.ok) return refuse(reply.failed);
+            if (!reply.ok) {
+              refuse(reply.failed);
+              return undefined;
+            }
             try {
               resolve(readConnectAnswer(reply.body));
+              return undefined;
             } catch (error) {
-              refuse({ ok: false, code: codeOf(error) });
+              const code = codeOf(error);
+              refuse({ ok: false, code });
+              return code;
             }
           },
         });

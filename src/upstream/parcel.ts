@@ -1,3 +1,4 @@
+import type { FailureCode } from "../core/failures.ts";
 import type { CloudEvent } from "./cloud-event.ts";
 import type { Failed } from "./outcome.ts";
 import type { Route } from "./routes.ts";
@@ -15,8 +16,8 @@ export interface Item {
   readonly bytes: number;
   /** When somebody stops waiting for it, by the monotonic clock; `undefined` when nobody waits. */
   readonly deadline: number | undefined;
-  /** Told the reply once, when somebody waits. */
-  readonly tell: ((reply: Reply) => void) | undefined;
+  /** Told the reply once, when somebody waits; returns why an answer cannot be read. */
+  readonly tell: ((reply: Reply) => FailureCode | undefined) | undefined;
   /** It is tried once, though nobody waits for it; told why it failed, if it did. */
   readonly replayed: ((failed: Failed | undefined) => void) | undefined;
   /** Told once that it is over, however it ended. */

@@ -1,13 +1,13 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { BreakerState } from "./breaker.ts";
-import type { Outcome } from "./outcome.ts";
 
 /** What one request carries, as metrics show it. */
 export type CallType = "connect" | "event" | "disconnect" | "batch";
 
 /** Hears of requests and their ends. */
 export interface CallSeen {
-  called(type: CallType, outcome: Outcome, seconds: number): void;
+  /** A request ended, answered or with a failure. */
+  called(type: CallType, code: FailureCode | undefined, seconds: number): void;
   retried(): void;
 }
 
@@ -58,8 +58,8 @@ export function createCounts(observe: (type: CallType, seconds: number) => void)
     refused,
     batched: 0,
     retries: 0,
-    called(type, outcome, seconds) {
-      const key = `${type} ${outcome.ok ? "answered" : outcome.code}`;
+    called(type, code, seconds) {
+      const key = `${type} ${code ?? "answered"}`;
       calls[key] = (calls[key] ?? 0) + 1;
       observe(type, seconds);
     },

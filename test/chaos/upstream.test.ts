@@ -76,6 +76,8 @@ const BAD: readonly [name: string, answer: (response: ServerResponse) => void, c
   ["nothing, for ever", () => {}, "UPSTREAM_TIMEOUT"],
 ];
 
+// Answers that nobody could read were counted as `answered`, and so the alert on failing functions slept
+// through a function that sends a page of HTML: they were counted before they were read.
 for (const [name, answer, code] of BAD) {
   test(`an answer that is ${name}: named, once, and the next event is well`, async (t) => {
     const fn = await startFunction(t, () => answer);
@@ -83,6 +85,7 @@ for (const [name, answer, code] of BAD) {
     const lane = upstream.lane();
     assert.equal(codeOf(await upstream.ask(lane, "x")), code);
     assert.equal(fn.received.length, 1);
+    assert.deepEqual(upstream.samples().calls, { [`event ${code}`]: 1 });
     assert.deepEqual(upstream.applied, [], "nothing of a bad answer is carried out");
     fn.answer = () => ({ body: { ack: ["well"] } });
     assert.deepEqual(await upstream.ask(lane, "y"), { ack: ["well"] });
@@ -92,6 +95,21 @@ for (const [name, answer, code] of BAD) {
     );
   });
 }
+
+test("unread answers to connects, to batches and to what nobody waits for are counted as such", async (t) => {
+  const fn = await startFunction(t, () => ({ body: "<html>" }));
+  const routes = [{ namespace: "/", event: "batch", url: fn.url, batch: true }];
+  const upstream = testUpstream(t, { url: fn.url, routes, batchMs: 1 });
+  const lane = upstream.lane();
+  const about = { headers: {}, query: {}, auth: {}, address: "", secure: false, issued: 0 };
+  await assert.rejects(lane.connect({ ...about, recovered: false }));
+  for (const name of ["batch", "alone"]) lane.event(name, []);
+  lane.end("gone");
+  await until(() => upstream.samples().queued.events === 0, "all are over");
+  const kinds = ["connect", "batch", "event", "disconnect"];
+  const counted = Object.fromEntries(kinds.map((kind) => [`${kind} UPSTREAM_BAD_ANSWER`, 1]));
+  assert.deepEqual(upstream.samples().calls, counted);
+});
 
 test("the largest answer that is allowed is read, one byte more is not", async (t) => {
   const json = (bytes: number) => JSON.stringify({ ack: ["x".repeat(bytes - 12)] }); // 12 bytes around it
