@@ -37,24 +37,26 @@ export function createChat(env: Env): (request: Request) => Promise<Response> {
 
     connect({ handshake }) {
       const name = (handshake.auth as { name?: unknown } | null)?.name;
-      if (typeof name !== "string" || name === "") {
+      if (typeof name !== "string" || name === "" || name.length > 100) {
         throw new Refusal("tell us your name", { field: "name" });
       }
       return { userId: name, data: { name }, rooms: ["lobby"] };
     },
 
     events: {
-      join({ socket, args: [room] }, io) {
+      join({ socket, args: [given] }, io) {
+        const room = textOf(given, 100);
         io.in(socket.id).socketsJoin(room);
         io.to(room).except(socket.id).emit("joined", room, nameOf(socket));
         return [`welcome to ${room}`];
       },
-      message({ socket, args: [room, text] }, io) {
-        if (text.length > 1000) throw new Refusal("that is too long");
+      message({ socket, args: [given, said] }, io) {
+        const [room, text] = [textOf(given, 100), textOf(said, 1000)];
         io.to(room).except(socket.id).emit("message", room, nameOf(socket), text);
         return [{ delivered: true }];
       },
-      typing({ socket, args: [room] }, io) {
+      typing({ socket, args: [given] }, io) {
+        const room = textOf(given, 100);
         io.to(room).except(socket.id).volatile.emit("typing", room, nameOf(socket));
       },
     },
@@ -73,6 +75,14 @@ export function createChat(env: Env): (request: Request) => Promise<Response> {
     await emitter.emit("news", await request.text());
     return new Response(null, { status: 204 });
   };
+}
+
+// The types say what a good client sends. What another one sends is refused: anything else that is
+// thrown is a failure, and a function that fails too often is left alone for a while, by everyone.
+function textOf(given: unknown, charsMax: number): string {
+  if (typeof given !== "string" || given === "") throw new Refusal("that is no text");
+  if (given.length > charsMax) throw new Refusal("that is too long");
+  return given;
 }
 
 function nameOf({ userId }: { readonly userId?: string | undefined }): string {

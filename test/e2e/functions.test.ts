@@ -60,6 +60,14 @@ for (const runtime of RUNTIMES) {
       assert.equal(refusal.error.code, "UPSTREAM_REFUSED");
       assert.equal(refusal.error.message, "that is too long");
 
+      // What a client may send in their stead is refused too; as failures, so many would be the last
+      // calls that anybody's events made for a while.
+      for (let n = 0; n < 25; n++) {
+        const { error: no } = await bob.emitWithAck("message", { $binary: "!" });
+        assert.deepEqual([no.code, no.message], ["UPSTREAM_REFUSED", "that is no text"]);
+      }
+      assert.deepEqual(await ada.emitWithAck("message", "tea", "well"), { delivered: true });
+
       const news = [next(ada, "news"), next(bob, "news")];
       const posted = await fetch(`${url}/news`, { method: "POST", body: "it rains" });
       assert.equal(posted.status, 204, await posted.text());
