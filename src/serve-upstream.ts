@@ -89,7 +89,12 @@ export function serveUpstream(
   return {
     deadLetters: {
       list: upstream.listDeadLetters,
-      replay: async (ids) => (await upstream.replayDeadLetters(ids)).length,
+      async replay(ids) {
+        const all = await upstream.replayDeadLetters(ids);
+        const count = (...wanted: string[]) =>
+          all.filter(({ outcome }) => wanted.includes(outcome)).length;
+        return { replayed: count("delivered", "failed"), delivered: count("delivered") };
+      },
     },
     async stop() {
       unwatch();

@@ -14,8 +14,16 @@ export interface DeadLetters {
     readonly items: readonly unknown[];
     readonly next?: string | undefined;
   };
-  /** Tries these again, or all of them; resolves with how many there were. */
-  replay(ids: readonly string[] | undefined): number | Promise<number>;
+  /** Tries these again, or all of them. */
+  replay(ids: readonly string[] | undefined): Promise<Replayed>;
+}
+
+/** What came of a replay. */
+export interface Replayed {
+  /** How many were tried: those that there were. */
+  readonly replayed: number;
+  /** How many of them a function took; the others are dead letters again. */
+  readonly delivered: number;
 }
 
 /** What the routes of dead letters need. */
@@ -78,7 +86,7 @@ export async function answerReplay(
   }
   const replayed = await letters.replay(asked.data.ids);
   const wanted = chooseMedia(exchange.headers.accept, media);
-  return { status: 200, ...writeValue({ replayed }, wanted, packer) };
+  return { status: 200, ...writeValue(replayed, wanted, packer) };
 }
 
 // They hold what clients of every namespace sent, so a grant for some is not enough.

@@ -185,7 +185,13 @@ function describeSchemas(): Json {
     ...describeAnswers(),
     ...describePages(),
     Replay: toSchema(REPLAY),
-    Replayed: object({ replayed: integer }, ["replayed"]),
+    Replayed: object(
+      {
+        replayed: { ...integer, description: "How many were tried: those that there were." },
+        delivered: { ...integer, description: "How many of them a function took." },
+      },
+      ["replayed", "delivered"],
+    ),
     Problem: object(
       {
         ...{ type: string, title: string, status: integer, detail: string },

@@ -17,9 +17,9 @@ before(async () => {
           const page = items.slice(0, limit);
           return { items: page, ...(items.length > limit && { next: page.at(-1)?.id }) };
         },
-        replay(ids) {
+        async replay(ids) {
           replayed.push(ids);
-          return ids?.length ?? letters.length;
+          return { replayed: ids?.length ?? letters.length, delivered: 1 };
         },
       },
     },
@@ -42,8 +42,12 @@ test("dead letters are listed page by page", async () => {
 test("some or all of them are tried again; a body that means neither is refused", async () => {
   assert.deepEqual(await (await api.post("/v1/deadletters", { ids: ["a", "c"] })).json(), {
     replayed: 2,
+    delivered: 1,
   });
-  assert.deepEqual(await (await api.post("/v1/deadletters", {})).json(), { replayed: 3 });
+  assert.deepEqual(await (await api.post("/v1/deadletters", {})).json(), {
+    replayed: 3,
+    delivered: 1,
+  });
   assert.deepEqual(replayed, [["a", "c"], undefined]);
   for (const body of [{ ids: [] }, { ids: "a" }, { id: ["a"] }, [], "{"]) {
     const answer = await api.post("/v1/deadletters", body);

@@ -278,6 +278,8 @@ test("an event no route names is refused by name, unless the process listens its
   assert.deepEqual(kindsOf(fn), ["event"]);
 });
 
+// A replay said { replayed: 1 } of a letter that there was not, and of one that had failed again: it
+// counted the ids that it had been given.
 test("dead letters are listed and replayed over the API", async (t) => {
   const fn = await startFunction(t);
   const gateway = await gatewayFor(t, fn, { attemptsMax: 2 });
@@ -294,10 +296,12 @@ test("dead letters are listed and replayed over the API", async (t) => {
   const [letter] = (listed as { deadLetters: { id: string; data: { args: unknown } }[] })
     .deadLetters;
   assert.deepEqual(letter?.data.args, [{ n: 1 }]);
+  const replay = async (ids: unknown[]) =>
+    (await fetch(url, { method: "POST", headers, body: JSON.stringify({ ids }) })).json();
+  assert.deepEqual(await replay(["no such"]), { replayed: 0, delivered: 0 });
+  assert.deepEqual(await replay([letter?.id]), { replayed: 1, delivered: 0 });
   fn.answer = () => ({});
-  const body = JSON.stringify({ ids: [letter?.id] });
-  const replayed = await fetch(url, { method: "POST", headers, body });
-  assert.deepEqual(await replayed.json(), { replayed: 1 });
+  assert.deepEqual(await replay([letter?.id, "no such"]), { replayed: 1, delivered: 1 });
   assert.equal(fn.received.at(-1)?.headers["webhook-id"], letter?.id);
   assert.equal(await gateway.metric("sluice_upstream_dead_letters"), 0);
 });
