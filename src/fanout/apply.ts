@@ -1,5 +1,4 @@
 import type { Namespace, Server } from "socket.io";
-import { Adapter } from "socket.io-adapter";
 import type {
   Answer,
   Apply,
@@ -14,7 +13,7 @@ import { COMMAND_LIMITS } from "../core/commands.ts";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import { createAsk } from "./asked.ts";
 import { createHolds, type Held, type TellCommand } from "./hold.ts";
-import { createNamespaceFinder } from "./namespaces.ts";
+import { createNamespaceFinder, isAlone } from "./namespaces.ts";
 import { type AnySocket, type Page, pageOf, showSocket } from "./present.ts";
 
 /** The only place where commands become broadcasts. */
@@ -80,6 +79,7 @@ export function createExecutor(
     const name = command.namespace ?? "/";
     const namespace = find(name);
     if (!namespace) return refuse("COMMANDS_NO_NAMESPACE", name);
+    if (namespace === "nobody") return tellNobody(command);
     try {
       if (command.do === "emitWithAck") return askAll(namespace, command, settings.ackSocketsMax);
       if (command.do === "fetchSockets") return list(namespace, command);
@@ -116,7 +116,8 @@ export function createExecutor(
     hold: (namespace, socketId) => holds.begin(namespace, socketId),
     async rooms(name, page) {
       const namespace = find(name);
-      return namespace && pageOf(await countRooms(namespace), ({ room }) => room, page);
+      const rooms = namespace === "nobody" ? [] : namespace && (await countRooms(namespace));
+      return rooms && pageOf(rooms, ({ room }) => room, page);
     },
     samples,
   };
@@ -144,6 +145,20 @@ function tell(namespace: Namespace, command: TellCommand): Answer {
         return refuse("COMMANDS_NO_CLUSTER", command.event);
       }
       namespace.serverSideEmit(command.event, ...(command.args ?? []));
+      return OK;
+  }
+}
+
+// What is answered where nobody is.
+function tellNobody(command: Command): Answer {
+  switch (command.do) {
+    case "emitWithAck":
+      return { ok: true, answers: [], timedOut: [] };
+    case "fetchSockets":
+      return { ok: true, sockets: [] };
+    case "serverSideEmit":
+      return refuse("COMMANDS_NO_CLUSTER", command.event);
+    default:
       return OK;
   }
 }
@@ -207,11 +222,6 @@ function askAll(namespace: Namespace, command: EmitWithAckCommand, socketsMax: n
     ),
     answer: sent.then((wait) => wait()).catch(failed),
   };
-}
-
-// The adapters of a cluster have a serverSideEmit of their own; the other one prints a warning.
-function isAlone({ adapter }: Namespace): boolean {
-  return adapter.serverSideEmit === Adapter.prototype.serverSideEmit;
 }
 
 // Every socket is in a room named by its id; those are not what anyone means by rooms. A room that is

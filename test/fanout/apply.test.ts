@@ -214,6 +214,32 @@ test("a namespace nobody made is refused and not made by it; one of a pattern is
   assert.equal(gateway.io._nsps.has("/made-up"), false);
 });
 
+// A backend that emitted to its teams, whether anybody was there or not, filled the memory with their
+// namespaces, and at limits.dynamicNamespacesMax new ones did not exist for clients any more: each name
+// that a pattern took was made, and nothing that clients had not asked for was ever given up.
+test("commands make no namespace that nobody is in, and answer as one would", async () => {
+  const namespace = "/tenant-8";
+  const before = gateway.io._nsps.size;
+  const answers = await apply(
+    { do: "emit", namespace, event: "x" },
+    { do: "socketsJoin", namespace, rooms: ["a"] },
+    { do: "emitWithAck", namespace, event: "x" },
+    { do: "fetchSockets", namespace },
+    { do: "serverSideEmit", namespace, event: "x" },
+  );
+  const [, , asked, fetched, elsewhere] = answers;
+  assert.deepEqual(answers.slice(0, 2), [{ ok: true }, { ok: true }]);
+  assert.deepEqual(asked, { ok: true, answers: [], timedOut: [] });
+  assert.deepEqual(fetched, { ok: true, sockets: [] });
+  assert.equal(elsewhere?.ok === false && elsewhere.code, "COMMANDS_NO_CLUSTER");
+  assert.deepEqual(await executor.rooms(namespace, { limit: 2 }), { items: [] });
+  assert.equal(gateway.io._nsps.size, before);
+  const client = await connect("json", namespace);
+  const seen = collect(client);
+  await apply({ do: "emit", namespace, event: "x" });
+  await until(() => seen.length > 0, "whoever comes is there");
+});
+
 test("a namespace's commands stay in it", async () => {
   const tenant = await connect("json", "/tenant-3");
   const root = await connect();
