@@ -148,10 +148,12 @@ function createPages(rows: readonly RouteRow[], needs: ApiNeeds): Record<string,
 function must(granted: ReturnType<ReturnType<typeof createAuthenticate>>): Grant | Promise<Grant> {
   if (typeof granted === "string") throw new FailureError(granted);
   if (!("then" in granted)) return granted;
-  return granted.then((found) => {
-    if (typeof found === "string") throw new FailureError(found);
-    return found;
+  const found = granted.then((one) => {
+    if (typeof one === "string") throw new FailureError(one);
+    return one;
   });
+  found.catch(() => {}); // whoever awaits it may have refused the request for something else first
+  return found;
 }
 
 /** What became of a request. */

@@ -6,6 +6,8 @@ import { createKeyring } from "../../src/api/keys.ts";
 import { listSettings, readSettings, SettingsError } from "../../src/core/settings.ts";
 import { type Gateway, startGateway } from "../../src/gateway.ts";
 import { startApi, type TestApi } from "../harness/api.ts";
+import { openRaw } from "../harness/raw-http.ts";
+import { until } from "../harness/wait.ts";
 
 const open: (() => unknown)[] = [];
 after(async () => {
@@ -177,6 +179,34 @@ test("a token opens what its claim grants, until it ends", async () => {
     [await sign(everything, { end: "" }), "403 API_FORBIDDEN"],
   ];
   for (const [token, expected] of refused) assert.equal(await ask(token), expected, token);
+});
+
+// One request without a Content-Type and with `Bearer a.b.c` ended the process, wherever tokens open the
+// API: it was a 415 before the token had been checked, and nobody awaited that check's refusal.
+test("a request that is refused while its token is checked leaves no rejection behind", async (t) => {
+  const rejections: unknown[] = [];
+  const note = (error: unknown) => void rejections.push(error);
+  process.on("unhandledRejection", note);
+  t.after(() => process.off("unhandledRejection", note));
+  const checkToken = () => Promise.reject(new Error("no"));
+  const api = await start({ bodiesMax: 1 }, { checkToken });
+  const token = { authorization: "Bearer a.b.c" };
+  const streamed = { ...token, "content-type": "application/x-ndjson" };
+  const statuses = [
+    await api.post("/v1/emit", "{}", { ...token, "content-type": "text/plain" }),
+    await api.post("/v1/commands", "{}", { ...token, "content-type": "text/plain" }),
+    await api.post("/v1/commands", "", { ...streamed, "idempotency-key": "k" }),
+    await api.post("/v1/deadletters", "{}", { ...token, "content-type": "text/plain" }),
+  ].map(({ status }) => status);
+  assert.deepEqual(statuses, [415, 415, 400, 415]);
+  // The only place is taken: streams are refused before anything else.
+  const half = await openRaw(api.on.port);
+  half.write(api.head("/v1/emit", { "content-length": 10 }));
+  await until(() => api.api.samples().openBodies === 1, "half a body is read");
+  assert.equal((await api.post("/v1/commands", "", streamed)).status, 503);
+  half.close();
+  await new Promise(setImmediate);
+  assert.deepEqual(rejections, []);
 });
 
 test("a remembered token is denied once it has ended", async () => {
