@@ -1,29 +1,42 @@
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange } from "../core/http.ts";
 
-/** Reads request bodies, all of them bounded together. */
+/**
+ * Reads request bodies, all of them bounded together. Those whose sender is still being checked have
+ * as many places of their own: while a key set does not answer, false tokens keep nobody else out.
+ */
 export interface Bodies {
   /** Bodies and streams that are open now. */
   readonly open: number;
-  /** Begins to read a whole body. To be called before the handler returns. */
-  read(exchange: Exchange): Reading;
+  /**
+   * Begins to read a whole body. To be called before the handler returns. Throws API_BUSY when there
+   * is no place.
+   */
+  read(exchange: Exchange, sender: Sender): Reading;
   /** Takes a place among the open ones, for a stream; throws API_BUSY when there is none. */
-  enter(): Place;
+  enter(sender: Sender): Place;
 }
+
+/** Whether it is known who sends a body, and that he may. */
+export type Sender = "known" | "checked";
 
 /** A body that is being read. */
 export interface Reading {
   /**
    * Resolves with the whole body, or `undefined` when the client has gone. Rejects with
-   * API_BODY_TOO_LARGE, API_BODY_TOO_SLOW or API_BUSY.
+   * API_BODY_TOO_LARGE or API_BODY_TOO_SLOW.
    */
   readonly body: Promise<Buffer | undefined>;
+  /** Its sender is known now. Throws API_BUSY when there is no place among those of the known. */
+  known(): void;
   /** Nobody wants it any more. */
   cancel(): void;
 }
 
 /** A place among the open bodies. */
 export interface Place {
+  /** Its sender is known now. Throws API_BUSY when there is no place among those of the known. */
+  known(): void;
   /** Gives it back; once or more. */
   leave(): void;
 }
@@ -37,34 +50,36 @@ export interface BodySettings {
 
 /** Returns a reader of bodies. */
 export function createBodies(settings: BodySettings): Bodies {
-  let open = 0;
+  const open = { known: 0, checked: 0 };
 
-  function enter(): Place {
-    if (open >= settings.bodiesMax) throw new FailureError("API_BUSY");
-    open++;
-    let left = false;
+  function take(sender: Sender): void {
+    if (open[sender] >= settings.bodiesMax) throw new FailureError("API_BUSY");
+    open[sender]++;
+  }
+  function enter(sender: Sender): Place {
+    take(sender);
+    let at: Sender | undefined = sender;
+    const leave = (): void => {
+      if (at) open[at]--;
+      at = undefined;
+    };
     return {
-      leave() {
-        if (!left) open--;
-        left = true;
+      known() {
+        if (at !== "checked") return;
+        leave();
+        take("known");
+        at = "known";
       },
+      leave,
     };
   }
 
   return {
     get open() {
-      return open;
+      return open.known + open.checked;
     },
     enter,
-    read(exchange) {
-      try {
-        return readWhole(exchange, settings, enter());
-      } catch (error) {
-        const body = Promise.reject(error);
-        body.catch(() => {}); // whoever awaits it may be waiting for something else first
-        return { body, cancel() {} };
-      }
-    },
+    read: (exchange, sender) => readWhole(exchange, settings, enter(sender)),
   };
 }
 
@@ -89,10 +104,10 @@ function readWhole(exchange: Exchange, settings: BodySettings, place: Place): Re
     chunks.length = 0;
     resolve(undefined);
   }
-  promise.catch(() => {}); // see above
+  promise.catch(() => {}); // whoever awaits it may be waiting for something else first
   if (Number(exchange.headers["content-length"] ?? 0) > settings.bodyBytesMax) {
     refuse("API_BODY_TOO_LARGE");
-    return { body: promise, cancel };
+    return { body: promise, known: place.known, cancel };
   }
   exchange.onAborted(cancel);
   exchange.onChunk((chunk, last) => {
@@ -109,7 +124,7 @@ function readWhole(exchange: Exchange, settings: BodySettings, place: Place): Re
     const [only] = chunks;
     resolve(chunks.length === 1 && only ? only : Buffer.concat(chunks, bytes));
   });
-  return { body: promise, cancel };
+  return { body: promise, known: place.known, cancel };
 }
 
 interface Deferred<T> {

@@ -3,7 +3,7 @@ import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange, HttpAnswer } from "../core/http.ts";
 import { problemOf } from "../core/problem.ts";
-import type { Bodies } from "./body.ts";
+import type { Bodies, Sender } from "./body.ts";
 import type { Idempotency } from "./idempotency.ts";
 import { type Grant, isGranted } from "./keys.ts";
 import { chooseMedia, type Media, type Packer, readMedia, readValue, writeValue } from "./media.ts";
@@ -83,21 +83,27 @@ export async function answerCommands(
 }
 
 /**
- * Resolves with the whole body and the grant. Nobody without a grant is let hold a place among the
- * open bodies. To be called before the handler returns.
+ * Resolves with the whole body and the grant. Nobody without a grant is let hold a place among those
+ * of the known. To be called before the handler returns.
  */
 export async function readBody(
   exchange: Exchange,
   grant: Grant | Promise<Grant>,
   bodies: Bodies,
 ): Promise<{ readonly body: Buffer | undefined; readonly granted: Grant }> {
-  const reading = bodies.read(exchange);
+  const reading = bodies.read(exchange, senderOf(grant));
   try {
     const granted = await grant;
+    reading.known();
     return { body: await reading.body, granted };
   } finally {
     reading.cancel();
   }
+}
+
+/** A grant that is there at once was a key's, or a token's that is remembered. */
+export function senderOf(grant: Grant | Promise<Grant>): Sender {
+  return grant instanceof Promise ? "checked" : "known";
 }
 
 interface CommandRequest {

@@ -4,7 +4,7 @@ import { createInput, type Input } from "./input.ts";
 import type { Grant } from "./keys.ts";
 import { readLines, refuseAll, writeRefusal } from "./lines.ts";
 import { MEDIA_TYPES } from "./media.ts";
-import type { RequestNeeds } from "./requests.ts";
+import { type RequestNeeds, senderOf } from "./requests.ts";
 
 /** Streams of commands. */
 export interface Streams {
@@ -32,11 +32,12 @@ export function createStreams(settings: StreamSettings, needs: RequestNeeds): St
   const open = new Set<Stream>();
   return {
     async serve(exchange, grant) {
-      const place = needs.bodies.enter();
+      const place = needs.bodies.enter(senderOf(grant));
       const stream = createStream(createInput(exchange), settings.bodyMs);
       open.add(stream);
       try {
         const granted = await grant;
+        place.known();
         const unready = needs.ready();
         if (unready) throw new FailureError(unready);
         const out = exchange.stream(200, { "content-type": MEDIA_TYPES.ndjson });

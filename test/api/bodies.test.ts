@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { startApi, type TestApi } from "../harness/api.ts";
+import { createGate } from "../harness/function.ts";
 import { openRaw } from "../harness/raw-http.ts";
 import { until } from "../harness/wait.ts";
 
@@ -125,6 +126,50 @@ test("whoever has no key or a false token never holds a place among the bodies",
   }
   assert.equal(checks, 1, "only what looks like a token is checked");
   assert.equal((await api.post("/v1/emit", EMIT)).status, 200);
+});
+
+// While a key set did not answer, whoever sent bodiesMax false tokens kept the bearers of keys out: a
+// request held its place from its first byte, and only then was it asked who sent it.
+test("requests whose tokens are still being checked keep nobody else out", async () => {
+  const gate = createGate();
+  const checkToken = () => gate.passed.then(() => Promise.reject(new Error("false")));
+  const api = await start({ bodiesMax: 1 }, { checkToken });
+  const authorization = "Bearer a.b.c";
+  const raw = await openRaw(api.on.port);
+  raw.write(api.head("/v1/emit", { authorization, "content-length": EMIT.length }));
+  await until(() => api.api.samples().openBodies === 1, "its token is being checked");
+  assert.equal((await api.post("/v1/emit", EMIT)).status, 200);
+  const streamed = { "content-type": "application/x-ndjson" };
+  assert.equal((await api.post("/v1/commands", "", streamed)).status, 200);
+  assert.equal(
+    (await api.post("/v1/emit", EMIT, { authorization })).status,
+    503,
+    "they are bounded",
+  );
+  gate.open();
+  assert.equal((await raw.answers(1))[0]?.status, 401);
+  assert.equal(api.api.samples().openBodies, 0);
+  raw.close();
+});
+
+test("a token that was found good takes a place among the known, if there is one", async () => {
+  const gate = createGate();
+  const checkToken = () => gate.passed.then(() => ({ exp: 9_999_999_999, sub: "x", sluice: {} }));
+  const api = await start({ bodiesMax: 1 }, { checkToken });
+  const authorization = "Bearer a.b.c";
+  const [token, key] = [await openRaw(api.on.port), await openRaw(api.on.port)];
+  const half = { "content-length": EMIT.length };
+  token.write(api.head("/v1/emit", { ...half, authorization }) + EMIT.slice(0, 5));
+  key.write(api.head("/v1/emit", half) + EMIT.slice(0, 5));
+  await until(() => api.api.samples().openBodies === 2, "one is known, one is being checked");
+  gate.open();
+  assert.equal((await token.answers(1))[0]?.status, 503);
+  key.write(EMIT.slice(5));
+  assert.equal((await key.answers(1))[0]?.status, 200);
+  assert.equal((await api.post("/v1/emit", EMIT, { authorization })).status, 200);
+  assert.equal(api.api.samples().openBodies, 0);
+  token.close();
+  key.close();
 });
 
 test("a body of another or no Content-Type is a 415, and UTF-8 is the only charset", async () => {
