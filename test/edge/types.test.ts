@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createEmitter, createHandler } from "../../src/edge/index.ts";
+import { SECRET } from "../harness/function.ts";
+
+/** Events as Socket.IO's own pages declare them. */
+interface Listen {
+  join: (room: string, done: (people: string, count: number) => void) => void;
+  typing: (room: string) => void;
+  tags: (...tags: string[]) => void;
+}
+interface Emit {
+  news: (text: string, n: number) => void;
+  ask: (text: string, answer: (reply: string) => void) => void;
+}
+
+// What is wrong here is wrong for the compiler: `npm run check` fails when it finds nothing to expect.
+test("events that are declared once say what handlers get, return and emit", () => {
+  const handler = createHandler<Listen, Emit>({
+    secret: SECRET,
+    events: {
+      join({ args: [room] }, io) {
+        io.to(room).emit("news", room.toUpperCase(), 1);
+        // @ts-expect-error: there is no such event.
+        io.emit("olds", "x");
+        // @ts-expect-error: its acknowledgement is none of an event's arguments.
+        io.emit("ask", "x", () => {});
+        return ["ann", 1];
+      },
+      typing() {},
+      tags: ({ args }) => void args.map((tag) => tag.length),
+    },
+  });
+  // @ts-expect-error: an acknowledgement of two arguments.
+  createHandler<Listen>({ secret: SECRET, events: { join: () => ["ann"] } });
+  // @ts-expect-error: there is no such event.
+  createHandler<Listen>({ secret: SECRET, events: { leave: () => {} } });
+  assert.equal(typeof handler, "function");
+});
+
+test("the emitter takes the same declarations", () => {
+  const io = createEmitter<Emit>({ url: "https://sluice.example", key: "k" });
+  const never = () => {
+    void io.to(["a", "b"]).except("c").volatile.emit("news", "x", 1);
+    void io.of("/x").timeout(5).emitWithAck("ask", "x");
+    // @ts-expect-error: its second argument is missing.
+    void io.emit("news", "x");
+    // @ts-expect-error: its second argument is a number.
+    void io.to("a").emit("news", "x", "1");
+    // @ts-expect-error: there is no such event.
+    void io.in("a").emitWithAck("nope");
+  };
+  assert.equal(typeof never, "function");
+});
