@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { PartialSettings } from "../../src/core/settings.ts";
+import { createHandler } from "../../src/edge/index.ts";
 import { createGate, SECRET, startFunction, type TestFunction } from "../harness/function.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
 import { JWT, signToken } from "../harness/tokens.ts";
@@ -74,6 +75,30 @@ for (const codec of ["msgpack", "json"] as const) {
     assert.equal(socket?.id, client.id);
   });
 }
+
+// A function that kept bytes in its socket's data, or looked for a client's in its auth, met what stands
+// for them in JSON: the SDK made bytes of an event's arguments alone.
+test("bytes in auth and in a socket's data reach a function of the SDK as bytes", async (t) => {
+  const seen: unknown[] = [];
+  const handler = createHandler({
+    secret: SECRET,
+    connect({ handshake }) {
+      const { key } = handshake.auth as { key?: unknown }; // what the client below sends
+      seen.push(key);
+      return { data: { key } };
+    },
+    events: { x: ({ socket }) => void seen.push((socket.data as { key?: unknown }).key) },
+  });
+  const fn = await startFunction(t, async ({ headers, body }) => {
+    const given = { method: "POST", headers: headers as Record<string, string>, body: `${body}` }; // none is a list
+    const response = await handler(new Request("https://fn.example", given));
+    return { status: response.status, body: await response.text() };
+  });
+  const gateway = await gatewayFor(t, fn);
+  const client = await gateway.connected({ auth: { key: Buffer.from([1, 255]) } });
+  await client.emitWithAck("x");
+  assert.deepEqual(seen, [new Uint8Array([1, 255]), new Uint8Array([1, 255])]);
+});
 
 // A function that passed a client's own words on as data let it choose who it is: the userId among them
 // was put over the one that the function had named.
