@@ -22,9 +22,10 @@ export interface Executor {
   /**
    * Begins to keep commands for a socket that is being let in; to be ended by `release` once it is
    * connected, or by `drop`. `emitWithAck` and `fetchSockets` are never kept: they are about who is
-   * there now, and a hook that awaited them would wait for itself.
+   * there now, and a hook that awaited them would wait for itself. Nor are emits to a session that is
+   * recovered, which its recovery brings.
    */
-  hold(namespace: string, socketId: string): Held;
+  hold(namespace: string, socketId: string, recovered?: boolean): Held;
   /** Lists the rooms of a namespace with their sizes; `undefined` when there is no such namespace. */
   rooms(namespace: string, page: PageRequest): Promise<Page<PresentRoom> | undefined>;
   /** Commands carried out so far, by `command caller outcome`. */
@@ -113,7 +114,7 @@ export function createExecutor(
 
   return {
     apply,
-    hold: (namespace, socketId) => holds.begin(namespace, socketId),
+    hold: holds.begin,
     async rooms(name, page) {
       const namespace = find(name);
       const rooms = namespace === "nobody" ? [] : namespace && (await countRooms(namespace));

@@ -13,7 +13,8 @@ export interface Held {
 
 /** Keeps commands for sockets that are still being let in. */
 export interface Holds {
-  begin(namespace: string, socketId: string): Held;
+  /** Of a session that is recovered no emits are kept: its recovery brings what it missed. */
+  begin(namespace: string, socketId: string, recovered?: boolean): Held;
   /**
    * Keeps a command for every socket it names that is being let in. Returns false when one of them
    * has `max` already; then it is kept for none.
@@ -24,14 +25,14 @@ export interface Holds {
 /** Returns an empty keeper; `carryOut` is called on release. */
 export function createHolds(max: number, carryOut: (command: TellCommand) => void): Holds {
   // A function may address a socket from inside its own connect hook; the socket is in no room then.
-  const held = new Map<string, TellCommand[]>();
+  const held = new Map<string, { readonly kept: TellCommand[]; readonly recovered: boolean }>();
   const keyOf = (namespace: string, id: string) => `${namespace},${id}`; // no namespace has a comma
 
   return {
-    begin(namespace, socketId) {
+    begin(namespace, socketId, recovered = false) {
       const key = keyOf(namespace, socketId);
       const kept: TellCommand[] = [];
-      held.set(key, kept);
+      held.set(key, { kept, recovered });
       return {
         release() {
           held.delete(key);
@@ -47,8 +48,8 @@ export function createHolds(max: number, carryOut: (command: TellCommand) => voi
       if (held.size === 0) return true;
       const ids = ("to" in command ? command.to : "in" in command ? command.in : undefined) ?? [];
       const queues = [...new Set(ids)].flatMap((id) => {
-        const kept = held.get(keyOf(namespace, id));
-        return kept ? [{ id, kept }] : [];
+        const { kept, recovered } = held.get(keyOf(namespace, id)) ?? {};
+        return kept && !(recovered && command.do === "emit") ? [{ id, kept }] : [];
       });
       if (queues.some(({ kept }) => kept.length >= max)) return false;
       for (const { id, kept } of queues) kept.push(narrow(command, id));

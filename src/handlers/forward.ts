@@ -66,7 +66,7 @@ export interface ForwardNeeds {
   /** Who a socket's token says it is; nobody where tokens are not asked for. */
   tokenUserOf(socket: ForwardSocket): string | undefined;
   /** Keeps commands for a socket until it is connected. */
-  hold(namespace: string, id: string): { release(): void; drop(): void };
+  hold(namespace: string, id: string, recovered: boolean): { release(): void; drop(): void };
   /** Tells of every socket that a namespace lets go, and of those that it never let in. */
   watchRemoved(namespace: ForwardNamespace, removed: (socket: ForwardSocket) => void): void;
   /** Closes the connection of a socket whose events find no room. */
@@ -123,7 +123,7 @@ export function createForward(
   function enter(socket: ForwardSocket, next: (error?: Error) => void): void {
     const lane = open(socket);
     const asks = needs.asksConnect(socket.nsp.name);
-    const held = asks ? needs.hold(socket.nsp.name, socket.id) : undefined;
+    const held = asks ? needs.hold(socket.nsp.name, socket.id, socket.recovered) : undefined;
     let gone: string | undefined;
     const one: Entering = {
       lane,

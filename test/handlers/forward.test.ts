@@ -272,6 +272,39 @@ test("commands to a socket in its connect call are kept until it is connected", 
   assert.deepEqual(seen, [1, 2]);
 });
 
+// What was emitted to a session while its function was asked whether it might be recovered came twice:
+// its recovery brought it, and so did what keeps commands for sockets that are being let in.
+test("an emit to a session in its connect call comes once when it is recovered, too", async (t) => {
+  let gate = createGate();
+  gate.open();
+  const fn = await startFunction(t, () => gate.passed.then(() => ({ body: {} })));
+  const gateway = await gatewayFor(t, fn, {}, { recovery: { windowMs: 60_000 } });
+  const client = await gateway.connected();
+  const seen: unknown[] = [];
+  client.on("m", (n) => seen.push(n));
+  const id = client.id ?? "";
+  gateway.io.emit("m", 1);
+  await until(() => seen.length === 1, "it has an offset");
+  client.io.engine.close();
+  await until(() => kindsOf(fn).includes("disconnect"), "it is gone");
+  gate = createGate();
+  client.connect();
+  await until(() => fn.received.at(-1)?.json.socket.handshake?.recovered, "it is asked for");
+  const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json" };
+  const commands = [
+    { do: "emit", to: [id], event: "m", args: [2] },
+    { do: "socketsJoin", in: [id], rooms: ["late"] },
+  ];
+  const body = JSON.stringify(commands);
+  await fetch(`${gateway.url}/v1/commands`, { method: "POST", headers, body });
+  gate.open();
+  await until(() => client.connected, "it is back");
+  gateway.io.to("late").emit("m", 3);
+  await until(() => seen.includes(3), "it is in the room");
+  assert.ok(client.recovered);
+  assert.deepEqual(seen, [1, 2, 3]);
+});
+
 test("namespaces of a pattern exist when asked for, others do not", async (t) => {
   const fn = await startFunction(t, () => ({ body: {} }));
   const gateway = await gatewayFor(t, fn, { namespaces: ["/", "/team-*"] });
