@@ -59,9 +59,10 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
   }
 
   /** Ends an item whose call was answered: carries its commands out, if they can be read. */
-  function finish(item: Item, outcome: Answered, commands: () => readonly Command[]) {
+  function finish(item: Item, outcome: Answered, commandsOf: CommandsOf): FailureCode | undefined {
     try {
-      needs.apply(commands());
+      const commands = commandsOf(item.event.id);
+      if (commands.length > 0) needs.apply(commands);
       return settle(item, outcome);
     } catch (error) {
       const failed = badAnswer(error);
@@ -79,13 +80,13 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
 
   function concludeBatch({ members, lanes }: Batch, outcome: Outcome): FailureCode | undefined {
     const again = new Map<LaneState, Item[]>();
-    const { unread, resultOf } = readBatch(outcome);
+    const { unread, detail, failedOf, commandsOf } = readBatch(outcome);
     for (const { lane, item } of members) {
-      const result = resultOf(item.event.id);
-      if (!("failed" in result)) finish(item, result.answered, result.commands);
-      else if (courier.mayRetry(result.failed, item.attempts)) {
+      const failed = failedOf(item.event.id);
+      if (outcome.ok && !failed) finish(item, outcome, commandsOf);
+      else if (failed && courier.mayRetry(failed, item.attempts)) {
         again.set(lane, [...(again.get(lane) ?? []), item]);
-      } else settle(item, { ok: false, failed: result.failed }, result.detail);
+      } else if (failed) settle(item, { ok: false, failed }, detail);
     }
     for (const lane of lanes) {
       const items = again.get(lane);
@@ -133,31 +134,34 @@ function parcelOf(item: Item): Parcel {
   return { id: event.id, batch: false, once, items: [item], route, path, attempts: 0 };
 }
 
-/** What became of one event of a batch. */
-type Result =
-  | { readonly answered: Answered; commands(): readonly Command[] }
-  | { readonly failed: Failed; readonly detail?: string | undefined };
+/** Reads what an event's answer asks for. Throws UPSTREAM_BAD_ANSWER. */
+type CommandsOf = (id: string) => readonly Command[];
 
+/** What became of a batch. */
 interface ReadBatch {
-  /** Why the answer as a whole cannot be read. */
+  /** Why its answer as a whole cannot be read, and what is wrong with it. */
   readonly unread?: FailureCode;
-  resultOf(id: string): Result;
+  readonly detail?: string | undefined;
+  /** Why an event failed, if it did. */
+  failedOf(id: string): Failed | undefined;
+  readonly commandsOf: CommandsOf;
 }
 
 function readBatch(outcome: Outcome): ReadBatch {
-  if (!outcome.ok) return { resultOf: () => ({ failed: outcome }) };
+  if (!outcome.ok) return { failedOf: () => outcome, commandsOf: () => [] };
   try {
     const { failed, commandsOf } = readBatchAnswer(outcome.body);
     return {
-      resultOf(id) {
+      failedOf(id) {
         const retry = failed.get(id);
-        if (retry !== undefined) return { failed: retry ? FAILED : REFUSED };
-        return { answered: outcome, commands: () => commandsOf(id) };
+        return retry === undefined ? undefined : retry ? FAILED : REFUSED;
       },
+      commandsOf,
     };
   } catch (error) {
-    const all = { failed: badAnswer(error), detail: detailOf(error) };
-    return { unread: all.failed.code, resultOf: () => all };
+    const failed = badAnswer(error);
+    const { code: unread } = failed;
+    return { unread, detail: detailOf(error), failedOf: () => failed, commandsOf: () => [] };
   }
 }
 
