@@ -75,8 +75,10 @@ function readGrant(claims: Claims): Grant | undefined {
   if (typeof scope !== "object" || scope === null) return undefined;
   const { commands = ["*"], namespaces = ["*"] } = scope as Claims; // any object can be read so
   if (!isTexts(commands) || !isTexts(namespaces)) return undefined;
+  // What it may do is part of it: an answer kept for one token is not for another that may do less.
+  const id = `jwt:${JSON.stringify([claims.sub, commands, namespaces])}`;
   try {
-    return createGrant(`jwt:${String(claims.sub ?? "")}`, commands, namespaces);
+    return createGrant(id, commands, namespaces);
   } catch {
     return undefined;
   }

@@ -10,7 +10,7 @@ const PERMISSIONS: readonly Permission[] = [...COMMAND_NAMES, "deadLetters"];
 
 /** What the bearer of a key or a token may do. */
 export interface Grant {
-  /** Name for logs, and for keeping callers' Idempotency-Keys apart; never the secret. */
+  /** Keeps callers' Idempotency-Keys apart; never the secret. */
   readonly id: string;
   allows(permission: Permission, namespace: string): boolean;
 }

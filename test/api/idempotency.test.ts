@@ -69,6 +69,22 @@ test("two callers' keys never meet", async () => {
   assert.equal(api.applied.length, 2);
 });
 
+// A token that might only emit was answered with the sockets that another of the same subject had
+// fetched: the kept answer was given before anybody looked at what the second one might do.
+test("tokens of one subject that may do different things do not share their keys", async () => {
+  const allowed: Record<string, string> = { "a.a.a": "fetchSockets", "b.b.b": "emit" };
+  const checkToken = async (token: string) => ({
+    ...{ sub: "fn", exp: 9_999_999_999 },
+    sluice: { commands: [allowed[token]] },
+  });
+  const api = await start({}, { checkToken });
+  const ask = (token: string) =>
+    api.post("/v1/fetchSockets", {}, keyed("k", { authorization: `Bearer ${token}` }));
+  assert.equal((await ask("a.a.a")).status, 200);
+  assert.equal((await ask("a.a.a")).headers.get("idempotent-replayed"), "true");
+  assert.equal(await codeOf(await ask("b.b.b")), "403 API_FORBIDDEN");
+});
+
 test("a duplicate waits for the first, also when the first one's client has left", async () => {
   let runs = 0;
   const gate: { open?: () => void } = {};
