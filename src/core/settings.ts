@@ -178,5 +178,8 @@ function problemsOf(issue: z.core.$ZodIssue, given: unknown): SettingProblem[] {
   let value = given;
   for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
   const shown = row?.secret ? "(secret)" : (JSON.stringify(value) ?? "undefined").slice(0, 200);
-  return [{ path, value: shown, bound: row ? `must be ${row.bound}` : issue.message }];
+  // What is wrong within a list is not that it is none.
+  const isInside = row?.bound === "list" && path !== row.path;
+  const bound = row && !isInside ? `must be ${row.bound}` : issue.message;
+  return [{ path, value: shown, bound }];
 }

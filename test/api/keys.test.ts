@@ -122,6 +122,21 @@ test("a key of 16 characters is accepted; shorter or odd ones are refused unseen
   );
 });
 
+// A key that was too short stopped the start with `api.keys.0 = (secret): must be list`, and a route without
+// a URL likewise: whatever is wrong within a list was told by the bound of the list.
+test("what is wrong with one of a list is told, and not that it must be a list", () => {
+  const keys = () => readSettings({ api: { keys: [`id:${"s".repeat(15)}`] } });
+  assert.throws(keys, /api\.keys\.0 = \(secret\): must be id:secret, .* 16 to 512/);
+  const routes = () => readSettings({ upstream: { routes: [{}] } });
+  assert.throws(routes, /upstream\.routes\.0\.url = undefined: .*expected string/);
+  assert.throws(
+    () => readSettings({ api: { keys: "id" } }),
+    /api\.keys = \(secret\): must be list/,
+  );
+  const calls = () => readSettings({ upstream: { calls: ["emit"] } });
+  assert.throws(calls, /upstream\.calls\.0 = "emit": must be connect \| event \| disconnect/);
+});
+
 // A key for `chat` opened nothing, though its neighbour for `emitt` stopped the start; `/a*b` was the
 // namespace of that very name, since a * was looked for at the end alone.
 test("a key for namespaces that cannot be stops the start", () => {

@@ -5,6 +5,9 @@ import { field, ms, secret, text, whole } from "./field.ts";
 export const API_KEY =
   /^[\w.-]{1,64}:[^\s:,]{16,512}(?::(?:\*|[A-Za-z]+(?:\+[A-Za-z]+)*)(?::[^\s,]{1,1024})?)?$/;
 
+const API_KEY_BOUND =
+  "must be id:secret, or id:secret:commands:namespaces, with 16 to 512 characters of secret";
+
 /** The gateway's own HTTP routes, and who may use them. */
 export const api = z.strictObject({
   port: whole(
@@ -15,7 +18,7 @@ export const api = z.strictObject({
   ),
   host: text("0.0.0.0", "Address the API port listens on."),
   keys: field(
-    z.array(z.string().check(z.regex(API_KEY))).check(z.maxLength(100)),
+    z.array(z.string().check(z.regex(API_KEY, API_KEY_BOUND))).check(z.maxLength(100)),
     [],
     "API keys: `id:secret`, or `id:secret:commands:namespaces` with `+` between names, `*` for all, and `*` at a namespace's end for any characters.",
     { secret: true },
