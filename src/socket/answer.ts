@@ -40,6 +40,7 @@ export function answerAtDoor(
   res: SafeResponse,
   refused: Record<string, number>,
 ): boolean {
+  res.standing = [...door.headers(request)];
   const refusal = door.admit(request);
   if (!refusal) {
     if (request.method !== "OPTIONS") return false;
@@ -49,8 +50,8 @@ export function answerAtDoor(
   const { code, status, message, retryAfterS } = refusal;
   const reason = code.toLowerCase();
   refused[reason] = (refused[reason] ?? 0) + 1;
-  const headers = [...door.headers(request)];
-  if (retryAfterS !== undefined) headers.push(["Retry-After", String(retryAfterS)]);
+  const headers: DoorHeaders =
+    retryAfterS === undefined ? [] : [["Retry-After", String(retryAfterS)]];
   answer(res, `${status} ${STATUS_CODES[status] ?? "Refused"}`, { code, message }, headers);
   return true;
 }

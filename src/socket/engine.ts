@@ -75,11 +75,6 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     checkEngineIo();
     super(options);
     this.needs = needs;
-    const { door } = needs;
-    if (!door) return;
-    this.on("headers", (headers: Record<string, string>, request: EngineRequest) => {
-      for (const [name, value] of door.headers(request)) headers[name] = value;
-    });
   }
 
   override attach(app: TemplatedApp, options: { path?: string }): void {

@@ -9,6 +9,8 @@ import type { HttpResponse } from "uWebSockets.js";
 export class SafeResponse {
   aborted = false;
   ended = false;
+  /** Headers that the answer has, whoever gives it, unless it brings its own of that name. */
+  standing: (readonly [string, string])[] = [];
   readonly #raw: HttpResponse;
   #listeners: (() => void)[] = [];
   #held: [ArrayBuffer, boolean][] | undefined;
@@ -40,7 +42,10 @@ export class SafeResponse {
   }
 
   writeHeader(key: string, value: string): this {
-    if (!this.done) this.#raw.writeHeader(key, value);
+    if (this.done) return this;
+    const at = this.standing.findIndex(([name]) => name.toLowerCase() === key.toLowerCase());
+    if (at >= 0) this.standing.splice(at, 1);
+    this.#raw.writeHeader(key, value);
     return this;
   }
 
@@ -48,6 +53,7 @@ export class SafeResponse {
     if (this.done) return this;
     this.ended = true;
     this.#raw.cork(() => {
+      this.#writeStanding();
       if (body === undefined) this.#raw.end();
       else this.#raw.end(body);
     });
@@ -106,6 +112,11 @@ export class SafeResponse {
     if (this.done) return;
     this.ended = true;
     const { key, protocol, extensions } = handshake;
+    this.#writeStanding();
     this.#raw.upgrade(data, key, protocol, extensions, context);
+  }
+
+  #writeStanding(): void {
+    for (const [name, value] of this.standing) this.#raw.writeHeader(name, value);
   }
 }
