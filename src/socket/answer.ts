@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { Door, DoorHeaders } from "./door.ts";
+import type { Door, DoorHeaders, Refusal } from "./door.ts";
 import type { EngineRequest } from "./engine-io.ts";
 import type { SafeResponse } from "./response.ts";
 
@@ -30,28 +30,35 @@ export function answer(
   });
 }
 
+/** Whom the door looks at, and where its refusals are counted. */
+export interface AtDoor {
+  readonly door: Door;
+  readonly request: EngineRequest;
+  readonly res: SafeResponse;
+  readonly refused: Record<string, number>;
+}
+
 /**
  * Lets the door look at a request; returns whether it was answered here: refused and counted, or a
  * preflight.
  */
-export function answerAtDoor(
-  door: Door,
-  request: EngineRequest,
-  res: SafeResponse,
-  refused: Record<string, number>,
-): boolean {
+export function answerAtDoor(at: AtDoor): boolean {
+  const { door, request, res } = at;
   res.standing = [...door.headers(request)];
-  const refusal = door.admit(request);
-  if (!refusal) {
-    if (request.method !== "OPTIONS") return false;
-    answer(res, "204 No Content", undefined, door.preflight(request));
-    return true;
-  }
+  if (answerRefusal(at, door.admit(request))) return true;
+  if (request.method !== "OPTIONS") return false;
+  answer(res, "204 No Content", undefined, door.preflight(request));
+  return true;
+}
+
+/** Answers and counts what the door refuses; returns whether it refused. */
+export function answerRefusal(at: AtDoor, refusal: Refusal | undefined): boolean {
+  if (!refusal) return false;
   const { code, status, message, retryAfterS } = refusal;
   const reason = code.toLowerCase();
-  refused[reason] = (refused[reason] ?? 0) + 1;
+  at.refused[reason] = (at.refused[reason] ?? 0) + 1;
   const headers: DoorHeaders =
     retryAfterS === undefined ? [] : [["Retry-After", String(retryAfterS)]];
-  answer(res, `${status} ${STATUS_CODES[status] ?? "Refused"}`, { code, message }, headers);
+  answer(at.res, `${status} ${STATUS_CODES[status] ?? "Refused"}`, { code, message }, headers);
   return true;
 }

@@ -8,7 +8,7 @@ import { type AskingConnection, AUTH_RESULTS, createAuth } from "./auth.ts";
 import { createBounds, SOCKET_LIMITS, type SocketLimit } from "./bounds.ts";
 import type { Connection } from "./connection.ts";
 import { guardNamespaces } from "./entry.ts";
-import { type Allowance, createLimits, type Toll } from "./limits.ts";
+import { type Allowance, createLimits, type OverLimit, type Toll } from "./limits.ts";
 import { createOriginCheck } from "./origin.ts";
 import { createOverloadMonitor, type Load, STAGES, type Stage } from "./overload.ts";
 import { namesNoSession } from "./request.ts";
@@ -53,6 +53,11 @@ export interface Door {
    * request's `remoteAddress` to the client's own where proxies are trusted.
    */
   admit(request: DoorRequest): Refusal | undefined;
+  /**
+   * Called when an admitted request is about to become a connection: while it waited, for a
+   * middleware or for `allowRequest`, others may have taken the room there was.
+   */
+  fit(request: DoorRequest): Refusal | undefined;
   /** CORS headers of an answer. */
   headers(request: DoorRequest): DoorHeaders;
   /** CORS headers of the answer to an OPTIONS request. */
@@ -141,7 +146,7 @@ export function createDoor(
   let toldOfProxy = settings.socket.trustProxy.length > 0;
   const unguard = guardNamespaces(io, { bounds, auth, log, now });
 
-  function judge(request: DoorRequest): { code: FailureCode; retryAfterMs?: number } | undefined {
+  function judge(request: DoorRequest): OverLimit | undefined {
     if (!origin.allows(request)) return { code: "ORIGIN_FORBIDDEN" };
     const first = namesNoSession(request._query);
     if (first && overload.isActive("refuse")) {
@@ -151,6 +156,15 @@ export function createDoor(
     const transport = request._query.transport ?? "";
     const key = limitKeyOf(connection.remoteAddress);
     return limits.refusal({ url, headers, transport, first }, key);
+  }
+
+  function refuse({ code, retryAfterMs }: OverLimit, { connection }: DoorRequest): Refusal {
+    const fields = { room: "socket", code, address: connection.remoteAddress };
+    log("warn", code, fields, `request refused: ${FAILURES[code].text}`);
+    const { status, text: message } = FAILURES[code];
+    if (retryAfterMs === undefined) return { code, status, message };
+    const waitMs = retryAfterMs * (1 + Math.random() * JITTER);
+    return { code, status, message, retryAfterS: Math.ceil(waitMs / 1000) };
   }
 
   /** Said once: with a proxy nobody named, all clients look like one to the limits. */
@@ -170,14 +184,12 @@ export function createDoor(
         proxiedAddress: connection.proxiedAddress ?? "",
       });
       const found = judge(request);
-      if (!found) return undefined;
-      const { code, retryAfterMs } = found;
-      const fields = { room: "socket", code, address: connection.remoteAddress };
-      log("warn", code, fields, `request refused: ${FAILURES[code].text}`);
-      const { status, text: message } = FAILURES[code];
-      if (retryAfterMs === undefined) return { code, status, message };
-      const waitMs = retryAfterMs * (1 + Math.random() * JITTER);
-      return { code, status, message, retryAfterS: Math.ceil(waitMs / 1000) };
+      return found && refuse(found, request);
+    },
+    fit(request) {
+      const { _query, connection } = request;
+      const found = limits.full(_query.transport ?? "", limitKeyOf(connection.remoteAddress));
+      return found && refuse(found, request);
     },
     headers: origin.headers,
     preflight: origin.preflight,

@@ -1,6 +1,6 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from "uWebSockets.js";
 import type { CloseReason } from "../core/closes.ts";
-import { answer, answerAtDoor } from "./answer.ts";
+import { answer, answerAtDoor, answerRefusal } from "./answer.ts";
 import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
 import type { Door } from "./door.ts";
 import {
@@ -169,7 +169,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   #check(request: EngineRequest, upgrade: boolean, go: () => void): void {
     const res = request.res as SafeResponse; // set until a transport takes it
     const { door, samples } = this.needs;
-    if (door && answerAtDoor(door, request, res, samples.refused)) return;
+    if (door && answerAtDoor({ door, request, res, refused: samples.refused })) return;
     if (this.#turnsAway(request)) return;
     this._applyMiddlewares(request, res, (error) => {
       if (res.aborted) return;
@@ -202,6 +202,14 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     return true;
   }
 
+  /** Refuses a handshake that waited until others had taken its room; returns whether it did. */
+  #isFull(request: EngineRequest): boolean {
+    const { door, samples } = this.needs;
+    if (!door) return false;
+    const res = request.res as SafeResponse; // as in #refuse()
+    return answerRefusal({ door, request, res, refused: samples.refused }, door.fit(request));
+  }
+
   #session(request: EngineRequest) {
     const { sid } = request._query;
     return sid !== undefined && Object.hasOwn(this.clients, sid) ? this.clients[sid] : undefined;
@@ -217,7 +225,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       return undefined;
     }
     const id = await this.#name(request);
-    if (res.aborted || id === undefined) return undefined;
+    if (res.aborted || id === undefined || this.#isFull(request)) return undefined;
     const transport = this.createTransport(request._query.transport ?? "", request);
     transport.maxHttpBufferSize = this.opts.maxHttpBufferSize;
     transport.httpCompression = this.opts.httpCompression;

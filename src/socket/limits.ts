@@ -40,6 +40,8 @@ export type Toll = "ok" | "refuse" | "close";
 export interface Limits {
   /** Returns the limit that a request is over. `key` is its address as limits see it. */
   refusal(request: LimitedRequest, key: string): OverLimit | undefined;
+  /** Returns the limit on open connections that one more over this transport would be over. */
+  full(transport: string, key: string): OverLimit | undefined;
   /** A connection of that address is there; its buckets, if it has any limit. */
   opened(key: string): Allowance | undefined;
   closed(key: string): void;
@@ -78,12 +80,17 @@ export function createLimits(settings: LimitsSettings, needs: LimitsNeeds): Limi
   const held = new Map<string, number>();
   let open = 0;
 
-  function full(request: LimitedRequest, key: string): FailureCode | undefined {
+  function whatIsFull(transport: string, key: string): FailureCode | undefined {
     if (open >= settings.connectionsMax) return "LIMIT_CONNECTIONS";
-    const polls = request.transport === "polling";
+    const polls = transport === "polling";
     if (polls && needs.polling() >= settings.pollingConnectionsMax) return "LIMIT_POLLING";
     const mine = held.get(key) ?? 0;
     return mine >= settings.addressConnectionsMax ? "LIMIT_ADDRESS_CONNECTIONS" : undefined;
+  }
+
+  function full(transport: string, key: string): OverLimit | undefined {
+    const code = whatIsFull(transport, key);
+    return code && { code, retryAfterMs: FULL_RETRY_MS };
   }
 
   function tooFast(key: string): OverLimit | undefined {
@@ -103,9 +110,9 @@ export function createLimits(settings: LimitsSettings, needs: LimitsNeeds): Limi
       const size = tooLarge(request, settings);
       if (size) return { code: size };
       if (!request.first) return undefined;
-      const code = full(request, key);
-      return code ? { code, retryAfterMs: FULL_RETRY_MS } : tooFast(key);
+      return full(request.transport, key) ?? tooFast(key);
     },
+    full,
     opened(key) {
       open++;
       held.set(key, (held.get(key) ?? 0) + 1);

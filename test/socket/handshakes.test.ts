@@ -4,6 +4,7 @@ import { Server } from "socket.io";
 import { attach } from "../../src/attach.ts";
 import { startApp } from "../harness/app.ts";
 import { testGateway } from "../harness/gateway.ts";
+import { ask, UPGRADE } from "../harness/http.ts";
 import { startProcess } from "../harness/process.ts";
 import { next, until } from "../harness/wait.ts";
 
@@ -25,6 +26,26 @@ test("a handshake that waited for allowRequest is refused once a stop has begun"
   assert.deepEqual([answer.status, answer.headers.get("retry-after")], [503, "1"]);
   await stopped;
 });
+
+for (const transport of ["polling", "websocket"] as const) {
+  test(`handshakes that wait together do not exceed a limit on connections (${transport})`, async (t) => {
+    // Seen: twenty connections where three were allowed. They were counted when they had passed an
+    // asynchronous check, and compared with the limit only before it.
+    const gateway = await testGateway(t, { limits: { addressConnectionsMax: 3 } });
+    const waiting: (() => void)[] = [];
+    gateway.io.engine.use((_req: unknown, _res: unknown, go: () => void) => waiting.push(go));
+    const url = `${gateway.url}/socket.io/?EIO=4&transport=${transport}`;
+    const headers = transport === "websocket" ? UPGRADE : {};
+    const asked = Array.from({ length: 10 }, () => ask(url, { headers }));
+    await until(() => waiting.length === 10, "all of them wait");
+    for (const go of waiting) go();
+    const refused = (await Promise.all(asked)).filter(({ status }) => status === 429);
+    assert.equal(refused.length, 7);
+    for (const { headers } of refused) assert.ok(Number(headers["retry-after"]) >= 5);
+    const reason = "limit_address_connections";
+    assert.equal(await gateway.metric("sluice_handshakes_refused_total", { reason }), 7);
+  });
+}
 
 test("a generateId that fails refuses the request, and no more", async (t) => {
   // Seen: the process ended with an unhandled rejection. The handshake did not expect an
