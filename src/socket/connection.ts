@@ -132,7 +132,7 @@ export class Connection extends Outbox {
   /** Whether the packet may come in; one that is refused is decoded all the same and marked. */
   #pays(door: PacketDoor, packet: EnginePacket, bytes: number): boolean {
     const toll = door.take(this, bytes, packet.type === "message");
-    if (toll === "refuse") this.#overRate = door.owed(this);
+    if (toll === "refuse" && packet.type === "message") this.#overRate = door.owed(this);
     if (toll === "close") this.closeAs("rate_exceeded");
     return toll !== "close";
   }

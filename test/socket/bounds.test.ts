@@ -3,6 +3,8 @@ import { test } from "node:test";
 import type { Socket } from "socket.io";
 import { testGateway } from "../harness/gateway.ts";
 import { next, until } from "../harness/wait.ts";
+import { openClient } from "../harness/wire-io.ts";
+import { encodeFrame, OP } from "../harness/wire-ws.ts";
 
 interface Answer {
   readonly rooms: number;
@@ -185,6 +187,22 @@ for (const codec of ["msgpack", "json"] as const) {
     });
   }
 }
+
+test("a pong over the rate is not held against a later event", async (t) => {
+  // Seen: an event within its rate was refused, seconds after a pong that was over it. The mark for
+  // the next packet was set by every packet and taken away by messages only.
+  const gateway = await testGateway(t, { limits: { eventsPerSecond: 1000, eventsBurst: 1000 } });
+  gateway.io.on("connection", (socket) => socket.on("ask", (done) => done("ok")));
+  const client = await openClient(gateway.port, "websocket", "json");
+  t.after(() => client.close());
+  const pong = encodeFrame({ opcode: OP.text, payload: "3" });
+  client.session.ws?.tcp.write(Buffer.concat(Array.from({ length: 1500 }, () => pong)));
+  const limited = () => gateway.metric("sluice_limited_total", { limit: "events" });
+  await until(async () => (await limited()) > 0, "pongs over the rate");
+  const begun = performance.now();
+  await until(() => performance.now() - begun > 1000, "as long as the bucket takes to refill");
+  assert.deepEqual(await client.ask("ask"), ["ok"]);
+});
 
 test("a refused JSON event with attachments leaves the next ones whole", async (t) => {
   const gateway = await testGateway(t, {
