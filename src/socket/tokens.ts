@@ -91,6 +91,10 @@ function readKey(settings: Settings["auth"], needs: KeySetNeeds): KeySource {
   }
   if (jwksUrl !== "") return { key: readKeySet(settings, needs), fitting: PUBLIC };
   if (publicKey !== "") return readPublicKey(publicKey);
+  // Whoever knows a public key could sign with it: it would be no secret at all.
+  if (secret.includes("-----BEGIN")) {
+    wrong("auth.secret", "(secret)", "is a PEM: a public key belongs into auth.publicKey");
+  }
   const bytes = new TextEncoder().encode(secret);
   if (bytes.length < SECRET_BYTES_MIN) {
     wrong("auth.secret", "(secret)", `must have at least ${SECRET_BYTES_MIN} bytes`);

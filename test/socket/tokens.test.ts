@@ -95,6 +95,9 @@ test("settings that cannot work are refused at start, and secrets are not in the
     [{}, /one of auth\.secret/],
     [{ secret: SECRET, publicKey: pem }, /one of auth\.secret/],
     [{ secret: secret31 }, /auth\.secret.*at least 32/],
+    // Seen: a token that was signed with the public key itself, as HS256, was accepted. A PEM is text
+    // of more than 32 bytes, and nothing else was asked of a secret.
+    [{ secret: pem }, /auth\.secret.*belongs into auth\.publicKey/],
     [{ publicKey: "/nowhere/key.pem" }, /auth\.publicKey/],
     [{ publicKey: privatePem }, /private key/],
     [{ secret: SECRET, algorithms: ["none"] }, /auth\.algorithms/],
