@@ -56,7 +56,7 @@ export function createGrants(settings: AuthSettings, check: TokenCheck) {
     try {
       const claims = await check(token);
       const user = claims[settings.userClaim];
-      if (typeof user !== "string" && typeof user !== "number") {
+      if (user === "" || (typeof user !== "string" && typeof user !== "number")) {
         return { code: "AUTH_INVALID", detail: "no user" };
       }
       const userId = String(user);

@@ -88,6 +88,8 @@ test("without a valid token a client enters no namespace and meets no code of th
     ],
     ["AUTH_INVALID", { token: await signToken({}) }],
     ["AUTH_INVALID", { token: await signToken({ sub: { toString: "x" } }) }],
+    // Seen: let in, as a user that all such tokens have in common. Only a name's type was looked at.
+    ["AUTH_INVALID", { token: await signToken({ sub: "" }) }],
     ["AUTH_EXPIRED", { token: expired }],
     ["AUTH_TOO_LONG", { token: "x".repeat(513) }],
     ["AUTH_INVALID", { token: "x".repeat(512) }],
