@@ -1,8 +1,17 @@
-import { pino } from "pino";
+import { type DestinationStream, pino } from "pino";
 import type { Log } from "./core/log.ts";
 
-/** Returns a log that writes JSON lines to standard output, from `level` up. */
-export function createPinoLog(level: "debug" | "info" | "warn" | "error" | "silent"): Log {
-  const logger = pino({ level, base: null });
+/** Returns a log that writes JSON lines to standard output or `to`, from `level` up. */
+export function createPinoLog(
+  level: "debug" | "info" | "warn" | "error" | "silent",
+  to?: DestinationStream,
+): Log {
+  const options = { level, base: null, serializers: { error: inWords } };
+  const logger = to ? pino(options, to) : pino(options);
   return (severity, fields, text) => logger[severity](fields, text);
+}
+
+/** An error's own fields may hold what a client sent, its stack says where to look. */
+function inWords(error: unknown): unknown {
+  return error instanceof Error ? error.stack : error;
 }
