@@ -1,4 +1,5 @@
 import { BlockList, isIP } from "node:net";
+import { SettingsError } from "../core/settings.ts";
 
 /** What an address is read from: headers in lower case, addresses in their usual notation. */
 export interface AddressSource {
@@ -31,7 +32,8 @@ const HOPS_MAX = 32;
  * Without trusted proxies that is the TCP peer, whatever headers say. Otherwise X-Forwarded-For is
  * read from its right end, skipping trusted proxies (or as many entries as the hop count says), and
  * the first address nobody vouches for is the client. An entry that is no address ends the walk:
- * the last good one is taken. Throws at start for an entry of `trustProxy` that is neither.
+ * the last good one is taken. Throws {@link SettingsError} for an entry of `trustProxy` that is
+ * neither.
  */
 export function createAddressReader(settings: AddressSettings): (from: AddressSource) => string {
   const trusted = readTrust(settings.trustProxy);
@@ -75,7 +77,8 @@ function addCidr(list: BlockList, cidr: string): void {
   const width = kind === 4 ? 32 : 128;
   const prefix = bits === undefined ? width : /^\d{1,3}$/.test(bits) ? Number(bits) : -1;
   if (kind === 0 || rest !== undefined || prefix < 0 || prefix > width) {
-    throw new RangeError(`socket.trustProxy: ${JSON.stringify(cidr)} is not an address or CIDR`);
+    const bound = "must be an address, a CIDR, loopback, private, or alone a number of hops";
+    throw new SettingsError([{ path: "socket.trustProxy", value: JSON.stringify(cidr), bound }]);
   }
   list.addSubnet(address, prefix, familyOf(address));
 }

@@ -1,3 +1,5 @@
+import { type SettingProblem, SettingsError } from "../core/settings.ts";
+
 /** Which pages of other hosts may talk to the gateway. */
 export interface OriginSettings {
   /** Allowed origins: `https://app.example`, `https://*.example`, or `*` for every one. */
@@ -32,8 +34,12 @@ const PREFLIGHT_AGE_S = 7200;
 /**
  * Returns the check that stands before CORS and before WebSocket upgrades alike: browsers send a
  * page's cookies with an upgrade and never ask, so CORS alone protects nothing there.
+ *
+ * Throws {@link SettingsError} for entries of `origins` that no browser could ever send.
  */
 export function createOriginCheck(settings: OriginSettings): OriginCheck {
+  const never = settings.origins.filter((origin) => !isSendable(origin));
+  if (never.length > 0) throw new SettingsError(never.map(tellNever));
   const any = settings.origins.includes("*");
   const exact = new Set(settings.origins.map((origin) => origin.toLowerCase()));
   const patterns = settings.origins.filter((o) => o !== "*" && o.includes("*")).map(readPattern);
@@ -90,15 +96,27 @@ function isSameHost(origin: string, host: string | undefined): boolean {
   return bare(origin.slice(at + 3)) === bare(host.toLowerCase());
 }
 
+/** Whether a browser can send this origin, or one that its single star stands for. */
+function isSendable(origin: string): boolean {
+  if (origin === "*" || origin === "null") return true;
+  const one = origin.toLowerCase().replace("://*", "://any");
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#*@,]+$/.test(one) || !URL.canParse(one)) return false;
+  // Browsers leave a default port out and write names in ASCII; of schemes of their own URL knows
+  // nothing, and says "null".
+  return ["null", one].includes(new URL(one).origin);
+}
+
+function tellNever(origin: string): SettingProblem {
+  const bound = "no browser sends that: an origin is scheme://host, with a port only if it is odd";
+  return { path: "socket.origins", value: JSON.stringify(origin), bound };
+}
+
 /**
  * Returns the test of one pattern: `https://*.example.com` is every subdomain, however deep, and
  * never the domain itself. One star and no regular expression over it, so that no Origin is slow.
  */
 function readPattern(origin: string): (origin: string) => boolean {
-  const [before = "", after = "", more] = origin.toLowerCase().split("*");
-  if (more !== undefined || !before.endsWith("://")) {
-    throw new RangeError(`socket.origins: ${JSON.stringify(origin)} is not scheme://*.domain`);
-  }
+  const [before = "", after = ""] = origin.toLowerCase().split("*");
   return (given) =>
     given.length > before.length + after.length &&
     given.startsWith(before) &&

@@ -40,7 +40,7 @@ test("the words loopback and private stand for their networks, and nonsense is r
   for (const bad of ["10.0.0.0/33", "example.com", "10.0.0.0/8/8", "10.0.0.0/x", "-1"]) {
     assert.throws(
       () => createAddressReader({ trustProxy: [bad], proxyProtocol: false }),
-      /trustProxy/,
+      { name: "SettingsError", message: /trustProxy/ },
       bad,
     );
   }
