@@ -15,7 +15,9 @@ export function readRequest(
   const query = req.getQuery();
   const headers: Record<string, string> = {};
   req.forEach((key, value) => {
-    headers[key] = headers[key] === undefined ? value : `${headers[key]}, ${value}`;
+    const before = headers[key]; // for the name "constructor" no text, but what every object has
+    const between = key === "cookie" ? "; " : ", "; // as Node.js joins what came in several
+    headers[key] = typeof before === "string" ? before + between + value : value;
   });
   return {
     method: req.getMethod().toUpperCase(),

@@ -1,6 +1,8 @@
 /** Engine.IO protocol v4, over the wire, against the stock implementation and against Sluice. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import type { Socket } from "socket.io";
+import { until } from "../harness/wait.ts";
 import { formatRequest, type HttpAnswer, readAnswer, request } from "../harness/wire-http.ts";
 import { enginePath, openSession, type Session } from "../harness/wire-io.ts";
 import { openTcp } from "../harness/wire-tcp.ts";
@@ -11,6 +13,8 @@ import { orderly, type Started, TARGETS, type Target } from "./targets.ts";
 
 const BYTES_MAX = 100_000;
 
+type Handshake = Socket["handshake"];
+
 for (const target of TARGETS.filter((one) => one.name !== "stock/msgpack")) {
   describe(`Engine.IO: ${target.name}`, () => suite(target));
 }
@@ -18,9 +22,13 @@ for (const target of TARGETS.filter((one) => one.name !== "stock/msgpack")) {
 function suite(target: Target): void {
   let started: Started;
   let port = 0;
+  const handshakes: Handshake[] = [];
   before(async () => {
     const options = { maxHttpBufferSize: BYTES_MAX, upgradeTimeout: 500 };
-    started = await target.start(options, createContractApp().install);
+    started = await target.start(options, (io) => {
+      createContractApp().install(io);
+      io.on("connection", ({ handshake }) => void handshakes.push(handshake));
+    });
     port = started.port;
   });
   after(() => started.stop());
@@ -44,6 +52,23 @@ function suite(target: Target): void {
       pingTimeout: 20_000,
       maxPayload: BYTES_MAX,
     });
+  });
+
+  test("headers that came twice are one for the application, whatever their names", async () => {
+    // Seen: two cookie headers joined by a comma, which no cookie parser reads, and a header
+    // `constructor` that began with a function's source. Joining looked at what an object inherits.
+    const twice = "Cookie: a=1\r\nCookie: b=2\r\nX-A: 1\r\nX-A: 2\r\nConstructor: c\r\n\r\n";
+    const polling = enginePath("transport=polling");
+    const tcp = await openTcp(port);
+    tcp.write(`GET ${polling} HTTP/1.1\r\nHost: a\r\n${twice}`);
+    const { sid } = JSON.parse((await readAnswer(tcp)).body.slice(1));
+    handshakes.length = 0;
+    await request(port, { method: "POST", path: `${polling}&sid=${sid}`, body: "40" });
+    await until(() => handshakes.length > 0, "the application's connection");
+    const { cookie, constructor: odd, "x-a": joined } = handshakes[0]?.headers ?? {};
+    assert.deepEqual([cookie, String(odd), joined], ["a=1; b=2", "c", "1, 2"]);
+    await request(port, { method: "POST", path: `${polling}&sid=${sid}`, body: "1" });
+    tcp.close();
   });
 
   test("a WebSocket handshake offers no upgrades", async () => {
