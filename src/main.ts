@@ -158,8 +158,8 @@ function raiseHeaderBound({ limits }: Settings): void {
 }
 
 /** As servers do: a new certificate is read without a restart. */
-function reloadOnSignal(gateway: Gateway): void {
-  process.on("SIGHUP", () => gateway.reload());
+function reloadOnSignal({ reload }: Pick<Gateway, "reload">): void {
+  process.on("SIGHUP", reload);
 }
 
 function fail(error: unknown): never {
@@ -209,6 +209,7 @@ async function main(): Promise<void> {
     const primary = startPrimary(settings, { log, scrape, exit: (code) => process.exit(code) });
     // Every worker exits in its own time.
     stopOnSignals(() => void primary.stop().then(() => process.exit(0), fail));
+    reloadOnSignal(primary);
     return;
   }
   if (!isWorker()) {

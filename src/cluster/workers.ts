@@ -35,6 +35,8 @@ export interface PrimaryNeeds {
 
 /** The process that starts, replaces and stops the others. */
 export interface Primary {
+  /** Has every worker read its certificate again, as SIGHUP has a process without workers do. */
+  reload(): void;
   /** Stops the workers, one after the other, and resolves when the last is gone. */
   stop(): Promise<void>;
 }
@@ -104,6 +106,10 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
   log("info", { room: "cluster", workers: count }, "started workers");
 
   return {
+    reload() {
+      // One that does not listen yet would end at the signal, and reads the files anyway.
+      for (const [worker, { listened }] of started) if (listened) worker.process.kill("SIGHUP");
+    },
     async stop() {
       stopping = true;
       for (const timer of timers) clearTimeout(timer);

@@ -41,6 +41,22 @@ test("workers share the port, a broadcast reaches all, and metrics are of all", 
   assert.equal(await run.exit(), 0);
 });
 
+test("SIGHUP has every worker read its certificate again, and ends none", async (t) => {
+  // Seen: it ended all of them at once, without a drain. Only processes without workers heard it.
+  const port = await findFreePort();
+  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET]);
+  await listening(run, 2);
+  const client = newClient(`http://127.0.0.1:${port}`);
+  t.after(() => client.disconnect());
+  await next(client.connect(), "connect");
+  run.child.kill("SIGHUP");
+  const said = () => run.output().match(/there is no certificate to reload/g)?.length ?? 0;
+  await until(() => said() === 2, "both workers");
+  assert.equal((await client.emitWithAck("join", "lobby")) !== undefined, true);
+  run.child.kill("SIGTERM");
+  assert.equal(await run.exit(), 0);
+});
+
 test("a worker that is killed is replaced, and the others go on", async (t) => {
   const port = await findFreePort();
   const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET]);
