@@ -10,6 +10,7 @@ import { createRecovery } from "./fanout/recovery.ts";
 import { loadHandler } from "./handlers/module.ts";
 import { watchLoop } from "./metrics/loop.ts";
 import { createMetrics, type Metrics } from "./metrics/registry.ts";
+import { shareScrapes } from "./metrics/share.ts";
 import { publishRecovery, publishSamples } from "./publish.ts";
 import { closeApp, openDoors, readVersion, startApi } from "./serve-http.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
@@ -122,7 +123,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const apiApp = startApi(settings, app, {
     ...{ io, executor, log, undo, deadLetters: upstream.deadLetters },
     count: metrics.count,
-    metrics: worker ? { ...metrics, scrape: worker.scrape } : metrics,
+    metrics: { ...metrics, scrape: shareScrapes(worker?.scrape ?? metrics.scrape) },
     isAway: () => settings.cluster.away === "refuse" && bus?.link.isHere() === false,
     isDraining: () => state.draining === 1,
   });

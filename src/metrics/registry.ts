@@ -14,6 +14,12 @@ export type Labels = Readonly<Record<string, string>>;
 /** What a room publishes at scrape time: a number, or one per set of labels. Counters give totals. */
 export type Samples = Partial<Record<MetricName, number | readonly (readonly [Labels, number])[]>>;
 
+/** Exposition text. */
+export interface Scraped {
+  readonly type: string;
+  readonly body: string;
+}
+
 /** The samples of all rooms, as Prometheus text. */
 export interface Metrics {
   /** Publishes `read()`'s plain numbers at every scrape, until the returned function is called. */
@@ -23,7 +29,7 @@ export interface Metrics {
   /** Adds one observation to a histogram (about 0.3 µs). */
   observe(name: MetricName, value: number, labels?: Labels): void;
   /** Returns the exposition text; OpenMetrics if `accept` asks for it, else Prometheus' own. */
-  scrape(accept?: string): Promise<{ readonly type: string; readonly body: string }>;
+  scrape(accept?: string): Promise<Scraped>;
   /** Removes everything. */
   stop(): void;
 }
@@ -80,7 +86,7 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
       if (metric instanceof Histogram) metric.observe(labels, value);
     },
     scrape(accept = "") {
-      const open = accept.includes("application/openmetrics-text");
+      const open = isOpenMetrics(accept);
       const next = turn.then(async () => {
         for (const [metric, name] of names) metric.name = name;
         registry.setContentType((open ? Registry.OPENMETRICS_CONTENT_TYPE : plainType) as never); // the two types the registry itself declares
@@ -94,6 +100,11 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
       registry.clear();
     },
   };
+}
+
+/** Whether an `Accept` header asks for OpenMetrics. */
+export function isOpenMetrics(accept: string): boolean {
+  return accept.includes("application/openmetrics-text");
 }
 
 interface Building {
