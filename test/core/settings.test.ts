@@ -1,8 +1,20 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { readSettings } from "../../src/core/settings.ts";
+import { listSettings, readSettings } from "../../src/core/settings.ts";
 
 test("a section that is none is told with what was expected, in words", () => {
   assert.throws(() => readSettings({ socket: 3000 }), /socket = 3000: .*expected object/);
   assert.throws(() => readSettings({ socket: { tls: "on" } }), /socket\.tls = "on": .*object/);
+});
+
+test("every setting is read by some code", () => {
+  // Seen: socket.compression, with a bound and a default, which nothing ever looked at.
+  const folder = new URL("../../src/", import.meta.url);
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts") && !file.startsWith("core/settings"))
+    .map((file) => readFileSync(new URL(file, folder), "utf8"));
+  const words = new Set(files.flatMap((text) => text.match(/\w+/g) ?? []));
+  const unread = listSettings().filter(({ path }) => !words.has(path.split(".").at(-1) ?? ""));
+  assert.deepEqual(unread, []);
 });

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { choice, field, flag, list, ms, secret, text, whole } from "./field.ts";
+import { field, flag, list, ms, secret, text, whole } from "./field.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -82,5 +82,4 @@ export const socket = z.strictObject({
     "Whether X-Forwarded-Host names the own host that origins are compared with.",
   ),
   tls: z.prefault(tls, {}),
-  compression: choice(["off", "shared"], "off", "permessage-deflate for WebSocket messages."),
 });

@@ -26,7 +26,7 @@ const MORE_ROWS: Row[] = [
   },
   {
     id: "CVE-2016-10544",
-    title: "compression is not negotiated unless it is on",
+    title: "compression is not negotiated",
     counted: {},
     async attack(port) {
       const offer = "permessage-deflate; client_max_window_bits";
