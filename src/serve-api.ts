@@ -96,10 +96,11 @@ function createCheck({ auth, api }: Settings, log: Log): CheckToken | undefined 
     issuer: api.jwtIssuer === "" ? [] : [api.jwtIssuer],
     audience: [api.jwtAudience],
   };
+  const ticks = () => performance.now();
   try {
     return createTokenCheck(
       { ...auth, ...own },
-      { now: Date.now, log: createThrottle(log, Date.now), fetched() {} },
+      { now: Date.now, ticks, log: createThrottle(log, ticks), fetched() {} },
     );
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;

@@ -1,10 +1,10 @@
 import type { Socket } from "socket.io";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
-import type { ThrottledLog } from "../core/throttle.ts";
 import type { Connection } from "./connection.ts";
 import { createDeadlines, type Deadline, type DeadlinesNeeds } from "./deadlines.ts";
 import { createGrants, type Grant, isRefused, type Refused } from "./grants.ts";
+import type { KeySetNeeds } from "./key-set.ts";
 import {
   answerEvent,
   type ConnectAuth,
@@ -26,10 +26,8 @@ export const AUTH_RESULTS = [
 ] as const;
 
 /** What authentication needs of the world. `now` is the wall clock in milliseconds. */
-export interface AuthNeeds extends DeadlinesNeeds {
-  readonly log: ThrottledLog;
+export interface AuthNeeds extends DeadlinesNeeds, KeySetNeeds {
   authenticated(result: string, seconds: number): void;
-  fetched(result: "answered" | "failed"): void;
 }
 
 /** A connection whose request may carry a token in its query. */

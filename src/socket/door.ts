@@ -135,6 +135,7 @@ export function createDoor(
   const bounds = createBounds(io, settings.limits, { log, limited, now });
   const auth = createAuth(settings.auth, needs.production, {
     now: Date.now,
+    ticks: now,
     timer: after,
     log,
     fetched: (result) => samples.keySetFetches[result]++,

@@ -1,16 +1,9 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
-import {
-  createRemoteJWKSet,
-  customFetch,
-  errors,
-  type JWTPayload,
-  type JWTVerifyOptions,
-  jwtVerify,
-} from "jose";
+import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from "jose";
 import { FailureError } from "../core/failures.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
-import { createKeySetFetch, type KeySetNeeds } from "./key-set.ts";
+import { createKeySet, type KeySet, type KeySetNeeds } from "./key-set.ts";
 
 /** The claims of a token that was found valid. */
 export type Claims = JWTPayload;
@@ -65,8 +58,6 @@ function verify(token: string, key: Key | KeySet, options: JWTVerifyOptions) {
     ? jwtVerify(token, key, options)
     : jwtVerify(token, key, options);
 }
-
-type KeySet = ReturnType<typeof createRemoteJWKSet>;
 
 function nameFailure(cause: unknown): FailureError {
   if (cause instanceof FailureError) return cause;
@@ -127,12 +118,7 @@ function readKeySet(settings: Settings["auth"], needs: KeySetNeeds): KeySet {
   if (url?.protocol !== "https:" && !(url?.protocol === "http:" && loopback)) {
     return wrong("auth.jwksUrl", settings.jwksUrl, "must be https, or http on loopback");
   }
-  return createRemoteJWKSet(url, {
-    cacheMaxAge: settings.jwksCacheMs,
-    cooldownDuration: settings.jwksCooldownMs,
-    timeoutDuration: settings.jwksTimeoutMs,
-    [customFetch]: createKeySetFetch(settings, needs),
-  });
+  return createKeySet(url, settings, needs);
 }
 
 function readAlgorithms(asked: readonly string[], fitting: readonly string[]): string[] {

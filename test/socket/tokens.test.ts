@@ -11,7 +11,8 @@ const SECRET = "0123456789abcdef0123456789abcdef";
 
 function checkWith(auth: Record<string, unknown>, now = NOW) {
   const settings = readSettings({ auth: { mode: "jwt", ...auth } }).auth;
-  return createTokenCheck(settings, { now: () => now, log: () => {}, fetched: () => {} });
+  const needs = { now: () => now, ticks: () => 0, log: () => {}, fetched: () => {} };
+  return createTokenCheck(settings, needs);
 }
 
 function sign(claims: Record<string, unknown>, key: Uint8Array | KeyObject, alg: string) {

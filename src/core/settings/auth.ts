@@ -43,7 +43,7 @@ export const auth = z.strictObject({
     3_600_000,
     0,
     86_400_000,
-    "How long the last good key set is used while its URL fails.",
+    "How long the last good key set is used beyond its age while its URL fails.",
   ),
   jwksCooldownMs: ms(
     30_000,
