@@ -7,12 +7,28 @@ import type { Server } from "socket.io";
 import { startGateway } from "../../src/gateway.ts";
 import type { Question } from "./gateway-child.ts";
 
-function install(io: Server): void {
-  // Only a request that says so waits: what may happen to it meanwhile is the question.
-  io.engine.use((req: { _query?: { slow?: string } }, _: unknown, next: () => void) => {
-    if (req._query?.slow) setTimeout(next, 100);
-    else next();
+interface Waiting {
+  readonly _query: { readonly wait?: string; readonly go?: string };
+}
+
+/** A request that says `wait=x` waits for one that says `go=x`: what happens to it meanwhile? */
+function letWait(io: Server): void {
+  const waiting = new Map<string, (() => void)[]>();
+  io.engine.use(({ _query: { wait, go } }: Waiting, _: unknown, next: () => void) => {
+    if (wait !== undefined) {
+      waiting.set(wait, [...(waiting.get(wait) ?? []), next]);
+      return;
+    }
+    if (go !== undefined) {
+      for (const other of waiting.get(go) ?? []) other();
+      waiting.delete(go);
+    }
+    next();
   });
+}
+
+function install(io: Server): void {
+  letWait(io);
   io.on("connection", (socket) => {
     socket.on("ask", (...args) => args.at(-1)(...args.slice(0, -1)));
     socket.on("join", (room, done) => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { readAnswer, request } from "../../harness/wire-http.ts";
 import { enginePath, openClient, openSession, type WireClient } from "../../harness/wire-io.ts";
 import { openTcp } from "../../harness/wire-tcp.ts";
@@ -16,15 +17,16 @@ const leaveWaiting = (
   title,
   counted: {},
   async attack(port) {
+    const name = randomUUID();
     for (let n = 0; n < 20; n++) {
       const tcp = await openTcp(port);
-      tcp.write(send("&slow=1"));
+      tcp.write(send(`&wait=${name}`));
       // Answered only after the request before it on the loop was taken in.
       await request(port, { path: enginePath("") });
       tcp.close(how);
     }
-    // One more goes through the same middleware: by its answer the others have come back too.
-    const answer = await request(port, { path: enginePath("transport=polling&slow=1") });
+    // One more goes through the same middleware and lets the others go on, before it is answered.
+    const answer = await request(port, { path: enginePath(`transport=polling&go=${name}`) });
     assert.equal(answer.status, 200, answer.body);
     const { sid } = JSON.parse(answer.body.slice(1));
     const path = enginePath(`transport=polling&sid=${sid}`);
@@ -64,11 +66,13 @@ export const LEAVING_ROWS: readonly Row[] = [
     title: "an upgrade of a session that ends while the upgrade waits",
     counted: { 'sluice_connections_closed_total{reason="client_closed"}': 1 },
     async attack(port) {
+      const name = randomUUID();
       const session = await openSession(port, "polling");
       const tcp = await openTcp(port);
-      tcp.write(upgrade(`&slow=1&sid=${session.sid}`));
+      tcp.write(upgrade(`&wait=${name}&sid=${session.sid}`));
       await request(port, { path: enginePath("") });
       await session.send("1");
+      await request(port, { path: enginePath(`go=${name}`) });
       assert.equal((await readAnswer(tcp)).status, 400);
       tcp.close();
       session.close();
