@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { connect, type Socket } from "node:net";
 
 /** A raw TCP connection with a buffering reader: bytes that arrive early wait for who reads them. */
@@ -28,11 +29,24 @@ export class WireEnded extends Error {
 /** Longest that any read waits: far above a busy machine's hiccups, below the runner's limit. */
 export const PATIENCE_MS = 15_000;
 
+const opened = new AsyncLocalStorage<Set<Socket>>();
+
+/** Runs `act` and ends whatever it has left open, as it does when it fails half way. */
+export async function closingTcp<T>(act: () => Promise<T>): Promise<T> {
+  const sockets = new Set<Socket>();
+  try {
+    return await opened.run(sockets, act);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+}
+
 /** Opens a TCP connection to loopback. `host` picks another loopback address to come from. */
 export function openTcp(port: number, from?: string): Promise<Tcp> {
   return new Promise((resolve, reject) => {
     const local = from === undefined ? {} : { localAddress: from };
     const socket = connect({ port, host: "127.0.0.1", ...local });
+    opened.getStore()?.add(socket);
     socket.setNoDelay(true);
     socket.once("error", reject);
     socket.once("connect", () => {

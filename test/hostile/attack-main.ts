@@ -1,6 +1,9 @@
-/** `npm run attack -- --minutes N [--clients 200] [--at-once 8] [--seed 1] [--p99-ms 1000]` */
+/** `npm run attack -- --minutes N`: hostile rows at random beside well-behaved clients. */
 import { parseArgs } from "node:util";
 import { attack } from "./attack.ts";
+
+const USAGE =
+  "usage: npm run attack -- --minutes N [--clients 200] [--at-once 8] [--seed 1] [--p99-ms 1000]";
 
 const { values } = parseArgs({
   options: {
@@ -19,7 +22,8 @@ const options = {
   p99MsMax: Number(values["p99-ms"]),
 };
 if (!Object.values(options).every((value) => Number.isFinite(value) && value > 0)) {
-  throw new Error("--minutes, --clients, --at-once, --seed and --p99-ms are numbers above 0");
+  console.error(USAGE);
+  process.exit(64);
 }
 
 const { rows, shed, quiet, crowd, memory, broken } = await attack(options);

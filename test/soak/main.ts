@@ -1,4 +1,4 @@
-/** `npm run soak -- --minutes N [--clients 1000]` */
+/** `npm run soak -- --minutes N`: waves of clients, after which everything must be as it was. */
 import { parseArgs } from "node:util";
 import { soak } from "./soak.ts";
 
@@ -10,7 +10,10 @@ const { values } = parseArgs({
 });
 const minutes = Number(values.minutes);
 const clients = Number(values.clients);
-if (!(minutes > 0 && clients > 0)) throw new Error("--minutes and --clients are numbers above 0");
+if (!(minutes > 0 && clients > 0)) {
+  console.error("usage: npm run soak -- --minutes N [--clients 1000]");
+  process.exit(64);
+}
 
 const mb = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(2)} MB`;
 const { heap, rss, broken } = await soak({
