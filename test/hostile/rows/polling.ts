@@ -47,6 +47,9 @@ const payload = (
   },
 });
 
+/** Read packet by packet a payload of a megabyte takes up to 7 MB, as a list of packets 48 to 58. */
+const PAYLOAD_GROWTH_MAX = 24 * 1024 * 1024;
+
 const length = (body: string) => `Content-Length: ${Buffer.byteLength(body)}\r\n`;
 
 /** Long-polling: payloads, polls and upgrades that break its rules. */
@@ -101,6 +104,7 @@ export const POLLING_ROWS: readonly Row[] = [
     id: "CVE-2020-36048",
     title: "a payload of half a million empty packets costs no more than its bytes",
     counted: closed("bad_packet"),
+    growthBytesMax: PAYLOAD_GROWTH_MAX,
     async attack(port) {
       const session = await openSession(port, "polling");
       await session.send("4\x1e".repeat(BYTES_MAX / 2 - 1)).catch(() => {});
@@ -112,6 +116,7 @@ export const POLLING_ROWS: readonly Row[] = [
     id: "CVE-2020-36048",
     title: "a payload of half a million no-ops costs no more than its bytes",
     counted: {},
+    growthBytesMax: PAYLOAD_GROWTH_MAX,
     async attack(port) {
       const session = await openSession(port, "polling");
       await session.send("6\x1e".repeat(BYTES_MAX / 2 - 1)).catch(() => {});
