@@ -9,8 +9,11 @@ import chat from "../../examples/chat.ts";
 import { connectClient, type Socket, watchClient } from "../harness/clients.ts";
 import { findFreePort } from "../harness/free-port.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
+import { ask } from "../harness/http.ts";
 import { hasTool } from "../harness/tool.ts";
 import { until } from "../harness/wait.ts";
+
+const HANDSHAKE = "/socket.io/?EIO=4&transport=polling";
 
 interface Proxy {
   readonly command: string;
@@ -70,7 +73,7 @@ async function startProxy(
   });
   const url = `http://127.0.0.1:${port}`;
   const answers = () =>
-    fetch(`${url}/socket.io/?EIO=4&transport=polling`).then(
+    fetch(`${url}${HANDSHAKE}`).then(
       ({ status }) => status === 200,
       () => false,
     );
@@ -107,6 +110,16 @@ for (const proxy of PROXIES) {
     for (const { io } of two)
       for (const socket of io.of("/").sockets.values())
         assert.equal(socket.handshake.headers["x-forwarded-for"], "127.0.0.1");
+  });
+
+  test(`${proxy.command}: a page of the proxy's own address is let in`, async (t) => {
+    if (!hasTool(t, proxy.command)) return;
+    // Seen: 403 for the page that nginx itself served from a port of its own. It passed the host on
+    // without the port, and another port is another origin.
+    const url = await startProxy(t, proxy, await startTwo(t));
+    const knock = (origin: string) => ask(`${url}${HANDSHAKE}`, { headers: { origin } });
+    assert.equal((await knock(url)).status, 200);
+    assert.equal((await knock("http://127.0.0.1:1")).status, 403);
   });
 
   test(`${proxy.command}: a session goes from polling to WebSocket, and messages go both ways`, async (t) => {
