@@ -7,6 +7,7 @@ import { parse as parseToml } from "smol-toml";
 import { parse } from "yaml";
 import { listSettings, readSettings, type Settings } from "../../src/core/settings.ts";
 import { gatherSettings } from "../../src/core/sources.ts";
+import { createAddressReader } from "../../src/socket/address.ts";
 
 const DEPLOY = fileURLToPath(new URL("../../deploy/", import.meta.url));
 const read = (path: string) => readFileSync(join(DEPLOY, path), "utf8");
@@ -144,6 +145,25 @@ for (const [name, readPlatform] of Object.entries(PLATFORMS)) {
     assert.ok(platform.graceMs >= needed, `needs ${needed} ms, has ${platform.graceMs}`);
   });
 }
+
+/** What stands in X-Forwarded-For behind each platform's proxies when the client wrote 6.6.6.6. */
+const FORWARDED: Readonly<Record<string, string>> = {
+  compose: "6.6.6.6, 172.18.0.1",
+  fly: "6.6.6.6, 172.18.0.1, 66.241.124.1",
+  "cloud-run": "6.6.6.6, 172.18.0.1",
+};
+
+test("behind a platform's proxy each client is counted by an address it cannot choose", () => {
+  // Seen: all clients of the compose project counted as HAProxy, and the log said so. None of the
+  // files named the proxy that they put before the gateway.
+  for (const [name, forwarded] of Object.entries(FORWARDED)) {
+    const platform = PLATFORMS[name]?.() ?? { env: {}, graceMs: 0 };
+    const readAddress = createAddressReader(settingsOf(platform).socket);
+    const headers = { "x-forwarded-for": forwarded };
+    const address = readAddress({ headers, address: "172.18.0.9", proxiedAddress: "" });
+    assert.equal(address, "172.18.0.1", name);
+  }
+});
 
 test("compose: with functions.env the gateway calls the function, and each knows the other", () => {
   const given = readEnvFile("compose/functions.env");
