@@ -12,6 +12,7 @@ import { closingTcp } from "../harness/wire-tcp.ts";
 import { type CrowdReport, startCrowd } from "./crowd.ts";
 import { type GatewayChild, type Memory, startGatewayChild } from "./gateway-child.ts";
 import type { Row } from "./row.ts";
+import { AUTOBAHN_ROWS } from "./rows/autobahn.ts";
 import { FLOOD_ROWS, FLOOD_SETTINGS } from "./rows/floods.ts";
 import { FRAME_ROWS } from "./rows/frames.ts";
 import { HTTP_ROWS, HTTP_SETTINGS } from "./rows/http.ts";
@@ -59,7 +60,7 @@ const SETTINGS = {
 const NOT_HERE = /packetBytesMax|dynamicNamespacesMax/;
 const ROWS: readonly Row[] = [
   ...FRAME_ROWS.filter(({ title }) => !NOT_HERE.test(title)),
-  ...[...PACKET_ROWS, ...HTTP_ROWS, ...POLLING_ROWS, ...LEAVING_ROWS],
+  ...[...AUTOBAHN_ROWS, ...PACKET_ROWS, ...HTTP_ROWS, ...POLLING_ROWS, ...LEAVING_ROWS],
   ...FLOOD_ROWS.filter(({ title }) => !NOT_HERE.test(title)),
 ];
 

@@ -7,12 +7,14 @@ import { closed, type Row } from "../row.ts";
 /** Largest packet of the gateway that these rows are written for. */
 export const FRAME_BYTES_MAX = 65_536;
 
-const text = (payload: string | Uint8Array, more: Partial<FrameParts> = {}): FrameParts => ({
+/** A text frame. */
+export const text = (payload: string | Uint8Array, more: Partial<FrameParts> = {}): FrameParts => ({
   opcode: OP.text,
   payload,
   ...more,
 });
-const closing = (code: number, reason: string | Uint8Array = ""): FrameParts => {
+/** A close frame of that code. */
+export const closing = (code: number, reason: string | Uint8Array = ""): FrameParts => {
   const head = Buffer.alloc(2);
   head.writeUInt16BE(code);
   return { opcode: OP.close, payload: Buffer.concat([head, Buffer.from(reason)]) };
@@ -102,12 +104,13 @@ const SAID = /UTF-8|unmasked|length|packetBytesMax/;
  * The close that a broken frame is counted as: the legacy binary does not tell it from a
  * connection that was reset.
  */
-function broken(title: string): Record<string, number> {
+export function broken(title: string): Record<string, number> {
   const told = loadNative().binary === "current" || (SAID.test(title) && !title.includes("close"));
   return closed(told ? "bad_frame" : "connection_lost");
 }
 
-async function withClient(port: number, act: (client: WireClient, ws: Ws) => Promise<void>) {
+/** Opens a WebSocket client for as long as `act` takes. */
+export async function withClient(port: number, act: (client: WireClient, ws: Ws) => Promise<void>) {
   const client = await openClient(port, "websocket", "json");
   const { ws } = client.session;
   if (!ws) throw new Error("a WebSocket session has a WebSocket");
