@@ -75,10 +75,16 @@ process.on("message", (word: "reset" | "stop") => {
       unanswered,
     };
     for (const socket of sockets) socket.disconnect();
-    process.send?.(report);
     // A polling client says goodbye in a request that nothing waits for; without it the gateway
-    // would have to find out by a heartbeat.
-    setTimeout(() => process.exit(0), 1000);
+    // would have to find out by a heartbeat. So this ends when nothing is under way any more.
+    process.send?.(report, () => {
+      process.off("disconnect", exit);
+      process.disconnect();
+    });
   });
 });
-process.on("disconnect", () => process.exit(0));
+process.on("disconnect", exit);
+
+function exit(): void {
+  process.exit(0);
+}
