@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { httpApiPage } from "../../docs/http-api.ts";
 import * as pages from "../../docs/pages.ts";
@@ -53,25 +53,42 @@ test("a metric's row names the alerts that read it, through recorded sums too", 
   assert.match(line ?? "", /SluiceReconnectStorm/);
 });
 
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchorsOf(page: URL): ReadonlySet<string> {
+  const text = readFileSync(page, "utf8").replace(/^```.*?^```/gms, "");
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => heading);
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
+}
+
 test("every file and heading that a page links to exists", () => {
   const root = new URL("../../", import.meta.url);
-  const read = (path: string) => readFileSync(new URL(path, root), "utf8");
-  const anchors = (text: string) =>
-    new Set(
-      [...text.matchAll(/^#+ (.+)$/gm)].map((match) =>
-        (match[1] ?? "")
-          .toLowerCase()
-          .replace(/[^\w\- ]/g, "")
-          .replaceAll(" ", "-"),
-      ),
-    );
-  for (const page of ["settings", "metrics", "alerts", "closes", "failures", "http-api"]) {
-    for (const [, target = ""] of read(`docs/${page}.md`).matchAll(/\]\(([^)]+)\)/g)) {
-      const [file = "", anchor] = target.split("#");
-      const text = read(`docs/${file === "" ? `${page}.md` : file}`);
-      if (anchor !== undefined) assert.ok(anchors(text).has(anchor), `${page}.md: ${target}`);
+  const folders = ["docs/", "deploy/", "examples/", "bench/"];
+  const pages = readdirSync(root).filter((name) => name.endsWith(".md"));
+  for (const folder of folders) {
+    const names = readdirSync(new URL(folder, root), { recursive: true, encoding: "utf8" });
+    pages.push(...names.filter((name) => name.endsWith(".md")).map((name) => folder + name));
+  }
+  assert.ok(pages.length > 20);
+  const dead: string[] = [];
+  for (const page of pages) {
+    const url = new URL(page, root);
+    const links = readFileSync(url, "utf8").matchAll(/\]\((?!\w+:)([^)]+)\)/g);
+    for (const [, target = ""] of links) {
+      const to = new URL(target, url);
+      const anchor = to.hash.slice(1);
+      to.hash = "";
+      const lost = anchor !== "" && existsSync(to) && !anchorsOf(to).has(anchor);
+      if (!existsSync(to) || lost) dead.push(`${page}: ${target}`);
     }
   }
+  assert.deepEqual(dead, []);
 });
 
 // docs/doors.md told all about tokens and limits, and no page led there.
