@@ -12,7 +12,7 @@ import {
   formatCookie,
 } from "./engine-io.ts";
 import { isBusy, readPayloadsLazily } from "./polling.ts";
-import { namesNoSession, readRequest } from "./request.ts";
+import { asksForWebSocket, namesNoSession, readRequest } from "./request.ts";
 import type { SafeResponse } from "./response.ts";
 import type { RefusalReason } from "./samples.ts";
 import { isWebSocket, type WebSocketData, WebSocketTransport } from "./websocket.ts";
@@ -177,8 +177,9 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
         this.#refuse(request, BAD_REQUEST, { name: "MIDDLEWARE_FAILURE" });
         return;
       }
-      // engine.io knows this transport and would make a session of it that no WebSocket carries.
-      if (upgrade && request._query.transport === "polling") {
+      // engine.io knows polling and would make a session of it that no WebSocket carries.
+      const wrong = request._query.transport === "polling" || !asksForWebSocket(request);
+      if (upgrade && wrong) {
         this.#refuse(request, BAD_REQUEST, { name: "TRANSPORT_HANDSHAKE_ERROR" });
         return;
       }

@@ -52,3 +52,14 @@ export function readAddress(bytes: ArrayBuffer): string {
 export function namesNoSession(query: Readonly<Record<string, string>>): boolean {
   return !query.sid;
 }
+
+/**
+ * Whether a request asks for a WebSocket in a version that is spoken (RFC 6455, section 4.2.1);
+ * uWebSockets.js itself looks at the key alone. Version 8 differs in the name of a header only.
+ */
+export function asksForWebSocket({ headers }: Pick<EngineRequest, "headers">): boolean {
+  const { connection = "", upgrade = "" } = headers;
+  const version = headers["sec-websocket-version"] ?? "";
+  const asks = upgrade.toLowerCase() === "websocket" && /\bupgrade\b/i.test(connection);
+  return asks && (version === "13" || version === "8");
+}

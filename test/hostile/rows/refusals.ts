@@ -144,6 +144,25 @@ const REFUSALS: readonly Refusal[] = [
     status: 400,
     reason: "bad_request",
   },
+  // Seen: 101 for each of these, where the reference says 400. uWebSockets.js looks at the key alone.
+  ...(
+    [
+      ["in version 12", { "sec-websocket-version": "12" }],
+      ["in no version", { "sec-websocket-version": "" }],
+      ["to h2c", { upgrade: "h2c" }],
+      ["that its Connection does not name", { connection: "keep-alive" }],
+    ] as const
+  ).map(
+    ([title, headers]): Refusal => ({
+      id: "RFC 6455 4.2.1",
+      title: `an upgrade ${title}`,
+      upgrade: true,
+      headers,
+      path: WS,
+      status: 400,
+      reason: "bad_request",
+    }),
+  ),
   {
     id: "CVE-2020-28481",
     title: "an upgrade from another origin",
