@@ -25,8 +25,11 @@ interface Entry {
   readonly fire: () => void;
 }
 
-/** Longer waits are taken in steps: Node.js fires a timer above 2^31 - 1 ms at once. */
-const WAIT_MS_MAX = 2 ** 31 - 1;
+/**
+ * Longer waits are taken in steps: timers run on a clock that cannot be set and stands still while
+ * the machine sleeps, deadlines on one that can; and a timer above 2^31 - 1 ms fires at once.
+ */
+const WAIT_MS_MAX = 60_000;
 
 /**
  * Returns deadlines that share one timer, whatever their number: a binary heap, O(log n) to add,
