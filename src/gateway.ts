@@ -167,7 +167,7 @@ async function createServer(settings: Settings, needs: Build & { readonly metric
   const bus =
     settings.cluster.redisUrl === ""
       ? undefined
-      : await (await import("./serve-cluster.ts")).serveCluster(settings.cluster, {
+      : await (await import("./serve-cluster.ts")).serveCluster(settings, {
           ...{ log, metrics, recovery, undo },
         });
   const between =

@@ -1,6 +1,6 @@
 import type { Server, Socket } from "socket.io";
 import type { Lease } from "./cluster/lease.ts";
-import { entryName, type LeasedSocket } from "./cluster/ledger.ts";
+import { entryName, type LeasedSocket } from "./cluster/leased-socket.ts";
 import type { Connection } from "./socket/connection.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 

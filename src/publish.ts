@@ -1,6 +1,7 @@
 import type { AttachedSamples } from "./attach.ts";
 import type { BusSamples } from "./cluster/bus.ts";
 import type { LeaseSamples } from "./cluster/lease.ts";
+import type { SessionsSamples } from "./cluster/sessions.ts";
 import type { RecoverySamples } from "./fanout/recovery.ts";
 import type { Labels, Samples } from "./metrics/registry.ts";
 
@@ -57,6 +58,7 @@ export function publishBus(bus: BusSamples): Samples {
     sluice_cluster_bytes_total: by("direction", bus.bytes),
     sluice_cluster_refused_total: by("reason", bus.refused),
     sluice_cluster_missed_total: bus.missed,
+    sluice_cluster_gaps_total: bus.gaps,
     sluice_cluster_errors_total: bus.errors,
     sluice_cluster_request_timeouts_total: bus.timeouts,
     sluice_cluster_reconnects_total: bus.reconnects,
@@ -69,6 +71,14 @@ export function publishLease(lease: LeaseSamples): Samples {
     sluice_cluster_nodes: lease.nodes,
     sluice_cluster_lost_sockets_total: lease.lostSockets,
     sluice_cluster_leases_taken_total: lease.taken,
+  };
+}
+
+/** Returns the samples of the sessions in Redis as rows of the metric table. */
+export function publishSessions(sessions: SessionsSamples): Samples {
+  return {
+    sluice_recovery_kept_sessions: sessions.kept,
+    sluice_recovery_unfit_sessions_total: sessions.unfit,
   };
 }
 

@@ -1,10 +1,16 @@
-import { type Bus, openBus } from "./cluster/bus.ts";
+import { streamName } from "./cluster/adapters.ts";
+import { type Bus, type BusNeeds, openBus } from "./cluster/bus.ts";
 import { holdLease, type Lease } from "./cluster/lease.ts";
+import { type Recovering, recoverExactly } from "./cluster/recover.ts";
+import { createSessions } from "./cluster/sessions.ts";
+import { createTail } from "./cluster/tail.ts";
 import type { Log } from "./core/log.ts";
 import type { Settings } from "./core/settings.ts";
 import type { Recovery } from "./fanout/recovery.ts";
+import { createLiving } from "./fanout/recovery-living.ts";
 import type { Metrics } from "./metrics/registry.ts";
-import { publishBus, publishLease } from "./publish.ts";
+import { publishBus, publishLease, publishSessions } from "./publish.ts";
+import type { Connection } from "./socket/connection.ts";
 
 /** What the connection to the other nodes is built from. */
 export interface ServeClusterNeeds {
@@ -17,19 +23,65 @@ export interface ServeClusterNeeds {
 
 /** Connects to the other nodes behind Redis; throws one sentence when Redis must be there. */
 export async function serveCluster(
-  settings: Settings["cluster"],
-  { log, metrics, recovery, undo }: ServeClusterNeeds,
+  settings: Pick<Settings, "cluster" | "recovery">,
+  needs: ServeClusterNeeds,
 ): Promise<Bus & { readonly lease: Lease }> {
-  const bus = openBus(settings, {
+  const { log, metrics, undo } = needs;
+  const { adapter, startup, timeoutMs } = settings.cluster;
+  let watch: BusNeeds["watch"] = () => {};
+  const bus = openBus(settings.cluster, {
     log,
-    watch: recovery.watch,
+    watch: (each) => watch(each),
     lagged: (seconds) => metrics.observe("sluice_cluster_lag_seconds", seconds),
   });
   undo.push(() => bus.stop());
   metrics.source(() => publishBus(bus.samples()));
-  await bus.arrive(settings.startup === "wait" ? undefined : settings.timeoutMs);
-  const lease = holdLease(settings, { link: bus.link, log });
+  await bus.arrive(startup === "wait" ? undefined : timeoutMs);
+  const lease = holdLease(settings.cluster, { link: bus.link, log });
   undo.push(() => lease.stop());
   metrics.source(() => publishLease(lease.samples()));
+  if (adapter === "streams" && settings.recovery.windowMs > 0) {
+    watch = recoverOver({ ...bus, lease }, settings, needs);
+  }
   return { ...bus, lease };
+}
+
+/** Returns what makes an adapter recover sessions that Redis keeps, those of dead nodes too. */
+function recoverOver(
+  { link, lease, seal, position }: Bus & { readonly lease: Lease },
+  { cluster, recovery: settings }: Pick<Settings, "cluster" | "recovery">,
+  { metrics, recovery, undo }: ServeClusterNeeds,
+): BusNeeds["watch"] {
+  const { windowMs, packetsMax, bytesMax, sessionBytesMax, checkpointMs } = settings;
+  const { leaseMs, timeoutMs, messageBytesMax } = cluster;
+  const sessions = createSessions(
+    { windowMs, leaseMs, bytesMax: sessionBytesMax },
+    {
+      ...{ link, lease, seal },
+      moved(names) {
+        for (const name of names) {
+          const socket = living.find(name);
+          // Every connection of a server that this process serves is one of ours.
+          (socket?.conn as unknown as Connection | undefined)?.closeAs("session_moved");
+        }
+      },
+    },
+  );
+  const living = createLiving(sessions, checkpointMs);
+  const tail = createTail({
+    ...{ link, packetsMax, bytesMax, messageBytesMax },
+    stream: streamName(cluster),
+    isSigned: seal.isSigned,
+  });
+  metrics.source(() => publishSessions(sessions.samples()));
+  undo.push(
+    () => sessions.stop(),
+    () => living.stop(),
+    () => tail.stop(),
+  );
+  return (adapter) => {
+    recoverExactly(adapter as unknown as Recovering, { sessions, tail, position, timeoutMs });
+    recovery.watch(adapter);
+    if (checkpointMs > 0) living.watch(adapter);
+  };
 }

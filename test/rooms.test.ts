@@ -24,6 +24,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "@socket.io/redis-adapter": ["cluster"],
   "@socket.io/redis-streams-adapter": ["cluster"],
   "@socket.io/cluster-adapter": ["cluster"],
+  // Sessions in Redis, and what the streams adapter writes.
+  "@msgpack/msgpack": ["cluster"],
   jose: ["socket", "api"],
   pino: [""],
   zod: ["core", "api"],

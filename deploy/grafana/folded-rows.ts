@@ -228,6 +228,14 @@ export const FOLDED_ROWS: readonly Row[] = [
           [of("sluice_recovery_sessions")]: "{{instance}} sessions",
         },
       },
+      {
+        title: "Sessions of living sockets in Redis",
+        unit: "short",
+        lines: {
+          [of("sluice_recovery_kept_sessions")]: "{{instance}} kept",
+          [sumRate("sluice_recovery_unfit_sessions_total")]: "unfit a second",
+        },
+      },
     ],
   },
   {
@@ -259,6 +267,7 @@ export const FOLDED_ROWS: readonly Row[] = [
         unit: "ops",
         lines: {
           [sumRate("sluice_cluster_missed_total")]: "missed",
+          [sumRate("sluice_cluster_gaps_total")]: "gaps",
           [sumRate("sluice_cluster_refused_total", "reason")]: "refused {{reason}}",
           [sumRate("sluice_cluster_errors_total")]: "failed commands",
           [sumRate("sluice_cluster_reconnects_total")]: "reconnects",

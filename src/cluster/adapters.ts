@@ -3,16 +3,10 @@ import { createAdapter as createStreams } from "@socket.io/redis-streams-adapter
 import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { Settings } from "../core/settings.ts";
+import { createReader, type ReaderNeeds } from "./reader.ts";
 import type { Client, RedisLink } from "./redis.ts";
 
-/** What adapters need of the bus. */
-export interface AdapterNeeds {
-  failed(): void;
-  /** Where the stream ended when the node joined: it reads what comes after. */
-  readonly streamEnd: Promise<string>;
-}
-
-interface Surroundings extends AdapterNeeds {
+interface Surroundings extends ReaderNeeds {
   readonly link: RedisLink;
 }
 
@@ -25,16 +19,15 @@ export function streamName({ prefix }: Settings["cluster"]): string {
 export function chooseAdapter(
   settings: Settings["cluster"],
   link: RedisLink,
-  { failed, streamEnd }: AdapterNeeds,
+  needs: ReaderNeeds,
 ): (namespace: Namespace) => Adapter {
   const { prefix, requestTimeoutMs } = settings;
-  const surroundings = { link, failed, streamEnd };
+  const surroundings = { ...needs, link };
   const client = calm(link.client, surroundings);
   if (settings.adapter === "streams") {
     return createStreams(client, {
       streamName: streamName(settings),
       channelPrefix: `${prefix}:channel`,
-      sessionKeyPrefix: `${prefix}:session:`,
       maxLen: settings.streamPacketsMax,
     });
   }
@@ -53,11 +46,11 @@ export function chooseAdapter(
  * process, and they make readers of it that must outlast an outage.
  */
 function calm(client: Client, surroundings: Surroundings): Client {
-  const { link, failed, streamEnd } = surroundings;
+  const { link, failed } = surroundings;
   return new Proxy(client, {
     get(target, name) {
       if (name === "duplicate") return () => calm(link.patient(), surroundings);
-      if (name === "xread") return createReader(target, streamEnd);
+      if (name === "xread") return createReader(target, surroundings);
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
       return (...given: unknown[]) => {
@@ -67,26 +60,4 @@ function calm(client: Client, surroundings: Surroundings): Client {
       };
     },
   });
-}
-
-/** How long a reader pauses after an attempt that failed: the adapter makes the next one at once. */
-const READ_PAUSE_MS = 100;
-
-/**
- * Returns `xread` for a reader that begins where the stream ended when the node joined: `$` would
- * mean the end at every new attempt, and skip what came before the first and between two of them.
- */
-function createReader(client: Client, streamEnd: Promise<string>) {
-  const read = client.xread.bind(client) as (...given: unknown[]) => Promise<unknown>; // of many shapes
-  return async (...given: unknown[]) => {
-    const from = given.at(-1) === "$" ? await streamEnd : given.at(-1);
-    try {
-      return await read(...given.slice(0, -1), from);
-    } catch (error) {
-      // A Redis that refuses (it loads its data, the user may not) would be asked without end, and
-      // nothing else would get a turn.
-      await new Promise((resolve) => setTimeout(resolve, READ_PAUSE_MS).unref());
-      throw error;
-    }
-  };
 }

@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { RENEW, TAKE } from "./lease-scripts.ts";
-import { createLedger, type LeasedSocket } from "./ledger.ts";
+import { entryName, type LeasedSocket, readEntry, writeEntry } from "./leased-socket.ts";
+import { createLedger } from "./ledger.ts";
 import type { RedisLink } from "./redis.ts";
 
 /** Who speaks for the sockets of nodes that died. */
@@ -23,8 +24,22 @@ export interface LeaseSamples {
   taken: number;
 }
 
+/** Who keeps something else in Redis for as long as the node lives. */
+export interface Follower {
+  /** The lease of this node runs for another while. */
+  renewed(node: string): Promise<void>;
+  /** Another node has taken it; the next has another name. */
+  taken(node: string): Promise<void>;
+}
+
 /** This node's word, in Redis, that it lives. */
 export interface Lease {
+  /** The first word of every key in Redis that goes with leases. */
+  readonly prefix: string;
+  /** The name under which this node holds its lease. */
+  readonly node: string;
+  /** Whether it speaks for the sockets of others. */
+  readonly speaks: boolean;
   /** Has a survivor speak for this socket if the node dies. */
   enter(socket: LeasedSocket): void;
   /** Nobody needs to be told of this socket any more. */
@@ -36,6 +51,10 @@ export interface Lease {
   whenSure(call: () => void): void;
   /** Names who speaks for others' sockets; without an heir the node takes only empty leases. */
   name(heir: Heir): void;
+  /** Has someone know of every renewal. */
+  accompany(follower: Follower): void;
+  /** Speaks for one socket of a dead node, whose entry is in this node's ledger in Redis already. */
+  adopt(entry: string): void;
   samples(): LeaseSamples;
   /** Gives the lease back. */
   stop(): Promise<void>;
@@ -45,6 +64,8 @@ export interface Lease {
 const ESTATE_STEP = 100;
 /** How long a node that was taken for dead may be away and still be told so. */
 const TAKEN_MS = 86_400_000;
+/** Sockets that come and go are written down together. */
+const FLUSH_MS = 20;
 
 /**
  * Holds a lease of `leaseMs` and looks for those that ended.
@@ -71,7 +92,8 @@ export function holdLease(
   let renewedAt = performance.now();
   const doubts: (() => void)[] = [];
   let doubted: NodeJS.Timeout | undefined;
-  const ledger = createLedger(link, () => `${prefix}sockets:${node}`);
+  const ledger = createLedger({ link, key: () => `${prefix}sockets:${node}`, flushMs: FLUSH_MS });
+  const followers: Follower[] = [];
   const inherited = new Set<string>();
 
   async function renew(): Promise<void> {
@@ -85,8 +107,10 @@ export function holdLease(
       samples.nodes = count;
       renewedAt = askedAt;
       becomeSure();
+      for (const follower of followers) await follower.renewed(node);
       return;
     }
+    for (const follower of followers) await follower.taken(node);
     samples.taken++;
     node = newNode();
     log("error", { room: "cluster", leaseMs }, "another node took this node for dead");
@@ -172,8 +196,15 @@ export function holdLease(
   const timer = setInterval(() => void turn(), settings.leaseMs / 3);
 
   return {
-    enter: ledger.enter,
-    strike: ledger.strike,
+    prefix,
+    get node() {
+      return node;
+    },
+    get speaks() {
+      return heir !== undefined;
+    },
+    enter: (socket) => void ledger.enter(entryName(socket), writeEntry(socket)),
+    strike: (socket) => ledger.strike(entryName(socket)),
     whenSure(call) {
       if (stopped || performance.now() - renewedAt < settings.leaseMs) return call();
       doubts.push(call);
@@ -182,6 +213,17 @@ export function holdLease(
     },
     name(given) {
       heir = given;
+    },
+    accompany(follower) {
+      followers.push(follower);
+      void turn();
+    },
+    adopt(text) {
+      const socket = readEntry(text);
+      if (!socket) return;
+      const entry = ledger.enter(entryName(socket), text);
+      // Its session goes on here: then the name is another socket's.
+      void tell(text).then(() => ledger.strike(entryName(socket), entry));
     },
     samples: () => samples,
     async stop() {
@@ -195,15 +237,4 @@ export function holdLease(
       await link.ask((client) => client.zrem(alive, node)).catch(() => {});
     },
   };
-}
-
-/** An entry as a node wrote it down; whoever can write to Redis can write anything. */
-function readEntry(entry: string): LeasedSocket | undefined {
-  try {
-    const { id, namespace, userId, data } = JSON.parse(entry) as Record<string, unknown>;
-    if (typeof id !== "string" || typeof namespace !== "string") return undefined;
-    return { id, namespace, data, ...(typeof userId === "string" && { userId }) };
-  } catch {
-    return undefined;
-  }
 }

@@ -1,18 +1,17 @@
 import type { Client, RedisLink } from "./redis.ts";
 
-/** A socket that other nodes speak for when this one dies. */
-export interface LeasedSocket {
-  readonly id: string;
-  readonly namespace: string;
-  readonly userId?: string | undefined;
-  readonly data?: unknown;
+/** An entry as it was entered. */
+export interface Entry {
+  readonly text: string;
 }
 
-/** The sockets of this node, written down in Redis. */
+/** Named texts of this node, written down in Redis. */
 export interface Ledger {
-  enter(socket: LeasedSocket): void;
-  strike(socket: Pick<LeasedSocket, "id" | "namespace">): void;
-  /** Writes everything down again, under the key of the node's lease; the old key is left alone. */
+  enter(name: string, text: string): Entry;
+  /** Strikes an entry out; with `only`, unless another has been entered since. */
+  strike(name: string, only?: Entry): void;
+  read(name: string): string | undefined;
+  /** Writes everything down again, under the key of now; the old key is left alone. */
   rewrite(): void;
   /** Forgets everything. */
   clear(): void;
@@ -21,42 +20,49 @@ export interface Ledger {
   flushed(): Promise<void>;
 }
 
-/** A socket's data is written down up to this size; above, it is told without. */
-const ENTRY_CHARS_MAX = 4096;
-/** Changes are written together. */
-const FLUSH_MS = 20;
+/** How a ledger is kept. */
+export interface LedgerNeeds {
+  readonly link: RedisLink;
+  /** The key of now; undefined while there is none. */
+  key(): string | undefined;
+  /** Changes of so many milliseconds are written together; without, those of a moment. */
+  readonly flushMs?: number;
+  /** For how long it is kept after it was written; without, for good. */
+  readonly keptMs?: number;
+}
+
 /** Entries of one command. */
 const CHUNK = 500;
 /** How long a half-written ledger may lie around. */
 const HALF_MS = 600_000;
 
-/** Returns the name of a socket's entry. */
-export function entryName({ namespace, id }: Pick<LeasedSocket, "id" | "namespace">): string {
-  return `${namespace},${id}`;
-}
-
 /**
- * Returns an empty ledger. It holds one entry a socket, here and in Redis; while Redis is away
- * nothing else is kept, and all of it is written again afterwards.
+ * Returns an empty ledger. It holds one entry a name, here and in Redis; while Redis is away nothing
+ * else is kept, and all of it is written again afterwards.
  */
-export function createLedger(link: RedisLink, key: () => string): Ledger {
-  const entries = new Map<string, string>();
+export function createLedger({ link, key, flushMs, keptMs }: LedgerNeeds): Ledger {
+  const entries = new Map<string, Entry>();
   const changed = new Set<string>();
   let whole = false;
   let timer: NodeJS.Timeout | undefined;
+  let planned = false;
   let writing: Promise<void> = Promise.resolve();
 
   function soon(): void {
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      flush();
-    }, FLUSH_MS);
+    if (planned) return;
+    planned = true;
+    if (flushMs === undefined) queueMicrotask(flush);
+    else timer = setTimeout(flush, flushMs);
   }
 
   function flush(): Promise<void> {
     writing = writing.then(async () => {
+      clearTimeout(timer);
+      planned = false;
+      const now = key();
+      if (now === undefined) return;
       try {
-        await (whole ? link.ask(writeAll) : writeChanges());
+        await (whole ? link.ask((client) => writeAll(client, now)) : writeChanges(now));
       } catch {
         // Redis is away, or full.
         whole = true;
@@ -65,7 +71,7 @@ export function createLedger(link: RedisLink, key: () => string): Ledger {
     return writing;
   }
 
-  async function writeChanges(): Promise<void> {
+  async function writeChanges(now: string): Promise<void> {
     const names = [...changed];
     changed.clear();
     for (let at = 0; at < names.length; at += CHUNK) {
@@ -74,27 +80,30 @@ export function createLedger(link: RedisLink, key: () => string): Ledger {
       for (const name of names.slice(at, at + CHUNK)) {
         const entry = entries.get(name);
         if (entry === undefined) gone.push(name);
-        else set.push(name, entry);
+        else set.push(name, entry.text);
       }
-      if (set.length > 0) await link.ask((client) => client.hset(key(), ...set));
-      if (gone.length > 0) await link.ask((client) => client.hdel(key(), ...gone));
+      const tasks: Promise<unknown>[] = [];
+      if (set.length > 0) tasks.push(link.ask((client) => client.hset(now, ...set)));
+      if (gone.length > 0) tasks.push(link.ask((client) => client.hdel(now, ...gone)));
+      if (keptMs) tasks.push(link.ask((client) => client.pexpire(now, keptMs)));
+      await Promise.all(tasks);
     }
   }
 
   /** Beside the old one, so that a node that dies meanwhile leaves one of the two. */
-  async function writeAll(client: Client): Promise<void> {
+  async function writeAll(client: Client, now: string): Promise<void> {
     whole = false;
     changed.clear();
-    const half = `${key()}:half`;
-    const all = [...entries].flat();
+    const half = `${now}:half`;
+    const all = [...entries].flatMap(([name, { text }]) => [name, text]);
     await client.del(half);
     for (let at = 0; at < all.length; at += 2 * CHUNK) {
       await client.hset(half, ...all.slice(at, at + 2 * CHUNK));
       await client.pexpire(half, HALF_MS);
     }
-    if (all.length === 0) return void (await client.del(key()));
-    await client.rename(half, key());
-    await client.persist(key());
+    if (all.length === 0) return void (await client.del(now));
+    await client.rename(half, now);
+    await (keptMs ? client.pexpire(now, keptMs) : client.persist(now));
   }
 
   function change(name: string): void {
@@ -104,14 +113,17 @@ export function createLedger(link: RedisLink, key: () => string): Ledger {
   }
 
   return {
-    enter(socket) {
-      const name = entryName(socket);
-      entries.set(name, writeEntry(socket));
+    enter(name, text) {
+      const entry = { text };
+      entries.set(name, entry);
       change(name);
+      return entry;
     },
-    strike(socket) {
-      if (entries.delete(entryName(socket))) change(entryName(socket));
+    strike(name, only) {
+      if (only && entries.get(name) !== only) return;
+      if (entries.delete(name)) change(name);
     },
+    read: (name) => entries.get(name)?.text,
     rewrite() {
       whole = true;
       soon();
@@ -123,21 +135,6 @@ export function createLedger(link: RedisLink, key: () => string): Ledger {
     get size() {
       return entries.size;
     },
-    async flushed() {
-      clearTimeout(timer);
-      timer = undefined;
-      await flush();
-    },
+    flushed: flush,
   };
-}
-
-function writeEntry({ id, namespace, userId, data }: LeasedSocket): string {
-  const bare = JSON.stringify({ id, namespace, userId });
-  try {
-    const full = JSON.stringify({ id, namespace, userId, data });
-    return full.length > ENTRY_CHARS_MAX ? bare : full;
-  } catch {
-    // A bigint, or data that holds itself.
-    return bare;
-  }
 }

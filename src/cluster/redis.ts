@@ -35,6 +35,8 @@ export interface RedisLink {
   ready(): Promise<void>;
   /** Calls `changed` whenever Redis is here again, or away; once at the start. */
   watch(changed: (here: boolean) => void): void;
+  /** Whether somebody has subscribed to a channel. */
+  isHeard(channel: string): Promise<boolean>;
   /** Ends the connections of another process, which Redis may take for alive for minutes. */
   cutOff(name: string): Promise<void>;
   stop(): Promise<void>;
@@ -134,6 +136,19 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
   client.on("ready", () => void check());
   client.on("close", () => change(false, "the connection was lost"));
 
+  const mastersOf = (one: Client) => (one instanceof Cluster ? one.nodes("master") : [one]);
+
+  function ask<T>(command: (client: Client) => Promise<T>): Promise<T> {
+    if (!here) return Promise.reject(new Error("Redis is away"));
+    if (waiting.size >= pendingMax) return Promise.reject(new Error("Redis is too slow"));
+    return new Promise((resolve, reject) => {
+      waiting.add(reject);
+      command(client)
+        .then(resolve, reject)
+        .finally(() => waiting.delete(reject));
+    });
+  }
+
   return {
     name,
     client,
@@ -143,8 +158,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
       changed(here);
     },
     async cutOff(other) {
-      const masters = client instanceof Cluster ? client.nodes("master") : [client];
-      for (const each of masters) {
+      for (const each of mastersOf(client)) {
         const all = String(await each.client("LIST"));
         for (const line of all.split("\n")) {
           const id = line.match(/^id=(\d+) /)?.[1];
@@ -152,16 +166,14 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
         }
       }
     },
-    ask(command) {
-      if (!here) return Promise.reject(new Error("Redis is away"));
-      if (waiting.size >= pendingMax) return Promise.reject(new Error("Redis is too slow"));
-      return new Promise((resolve, reject) => {
-        waiting.add(reject);
-        command(client)
-          .then(resolve, reject)
-          .finally(() => waiting.delete(reject));
-      });
-    },
+    ask,
+    isHeard: (channel) =>
+      ask(async (one) => {
+        // Each knows of its own subscribers only.
+        const nodes = one instanceof Cluster ? one.nodes() : [one];
+        const counts = nodes.map((each) => each.pubsub("NUMSUB", channel));
+        return (await Promise.all(counts)).some(([, count]) => Number(count) > 0);
+      }),
     patient: () => open(true),
     ready: () => (here ? Promise.resolve() : new Promise((resolve) => arrivals.push(resolve))),
     async stop() {

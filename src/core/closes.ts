@@ -102,6 +102,13 @@ export const CLOSES = {
     how: "end",
     text: "the node was silent for cluster.leaseMs, and another told that its sockets are gone",
   },
+  session_moved: {
+    by: "server",
+    disconnect: "forced server close",
+    code: 1012,
+    how: "end",
+    text: "its client has resumed the session on another node, which took this one for dead",
+  },
   rate_exceeded: {
     by: "server",
     disconnect: "forced server close",

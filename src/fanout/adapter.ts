@@ -32,8 +32,8 @@ export interface AdapterInside {
   readonly rooms: Map<Room, Set<string>>;
   readonly sids: Map<string, Set<Room>>;
   emit(event: "create-room" | "join-room", room: Room, id?: string): boolean;
-  /** Set by recovery: hears of each packet before it is delivered here, and may except someone. */
-  delivering?(packet: Packet, to: Recipients): Recipients;
+  /** Set by recovery: hears of each packet before it is delivered here. */
+  delivering?(packet: Packet, to: Recipients): void;
   _del(room: Room, id: string): void;
 }
 

@@ -72,7 +72,8 @@ export function createFanout(settings: FanoutSettings, topics: Topics): Fanout {
       },
       broadcast(packet, to) {
         samples.broadcasts[shapeOf(to)]++;
-        deliver(audience, packet, adapter.delivering?.(packet, to) ?? to);
+        adapter.delivering?.(packet, to);
+        deliver(audience, packet, to);
       },
       broadcastWithAck(packet, to, counted, ack) {
         samples.broadcasts[shapeOf(to)]++;

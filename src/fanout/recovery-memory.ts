@@ -24,10 +24,17 @@ interface KeptPacket {
   readonly data: unknown[];
 }
 
+/** A lost session as the in-memory adapter keeps it. */
+export interface StoredSession {
+  readonly disconnectedAt: number;
+  readonly rooms: readonly unknown[];
+  readonly data: unknown;
+}
+
 /** The private members of the in-memory adapter that keeps sessions, of socket.io-adapter 2.5.8. */
 export interface Store {
   packets: KeptPacket[];
-  readonly sessions: Map<string, { disconnectedAt: number }>;
+  readonly sessions: Map<string, StoredSession>;
   readonly maxDisconnectionDuration: number;
 }
 

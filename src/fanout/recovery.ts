@@ -2,7 +2,6 @@ import type { Namespace, Socket } from "socket.io";
 import { type Adapter, SessionAwareAdapter } from "socket.io-adapter";
 import type { Packet } from "../core/packet.ts";
 import type { Recipients, Room } from "./adapter.ts";
-import { createEchoes } from "./recovery-echoes.ts";
 import {
   createMemory,
   type RecoverySamples,
@@ -21,10 +20,21 @@ export interface Recovery {
    * The in-memory adapter needs no such call.
    */
   watch(adapter: Adapter): void;
+  /**
+   * Runs `ask`, which asks for a session before it returns; `narrow` says which of the session's
+   * rooms its client may still be in. What was missed in others is not sent.
+   */
+  during<T>(narrow: Narrow, ask: () => T): T;
   samples(): RecoverySamples;
   /** Stops its timer. */
   stop(): void;
 }
+
+/** Returns the rooms of a session that its client may still be in. */
+export type Narrow = (session: {
+  readonly rooms: readonly Room[];
+  readonly data: unknown;
+}) => readonly Room[];
 
 /** The session of a client, as adapters keep it. */
 interface Session {
@@ -38,7 +48,7 @@ interface Session {
 interface Return {
   session: Session | undefined;
   /** What has been delivered to others here meanwhile, in order. */
-  readonly passed: { readonly data: unknown[]; readonly to: Recipients }[];
+  passed: { readonly data: unknown[]; readonly to: Recipients }[];
   /** More passed than is kept: it cannot be recovered whole any more. */
   overflowed: boolean;
 }
@@ -46,10 +56,12 @@ interface Return {
 /** An adapter's private members, of socket.io-adapter 2.5.8. */
 interface Inside {
   readonly nsp: Namespace;
-  restoreSession(pid: string, offset: string): Promise<Session | null> | null;
+  restoreSession(pid: string, offset: string, narrow: Narrow): Promise<Session | null> | null;
   delAll(id: string): void;
   /** Called by fan-out with each packet it is about to deliver here. */
-  delivering?: (packet: Packet, to: Recipients) => Recipients;
+  delivering?: (packet: Packet, to: Recipients) => void;
+  /** Which packet it is, where a missed one and one that was delivered meanwhile can be the same. */
+  identify?(data: unknown[]): string | undefined;
 }
 
 /** Packets kept for one client while a middleware decides about it. */
@@ -75,13 +87,15 @@ export function createRecovery(settings: RecoverySettings): Recovery {
   };
   const memory = createMemory(settings, samples);
 
-  function watch(adapter: Adapter, onBus = true): void {
+  let narrowing: Narrow | undefined;
+
+  function watch(adapter: Adapter): void {
     const inside = adapter as unknown as Inside; // see Inside
     const returns = new Map<string, Return>();
-    const echoes = onBus ? createEchoes() : undefined;
     const restore = inside.restoreSession;
 
     inside.restoreSession = async function (this: Inside, pid, offset) {
+      const narrow = narrowing ?? (({ rooms }) => rooms);
       // Two with one secret: the second finds no session, and the first is not disturbed.
       if (returns.has(pid)) {
         samples.refused++;
@@ -89,12 +103,19 @@ export function createRecovery(settings: RecoverySettings): Recovery {
       }
       const coming: Return = { session: undefined, passed: [], overflowed: false };
       returns.set(pid, coming);
-      const session = await Promise.resolve(restore.call(this, pid, offset)).catch(() => null);
+      const session = await Promise.resolve(restore.call(this, pid, offset, narrow)).catch(
+        () => null,
+      );
       returns.delete(pid);
-      if (!session) {
+      if (!session || coming.overflowed) {
         samples.refused++;
         return null;
       }
+      const identify = (data: unknown[]) => this.identify?.(data) ?? data;
+      const missed = new Set(session.missedPackets.map(identify));
+      coming.passed = coming.passed.filter(
+        ({ data, to }) => isFor(session.rooms, to) && !missed.has(identify(data)),
+      );
       coming.session = session;
       returns.set(session.sid, coming);
       return { ...session, missedPackets: [] };
@@ -108,10 +129,8 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     };
 
     inside.delivering = (packet, to) => {
-      if (packet.type !== 2 || !Array.isArray(packet.data)) return to;
+      if (packet.type !== 2 || !Array.isArray(packet.data)) return;
       for (const each of returns.values()) pass(each, packet.data, to);
-      const echo = echoes?.take(packet.data.at(-1));
-      return echo ? { ...to, except: new Set([...(to.except ?? []), ...echo]) } : to;
     };
 
     // Socket.IO emits "connect" before "connection", and listeners of either may broadcast.
@@ -125,15 +144,8 @@ export function createRecovery(settings: RecoverySettings): Recovery {
         return;
       }
       samples.recovered++;
-      const { rooms, missedPackets } = back.session;
-      const passed = back.passed.filter(({ to }) => isFor(rooms, to)).map(({ data }) => data);
-      const arrived = new Set(passed.map((data) => data.at(-1)));
-      for (const data of missedPackets) {
-        if (arrived.has(data.at(-1))) continue;
-        echoes?.add(data.at(-1), socket.id);
-        send(socket, data);
-      }
-      for (const data of passed) send(socket, data);
+      for (const data of back.session.missedPackets) send(socket, data);
+      for (const { data } of back.passed) send(socket, data);
     });
   }
 
@@ -154,7 +166,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     constructor(namespace: Namespace) {
       super(namespace);
       memory.add(this.#store);
-      watch(this, false); // what it keeps has been delivered here: nothing comes a second time
+      watch(this);
     }
 
     override broadcast(packet: Packet & { data: unknown[] }, opts: never): void {
@@ -171,8 +183,11 @@ export function createRecovery(settings: RecoverySettings): Recovery {
       memory.persisted(this.#store, this.#store.sessions.size - before);
     }
 
-    override async restoreSession(pid: string, offset: string) {
+    override async restoreSession(pid: string, offset: string, narrow?: Narrow) {
       memory.expire(this.#store);
+      const kept = this.#store.sessions.get(pid);
+      // Before it looks for what was missed in them.
+      if (kept && narrow) this.#store.sessions.set(pid, { ...kept, rooms: narrow(kept) });
       const found = await super.restoreSession(pid, offset);
       // A session is one connection's: whoever comes second with its secret gets a new one.
       if (found && this.#store.sessions.delete(pid)) samples.sessions--;
@@ -185,7 +200,20 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     }
   }
 
-  return { adapter: MemoryAdapter, watch, samples: () => samples, stop: () => memory.stop() };
+  return {
+    adapter: MemoryAdapter,
+    watch,
+    during(narrow, ask) {
+      narrowing = narrow;
+      try {
+        return ask();
+      } finally {
+        narrowing = undefined;
+      }
+    },
+    samples: () => samples,
+    stop: () => memory.stop(),
+  };
 }
 
 function pass(back: Return, data: unknown[], to: Recipients): void {

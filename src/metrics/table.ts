@@ -245,6 +245,16 @@ export const METRICS = {
     labels: [],
     help: "Lost sessions that can still be resumed.",
   },
+  sluice_recovery_kept_sessions: {
+    kind: "gauge",
+    labels: [],
+    help: "Sessions of connected sockets that Redis keeps for when this node dies.",
+  },
+  sluice_recovery_unfit_sessions_total: {
+    kind: "counter",
+    labels: [],
+    help: "Sessions that Redis was not given: above recovery.sessionBytesMax, or `data` without a form.",
+  },
   sluice_recovery_dropped_packets_total: {
     kind: "counter",
     labels: [],
@@ -380,6 +390,11 @@ export const METRICS = {
     kind: "counter",
     labels: [],
     help: "Messages that did not reach other nodes because Redis was away.",
+  },
+  sluice_cluster_gaps_total: {
+    kind: "counter",
+    labels: [],
+    help: "Times the stream was trimmed beyond what this node had read, and its connections were closed.",
   },
   sluice_cluster_errors_total: {
     kind: "counter",

@@ -142,7 +142,7 @@ test("a client recovers on another node than before, whole and once", async (t) 
     async () =>
       (await redis.command(
         "EXISTS",
-        `sluice:session:${(client as unknown as { _pid: string })._pid}`,
+        `sluice:{nodes}:lost:/,${(client as unknown as { _pid: string })._pid}`,
       )) === "1",
     "the session",
   );

@@ -1,10 +1,10 @@
 /** A stop lets clients go in waves, so that they come back by themselves, elsewhere. */
 import assert from "node:assert/strict";
-import { connect, createServer } from "node:net";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
 import { newClient, testGateway, WAYS } from "../harness/gateway.ts";
 import { startProcess } from "../harness/process.ts";
+import { tcpSwitch } from "../harness/tcp-switch.ts";
 import { next, until } from "../harness/wait.ts";
 
 test("while it drains: readiness is 503, handshakes are refused, open connections go on", async (t) => {
@@ -144,25 +144,6 @@ test("connections with ids of the application's own grow too old like others", a
   await next(client, "disconnect");
   assert.equal(await gateway.metric("sluice_connections_closed_total", { reason: "max_age" }), 1);
 });
-
-/** A TCP switch: new connections go to whichever port is current. */
-async function tcpSwitch(t: TestContext, first: number) {
-  let current = first;
-  const server = createServer((inner) => {
-    const outer = connect(current, "127.0.0.1");
-    inner.pipe(outer).pipe(inner);
-    inner.on("error", () => outer.destroy());
-    outer.on("error", () => inner.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => server.close());
-  return {
-    url: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
-    to(port: number) {
-      current = port;
-    },
-  };
-}
 
 test("a rolling restart brings 200 clients over by themselves, never many at once", async (t) => {
   const settings = { socket: { drainMs: 6000 }, recovery: { windowMs: 60_000 } };

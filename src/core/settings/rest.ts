@@ -12,6 +12,18 @@ export const recovery = z.strictObject({
     17_179_869_184,
     "Bytes kept for recovery, over all namespaces.",
   ),
+  sessionBytesMax: whole(
+    65_536,
+    1024,
+    16_777_216,
+    "Largest session, rooms and `data`, that Redis is given, in bytes; a larger one is not recovered.",
+  ),
+  checkpointMs: ms(
+    5_000,
+    0,
+    600_000,
+    "How old the `data` may be with which a client is recovered after its node died, with Redis; 0 recovers nobody then, and keeps nothing of sockets that live.",
+  ),
 });
 
 /** What answers events inside the process. */

@@ -1,0 +1,165 @@
+import type { Log } from "../core/log.ts";
+import type { Settings } from "../core/settings.ts";
+import { isBusMessage } from "./messages.ts";
+import type { RedisLink } from "./redis.ts";
+import type { Seal } from "./seal.ts";
+
+/** What the bus counts, as plain numbers. */
+export interface BusSamples {
+  readonly messages: { in: number; out: number };
+  readonly bytes: { in: number; out: number };
+  /** Messages from the bus that were not believed. */
+  readonly refused: { size: number; shape: number; signature: number };
+  /** Messages for other nodes that were not sent, because Redis was away. */
+  missed: number;
+  /** Times the stream was trimmed beyond what this node had read. */
+  gaps: number;
+  errors: number;
+  /** Requests that not all other nodes answered in time. */
+  timeouts: number;
+  reconnects: number;
+  /** 1 while Redis answers. */
+  here: 0 | 1;
+}
+
+/** What guarding messages needs. */
+export interface GuardNeeds {
+  readonly settings: Settings["cluster"];
+  readonly link: RedisLink;
+  readonly seal: Seal;
+  readonly samples: BusSamples;
+  readonly log: Log;
+  /** Told how old a message from the bus was, in seconds, by Redis' clock and ours. */
+  lagged(seconds: number): void;
+}
+
+/** The members of socket.io-adapter's `ClusterAdapter` and its heirs that the bus guards. */
+export interface Guarded {
+  publishAndReturnOffset?(message: object): Promise<string>;
+  doPublish?(message: object): Promise<string>;
+  doPublishResponse?(requester: string, response: object): Promise<void>;
+  encode?(message: object): Record<string, string>;
+  onRawMessage?(raw: unknown, offset: string): void;
+  onResponse?(response: unknown): void;
+  onMessage?(message: unknown, offset?: string): void;
+}
+
+/**
+ * Guards what an adapter says to the bus and hears of it: while Redis is away, broadcasts reach this
+ * node's own sockets at once and are counted as missed; messages are checked for size, shape and, with
+ * a key, signature before they are acted on.
+ */
+export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
+  const { settings, link, seal, samples, log, lagged } = needs;
+  const byStream = settings.adapter === "streams";
+  const { publishAndReturnOffset, encode, onRawMessage, onMessage } = adapter;
+  const { doPublish, doPublishResponse, onResponse } = adapter;
+  if (publishAndReturnOffset) {
+    adapter.publishAndReturnOffset = async function (this: Guarded, message) {
+      // By the same way whether Redis is here or not, or what comes after an outage would pass
+      // what went before it.
+      try {
+        const offset = await link.ask(() => publishAndReturnOffset.call(this, message));
+        samples.messages.out++;
+        return offset;
+      } catch {
+        if (link.isHere()) samples.errors++;
+      }
+      samples.missed++;
+      // An offset that no store has: whoever returns with it is told that it was not recovered.
+      return "";
+    };
+  }
+  if (byStream && encode) {
+    adapter.encode = function (this: Guarded, message) {
+      const raw = seal.sign(encode.call(this, message));
+      samples.bytes.out += raw.data?.length ?? 0;
+      return raw;
+    };
+  }
+  if (doPublish) {
+    // Streams are signed in `encode`; what goes by PUB/SUB is signed as a whole.
+    adapter.doPublish = function (this: Guarded, message) {
+      return doPublish.call(this, byStream && !isEphemeral(message) ? message : seal.sign(message));
+    };
+  }
+  if (doPublishResponse) {
+    adapter.doPublishResponse = function (this: Guarded, requester, response) {
+      return doPublishResponse.call(this, requester, seal.sign(response));
+    };
+  }
+  let believed: unknown;
+  if (onRawMessage && !byStream) {
+    adapter.onRawMessage = function (this: Guarded, raw, channel) {
+      if (!Buffer.isBuffer(raw)) return refuse("shape");
+      samples.bytes.in += raw.length;
+      if (raw.length > settings.messageBytesMax) return refuse("size");
+      onRawMessage.call(this, raw, channel);
+    };
+  }
+  if (onResponse && !byStream) {
+    adapter.onResponse = function (this: Guarded, response) {
+      if (!isBusMessage(response)) return refuse("shape");
+      if (!seal.isSigned(response as object)) return refuse("signature");
+      onResponse.call(this, response);
+    };
+  }
+  if (onRawMessage && byStream) {
+    adapter.onRawMessage = function (this: Guarded, raw, offset) {
+      if (!isRaw(raw)) return refuse("shape");
+      samples.messages.in++;
+      samples.bytes.in += raw.data?.length ?? 0;
+      const sentAt = Number(offset.split("-")[0]);
+      lagged(Math.max(0, Date.now() - sentAt) / 1000);
+      if ((raw.data?.length ?? 0) > settings.messageBytesMax) return refuse("size");
+      if (!seal.isSigned(raw)) return refuse("signature");
+      // What was signed as text needs no signature as an object.
+      believed = raw;
+      try {
+        onRawMessage.call(this, raw, offset);
+      } catch (error) {
+        // A listener's, that of `join-room` perhaps. Thrown on, the reader would begin again before
+        // this message, and bring it again and again.
+        samples.errors++;
+        const why = error instanceof Error ? error.stack : String(error);
+        log("error", { room: "cluster", why }, "a listener threw at a message of another node");
+      } finally {
+        believed = undefined;
+      }
+    };
+  }
+  if (onMessage) {
+    adapter.onMessage = function (this: Guarded, message, offset) {
+      if (!isBusMessage(message)) return refuse("shape");
+      if (believed === undefined) {
+        samples.messages.in++;
+        if (!seal.isSigned(message as object)) return refuse("signature");
+      }
+      onMessage.call(this, message, offset);
+    };
+  }
+
+  function refuse(why: keyof BusSamples["refused"]): void {
+    samples.refused[why]++;
+  }
+}
+
+interface RawMessage {
+  readonly uid: string;
+  readonly nsp: string;
+  readonly type: string;
+  readonly data?: string;
+}
+
+function isRaw(raw: unknown): raw is RawMessage {
+  if (typeof raw !== "object" || raw === null) return false;
+  const { uid, nsp, type, data } = raw as Partial<Record<string, unknown>>;
+  if (data !== undefined && typeof data !== "string") return false;
+  return [uid, nsp, type].every((field) => typeof field === "string");
+}
+
+/** Whether the streams adapter sends a message by PUB/SUB: broadcasts with acks, and requests. */
+function isEphemeral(message: object): boolean {
+  const { type, data } = message as { type: number; data?: { requestId?: string } };
+  return (type === 3 && data?.requestId !== undefined) || type === 7 || type === 9;
+}

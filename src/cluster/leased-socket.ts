@@ -1,0 +1,38 @@
+/** A socket that other nodes speak for when this one dies. */
+export interface LeasedSocket {
+  readonly id: string;
+  readonly namespace: string;
+  readonly userId?: string | undefined;
+  readonly data?: unknown;
+}
+
+/** A socket's data is written down up to this size; above, it is told without. */
+const ENTRY_CHARS_MAX = 4096;
+
+/** Returns the name of a socket's entry. */
+export function entryName({ namespace, id }: Pick<LeasedSocket, "id" | "namespace">): string {
+  return `${namespace},${id}`;
+}
+
+/** Returns a socket as it is written down. */
+export function writeEntry({ id, namespace, userId, data }: LeasedSocket): string {
+  const bare = JSON.stringify({ id, namespace, userId });
+  try {
+    const full = JSON.stringify({ id, namespace, userId, data });
+    return full.length > ENTRY_CHARS_MAX ? bare : full;
+  } catch {
+    // A bigint, or data that holds itself.
+    return bare;
+  }
+}
+
+/** Returns a socket as a node wrote it down; whoever can write to Redis can write anything. */
+export function readEntry(entry: string): LeasedSocket | undefined {
+  try {
+    const { id, namespace, userId, data } = JSON.parse(entry) as Record<string, unknown>;
+    if (typeof id !== "string" || typeof namespace !== "string") return undefined;
+    return { id, namespace, data, ...(typeof userId === "string" && { userId }) };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * Where in the stream a node's clients are.
+ *
+ * A node delivers its own broadcasts as soon as the stream has them, and those of others when its
+ * reader brings them: of two messages the later may come first. So "everything up to this message"
+ * is not what a client has got, and an offset of one id would skip a message or bring it twice.
+ */
+
+/** A place in the stream, as the offset of a packet says it. */
+export interface Point {
+  /** Everything that is missing is after this message. */
+  readonly from: string;
+  /** Whether a message was delivered before the packet that carried the offset, or is that packet. */
+  has(id: string, uid: string): boolean;
+}
+
+/** The broadcasts that one adapter of this node publishes. */
+export interface Publisher {
+  /** A broadcast is on its way to the stream. */
+  begin(): void;
+  /** It is about to be delivered here; its id is empty when the stream did not get it. */
+  end(id: string): void;
+  /** The reader came by a message of this publisher. To be called before `readTo`. */
+  seen(id: string): void;
+  /** The offset of the packet that is delivered now. */
+  offset(): string;
+  /** Resolves when all up to this message has been delivered here; with false if not in time. */
+  reaches(id: string, withinMs: number): Promise<boolean>;
+}
+
+/** How far this node's reader is. */
+export interface Position {
+  /** All messages of others up to this one have been delivered here, or this one is about to be. */
+  readTo(id: string): void;
+  publisher(uid: string): Publisher;
+}
+
+/** Characters of a publisher's id in an offset. */
+const TAG_CHARS = 6;
+const POINT = /^(\d{1,16})-(\d{1,16})(?:\.(-?\d{1,16})-(\d{1,16})\.([0-9a-f]{6}))?$/;
+
+/** Compares two ids of a stream. */
+export function compareIds(a: string, b: string): number {
+  if (a === b) return 0;
+  const [ms, seq] = split(a);
+  const [otherMs, otherSeq] = split(b);
+  return ms - otherMs || seq - otherSeq;
+}
+
+/** Returns the place an offset names, or undefined for what no node of ours has written. */
+export function readPoint(offset: string): Point | undefined {
+  const [, ms, seq, more, ownSeq, tag] = offset.match(POINT) ?? [];
+  if (ms === undefined || seq === undefined) return undefined;
+  const read = `${ms}-${seq}`;
+  if (tag === undefined) return { from: read, has: (id) => compareIds(id, read) <= 0 };
+  const own = `${Number(ms) + Number(more)}-${ownSeq}`;
+  return {
+    from: first(read, own),
+    has: (id, uid) => compareIds(id, uid.startsWith(tag) ? own : read) <= 0,
+  };
+}
+
+/** Returns the position of a node that has joined where the stream ended. */
+export function createPosition(): Position {
+  let read = "0-0";
+  const waiting = new Set<() => void>();
+
+  function wake(): void {
+    for (const look of waiting) look();
+  }
+
+  function publisher(uid: string): Publisher {
+    const tag = uid.slice(0, TAG_CHARS);
+    /** All of its own up to here have been delivered. */
+    let own = read;
+    /** Its newest one that the reader came by. */
+    let found = read;
+    let pending = 0;
+
+    function settle(): void {
+      if (compareIds(found, own) <= 0) own = last(own, read);
+      // Published, though Redis went away before it said so: delivered without an id.
+      else if (pending === 0) own = last(found, read);
+    }
+
+    return {
+      begin() {
+        pending++;
+      },
+      end(id) {
+        pending--;
+        if (id !== "") own = last(own, id);
+        settle();
+        wake();
+      },
+      seen(id) {
+        settle();
+        found = id;
+      },
+      offset() {
+        settle();
+        if (own === read) return read;
+        const [ms] = split(read);
+        const [ownMs, ownSeq] = split(own);
+        return `${read}.${ownMs - ms}-${ownSeq}.${tag}`;
+      },
+      reaches(id, withinMs) {
+        return new Promise((resolve) => {
+          const look = (late?: boolean) => {
+            settle();
+            const there = compareIds(read, id) >= 0 && compareIds(own, found) >= 0;
+            if (!there && !late) return;
+            waiting.delete(look);
+            clearTimeout(timer);
+            resolve(there);
+          };
+          const timer = setTimeout(look, withinMs, true);
+          waiting.add(look);
+          look();
+        });
+      },
+    };
+  }
+
+  return {
+    readTo(id) {
+      read = id;
+      if (waiting.size > 0) wake();
+    },
+    publisher,
+  };
+}
+
+function split(id: string): [number, number] {
+  const at = id.indexOf("-");
+  return [Number(id.slice(0, at)), Number(id.slice(at + 1))];
+}
+
+function last(a: string, b: string): string {
+  return compareIds(a, b) < 0 ? b : a;
+}
+
+function first(a: string, b: string): string {
+  return compareIds(a, b) < 0 ? a : b;
+}

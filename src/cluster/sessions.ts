@@ -1,0 +1,203 @@
+import type { Lease } from "./lease.ts";
+import { createLedger } from "./ledger.ts";
+import type { RedisLink } from "./redis.ts";
+import type { Seal } from "./seal.ts";
+import { CLAIM, KEEP, LOSE, RECLAIM } from "./session-scripts.ts";
+import { type LiveSession, readSession, type Session, writeSession } from "./session-text.ts";
+
+/** What sessions are kept by. */
+export interface SessionsSettings {
+  /** How long a client may be away. */
+  readonly windowMs: number;
+  readonly leaseMs: number;
+  /** Largest session that is kept, in bytes. */
+  readonly bytesMax: number;
+}
+
+/** What keeping sessions needs. */
+export interface SessionsNeeds {
+  readonly link: RedisLink;
+  readonly lease: Lease;
+  readonly seal: Seal;
+  /** These sessions go on at another node: their sockets here are to be closed. */
+  moved(names: readonly string[]): void;
+}
+
+/** What sessions count, as plain numbers. */
+export interface SessionsSamples {
+  /** Sessions of living sockets that Redis has, or is about to have. */
+  kept: number;
+  /** Sessions that cannot be written, or are too large. */
+  unfit: number;
+}
+
+/** The sessions of all nodes, in Redis. A name is the namespace, a comma and the session's secret. */
+export interface Sessions {
+  /** The session of a socket that lives, for when this node dies. */
+  keep(name: string, session: LiveSession): void;
+  /** The socket is gone. */
+  drop(name: string): void;
+  /** The socket is gone, and its client may come back within the window. */
+  lose(name: string, session: LiveSession): void;
+  /** Takes the session of a client that comes back; nobody else gets it then. */
+  claim(name: string, pid: string): Promise<Session | undefined>;
+  samples(): SessionsSamples;
+  stop(): Promise<void>;
+}
+
+/** Sessions of one command. */
+const CHUNK = 200;
+/**
+ * How long a client waits for its node to be found dead, step by step: Redis may hear later than the
+ * client that a connection is gone.
+ */
+const WAITS_MS = [0, 50, 100, 150, 300, 400];
+
+/**
+ * Keeps sessions in Redis, those of living sockets too.
+ *
+ * A node's living sessions are recovered when it is dead: its lease has been taken, or its connections
+ * to Redis are gone. The second can be an error, for a moment: so a node hears, with every renewal of
+ * its lease, which of its sessions have moved. They are kept for a window after its lease ends.
+ */
+export function createSessions(
+  { windowMs, leaseMs, bytesMax }: SessionsSettings,
+  { link, lease, seal, moved }: SessionsNeeds,
+): Sessions {
+  const { prefix } = lease;
+  const keepers = `${prefix}keepers`;
+  const keptMs = leaseMs + windowMs;
+  const samples: SessionsSamples = { kept: 0, unfit: 0 };
+  const voiceOf = (name: string) => `${prefix}voice:${name}`;
+  let node: string | undefined;
+  /** Redis may not have what the ledger says. */
+  let stale = true;
+  const ledger = createLedger({
+    link,
+    key: () => (node === undefined ? undefined : `${prefix}sessions:${node}`),
+    keptMs,
+  });
+  const unfit = new Set<string>();
+  const losing = new Map<string, string>();
+  const gone = new Set<string>();
+
+  link.watch((here) => {
+    if (here) stale = true;
+  });
+  const follower = {
+    async renewed(name: string) {
+      node = name;
+      tell(await run(KEEP, keysOf(name), [name, keptMs]));
+      if (stale) ledger.rewrite();
+      stale = false;
+    },
+    async taken(name: string) {
+      tell(await run(RECLAIM, keysOf(name), [name]));
+      node = undefined;
+      stale = true;
+    },
+  };
+  // As long as somebody listens there, this node's process lives; before that, nothing is kept.
+  const voice = link.patient();
+  voice.subscribe(voiceOf(link.name)).then(
+    () => lease.accompany(follower),
+    () => {},
+  );
+
+  function keysOf(name: string): string[] {
+    return [keepers, `${prefix}sessions:${name}`, `${prefix}moved:${name}`];
+  }
+
+  async function run(script: string, keys: string[], given: (string | number)[]) {
+    const answer = await link.ask((client) => client.eval(script, keys.length, ...keys, ...given));
+    return answer as string[]; // every script answers with texts
+  }
+
+  function tell(names: string[]): void {
+    if (names.length === 0) return;
+    for (const name of names) {
+      gone.add(name);
+      ledger.strike(name);
+    }
+    moved(names);
+    for (const name of names) gone.delete(name);
+  }
+
+  function write(name: string, session: LiveSession): string | undefined {
+    const text = writeSession(session, seal, bytesMax);
+    if (text === undefined && !unfit.has(name)) {
+      unfit.add(name);
+      samples.unfit++;
+    }
+    if (text !== undefined) unfit.delete(name);
+    return text;
+  }
+
+  async function flushLost(): Promise<void> {
+    const all = [...losing].flat();
+    losing.clear();
+    const own = node ?? lease.node;
+    const keys = [`${prefix}sessions:${own}`, `${prefix}taken:${own}`, `${prefix}moved:${own}`];
+    const tasks: Promise<unknown>[] = [];
+    for (let at = 0; at < all.length; at += 2 * CHUNK) {
+      tasks.push(run(LOSE, keys, [prefix, windowMs, ...all.slice(at, at + 2 * CHUNK)]));
+    }
+    // Redis is away: those clients are told that they were not recovered.
+    await Promise.allSettled(tasks);
+  }
+
+  async function claim(name: string, dead: string) {
+    const { speaks } = lease;
+    const given = [prefix, name, lease.node, speaks ? "1" : "0", dead, keptMs];
+    const [holder, text, entry] = await run(CLAIM, [keepers], given);
+    if (entry) lease.adopt(entry);
+    return { holder, text };
+  }
+
+  return {
+    keep(name, session) {
+      const text = write(name, session);
+      if (text === undefined) return ledger.strike(name);
+      if (ledger.read(name) !== text) ledger.enter(name, text);
+    },
+    drop(name) {
+      unfit.delete(name);
+      ledger.strike(name);
+    },
+    lose(name, session) {
+      if (gone.has(name)) return;
+      const text = write(name, session);
+      unfit.delete(name);
+      if (text === undefined) return;
+      if (losing.size === 0) queueMicrotask(flushLost);
+      losing.set(name, text);
+    },
+    async claim(name, pid) {
+      let dead = "";
+      for (const waitMs of WAITS_MS) {
+        if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+        let { holder, text } = await claim(name, dead);
+        if (text === undefined && holder !== undefined && holder !== dead) {
+          const process = holder.slice(0, holder.lastIndexOf("."));
+          if (process === link.name) return undefined;
+          if (await link.isHeard(voiceOf(process))) continue;
+          dead = holder;
+          ({ holder, text } = await claim(name, dead));
+        }
+        if (text !== undefined) return readSession(text, pid, seal);
+        if (holder === undefined) return undefined;
+      }
+      return undefined;
+    },
+    samples() {
+      samples.kept = ledger.size;
+      return samples;
+    },
+    async stop() {
+      voice.disconnect();
+      await ledger.flushed();
+      if (ledger.size > 0 || node === undefined) return;
+      await run(RECLAIM, keysOf(node), [node]).catch(() => {});
+    },
+  };
+}

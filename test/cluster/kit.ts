@@ -1,0 +1,77 @@
+import type { TestContext } from "node:test";
+import type { Socket as ServerSocket } from "socket.io";
+import type { Socket as Client } from "socket.io-client";
+import type { PartialSettings } from "../../src/core/settings.ts";
+import { type ClientOptions, type TestGateway, testGateway } from "../harness/gateway.ts";
+import type { TestRedis } from "../harness/redis.ts";
+import { next, until } from "../harness/wait.ts";
+
+/** Recovery as these tests have it. */
+export const RECOVERY = { windowMs: 60_000 };
+
+/** Starts two gateways that hear each other. */
+export async function twoNodes(
+  t: TestContext,
+  urls: readonly [string, string],
+  more: PartialSettings = {},
+): Promise<[TestGateway, TestGateway]> {
+  const start = (redisUrl: string) =>
+    testGateway(t, {
+      recovery: RECOVERY,
+      ...more,
+      // A busy machine is no outage.
+      cluster: { redisUrl, timeoutMs: 10_000, ...more.cluster },
+    });
+  const nodes: [TestGateway, TestGateway] = [await start(urls[0]), await start(urls[1])];
+  await until(async () => {
+    const seen = await Promise.all(nodes.map(({ io }) => io.of("/").adapter.serverCount()));
+    return seen.every((count) => count === 2);
+  }, "two nodes");
+  return nodes;
+}
+
+/** Connects a client whose socket is in a room, and notes what it hears. */
+export async function member(node: TestGateway, room: string, options: ClientOptions = {}) {
+  const arrived = next<[ServerSocket]>(node.io, "connection");
+  const client = await node.connected(options);
+  const [socket] = await arrived;
+  socket.join(room);
+  const heard: unknown[] = [];
+  client.on("n", (n: unknown) => heard.push(n));
+  return { client, socket, heard };
+}
+
+/** Cuts a client off, without a word to its node, and sends it to another. */
+export async function move(client: Client, socket: ServerSocket, to: TestGateway) {
+  const gone = next(socket, "disconnect");
+  client.io.engine.close();
+  await gone;
+  (client.io as unknown as { uri: string }).uri = to.url;
+}
+
+/** What a client knows of its session. */
+export interface Secret {
+  readonly pid: string;
+  readonly offset: string;
+}
+
+/** Returns what a client knows of its session. */
+export function secretOf(client: Client): Secret {
+  const { _pid: pid, _lastOffset: offset } = client as unknown as Record<string, string>;
+  return { pid: String(pid), offset: String(offset) };
+}
+
+/** A new client that comes with another's session. */
+export function thief(
+  node: TestGateway,
+  { pid, offset }: Secret,
+  options: ClientOptions = {},
+): Client {
+  const client = node.client(options);
+  Object.assign(client, { _pid: pid, _lastOffset: offset });
+  return client;
+}
+
+/** Whether Redis keeps a session whose socket is gone. */
+export const lost = async (redis: TestRedis, { pid }: Secret) =>
+  (await redis.command("EXISTS", `sluice:{nodes}:lost:/,${pid}`)) === "1";

@@ -1,0 +1,133 @@
+/** A client that comes back to another node gets what it missed: no more, and no less. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Socket as ServerSocket } from "socket.io";
+import { testRedis } from "../harness/redis.ts";
+import { hasTool } from "../harness/tool.ts";
+import { next, until } from "../harness/wait.ts";
+import { lost, member, move, RECOVERY, secretOf, twoNodes } from "./kit.ts";
+
+test("what a node's reader had not brought yet is sent later, and what it published itself is not sent twice", async (t) => {
+  // Seen: a node delivers its own broadcasts ahead of older ones of others, and the offset that the
+  // client kept was that of the newer: the older ones were never sent, with `recovered: true`.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  await redis.command("ACL", "SETUSER", "a", "on", ">secret", "~*", "&*", "+@all");
+  const own = redis.url.replace("://", "://a:secret@");
+  const [a, b] = await twoNodes(t, [own, redis.url]);
+  const { client, socket, heard } = await member(a, "red");
+  // From now on the first node cannot read, once it has had what it waits for.
+  await redis.command("ACL", "SETUSER", "a", "-xread");
+  b.io.emit("n", "b0");
+  await until(() => heard.length === 1, "the last it reads");
+  const errors = () => a.metric("sluice_cluster_errors_total");
+  const before = await errors();
+  await until(async () => (await errors()) > before, "that it cannot read");
+  b.io.emit("n", "b1");
+  await until(async () => Number(await redis.command("XLEN", "sluice:stream")) === 3, "b1");
+  a.io.emit("n", "a1");
+  await until(() => heard.includes("a1"), "its own");
+  await move(client, socket, b);
+  b.io.emit("n", "b2");
+  await next(client.connect(), "connect");
+  b.io.emit("n", "b3");
+  await until(() => heard.includes("b3"), "the last");
+  assert.equal(client.recovered, true);
+  assert.deepEqual(heard, ["b0", "a1", "b1", "b2", "b3"]);
+});
+
+test("what is volatile or to be acknowledged is not sent again", async (t) => {
+  // Seen: a volatile packet that had been delivered came a second time, and one that was to be
+  // acknowledged came without its acknowledgement.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a, b] = await twoNodes(t, [redis.url, redis.url]);
+  const { client, socket, heard } = await member(a, "red");
+  a.io.emit("n", 1);
+  a.io.volatile.emit("n", 2);
+  socket.emit("n", 3, () => {});
+  await until(() => heard.length === 3, "all three");
+  await move(client, socket, b);
+  b.io.emit("n", 4);
+  await next(client.connect(), "connect");
+  await until(() => heard.includes(4), "the missed one");
+  b.io.emit("n", 5);
+  await until(() => heard.includes(5), "the last");
+  assert.deepEqual(heard, [1, 2, 3, 4, 5]);
+});
+
+test("with a key, what others wrote into the stream or the sessions is not believed", async (t) => {
+  // Seen: a forged message was refused when it came, and sent to whoever came back.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const busKey = "a key of sixteen bytes or more";
+  const [a, b] = await twoNodes(t, [redis.url, redis.url], { cluster: { busKey } });
+  const one = await member(a, "red");
+  const two = await member(a, "red");
+  a.io.emit("n", 1);
+  await until(() => two.heard.length === 1, "the first");
+  await move(one.client, one.socket, b);
+  await move(two.client, two.socket, b);
+  const packet = { type: 2, nsp: "/", data: ["n", "forged"] };
+  const data = JSON.stringify({ packet, opts: { rooms: [], except: [], flags: {} } });
+  await redis.command(
+    "XADD",
+    "sluice:stream",
+    "*",
+    "uid",
+    "x",
+    "nsp",
+    "/",
+    "type",
+    "3",
+    "data",
+    data,
+  );
+  b.io.emit("n", 2);
+  const secret = secretOf(two.client);
+  await until(() => lost(redis, secret), "the session");
+  const key = `sluice:{nodes}:lost:/,${secret.pid}`;
+  const [sid, mac, body = ""] = (await redis.command("GET", key)).split("\n");
+  await redis.command("SET", key, [sid, mac, body.replace(/^./, "x")].join("\n"));
+  await next(one.client.connect(), "connect");
+  await next(two.client.connect(), "connect");
+  assert.deepEqual([one.client.recovered, two.client.recovered], [true, false]);
+  b.io.emit("n", 3);
+  await until(() => one.heard.includes(3), "the last");
+  assert.deepEqual(one.heard, [1, 2, 3]);
+});
+
+test("sessions that cannot be written are counted, end nothing, and are not recovered", async (t) => {
+  // Seen: `data` with a function in it threw out of the close of its connection, where nothing could
+  // catch it, and so ended the process.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const more = { recovery: { ...RECOVERY, sessionBytesMax: 1024 } };
+  const [a, b] = await twoNodes(t, [redis.url, redis.url], more);
+  const cycle: Record<string, unknown> = {};
+  cycle.self = cycle;
+  for (const data of [{ f: () => {} }, cycle, { n: 1n }, { text: "x".repeat(1025) }]) {
+    const { client, socket, heard } = await member(a, "red");
+    socket.data = data;
+    socket.join("blue");
+    a.io.emit("n", 1);
+    await until(() => heard.length === 1, "the first");
+    await move(client, socket, b);
+    assert.equal(a.io.of("/").adapter.rooms.size, 0);
+    await next(client.connect(), "connect");
+    assert.equal(client.recovered, false);
+    client.disconnect();
+  }
+  assert.equal(await a.metric("sluice_recovery_unfit_sessions_total"), 4);
+  const { client, socket, heard } = await member(a, "red");
+  const data = { text: "x", when: new Date(0), bytes: Buffer.from([1]), none: undefined };
+  socket.data = data;
+  a.io.emit("n", 1);
+  await until(() => heard.length === 1, "the first");
+  await move(client, socket, b);
+  const arrived = next<[ServerSocket]>(b.io, "connection");
+  await next(client.connect(), "connect");
+  assert.equal(client.recovered, true);
+  const { none: _, ...whole } = data;
+  assert.deepEqual((await arrived)[0].data, whole);
+});

@@ -1,0 +1,112 @@
+/** A session is one client's, and goes on at one node. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Socket as ServerSocket } from "socket.io";
+import type { Socket as Client } from "socket.io-client";
+import { testRedis } from "../harness/redis.ts";
+import { tcpSwitch } from "../harness/tcp-switch.ts";
+import { hasTool } from "../harness/tool.ts";
+import { next, until } from "../harness/wait.ts";
+import { lost, member, move, secretOf, thief, twoNodes } from "./kit.ts";
+
+test("while a session's node lives and its socket is connected, nobody else gets it", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a, b] = await twoNodes(t, [redis.url, redis.url]);
+  const { client, socket, heard } = await member(a, "red");
+  a.io.emit("n", 1);
+  await until(() => heard.length === 1, "the first");
+  await until(async () => (await a.metric("sluice_recovery_kept_sessions")) === 1, "the session");
+  for (const node of [a, b]) {
+    const other = thief(node, secretOf(client));
+    await next(other.connect(), "connect");
+    assert.equal(other.recovered, false);
+    assert.notEqual(other.id, client.id);
+  }
+  assert.equal(socket.connected, true);
+  await move(client, socket, b);
+  await next(client.connect(), "connect");
+  assert.equal(client.recovered, true, "nor has that cost the client its session");
+});
+
+test("of two that come to two nodes at once with one session, one gets it", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a, b] = await twoNodes(t, [redis.url, redis.url]);
+  for (let round = 0; round < 10; round++) {
+    const { client, socket, heard } = await member(a, "red");
+    a.io.emit("n", 1);
+    await until(() => heard.length === 1, "the first");
+    const secret = secretOf(client);
+    await move(client, socket, b);
+    await until(() => lost(redis, secret), "the session");
+    const both = [a, b, a, b].map((node) => thief(node, secret));
+    await Promise.all(both.map((other) => next(other.connect(), "connect")));
+    assert.equal(both.filter((other) => other.recovered).length, 1);
+    for (const other of both) other.disconnect();
+  }
+});
+
+test("nothing is left of a session after a disconnect by either side, or another namespace's", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a, b] = await twoNodes(t, [redis.url, redis.url]);
+  b.io.of("/other");
+  const ends: ((client: Client, socket: ServerSocket) => void)[] = [
+    (client) => client.disconnect(),
+    (_client, socket) => socket.disconnect(),
+    (_client, socket) => b.io.in(socket.id).disconnectSockets(true),
+  ];
+  for (const end of ends) {
+    const { client, socket, heard } = await member(a, "red");
+    a.io.emit("n", 1);
+    await until(() => heard.length === 1, "the first");
+    const secret = secretOf(client);
+    const gone = next(socket, "disconnect");
+    end(client, socket);
+    await gone;
+    await until(async () => (await a.metric("sluice_recovery_kept_sessions")) === 0, "its end");
+    const other = thief(b, secret);
+    await next(other.connect(), "connect");
+    assert.equal(other.recovered, false);
+    other.disconnect();
+  }
+  const { client, socket, heard } = await member(a, "red");
+  a.io.emit("n", 1);
+  await until(() => heard.length === 1, "the first");
+  const secret = secretOf(client);
+  await move(client, socket, b);
+  await until(() => lost(redis, secret), "the session");
+  const other = thief(b, secret, { namespace: "/other" });
+  await next(other.connect(), "connect");
+  assert.equal(other.recovered, false);
+  assert.equal(await lost(redis, secret), true, "it is still there for its own");
+});
+
+test("a node that was only cut off from Redis closes what has gone on elsewhere, and keeps the rest", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const wire = await tcpSwitch(t, redis.port);
+  const urls = [`redis://127.0.0.1:${wire.port}`, redis.url] as const;
+  const [a, b] = await twoNodes(t, urls);
+  const one = await member(a, "red");
+  const two = await member(a, "red");
+  a.io.emit("n", 1);
+  await until(() => two.heard.length === 1, "the first");
+  await until(async () => (await a.metric("sluice_recovery_kept_sessions")) === 2, "the sessions");
+  wire.to(1);
+  wire.cut();
+  await until(async () => (await a.metric("sluice_cluster_redis_up")) === 0, "the outage");
+  // Redis cannot tell it from a dead one; the client can, and does not come while it is connected.
+  const other = thief(b, secretOf(one.client));
+  await next(other.connect(), "connect");
+  assert.equal(other.recovered, true);
+  const gone = next(one.client, "disconnect", 20_000);
+  wire.to(redis.port);
+  await gone;
+  const closed = { reason: "session_moved" };
+  assert.equal(await a.metric("sluice_connections_closed_total", closed), 1);
+  assert.equal(await lost(redis, secretOf(one.client)), false);
+  assert.deepEqual([other.connected, two.client.connected], [true, true]);
+  await until(async () => (await a.metric("sluice_recovery_kept_sessions")) === 1, "the other's");
+});
