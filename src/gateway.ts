@@ -6,7 +6,7 @@ import { CLOSES } from "./core/closes.ts";
 import { type Log, silentLog } from "./core/log.ts";
 import { type PartialSettings, readSettings, type Settings } from "./core/settings.ts";
 import { createExecutor } from "./fanout/apply.ts";
-import { createRecovery } from "./fanout/recovery.ts";
+import { createRecovery, type Recovery } from "./fanout/recovery.ts";
 import { loadHandler } from "./handlers/module.ts";
 import { watchLoop } from "./metrics/loop.ts";
 import { createMetrics, type Metrics } from "./metrics/registry.ts";
@@ -97,8 +97,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const opened = openApp(native.uws, settings.socket.tls, log);
   const { app, encrypted, reload } = opened;
   undo.push(() => closeApp(app));
-  const { io, bus } = await createServer(settings, { ...needs, metrics });
-  const attached = attachServer(io, opened, { settings, metrics, needs });
+  const { io, bus, recovery } = await createServer(settings, { ...needs, metrics });
+  const attached = attachServer(io, opened, { settings, metrics, recovery, needs });
   // Sockets leave first: their disconnect calls are among what goes out.
   const calls = { stop: async () => {} };
   undo.push(() => calls.stop());
@@ -185,19 +185,20 @@ async function createServer(settings: Settings, needs: Build & { readonly metric
     }),
     ...(between && { adapter: between as never }), // a class of adapters, as Socket.IO asks for
   });
-  return { io, bus };
+  return { io, bus, recovery };
 }
 
 interface Attaching {
   readonly settings: Settings;
   readonly metrics: Metrics;
+  readonly recovery: Recovery;
   readonly needs: Build;
 }
 
 function attachServer(
   io: Server,
   { app, encrypted }: ReturnType<typeof openApp>,
-  { settings, metrics, needs: { log, production, load, undo } }: Attaching,
+  { settings, metrics, recovery, needs: { log, production, load, undo } }: Attaching,
 ): Attached {
   return attach(io, app, pick(settings), {
     ended(connection, reason, details) {
@@ -212,6 +213,7 @@ function attachServer(
       production,
       sample: load ?? startSampler(settings, undo),
       authenticatedIn: (seconds) => metrics.observe("sluice_authentication_seconds", seconds),
+      recovering: recovery.during,
     },
   });
 }

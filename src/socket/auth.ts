@@ -35,6 +35,20 @@ export interface AskingConnection {
   readonly request: { url: string; readonly _query: Record<string, string> };
 }
 
+/** How a session may be asked for. */
+export interface Decision {
+  /** Without `pid` if it shall be a new session. */
+  readonly auth: ConnectAuth;
+  /** Returns the rooms of a session but those that only an older token granted. */
+  narrow(session: StoredSession): readonly unknown[];
+}
+
+/** What is looked at of a session. */
+export interface StoredSession {
+  readonly rooms: readonly unknown[];
+  readonly data: unknown;
+}
+
 /** Who a socket's client is. */
 export interface Auth {
   /** Takes the token out of a new connection's query, which handlers, functions and APIs see. */
@@ -46,7 +60,7 @@ export interface Auth {
   /** Whether an event was a refreshed token, and so is none of the application's. */
   takes(socket: Socket, packet: EventPacket): boolean;
   /** Whether a session may be asked for with this auth object: only by the user it belongs to. */
-  decide(conn: Connection, auth: ConnectAuth): Promise<ConnectAuth>;
+  decide(conn: Connection, auth: ConnectAuth): Promise<Decision>;
   /** Sockets whose token's end is watched. */
   readonly watched: number;
   stop(): void;
@@ -98,7 +112,7 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
   const watches = new Map<Socket, Watch>();
   /** Tokens taken out of queries. */
   const hidden = new WeakMap<object, string>();
-  const entering = new WeakMap<Socket, { grant: Grant; before: unknown }>();
+  const entering = new WeakMap<Socket, Grant>();
 
   async function look(token: unknown): Promise<Grant | Refused> {
     const begun = performance.now();
@@ -165,6 +179,16 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
     return { expiresAt };
   }
 
+  function narrow({ rooms, data }: StoredSession, found: Grant | Refused): readonly unknown[] {
+    if (isRefused(found)) return [];
+    // What it holds as `user` are claims, because only enter() writes it.
+    const before = grants.roomsOf((data as { user?: Claims } | undefined)?.user);
+    return rooms.filter((room) => {
+      const name = room as string; // a room that is no text was never granted
+      return !before.has(name) || found.rooms.has(name);
+    });
+  }
+
   return {
     opened(connection) {
       const { request } = connection;
@@ -179,14 +203,14 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
       const owns = !isRefused(found) && String(auth.pid).endsWith(`.${found.owner}`);
       const next = owns ? auth : { ...auth, pid: undefined };
       looked.set(next, found);
-      return next;
+      return { auth: next, narrow: (session) => narrow(session, found) };
     },
     async enter(socket) {
       const { auth } = socket.handshake;
       // The engine of these sockets makes no other connections.
       const found = looked.get(auth) ?? (await lookAt(socket.conn as unknown as Connection, auth));
       if (isRefused(found)) return found;
-      entering.set(socket, { grant: found, before: socket.data.user });
+      entering.set(socket, found);
       socket.data.user = found.claims;
       // A recovered one keeps the name it had, which is the function's if that gave it another.
       const isNamed = socket.recovered && typeof socket.data.userId === "string";
@@ -198,15 +222,11 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
       return undefined;
     },
     connected(socket) {
-      const entered = entering.get(socket);
-      if (!entered) return;
-      // A recovered socket has its rooms back, those its older token granted among them; what it
-      // holds as `data.user` are claims, because only enter() writes it.
-      const before = socket.recovered
-        ? grants.roomsOf(entered.before as Claims | undefined)
-        : new Set<string>();
-      applyRooms(socket, entered.grant, before);
-      watch(socket, entered.grant);
+      const grant = entering.get(socket);
+      if (!grant) return;
+      // A recovered socket has its rooms back, but for those that its older token granted alone.
+      applyRooms(socket, grant, new Set());
+      watch(socket, grant);
     },
     takes(socket, packet) {
       const watched = watches.get(socket);

@@ -7,7 +7,7 @@ import { createAddressReader, limitKeyOf } from "./address.ts";
 import { type AskingConnection, AUTH_RESULTS, createAuth } from "./auth.ts";
 import { createBounds, SOCKET_LIMITS, type SocketLimit } from "./bounds.ts";
 import type { Connection } from "./connection.ts";
-import { guardNamespaces } from "./entry.ts";
+import { guardNamespaces, type Recovering } from "./entry.ts";
 import { type Allowance, createLimits, type OverLimit, type Toll } from "./limits.ts";
 import { createOriginCheck } from "./origin.ts";
 import { createOverloadMonitor, type Load, STAGES, type Stage } from "./overload.ts";
@@ -89,6 +89,8 @@ export interface DoorNeeds {
   readonly production: boolean;
   /** How long a token was looked at. */
   authenticatedIn(seconds: number): void;
+  /** What recovery has to do with tokens: see there. */
+  readonly recovering: Recovering;
   /** Returns the load since it was last asked. */
   sample(): Load;
 }
@@ -145,7 +147,7 @@ export function createDoor(
     },
   });
   let toldOfProxy = settings.socket.trustProxy.length > 0;
-  const unguard = guardNamespaces(io, { bounds, auth, log, now });
+  const unguard = guardNamespaces(io, { bounds, auth, log, now, recovering: needs.recovering });
 
   function judge(request: DoorRequest): OverLimit | undefined {
     if (!origin.allows(request)) return { code: "ORIGIN_FORBIDDEN" };

@@ -1,7 +1,7 @@
 import type { Namespace, Server, Socket } from "socket.io";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { ThrottledLog } from "../core/throttle.ts";
-import { type Auth, inWords } from "./auth.ts";
+import { type Auth, type Decision, inWords } from "./auth.ts";
 import type { Bounds } from "./bounds.ts";
 import type { Refused } from "./grants.ts";
 import {
@@ -18,9 +18,14 @@ export interface EntryNeeds {
   readonly bounds: Bounds;
   readonly auth: Auth | undefined;
   readonly log: ThrottledLog;
+  /** Runs `ask`, which asks for a session, of whose rooms `narrow` keeps some. */
+  recovering: Recovering;
   /** Monotonic clock in milliseconds. */
   now(): number;
 }
+
+/** Runs what asks for a session before it returns. */
+export type Recovering = <T>(narrow: Decision["narrow"], ask: () => T) => T;
 
 /** The event by which a client hears that what it emitted without an ack was refused. */
 export const RATE_LIMITED = "rate_limited";
@@ -85,7 +90,10 @@ export function guardNamespaces(io: Server, needs: EntryNeeds): () => void {
   const unwatch = eachNamespace(io, (namespace: Namespace) => {
     prependMiddleware(namespace, enter);
     if (!auth) return;
-    guardSessions(namespace, (conn, words) => auth.decide(conn, words));
+    guardSessions(namespace, async (conn, words, create) => {
+      const { auth: own, narrow } = await auth.decide(conn, words);
+      return needs.recovering(narrow, () => create(own));
+    });
     namespace.prependListener("connection", (socket) => auth.connected(socket));
   });
   return () => {

@@ -146,19 +146,24 @@ export function isPresent(socket: Socket): boolean {
 }
 
 /**
- * Lets `decide` look at a CONNECT that wants a session back before the session is touched: it
- * returns the auth object to go on with, without `pid` if it shall be a new session. Must not
+ * Lets `decide` look at a CONNECT that wants a session back before the session is touched: it calls
+ * `create` with the auth object to go on with, without `pid` if it shall be a new session. Must not
  * reject.
  */
 export function guardSessions(
   namespace: Namespace,
-  decide: (conn: Connection, auth: ConnectAuth) => Promise<ConnectAuth>,
+  decide: (
+    conn: Connection,
+    auth: ConnectAuth,
+    create: (auth: ConnectAuth) => Promise<Socket>,
+  ) => Promise<Socket>,
 ): void {
   const inside = namespace as unknown as NamespaceInside;
   const create = inside._createSocket;
   inside._createSocket = async (client, auth) => {
     const wanted = typeof auth.pid === "string" && typeof auth.offset === "string";
-    return create.call(inside, client, wanted ? await decide(client.conn, auth) : auth);
+    const goOn = (words: ConnectAuth) => create.call(inside, client, words);
+    return wanted ? decide(client.conn, auth, goOn) : goOn(auth);
   };
 }
 

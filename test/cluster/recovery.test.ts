@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
+import { testGateway } from "../harness/gateway.ts";
 import { testRedis } from "../harness/redis.ts";
+import { JWT, signToken } from "../harness/tokens.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 import { lost, member, move, RECOVERY, secretOf, twoNodes } from "./kit.ts";
@@ -55,6 +57,36 @@ test("what is volatile or to be acknowledged is not sent again", async (t) => {
   await until(() => heard.includes(5), "the last");
   assert.deepEqual(heard, [1, 2, 3, 4, 5]);
 });
+
+for (const where of ["in memory", "over Redis"] as const) {
+  test(`${where}: what was missed in a room that the newer token does not grant is not sent`, async (t) => {
+    // Seen: the socket left the room when it was connected, which is after it had been sent what was
+    // missed there.
+    if (where === "over Redis" && !hasTool(t, "redis-server")) return;
+    const redis = where === "over Redis" ? await testRedis(t) : undefined;
+    const auth = { ...JWT, roomsAllowed: ["*"] };
+    const [a, b] = redis
+      ? await twoNodes(t, [redis.url, redis.url], { auth })
+      : Array(2).fill(await testGateway(t, { auth, recovery: RECOVERY }));
+    const before = await signToken({ sub: "ann", rooms: ["lost", "still"] });
+    const { client, socket, heard } = await member(a, "own", { auth: { token: before } });
+    a.io.to("lost").emit("n", 1);
+    await until(() => heard.length === 1, "the first");
+    await move(client, socket, b);
+    for (const room of ["lost", "still", "own", "new"]) b.io.to(room).emit("n", room);
+    b.io.to(["lost", "still"]).emit("n", "both");
+    b.io.to("own").except("lost").emit("n", "without");
+    client.auth = { token: await signToken({ sub: "ann", rooms: ["still", "new"] }) };
+    const arrived = next<[ServerSocket]>(b.io, "connection");
+    await next(client.connect(), "connect");
+    assert.equal(client.recovered, true);
+    const [back] = await arrived;
+    assert.deepEqual([...back.rooms].sort(), [client.id, "new", "own", "still"].sort());
+    for (const room of ["lost", "new"]) b.io.to(room).emit("n", `live ${room}`);
+    await until(() => heard.includes("live new"), "the last");
+    assert.deepEqual(heard, [1, "still", "own", "both", "without", "live new"]);
+  });
+}
 
 test("with a key, what others wrote into the stream or the sessions is not believed", async (t) => {
   // Seen: a forged message was refused when it came, and sent to whoever came back.
