@@ -25,6 +25,8 @@ export interface Attached {
   samples(): AttachedSamples;
   /** Closes every connection, paced over `drainMs`; `seen` hears how many are left. */
   drain(drainMs: number, seen?: (left: number) => void): Promise<void>;
+  /** Closes every connection at once. */
+  closeAll(reason: CloseReason): void;
   /**
    * Gives the server its own parser and delivery back, and refuses whoever still comes to its path
    * on the app with 503. Call it after `io.close()`.
@@ -92,6 +94,7 @@ export function attach(
       fanout: fanout.samples(),
     }),
     drain: (drainMs, seen = () => {}) => socket.drain(drainMs, seen),
+    closeAll: (reason) => socket.closeAll(reason),
     detach() {
       fanout.detach();
       socket.detach();

@@ -99,6 +99,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   undo.push(() => closeApp(app));
   const { io, bus, recovery } = await createServer(settings, { ...needs, metrics });
   const attached = attachServer(io, opened, { settings, metrics, recovery, needs });
+  bus?.whenLost(() => attached.closeAll("stream_gap"));
   // Sockets leave first: their disconnect calls are among what goes out.
   const calls = { stop: async () => {} };
   undo.push(() => calls.stop());

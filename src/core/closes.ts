@@ -109,6 +109,13 @@ export const CLOSES = {
     how: "end",
     text: "its client has resumed the session on another node, which took this one for dead",
   },
+  stream_gap: {
+    by: "server",
+    disconnect: "forced server close",
+    code: 1012,
+    how: "end",
+    text: "messages from other nodes were lost: the stream was trimmed beyond what was read",
+  },
   rate_exceeded: {
     by: "server",
     disconnect: "forced server close",

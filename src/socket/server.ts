@@ -39,6 +39,8 @@ export interface SocketRoom {
    * when the last one has been told. `seen` hears how many are left.
    */
   drain(drainMs: number, seen: (left: number) => void): Promise<void>;
+  /** Closes every connection at once. */
+  closeAll(reason: CloseReason): void;
   /**
    * Stops watching and refuses new handshakes, for good: uWebSockets.js keeps a path's handlers.
    * Connections that are still open stay with the server.
@@ -124,6 +126,9 @@ export function serveSocketIo(
     async drain(drainMs, seen) {
       draining = true;
       await closeInWaves(connections, drainMs, seen);
+    },
+    closeAll(reason) {
+      for (const connection of connections()) connection.closeAs(reason);
     },
     detach() {
       draining = true;
