@@ -80,12 +80,12 @@ function findSettings(settings: Settings, production: boolean): Finding[] {
 }
 
 function findRedis({ cluster }: Settings): Promise<Finding>[] {
-  const { redisUrl, timeoutMs, startup } = cluster;
+  const { redisUrl, startup } = cluster;
   if (redisUrl === "") return [];
   const probe = async (): Promise<Finding> => {
     try {
       const { probeRedis } = await import("./cluster/probe.ts");
-      await probeRedis(redisUrl, timeoutMs);
+      await probeRedis(cluster);
       return { level: "ok", text: "cluster.redisUrl: Redis answers" };
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);

@@ -27,7 +27,7 @@ export async function serveCluster(
   needs: ServeClusterNeeds,
 ): Promise<Bus & { readonly lease: Lease }> {
   const { log, metrics, undo } = needs;
-  const { adapter, startup, timeoutMs } = settings.cluster;
+  const { adapter } = settings.cluster;
   let watch: BusNeeds["watch"] = () => {};
   const bus = openBus(settings.cluster, {
     log,
@@ -36,7 +36,7 @@ export async function serveCluster(
   });
   undo.push(() => bus.stop());
   metrics.source(() => publishBus(bus.samples()));
-  await bus.arrive(startup === "wait" ? undefined : timeoutMs);
+  await bus.arrive();
   const lease = holdLease(settings.cluster, { link: bus.link, log });
   undo.push(() => lease.stop());
   metrics.source(() => publishLease(lease.samples()));

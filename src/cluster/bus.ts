@@ -31,8 +31,8 @@ export interface Bus {
   readonly adapter: new (
     namespace: Namespace,
   ) => Adapter;
-  /** Resolves when Redis answered; rejects with one sentence after `withinMs`, if that is given. */
-  arrive(withinMs: number | undefined): Promise<void>;
+  /** Resolves when Redis answered; rejects with one sentence after a while, or waits, by setting. */
+  arrive(): Promise<void>;
   /**
    * Has `call` close every connection of this node: its sockets have missed messages that were
    * published. It is called before they get later ones.
@@ -100,12 +100,18 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     seal,
     position,
     adapter: BusAdapter as unknown as new (namespace: Namespace) => Adapter, // see above
-    async arrive(withinMs) {
-      if (withinMs === undefined) return arrived;
+    async arrive() {
+      const { timeoutMs } = settings;
+      const waits = settings.startup === "wait";
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
-        const text = `cluster.redisUrl: Redis did not answer within ${withinMs} ms; set cluster.startup to wait to start without it`;
-        timer = setTimeout(() => reject(new Error(text)), withinMs);
+        const say = () => {
+          const why = link.trouble();
+          const text = `cluster.redisUrl: Redis did not answer within ${timeoutMs} ms${why && `: ${why}`}`;
+          if (waits) log("warn", { room: "cluster" }, `${text}; waiting`);
+          else reject(new Error(`${text}; set cluster.startup to wait to start without it`));
+        };
+        timer = setTimeout(say, timeoutMs);
       });
       await Promise.race([arrived, late]).finally(() => clearTimeout(timer));
     },

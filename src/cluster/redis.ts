@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { Cluster, Redis, type RedisOptions } from "ioredis";
+import { Cluster } from "ioredis";
+import { type Client, createConnect, type RedisAddress } from "./connect.ts";
 
-/** A client for one Redis, a Sentinel's master or a Redis Cluster. */
-export type Client = Redis | Cluster;
+export type { Client } from "./connect.ts";
 
 /** What becomes of a Redis that was asked. */
 export interface RedisSeen {
@@ -13,9 +13,8 @@ export interface RedisSeen {
   failed(): void;
 }
 
-/** How Redis is reached. */
-export interface RedisSettings {
-  readonly redisUrl: string;
+/** How Redis is reached, and what may wait for it. */
+export interface RedisSettings extends RedisAddress {
   readonly timeoutMs: number;
   readonly pendingMax: number;
 }
@@ -27,6 +26,8 @@ export interface RedisLink {
   readonly client: Client;
   /** Whether Redis answered lately. */
   isHere(): boolean;
+  /** What the last connection failed with, or nothing. */
+  trouble(): string;
   /** Resolves with the answer, or rejects at once when Redis is away or becomes so meanwhile. */
   ask<T>(command: (client: Client) => Promise<T>): Promise<T>;
   /** Returns another connection, one that waits for Redis for as long as it takes. */
@@ -42,20 +43,10 @@ export interface RedisLink {
   stop(): Promise<void>;
 }
 
-const SCHEMES = ["redis:", "rediss:", "redis+sentinel:", "redis+cluster:"];
 /** How long a connection that is ended may take to flush. */
 const DISCONNECT_MS = 100;
 /** What ioredis calls the states of a connection on which Redis may be silent. */
 const OPEN: ReadonlySet<string> = new Set(["connect", "ready"]);
-/** Waits between two attempts to connect: doubling from 50 ms up to 2 s, each a random share. */
-const backoffMs = (attempt: number) => Math.random() * Math.min(2_000, 50 * 2 ** attempt);
-
-/** Throws one sentence about a URL that names no Redis; the URL's password is not in it. */
-export function checkRedisUrl(url: string): void {
-  const scheme = url.match(/^[a-z+]+:/)?.[0] ?? "";
-  if (SCHEMES.includes(scheme) && /^[a-z+]+:\/\/[^/]+/.test(url)) return;
-  throw new Error(`cluster.redisUrl must start with one of ${SCHEMES.join("//, ")}//`);
-}
 
 /**
  * Connects to Redis and keeps asking whether it is there.
@@ -64,13 +55,14 @@ export function checkRedisUrl(url: string): void {
  * It is away when the connection is lost, or when it did not answer a ping within `timeoutMs`.
  */
 export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
-  const { redisUrl: url, timeoutMs, pendingMax } = settings;
-  checkRedisUrl(url);
+  const { timeoutMs, pendingMax } = settings;
+  const connect = createConnect(settings);
   const name = `sluice-${randomBytes(9).toString("base64url")}`;
   const clients = new Set<Client>();
   const watchers: ((here: boolean) => void)[] = [];
+  let trouble = "";
   const open = (patient: boolean): Client => {
-    const client = connect(url, {
+    const client = connect({
       enableOfflineQueue: patient,
       maxRetriesPerRequest: patient ? null : 0,
       connectTimeout: timeoutMs,
@@ -79,7 +71,10 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
       connectionName: name,
     });
     let ended = false;
-    client.on("error", () => seen.failed());
+    client.on("error", (error: Error & { lastNodeError?: Error }) => {
+      trouble = (error.lastNodeError ?? error).message;
+      seen.failed();
+    });
     client.on("close", () => {
       ended = true;
     });
@@ -153,6 +148,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
     name,
     client,
     isHere: () => here,
+    trouble: () => trouble,
     watch(changed) {
       watchers.push(changed);
       changed(here);
@@ -182,28 +178,6 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
       for (const each of clients) each.disconnect();
     },
   };
-}
-
-function connect(url: string, options: RedisOptions): Client {
-  const common: RedisOptions = { ...options, retryStrategy: backoffMs, keepAlive: 10_000 };
-  if (!/^redis\+/.test(url)) return new Redis(url, common);
-  const [, kind, login = "", hosts = "", path = ""] =
-    url.match(/^redis\+(sentinel|cluster):\/\/(?:([^@/]*)@)?([^/]+)\/?(.*)$/) ?? [];
-  const nodes = hosts.split(",").map((host) => {
-    const [name = "", port] = host.split(":");
-    return { host: name, port: Number(port ?? (kind === "sentinel" ? 26_379 : 6_379)) };
-  });
-  const [username, password] = login.split(":").map(decodeURIComponent);
-  const auth = { ...(username && { username }), ...(password && { password }) };
-  if (kind === "sentinel") {
-    return new Redis({ ...common, ...auth, sentinels: nodes, name: path || "mymaster" });
-  }
-  const { enableOfflineQueue = true, retryStrategy: _none, ...each } = common;
-  return new Cluster(nodes, {
-    clusterRetryStrategy: backoffMs,
-    enableOfflineQueue,
-    redisOptions: { ...each, ...auth },
-  });
 }
 
 /** Rejects when the answer takes longer than `ms`. */

@@ -4,7 +4,17 @@ import { choice, field, ms, secret, text, whole } from "./field.ts";
 /** Other nodes behind Redis, and more loops on one machine. */
 export const cluster = z.strictObject({
   redisUrl: secret(
-    "Redis of all nodes: redis://, rediss:// (TLS), redis+sentinel://host:port,…/master or redis+cluster://host:port,…; empty is one node alone.",
+    "Redis of all nodes: redis://, redis+sentinel://host:port,…/master or redis+cluster://host:port,…, each with TLS as rediss; empty is one node alone.",
+  ),
+  redisCaFile: text(
+    "",
+    "Path of the certificates, in PEM, that may sign those of Redis; the usual ones if empty.",
+  ),
+  redisCertFile: text("", "Path of the certificate, in PEM, that Redis asks for; none if empty."),
+  redisKeyFile: text("", "Path of its private key, in PEM."),
+  redisServerName: text(
+    "",
+    "Name that the certificate of Redis must have; the host of the URL if empty.",
   ),
   adapter: choice(
     ["streams", "sharded", "pubsub"],

@@ -1,0 +1,93 @@
+import { readFileSync } from "node:fs";
+import type { ConnectionOptions } from "node:tls";
+import { Cluster, Redis, type RedisOptions } from "ioredis";
+
+/** A client for one Redis, a Sentinel's master or a Redis Cluster. */
+export type Client = Redis | Cluster;
+
+/** Where Redis is, and whom to believe there. */
+export interface RedisAddress {
+  readonly redisUrl: string;
+  readonly redisCaFile: string;
+  readonly redisCertFile: string;
+  readonly redisKeyFile: string;
+  readonly redisServerName: string;
+}
+
+const SCHEMES = [
+  ...["redis:", "redis+sentinel:", "redis+cluster:"],
+  ...["rediss:", "rediss+sentinel:", "rediss+cluster:"],
+];
+/** Waits between two attempts to connect: doubling from 50 ms up to 2 s, each a random share. */
+const backoffMs = (attempt: number) => Math.random() * Math.min(2_000, 50 * 2 ** attempt);
+
+/**
+ * Returns the function that makes clients for one address.
+ *
+ * Throws one sentence about a URL that names no Redis, and about files that cannot be read or that
+ * nothing would use; the URL's password is not in it.
+ */
+export function createConnect(address: RedisAddress): (options: RedisOptions) => Client {
+  const { redisUrl: url } = address;
+  const scheme = url.match(/^[a-z+]+:/)?.[0] ?? "";
+  if (!SCHEMES.includes(scheme) || !/^[a-z+]+:\/\/[^/]+/.test(url)) {
+    throw new Error(`cluster.redisUrl must start with one of ${SCHEMES.join("//, ")}//`);
+  }
+  const tls = readTls(address, scheme.startsWith("rediss"));
+  return (options) => connect(url, { ...options, ...(tls && { tls }) });
+}
+
+function connect(url: string, options: RedisOptions): Client {
+  const common: RedisOptions = { ...options, retryStrategy: backoffMs, keepAlive: 10_000 };
+  const [, kind, login = "", hosts = "", path = ""] =
+    url.match(/^rediss?\+(sentinel|cluster):\/\/(?:([^@/]*)@)?([^/]+)\/?(.*)$/) ?? [];
+  if (kind === undefined) return new Redis(url, common);
+  const nodes = hosts.split(",").map((host) => {
+    const [name = "", port] = host.split(":");
+    return { host: name, port: Number(port ?? (kind === "sentinel" ? 26_379 : 6_379)) };
+  });
+  const [username, password] = login.split(":").map(decodeURIComponent);
+  const auth = { ...(username && { username }), ...(password && { password }) };
+  if (kind === "sentinel") {
+    const { tls } = common;
+    const watched = { sentinels: nodes, name: path || "mymaster" };
+    const secured = tls && { sentinelTLS: tls, enableTLSForSentinelMode: true };
+    return new Redis({ ...common, ...auth, ...watched, ...secured });
+  }
+  const { enableOfflineQueue = true, retryStrategy: _none, ...each } = common;
+  return new Cluster(nodes, {
+    clusterRetryStrategy: backoffMs,
+    enableOfflineQueue,
+    redisOptions: { ...each, ...auth },
+  });
+}
+
+/** Returns how Redis' certificate is looked at; undefined without TLS. */
+function readTls(address: RedisAddress, encrypted: boolean): ConnectionOptions | undefined {
+  const { redisCaFile, redisCertFile, redisKeyFile, redisServerName } = address;
+  const files = { redisCaFile, redisCertFile, redisKeyFile };
+  if (!encrypted) {
+    const given = Object.entries({ ...files, redisServerName }).find(([, value]) => value !== "");
+    if (!given) return undefined;
+    throw new Error(`cluster.${given[0]} says nothing without TLS: cluster.redisUrl is not rediss`);
+  }
+  if ((redisCertFile === "") !== (redisKeyFile === "")) {
+    throw new Error("cluster.redisCertFile and cluster.redisKeyFile belong together");
+  }
+  const [ca, cert, key] = Object.entries(files).map(([name, path]) => readFile(name, path));
+  return {
+    ...(ca && { ca }),
+    ...(cert && key && { cert, key }),
+    ...(redisServerName !== "" && { servername: redisServerName }),
+  };
+}
+
+function readFile(name: string, path: string): Buffer | undefined {
+  if (path === "") return undefined;
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`cluster.${name} cannot be read: ${why}`, { cause });
+  }
+}
