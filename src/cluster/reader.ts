@@ -1,5 +1,5 @@
 import type { Position } from "./position.ts";
-import type { Client, RedisLink } from "./redis.ts";
+import { type Client, pause, type RedisLink } from "./redis.ts";
 
 /** What reading the stream needs. */
 export interface ReaderNeeds {
@@ -16,8 +16,6 @@ export interface ReaderNeeds {
 
 /** Messages of one answer, as the streams adapter asks for them; a stream keeps as many at least. */
 const READ_COUNT = 100;
-/** How long a Redis that refused is left alone. */
-const REFUSED_MS = 100;
 
 /**
  * Returns `xread` for a reader that begins where the stream ended when the node joined: `$` would
@@ -72,8 +70,4 @@ export async function findEnd(link: RedisLink, stream: string): Promise<string> 
     }
     await pause();
   }
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, REFUSED_MS).unref());
 }

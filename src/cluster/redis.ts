@@ -30,6 +30,8 @@ export interface RedisLink {
   trouble(): string;
   /** Resolves with the answer, or rejects at once when Redis is away or becomes so meanwhile. */
   ask<T>(command: (client: Client) => Promise<T>): Promise<T>;
+  /** Calls `command` until it succeeds; a failure after the stop is nobody's any more. */
+  insist(command: () => Promise<unknown>): Promise<void>;
   /** Returns another connection, one that waits for Redis for as long as it takes. */
   patient(): Client;
   /** Resolves when Redis has answered once. */
@@ -170,6 +172,17 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
         const counts = nodes.map((each) => each.pubsub("NUMSUB", channel));
         return (await Promise.all(counts)).some(([, count]) => Number(count) > 0);
       }),
+    async insist(command) {
+      while (!stopped) {
+        try {
+          await command();
+          return;
+        } catch {
+          seen.failed();
+          await pause();
+        }
+      }
+    },
     patient: () => open(true),
     ready: () => (here ? Promise.resolve() : new Promise((resolve) => arrivals.push(resolve))),
     async stop() {
@@ -188,4 +201,12 @@ function within<T>(answer: Promise<T>, ms: number): Promise<T> {
     const timer = setTimeout(() => setImmediate(late), ms);
     answer.then(resolve, reject).finally(() => clearTimeout(timer));
   });
+}
+
+/** How long a Redis that refused is left alone. */
+const REFUSED_MS = 100;
+
+/** Resolves when a Redis that refused may be asked again. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, REFUSED_MS).unref());
 }

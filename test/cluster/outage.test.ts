@@ -131,3 +131,18 @@ test("above cluster.pendingMax messages that wait for Redis, the next are missed
   await until(() => heard.length === 15, "all here");
   assert.equal(await gateway.metric("sluice_cluster_missed_total"), 5);
 });
+
+test("a subscription that Redis refused is asked for again", async (t) => {
+  // Seen: a node whose subscription failed answered no other's request from then on.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const grant = (words: string) => redis.command("ACL", "SETUSER", "mute", ...words.split(" "));
+  await grant("on >secret ~* &* +@all -subscribe -ssubscribe -psubscribe");
+  const redisUrl = redis.url.replace("://", "://mute:secret@");
+  const gateway = await testGateway(t, { cluster: { redisUrl, timeoutMs: 10_000 } });
+  const refused = () => gateway.metric("sluice_cluster_errors_total");
+  await until(async () => (await refused()) > 1, "that it is refused, and asks again");
+  await grant("+subscribe");
+  const servers = () => gateway.io.of("/").adapter.serverCount();
+  await until(async () => (await servers()) === 1, "the subscription");
+});
