@@ -31,7 +31,7 @@ export function chooseAdapter(
       maxLen: settings.streamPacketsMax,
     });
   }
-  const listener = calm(link.patient(), surroundings);
+  const listener = calm(link.patient(settings.adapter === "sharded"), surroundings);
   if (settings.adapter === "sharded") {
     // One channel a namespace: with one a room, what is broadcast right after a join would miss the
     // newcomer until its node's subscription has reached Redis.

@@ -14,6 +14,9 @@ export interface RedisAddress {
   readonly redisServerName: string;
 }
 
+/** Makes a client; one that `listens` can subscribe to sharded channels. */
+export type Connect = (options: RedisOptions, listens: boolean) => Client;
+
 const SCHEMES = [
   ...["redis:", "redis+sentinel:", "redis+cluster:"],
   ...["rediss:", "rediss+sentinel:", "rediss+cluster:"],
@@ -27,17 +30,17 @@ const backoffMs = (attempt: number) => Math.random() * Math.min(2_000, 50 * 2 **
  * Throws one sentence about a URL that names no Redis, and about files that cannot be read or that
  * nothing would use; the URL's password is not in it.
  */
-export function createConnect(address: RedisAddress): (options: RedisOptions) => Client {
+export function createConnect(address: RedisAddress): Connect {
   const { redisUrl: url } = address;
   const scheme = url.match(/^[a-z+]+:/)?.[0] ?? "";
   if (!SCHEMES.includes(scheme) || !/^[a-z+]+:\/\/[^/]+/.test(url)) {
     throw new Error(`cluster.redisUrl must start with one of ${SCHEMES.join("//, ")}//`);
   }
   const tls = readTls(address, scheme.startsWith("rediss"));
-  return (options) => connect(url, { ...options, ...(tls && { tls }) });
+  return (options, listens) => connect(url, { ...options, ...(tls && { tls }) }, listens);
 }
 
-function connect(url: string, options: RedisOptions): Client {
+function connect(url: string, options: RedisOptions, listens: boolean): Client {
   const common: RedisOptions = { ...options, retryStrategy: backoffMs, keepAlive: 10_000 };
   const [, kind, login = "", hosts = "", path = ""] =
     url.match(/^rediss?\+(sentinel|cluster):\/\/(?:([^@/]*)@)?([^/]+)\/?(.*)$/) ?? [];
@@ -58,6 +61,8 @@ function connect(url: string, options: RedisOptions): Client {
   return new Cluster(nodes, {
     clusterRetryStrategy: backoffMs,
     enableOfflineQueue,
+    // Such a channel is heard at the node of its slot alone.
+    shardedSubscribers: listens,
     redisOptions: { ...each, ...auth },
   });
 }

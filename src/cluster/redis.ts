@@ -32,8 +32,11 @@ export interface RedisLink {
   ask<T>(command: (client: Client) => Promise<T>): Promise<T>;
   /** Calls `command` until it succeeds; a failure after the stop is nobody's any more. */
   insist(command: () => Promise<unknown>): Promise<void>;
-  /** Returns another connection, one that waits for Redis for as long as it takes. */
-  patient(): Client;
+  /**
+   * Returns another connection, one that waits for Redis for as long as it takes; one that `listens`
+   * can subscribe to sharded channels.
+   */
+  patient(listens?: boolean): Client;
   /** Resolves when Redis has answered once. */
   ready(): Promise<void>;
   /** Calls `changed` whenever Redis is here again, or away; once at the start. */
@@ -63,15 +66,16 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
   const clients = new Set<Client>();
   const watchers: ((here: boolean) => void)[] = [];
   let trouble = "";
-  const open = (patient: boolean): Client => {
-    const client = connect({
+  const open = (patient: boolean, listens = false): Client => {
+    const options = {
       enableOfflineQueue: patient,
       maxRetriesPerRequest: patient ? null : 0,
       connectTimeout: timeoutMs,
       disconnectTimeout: DISCONNECT_MS,
       sentinelCommandTimeout: timeoutMs,
       connectionName: name,
-    });
+    };
+    const client = connect(options, listens);
     let ended = false;
     client.on("error", (error: Error & { lastNodeError?: Error }) => {
       trouble = (error.lastNodeError ?? error).message;
@@ -183,7 +187,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
         }
       }
     },
-    patient: () => open(true),
+    patient: (listens) => open(true, listens),
     ready: () => (here ? Promise.resolve() : new Promise((resolve) => arrivals.push(resolve))),
     async stop() {
       stopped = true;

@@ -48,3 +48,41 @@ export async function testRedis(
     },
   };
 }
+
+const SLOTS = 16_384;
+
+/** A Redis Cluster of masters of one test. */
+export interface TestRedisCluster {
+  readonly url: string;
+  readonly nodes: readonly TestRedis[];
+}
+
+/** Starts a Redis Cluster of `count` masters without replicas; it ends with the test. */
+export async function testRedisCluster(t: TestContext, count: number): Promise<TestRedisCluster> {
+  const nodes: TestRedis[] = [];
+  const busPorts: string[] = [];
+  for (let at = 0; at < count; at++) {
+    const busPort = String(await freePort());
+    busPorts.push(busPort);
+    nodes.push(await testRedis(t, ["--cluster-enabled", "yes", "--cluster-port", busPort]));
+  }
+  const bound = (at: number) => Math.round((at * SLOTS) / count);
+  for (const [at, node] of nodes.entries()) {
+    const range = [String(bound(at)), String(bound(at + 1) - 1)];
+    await node.command("CLUSTER", "ADDSLOTSRANGE", ...range);
+    await node.command("CLUSTER", "SET-CONFIG-EPOCH", String(at + 1));
+    const first = [String(nodes[0]?.port), busPorts[0] ?? ""];
+    if (at > 0) await node.command("CLUSTER", "MEET", "127.0.0.1", ...first);
+  }
+  await until(
+    async () => {
+      const infos = await Promise.all(nodes.map((node) => node.command("CLUSTER", "INFO")));
+      const isWhole = (info: string) =>
+        info.includes("cluster_state:ok") && info.includes(`cluster_known_nodes:${count}`);
+      return infos.every(isWhole);
+    },
+    "the cluster",
+    30_000,
+  );
+  return { url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${port}`).join()}`, nodes };
+}
