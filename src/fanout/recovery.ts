@@ -57,6 +57,7 @@ interface Return {
 interface Inside {
   readonly nsp: Namespace;
   restoreSession(pid: string, offset: string, narrow: Narrow): Promise<Session | null> | null;
+  persistSession(session: Omit<Session, "missedPackets">): void;
   delAll(id: string): void;
   /** Called by fan-out with each packet it is about to deliver here. */
   delivering?: (packet: Packet, to: Recipients) => void;
@@ -122,7 +123,13 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     };
 
     inside.delAll = function (this: Inside, id) {
+      const back = returns.get(id)?.session;
       returns.delete(id);
+      // It was refused, or gone before it was let in: as if it had not come.
+      if (back) {
+        const { missedPackets: _, ...session } = back;
+        this.persistSession(session);
+      }
       // What the prototype says now: fan-out may have taken over since this adapter was made.
       const own: Inside["delAll"] = Reflect.get(Object.getPrototypeOf(this), "delAll", this);
       own.call(this, id);

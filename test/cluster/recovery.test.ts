@@ -1,9 +1,10 @@
 /** A client that comes back to another node gets what it missed: no more, and no less. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
+import type { PartialSettings } from "../../src/core/settings.ts";
 import { testGateway } from "../harness/gateway.ts";
-import { testRedis } from "../harness/redis.ts";
+import { type TestRedis, testRedis } from "../harness/redis.ts";
 import { JWT, signToken } from "../harness/tokens.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
@@ -58,6 +59,13 @@ test("what is volatile or to be acknowledged is not sent again", async (t) => {
   assert.deepEqual(heard, [1, 2, 3, 4, 5]);
 });
 
+/** Two gateways behind Redis, or one with everything in memory in the place of both. */
+async function nodesOver(t: TestContext, redis: TestRedis | undefined, more: PartialSettings) {
+  if (redis) return twoNodes(t, [redis.url, redis.url], more);
+  const one = await testGateway(t, { recovery: RECOVERY, ...more });
+  return [one, one] as const;
+}
+
 for (const where of ["in memory", "over Redis"] as const) {
   test(`${where}: what was missed in a room that the newer token does not grant is not sent`, async (t) => {
     // Seen: the socket left the room when it was connected, which is after it had been sent what was
@@ -65,9 +73,7 @@ for (const where of ["in memory", "over Redis"] as const) {
     if (where === "over Redis" && !hasTool(t, "redis-server")) return;
     const redis = where === "over Redis" ? await testRedis(t) : undefined;
     const auth = { ...JWT, roomsAllowed: ["*"] };
-    const [a, b] = redis
-      ? await twoNodes(t, [redis.url, redis.url], { auth })
-      : Array(2).fill(await testGateway(t, { auth, recovery: RECOVERY }));
+    const [a, b] = await nodesOver(t, redis, { auth });
     const before = await signToken({ sub: "ann", rooms: ["lost", "still"] });
     const { client, socket, heard } = await member(a, "own", { auth: { token: before } });
     a.io.to("lost").emit("n", 1);
@@ -87,6 +93,56 @@ for (const where of ["in memory", "over Redis"] as const) {
     assert.deepEqual(heard, [1, "still", "own", "both", "without", "live new"]);
   });
 }
+
+for (const where of ["in memory", "over Redis"] as const) {
+  test(`${where}: who was refused, or gone before it was let in, has its session still`, async (t) => {
+    if (where === "over Redis" && !hasTool(t, "redis-server")) return;
+    const redis = where === "over Redis" ? await testRedis(t) : undefined;
+    const [a, b] = await nodesOver(t, redis, {});
+    const held: ((error?: Error) => void)[] = [];
+    const { client, socket, heard } = await member(a, "red");
+    b.io.use((_socket, done) => void held.push(done));
+    a.io.emit("n", 0);
+    await until(() => heard.length === 1, "the first");
+    await move(client, socket, b);
+    b.io.to("red").emit("n", 1);
+    const refused = next(client.connect(), "connect_error");
+    await until(() => held.length === 1, "the middleware");
+    held[0]?.(new Error("not now"));
+    await refused;
+    client.disconnect().connect();
+    await until(() => held.length === 2, "the middleware");
+    // Its network goes while the middleware waits.
+    client.io.engine.close();
+    await until(() => b.io.engine.clientsCount === 0, "that it is gone");
+    held[1]?.();
+    const arrived = next<[ServerSocket]>(b.io, "connection");
+    client.connect();
+    await until(() => held.length === 3, "the middleware");
+    b.io.to("red").emit("n", 2);
+    held[2]?.();
+    const [back] = await arrived;
+    b.io.to("red").emit("n", 3);
+    await until(() => heard.includes(3), "the last");
+    assert.equal(client.recovered, true);
+    assert.deepEqual(heard, [0, 1, 2, 3]);
+    assert.ok(back.rooms.has("red"));
+  });
+}
+
+test("without checkpoints nothing is kept of living sockets, and lost ones are recovered", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const more = { recovery: { ...RECOVERY, checkpointMs: 0 } };
+  const [a, b] = await twoNodes(t, [redis.url, redis.url], more);
+  const { client, socket, heard } = await member(a, "red");
+  a.io.emit("n", 0);
+  await until(() => heard.length === 1, "the first");
+  assert.equal(await redis.command("KEYS", "sluice:{nodes}:sessions:*"), "");
+  await move(client, socket, b);
+  await next(client.connect(), "connect");
+  assert.equal(client.recovered, true);
+});
 
 test("with a key, what others wrote into the stream or the sessions is not believed", async (t) => {
   // Seen: a forged message was refused when it came, and sent to whoever came back.
