@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { Socket as Client } from "socket.io-client";
 import type { PartialSettings } from "../../src/core/settings.ts";
+import { SECRET as KEY } from "../harness/api.ts";
 import { SECRET, startFunction } from "../harness/function.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
 import { arrivals, nodeProcess, type TestNode } from "../harness/nodes.ts";
@@ -183,6 +184,29 @@ test("a frozen node's sessions go on elsewhere once its lease is taken, and what
   await until(() => received.slice(1).every((numbers) => numbers.includes(2)), "the last");
   assert.ok(others.every((client) => client.recovered));
   assert.deepEqual(received.slice(1), [upTo(3), upTo(3)]);
+});
+
+test("presence forgets a frozen node when its lease is taken, and a killed one at once", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const node = await mortal(t, redis, { SLUICE_CLUSTER_LEASE_MS: "1500" });
+  const cluster = { leaseMs: 1500, requestTimeoutMs: 500 };
+  const fresh = await survivor(t, redis, { cluster, api: { keys: [`tests:${KEY}`] } });
+  await arrivals(t, node.url, 3);
+  const count = async () => {
+    const headers = { authorization: `Bearer ${KEY}` };
+    const answer = await fetch(`${fresh.url}/v1/sockets`, { headers });
+    const { sockets, code } = (await answer.json()) as { sockets?: unknown[]; code?: string };
+    return sockets?.length ?? code;
+  };
+  await until(async () => (await count()) === 3, "all three");
+  node.run.child.kill("SIGSTOP");
+  t.after(() => node.run.child.kill("SIGCONT"));
+  await until(async () => (await count()) === 0, "that it is forgotten", 20_000);
+  node.run.child.kill("SIGCONT");
+  await until(async () => (await count()) === 3, "its return", 20_000);
+  node.run.child.kill("SIGKILL");
+  await until(async () => (await count()) === 0, "that it is forgotten");
 });
 
 test("what Redis forgot of living sessions is written down again", async (t) => {

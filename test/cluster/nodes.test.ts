@@ -1,12 +1,14 @@
 /** Two gateways behind a real Redis behave as one. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import type { Socket as ServerSocket } from "socket.io";
+import type { LogFields } from "../../src/core/log.ts";
 import type { PartialSettings } from "../../src/core/settings.ts";
-import { type ClientOptions, type TestGateway, testGateway } from "../harness/gateway.ts";
+import { type TestGateway, testGateway } from "../harness/gateway.ts";
 import { type TestRedis, testRedis } from "../harness/redis.ts";
+import { tcpSwitch } from "../harness/tcp-switch.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
+import { member } from "./kit.ts";
 
 type Cluster = PartialSettings["cluster"];
 
@@ -19,7 +21,7 @@ async function nodes(
 ): Promise<TestGateway[]> {
   const made: TestGateway[] = [];
   for (let at = 0; at < count; at++) {
-    const settings = { ...more, cluster: { redisUrl: redis.url, timeoutMs: 500, ...cluster } };
+    const settings = { ...more, cluster: { redisUrl: redis.url, timeoutMs: 1000, ...cluster } };
     made.push(await testGateway(t, settings));
   }
   // Every node listens to the bus when each hears the others.
@@ -35,16 +37,6 @@ async function nodes(
     return seen.every((servers) => servers === count);
   }, "all nodes on the bus");
   return made;
-}
-
-async function member(node: TestGateway, room: string, options: ClientOptions = {}) {
-  const arrived = next<[ServerSocket]>(node.io, "connection");
-  const client = await node.connected(options);
-  const [socket] = await arrived;
-  socket.join(room);
-  const heard: unknown[] = [];
-  client.on("n", (...args: unknown[]) => heard.push(args[0]));
-  return { client, socket, heard };
 }
 
 for (const adapter of ["streams", "sharded", "pubsub"] as const) {
@@ -165,6 +157,7 @@ test("a client recovers on another node than before, whole and once", async (t) 
 for (const [how, stop, back] of [
   ["killed and started", (redis: TestRedis) => redis.kill(), (redis: TestRedis) => redis.start()],
   ["frozen", (redis: TestRedis) => redis.freeze(true), (redis: TestRedis) => redis.freeze(false)],
+  ["paused", (redis: TestRedis) => redis.command("CLIENT", "PAUSE", "5000", "ALL"), () => {}],
 ] as const) {
   test(`Redis is ${how}: rooms work here meanwhile, the gap is counted, and all resumes`, async (t) => {
     if (!hasTool(t, "redis-server")) return;
@@ -200,6 +193,55 @@ for (const [how, stop, back] of [
     assert.ok(!far.heard.includes(0), "what was missed is missed, not late");
   });
 }
+
+test("a node that is cut off from Redis alone: its rooms work, the gap is said once, and it reads on", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const wire = await tcpSwitch(t, redis.port);
+  const lines: string[] = [];
+  const log = (_level: string, { missed }: LogFields, text: string) =>
+    lines.push(missed === undefined ? text : `${text}: ${missed}`);
+  const cluster = { redisUrl: `redis://127.0.0.1:${wire.port}`, timeoutMs: 1000 };
+  const a = await testGateway(t, { cluster }, { log });
+  const b = await testGateway(t, { cluster: { ...cluster, redisUrl: redis.url } });
+  await until(async () => (await b.io.of("/").adapter.serverCount()) === 2, "two nodes");
+  const near = await member(a, "red");
+  const far = await member(b, "red");
+  lines.length = 0;
+  wire.stall();
+  await until(async () => (await a.metric("sluice_cluster_redis_up")) === 0, "the partition");
+  for (let n = 0; n < 20; n++) a.io.to("red").emit("n", n);
+  for (let n = 100; n < 120; n++) b.io.to("red").emit("n", n);
+  await until(() => near.heard.length === 20 && far.heard.length === 20, "each side's own");
+  wire.flow();
+  await until(() => near.heard.length >= 40, "what the stream kept", 20_000);
+  const numbers = (from: number) => Array.from({ length: 20 }, (_, at) => from + at);
+  assert.deepEqual(near.heard, [...numbers(0), ...numbers(100)]);
+  assert.deepEqual(far.heard, numbers(100));
+  await until(async () => (await a.metric("sluice_cluster_redis_up")) === 1, "its end");
+  assert.equal(await a.metric("sluice_cluster_missed_total"), 20);
+  assert.deepEqual(lines, ["Redis is away", "Redis is here: 20"]);
+  assert.equal(near.client.connected, true);
+});
+
+test("a listener that throws at a message of another node is counted, and nothing comes twice", async (t) => {
+  // Seen: the reader began again before that message, so that it came again and again.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a, b] = (await nodes(t, redis, 2)) as [TestGateway, TestGateway];
+  const far = await member(b, "red");
+  b.io.of("/").adapter.on("join-room", (room) => {
+    if (room === "trap") throw new Error("a listener's own");
+  });
+  a.io.emit("n", 1);
+  a.io.in("red").socketsJoin("trap");
+  a.io.emit("n", 2);
+  await until(() => far.heard.includes(2), "what comes after");
+  a.io.emit("n", 3);
+  await until(() => far.heard.includes(3), "the last");
+  assert.deepEqual(far.heard, [1, 2, 3]);
+  assert.equal(await b.metric("sluice_cluster_errors_total"), 1);
+});
 
 test("a start without Redis is one sentence, or a wait, by setting", async (t) => {
   if (!hasTool(t, "redis-server")) return;
@@ -244,9 +286,15 @@ test("messages on the bus are not believed: shape, size, and with a key their si
   assert.equal(await b.metric("sluice_cluster_refused_total", { reason: "signature" }), 2);
   assert.equal(await b.metric("sluice_cluster_refused_total", { reason: "shape" }), 1);
   assert.equal(await b.metric("sluice_cluster_refused_total", { reason: "size" }), 1);
+  await add({ ...head, nsp: "/nowhere", data: JSON.stringify({ packet, opts }) });
   a.io.emit("n", "signed");
   await until(() => far.heard.includes("signed"), "the signed message");
   assert.deepEqual([near.heard, far.heard], [["signed"], ["signed"]]);
+  assert.equal(b.io._nsps.has("/nowhere"), false, "a namespace is not made by a message");
+  assert.ok(
+    (await b.metric("sluice_cluster_lag_seconds_count")) >= 4,
+    "each message's age is noted",
+  );
   // Requests and their answers, which go by PUB/SUB, are signed too.
   assert.equal((await a.io.fetchSockets()).length, 2);
 });

@@ -1,10 +1,10 @@
-/** Over two nodes behind Redis, every socket gets what one in-memory adapter would send it. */
+/** Over several nodes behind Redis, every socket gets what one in-memory adapter would send it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Socket as ServerSocket } from "socket.io";
 import { createModel } from "../fanout/model.ts";
-import { testGateway } from "../harness/gateway.ts";
+import { type TestGateway, testGateway } from "../harness/gateway.ts";
 import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
@@ -21,32 +21,38 @@ const ref = fc.oneof(
 );
 const move = fc.record({ who, joins: fc.boolean(), room: fc.constantFrom(...ROOMS) });
 const cast = fc.record({
-  node: fc.nat(1),
+  node: fc.nat(2),
   from: fc.option(who, { nil: undefined }),
   to: fc.array(ref, { maxLength: 3 }),
   except: fc.array(ref, { maxLength: 2 }),
   bytes: fc.boolean(),
 });
-/** Moves, then broadcasts of both nodes at once; those have arrived before the next round. */
+/** Moves, then broadcasts of all nodes at once; those have arrived before the next round. */
 const rounds = fc.array(
   fc.record({ moves: fc.array(move, { maxLength: 6 }), casts: fc.array(cast, { maxLength: 8 }) }),
   { minLength: 1, maxLength: 5 },
 );
 
-for (const adapter of ["streams", "sharded"] as const) {
-  test(`${adapter}: any history over two nodes is delivered exactly, in each node's order`, async (t) => {
+for (const [adapter, count] of [
+  ["streams", 2],
+  ["streams", 3],
+  ["sharded", 3],
+] as const) {
+  test(`${adapter}: any history over ${count} nodes is delivered exactly, in each node's order`, async (t) => {
     if (!hasTool(t, "redis-server")) return;
     const redis = await testRedis(t);
     const cluster = { redisUrl: redis.url, adapter };
-    const nodes = [await testGateway(t, { cluster }), await testGateway(t, { cluster })] as const;
+    const nodes: TestGateway[] = [];
+    for (let at = 0; at < count; at++) nodes.push(await testGateway(t, { cluster }));
+    const nodeOf = (at: number) => nodes[at % count] as TestGateway;
     await until(async () => {
       const seen = await Promise.all(nodes.map(({ io }) => io.of("/").adapter.serverCount()));
-      return seen.every((count) => count === 2);
-    }, "two nodes");
+      return seen.every((servers) => servers === count);
+    }, "all nodes");
     const sockets: ServerSocket[] = [];
     const heard: string[][] = [];
     for (let at = 0; at < PLAYERS; at++) {
-      const node = nodes[at % 2 === 0 ? 0 : 1];
+      const node = nodeOf(at);
       const arrived = next<[ServerSocket]>(node.io, "connection");
       const client = await node.connected({ codec: at % 3 === 0 ? "json" : "msgpack" });
       const inbox: string[] = [];
@@ -80,12 +86,11 @@ for (const adapter of ["streams", "sharded"] as const) {
         }
         for (const { node, from, to, except, bytes } of given) {
           const socket = from === undefined ? undefined : sockets[from];
-          const sender = from === undefined ? node : from % 2;
+          const sender = (from ?? node) % count;
           const entry = `${sender} ${casts++}`;
           const rooms = to.map(name);
           const not = except.map(name);
-          const gateway = nodes[sender === 0 ? 0 : 1];
-          (socket ?? gateway.io)
+          (socket ?? nodeOf(sender).io)
             .to(rooms)
             .except(not)
             .emit("n", bytes ? Buffer.from(entry) : entry);
@@ -102,8 +107,9 @@ for (const adapter of ["streams", "sharded"] as const) {
           "the round",
         );
       }
-      for (const sender of ["0 ", "1 "]) {
-        const of = (all: unknown[]) => all.filter((entry) => String(entry).startsWith(sender));
+      for (const sender of nodes.keys()) {
+        const of = (all: unknown[]) =>
+          all.filter((entry) => String(entry).startsWith(`${sender} `));
         assert.deepEqual(heard.map(of), logs.map(of));
       }
       for (const socket of sockets) for (const room of ROOMS) socket.leave(room);

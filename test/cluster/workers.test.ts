@@ -3,7 +3,10 @@ import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { findFreePort } from "../harness/free-port.ts";
 import { newClient, sumMetric } from "../harness/gateway.ts";
+import { arrivals } from "../harness/nodes.ts";
 import { startProcess, type TestProcess } from "../harness/process.ts";
+import { testRedis } from "../harness/redis.ts";
+import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 
 const SLUICE = [process.execPath, "--import", "tsx", "src/main.ts", "--socket.port"];
@@ -13,6 +16,12 @@ const WEBSOCKET = ["--socket.transports", "websocket", "--socket.drainMs", "500"
 async function listening(run: TestProcess, count: number): Promise<void> {
   const lines = () => run.output().match(/listening on port/g)?.length ?? 0;
   await until(() => lines() >= count, `${count} workers`, 30_000);
+}
+
+/** One of the workers. */
+function victimOf(run: TestProcess): number {
+  const pids = execFileSync("pgrep", ["-P", String(run.child.pid)], { encoding: "utf8" });
+  return Number(pids.trim().split("\n")[0]);
 }
 
 test("workers share the port, a broadcast reaches all, and metrics are of all", async (t) => {
@@ -39,6 +48,8 @@ test("workers share the port, a broadcast reaches all, and metrics are of all", 
   run.child.kill("SIGTERM");
   for (const [reason] of await gone) assert.equal(reason, "transport close");
   assert.equal(await run.exit(), 0);
+  const said = run.output().match(/"(stopping|stopped)"/g);
+  assert.deepEqual(said, ['"stopping"', '"stopped"', '"stopping"', '"stopped"'], "one by one");
 });
 
 test("SIGHUP has every worker read its certificate again, and ends none", async (t) => {
@@ -57,18 +68,51 @@ test("SIGHUP has every worker read its certificate again, and ends none", async 
   assert.equal(await run.exit(), 0);
 });
 
-test("a worker that is killed is replaced, and the others go on", async (t) => {
+test("a worker that is killed is replaced, later each time, and the others go on", async (t) => {
   const port = await findFreePort();
   const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET]);
   await listening(run, 2);
-  const pids = execFileSync("pgrep", ["-P", String(run.child.pid)], { encoding: "utf8" });
-  const [victim] = pids.trim().split("\n").map(Number);
-  process.kill(victim as number, "SIGKILL");
-  await until(() => run.output().includes("will be replaced"), "the log line");
+  process.kill(victimOf(run), "SIGKILL");
   await listening(run, 3);
+  process.kill(victimOf(run), "SIGKILL");
+  await listening(run, 4);
+  const pauses = [...run.output().matchAll(/"afterMs":(\d+).*will be replaced/g)];
+  assert.deepEqual(
+    pauses.map(([, afterMs]) => Number(afterMs)),
+    [500, 1000],
+  );
   const client = newClient(`http://127.0.0.1:${port}`);
   t.after(() => client.disconnect());
   await next(client.connect(), "connect");
+});
+
+test("clients of a killed worker go on at another, recovered, when there is Redis", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const port = await findFreePort();
+  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET], {
+    SLUICE_CLUSTER_REDIS_URL: redis.url,
+    SLUICE_RECOVERY_WINDOW_MS: "60000",
+    SLUICE_HANDLERS_MODULE: "test/harness/obedient.ts",
+  });
+  await listening(run, 2);
+  const { clients, received } = await arrivals(t, `http://127.0.0.1:${port}`, 20);
+  await Promise.all(clients.map((client) => client.emitWithAck("join", "red")));
+  clients[0]?.emit("count", "n", 5);
+  await until(() => received.every((numbers) => numbers.length > 5), "the stream");
+  let dropped = 0;
+  for (const client of clients) client.on("disconnect", () => dropped++);
+  // The one that counts goes on counting, if it is the other: then its clients are not dropped.
+  process.kill(victimOf(run), "SIGKILL");
+  await until(() => dropped > 0 && clients.every((client) => client.connected), "their return");
+  const rooms = await Promise.all(clients.map((client) => client.emitWithAck("tell")));
+  assert.ok(rooms.every((told) => told.rooms.includes("red")));
+  for (const numbers of received) {
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, at) => (numbers[0] ?? 0) + at),
+    );
+  }
 });
 
 test("long-polling with workers is refused at start, with the reason and what to do", async (t) => {

@@ -62,7 +62,7 @@ export async function testRedisCluster(t: TestContext, count: number): Promise<T
   const nodes: TestRedis[] = [];
   const busPorts: string[] = [];
   for (let at = 0; at < count; at++) {
-    const busPort = String(await freePort());
+    const busPort = String(await findFreePort());
     busPorts.push(busPort);
     nodes.push(await testRedis(t, ["--cluster-enabled", "yes", "--cluster-port", busPort]));
   }

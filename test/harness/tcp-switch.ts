@@ -6,8 +6,10 @@ export interface TcpSwitch {
   readonly url: string;
   readonly port: number;
   to(port: number): void;
-  /** Lets nothing more through, in either direction, without a word. */
+  /** Lets nothing more through, in either direction, without a word; who comes waits as well. */
   stall(): void;
+  /** Cuts what was stalled, and lets others through. */
+  flow(): void;
   /** Cuts what is open. */
   cut(): void;
 }
@@ -15,8 +17,14 @@ export interface TcpSwitch {
 /** Starts a switch; it ends with the test. */
 export async function tcpSwitch(t: TestContext, first: number): Promise<TcpSwitch> {
   let current = first;
+  let stalled = false;
   const open = new Set<Socket>();
   const server = createServer((inner) => {
+    if (stalled) {
+      open.add(inner.pause());
+      inner.on("error", () => {});
+      return;
+    }
     const outer = connect(current, "127.0.0.1");
     const both = [inner, outer];
     for (const each of both) open.add(each);
@@ -46,7 +54,12 @@ export async function tcpSwitch(t: TestContext, first: number): Promise<TcpSwitc
       current = next;
     },
     stall() {
+      stalled = true;
       for (const each of open) each.unpipe().pause();
+    },
+    flow() {
+      stalled = false;
+      cut();
     },
     cut,
   };
