@@ -41,9 +41,6 @@ export function chooseAdapter(
   return createPubSub(client, listener, { key: prefix, requestsTimeout: requestTimeoutMs });
 }
 
-/** What is asked for once, and must hold for as long as the node lives. */
-const SUBSCRIPTIONS = new Set(["subscribe", "psubscribe", "ssubscribe"]);
-
 /**
  * A client as the adapters are given it: they leave promises alone whose failure would end the
  * process, and they make readers of it that must outlast an outage.
@@ -56,9 +53,6 @@ function calm(client: Client, surroundings: Surroundings): Client {
       if (name === "xread") return createReader(target, surroundings);
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
-      if (SUBSCRIPTIONS.has(String(name))) {
-        return (...given: unknown[]) => link.insist(() => value.apply(target, given));
-      }
       return (...given: unknown[]) => {
         const result: unknown = value.apply(target, given);
         if (result instanceof Promise) result.catch(failed);

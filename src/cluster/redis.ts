@@ -30,11 +30,9 @@ export interface RedisLink {
   trouble(): string;
   /** Resolves with the answer, or rejects at once when Redis is away or becomes so meanwhile. */
   ask<T>(command: (client: Client) => Promise<T>): Promise<T>;
-  /** Calls `command` until it succeeds; a failure after the stop is nobody's any more. */
-  insist(command: () => Promise<unknown>): Promise<void>;
   /**
-   * Returns another connection, one that waits for Redis for as long as it takes; one that `listens`
-   * can subscribe to sharded channels.
+   * Returns another connection, one that waits for Redis for as long as it takes, and asks again for
+   * a subscription that was refused; one that `listens` can subscribe to sharded channels.
    */
   patient(listens?: boolean): Client;
   /** Resolves when Redis has answered once. */
@@ -66,6 +64,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
   const clients = new Set<Client>();
   const watchers: ((here: boolean) => void)[] = [];
   let trouble = "";
+  let stopped = false;
   const open = (patient: boolean, listens = false): Client => {
     const options = {
       enableOfflineQueue: patient,
@@ -88,13 +87,32 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
       if (ended) seen.reconnected();
     });
     clients.add(client);
+    if (patient) insistOnSubscriptions(client);
     return client;
   };
+  /** ioredis makes them again by itself after an outage, and looks at no failure of that. */
+  function insistOnSubscriptions(on: Client): void {
+    for (const name of ["subscribe", "psubscribe", "ssubscribe"] as const) {
+      const once = on[name].bind(on) as (...given: unknown[]) => Promise<unknown>; // of many shapes
+      const insist = async (...given: unknown[]): Promise<unknown> => {
+        while (!stopped) {
+          try {
+            return await once(...given);
+          } catch {
+            seen.failed();
+            await pause();
+          }
+        }
+        return undefined;
+      };
+      Object.assign(on, { [name]: insist });
+    }
+  }
+
   const client = open(false);
   const waiting = new Set<(error: Error) => void>();
   const arrivals: (() => void)[] = [];
   let here = false;
-  let stopped = false;
 
   function change(now: boolean, why: string): void {
     if (now === here) return;
@@ -176,17 +194,6 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
         const counts = nodes.map((each) => each.pubsub("NUMSUB", channel));
         return (await Promise.all(counts)).some(([, count]) => Number(count) > 0);
       }),
-    async insist(command) {
-      while (!stopped) {
-        try {
-          await command();
-          return;
-        } catch {
-          seen.failed();
-          await pause();
-        }
-      }
-    },
     patient: (listens) => open(true, listens),
     ready: () => (here ? Promise.resolve() : new Promise((resolve) => arrivals.push(resolve))),
     async stop() {

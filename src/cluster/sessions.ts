@@ -99,7 +99,7 @@ export function createSessions(
   };
   // As long as somebody listens there, this node's process lives; before that, nothing is kept.
   const voice = link.patient();
-  void link.insist(() => voice.subscribe(voiceOf(link.name))).then(() => lease.accompany(follower));
+  void voice.subscribe(voiceOf(link.name)).then(() => lease.accompany(follower));
 
   function keysOf(name: string): string[] {
     return [keepers, `${prefix}sessions:${name}`, `${prefix}moved:${name}`];

@@ -71,7 +71,7 @@ test("a slow consumer's close is recovered on another node, whole and once", asy
     await new Promise((resolve) => setTimeout(resolve, 5));
     return (await a.metric("sluice_connections_closed_total", { reason: "slow_consumer" })) === 1;
   }, "the slow consumer's close");
-  door.cut();
+  door.flow();
   await back;
   send();
   await until(() => numbers.at(-1) === n - 1, "the last number");
