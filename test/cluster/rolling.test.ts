@@ -34,7 +34,7 @@ test("a rolling restart over Redis: 200 clients miss no number and get none twic
   await until(() => received.every((numbers) => numbers.length > 5), "the stream");
   door.to(fresh.port);
   old.run.child.kill("SIGTERM");
-  await until(() => fresh.io.engine.clientsCount === 200, "everyone's return", 30_000);
+  await until(() => fresh.io.engine.clientsCount === 200, "everyone's return", 60_000);
   assert.equal(await old.run.exit(), 0);
   await until(() => clients.every((client) => client.connected), "everyone connected");
   clearInterval(stream);
