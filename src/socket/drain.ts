@@ -1,3 +1,4 @@
+import type { CloseReason } from "../core/closes.ts";
 import type { Connection } from "./connection.ts";
 
 const STEP_MS = 50;
@@ -24,19 +25,20 @@ export async function closeInWaves(
     const size = steps === 1 ? waiting.length : Math.floor(share + Math.random());
     const wave = waiting.slice(0, size);
     const busy = steps === 1 ? [] : wave.filter((connection) => connection.owedAcks > 0);
-    for (const connection of wave) if (!busy.includes(connection)) close(connection);
+    for (const connection of wave)
+      if (!busy.includes(connection)) closeSafely(connection, "shutdown");
     waiting = waiting.slice(size).concat(busy).filter(isOpen);
     seen(waiting.length);
     if (waiting.length > 0) await new Promise((resolve) => setTimeout(resolve, STEP_MS));
   }
   // Those that came in by an upgrade or a handshake that was already under way.
-  for (const connection of connections()) close(connection);
+  for (const connection of connections()) closeSafely(connection, "shutdown");
 }
 
-/** What a listener of the application throws goes where it would from any event, not into the stop. */
-function close(connection: Connection): void {
+/** Closes; what a listener throws goes where it would from any event, and ends no loop of closes. */
+export function closeSafely(connection: Connection, reason: CloseReason): void {
   try {
-    connection.closeAs("shutdown");
+    connection.closeAs(reason);
   } catch (error) {
     setImmediate(() => {
       throw error;

@@ -4,7 +4,7 @@ import type { CloseReason } from "../core/closes.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Connection, ConnectionNeeds } from "./connection.ts";
 import { createDoor, type DoorNeeds, type DoorSamples, type DoorSettings } from "./door.ts";
-import { closeInWaves } from "./drain.ts";
+import { closeInWaves, closeSafely } from "./drain.ts";
 import { GatewayEngine } from "./engine.ts";
 import type { EngineOptions } from "./engine-io.ts";
 import { createPressureMonitor } from "./pressure.ts";
@@ -128,7 +128,7 @@ export function serveSocketIo(
       await closeInWaves(connections, drainMs, seen);
     },
     closeAll(reason) {
-      for (const connection of connections()) connection.closeAs(reason);
+      for (const connection of connections()) closeSafely(connection, reason);
     },
     detach() {
       draining = true;
