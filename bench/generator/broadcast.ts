@@ -1,14 +1,16 @@
-import { connect as connectTcp, type Socket } from "node:net";
 import { createHistogram, describeLatency, type Latency, recordLatency } from "../rig/latency.ts";
 import { nowUs } from "../wire/marker.ts";
 import type { Client } from "./client.ts";
+import { openCredit } from "./credit.ts";
 import type { Fleet } from "./fleet.ts";
+import { nap } from "./pace.ts";
+import { readInTurns } from "./turns.ts";
 
 /** How a round of broadcasts is watched. */
 export interface WatchOptions {
   readonly firstSequence: number;
-  /** Every how many sequence numbers each client's latency is sampled. */
-  readonly sampleEvery: number;
+  /** Whether latency is told: a saturated round forgets those who waited, so it has none. */
+  readonly tellsLatency: boolean;
   /**
    * Lets the subject be at most `window` messages ahead of the slowest client, told to it at this
    * port of its own every `step` messages; undefined when the subject keeps its own pace.
@@ -19,6 +21,11 @@ export interface WatchOptions {
    * generator's core is not what is measured.
    */
   readonly napMs: number;
+  /**
+   * Latency is told by so many members, which are read at once; all others are read every `everyMs`
+   * and only checked. Undefined: every member tells.
+   */
+  readonly timed?: { readonly members: number; readonly everyMs: number };
   /** Busy work per read, in microseconds: plants a client that is the limit (tests of the rig). */
   readonly burnUs?: number;
 }
@@ -44,7 +51,7 @@ export interface Watched {
   readonly bytes: number;
   readonly cpuUserS: number;
   readonly cpuSysS: number;
-  /** From the beginning of watching to the last message. */
+  /** From the beginning of watching to the last message at a member that tells latency. */
   readonly wallMs: number;
   readonly lastAtUs: number;
   readonly latency: Latency;
@@ -56,8 +63,6 @@ export interface BroadcastWatch {
   settle(lastSequence: number, quietMs: number): Promise<Watched>;
 }
 
-const cell = new Int32Array(new SharedArrayBuffer(4));
-
 /**
  * Begins to watch: members must receive every sequence number once and in order, others nothing.
  */
@@ -68,6 +73,9 @@ export async function watchBroadcasts(
   const joined = fleet.clients.filter((c) => c.role === "member" && c.state === "joined");
   for (const client of joined) client.order.begin(options.firstSequence);
   const members = joined.filter((client) => !client.stalled);
+  const timed = new Set(pickEvenly(members, options.timed?.members ?? members.length));
+  const others = members.filter((client) => !timed.has(client));
+  const turns = options.timed && readInTurns(others, options.timed.everyMs);
   const credit = options.credit && (await openCredit(options.credit, members.length));
   const histogram = createHistogram();
   const state = { stray: 0, early: 0, lastAtUs: 0, over: false };
@@ -81,15 +89,16 @@ export async function watchBroadcasts(
       const before = order.next - options.firstSequence;
       order.note(sequence);
       if (client.stalled) return;
-      state.lastAtUs = fleet.readAtUs;
       if (fleet.readAtUs < scheduledUs) state.early++;
-      if (sequence % options.sampleEvery === 0)
-        recordLatency(histogram, fleet.readAtUs - scheduledUs);
+      if (turns === undefined || timed.has(client)) {
+        state.lastAtUs = fleet.readAtUs;
+        if (options.tellsLatency) recordLatency(histogram, fleet.readAtUs - scheduledUs);
+      }
       credit?.passed(before, order.next - options.firstSequence);
       if (options.burnUs) burn(options.burnUs);
     },
   };
-  if (options.napMs > 0) nap(options.napMs, () => !state.over);
+  if (options.napMs > 0) napBetween(options.napMs, () => !state.over);
 
   return {
     async settle(lastSequence, quietMs) {
@@ -97,9 +106,10 @@ export async function watchBroadcasts(
         client.order.next > lastSequence || client.state === "closed";
       while (!members.every(isDone)) {
         await new Promise((resolve) => setTimeout(resolve, 2));
-        if (nowUs() - Math.max(startedUs, state.lastAtUs) > quietMs * 1000) break;
+        if (nowUs() - Math.max(startedUs, fleet.readAtUs) > quietMs * 1000) break;
       }
       state.over = true;
+      turns?.stop();
       fleet.watcher = undefined;
       credit?.close();
       const { user, system } = process.cpuUsage(cpu);
@@ -119,6 +129,12 @@ export async function watchBroadcasts(
   };
 }
 
+/** Returns so many of the items, from everywhere among them. */
+function pickEvenly<T>(items: readonly T[], count: number): T[] {
+  const step = Math.max(1, items.length / count);
+  return items.filter((_, i) => Math.floor((i + 1) / step) > Math.floor(i / step));
+}
+
 function sumOrders(members: readonly Client[], last: number, first: number) {
   const sum = { members: members.length, received: 0, lost: 0, duplicated: 0, reordered: 0 };
   for (const { order } of members) {
@@ -136,42 +152,10 @@ function sumOrders(members: readonly Client[], last: number, first: number) {
   };
 }
 
-interface Credit {
-  /** A client that had `before` messages of the round behind it now has `after`. */
-  passed(before: number, after: number): void;
-  close(): void;
-}
-
-async function openCredit(
-  options: { port: number; window: number; step: number },
-  members: number,
-): Promise<Credit> {
-  const socket = await new Promise<Socket>((resolve, reject) => {
-    const opening = connectTcp({ host: "127.0.0.1", port: options.port }, () => resolve(opening));
-    opening.on("error", reject);
-  });
-  socket.setNoDelay(true);
-  const crossed = new Map<number, number>();
-  return {
-    passed(before, after) {
-      const count = after - (after % options.step);
-      if (before >= count) return;
-      const all = (crossed.get(count) ?? 0) + 1;
-      crossed.set(count, all);
-      if (all < members) return;
-      crossed.delete(count);
-      const message = Buffer.alloc(4);
-      message.writeUInt32LE(count + options.window);
-      socket.write(message);
-    },
-    close: () => socket.destroy(),
-  };
-}
-
-function nap(ms: number, isOn: () => boolean): void {
+function napBetween(ms: number, isOn: () => boolean): void {
   if (!isOn()) return;
-  Atomics.wait(cell, 0, 0, ms);
-  setImmediate(nap, ms, isOn);
+  nap(ms);
+  setImmediate(napBetween, ms, isOn);
 }
 
 function burn(us: number): void {

@@ -33,8 +33,8 @@ export interface Client {
   startedUs: number;
   index: number;
   send(frame: Buffer): void;
-  /** Stops or resumes reading from the socket. */
-  stall(stalled: boolean): void;
+  /** Stops or resumes reading from the socket; what has arrived meanwhile is read at once. */
+  read(on: boolean): void;
   /** Drops the TCP connection without a close frame, as a dying network does. */
   drop(): void;
 }
@@ -68,10 +68,9 @@ export function createClient(options: ClientOptions, hub: Hub): Client {
     startedUs: 0,
     index: 0,
     send: (frame) => void socket.write(frame),
-    stall(stalled) {
-      client.stalled = stalled;
-      if (stalled) socket.pause();
-      else socket.resume();
+    read(on) {
+      if (on) socket.resume();
+      else socket.pause();
     },
     drop: () => finish("dropped by the generator"),
   };

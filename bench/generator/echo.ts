@@ -1,8 +1,10 @@
 import { createHistogram, describeLatency, type Latency, recordLatency } from "../rig/latency.ts";
-import { createBodies, nowUs } from "../wire/marker.ts";
-import { type Codec, eventFrame } from "../wire/packets.ts";
+import { nowUs } from "../wire/marker.ts";
+import type { Codec } from "../wire/packets.ts";
 import type { Client } from "./client.ts";
+import { createEvents, type Events } from "./events.ts";
 import type { Fleet } from "./fleet.ts";
+import { nap, onSchedule } from "./pace.ts";
 
 /** How events with acks are sent. */
 export interface EchoOptions {
@@ -14,7 +16,7 @@ export interface EchoOptions {
    */
   readonly ratePerS?: number;
   readonly depth: number;
-  /** Sleep between turns while saturated, so that acks are read and answered in batches. */
+  /** Sleep after answering while saturated, so that acks are read and answered in batches. */
   readonly napMs: number;
 }
 
@@ -38,148 +40,107 @@ export interface Echoed {
 /** Acks that have not come this long after the last one are lost. */
 const QUIET_MS = 2000;
 
+/** A client with what it has sent. */
+interface Lane {
+  readonly client: Client;
+  readonly events: Events;
+  sent: number;
+  /** Acks that have come and are to be answered by an event each. */
+  owed: number;
+}
+
 /** Sends events that expect an ack; each client's acks must come back once and in order. */
 export async function runEcho(fleet: Fleet, options: EchoOptions): Promise<Echoed> {
-  const clients = fleet.clients.filter((client) => client.state === "joined");
-  const sent = new Map<Client, number>(clients.map((client) => [client, 0]));
-  const makeEvents = createEventFrames(options.codec, options.payloadBytes);
+  const lanes = new Map<Client, Lane>();
+  for (const client of fleet.clients) {
+    if (client.state !== "joined") continue;
+    client.order.begin(0);
+    const events = createEvents(options.codec, options.payloadBytes);
+    lanes.set(client, { client, events, sent: 0, owed: 0 });
+  }
   const histogram = createHistogram();
   const startedUs = nowUs();
-  const endUs = startedUs + options.durationMs * 1000;
-  const state = { lastUs: startedUs, lateUsMax: 0 };
+  let lastUs = startedUs;
   const cpu = process.cpuUsage();
-  for (const client of clients) client.order.begin(0);
   fleet.reads = 0;
-
-  const send = (client: Client, dueUs: number, count: number) => {
-    const sequence = sent.get(client) ?? 0;
-    sent.set(client, sequence + count);
-    client.send(makeEvents(sequence, dueUs, count));
-  };
-  const answered = new Map<Client, number>();
+  const answer =
+    options.ratePerS === undefined
+      ? createAnswering(startedUs + options.durationMs * 1000, options.napMs)
+      : undefined;
   fleet.watcher = {
     take(client, sequence, scheduledUs) {
       client.order.note(sequence);
-      state.lastUs = fleet.readAtUs;
-      if (options.ratePerS === undefined) answered.set(client, (answered.get(client) ?? 0) + 1);
-      else recordLatency(histogram, fleet.readAtUs - scheduledUs);
+      lastUs = fleet.readAtUs;
+      const lane = lanes.get(client);
+      if (answer === undefined) recordLatency(histogram, fleet.readAtUs - scheduledUs);
+      else if (lane) answer(lane);
     },
   };
+  const all = [...lanes.values()];
+  let lateUsMax = 0;
   if (options.ratePerS === undefined) {
-    for (const client of clients) send(client, nowUs(), options.depth);
-    await keepOpen(endUs, options.napMs, () => {
-      for (const [client, count] of answered) send(client, nowUs(), count);
-      answered.clear();
-    });
+    for (const lane of all) send(lane, options.depth, nowUs());
+    await new Promise((resolve) => setTimeout(resolve, options.durationMs));
   } else {
     const total = Math.floor((options.ratePerS * options.durationMs) / 1000);
-    const gapUs = 1e6 / options.ratePerS;
-    state.lateUsMax = await onSchedule({ startedUs, gapUs, total }, (n, dueUs) => {
-      const client = clients[n % clients.length];
-      if (client) send(client, dueUs, 1);
+    const plan = { startedUs, gapUs: 1e6 / options.ratePerS, total };
+    lateUsMax = await onSchedule(plan, (n, dueUs) => {
+      const lane = all[n % all.length];
+      if (lane) send(lane, 1, dueUs);
     });
   }
   const isDone = () =>
-    clients.every((c) => c.state === "closed" || c.order.next >= (sent.get(c) ?? 0));
-  while (!isDone() && nowUs() - state.lastUs < QUIET_MS * 1000)
+    all.every(({ client, sent }) => client.state === "closed" || client.order.next >= sent);
+  while (!isDone() && nowUs() - lastUs < QUIET_MS * 1000)
     await new Promise((resolve) => setTimeout(resolve, 2));
   fleet.watcher = undefined;
   const { user, system } = process.cpuUsage(cpu);
   return {
-    ...sumEchoes(clients, sent),
-    wallMs: (state.lastUs - startedUs) / 1000,
+    ...sumEchoes(all),
+    wallMs: (lastUs - startedUs) / 1000,
     cpuUserS: user / 1e6,
     cpuSysS: system / 1e6,
     reads: fleet.reads,
-    lateUsMax: state.lateUsMax,
+    lateUsMax,
     latency: describeLatency(histogram),
   };
 }
 
-function sumEchoes(clients: readonly Client[], sent: ReadonlyMap<Client, number>) {
+function send(lane: Lane, count: number, dueUs: number): void {
+  lane.sent += count;
+  lane.client.send(lane.events(count, dueUs));
+}
+
+/** Returns what answers each ack by the next event, once a turn of the loop, until `endUs`. */
+function createAnswering(endUs: number, napMs: number): (lane: Lane) => void {
+  let owing: Lane[] = [];
+  const flush = () => {
+    const due = owing;
+    owing = [];
+    const now = nowUs();
+    for (const lane of due) {
+      if (now < endUs) send(lane, lane.owed, now);
+      lane.owed = 0;
+    }
+    if (napMs > 0) nap(napMs);
+  };
+  return (lane) => {
+    if (lane.owed++ > 0) return;
+    if (owing.length === 0) setImmediate(flush);
+    owing.push(lane);
+  };
+}
+
+function sumEchoes(lanes: readonly Lane[]) {
   const sum = { sent: 0, received: 0, lost: 0, duplicated: 0, reordered: 0, closed: 0 };
-  for (const client of clients) {
+  for (const { client, sent } of lanes) {
     const { order } = client;
-    const own = sent.get(client) ?? 0;
-    sum.sent += own;
+    sum.sent += sent;
     sum.received += order.received;
-    sum.lost += order.lost + Math.max(0, own - order.next);
+    sum.lost += order.lost + Math.max(0, sent - order.next);
     sum.duplicated += order.duplicated;
     sum.reordered += order.reordered;
     if (client.state === "closed") sum.closed++;
   }
   return sum;
-}
-
-const cell = new Int32Array(new SharedArrayBuffer(4));
-
-/** Calls `answer` after each turn of the loop, and sleeps in between, until `endUs`. */
-function keepOpen(endUs: number, napMs: number, answer: () => void): Promise<void> {
-  return new Promise((resolve) => {
-    const turn = () => {
-      if (nowUs() > endUs) {
-        resolve();
-        return;
-      }
-      answer();
-      if (napMs > 0) Atomics.wait(cell, 0, 0, napMs);
-      setImmediate(turn);
-    };
-    turn();
-  });
-}
-
-/**
- * Calls `act` for each n when n is due, late ones at once, with the time it was due. Resolves with
- * how late the worst one was.
- */
-export function onSchedule(
-  plan: { startedUs: number; gapUs: number; total: number },
-  act: (n: number, dueUs: number) => void,
-): Promise<number> {
-  let n = 0;
-  let lateUsMax = 0;
-  return new Promise((resolve) => {
-    const turn = () => {
-      const now = nowUs();
-      for (; n < plan.total; n++) {
-        const dueUs = plan.startedUs + n * plan.gapUs;
-        if (dueUs > now) break;
-        lateUsMax = Math.max(lateUsMax, now - dueUs);
-        act(n, dueUs);
-      }
-      if (n < plan.total) setTimeout(turn, 1);
-      else resolve(lateUsMax);
-    };
-    turn();
-  });
-}
-
-/** Ack ids start here, so that every id has nine digits in JSON and five bytes in msgpack. */
-const FIRST_ID = 100_000_000;
-
-/**
- * Returns a function that makes `count` EVENT frames in a row by patching sequence, time and ack id
- * into copies of one template: building each from scratch would make the generator the bottleneck.
- */
-function createEventFrames(codec: Codec, payloadBytes: number) {
-  const bodies = createBodies(payloadBytes);
-  const template = eventFrame(codec, "/", ["e", bodies(0, 0)], FIRST_ID);
-  const bodyAt = template.indexOf("~S");
-  const idBytes = Buffer.alloc(4);
-  idBytes.writeUInt32BE(FIRST_ID);
-  const idAt = template.indexOf(codec === "json" ? String(FIRST_ID) : idBytes);
-  return (sequence: number, dueUs: number, count: number): Buffer => {
-    const frames = Buffer.allocUnsafe(template.length * count);
-    for (let i = 0; i < count; i++) {
-      const at = template.length * i;
-      template.copy(frames, at);
-      frames.write(String(1e9 + sequence + i).slice(1), at + bodyAt + 2, "latin1");
-      frames.write(String(1e15 + Math.floor(dueUs)).slice(1), at + bodyAt + 12, "latin1");
-      const id = FIRST_ID + sequence + i;
-      if (codec === "json") frames.write(String(id), at + idAt, "latin1");
-      else frames.writeUInt32BE(id, at + idAt);
-    }
-    return frames;
-  };
 }

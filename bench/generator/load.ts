@@ -2,9 +2,9 @@ import { createHistogram, describeLatency, type Latency, recordLatency } from ".
 import { createBodies, nowUs } from "../wire/marker.ts";
 import { type Codec, eventFrame } from "../wire/packets.ts";
 import type { Client } from "./client.ts";
-import { onSchedule } from "./echo.ts";
 import type { Fleet } from "./fleet.ts";
 import { createOrder, type Order } from "./order.ts";
+import { onSchedule } from "./pace.ts";
 
 /** How a room of a foreign Socket.IO server is loaded. */
 export interface LoadOptions {

@@ -10,38 +10,36 @@ import { runWitness, type WitnessOptions } from "./witness.ts";
 
 /** The generator: one process, pinned apart from the server, that the orchestrator commands. */
 const fleet = createFleet();
-const lag = createLagProbe(5);
+const lag = createLagProbe(1);
 let watch: BroadcastWatch | undefined;
 
 serve({
   connect: (options: FleetOptions) => fleet.connect(options),
   async watch(options: WatchOptions) {
-    lag.reset();
+    lag.start();
     watch = await watchBroadcasts(fleet, options);
   },
   async settle(options: { lastSequence: number; quietMs: number }) {
     if (watch === undefined) throw new Error("nothing is being watched");
     const watched = await watch.settle(options.lastSequence, options.quietMs);
     watch = undefined;
-    return { ...watched, lag: lag.read() };
+    return { ...watched, lag: lag.stop() };
   },
   async echo(options: EchoOptions) {
-    lag.reset();
-    return { ...(await runEcho(fleet, options)), lag: lag.read() };
+    lag.start();
+    return { ...(await runEcho(fleet, options)), lag: lag.stop() };
   },
   async load(options: LoadOptions) {
-    lag.reset();
-    return { ...(await runLoad(fleet, options)), lag: lag.read() };
+    lag.start();
+    return { ...(await runLoad(fleet, options)), lag: lag.stop() };
   },
   witness: (options: WitnessOptions) => runWitness(options),
   stall: (options: { count: number }) => stallSome(fleet, options.count),
   resume: (options: ResumeOptions) => resumeStalled(fleet, options),
   drop: () => fleet.drop(),
   clients: () => fleet.clients.filter((client) => client.state === "joined").length,
-  usage: () => ({ ...usage(), lag: lag.read(), atUs: nowUs() }),
+  usage() {
+    const { user, system } = process.cpuUsage();
+    return { cpuUserS: user / 1e6, cpuSysS: system / 1e6, atUs: nowUs() };
+  },
 });
-
-function usage() {
-  const { user, system } = process.cpuUsage();
-  return { cpuUserS: user / 1e6, cpuSysS: system / 1e6 };
-}

@@ -1,4 +1,5 @@
 import { nowUs } from "../wire/marker.ts";
+import type { Client } from "./client.ts";
 import type { Fleet } from "./fleet.ts";
 
 /** How long stalled clients are listened to once they read again. */
@@ -23,7 +24,7 @@ export interface Resumed {
 /** Makes the first `count` members stop reading from their sockets. */
 export function stallSome(fleet: Fleet, count: number): void {
   const members = fleet.clients.filter((c) => c.role === "member" && c.state === "joined");
-  for (const client of members.slice(0, count)) client.stall(true);
+  for (const client of members.slice(0, count)) setStalled(client, true);
 }
 
 /** Lets stalled clients read again and waits until nothing more comes. */
@@ -36,7 +37,7 @@ export async function resumeStalled(fleet: Fleet, options: ResumeOptions): Promi
       lastUs = nowUs();
     },
   };
-  for (const client of stalled) client.stall(false);
+  for (const client of stalled) setStalled(client, false);
   const isDone = () =>
     stalled.every((c) => c.state === "closed" || c.order.next > options.lastSequence);
   while (!isDone() && nowUs() - lastUs < options.quietMs * 1000)
@@ -53,4 +54,9 @@ export async function resumeStalled(fleet: Fleet, options: ResumeOptions): Promi
   }
   const closed = stalled.filter((client) => client.state === "closed").length;
   return { stalled: stalled.length, closed, withHole, lostSilently, received };
+}
+
+function setStalled(client: Client, stalled: boolean): void {
+  client.stalled = stalled;
+  client.read(!stalled);
 }

@@ -17,7 +17,7 @@ const SWITCHES = new Set(["quick", "full", "strict", "help", "no-room"]);
 /** Options with a value, of all scenarios and commands. */
 const VALUES = new Set([
   ...["members", "payload", "frames", "shapes", "codec", "against", "rounds", "seconds", "rate"],
-  ...["connections", "stalled", "seed", "results", "scenarios", "with", "url", "clients", "room"],
+  ...["connections", "stalled", "seed", "results", "with", "url", "clients", "room"],
   ...["auth", "namespace", "path", "join", "send", "senders", "settle"],
 ]);
 
@@ -60,6 +60,7 @@ function createOptions(
   return {
     rest,
     mode,
+    isNamed: rest.length > 0,
     has: (name) => given.has(name),
     text: (name) => given.get(name),
     numbers,

@@ -1,14 +1,16 @@
+import { relative } from "node:path";
 import { SCENARIOS } from "../scenarios/all.ts";
 import { type CommandLine, UsageError } from "./args.ts";
 import { buildScripts } from "./build.ts";
 import { prepareComparison } from "./compare.ts";
 import { makeLoadScenario } from "./load.ts";
-import { readPlacement } from "./process.ts";
+import { formatOverview } from "./overview.ts";
+import { moveToClient, readPlacement } from "./process.ts";
 import { createProgress } from "./progress.ts";
 import { writeCharts, writeReport } from "./report.ts";
 import { RESULTS, type Result, writeResult } from "./results.ts";
 import { runScenario } from "./run.ts";
-import type { Scenario } from "./scenario.ts";
+import type { Mode, Scenario } from "./scenario.ts";
 import { formatResult } from "./table.ts";
 
 /** What commands stand on besides their words. */
@@ -16,6 +18,9 @@ export interface CommandNeeds {
   readonly argv: readonly string[];
   readonly signal: AbortSignal;
 }
+
+/** Compiling and starting. */
+const START_S = 5;
 
 /** Flags that mean a server did wrong, not that the machine was loud. */
 const WRONG = new Set(["lost", "duplicated", "reordered", "stray", "wrong_content"]);
@@ -37,8 +42,9 @@ export async function runCommand(line: CommandLine, needs: CommandNeeds): Promis
     return runAll([scenario], { ...needs, line, gateways: new Map() });
   }
   if (command === "compare") return runComparison(line, needs, more);
-  const names = command === undefined ? line.words("scenarios", namesOfAll()) : line.rest;
-  return runAll(names.map(findScenario), { ...needs, line, gateways: new Map() });
+  const set = SCENARIOS.filter(({ inSet }) => line.mode === "full" || inSet !== false);
+  const scenarios = command === undefined ? set : line.rest.map(findScenario);
+  return runAll(scenarios, { ...needs, line, gateways: new Map() });
 }
 
 async function runComparison(
@@ -66,14 +72,17 @@ interface RunAll extends CommandNeeds {
 async function runAll(scenarios: readonly Scenario[], run: RunAll): Promise<number> {
   const { line, signal } = run;
   const folder = line.text("results") ?? RESULTS;
-  const progress = createProgress(process.stderr);
+  const seconds = expectSeconds(scenarios, line.mode);
+  const progress = createProgress(process.stderr, { seconds, parts: scenarios.length });
   const placement = readPlacement();
+  moveToClient(placement);
   const build = await buildScripts();
   const results: Result[] = [];
   const startedMs = performance.now();
   try {
     for (const scenario of scenarios) {
       if (signal.aborted) break;
+      progress.begin();
       const needs = { ...run, options: line, build, placement, say: progress.say };
       const result = await runScenario(scenario, needs);
       progress.clear();
@@ -81,22 +90,20 @@ async function runAll(scenarios: readonly Scenario[], run: RunAll): Promise<numb
       console.log(formatResult(result));
       const path = writeResult(folder, result);
       const charts = await writeCharts(folder, { file: path, result });
-      console.log([path, ...charts].map((file) => `  ${file}`).join("\n"));
+      console.log([path, ...charts].map((file) => `  ${relative(process.cwd(), file)}`).join("\n"));
     }
   } finally {
     progress.clear();
     build.remove();
   }
-  if (results.length > 1) {
-    const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
-    const words = results.map((r) => `${r.scenario.name} ${r.valid ? "valid" : "NOT VALID"}`);
-    console.log(`\n${results.length} scenarios in ${seconds} s: ${words.join(", ")}`);
-  }
+  if (results.length > 1) console.log(formatOverview(results, performance.now() - startedMs));
   return exitCodeOf(results, { strict: line.has("strict"), interrupted: signal.aborted });
 }
 
-function namesOfAll(): string[] {
-  return SCENARIOS.map((scenario) => scenario.name);
+/** The sum of what is known; undefined when nothing is. */
+function expectSeconds(scenarios: readonly Scenario[], mode: Mode): number | undefined {
+  const known = scenarios.flatMap((scenario) => scenario.seconds?.[mode] ?? []);
+  return known.length === 0 ? undefined : known.reduce((sum, seconds) => sum + seconds, START_S);
 }
 
 function findScenario(name: string): Scenario {

@@ -4,12 +4,13 @@ import { buildGateway, ROOT } from "./build.ts";
 import type { JudgedRound } from "./estimate.ts";
 import { type Flag, isValid, makeFlag } from "./flags.ts";
 import { type Child, openGenerator, openSubject, type Placement, spawnChild } from "./process.ts";
-import type { Context, Options } from "./scenario.ts";
+import type { Context, Options, Witness } from "./scenario.ts";
 import { createRandom, shuffle } from "./stats.ts";
 
 /** What a scenario's run leaves behind. */
 export interface Collected {
   readonly rounds: JudgedRound[];
+  readonly witnesses: Witness[];
   readonly flags: Flag[];
   readonly subjects: Map<string, Readonly<Record<string, string>>>;
   /** Processes that the run has started, ended ones included. */
@@ -28,11 +29,17 @@ export interface ContextNeeds {
   readonly gateways: ReadonlyMap<string, string>;
 }
 
+/** Whom ours is measured beside, unless a scenario has controls of its own. */
+const CONTROLS = ["bare", "stock-uws", "stock-ws"];
+
 /** Returns the context of one scenario's run, and what it collects. */
 export function createContext(needs: ContextNeeds): Context & { collected: Collected } {
   const random = createRandom(needs.seed);
   const children = new Set<Child>();
-  const collected: Collected = { rounds: [], flags: [], subjects: new Map(), pids: new Set() };
+  const collected: Collected = {
+    ...{ rounds: [], witnesses: [], flags: [] },
+    ...{ subjects: new Map(), pids: new Set() },
+  };
   const keep = (child: Child) => {
     children.add(child);
     collected.pids.add(child.pid);
@@ -48,7 +55,7 @@ export function createContext(needs: ContextNeeds): Context & { collected: Colle
     options: needs.options,
     signal: needs.signal,
     seed: needs.seed,
-    subjects: (byDefault) => subjectsOf(byDefault, needs),
+    subjects: (controls = CONTROLS) => subjectsOf(controls, needs),
     interleave: (subjects, blocks) => interleave(subjects, blocks, random, needs.signal),
     async openSubject(name, start = {}) {
       needs.signal.throwIfAborted();
@@ -59,9 +66,9 @@ export function createContext(needs: ContextNeeds): Context & { collected: Colle
       collected.subjects.set(name, subject.about);
       return subject;
     },
-    async openProcess(script) {
+    async openProcess(script, side = "server") {
       needs.signal.throwIfAborted();
-      const child = spawnChild(needs.build.script(script), needs.placement.server, script);
+      const child = spawnChild(needs.build.script(script), needs.placement[side], script);
       keep(child);
       return child;
     },
@@ -78,6 +85,7 @@ export function createContext(needs: ContextNeeds): Context & { collected: Colle
       const valid = isValid(round.flags ?? []);
       collected.rounds.push({ ...round, valid });
     },
+    witness: (seen) => void collected.witnesses.push(seen),
     flag: (flag) => void collected.flags.push(flag),
     say: needs.say,
   };

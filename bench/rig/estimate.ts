@@ -1,3 +1,4 @@
+import { type Flag, makeFlag } from "./flags.ts";
 import type { Metric, Round } from "./scenario.ts";
 import { bootstrapBca, createRandom, type Interval, median, quantile } from "./stats.ts";
 
@@ -101,6 +102,30 @@ export function estimateRatios(
           }),
       ),
   );
+}
+
+/** Fewer rounds have no first and second half. */
+const HALVES_MIN = 4;
+/** A cost that falls by less from the first half of the rounds to the second has settled. */
+const FALL_MAX = 1.1;
+
+/** Flags subjects whose primary metric still fell during the rounds: the compiler was not done. */
+export function judgeWarmth(rounds: readonly JudgedRound[], metrics: readonly Metric[]): Flag[] {
+  const primary = metrics.find((metric) => metric.ratio && metric.better === "lower");
+  if (primary === undefined) return [];
+  const falls = casesOf(rounds).flatMap((own) =>
+    [...new Set(own.map((round) => round.subject))].flatMap((subject) => {
+      const values = own
+        .filter((round) => round.subject === subject && round.valid)
+        .flatMap((round) => round.values[primary.name] ?? []);
+      if (values.length < HALVES_MIN) return [];
+      const half = values.length >> 1;
+      const [early, late] = [median(values.slice(0, half)), median(values.slice(half))];
+      const figures = `${subject}: ${early.toPrecision(3)} to ${late.toPrecision(3)}`;
+      return early > late * FALL_MAX ? [`${figures} ${primary.unit}`] : [];
+    }),
+  );
+  return falls.length > 0 ? [makeFlag("warning", "not_warm", falls.slice(0, 4).join("; "))] : [];
 }
 
 function pairRatios(

@@ -1,5 +1,5 @@
 import type { Noise } from "./noise.ts";
-import type { Delivery } from "./scenario.ts";
+import type { Delivery, Round } from "./scenario.ts";
 
 /** A reason to doubt a figure. An `error` voids the round or result that carries it. */
 export interface Flag {
@@ -25,7 +25,8 @@ export const FLAGS = {
   generator_late: "the generator was late by more than 5 ms at its 99th percentile",
   overrun: "the round took more than 1.5 times its planned time",
   overload: "the subject did not keep the offered rate",
-  not_warm: "cost per delivery had not settled before measuring",
+  not_warm: "the cost still fell by more than a tenth while it was measured",
+  many_voids: "more than a quarter of a subject's rounds were void",
   few_pairs: "fewer than 10 pairs: the interval is wide and no claim can rest on it",
   poor_fit: "the points are not on a line: the slope means little",
   noisy_steal: "the hypervisor took more than 5 % of the CPU away",
@@ -56,6 +57,14 @@ const FOREIGN_MAX = 0.1;
 const PROBE_LAG_US_MAX = 20_000;
 const CONNECT_FAILURES_MAX = 0.01;
 const OVERRUN_MAX = 1.5;
+const VOIDS_MAX = 0.25;
+
+/** Errors that the machine or the rig is to blame for: a few rounds of many may have them. */
+const EXCUSED: ReadonlySet<FlagCode> = new Set([
+  "client_limit",
+  "server_starved",
+  "generator_late",
+]);
 
 /** What only some scenarios can tell. */
 interface DeliveryMore {
@@ -134,11 +143,36 @@ export function judgeNoise(noise: Noise): Flag[] {
   return flags;
 }
 
+/** Judges how many rounds of a subject in one case are void: a loud moment may cost a few. */
+export function judgeVoids(rounds: readonly Pick<Round, "subject" | "params" | "flags">[]): Flag[] {
+  const lanes = new Map<string, { name: string; rounds: number; voids: number }>();
+  for (const { subject, params, flags = [] } of rounds) {
+    const key = JSON.stringify([subject, params]);
+    const lane = lanes.get(key) ?? { name: subject, rounds: 0, voids: 0 };
+    lane.rounds++;
+    if (!isValid(flags)) lane.voids++;
+    lanes.set(key, lane);
+  }
+  const many = [...lanes.values()].filter((lane) => lane.voids > lane.rounds * VOIDS_MAX);
+  if (many.length === 0) return [];
+  const worst = many.slice(0, 4).map((lane) => `${lane.name} ${lane.voids} of ${lane.rounds}`);
+  return [makeFlag("error", "many_voids", worst.join(", "))];
+}
+
+/**
+ * Whether a round's errors void only itself. One message that was lost, doubled, reordered or wrong
+ * voids the whole result.
+ */
+export function isExcused(flags: readonly Flag[]): boolean {
+  return flags.every((flag) => flag.severity !== "error" || EXCUSED.has(flag.code));
+}
+
 /** Whether none of the flags is an error. */
 export function isValid(flags: readonly Flag[]): boolean {
   return flags.every((flag) => flag.severity !== "error");
 }
 
-function percent(share: number): string {
+/** `12.3 %`. */
+export function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }

@@ -3,8 +3,8 @@ import type { LoadOptions } from "../generator/load.ts";
 import { readCodec } from "../scenarios/words.ts";
 import { MARKER_BYTES } from "../wire/marker.ts";
 import { type CommandLine, UsageError } from "./args.ts";
+import { deliveryOf } from "./bench.ts";
 import { judgeConnects, judgeDelivery, judgeGeneratorLag, makeFlag } from "./flags.ts";
-import { deliveryOf } from "./saturation.ts";
 import type { Context, Scenario } from "./scenario.ts";
 
 /** Nobody needs more from one process, and a typing mistake must not become an attack. */
@@ -36,6 +36,7 @@ export function makeLoadScenario(line: CommandLine): Scenario {
     name: "load",
     question: `How does ${plan.url.host} deliver ${plan.ratePerS}/s to a room of ${plan.clients}?`,
     baseline: plan.url.host,
+    usesGateway: false,
     metrics: [
       {
         name: "p99_us",

@@ -75,6 +75,7 @@ const EMPTY: NoiseSample = { cpu: { busy: 0, steal: 0, total: 0 }, own: 0 };
  */
 export function watchNoise(pids: () => Iterable<number>): NoiseWatch {
   const lag = createLagProbe(10);
+  lag.start();
   const first = takeSample(pids);
   const psiBefore = readPsi();
   const startedMs = performance.now();
@@ -89,8 +90,7 @@ export function watchNoise(pids: () => Iterable<number>): NoiseWatch {
   return {
     stop() {
       clearInterval(timer);
-      const { p99Us, maxUs } = lag.read();
-      lag.stop();
+      const { p99Us, maxUs } = lag.stop();
       const psi = readPsi();
       return {
         ...compareSamples(first, takeSample(pids)),

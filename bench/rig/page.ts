@@ -1,5 +1,6 @@
 import type { Section } from "./readme.ts";
-import { formatFlags, makeTables } from "./table.ts";
+import type { Metric } from "./scenario.ts";
+import { formatFlags, labelOf, makeTables, makeWitnessTables } from "./table.ts";
 
 const STYLE = `
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
@@ -30,14 +31,15 @@ ${sections.map(makeSection).join("\n")}
 
 function makeSection({ result, file, charts }: Section): string {
   const { scenario, env, git } = result;
-  const tables = makeTables(result).map(({ title, head, rows }) => {
-    const body = rows.map((row) => `<tr>${row.map((cell) => cellOf("td", cell)).join("")}</tr>`);
-    const heads = head.map((cell) => cellOf("th", cell)).join("");
-    return `<h3>${escapeHtml(title)}</h3><table><tr>${heads}</tr>${body.join("")}</table>`;
-  });
+  const tables = [...makeTables(result), ...makeWitnessTables(result)].map(
+    ({ title, head, rows }) => {
+      const body = rows.map((row) => `<tr>${row.map((cell) => cellOf("td", cell)).join("")}</tr>`);
+      const heads = head.map((cell) => cellOf("th", cell)).join("");
+      return `<h3>${escapeHtml(title)}</h3><table><tr>${heads}</tr>${body.join("")}</table>`;
+    },
+  );
   const texts = scenario.metrics.map(
-    (m) =>
-      `<li><code>${escapeHtml(m.name)}</code>: ${escapeHtml(m.text)} ${m.better} is better.</li>`,
+    (m) => `<li><b>${escapeHtml(labelOf(m))}</b>: ${escapeHtml(m.text)} ${isBetter(m)}</li>`,
   );
   const machine = `${env.cpu_model}, ${env.cores} cores, ${env.kernel}`;
   const where = `${machine}, Node ${env.node}, uWebSockets.js ${env.uws}`;
@@ -51,6 +53,10 @@ ${charts.map((chart) => `<figure>${chart.svg}</figure>`).join("\n")}
 ${tables.join("\n")}
 <ul>${texts.join("")}</ul>
 <pre${result.valid ? "" : ' class="void"'}>${escapeHtml(formatFlags(result))}</pre></section>`;
+}
+
+function isBetter({ better }: Metric): string {
+  return `${better === "lower" ? "Lower" : "Higher"} is better.`;
 }
 
 function cellOf(tag: "td" | "th", cell: string): string {

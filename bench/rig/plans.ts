@@ -1,5 +1,5 @@
 import type { Result } from "./results.ts";
-import { formatNumber } from "./table.ts";
+import { formatNumber, labelOf } from "./table.ts";
 
 /** A picture before it is drawn: the part of a Vega-Lite specification that is its own. */
 export interface Plan {
@@ -182,8 +182,7 @@ function planBars(result: Result): Plan | undefined {
   const describe = describeVaried(rows.map((row) => row.params));
   const color = { ...colourOf(rows.map((row) => row.subject)), legend: null };
   const y = { field: "subject", type: "nominal", title: null, sort: null };
-  const title = `${metric.name.replaceAll("_", " ")}${metric.unit ? `, ${metric.unit}` : ""}`;
-  const x = { field: "median", type: "quantitative", title };
+  const x = { field: "median", type: "quantitative", title: labelOf(metric) };
   const range = { x: { field: "low", type: "quantitative" }, x2: { field: "high" } };
   const concat = [...new Set(rows.map((row) => describe(row.params)))].map((load) => ({
     title: load,
@@ -214,9 +213,10 @@ function planRatios(result: Result): Plan | undefined {
   const isTall = result.estimates.length > ROWS_MAX;
   const shown = result.estimates.filter((e) => !isTall || e.metric === primary);
   const severalMetrics = new Set(shown.map((e) => e.metric)).size > 1;
+  const label = (name: string) => labelOf({ name, unit: "" });
   const values = shown.map((e) => ({
     subject: e.against,
-    row: [severalMetrics ? e.metric.replaceAll("_", " ") : "", describe(e.params)]
+    row: [severalMetrics ? label(e.metric) : "", describe(e.params)]
       .filter((part) => part !== "")
       .join(" · "),
     ratio: e.ratio_median,
@@ -226,7 +226,7 @@ function planRatios(result: Result): Plan | undefined {
   const color = colourOf(values.map((v) => v.subject));
   const y = { field: "row", type: "nominal", title: null, sort: null, axis: { labelLimit: 420 } };
   const yOffset = { field: "subject" };
-  const names = [...new Set(shown.map((e) => e.metric.replaceAll("_", " ")))];
+  const names = [...new Set(shown.map((e) => label(e.metric)))];
   return {
     name: "ratios",
     title: `${baseline} ÷ other: ${names.join(", ")}`,

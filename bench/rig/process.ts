@@ -26,6 +26,7 @@ export interface Usage {
   readonly runDelayS: number;
   readonly atUs: number;
   readonly memory: { rss: number; heapUsed: number; external: number; arrayBuffers: number };
+  /** Of its event loop since the last look that was asked to watch it; zeros without one. */
   readonly lag: Lag;
 }
 
@@ -38,7 +39,7 @@ export interface SubjectHandle extends Child {
   saturate(options: SaturateOptions): Promise<Emitted>;
   pace(options: PaceOptions): Promise<Emitted>;
   connections(): Promise<number>;
-  usage(options?: { collect?: boolean; resetLag?: boolean }): Promise<Usage>;
+  usage(options?: { collect?: boolean; watchLag?: boolean }): Promise<Usage>;
 }
 
 /** A generator, in a process of its own. */
@@ -53,7 +54,7 @@ export interface GeneratorHandle extends Child {
   stall(count: number): Promise<void>;
   resume(options: ResumeOptions): Promise<Resumed>;
   drop(): Promise<void>;
-  usage(): Promise<Omit<Usage, "memory" | "runDelayS">>;
+  usage(): Promise<Pick<Usage, "cpuUserS" | "cpuSysS" | "atUs">>;
 }
 
 /** Which core a process is pinned to; undefined leaves it to the kernel. */
@@ -67,6 +68,11 @@ export function readPlacement(): Placement {
   const [server, client] = readAllowedCores();
   const canPin = client !== undefined && spawnSync("taskset", ["--version"]).status === 0;
   return canPin ? { server, client } : { server: undefined, client: undefined };
+}
+
+/** Moves this process to the client's core: what it does there takes nothing from a server. */
+export function moveToClient({ client }: Placement): void {
+  if (client !== undefined) spawnSync("taskset", ["-acp", `${client}`, `${process.pid}`]);
 }
 
 /** Reads `Cpus_allowed_list`, such as `0-3,8` (proc(5)). */

@@ -6,7 +6,7 @@ import type { Environment, Git } from "./environment.ts";
 import type { Estimate, JudgedRound, Summary } from "./estimate.ts";
 import type { Flag } from "./flags.ts";
 import type { Noise } from "./noise.ts";
-import type { Metric } from "./scenario.ts";
+import type { Metric, Witness } from "./scenario.ts";
 
 /** A results file, as `bench/results.schema.json` describes it. */
 export interface Result {
@@ -29,6 +29,8 @@ export interface Result {
   };
   readonly subjects: readonly { name: string; about: Readonly<Record<string, string>> }[];
   readonly rounds: readonly JudgedRound[];
+  /** Results of before they were kept have none. */
+  readonly witnesses?: readonly Witness[];
   readonly summaries: readonly Summary[];
   readonly estimates: readonly Estimate[];
   readonly valid: boolean;

@@ -2,8 +2,8 @@ import { randomInt, randomUUID } from "node:crypto";
 import type { Build } from "./build.ts";
 import { type Collected, createContext } from "./context.ts";
 import { hashEnvironment, readEnvironment, readGit } from "./environment.ts";
-import { estimateRatios, summarise } from "./estimate.ts";
-import { isValid, judgeNoise, makeFlag } from "./flags.ts";
+import { type Estimate, estimateRatios, judgeWarmth, PAIRS_MIN, summarise } from "./estimate.ts";
+import { type Flag, isExcused, isValid, judgeNoise, judgeVoids, makeFlag } from "./flags.ts";
 import { type Noise, watchNoise } from "./noise.ts";
 import type { Placement } from "./process.ts";
 import type { Result } from "./results.ts";
@@ -29,6 +29,8 @@ export async function runScenario(scenario: Scenario, needs: RunNeeds): Promise<
   const startedAt = new Date().toISOString();
   const context = createContext({ ...needs, seed });
   const { collected } = context;
+  // Compiling keeps this process busy, and it is the idle one of the noise.
+  if (scenario.usesGateway !== false && needs.gateways.size === 0) context.gateway("ours");
   const watch = watchNoise(() => collected.pids);
   try {
     await scenario.run(context);
@@ -42,7 +44,7 @@ export async function runScenario(scenario: Scenario, needs: RunNeeds): Promise<
   const noise = watch.stop();
   if (needs.placement.server === undefined)
     context.flag(makeFlag("warning", "not_pinned", "one core, or no taskset"));
-  for (const flag of judgeNoise(noise)) context.flag(flag);
+  for (const flag of [...judgeNoise(noise), ...judgeVoids(collected.rounds)]) context.flag(flag);
   return makeResult(scenario, needs, { seed, startedAt, noise, collected });
 }
 
@@ -51,9 +53,12 @@ function makeResult(
   needs: RunNeeds,
   run: { seed: number; startedAt: string; noise: Noise; collected: Collected },
 ): Result {
-  const { rounds, flags } = run.collected;
+  const { rounds, witnesses, flags } = run.collected;
   const env = readEnvironment();
   const baseline = scenario.baseline ?? "ours";
+  const estimates = estimateRatios(rounds, scenario.metrics, { baseline, seed: run.seed });
+  if (flags.every((flag) => flag.code !== "few_pairs")) flags.push(...judgePairs(estimates));
+  flags.push(...judgeWarmth(rounds, scenario.metrics));
   return {
     schema_version: 1,
     run_id: randomUUID(),
@@ -74,11 +79,18 @@ function makeResult(
     },
     subjects: [...run.collected.subjects].map(([name, about]) => ({ name, about })),
     rounds,
+    witnesses,
     summaries: summarise(rounds, scenario.metrics),
-    estimates: estimateRatios(rounds, scenario.metrics, { baseline, seed: run.seed }),
-    valid: rounds.length > 0 && isValid(flags) && rounds.every((round) => round.valid),
+    estimates,
+    valid: rounds.length > 0 && isValid(flags) && rounds.every((r) => isExcused(r.flags ?? [])),
     flags,
   };
+}
+
+/** A flag for estimates that rest on fewer pairs than a claim needs. */
+function judgePairs(estimates: readonly Estimate[]): Flag[] {
+  const fewest = Math.min(...estimates.map((estimate) => estimate.n_pairs));
+  return fewest < PAIRS_MIN ? [makeFlag("warning", "few_pairs", `${fewest}`)] : [];
 }
 
 function eachMode(n: number) {

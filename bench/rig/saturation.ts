@@ -1,35 +1,22 @@
-import type { Group } from "../generator/fleet.ts";
-import type { Shape, SubjectOptions } from "../subjects/host.ts";
+import type { SubjectOptions } from "../subjects/host.ts";
+import { MARKER_BYTES } from "../wire/marker.ts";
 import type { Codec } from "../wire/packets.ts";
-import {
-  type Flag,
-  judgeConnects,
-  judgeDelivery,
-  judgeDuration,
-  judgeSaturation,
-  makeFlag,
-} from "./flags.ts";
-import type { GeneratorHandle, SubjectHandle } from "./process.ts";
-import type { Context, Delivery, Round } from "./scenario.ts";
+import { type Bench, connectClients, cpuBetween, deliveryOf, openBench } from "./bench.ts";
+import { judgeDelivery, judgeDuration, judgeSaturation } from "./flags.ts";
+import { QUIET_MS } from "./paced.ts";
+import { warmUp } from "./rounds.ts";
+import type { Context, Round } from "./scenario.ts";
 import { countSegments } from "./segments.ts";
+import { groupsOf, kindOf, type ShapeWord } from "./shapes.ts";
 
 /** One combination of what is varied. */
 export interface Case {
   readonly codec: Codec;
-  readonly shape: Shape;
+  readonly shape: ShapeWord;
   readonly members: number;
   readonly payload: number;
   /** Broadcasts per turn of the server's event loop. */
   readonly frames: number;
-}
-
-/** A subject with its own generator, connected. */
-export interface Bench {
-  readonly subject: SubjectHandle;
-  readonly generator: GeneratorHandle;
-  readonly creditPort: number;
-  /** The next sequence number: they run through all rounds of a process. */
-  next: number;
 }
 
 /** What tests of the rig plant. */
@@ -45,57 +32,51 @@ export interface Plants {
  * round in which anyone dropped would be void.
  */
 const WINDOW_BYTES = 48 * 1024;
+/** Unsent bytes of all members together: what is under way lies in the kernel's memory. */
+const WINDOWS_BYTES = 64 * 1024 * 1024;
 /** Marker, event name and framing around a payload, roughly. */
 const OVERHEAD_BYTES = 40;
-/** A round is over when nothing has arrived for this long. */
-export const QUIET_MS = 3000;
 
-/** Starts a fresh subject and a fresh generator and connects them. */
-export async function openBench(
+/** Opens a bench whose clients are the recipients of a shape, and those who are none. */
+export function openRoom(
   context: Context,
   name: string,
   one: Pick<Case, "codec" | "shape" | "members">,
-  more: Pick<SubjectOptions, "callUrl" | "loseEvery"> = {},
+  more: Pick<SubjectOptions, "loseEvery"> = {},
 ): Promise<Bench> {
-  const subject = await context.openSubject(name, { ...more, codec: one.codec });
-  const generator = await context.openGenerator();
-  const connected = await generator.connect({
-    host: "127.0.0.1",
-    port: subject.port,
-    path: "/socket.io/",
-    codec: one.codec,
-    namespace: "/",
-    tls: false,
-    groups: groupsOf(one.shape, one.members),
-    concurrency: 64,
-    timeoutMs: 60_000,
-  });
-  for (const flag of judgeConnects(connected.joined, connected.failed, connected.reasons))
-    context.flag({ ...flag, message: `${name}: ${flag.message}` });
-  return { subject, generator, creditPort: await subject.creditPort(), next: 0 };
+  const groups = groupsOf(one.shape, one.members);
+  // A union that is used for the first time has no topic yet, and with this it never gets one.
+  const first = one.shape === "union-first" ? { unionMembersMax: 0 } : {};
+  return openBench(context, name, { codec: one.codec, groups }, { ...more, ...first });
 }
 
-/** Members, and those who must not receive anything: the sender, the excluded, an outsider. */
-export function groupsOf(shape: Shape, members: number): Group[] {
-  const outsider: Group = { role: "excluded", count: 1, query: "" };
-  const inRoom: Group = { role: "member", count: members, query: "rooms=r" };
-  if (shape === "namespace") return [inRoom];
-  if (shape === "sender")
-    return [inRoom, outsider, { role: "sender", count: 1, query: "rooms=r&role=sender" }];
-  if (shape === "except") {
-    const count = Math.max(1, Math.round(members / 100));
-    return [inRoom, outsider, { role: "excluded", count, query: "rooms=r.x" }];
-  }
-  if (shape !== "union") return [inRoom, outsider];
-  // A tenth is in both rooms and must still receive everything once.
-  const both = Math.floor(members / 10);
-  const left = Math.ceil((members - both) / 2);
-  return [
-    { role: "member", count: both, query: "rooms=a.b" },
-    { role: "member", count: left, query: "rooms=a" },
-    { role: "member", count: members - both - left, query: "rooms=b" },
-    outsider,
-  ];
+/** Members that a compiler is warmed up with. */
+const FEW = 10;
+/** Broadcasts a turn while it is: most calls a second. */
+const FEW_FRAMES = 20;
+
+/**
+ * Opens a bench as {@link openRoom} does, but lets the subject broadcast to a few of its members
+ * for `warmMs` before all others connect. A compiler counts calls, and a broadcast to thousands is
+ * one call that takes milliseconds.
+ */
+export async function openWarmRoom(
+  context: Context,
+  name: string,
+  one: Pick<Case, "codec" | "shape" | "members">,
+  warmMs: number,
+): Promise<Bench> {
+  const members = Math.min(FEW, one.members);
+  const few = { ...one, members, payload: MARKER_BYTES, frames: FEW_FRAMES };
+  const bench = await openRoom(context, name, few);
+  await warmUp(warmMs, (turn) => measure(bench, few, turn));
+  const connected = groupsOf(one.shape, members);
+  const groups = groupsOf(one.shape, one.members).map((group, i) => ({
+    ...group,
+    count: group.count - (connected[i]?.count ?? 0), // both lists are of one shape
+  }));
+  await connectClients(context, bench, { codec: one.codec, groups });
+  return bench;
 }
 
 /** Measures one saturated round. */
@@ -110,14 +91,14 @@ export async function measure(
   const segmentsBefore = await countSegments(subject.port);
   await generator.watch({
     firstSequence,
-    sampleEvery: 16,
+    tellsLatency: false,
     credit: { port: bench.creditPort, window, step: Math.max(1, Math.floor(window / 4)) },
     napMs: napOf(one.members),
     ...(how.burnUs ? { burnUs: how.burnUs } : {}),
   });
   const before = await subject.usage();
   const emitted = await subject.saturate({
-    shape: one.shape,
+    shape: kindOf(one.shape),
     firstSequence,
     payloadBytes: one.payload,
     framesPerTurn: one.frames,
@@ -128,7 +109,7 @@ export async function measure(
   const after = await subject.usage();
   const segments = (await countSegments(subject.port)) - segmentsBefore;
   bench.next = emitted.lastSequence + 1;
-  const cpuS = after.cpuUserS + after.cpuSysS - before.cpuUserS - before.cpuSysS;
+  const cpuS = cpuBetween(before, after);
   const wallS = (watched.lastAtUs - emitted.startedUs) / 1e6;
   const shares = {
     server: emitted.cpuS / (emitted.wallMs / 1000),
@@ -154,7 +135,6 @@ export async function measure(
       bytes: watched.bytes,
     },
     delivery: deliveryOf(watched),
-    latency: watched.latency,
     flags: [
       ...judgeDelivery(watched),
       ...judgeSaturation(shares),
@@ -163,79 +143,20 @@ export async function measure(
   };
 }
 
-/** The part of a round's counts that a results file keeps. */
-export function deliveryOf(counts: Delivery): Delivery {
-  const { expected, received, lost, duplicated, reordered } = counts;
-  return { expected, received, lost, duplicated, reordered };
-}
-
 function windowOf(one: Case): number {
-  const fit = Math.floor(WINDOW_BYTES / (one.payload + OVERHEAD_BYTES));
+  const bytes = Math.min(WINDOW_BYTES, WINDOWS_BYTES / one.members);
+  const fit = Math.floor(bytes / (one.payload + OVERHEAD_BYTES));
   return Math.max(2 * one.frames, fit, 2);
 }
 
+/** With few members the credit does not last longer. */
+const NAP_MS_MIN = 0.1;
+
 /**
- * The generator sleeps about as long as the server needs for three rounds of its members, so that
- * a read finds several frames and the client's core stays below its server's.
+ * The generator sleeps about as long as the server needs for three broadcasts of one a turn, so that
+ * a read finds several frames and the client's core stays below its server's; a quarter of what the
+ * credit lasts for at twenty a turn, so that the server does not wait when a sleep takes longer.
  */
 function napOf(members: number): number {
-  // With so few members a nap would be longer than the credit lasts.
-  if (members < 10) return 0;
-  return Math.min(50, Math.max(1, Math.round(members / 50)));
-}
-
-/** Repeats short rounds until the last three cost the same, or `warmMs` are over. */
-export async function warmUp(bench: Bench, one: Case, warmMs: number): Promise<Flag[]> {
-  const costs: number[] = [];
-  const endMs = performance.now() + warmMs;
-  while (performance.now() < endMs) {
-    const { values } = await measure(bench, one, {
-      pair: 0,
-      durationMs: Math.min(250, warmMs / 4),
-    });
-    costs.push(values.cpu_us_per_delivery ?? 0);
-    const last = costs.slice(-3);
-    if (last.length === 3 && Math.max(...last) / Math.min(...last) < 1.03) return [];
-  }
-  const figures = `${bench.subject.name}: ${costs.map((c) => c.toFixed(2)).join(", ")} µs`;
-  return [makeFlag("warning", "not_warm", figures)];
-}
-
-const WITNESS = { clients: 3, messages: 20, timeoutMs: 5000 };
-
-/** Three real clients join the recipients and check the content of a few broadcasts. */
-export async function witness(bench: Bench, one: Case): Promise<Flag[]> {
-  const options = {
-    ...WITNESS,
-    url: `http://127.0.0.1:${bench.subject.port}`,
-    codec: one.codec,
-    query: { rooms: one.shape === "union" ? "a.b" : "r" },
-    firstSequence: bench.next,
-    payloadBytes: one.payload,
-  };
-  await bench.generator.witness(options);
-  await pace(bench, one, { ratePerS: 200, durationMs: WITNESS.messages * 5 });
-  const seen = await bench.generator.witness(options);
-  if (seen && seen.wrong === 0 && seen.received === seen.expected) return [];
-  const figures = `${bench.subject.name}: ${JSON.stringify(seen)}`;
-  return [makeFlag("error", "wrong_content", figures)];
-}
-
-/** Broadcasts on schedule, and waits until all members have everything. */
-export async function pace(
-  bench: Bench,
-  one: Pick<Case, "shape" | "payload">,
-  how: { ratePerS: number; durationMs: number },
-) {
-  const { subject, generator } = bench;
-  const firstSequence = bench.next;
-  await generator.watch({ firstSequence, sampleEvery: 1, napMs: 0 });
-  const before = await subject.usage({ resetLag: true });
-  const { shape, payload: payloadBytes } = one;
-  const emitted = await subject.pace({ shape, payloadBytes, firstSequence, ...how });
-  const watched = await generator.settle(emitted.lastSequence, QUIET_MS);
-  const after = await subject.usage();
-  bench.next = emitted.lastSequence + 1;
-  const cpuS = after.cpuUserS + after.cpuSysS - before.cpuUserS - before.cpuSysS;
-  return { emitted, watched, before, after, cpuS };
+  return Math.min(50, Math.max(NAP_MS_MIN, members / 100));
 }

@@ -8,6 +8,8 @@ export type Mode = "quick" | "short" | "full";
 /** Options of the command line, read by the scenario that knows them. */
 export interface Options {
   readonly mode: Mode;
+  /** Whether scenarios were asked for by name, so that one may take its time. */
+  readonly isNamed: boolean;
   /** Numbers of `--name 10,100`, or those of the mode. */
   numbers(name: string, byMode: Readonly<Record<Mode, readonly number[]>>): readonly number[];
   /** One number of `--name 10`, or that of the mode. */
@@ -50,14 +52,29 @@ export interface Round {
   readonly flags?: readonly Flag[];
 }
 
+/** What real Socket.IO clients made of some broadcasts, beside the raw ones that measure. */
+export interface Witness {
+  readonly subject: string;
+  readonly params: Readonly<Record<string, string | number>>;
+  readonly clients: number;
+  readonly expected: number;
+  readonly received: number;
+  /** Messages whose content, number or order was not what was sent. */
+  readonly wrong: number;
+  /** Until the bytes arrived at raw clients. */
+  readonly arrived: Latency;
+  /** Until a real client's handler had the decoded event. */
+  readonly decoded: Latency;
+}
+
 /** What a scenario is given. */
 export interface Context {
   readonly options: Options;
   /** Ends the run when the user does; every wait of the context rejects then. */
   readonly signal: AbortSignal;
   readonly seed: number;
-  /** The subjects to measure: `--against` and ours, or the scenario's own default. */
-  subjects(byDefault: readonly string[]): readonly string[];
+  /** The subjects to measure: `--against` or the controls, and ours. */
+  subjects(controls?: readonly string[]): readonly string[];
   /**
    * Yields who is measured next: blocks of A B C C B A with a random first order, so that drift of
    * the machine meets all alike. Two pairs a block.
@@ -70,8 +87,11 @@ export interface Context {
   openSubject(name: string, options?: Readonly<Record<string, unknown>>): Promise<SubjectHandle>;
   /** Starts a fresh generator on the client's core. It ends with the scenario. */
   openGenerator(): Promise<GeneratorHandle>;
-  /** Starts a fresh process of any script in `bench/subjects/`, on the server's core. */
-  openProcess(script: string): Promise<Child>;
+  /**
+   * Starts a fresh process of any script in `bench/subjects/`, on the server's core unless it is
+   * said to belong to the client's side. It ends with the scenario.
+   */
+  openProcess(script: string, side?: keyof Placement): Promise<Child>;
   /** Path of a compiled script of `bench/subjects/`. */
   script(name: string): string;
   /** Folder of the compiled gateway of a subject that is ours. */
@@ -83,6 +103,8 @@ export interface Context {
   closeAll(): Promise<void>;
   /** Keeps a round; it is on disk even when the run is interrupted later. */
   record(round: Round): void;
+  /** Keeps what real clients saw. */
+  witness(seen: Witness): void;
   /** Raises a flag on the whole result. */
   flag(flag: Flag): void;
   /** Shows what is being done now. */
@@ -97,5 +119,11 @@ export interface Scenario {
   readonly metrics: readonly Metric[];
   /** Whose cost the others are compared with; `ours` unless said otherwise. */
   readonly baseline?: string;
+  /** About how long it takes on two cores, per mode; unknown where the user decides. */
+  readonly seconds?: Readonly<Record<Mode, number>>;
+  /** False when there is no time for it in the set of all; `--full` runs it there, too. */
+  readonly inSet?: boolean;
+  /** False when nothing of `src/` has to be compiled for it. */
+  readonly usesGateway?: boolean;
   run(context: Context): Promise<void>;
 }

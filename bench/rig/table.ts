@@ -1,5 +1,6 @@
 import type { Estimate, Summary } from "./estimate.ts";
 import type { Result } from "./results.ts";
+import type { Metric } from "./scenario.ts";
 
 /** Returns rows as text with aligned columns: the first left, the others right. */
 export function alignRows(rows: readonly (readonly string[])[]): string {
@@ -22,6 +23,19 @@ export function formatNumber(n: number): string {
   if (n !== 0 && Math.abs(n) < 100) return String(Number(n.toPrecision(3)));
   return Math.round(n).toLocaleString("en-US");
 }
+
+/** `CPU per delivery, µs` for `cpu_us_per_delivery`: the unit stands once, at the end. */
+export function labelOf({ name, unit }: Pick<Metric, "name" | "unit">): string {
+  const words = name
+    .replace(/_per_s$/, "")
+    .split("_")
+    .filter((word) => !UNIT_WORDS.has(word))
+    .map((word) => ABBREVIATIONS[word] ?? word);
+  return `${words.join(" ")}${unit ? `, ${unit}` : ""}`;
+}
+
+const UNIT_WORDS = new Set(["us", "ms", "ns", "bytes"]);
+const ABBREVIATIONS: Readonly<Record<string, string>> = { cpu: "CPU", rss: "RSS", r2: "R²" };
 
 /** `shape room, members 1000`: a case in words. */
 export function formatParams(params: Summary["params"]): string {
@@ -65,7 +79,9 @@ function makeTable(result: Result, key: string): CaseTable | undefined {
         (s) =>
           s.subject === subject && s.metric === metric.name && JSON.stringify(s.params) === key,
       );
-      return one ? formatNumber(one.median) : "void";
+      if (one) return formatNumber(one.median);
+      const own = rounds.filter((round) => round.subject === subject);
+      return own.some((round) => round.values[metric.name] !== undefined) ? "void" : "–";
     });
     const estimate = result.estimates.find(
       (e) =>
@@ -73,17 +89,38 @@ function makeTable(result: Result, key: string): CaseTable | undefined {
     );
     return [subject, ...cells, ...(hasRatios ? [estimate ? formatRatio(estimate) : ""] : [])];
   });
-  const names = shown.map((m) => `${m.name}${m.unit ? `, ${m.unit}` : ""}`);
   return {
     title: formatParams(JSON.parse(key)),
-    head: ["subject", ...names, ...(hasRatios ? [`${baseline} ÷ it`] : [])],
+    head: ["subject", ...shown.map(labelOf), ...(hasRatios ? [`${baseline} ÷ it`] : [])],
     rows: rows.sort((a, b) => Number(b[0] === baseline) - Number(a[0] === baseline)),
   };
 }
 
+/** Returns what real Socket.IO clients saw beside the raw ones, as a table per case. */
+export function makeWitnessTables({ witnesses = [], scenario }: Result): CaseTable[] {
+  const keys = new Set(witnesses.map((seen) => JSON.stringify(seen.params)));
+  return [...keys].map((key) => {
+    const own = witnesses.filter((seen) => JSON.stringify(seen.params) === key);
+    const rows = own.map(({ subject, clients, received, wrong, expected, arrived, decoded }) => [
+      subject,
+      `${received - wrong} of ${expected} at ${clients}`,
+      ...[arrived.p50, decoded.p50, decoded.p99].map((us) => formatNumber(us)),
+    ]);
+    return {
+      title: `real socket.io-clients beside the raw ones: ${formatParams(JSON.parse(key))}`,
+      head: ["subject", "right", "raw arrival p50, µs", "decoded p50, µs", "decoded p99, µs"],
+      rows: rows.sort((a, b) => rank(b) - rank(a)),
+    };
+  });
+
+  function rank([subject]: readonly string[]): number {
+    return Number(subject === scenario.baseline);
+  }
+}
+
 /** Returns a result as the terminal shows it: tables, then every flag with its figures. */
 export function formatResult(result: Result): string {
-  const tables = makeTables(result).map(
+  const tables = [...makeTables(result), ...makeWitnessTables(result)].map(
     ({ title, head, rows }) => `\n  ${title}\n${alignRows([head, ...rows])}`,
   );
   const head = `\n${result.scenario.name}: ${result.scenario.question}`;
@@ -99,11 +136,13 @@ export function formatFlags(result: Result): string {
   };
   for (const f of result.flags) note(f.code, `${f.severity} ${f.code}: ${f.message}`);
   for (const round of result.rounds)
-    for (const f of round.flags ?? [])
-      note(`${round.subject} ${f.code}`, `${f.severity} ${f.code}, ${round.subject}: ${f.message}`);
+    for (const f of round.flags ?? []) {
+      const what = f.severity === "error" ? "void round" : f.severity;
+      note(`${round.subject} ${f.code}`, `${what}, ${round.subject}: ${f.code}: ${f.message}`);
+    }
   const lines = [...counts.values()].map(
     ({ text, count }) => `  ${text}${count > 1 ? ` ×${count}` : ""}`,
   );
-  const head = result.valid ? "valid" : "NOT VALID: figures marked so must not be quoted";
+  const head = result.valid ? "valid" : "NOT VALID: these figures must not be quoted";
   return [head, ...lines].join("\n");
 }

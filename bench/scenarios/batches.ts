@@ -6,65 +6,49 @@
  *           no CloudEvents, no order to keep.
  * Not for:  latency, or a function with a wire or work of its own; it shares a core with the clients.
  */
-import { judgePairs } from "../rig/context.ts";
-import { PAIRS_MIN } from "../rig/estimate.ts";
-import { judgeDelivery, judgeSaturation } from "../rig/flags.ts";
-import { type Child, spawnChild } from "../rig/process.ts";
-import type { Context, Scenario } from "../rig/scenario.ts";
+import { type Duo, judgeUse, openDuo, runDuo } from "../rig/duo.ts";
+import { judgeDelivery } from "../rig/flags.ts";
+import { inLanes, measurePairs, openLanes, warmUp } from "../rig/rounds.ts";
+import type { Context, Round, Scenario } from "../rig/scenario.ts";
 import type { BatchLoad, BatchLoaded } from "../subjects/batches-load.ts";
 
-const WARM_MS = 400;
 const CONNECTIONS = 100;
-
-interface Pair {
-  readonly subject: string;
-  readonly server: Child;
-  readonly client: Child;
-}
 
 async function run(context: Context): Promise<void> {
   const { options } = context;
   const blocks = options.number("rounds", { quick: 1, short: 5, full: 10 });
   const durationMs = options.number("seconds", { quick: 0.5, short: 1, full: 2 }) * 1000;
+  const warmMs = { quick: 500, short: 2000, full: 10_000 }[options.mode];
   const payload = options.number("payload", { quick: 128, short: 128, full: 128 });
-  for (const flag of judgePairs(blocks * 2, PAIRS_MIN)) context.flag(flag);
   const subjects = context.subjects(["bare"]);
-  const pairs = new Map<string, Pair>();
   const load = { payload, connections: CONNECTIONS };
-  try {
-    for (const subject of subjects) {
-      context.say(`batches: ${subject} starts`);
-      const pair = await open(context, subject);
-      pairs.set(subject, pair);
-      await offer(pair, { ...load, durationMs: WARM_MS });
-    }
-    for (const { subject, pair } of context.interleave(subjects, blocks)) {
-      context.say(`batches: ${subject}, ${pair + 1} of ${blocks * 2}`);
-      const both = pairs.get(subject);
-      if (both) await measure(context, both, { pair, load: { ...load, durationMs } });
-    }
-  } finally {
-    for (const { client } of pairs.values()) await client.end();
-    await context.closeAll();
-  }
+  const lanes = await openLanes(context, { what: "batches", subjects }, async (subject) => {
+    const duo = await open(context, subject);
+    await warmUp(warmMs, (turn) => measure(duo, { ...load, ...turn }, turn.pair));
+    return duo;
+  });
+  await measurePairs(
+    context,
+    { what: "batches", subjects, blocks },
+    inLanes(lanes, (duo, { pair }) => measure(duo, { ...load, durationMs }, pair)),
+  );
+  await context.closeAll();
 }
 
-async function open(context: Context, subject: string): Promise<Pair> {
-  const client = spawnChild(context.script("batches-client"), context.placement.client, "client");
-  context.started(client.pid);
-  const port = await client.call("listen");
-  const server = await context.openProcess("batches-server");
+async function open(context: Context, subject: string): Promise<Duo> {
+  const scripts = { server: "batches-server", client: "batches-client" };
+  const duo = await openDuo(context, subject, scripts);
+  const port = await duo.client.call("listen");
   const build = subject === "bare" ? undefined : context.gateway(subject);
   // The answer's shape is that of bench/subjects/batches-server.ts.
-  const started = (await server.call("start", { build, port })) as { port: number };
-  if (subject !== "bare") {
-    await client.call("connect", { port: started.port, connections: CONNECTIONS });
-  }
-  return { subject, server, client };
+  const started = (await duo.server.call("start", { build, port })) as { port: number };
+  if (subject !== "bare")
+    await duo.client.call("connect", { port: started.port, connections: CONNECTIONS });
+  return duo;
 }
 
 /** One round: the clients send, or the control posts by itself. */
-async function offer({ subject, server, client }: Pair, load: BatchLoad): Promise<BatchLoaded> {
+async function offer({ subject, server, client }: Duo, load: BatchLoad): Promise<BatchLoaded> {
   await client.call("begin", load.connections);
   if (subject !== "bare") return (await client.call("load", load)) as BatchLoaded; // its own type
   const startedAt = performance.now();
@@ -76,33 +60,24 @@ async function offer({ subject, server, client }: Pair, load: BatchLoad): Promis
   return { sent: answered, elapsedMs, requests, delivery };
 }
 
-async function measure(
-  context: Context,
-  both: Pair,
-  { pair, load }: { pair: number; load: BatchLoad },
-): Promise<void> {
-  // Both processes answer with the types that their scripts give.
-  const read = (of: Child) => of.call("usage") as Promise<{ cpuS: number; atUs: number }>;
-  const before = { server: await read(both.server), client: await read(both.client) };
-  const { sent, requests, delivery } = await offer(both, load);
-  const after = { server: await read(both.server), client: await read(both.client) };
-  const seconds = (after.server.atUs - before.server.atUs) / 1e6;
-  const server = (after.server.cpuS - before.server.cpuS) / seconds;
-  const client = (after.client.cpuS - before.client.cpuS) / seconds;
-  context.record({
-    subject: both.subject,
+async function measure(duo: Duo, load: BatchLoad, pair: number): Promise<Round> {
+  const [loaded, use] = await runDuo(duo, () => offer(duo, load));
+  const { sent, requests, delivery } = loaded;
+  const seconds = loaded.elapsedMs / 1000;
+  return {
+    subject: duo.subject,
     pair,
     params: { payload: load.payload },
     values: {
-      cpu_us_per_event: (server * seconds * 1e6) / Math.max(1, sent),
+      cpu_us_per_event: (use.serverCpuS * 1e6) / Math.max(1, sent),
       events_per_s: sent / seconds,
       requests_per_s: requests / seconds,
-      server_share: server,
-      client_share: client,
+      server_share: use.server,
+      client_share: use.client,
     },
     delivery,
-    flags: [...judgeDelivery(delivery), ...judgeSaturation({ server, client, waiting: 0 })],
-  });
+    flags: [...judgeDelivery(delivery), ...judgeUse(use, true)],
+  };
 }
 
 /** Events in batches. */
@@ -132,5 +107,7 @@ export const scenario: Scenario = {
       ratio: false,
     },
   ],
+  seconds: { quick: 4, short: 26, full: 80 },
+  inSet: false,
   run,
 };

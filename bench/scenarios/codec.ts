@@ -49,5 +49,7 @@ export const scenario: Scenario = {
       ratio: false,
     },
   ],
+  seconds: { quick: 2, short: 4, full: 60 },
+  usesGateway: false,
   run,
 };

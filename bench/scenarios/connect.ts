@@ -4,16 +4,13 @@
  * Control:  bare uWebSockets.js that upgrades and answers the same two packets.
  * Not for:  TLS, proxies, authentication; the rate is a lower bound where `client_limit` says so.
  */
-import { judgePairs } from "../rig/context.ts";
-import { PAIRS_MIN } from "../rig/estimate.ts";
+import { type Bench, cpuBetween, membersOf, openBench, targetOf } from "../rig/bench.ts";
 import { CLIENT_SHARE_MAX, judgeConnects, makeFlag } from "../rig/flags.ts";
-import { type Bench, openBench } from "../rig/saturation.ts";
+import { inLanes, measurePairs, openLanes } from "../rig/rounds.ts";
 import type { Context, Round, Scenario } from "../rig/scenario.ts";
 import { quantile } from "../rig/stats.ts";
 import type { Codec } from "../wire/packets.ts";
 import { readCodec } from "./words.ts";
-
-const CONCURRENCY = 64;
 
 interface ConnectCase {
   readonly codec: Codec;
@@ -24,22 +21,20 @@ async function run(context: Context): Promise<void> {
   const { options } = context;
   const blocks = options.number("rounds", { quick: 1, short: 5, full: 10 });
   const connections = options.number("connections", { quick: 100, short: 200, full: 2000 });
-  for (const flag of judgePairs(blocks * 2, PAIRS_MIN)) context.flag(flag);
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec)) {
     const one = { codec, connections };
-    const benches = new Map<string, Bench>();
-    const subjects = context.subjects(["bare", "stock-uws", "stock-ws"]);
-    for (const name of subjects) {
-      context.say(`connect: ${name} warms up`);
-      const bench = await openBench(context, name, { codec, shape: "namespace", members: 1 });
-      benches.set(name, bench);
+    const subjects = context.subjects();
+    const what = `connect: ${connections}, ${codec}`;
+    const lanes = await openLanes(context, { what, subjects }, async (name) => {
+      const bench = await openBench(context, name, { codec, groups: membersOf(1) });
       await measureConnects(bench, one, 0);
-    }
-    for (const { subject, pair } of context.interleave(subjects, blocks)) {
-      context.say(`connect: pair ${pair + 1} of ${blocks * 2}, ${subject}`);
-      const bench = benches.get(subject);
-      if (bench) context.record(await measureConnects(bench, one, pair));
-    }
+      return bench;
+    });
+    await measurePairs(
+      context,
+      { what, subjects, blocks },
+      inLanes(lanes, (bench, { pair }) => measureConnects(bench, one, pair)),
+    );
     await context.closeAll();
   }
 }
@@ -51,24 +46,11 @@ async function measureConnects(bench: Bench, one: ConnectCase, pair: number): Pr
   await untilGone(bench);
   const clientBefore = await generator.usage();
   const before = await subject.usage();
-  const connected = await generator.connect({
-    host: "127.0.0.1",
-    port: subject.port,
-    path: "/socket.io/",
-    codec: one.codec,
-    namespace: "/",
-    tls: false,
-    groups: [{ role: "member", count: one.connections, query: "" }],
-    concurrency: CONCURRENCY,
-    timeoutMs: 30_000,
-  });
-  const after = await subject.usage();
-  const clientAfter = await generator.usage();
-  const cpuS = after.cpuUserS + after.cpuSysS - before.cpuUserS - before.cpuSysS;
-  const clientS =
-    clientAfter.cpuUserS + clientAfter.cpuSysS - clientBefore.cpuUserS - clientBefore.cpuSysS;
+  const groups = membersOf(one.connections);
+  const connected = await generator.connect(targetOf(subject, { codec: one.codec, groups }));
+  const cpuS = cpuBetween(before, await subject.usage());
   const wallS = connected.elapsedMs / 1000;
-  const share = clientS / wallS;
+  const share = cpuBetween(clientBefore, await generator.usage()) / wallS;
   const figures = `client ${(share * 100).toFixed(0)} % of a core, so the rate is a lower bound`;
   return {
     subject: subject.name,
@@ -89,9 +71,9 @@ async function measureConnects(bench: Bench, one: ConnectCase, pair: number): Pr
 }
 
 /** Resolves when the server has no connection any more; a server that keeps some is left alone. */
-export async function untilGone(bench: Bench): Promise<void> {
+async function untilGone({ subject }: Bench): Promise<void> {
   const endMs = performance.now() + 5000;
-  while ((await bench.subject.connections()) > 0 && performance.now() < endMs)
+  while ((await subject.connections()) > 0 && performance.now() < endMs)
     await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
@@ -122,5 +104,6 @@ export const scenario: Scenario = {
       ratio: false,
     },
   ],
+  seconds: { quick: 3, short: 5, full: 60 },
   run,
 };

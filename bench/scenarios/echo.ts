@@ -1,20 +1,20 @@
 /**
  * Question: what does an event with an acknowledgement cost, and how long does one take?
- * Load:     saturated: each connection keeps 64 events open, sent and read in batches; then open
+ * Load:     saturated: each connection keeps 128 events open, sent and read in batches; then open
  *           loop at a fixed rate, one event at a time, for the latency.
  * Control:  bare uWebSockets.js that answers with the same bytes without decoding them.
  * Not for:  the latency of the saturated rounds: a closed loop waits for the slow ones and forgets
  *           them, so it is not even recorded.
  */
-import { judgePairs } from "../rig/context.ts";
-import { PAIRS_MIN } from "../rig/estimate.ts";
+import { type Bench, cpuBetween, deliveryOf, membersOf, openBench } from "../rig/bench.ts";
 import { judgeDelivery, judgeGeneratorLag, judgeSaturation } from "../rig/flags.ts";
-import { type Bench, deliveryOf, openBench } from "../rig/saturation.ts";
+import { inLanes, measurePairs, openLanes, warmUp } from "../rig/rounds.ts";
 import type { Context, Round, Scenario } from "../rig/scenario.ts";
 import type { Codec } from "../wire/packets.ts";
 import { readCodec } from "./words.ts";
 
-const DEPTH = 64;
+/** Enough that the server has work while the generator sleeps and answers. */
+const DEPTH = 128;
 const NAP_MS = 1;
 
 interface EchoCase {
@@ -31,44 +31,40 @@ interface How {
 
 async function run(context: Context): Promise<void> {
   const { options } = context;
-  const blocks = options.number("rounds", { quick: 2, short: 5, full: 10 });
-  const durationMs = options.number("seconds", { quick: 0.15, short: 0.2, full: 1 }) * 1000;
-  for (const flag of judgePairs(blocks * 2, PAIRS_MIN)) context.flag(flag);
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec)) {
     const payload = options.number("payload", { quick: 128, short: 128, full: 128 });
     const connections = options.number("connections", { quick: 100, short: 100, full: 500 });
-    await compare(context, { codec, payload, connections }, { blocks, durationMs });
+    await compare(context, { codec, payload, connections });
   }
 }
 
-async function compare(
-  context: Context,
-  one: EchoCase,
-  how: { blocks: number; durationMs: number },
-): Promise<void> {
-  const benches = new Map<string, Bench>();
-  const subjects = context.subjects(["bare", "stock-uws", "stock-ws"]);
-  for (const name of subjects) {
-    context.say(`echo: ${name} connects`);
-    const bench = await openBench(context, name, {
-      codec: one.codec,
-      shape: "namespace",
-      members: one.connections,
-    });
-    benches.set(name, bench);
-    await measureEcho(bench, one, { pair: 0, durationMs: 500 });
-  }
-  for (const { subject, pair } of context.interleave(subjects, how.blocks)) {
-    context.say(`echo: saturated, pair ${pair + 1} of ${how.blocks * 2}, ${subject}`);
-    const bench = benches.get(subject);
-    if (bench) context.record(await measureEcho(bench, one, { ...how, pair }));
-  }
-  const ratePerS = context.options.number("rate", { quick: 500, short: 1000, full: 1000 });
-  for (const { subject, pair } of context.interleave(subjects, Math.ceil(how.blocks / 4))) {
-    context.say(`echo: ${ratePerS}/s, ${subject}`);
-    const bench = benches.get(subject);
-    if (bench) context.record(await measureEcho(bench, one, { ...how, pair, ratePerS }));
-  }
+async function compare(context: Context, one: EchoCase): Promise<void> {
+  const { options } = context;
+  const blocks = options.number("rounds", { quick: 2, short: 5, full: 10 });
+  const durationMs = options.number("seconds", { quick: 0.15, short: 0.12, full: 1 }) * 1000;
+  const warmMs = { quick: 300, short: 600, full: 5000 }[options.mode];
+  const ratePerS = options.number("rate", { quick: 500, short: 1000, full: 1000 });
+  const subjects = context.subjects();
+  const joining = { codec: one.codec, groups: membersOf(one.connections) };
+  const lanes = await openLanes(context, { what: "echo", subjects }, async (name) => {
+    const bench = await openBench(context, name, joining);
+    await warmUp(warmMs, (turn) => measureEcho(bench, one, turn));
+    return bench;
+  });
+  const loads = [
+    { what: `echo: saturated, ${one.codec}`, blocks, how: { durationMs } },
+    {
+      what: `echo: ${ratePerS}/s, ${one.codec}`,
+      blocks: Math.ceil(blocks / 5),
+      how: { durationMs: durationMs * 3, ratePerS },
+    },
+  ];
+  for (const { how, ...load } of loads)
+    await measurePairs(
+      context,
+      { ...load, subjects },
+      inLanes(lanes, (bench, { pair }) => measureEcho(bench, one, { ...how, pair })),
+    );
   await context.closeAll();
 }
 
@@ -78,18 +74,18 @@ async function measureEcho(bench: Bench, one: EchoCase, how: How): Promise<Round
   const echoed = await generator.echo({
     codec: one.codec,
     payloadBytes: one.payload,
-    durationMs: how.durationMs,
     depth: DEPTH,
     napMs: NAP_MS,
-    ...(how.ratePerS === undefined ? {} : { ratePerS: how.ratePerS }),
+    ...how,
   });
   const after = await subject.usage();
-  const cpuS = after.cpuUserS + after.cpuSysS - before.cpuUserS - before.cpuSysS;
+  const cpuS = cpuBetween(before, after);
   const wallS = echoed.wallMs / 1000 || 1;
   const client = (echoed.cpuUserS + echoed.cpuSysS) / wallS;
   const server = cpuS / wallS;
   const delayed = (after.runDelayS - before.runDelayS) / wallS;
-  const { sent, received, lost, duplicated, reordered, latency } = echoed;
+  const counts = { ...echoed, expected: echoed.sent };
+  const { received, latency } = echoed;
   const isOpen = how.ratePerS !== undefined;
   return {
     subject: subject.name,
@@ -103,10 +99,10 @@ async function measureEcho(bench: Bench, one: EchoCase, how: How): Promise<Round
         ? { p50_us: latency.p50, p99_us: latency.p99, generator_late_us_max: echoed.lateUsMax }
         : { events_per_s: received / wallS }),
     },
-    delivery: { ...deliveryOf({ expected: sent, received, lost, duplicated, reordered }) },
+    delivery: deliveryOf(counts),
     ...(isOpen ? { latency } : {}),
     flags: [
-      ...judgeDelivery({ ...echoed, expected: sent }),
+      ...judgeDelivery(counts),
       ...(isOpen
         ? judgeGeneratorLag(echoed.lag.p99Us)
         : judgeSaturation({ server, client, waiting: Math.max(0, 1 - server - delayed) })),
@@ -142,5 +138,6 @@ export const scenario: Scenario = {
     },
     { name: "p99_us", unit: "µs", better: "lower", text: "The same, 99th.", ratio: true },
   ],
+  seconds: { quick: 5, short: 14, full: 100 },
   run,
 };

@@ -6,62 +6,61 @@
  * Control:  `app.publish` on bare uWebSockets.js with the same bytes to exactly the recipients.
  * Not for:  latency, or a network with a wire; client and server share one machine here.
  */
-
-import { judgePairs } from "../rig/context.ts";
-import { PAIRS_MIN } from "../rig/estimate.ts";
-import { type Bench, type Case, measure, openBench, warmUp, witness } from "../rig/saturation.ts";
+import { inLanes, measurePairs, openLanes, warmUp } from "../rig/rounds.ts";
+import { type Case, measure, openWarmRoom } from "../rig/saturation.ts";
 import type { Context, Scenario } from "../rig/scenario.ts";
-import { readCodec, readShape } from "./words.ts";
-
-const SUBJECTS = ["bare", "stock-uws", "stock-ws"];
-
-async function run(context: Context): Promise<void> {
-  const { options } = context;
-  const blocks = options.number("rounds", { quick: 2, short: 5, full: 5 });
-  for (const flag of judgePairs(blocks * 2, PAIRS_MIN)) context.flag(flag);
-  const durationMs = options.number("seconds", { quick: 0.15, short: 0.12, full: 0.5 }) * 1000;
-  const warmMs = { quick: 500, short: 700, full: 10_000 }[options.mode];
-  for (const one of cases(context)) {
-    const subjects = context.subjects(SUBJECTS);
-    const benches = new Map<string, Bench>();
-    for (const name of subjects) {
-      context.say(`fanout ${describe(one)}: ${name} connects`);
-      const bench = await openBench(context, name, one);
-      benches.set(name, bench);
-      for (const flag of await witness(bench, one)) context.flag(flag);
-      for (const flag of await warmUp(bench, one, warmMs)) context.flag(flag);
-    }
-    for (const { subject, pair } of context.interleave(subjects, blocks)) {
-      context.say(`fanout ${describe(one)}: pair ${pair + 1} of ${blocks * 2}, ${subject}`);
-      const bench = benches.get(subject);
-      if (bench) context.record(await measure(bench, one, { pair, durationMs }));
-    }
-    await context.closeAll();
-  }
-}
-
-function* cases({ options }: Context): Iterable<Case> {
-  const shapes = options.words("shapes", SHAPES[options.mode]).map(readShape);
-  const payloads = options.numbers("payload", { quick: [128], short: [128], full: [128] });
-  for (const codec of options.words("codec", ["msgpack"]).map(readCodec))
-    for (const shape of shapes)
-      for (const members of options.numbers("members", MEMBERS))
-        for (const payload of payloads)
-          for (const frames of options.numbers("frames", FRAMES))
-            yield { codec, shape, members, payload, frames };
-}
+import { readShape } from "../rig/shapes.ts";
+import { witness } from "../rig/witness.ts";
+import { readCodec } from "./words.ts";
 
 const SHAPES = {
   quick: ["room"],
-  // What most applications emit: to everyone in a room but the sender.
-  short: ["sender", "room"],
-  full: ["namespace", "room", "sender", "except", "union"],
+  // What most applications emit: to a room without the sender. Whoever asks for more gets it.
+  set: ["sender"],
+  short: ["sender", "room", "except-1", "union"],
+  full: ["namespace", "room", "sender", "except-1", "except-10", "union", "union-first"],
 };
-const MEMBERS = { quick: [50], short: [100, 1000], full: [1, 10, 100, 1000, 10_000] };
-const FRAMES = { quick: [1], short: [1], full: [1, 10] };
+const MEMBERS = { quick: [50], short: [1000], full: [10, 100, 1000, 10_000] };
+const FRAMES = { quick: [1], short: [1, 20], full: [1, 20] };
 
-function describe(one: Case): string {
-  return `${one.shape} × ${one.members}, ${one.frames} a turn, ${one.payload} B ${one.codec}`;
+async function run(context: Context): Promise<void> {
+  const { options } = context;
+  const inSet = options.mode === "short" && !options.isNamed;
+  const shapes = options.words("shapes", SHAPES[inSet ? "set" : options.mode]).map(readShape);
+  for (const codec of options.words("codec", ["msgpack"]).map(readCodec))
+    for (const shape of shapes)
+      for (const members of options.numbers("members", MEMBERS))
+        await compare(context, { codec, shape, members });
+}
+
+async function compare(
+  context: Context,
+  room: Pick<Case, "codec" | "shape" | "members">,
+): Promise<void> {
+  const { options } = context;
+  const blocks = options.number("rounds", { quick: 2, short: 5, full: 5 });
+  const durationMs = options.number("seconds", { quick: 0.15, short: 0.15, full: 0.3 }) * 1000;
+  const warmMs = { quick: 300, short: 400, full: 2000 }[options.mode];
+  const payloads = options.numbers("payload", { quick: [128], short: [128], full: [128] });
+  const frames = options.numbers("frames", FRAMES);
+  const cases = payloads.flatMap((payload) => frames.map((n) => ({ ...room, payload, frames: n })));
+  const subjects = context.subjects();
+  const where = `fanout: ${room.shape} × ${room.members}, ${room.codec}`;
+  const lanes = await openLanes(context, { what: where, subjects }, async (name) => {
+    const bench = await openWarmRoom(context, name, room, warmMs);
+    for (const payload of payloads) await witness(context, bench, { ...room, payload });
+    for (const one of cases) await warmUp(warmMs, (turn) => measure(bench, one, turn));
+    return bench;
+  });
+  for (const one of cases) {
+    const what = `${where}, ${one.frames} a turn, ${one.payload} B`;
+    await measurePairs(
+      context,
+      { what, subjects, blocks },
+      inLanes(lanes, (bench, { pair }) => measure(bench, one, { pair, durationMs })),
+    );
+  }
+  await context.closeAll();
 }
 
 /** Room broadcast throughput. */
@@ -93,5 +92,6 @@ export const scenario: Scenario = {
     { name: "server_share", unit: "", better: "higher", text: "Of its core.", ratio: false },
     { name: "client_share", unit: "", better: "lower", text: "Of its core.", ratio: false },
   ],
+  seconds: { quick: 8, short: 30, full: 1500 },
   run,
 };

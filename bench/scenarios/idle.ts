@@ -6,8 +6,9 @@
  * Not for:  what a connection needs once it is busy: buffers grow with what is unsent.
  */
 import { readFileSync } from "node:fs";
+import { connectClients, membersOf, openBench } from "../rig/bench.ts";
 import { makeFlag } from "../rig/flags.ts";
-import { openBench } from "../rig/saturation.ts";
+import { afresh, measurePairs } from "../rig/rounds.ts";
 import type { Context, Round, Scenario } from "../rig/scenario.ts";
 import { fitLine } from "../rig/stats.ts";
 import type { Codec } from "../wire/packets.ts";
@@ -32,14 +33,16 @@ async function run(context: Context): Promise<void> {
   const blocks = options.number("rounds", { quick: 1, short: 1, full: 5 });
   const most = options.number("connections", { quick: 300, short: 2000, full: 10_000 });
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec)) {
-    const subjects = context.subjects(["bare", "stock-uws", "stock-ws"]);
-    for (const { subject, pair } of context.interleave(subjects, blocks)) {
-      context.say(`idle: ${most} connections to ${subject}, ${pair + 1} of ${blocks * 2}`);
+    const subjects = context.subjects();
+    const what = `idle: ${most} connections, ${codec}`;
+    const measure = afresh(context, async ({ subject, pair }) => {
       const points = await measurePoints(context, subject, { codec, most });
-      for (const point of points) context.record(pointRound(subject, pair, point));
-      context.record(slopeRound(subject, pair, { codec, connections: most }, points));
-      await context.closeAll();
-    }
+      return [
+        ...points.map((point) => pointRound(subject, pair, point)),
+        slopeRound(subject, pair, { codec, connections: most }, points),
+      ];
+    });
+    await measurePairs(context, { what, subjects, blocks }, measure);
   }
 }
 
@@ -48,23 +51,16 @@ async function measurePoints(
   name: string,
   how: { codec: Codec; most: number },
 ): Promise<Point[]> {
+  const { codec } = how;
   // One member connects with the bench, so that every code path has run once before the zero.
-  const bench = await openBench(context, name, { ...how, shape: "namespace", members: 1 });
+  const bench = await openBench(context, name, { codec, groups: membersOf(1) });
   const points: Point[] = [];
   for (let step = 0; step <= STEPS; step++) {
-    const count =
-      Math.round((how.most * step) / STEPS) - Math.round((how.most * (step - 1)) / STEPS);
+    const [until, from] = [step, step - 1].map((n) => Math.round((how.most * n) / STEPS));
     if (step > 0)
-      await bench.generator.connect({
-        host: "127.0.0.1",
-        port: bench.subject.port,
-        path: "/socket.io/",
-        codec: how.codec,
-        namespace: "/",
-        tls: false,
-        groups: [{ role: "member", count, query: "" }],
-        concurrency: 64,
-        timeoutMs: 60_000,
+      await connectClients(context, bench, {
+        codec,
+        groups: membersOf((until ?? 0) - (from ?? 0)),
       });
     const { memory } = await bench.subject.usage({ collect: true });
     points.push({ x: await bench.subject.connections(), ...memory, kernel: readKernelBytes() });
@@ -166,5 +162,6 @@ export const scenario: Scenario = {
       ratio: false,
     },
   ],
+  seconds: { quick: 4, short: 12, full: 240 },
   run,
 };

@@ -5,8 +5,12 @@
  * Control:  the same room with nobody stalled, and bare uWebSockets.js.
  * Not for:  how long a stalled connection may stay: that is a setting, and runs here are short.
  */
+import type { Resumed } from "../generator/stall.ts";
+import { deliveryOf } from "../rig/bench.ts";
 import { judgeDelivery, judgeGeneratorLag } from "../rig/flags.ts";
-import { deliveryOf, openBench, pace } from "../rig/saturation.ts";
+import { pace } from "../rig/paced.ts";
+import { afresh, measurePairs } from "../rig/rounds.ts";
+import { openRoom } from "../rig/saturation.ts";
 import type { Context, Round, Scenario } from "../rig/scenario.ts";
 import type { Codec } from "../wire/packets.ts";
 import { readCodec } from "./words.ts";
@@ -17,6 +21,8 @@ import { readCodec } from "./words.ts";
  */
 const PAYLOAD_BYTES = 12 * 1024;
 const MESSAGES = 600;
+/** Those who read again have read all when nothing comes for so long. */
+const QUIET_MS = 500;
 
 interface SlowCase {
   readonly codec: Codec;
@@ -31,42 +37,65 @@ async function run(context: Context): Promise<void> {
   const members = options.number("members", { quick: 20, short: 20, full: 200 });
   const ratePerS = options.number("rate", { quick: 600, short: 600, full: 150 });
   const shares = options.numbers("stalled", { quick: [10], short: [0, 10], full: [0, 1, 10] });
-  const payload = options.number("payload", eachMode(PAYLOAD_BYTES));
+  const payload = options.number("payload", {
+    quick: PAYLOAD_BYTES,
+    short: PAYLOAD_BYTES,
+    full: PAYLOAD_BYTES,
+  });
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec))
-    for (const stalled_percent of shares) {
-      const subjects = context.subjects(["bare", "stock-uws", "stock-ws"]);
-      for (const { subject, pair } of context.interleave(subjects, blocks)) {
-        context.say(`slow: ${stalled_percent} % of ${members} stalled, ${subject}`);
-        const one = { codec, members, payload, stalled_percent };
-        context.record(await measureSlow(context, subject, one, { pair, ratePerS }));
-        await context.closeAll();
-      }
+    for (const stalled of sharesOfRuns(shares)) {
+      const subjects = context.subjects();
+      const what = `slow: ${stalled.join(" and ")} % of ${members} stalled, ${codec}`;
+      const measure = afresh(context, ({ subject, pair }) =>
+        measureSlow(context, subject, stalled, { codec, members, payload, pair, ratePerS }),
+      );
+      await measurePairs(context, { what, subjects, blocks }, measure);
     }
 }
 
+/** Nobody stalled is what a room is like before some are; those who stalled are gone afterwards. */
+function sharesOfRuns(shares: readonly number[]): number[][] {
+  const [first, ...some] = shares.filter((share) => share > 0).map((share) => [share]);
+  if (!shares.includes(0)) return first ? [first, ...some] : [];
+  return [[0, ...(first ?? [])], ...some];
+}
+
+interface Slow extends Omit<SlowCase, "stalled_percent"> {
+  readonly pair: number;
+  readonly ratePerS: number;
+}
+
+/** Measures one room of a fresh process, with one share of stalled members after the other. */
 async function measureSlow(
   context: Context,
   name: string,
-  one: SlowCase,
-  how: { pair: number; ratePerS: number },
-): Promise<Round> {
-  const bench = await openBench(context, name, { ...one, shape: "room" });
-  const { subject, generator } = bench;
-  const load = { shape: "room", payload: one.payload } as const;
-  const durationMs = (MESSAGES / how.ratePerS) * 1000;
+  shares: readonly number[],
+  { pair, ratePerS, ...load }: Slow,
+): Promise<Round[]> {
+  const one = { ...load, shape: "room" } as const;
+  const bench = await openRoom(context, name, one);
+  const durationMs = (MESSAGES / ratePerS) * 1000;
   // First everyone reads: a connection's buffers and the compiler are warm.
-  await pace(bench, load, { ratePerS: how.ratePerS, durationMs: durationMs / 10 });
-  await generator.stall(Math.round((one.members * one.stalled_percent) / 100));
-  await subject.usage({ collect: true });
-  const paced = await pace(bench, load, { ratePerS: how.ratePerS, durationMs });
-  const { watched, before, after, cpuS } = paced;
-  const { lastSequence } = paced.emitted;
-  const resumed = await generator.resume({ lastSequence, quietMs: 1000 });
+  await pace(bench, one, { ratePerS, durationMs: durationMs / 10 });
+  const rounds: Round[] = [];
+  for (const stalled_percent of shares) {
+    await bench.generator.stall(Math.round((load.members * stalled_percent) / 100));
+    await bench.subject.usage({ collect: true });
+    const paced = await pace(bench, one, { ratePerS, durationMs });
+    const { lastSequence } = paced.emitted;
+    const resumed = await bench.generator.resume({ lastSequence, quietMs: QUIET_MS });
+    const params = { ...load, stalled_percent };
+    rounds.push({ subject: name, params, pair, ...judgeSlow(paced, resumed) });
+  }
+  return rounds;
+}
+
+function judgeSlow(
+  { watched, before, after, cpuS }: Awaited<ReturnType<typeof pace>>,
+  resumed: Resumed,
+): Pick<Round, "values" | "delivery" | "latency" | "flags"> {
   const { latency } = watched;
   return {
-    subject: subject.name,
-    params: { ...one },
-    pair: how.pair,
     values: {
       p99_us: latency.p99,
       p50_us: latency.p50,
@@ -83,10 +112,6 @@ async function measureSlow(
     latency,
     flags: [...judgeDelivery(watched), ...judgeGeneratorLag(watched.lag.p99Us)],
   };
-}
-
-function eachMode(n: number) {
-  return { quick: n, short: n, full: n };
 }
 
 /** Stalled readers. */
@@ -138,5 +163,6 @@ export const scenario: Scenario = {
       ratio: false,
     },
   ],
+  seconds: { quick: 10, short: 20, full: 240 },
   run,
 };

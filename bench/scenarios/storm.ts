@@ -6,10 +6,12 @@
  * Control:  bare uWebSockets.js under the same storm.
  * Not for:  the storm that breaks a server: the listen queue and the client's core bound this one.
  */
+import { cpuBetween, membersOf, openBench, targetOf } from "../rig/bench.ts";
 import { judgeConnects } from "../rig/flags.ts";
-import { openBench } from "../rig/saturation.ts";
+import { afresh, measurePairs } from "../rig/rounds.ts";
 import type { Context, Round, Scenario } from "../rig/scenario.ts";
 import { quantile } from "../rig/stats.ts";
+import type { Codec } from "../wire/packets.ts";
 import { readCodec } from "./words.ts";
 
 /** `reconnectionDelay` of socket.io-client. */
@@ -18,45 +20,34 @@ const RETRY_MS = 1000;
 async function run(context: Context): Promise<void> {
   const { options } = context;
   const blocks = options.number("rounds", { quick: 1, short: 1, full: 5 });
-  const clients = options.number("clients", { quick: 200, short: 1000, full: 5000 });
+  // In the set of all there is no time for more.
+  const short = options.isNamed ? 5000 : 1000;
+  const clients = options.number("clients", { quick: 200, short, full: 5000 });
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec)) {
-    const subjects = context.subjects(["bare", "stock-uws", "stock-ws"]);
-    for (const { subject, pair } of context.interleave(subjects, blocks)) {
-      context.say(`storm: ${clients} reconnect to ${subject}, ${pair + 1} of ${blocks * 2}`);
-      context.record(await measureStorm(context, subject, { codec, clients }, pair));
-      await context.closeAll();
-    }
+    const subjects = context.subjects();
+    const what = `storm: ${clients} reconnect, ${codec}`;
+    const measure = afresh(context, ({ subject, pair }) =>
+      measureStorm(context, subject, { codec, clients }, pair),
+    );
+    await measurePairs(context, { what, subjects, blocks }, measure);
   }
 }
 
 async function measureStorm(
   context: Context,
   name: string,
-  one: { codec: "json" | "msgpack"; clients: number },
+  one: { codec: Codec; clients: number },
   pair: number,
 ): Promise<Round> {
-  const bench = await openBench(context, name, {
-    codec: one.codec,
-    shape: "namespace",
-    members: one.clients,
-  });
+  const joining = { codec: one.codec, groups: membersOf(one.clients, "rooms=r") };
+  const bench = await openBench(context, name, joining);
   const { subject, generator } = bench;
-  const before = await subject.usage({ collect: true, resetLag: true });
+  const before = await subject.usage({ collect: true, watchLag: true });
   await generator.drop();
-  const connected = await generator.connect({
-    host: "127.0.0.1",
-    port: subject.port,
-    path: "/socket.io/",
-    codec: one.codec,
-    namespace: "/",
-    tls: false,
-    groups: [{ role: "member", count: one.clients, query: "rooms=r" }],
-    concurrency: one.clients,
-    timeoutMs: 60_000,
-    retryMs: RETRY_MS,
-  });
+  const all = { concurrency: one.clients, retryMs: RETRY_MS };
+  const connected = await generator.connect(targetOf(subject, { ...joining, ...all }));
   const after = await subject.usage();
-  const cpuS = after.cpuUserS + after.cpuSysS - before.cpuUserS - before.cpuSysS;
+  const cpuS = cpuBetween(before, after);
   return {
     subject: subject.name,
     params: { ...one },
@@ -109,5 +100,6 @@ export const scenario: Scenario = {
       ratio: false,
     },
   ],
+  seconds: { quick: 5, short: 11, full: 300 },
   run,
 };

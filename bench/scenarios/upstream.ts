@@ -6,21 +6,21 @@
  *           order, breaker or retries.
  * Not for:  a function's own time, or its distance: this one answers at once from the same machine.
  */
-import { judgePairs } from "../rig/context.ts";
-import { PAIRS_MIN } from "../rig/estimate.ts";
+import { type Bench, cpuBetween, deliveryOf, membersOf, openBench } from "../rig/bench.ts";
 import { judgeDelivery, judgeSaturation } from "../rig/flags.ts";
 import type { Child } from "../rig/process.ts";
-import { spawnChild } from "../rig/process.ts";
-import { type Bench, deliveryOf, openBench } from "../rig/saturation.ts";
+import { inLanes, measurePairs, openLanes, warmUp } from "../rig/rounds.ts";
 import type { Context, Round, Scenario } from "../rig/scenario.ts";
+import type { Codec } from "../wire/packets.ts";
 import { readCodec } from "./words.ts";
 
 /** With more of them the control's answers overtake each other, and its rounds would be void. */
 const DEPTH = 1;
-const WARM_MS = 500;
+/** Calls are answered and sent on in batches: the clients share their core with the function. */
+const NAP_MS = 2;
 
 interface UpstreamCase {
-  readonly codec: "json" | "msgpack";
+  readonly codec: Codec;
   readonly payload: number;
   readonly connections: number;
 }
@@ -29,33 +29,27 @@ async function run(context: Context): Promise<void> {
   const { options } = context;
   const blocks = options.number("rounds", { quick: 1, short: 5, full: 10 });
   const durationMs = options.number("seconds", { quick: 0.2, short: 0.25, full: 1 }) * 1000;
+  const warmMs = { quick: 500, short: 1500, full: 10_000 }[options.mode];
   const payload = options.number("payload", { quick: 128, short: 128, full: 128 });
   const connections = options.number("connections", { quick: 64, short: 256, full: 256 });
-  for (const flag of judgePairs(blocks * 2, PAIRS_MIN)) context.flag(flag);
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec)) {
     const one = { codec, payload, connections };
     const subjects = context.subjects(["stock-uws"]);
-    const target = spawnChild(context.script("function"), context.placement.client, "the function");
-    context.started(target.pid);
-    try {
-      // The answer's shape is that of bench/subjects/function.ts.
-      const { url } = (await target.call("start")) as { url: string };
-      const benches = new Map<string, Bench>();
-      for (const name of subjects) {
-        context.say(`upstream: ${name} connects`);
-        const room = { codec, shape: "namespace", members: connections } as const;
-        const bench = await openBench(context, name, room, { callUrl: url });
-        benches.set(name, bench);
-        await measureCalls(bench, target, one, { pair: 0, durationMs: WARM_MS });
-      }
-      for (const { subject, pair } of context.interleave(subjects, blocks)) {
-        context.say(`upstream: pair ${pair + 1} of ${blocks * 2}, ${subject}`);
-        const bench = benches.get(subject);
-        if (bench) context.record(await measureCalls(bench, target, one, { pair, durationMs }));
-      }
-    } finally {
-      await target.end();
-    }
+    const target = await context.openProcess("function", "client");
+    // The answer's shape is that of bench/subjects/function.ts.
+    const { url: callUrl } = (await target.call("start")) as { url: string };
+    const joining = { codec, groups: membersOf(connections) };
+    const what = `upstream: ${connections} connections, ${codec}`;
+    const lanes = await openLanes(context, { what, subjects }, async (name) => {
+      const bench = await openBench(context, name, joining, { callUrl });
+      await warmUp(warmMs, (turn) => measureCalls(bench, target, one, turn));
+      return bench;
+    });
+    await measurePairs(
+      context,
+      { what, subjects, blocks },
+      inLanes(lanes, (bench, { pair }) => measureCalls(bench, target, one, { pair, durationMs })),
+    );
     await context.closeAll();
   }
 }
@@ -75,11 +69,11 @@ async function measureCalls(
     payloadBytes: one.payload,
     durationMs: how.durationMs,
     depth: DEPTH,
-    napMs: 0,
+    napMs: NAP_MS,
   });
   const after = await subject.usage();
   const functionS = (await functionCpuS()) - functionBefore;
-  const cpuS = after.cpuUserS + after.cpuSysS - before.cpuUserS - before.cpuSysS;
+  const cpuS = cpuBetween(before, after);
   const wallS = echoed.wallMs / 1000 || 1;
   const server = cpuS / wallS;
   const client = (echoed.cpuUserS + echoed.cpuSysS + functionS) / wallS;
@@ -131,5 +125,6 @@ export const scenario: Scenario = {
       ratio: false,
     },
   ],
+  seconds: { quick: 3, short: 10, full: 60 },
   run,
 };

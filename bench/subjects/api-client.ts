@@ -13,6 +13,8 @@ export interface ApiLoad {
   readonly connections: number;
   /** Emits that are sent in any case, however long it takes: what a compiler needs to settle. */
   readonly sentMin: number;
+  /** Requests of all connections together in a second; without it, as many as are answered. */
+  readonly ratePerS?: number;
 }
 
 /** What came of it. */
@@ -39,6 +41,8 @@ let port = 0;
 let secret = "";
 let sequence = 0;
 const order = createOrder();
+/** Connections stay open from round to round, as those of a client do that lives. */
+const pool: Socket[] = [];
 const marker = createMarkerReader();
 
 serve({
@@ -75,7 +79,7 @@ serve({
   },
   usage() {
     const { user, system } = process.cpuUsage();
-    return { cpuS: (user + system) / 1e6, atUs: nowUs() };
+    return { cpuS: (user + system) / 1e6 };
   },
 });
 
@@ -108,25 +112,50 @@ async function sendRequests(
   isOver: () => boolean,
   makeBody: () => string,
 ): Promise<number> {
-  const one = () =>
+  while (pool.length < load.connections) pool.push(await openConnection());
+  const admit = createAdmission(load.ratePerS);
+  const one = (socket: Socket) =>
     new Promise<number>((resolve, reject) => {
       let answered = 0;
-      const socket = connect(port, "127.0.0.1").setNoDelay(true);
       const send = () => {
         const body = makeBody();
         const fields = `content-type: application/json\r\ncontent-length: ${body.length}\r\n`;
         socket.write(head("/v1/emit", fields) + body);
       };
-      socket.on("error", reject);
-      socket.on("data", (chunk) => {
+      socket.removeAllListeners("error").on("error", reject);
+      socket.removeAllListeners("close").on("close", () => reject(new Error("it was closed")));
+      socket.removeAllListeners("data").on("data", (chunk) => {
         answered += countAnswers(chunk);
-        if (!isOver()) send();
-        else socket.end(() => resolve(answered));
+        if (!isOver()) admit(send);
+        else resolve(answered);
       });
       send();
     });
-  const counts = await Promise.all(Array.from({ length: load.connections }, one));
+  const counts = await Promise.all(pool.map(one));
   return counts.reduce((sum, count) => sum + count, 0);
+}
+
+function openConnection(): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => resolve(socket));
+    socket.setNoDelay(true).on("error", reject);
+  });
+}
+
+/** Returns what calls a function at once, or as soon as a fixed rate allows. */
+function createAdmission(ratePerS: number | undefined): (send: () => void) => void {
+  if (ratePerS === undefined) return (send) => send();
+  const startedUs = nowUs();
+  const waiting: (() => void)[] = [];
+  let admitted = 0;
+  const release = () => {
+    const due = ((nowUs() - startedUs) / 1e6) * ratePerS;
+    for (; admitted < due && waiting.length > 0; admitted++) waiting.shift()?.();
+    if (waiting.length > 0) setTimeout(release, 1);
+  };
+  return (send) => {
+    if (waiting.push(send) === 1) release();
+  };
 }
 
 /** Streams lines until the time is over; resolves with the lines that were answered with ok. */

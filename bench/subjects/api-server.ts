@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Server } from "socket.io";
 import { serve } from "../rig/rpc.ts";
-import { nowUs } from "../wire/marker.ts";
 import { loadUws } from "./native.ts";
 
 /** How the server of the `api` scenario starts: a compiled gateway, or bare uWebSockets.js. */
@@ -23,7 +22,7 @@ serve({
   },
   usage() {
     const { user, system } = process.cpuUsage();
-    return { cpuS: (user + system) / 1e6, atUs: nowUs() };
+    return { cpuS: (user + system) / 1e6 };
   },
 });
 

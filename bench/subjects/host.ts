@@ -19,6 +19,8 @@ export interface SubjectOptions {
   readonly build?: string;
   /** Function that answers event `e`, instead of the process itself. */
   readonly callUrl?: string;
+  /** Memberships that topics of often-used unions may hold, for the subjects that are ours. */
+  readonly unionMembersMax?: number;
   /** Loses every n-th broadcast: plants a message loss (tests of the rig). */
   readonly loseEvery?: number;
 }
@@ -54,7 +56,7 @@ export function hostSubject(start: (options: SubjectOptions) => Promise<Subject>
     saturate: (options: SaturateOptions) => emitSaturated(options, { ...tools(), credit }),
     pace: (options: PaceOptions) => emitOnSchedule(options, tools()),
     connections: () => current().connections(),
-    usage: (options: { collect?: boolean; resetLag?: boolean }) => readUsage(options, lag),
+    usage: (options: { collect?: boolean; watchLag?: boolean }) => readUsage(options, lag),
     async stop() {
       await subject?.stop();
       credit.close();
@@ -64,9 +66,9 @@ export function hostSubject(start: (options: SubjectOptions) => Promise<Subject>
   const tools = () => ({ emit: current().emit, createBodies, nowUs });
 }
 
-/** CPU since the process began, memory now, and how late the loop was since the last reset. */
+/** CPU since the process began, memory now, and how late the loop was while watched. */
 function readUsage(
-  options: { collect?: boolean; resetLag?: boolean },
+  options: { collect?: boolean; watchLag?: boolean },
   lag: ReturnType<typeof createLagProbe>,
 ) {
   if (options.collect) {
@@ -76,8 +78,8 @@ function readUsage(
   }
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage();
-  const seen = lag.read();
-  if (options.resetLag) lag.reset();
+  const seen = lag.stop();
+  if (options.watchLag) lag.start();
   return {
     cpuUserS: user / 1e6,
     cpuSysS: system / 1e6,

@@ -29,7 +29,7 @@ const LIMITS = {
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
 /** Sluice as `npm run build` compiles it, with its default settings but for rates and address. */
-hostSubject(async ({ codec, build, loseEvery, callUrl }) => {
+hostSubject(async ({ codec, build, loseEvery, callUrl, unionMembersMax }) => {
   if (build === undefined) throw new Error("no compiled gateway was named");
   const module: unknown = await import(pathToFileURL(join(build, "gateway.js")).href);
   const { startGateway } = module as GatewayModule; // the build's own public face
@@ -37,6 +37,7 @@ hostSubject(async ({ codec, build, loseEvery, callUrl }) => {
     socket: { host: "127.0.0.1", port: 0, drainMs: 0 },
     codec: { accept: "both" },
     limits: LIMITS,
+    ...(unionMembersMax === undefined ? {} : { fanout: { unionMembersMax } }),
     ...(callUrl ? { upstream: { url: callUrl, secrets: [SECRET] } } : {}),
     log: { level: "silent" },
   });

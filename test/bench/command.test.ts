@@ -99,7 +99,7 @@ test("a scenario ends with a table, a valid file, a picture and exit 0", async (
     ...["--results", results],
   );
   assert.equal(code, 0, output);
-  assert.match(output, /subject +cpu_us_per_connection/);
+  assert.match(output, /subject +CPU per connection, µs/);
   assert.match(output, /-connect-ratios\.svg/);
   const [stored] = readResults(results);
   assert.deepEqual(stored?.result.subjects.map(({ name }) => name).sort(), ["bare", "ours"]);

@@ -59,7 +59,7 @@ test("a silent hole at a stalled reader is told from a close", async () => {
     await fleet.connect(target(server.port, 3, { concurrency: 1 }));
     const [holed, closed, reading] = server.sockets;
     stallSome(fleet, 2);
-    const options = { firstSequence: 10, sampleEvery: 1, napMs: 0 };
+    const options = { firstSequence: 10, tellsLatency: true, napMs: 0 };
     const watch = await watchBroadcasts(fleet, options);
     for (const sequence of [10, 11, 12]) reading?.emit("m", bodies(sequence, nowUs()));
     for (const sequence of [10, 12]) holed?.emit("m", bodies(sequence, nowUs()));
@@ -104,7 +104,7 @@ test("a message before its time is counted: clocks that disagree void a latency"
   const fleet = createFleet();
   try {
     await fleet.connect(target(server.port, 1));
-    const watch = await watchBroadcasts(fleet, { firstSequence: 0, sampleEvery: 1, napMs: 1 });
+    const watch = await watchBroadcasts(fleet, { firstSequence: 0, tellsLatency: true, napMs: 1 });
     server.sockets[0]?.emit("m", bodies(0, nowUs() + 60_000_000));
     assert.equal((await watch.settle(0, 5000)).early, 1);
   } finally {
