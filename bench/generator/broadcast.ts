@@ -4,7 +4,7 @@ import type { Client } from "./client.ts";
 import { openCredit } from "./credit.ts";
 import type { Fleet } from "./fleet.ts";
 import { nap } from "./pace.ts";
-import { readInTurns } from "./turns.ts";
+import { pickEvenly, readInTurns, type TimedPlan } from "./turns.ts";
 
 /** How a round of broadcasts is watched. */
 export interface WatchOptions {
@@ -21,11 +21,8 @@ export interface WatchOptions {
    * generator's core is not what is measured.
    */
   readonly napMs: number;
-  /**
-   * Latency is told by so many members, which are read at once; all others are read every `everyMs`
-   * and only checked. Undefined: every member tells.
-   */
-  readonly timed?: { readonly members: number; readonly everyMs: number };
+  /** Latency is told by so many members; the others are only checked. Undefined: everyone tells. */
+  readonly timed?: TimedPlan;
   /** Busy work per read, in microseconds: plants a client that is the limit (tests of the rig). */
   readonly burnUs?: number;
 }
@@ -127,12 +124,6 @@ export async function watchBroadcasts(
       };
     },
   };
-}
-
-/** Returns so many of the items, from everywhere among them. */
-function pickEvenly<T>(items: readonly T[], count: number): T[] {
-  const step = Math.max(1, items.length / count);
-  return items.filter((_, i) => Math.floor((i + 1) / step) > Math.floor(i / step));
 }
 
 function sumOrders(members: readonly Client[], last: number, first: number) {

@@ -1,4 +1,4 @@
-import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { makeUpgrade, readUpgradeAnswer, type Target } from "../wire/handshake.ts";
 import { type Codec, connectFrame, PONG_FRAME, readSignal } from "../wire/packets.ts";
@@ -8,13 +8,16 @@ import { createOrder, type Order } from "./order.ts";
 /** What a client is there for. */
 export type Role = "member" | "sender" | "excluded";
 
+/** Whom to believe that a server is who it should be; false speaks without TLS. */
+export type Tls = false | { readonly insecure: boolean; readonly ca: string | undefined };
+
 /** How a client connects. */
 export interface ClientOptions {
   readonly target: Target;
   readonly codec: Codec;
   readonly namespace: string;
   readonly auth: unknown;
-  readonly tls: boolean;
+  readonly tls: Tls;
   readonly role: Role;
   /** One of 127.0.0.x, so that more connections fit than one address has ports. */
   readonly localAddress: string | undefined;
@@ -143,7 +146,13 @@ function openSocket(
 ): Socket {
   const { host, port } = options.target;
   if (options.tls) {
-    const socket = connectTls({ host, port, servername: host });
+    const { insecure, ca } = options.tls;
+    const socket = connectTls({
+      ...{ host, port, rejectUnauthorized: !insecure },
+      ...(ca === undefined ? {} : { ca }),
+      // A name to be served by is a name: RFC 6066 forbids addresses.
+      ...(isIP(host) ? {} : { servername: host }),
+    });
     return socket.on("data", (chunk: Buffer) => onBytes(chunk, chunk.length));
   }
   return connectTcp({

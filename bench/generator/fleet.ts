@@ -1,6 +1,6 @@
 import { createMarkerReader, nowUs } from "../wire/marker.ts";
 import type { Codec } from "../wire/packets.ts";
-import { type Client, createClient, type Hub, type Role } from "./client.ts";
+import { type Client, createClient, type Hub, type Role, type Tls } from "./client.ts";
 
 /** Clients that connect alike. */
 export interface Group {
@@ -18,7 +18,7 @@ export interface FleetOptions {
   readonly codec: Codec;
   readonly namespace: string;
   readonly auth?: unknown;
-  readonly tls: boolean;
+  readonly tls: Tls;
   readonly groups: readonly Group[];
   /** Handshakes under way at once. */
   readonly concurrency: number;
@@ -177,7 +177,7 @@ function clientOptions(options: FleetOptions, group: Group | undefined, index: n
   const address = 1 + Math.floor(index / CLIENTS_PER_ADDRESS);
   const { host, port, path, codec, namespace, auth, tls } = options;
   return {
-    target: { host, port, path, query: group?.query ?? "" },
+    target: { host, port, path, query: group?.query ?? "", secure: tls !== false },
     codec,
     namespace,
     auth,

@@ -5,6 +5,7 @@ import type { Client } from "./client.ts";
 import type { Fleet } from "./fleet.ts";
 import { createOrder, type Order } from "./order.ts";
 import { onSchedule } from "./pace.ts";
+import { pickEvenly, planTimed, readInTurns } from "./turns.ts";
 
 /** How a room of a foreign Socket.IO server is loaded. */
 export interface LoadOptions {
@@ -61,6 +62,10 @@ export async function runLoad(fleet: Fleet, options: LoadOptions): Promise<Loade
     for (const client of joined) client.send(join);
   }
   await new Promise((resolve) => setTimeout(resolve, options.settleMs));
+  const plan = planTimed({ ...options, members: members.length });
+  const timed = new Set(pickEvenly(members, plan?.members ?? members.length));
+  const others = members.filter((client) => !timed.has(client));
+  const turns = plan && readInTurns(others, plan.everyMs);
   const histogram = createHistogram();
   const cpu = process.cpuUsage();
   const startedUs = nowUs();
@@ -70,7 +75,7 @@ export async function runLoad(fleet: Fleet, options: LoadOptions): Promise<Loade
       const order = orders.get(client)?.[sequence % senders.length];
       order?.note(Math.floor(sequence / senders.length));
       lastUs = fleet.readAtUs;
-      if (order) recordLatency(histogram, fleet.readAtUs - scheduledUs);
+      if (order && timed.has(client)) recordLatency(histogram, fleet.readAtUs - scheduledUs);
     },
   };
   const sent = Math.floor((options.ratePerS * options.durationMs) / 1000);
@@ -91,6 +96,7 @@ export async function runLoad(fleet: Fleet, options: LoadOptions): Promise<Loade
     members.every((m) => m.state === "closed" || orders.get(m)?.every((o, i) => o.next >= due(i)));
   while (!isDone() && nowUs() - lastUs < QUIET_MS * 1000)
     await new Promise((resolve) => setTimeout(resolve, 5));
+  turns?.stop();
   fleet.watcher = undefined;
   const sum = { received: 0, lost: 0, duplicated: 0, reordered: 0 };
   for (const own of orders.values()) {

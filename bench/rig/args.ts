@@ -13,12 +13,12 @@ export interface CommandLine extends Options {
 export class UsageError extends Error {}
 
 /** Options without a value. */
-const SWITCHES = new Set(["quick", "full", "strict", "help", "no-room"]);
+const SWITCHES = new Set(["quick", "full", "strict", "help", "no-room", "insecure"]);
 /** Options with a value, of all scenarios and commands. */
 const VALUES = new Set([
   ...["members", "payload", "frames", "shapes", "codec", "against", "rounds", "seconds", "rate"],
   ...["connections", "stalled", "seed", "results", "with", "url", "clients", "room"],
-  ...["auth", "namespace", "path", "join", "send", "senders", "settle"],
+  ...["auth", "ca", "namespace", "path", "join", "send", "senders", "settle"],
 ]);
 
 /** Reads `--name value`, `--name=value` and switches; throws {@link UsageError}. */

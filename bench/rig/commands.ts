@@ -153,5 +153,6 @@ ${scenarios}
 load only: --seconds 10  --senders 1  --auth '{"token":"…"}'  --namespace /chat  --path /socket.io/
   --join join            event that joins a room: (room); empty when the server decides
   --send message         event that is sent: (room, text), or (text) with --no-room
-  --settle 1             seconds between joining and sending`;
+  --settle 1             seconds between joining and sending
+  --ca ca.pem            certificates to believe of an https URL; --insecure believes any`;
 }

@@ -82,8 +82,10 @@ export function createContext(needs: ContextNeeds): Context & { collected: Colle
     },
     closeAll,
     record(round) {
+      // What cannot be said in JSON was not measured: a percentile of no connections.
+      const told = Object.entries(round.values).filter(([, value]) => Number.isFinite(value));
       const valid = isValid(round.flags ?? []);
-      collected.rounds.push({ ...round, valid });
+      collected.rounds.push({ ...round, values: Object.fromEntries(told), valid });
     },
     witness: (seen) => void collected.witnesses.push(seen),
     flag: (flag) => void collected.flags.push(flag),

@@ -1,10 +1,19 @@
+import { readFileSync } from "node:fs";
+import type { Tls } from "../generator/client.ts";
 import type { Group } from "../generator/fleet.ts";
 import type { LoadOptions } from "../generator/load.ts";
 import { readCodec } from "../scenarios/words.ts";
 import { MARKER_BYTES } from "../wire/marker.ts";
 import { type CommandLine, UsageError } from "./args.ts";
 import { deliveryOf } from "./bench.ts";
-import { judgeConnects, judgeDelivery, judgeGeneratorLag, makeFlag } from "./flags.ts";
+import {
+  CLIENT_SHARE_MAX,
+  judgeConnects,
+  judgeDelivery,
+  judgeGeneratorLag,
+  makeFlag,
+  percent,
+} from "./flags.ts";
 import type { Context, Scenario } from "./scenario.ts";
 
 /** Nobody needs more from one process, and a typing mistake must not become an attack. */
@@ -27,6 +36,7 @@ interface LoadPlan extends LoadOptions {
   readonly clients: number;
   readonly senders: number;
   readonly auth: unknown;
+  readonly tls: Tls;
 }
 
 /** Returns a scenario that loads one room of any Socket.IO v4 server; throws {@link UsageError}. */
@@ -63,19 +73,18 @@ export function makeLoadScenario(line: CommandLine): Scenario {
 async function runLoad(context: Context, plan: LoadPlan): Promise<void> {
   const generator = await context.openGenerator();
   context.say(`load: ${plan.clients + plan.senders} clients connect to ${plan.url.host}`);
-  const isTls = plan.url.protocol === "https:";
   const groups: Group[] = [
     { role: "member", count: plan.clients, query: "" },
     { role: "sender", count: plan.senders, query: "" },
   ];
   const connected = await generator.connect({
     host: plan.url.hostname.replace(/^\[|\]$/g, ""),
-    port: Number(plan.url.port) || (isTls ? 443 : 80),
+    port: Number(plan.url.port) || (plan.tls ? 443 : 80),
     path: plan.path,
     codec: plan.codec,
     namespace: plan.namespace,
     auth: plan.auth,
-    tls: isTls,
+    tls: plan.tls,
     groups,
     concurrency: CONCURRENCY,
     timeoutMs: CONNECT_TIMEOUT_MS,
@@ -84,7 +93,15 @@ async function runLoad(context: Context, plan: LoadPlan): Promise<void> {
     context.flag(flag);
   if (connected.joined === 0) return;
   context.say(`load: ${plan.ratePerS}/s for ${plan.durationMs / 1000} s`);
-  const { url: _, auth: __, clients: ___, senders: ____, path: _____, ...options } = plan;
+  const {
+    url: _,
+    auth: __,
+    clients: ___,
+    senders: ____,
+    path: _____,
+    tls: ______,
+    ...options
+  } = plan;
   const loaded = await generator.load(options);
   const { latency } = loaded;
   const share = (loaded.cpuUserS + loaded.cpuSysS) / (loaded.wallMs / 1000 || 1);
@@ -108,6 +125,7 @@ async function runLoad(context: Context, plan: LoadPlan): Promise<void> {
     flags: [
       ...judgeDelivery(loaded),
       ...judgeGeneratorLag(loaded.lag.p99Us),
+      ...(share > CLIENT_SHARE_MAX ? [makeFlag("error", "client_limit", percent(share))] : []),
       ...loaded.closeReasons.map((why) => makeFlag("warning", "closed", why)),
     ],
   });
@@ -130,6 +148,7 @@ function readPlan(line: CommandLine): LoadPlan {
     clients: Math.round(bounded("clients", 100)),
     senders: Math.round(bounded("senders", 1)),
     auth: readAuth(line.text("auth")),
+    tls: readTls(line, url),
     codec: readCodec(codec),
     namespace: line.text("namespace") ?? "/",
     room: line.text("room") ?? "bench",
@@ -147,6 +166,21 @@ function readUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === "http:" || url?.protocol === "https:") return url;
   throw new UsageError(`--url ${text} is not an http or https URL`);
+}
+
+/** Certificates are checked unless told otherwise: a load test must not be sent to anyone else. */
+function readTls(line: CommandLine, url: URL): Tls {
+  const path = line.text("ca");
+  const insecure = line.has("insecure");
+  if (url.protocol !== "https:") {
+    if (insecure || path !== undefined) throw new UsageError("--ca and --insecure are for https");
+    return false;
+  }
+  try {
+    return { insecure, ca: path === undefined ? undefined : readFileSync(path, "utf8") };
+  } catch (error) {
+    throw new UsageError(`--ca: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 function readAuth(text: string | undefined): unknown {

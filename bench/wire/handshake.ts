@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { isIPv6 } from "node:net";
 
 /** Where to connect and what to say there. */
 export interface Target {
@@ -8,6 +9,8 @@ export interface Target {
   readonly path: string;
   /** More query parameters, each already encoded, such as `rooms=r`. */
   readonly query: string;
+  /** Whether it is reached over TLS, which a browser tells in its origin. */
+  readonly secure?: boolean;
 }
 
 /** The headers a browser sends along, because servers pay for every header they keep. */
@@ -28,12 +31,13 @@ const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 export function makeUpgrade(target: Target): { request: string; accept: string } {
   const key = randomBytes(16).toString("base64");
   const query = `EIO=4&transport=websocket${target.query ? `&${target.query}` : ""}`;
+  const host = `${isIPv6(target.host) ? `[${target.host}]` : target.host}:${target.port}`;
   const request = [
     `GET ${target.path}?${query} HTTP/1.1`,
-    `Host: ${target.host}:${target.port}`,
+    `Host: ${host}`,
     "Connection: Upgrade",
     "Upgrade: websocket",
-    `Origin: http://${target.host}:${target.port}`,
+    `Origin: ${target.secure ? "https" : "http"}://${host}`,
     "Sec-WebSocket-Version: 13",
     `Sec-WebSocket-Key: ${key}`,
     ...BROWSER_HEADERS,

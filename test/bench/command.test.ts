@@ -8,6 +8,9 @@ import { after, test } from "node:test";
 import { Server } from "socket.io";
 import { ROOT } from "../../bench/rig/build.ts";
 import { type Result, readResults } from "../../bench/rig/results.ts";
+import chat from "../../examples/chat.ts";
+import { createCertificates } from "../harness/certificates.ts";
+import { testGateway } from "../harness/gateway.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "bench-load-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -89,6 +92,25 @@ test("a server that refuses the auth is a result without rounds that says why", 
     assert.match(flags.map((flag) => flag.message).join(), /refused: .*no/);
   } finally {
     await server.stop();
+  }
+});
+
+test("a gateway with TLS is loaded once its certificate is believed, and not before", async (t) => {
+  const { certFile, keyFile } = createCertificates(t).make("load", ["127.0.0.1", "localhost"]);
+  const gateway = await testGateway(t, { socket: { tls: { certFile, keyFile } } });
+  chat(gateway.io);
+  const url = `https://127.0.0.1:${gateway.port}`;
+  const doubted = await runLoad(url, ...SIZE);
+  assert.deepEqual([doubted.code, doubted.rounds.length], [1, 0]);
+  assert.match(doubted.flags.map((flag) => flag.message).join(), /self-signed certificate/);
+  const named = url.replace("127.0.0.1", "localhost");
+  for (const [at, ...believed] of [
+    [url, "--insecure"],
+    [named, "--ca", certFile],
+  ] as const) {
+    const { code, rounds } = await runLoad(at, ...believed, ...SIZE);
+    assert.deepEqual([rounds[0]?.delivery?.received, rounds[0]?.delivery?.lost], [240, 0]);
+    assert.equal(code, 0);
   }
 });
 

@@ -179,6 +179,8 @@ test("unknown options, bad numbers and targets without bounds are refused", () =
   assert.throws(() => load(), /needs --url/);
   assert.throws(() => load("--url", "ftp://x"), /not an http/);
   assert.throws(() => load(...url, "--auth", "{"), /not JSON/);
+  assert.throws(() => load(...url, "--insecure"), /for https/);
+  assert.throws(() => load("--url", "https://x", "--ca", "nowhere.pem"), /--ca: ENOENT/);
   for (const [name, max] of [
     ["clients", 20_000],
     ["rate", 10_000],
