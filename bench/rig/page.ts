@@ -8,7 +8,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto
 table { border-collapse: collapse; margin: .5rem 0 1.5rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid #dee2e6; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
-pre { background: #f8f9fa; padding: .7rem; overflow-x: auto; }
+pre { background: #f8f9fa; padding: .7rem; white-space: pre-wrap; }
 .void { color: #c92a2a; } svg { max-width: 100%; height: auto; }`;
 
 /** Returns one page that needs nothing else: tables, pictures, flags and the machine. */
@@ -22,8 +22,10 @@ export function makePage(sections: readonly Section[]): string {
 <meta name="viewport" content="width=device-width"><style>${STYLE}</style></head><body>
 <h1>Sluice: benchmark</h1>
 <p>${links.join(" · ")}</p>
-<p>Ratios are the baseline ÷ the other, paired within one run: below 1 is less. A question mark is a
-ratio that carries no claim; a void figure was invalidated by its own run.</p>
+<p><b>ours</b> is Sluice; <b>stock-uws</b> is Socket.IO on uWebSockets.js; <b>stock-ws</b> is Socket.IO on
+Node's http server; <b>bare</b> is uWebSockets.js alone, a floor that does no Socket.IO. Ratios are the
+first row ÷ the other, paired within one run, with their 95 % interval: below 1 the first needs less. A
+question mark is a ratio that carries no claim; a void figure was invalidated by its own run.</p>
 ${sections.map(makeSection).join("\n")}
 </body></html>
 `;

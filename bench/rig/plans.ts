@@ -1,5 +1,5 @@
 import type { Result } from "./results.ts";
-import { formatNumber, labelOf } from "./table.ts";
+import { formatNumber, labelOf, orderSubjects } from "./table.ts";
 
 /** A picture before it is drawn: the part of a Vega-Lite specification that is its own. */
 export interface Plan {
@@ -20,7 +20,7 @@ const COLOURS: Readonly<Record<string, string>> = {
 const MORE_COLOURS = ["#2f9e44", "#1971c2", "#f08c00", "#c2255c", "#495057"];
 
 function colourOf(subjects: Iterable<string>) {
-  const domain = [...new Set(subjects)];
+  const domain = orderSubjects(subjects, "ours");
   const more = [...MORE_COLOURS];
   const range = domain.map((name) => COLOURS[name] ?? more.shift() ?? "#000000");
   return { field: "subject", type: "nominal", title: null, scale: { domain, range } };
@@ -180,8 +180,12 @@ function planBars(result: Result): Plan | undefined {
   const rows = result.summaries.filter((s) => s.metric === metric?.name);
   if (metric === undefined || rows.length === 0) return undefined;
   const describe = describeVaried(rows.map((row) => row.params));
-  const color = { ...colourOf(rows.map((row) => row.subject)), legend: null };
-  const y = { field: "subject", type: "nominal", title: null, sort: null };
+  const subjects = orderSubjects(
+    rows.map((row) => row.subject),
+    result.scenario.baseline,
+  );
+  const color = { ...colourOf(subjects), legend: null };
+  const y = { field: "subject", type: "nominal", title: null, sort: subjects };
   const x = { field: "median", type: "quantitative", title: labelOf(metric) };
   const range = { x: { field: "low", type: "quantitative" }, x2: { field: "high" } };
   const concat = [...new Set(rows.map((row) => describe(row.params)))].map((load) => ({
@@ -225,7 +229,7 @@ function planRatios(result: Result): Plan | undefined {
   }));
   const color = colourOf(values.map((v) => v.subject));
   const y = { field: "row", type: "nominal", title: null, sort: null, axis: { labelLimit: 420 } };
-  const yOffset = { field: "subject" };
+  const yOffset = { field: "subject", sort: color.scale.domain };
   const names = [...new Set(shown.map((e) => label(e.metric)))];
   return {
     name: "ratios",
@@ -235,6 +239,10 @@ function planRatios(result: Result): Plan | undefined {
       width: 420,
       height: { step: 14 },
       layer: [
+        {
+          mark: { type: "rule", strokeDash: [4, 3], color: "#495057" },
+          encoding: { x: { datum: 1, type: "quantitative" } },
+        },
         {
           mark: { type: "rule", size: 2 },
           encoding: {
@@ -248,10 +256,6 @@ function planRatios(result: Result): Plan | undefined {
         {
           mark: { type: "point", filled: true, size: 45 },
           encoding: { x: log("ratio", "ratio, 95 % interval", "~g"), y, yOffset, color },
-        },
-        {
-          mark: { type: "rule", strokeDash: [4, 3], color: "#495057" },
-          encoding: { x: { datum: 1, type: "quantitative" } },
         },
       ],
     },

@@ -28,6 +28,7 @@ export function formatNumber(n: number): string {
 export function labelOf({ name, unit }: Pick<Metric, "name" | "unit">): string {
   const words = name
     .replace(/_per_s$/, "")
+    .replace(/(p\d+)_(\d)/, "$1.$2")
     .split("_")
     .filter((word) => !UNIT_WORDS.has(word))
     .map((word) => ABBREVIATIONS[word] ?? word);
@@ -36,6 +37,14 @@ export function labelOf({ name, unit }: Pick<Metric, "name" | "unit">): string {
 
 const UNIT_WORDS = new Set(["us", "ms", "ns", "bytes"]);
 const ABBREVIATIONS: Readonly<Record<string, string>> = { cpu: "CPU", rss: "RSS", r2: "R²" };
+
+const ORDER = ["ours", "stock-uws", "stock-ws", "bare"];
+
+/** Returns subjects in the same order everywhere: the baseline, ours, stock, bare, the others. */
+export function orderSubjects(names: Iterable<string>, baseline: string): string[] {
+  const rank = (name: string) => (name === baseline ? -1 : (ORDER.indexOf(name) + 9) % 9);
+  return [...new Set(names)].sort((a, b) => rank(a) - rank(b));
+}
 
 /** `shape room, members 1000`: a case in words. */
 export function formatParams(params: Summary["params"]): string {
@@ -73,13 +82,17 @@ function makeTable(result: Result, key: string): CaseTable | undefined {
   if (primary === undefined) return undefined;
   const hasRatios = result.estimates.length > 0;
   const ratioed = primary.ratio ? primary : metrics.find((metric) => metric.ratio);
-  const rows = [...new Set(rounds.map((round) => round.subject))].map((subject) => {
+  const subjects = orderSubjects(
+    rounds.map((round) => round.subject),
+    baseline,
+  );
+  const rows = subjects.map((subject) => {
     const cells = shown.map((metric) => {
       const one = result.summaries.find(
         (s) =>
           s.subject === subject && s.metric === metric.name && JSON.stringify(s.params) === key,
       );
-      if (one) return formatNumber(one.median);
+      if (one) return formatMetric(metric, one.median);
       const own = rounds.filter((round) => round.subject === subject);
       return own.some((round) => round.values[metric.name] !== undefined) ? "void" : "–";
     });
@@ -92,8 +105,13 @@ function makeTable(result: Result, key: string): CaseTable | undefined {
   return {
     title: formatParams(JSON.parse(key)),
     head: ["subject", ...shown.map(labelOf), ...(hasRatios ? [`${baseline} ÷ it`] : [])],
-    rows: rows.sort((a, b) => Number(b[0] === baseline) - Number(a[0] === baseline)),
+    rows,
   };
+}
+
+/** Shares of a core or of time are told in percent. */
+function formatMetric({ name }: Metric, value: number): string {
+  return name.endsWith("_share") ? `${(value * 100).toFixed(0)} %` : formatNumber(value);
 }
 
 /** Returns what real Socket.IO clients saw beside the raw ones, as a table per case. */
@@ -101,21 +119,21 @@ export function makeWitnessTables({ witnesses = [], scenario }: Result): CaseTab
   const keys = new Set(witnesses.map((seen) => JSON.stringify(seen.params)));
   return [...keys].map((key) => {
     const own = witnesses.filter((seen) => JSON.stringify(seen.params) === key);
-    const rows = own.map(({ subject, clients, received, wrong, expected, arrived, decoded }) => [
-      subject,
-      `${received - wrong} of ${expected} at ${clients}`,
-      ...[arrived.p50, decoded.p50, decoded.p99].map((us) => formatNumber(us)),
-    ]);
+    const subjects = orderSubjects(
+      own.map((seen) => seen.subject),
+      scenario.baseline,
+    );
+    const rows = subjects.flatMap((name) => own.filter((seen) => seen.subject === name));
     return {
       title: `real socket.io-clients beside the raw ones: ${formatParams(JSON.parse(key))}`,
       head: ["subject", "right", "raw arrival p50, µs", "decoded p50, µs", "decoded p99, µs"],
-      rows: rows.sort((a, b) => rank(b) - rank(a)),
+      rows: rows.map(({ subject, clients, received, wrong, expected, arrived, decoded }) => [
+        subject,
+        `${received - wrong} of ${expected} at ${clients}`,
+        ...[arrived.p50, decoded.p50, decoded.p99].map((us) => formatNumber(us)),
+      ]),
     };
   });
-
-  function rank([subject]: readonly string[]): number {
-    return Number(subject === scenario.baseline);
-  }
 }
 
 /** Returns a result as the terminal shows it: tables, then every flag with its figures. */
