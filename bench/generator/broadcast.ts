@@ -52,6 +52,8 @@ export interface Watched {
   readonly wallMs: number;
   readonly lastAtUs: number;
   readonly latency: Latency;
+  /** Of members of other processes than the one that broadcasts; `latency` is of its own then. */
+  readonly far?: Latency;
 }
 
 /** Watches one round; {@link BroadcastWatch.settle} ends it. */
@@ -75,6 +77,7 @@ export async function watchBroadcasts(
   const turns = options.timed && readInTurns(others, options.timed.everyMs);
   const credit = options.credit && (await openCredit(options.credit, members.length));
   const histogram = createHistogram();
+  const far = fleet.near.size > 0 ? createHistogram() : undefined;
   const state = { stray: 0, early: 0, lastAtUs: 0, over: false };
   const cpu = process.cpuUsage();
   const startedUs = nowUs();
@@ -89,7 +92,8 @@ export async function watchBroadcasts(
       if (fleet.readAtUs < scheduledUs) state.early++;
       if (turns === undefined || timed.has(client)) {
         state.lastAtUs = fleet.readAtUs;
-        if (options.tellsLatency) recordLatency(histogram, fleet.readAtUs - scheduledUs);
+        const own = far && !fleet.near.has(client) ? far : histogram;
+        if (options.tellsLatency) recordLatency(own, fleet.readAtUs - scheduledUs);
       }
       credit?.passed(before, order.next - options.firstSequence);
       if (options.burnUs) burn(options.burnUs);
@@ -121,6 +125,7 @@ export async function watchBroadcasts(
         wallMs: (Math.max(startedUs, state.lastAtUs) - startedUs) / 1000,
         lastAtUs: state.lastAtUs,
         latency: describeLatency(histogram),
+        ...(far ? { far: describeLatency(far) } : {}),
       };
     },
   };

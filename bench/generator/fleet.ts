@@ -56,6 +56,8 @@ export interface Fleet {
   /** When the read began whose messages are being taken. */
   readAtUs: number;
   watcher: Watcher | undefined;
+  /** Clients of the process that broadcasts, where there are several; empty before they are marked. */
+  readonly near: Set<Client>;
   connect(options: FleetOptions): Promise<Connected>;
   /** Drops connections that match; the server learns it from the TCP reset or end. */
   drop(match?: (client: Client) => boolean): void;
@@ -76,6 +78,7 @@ export function createFleet(): Fleet {
     bytes: 0,
     readAtUs: 0,
     watcher: undefined,
+    near: new Set(),
     async connect(options) {
       if (settled !== undefined) throw new Error("the fleet is connecting already");
       try {

@@ -21,6 +21,8 @@ export interface Joining extends Partial<Pick<FleetOptions, "concurrency" | "ret
 }
 
 const CONNECT_MS = 60_000;
+/** Where connecting is not measured: a server on a loud machine may turn clients away for a moment. */
+const RETRY_MS = 500;
 const CONCURRENCY = 64;
 
 /** So many members, in no room but their own unless the query names some. */
@@ -50,7 +52,7 @@ export async function connectClients(
   { subject, generator }: Pick<Bench, "subject" | "generator">,
   joining: Joining,
 ): Promise<Connected> {
-  const connected = await generator.connect(targetOf(subject, joining));
+  const connected = await generator.connect({ retryMs: RETRY_MS, ...targetOf(subject, joining) });
   for (const flag of judgeConnects(connected.joined, connected.failed, connected.reasons))
     context.flag({ ...flag, message: `${subject.name}: ${flag.message}` });
   return connected;

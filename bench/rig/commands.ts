@@ -22,6 +22,9 @@ export interface CommandNeeds {
 /** Compiling and starting. */
 const START_S = 5;
 
+/** Scenarios that start what this tree is made of, not a gateway they are given. */
+const OF_THIS_TREE = new Set(["codec", "start", "cluster"]);
+
 /** Flags that mean a server did wrong, not that the machine was loud. */
 const WRONG = new Set(["lost", "duplicated", "reordered", "stray", "wrong_content"]);
 
@@ -54,6 +57,8 @@ async function runComparison(
 ): Promise<number> {
   if (ref === undefined) throw new UsageError("compare needs a git ref");
   const scenario = findScenario(name);
+  if (OF_THIS_TREE.has(name))
+    throw new UsageError(`${name} measures this tree and cannot compare two commits`);
   const comparison = prepareComparison(ref, line.text("with") ?? "HEAD", console.error);
   try {
     const { gateways, baseline } = comparison;

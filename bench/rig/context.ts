@@ -35,12 +35,12 @@ const CONTROLS = ["bare", "stock-uws", "stock-ws"];
 /** Returns the context of one scenario's run, and what it collects. */
 export function createContext(needs: ContextNeeds): Context & { collected: Collected } {
   const random = createRandom(needs.seed);
-  const children = new Set<Child>();
+  const children = new Set<Pick<Child, "pid" | "end">>();
   const collected: Collected = {
     ...{ rounds: [], witnesses: [], flags: [] },
     ...{ subjects: new Map(), pids: new Set() },
   };
-  const keep = (child: Child) => {
+  const keep = (child: Pick<Child, "pid" | "end">) => {
     children.add(child);
     collected.pids.add(child.pid);
   };
@@ -75,7 +75,7 @@ export function createContext(needs: ContextNeeds): Context & { collected: Colle
     script: (name) => needs.build.script(name),
     gateway: (name) => gatewayOf(name, needs),
     placement: needs.placement,
-    started: (pid) => void collected.pids.add(pid),
+    keep,
     async openGenerator() {
       needs.signal.throwIfAborted();
       return openGenerator(needs.build.script("generator"), needs.placement.client, keep);

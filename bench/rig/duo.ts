@@ -1,4 +1,4 @@
-import { CLIENT_SHARE_MAX, type Flag, judgeSaturation, makeFlag, percent } from "./flags.ts";
+import { type Flag, judgeClient, judgeSaturation } from "./flags.ts";
 import type { Child } from "./process.ts";
 import type { Context } from "./scenario.ts";
 
@@ -47,9 +47,7 @@ export async function runDuo<T extends { readonly elapsedMs: number }>(
 
 /** Judges a round: saturated, or at a fixed rate that the client must not find hard. */
 export function judgeUse({ server, client }: DuoUse, isSaturated: boolean): Flag[] {
-  if (isSaturated) return judgeSaturation({ server, client, waiting: 0 });
-  if (client <= CLIENT_SHARE_MAX) return [];
-  return [makeFlag("error", "client_limit", `client ${percent(client)} of a core`)];
+  return isSaturated ? judgeSaturation({ server, client, waiting: 0 }) : judgeClient(client);
 }
 
 async function cpuOf(child: Child): Promise<number> {

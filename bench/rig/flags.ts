@@ -46,9 +46,9 @@ export function makeFlag(severity: Flag["severity"], code: FlagCode, figures: st
 }
 
 /** Above this share of its core the client is taken for the limit. */
-export const CLIENT_SHARE_MAX = 0.85;
+const CLIENT_SHARE_MAX = 0.85;
 /** Below this share of its core the server was not saturated, so something else was the limit. */
-export const SERVER_SHARE_MIN = 0.95;
+const SERVER_SHARE_MIN = 0.95;
 /** Above this share of the round the server waited for the client. */
 const WAITING_MAX = 0.05;
 const GENERATOR_LAG_US_MAX = 5_000;
@@ -106,6 +106,12 @@ export function judgeSaturation(shares: Shares): Flag[] {
   if (client > CLIENT_SHARE_MAX || waiting > WAITING_MAX)
     return [makeFlag("error", "client_limit", figures)];
   return server < SERVER_SHARE_MIN ? [makeFlag("error", "server_starved", figures)] : [];
+}
+
+/** Judges whether a client had to work too hard where the server is not meant to be saturated. */
+export function judgeClient(share: number, severity: Flag["severity"] = "error"): Flag[] {
+  if (share <= CLIENT_SHARE_MAX) return [];
+  return [makeFlag(severity, "client_limit", `client ${percent(share)} of a core`)];
 }
 
 /** Judges the generator's own punctuality, where latency is measured. */
@@ -172,7 +178,6 @@ export function isValid(flags: readonly Flag[]): boolean {
   return flags.every((flag) => flag.severity !== "error");
 }
 
-/** `12.3 %`. */
-export function percent(share: number): string {
+function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }

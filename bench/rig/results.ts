@@ -104,7 +104,8 @@ export function newestOf(
 ): StoredResult[] {
   const whole = stored.filter(
     ({ result }) =>
-      result.scenario.baseline === "ours" && !result.flags.some((f) => f.code === "interrupted"),
+      !result.scenario.baseline.includes("@") &&
+      !result.flags.some((flag) => flag.code === "interrupted"),
   );
   return names.flatMap((name) => whole.findLast((s) => s.result.scenario.name === name) ?? []);
 }

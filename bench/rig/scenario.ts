@@ -97,8 +97,8 @@ export interface Context {
   /** Folder of the compiled gateway of a subject that is ours. */
   gateway(name: string): string;
   readonly placement: Placement;
-  /** Counts a process that the scenario started by itself as the benchmark's own. */
-  started(pid: number): void;
+  /** Counts a process that the scenario started by itself as its own, and ends it with the rest. */
+  keep(process: Pick<Child, "pid" | "end">): void;
   /** Ends what was opened since; for scenarios of several cases. */
   closeAll(): Promise<void>;
   /** Keeps a round; it is on disk even when the run is interrupted later. */

@@ -1,6 +1,7 @@
 import type { Scenario } from "../rig/scenario.ts";
 import { scenario as api } from "./api.ts";
 import { scenario as batches } from "./batches.ts";
+import { scenario as cluster } from "./cluster.ts";
 import { scenario as codec } from "./codec.ts";
 import { scenario as connect } from "./connect.ts";
 import { scenario as echo } from "./echo.ts";
@@ -26,4 +27,5 @@ export const SCENARIOS: readonly Scenario[] = [
   upstream,
   batches,
   api,
+  cluster,
 ];

@@ -6,13 +6,7 @@
  * Not for:  a real network; timers of the schedule have a grain of 1 ms, for all subjects alike.
  */
 import { type Bench, deliveryOf } from "../rig/bench.ts";
-import {
-  CLIENT_SHARE_MAX,
-  judgeDelivery,
-  judgeGeneratorLag,
-  makeFlag,
-  percent,
-} from "../rig/flags.ts";
+import { judgeClient, judgeDelivery, judgeGeneratorLag, makeFlag } from "../rig/flags.ts";
 import { pace } from "../rig/paced.ts";
 import { inLanes, measurePairs, openLanes } from "../rig/rounds.ts";
 import { openRoom } from "../rig/saturation.ts";
@@ -122,7 +116,7 @@ async function measurePaced(
       ...(isOver
         ? [makeFlag("warning", "overload", figures)]
         : judgeGeneratorLag(watched.lag.p99Us)),
-      ...(client > CLIENT_SHARE_MAX ? [makeFlag("warning", "client_limit", percent(client))] : []),
+      ...judgeClient(client, "warning"),
     ],
   };
 }

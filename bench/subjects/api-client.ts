@@ -2,6 +2,7 @@ import { connect, type Socket } from "node:net";
 import { createClient, type Hub } from "../generator/client.ts";
 import { createOrder } from "../generator/order.ts";
 import { serve } from "../rig/rpc.ts";
+import type { Delivery } from "../rig/scenario.ts";
 import { createBodies, createMarkerReader, nowUs } from "../wire/marker.ts";
 
 /** One round of the `api` scenario. */
@@ -22,13 +23,7 @@ export interface ApiLoaded {
   readonly sent: number;
   readonly answered: number;
   readonly elapsedMs: number;
-  readonly delivery: {
-    readonly expected: number;
-    readonly received: number;
-    readonly lost: number;
-    readonly duplicated: number;
-    readonly reordered: number;
-  };
+  readonly delivery: Delivery;
 }
 
 /** Lines that may be unanswered at once: enough to keep the server busy, few enough to bound it. */

@@ -1,3 +1,5 @@
+import type { Delivery } from "../rig/scenario.ts";
+
 /** One round of the `batches` scenario. */
 export interface BatchLoad {
   readonly durationMs: number;
@@ -11,13 +13,7 @@ export interface BatchLoaded {
   readonly sent: number;
   readonly elapsedMs: number;
   readonly requests: number;
-  readonly delivery: {
-    readonly expected: number;
-    readonly received: number;
-    readonly lost: number;
-    readonly duplicated: number;
-    readonly reordered: number;
-  };
+  readonly delivery: Delivery;
 }
 
 /** Events of one batch. */

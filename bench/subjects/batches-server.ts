@@ -4,6 +4,7 @@ import { Pool } from "undici";
 import { serve } from "../rig/rpc.ts";
 import { createBodies, nowUs } from "../wire/marker.ts";
 import { BATCH, type BatchLoad } from "./batches-load.ts";
+import { LIMITS } from "./limits.ts";
 
 /** How the server of the `batches` scenario starts: a compiled gateway, or bare undici. */
 export interface BatchesServerOptions {
@@ -15,17 +16,6 @@ export interface BatchesServerOptions {
 interface GatewayModule {
   startGateway(settings: unknown): Promise<{ port: number }>;
 }
-
-/** Rates and queues out of reach of a load that comes from one address as fast as it can. */
-const RATE = 1_000_000_000;
-const LIMITS = {
-  addressHandshakesPerSecond: RATE,
-  addressHandshakesBurst: RATE,
-  eventsPerSecond: RATE,
-  eventsBurst: RATE,
-  bytesPerSecond: RATE,
-  bytesBurst: RATE,
-};
 
 let functionPort = 0;
 

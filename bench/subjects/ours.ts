@@ -2,28 +2,13 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Server } from "socket.io";
 import { hostSubject } from "./host.ts";
+import { LIMITS } from "./limits.ts";
 import { serveSocketIo, withLoss } from "./socket-io.ts";
 
 /** The part of `startGateway`'s module that a subject needs. */
 interface GatewayModule {
   startGateway(settings: unknown): Promise<{ io: Server; port: number; stop(): Promise<void> }>;
 }
-
-/**
- * All clients of a benchmark share one address and send as fast as they can, so the rates are out
- * of reach; everything is still counted and compared with them.
- */
-const RATE = 1_000_000_000;
-const LIMITS = {
-  handshakesPerSecond: RATE,
-  handshakesBurst: RATE,
-  addressHandshakesPerSecond: RATE,
-  addressHandshakesBurst: RATE,
-  eventsPerSecond: RATE,
-  eventsBurst: RATE,
-  bytesPerSecond: RATE,
-  bytesBurst: RATE,
-};
 
 /** Any will do: the benchmark's function does not check signatures. */
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;

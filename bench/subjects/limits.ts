@@ -1,0 +1,17 @@
+/**
+ * All clients of a benchmark share one address and send as fast as they can, so the rates are out
+ * of reach; everything is still counted and compared with them.
+ */
+const RATE = 1_000_000_000;
+
+/** The section `limits` of the subjects that are ours. */
+export const LIMITS = {
+  handshakesPerSecond: RATE,
+  handshakesBurst: RATE,
+  addressHandshakesPerSecond: RATE,
+  addressHandshakesBurst: RATE,
+  eventsPerSecond: RATE,
+  eventsBurst: RATE,
+  bytesPerSecond: RATE,
+  bytesBurst: RATE,
+};
