@@ -37,7 +37,8 @@ export function readArgs(argv: readonly string[]): CommandLine {
     else if (value.length > 0) given.set(name, value.join("="));
     else {
       const next = argv[++i];
-      if (next === undefined) throw new UsageError(`--${name} needs a value`);
+      if (next === undefined || next.startsWith("--"))
+        throw new UsageError(`--${name} needs a value`);
       given.set(name, next);
     }
   }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { UsageError } from "./args.ts";
 import type { Build } from "./build.ts";
 import { buildGateway, ROOT } from "./build.ts";
 import type { JudgedRound } from "./estimate.ts";
@@ -29,11 +30,18 @@ export interface ContextNeeds {
   readonly gateways: ReadonlyMap<string, string>;
 }
 
+/** A context as whoever made it has it. */
+export interface OwnContext extends Context {
+  readonly collected: Collected;
+  /** Ends everything, and forgets the signal. */
+  dispose(): Promise<void>;
+}
+
 /** Whom ours is measured beside, unless a scenario has controls of its own. */
 const CONTROLS = ["bare", "stock-uws", "stock-ws"];
 
 /** Returns the context of one scenario's run, and what it collects. */
-export function createContext(needs: ContextNeeds): Context & { collected: Collected } {
+export function createContext(needs: ContextNeeds): OwnContext {
   const random = createRandom(needs.seed);
   const children = new Set<Pick<Child, "pid" | "end">>();
   const collected: Collected = {
@@ -49,7 +57,8 @@ export function createContext(needs: ContextNeeds): Context & { collected: Colle
     children.clear();
   };
   // Whoever waits for a process is woken by its end.
-  needs.signal.addEventListener("abort", () => void closeAll(), { once: true });
+  const onAbort = () => void closeAll();
+  needs.signal.addEventListener("abort", onAbort, { once: true });
   return {
     collected,
     options: needs.options,
@@ -81,6 +90,10 @@ export function createContext(needs: ContextNeeds): Context & { collected: Colle
       return openGenerator(needs.build.script("generator"), needs.placement.client, keep);
     },
     closeAll,
+    async dispose() {
+      needs.signal.removeEventListener("abort", onAbort);
+      await closeAll();
+    },
     record(round) {
       // What cannot be said in JSON was not measured: a percentile of no connections.
       const told = Object.entries(round.values).filter(([, value]) => Number.isFinite(value));
@@ -93,12 +106,15 @@ export function createContext(needs: ContextNeeds): Context & { collected: Colle
   };
 }
 
-/** `--against` names the others; what is ours is always measured, or there is nothing to say. */
-function subjectsOf(byDefault: readonly string[], needs: ContextNeeds): string[] {
+/** `--against` names some of the controls; what is ours is always measured. */
+function subjectsOf(controls: readonly string[], needs: ContextNeeds): string[] {
   const isComparison = needs.gateways.size > 0;
-  const others = needs.options.words("against", isComparison ? [] : byDefault);
-  const ours = isComparison ? [...needs.gateways.keys()] : ["ours"];
-  return [...new Set([...others.filter((name) => name !== ""), ...ours])];
+  const named = needs.options.words("against", isComparison ? [] : controls);
+  const others = named.filter((name) => name !== "" && name !== "ours");
+  const unknown = others.filter((name) => !controls.includes(name));
+  if (unknown.length > 0)
+    throw new UsageError(`--against ${unknown.join()} is none of ${controls.join(", ")}`);
+  return [...new Set([...others, ...(isComparison ? needs.gateways.keys() : ["ours"])])];
 }
 
 function gatewayOf(name: string, needs: ContextNeeds): string {

@@ -1,8 +1,8 @@
-import { type Flag, makeFlag } from "./flags.ts";
+import { type Flag, isExcused, makeFlag } from "./flags.ts";
 import type { Metric, Round } from "./scenario.ts";
 import { bootstrapBca, createRandom, type Interval, median, quantile } from "./stats.ts";
 
-/** The middle of a subject's valid rounds. */
+/** The middle of a subject's valid rounds; of those the machine voided where there are no others. */
 export interface Summary {
   readonly params: Round["params"];
   readonly subject: string;
@@ -12,6 +12,8 @@ export interface Summary {
   readonly low: number;
   readonly high: number;
   readonly rounds: number;
+  /** Whether the rounds are valid; absent in results that only knew valid ones. */
+  readonly valid?: boolean;
 }
 
 /** How many times the other subject's cost the baseline's is, over pairs of neighbouring rounds. */
@@ -39,29 +41,31 @@ export const PAIRS_MIN = 10;
 /** A round as results keep it: judged. */
 export type JudgedRound = Round & { readonly valid: boolean };
 
-/** Returns the median and range of each metric over the valid rounds of each subject and case. */
+/** Returns the median and range of each metric over the rounds of each subject and case. */
 export function summarise(rounds: readonly JudgedRound[], metrics: readonly Metric[]): Summary[] {
   return casesOf(rounds).flatMap((own) =>
     [...new Set(own.map((round) => round.subject))].flatMap((subject) =>
-      metrics.flatMap((metric) => {
-        const values = own
-          .filter((round) => round.subject === subject && round.valid)
-          .flatMap((round) => round.values[metric.name] ?? []);
-        const [first] = own;
-        if (values.length === 0 || first === undefined) return [];
-        return {
-          params: first.params,
-          subject,
-          metric: metric.name,
-          unit: metric.unit,
-          median: median(values),
-          low: quantile(values, 0),
-          high: quantile(values, 1),
-          rounds: values.length,
-        };
-      }),
+      metrics.flatMap((metric) => summariseOne(own, subject, metric) ?? []),
     ),
   );
+}
+
+function summariseOne(
+  own: readonly JudgedRound[],
+  subject: string,
+  { name: metric, unit }: Metric,
+): Summary | undefined {
+  const told = own.filter((r) => r.subject === subject && r.values[metric] !== undefined);
+  const valid = told.filter((round) => round.valid);
+  const used = valid.length > 0 ? valid : told.filter((round) => isExcused(round.flags ?? []));
+  const values = used.flatMap((round) => round.values[metric] ?? []);
+  const [first] = used;
+  if (first === undefined) return undefined;
+  return {
+    ...{ params: first.params, subject, metric, unit },
+    ...{ median: median(values), low: quantile(values, 0), high: quantile(values, 1) },
+    ...{ rounds: values.length, valid: valid.length > 0 },
+  };
 }
 
 /** Returns the paired ratios of the baseline to every other subject, per case and metric. */

@@ -80,6 +80,7 @@ export function overviewOf(result: Result): string[][] {
     const summary = result.summaries.find(
       (s) =>
         s.subject === "ours" &&
+        s.valid !== false &&
         s.metric === one.metric &&
         JSON.stringify(s.params) === JSON.stringify(one.params),
     );

@@ -62,7 +62,7 @@ function isBetter({ better }: Metric): string {
 }
 
 function cellOf(tag: "td" | "th", cell: string): string {
-  return `<${tag}${cell === "void" ? ' class="void"' : ""}>${escapeHtml(cell)}</${tag}>`;
+  return `<${tag}${cell.endsWith("void") ? ' class="void"' : ""}>${escapeHtml(cell)}</${tag}>`;
 }
 
 function escapeHtml(text: string): string {

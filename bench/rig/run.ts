@@ -1,4 +1,5 @@
 import { randomInt, randomUUID } from "node:crypto";
+import { UsageError } from "./args.ts";
 import type { Build } from "./build.ts";
 import { type Collected, createContext } from "./context.ts";
 import { hashEnvironment, readEnvironment, readGit } from "./environment.ts";
@@ -22,7 +23,8 @@ export interface RunNeeds {
 
 /**
  * Runs a scenario in fresh processes and returns its result. An interrupted or failed one returns
- * what was measured until then, flagged and void; all its processes are gone in any case.
+ * what was measured until then, flagged and void; all its processes are gone in any case. Throws only
+ * what the command line got wrong.
  */
 export async function runScenario(scenario: Scenario, needs: RunNeeds): Promise<Result> {
   const seed = needs.options.number("seed", eachMode(randomInt(2 ** 31)));
@@ -35,11 +37,12 @@ export async function runScenario(scenario: Scenario, needs: RunNeeds): Promise<
   try {
     await scenario.run(context);
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const why = error instanceof Error ? error.message : String(error);
     const code = needs.signal.aborted ? "interrupted" : "subject_failed";
     context.flag(makeFlag("error", code, why));
   } finally {
-    await context.closeAll();
+    await context.dispose();
   }
   const noise = watch.stop();
   if (needs.placement.server === undefined)

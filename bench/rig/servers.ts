@@ -5,7 +5,7 @@ import { ROOT } from "./build.ts";
 import type { Context } from "./scenario.ts";
 
 /** A process that does not listen by then never will. */
-const START_TIMEOUT_MS = 20_000;
+const START_TIMEOUT_MS = 60_000;
 /** What has not ended by then is killed. */
 const END_GRACE_MS = 3000;
 

@@ -92,7 +92,7 @@ function makeTable(result: Result, key: string): CaseTable | undefined {
         (s) =>
           s.subject === subject && s.metric === metric.name && JSON.stringify(s.params) === key,
       );
-      if (one) return formatMetric(metric, one.median);
+      if (one) return `${formatMetric(metric, one.median)}${one.valid === false ? " void" : ""}`;
       const own = rounds.filter((round) => round.subject === subject);
       return own.some((round) => round.values[metric.name] !== undefined) ? "void" : "–";
     });

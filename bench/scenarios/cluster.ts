@@ -10,6 +10,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { io, type Socket } from "socket.io-client";
+import { UsageError } from "../rig/args.ts";
 import { deliveryOf, membersOf } from "../rig/bench.ts";
 import { judgeClient, judgeDelivery, judgeGeneratorLag, makeFlag } from "../rig/flags.ts";
 import { mergeLatencies } from "../rig/latency.ts";
@@ -85,7 +86,10 @@ async function run(context: Context): Promise<void> {
 /** Without a redis-server what needs none is measured all the same. */
 function withoutMissing(context: Context, subjects: readonly string[]): string[] {
   const unknown = subjects.filter((name) => SUBJECTS[name] === undefined);
-  if (unknown.length > 0) throw new Error(`there is no subject ${unknown.join(", ")} here`);
+  if (unknown.length > 0)
+    throw new UsageError(
+      `--against ${unknown.join()} is none of ${Object.keys(SUBJECTS).join(", ")}`,
+    );
   if (spawnSync("redis-server", ["--version"]).status === 0) return [...subjects];
   const left = subjects.filter((name) => SUBJECTS[name]?.redis === undefined);
   const why = "redis-server is not installed; Debian has it as redis-server";

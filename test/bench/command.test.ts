@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ROOT } from "../../bench/rig/build.ts";
@@ -36,8 +37,16 @@ test("Ctrl-C ends a run within moments and keeps what it has", async (t) => {
   assert.ok(stored?.result.flags.some((flag) => flag.code === "interrupted"));
 });
 
-test("a mistake on the command line is one sentence and exit 64", async () => {
-  const { code, output } = await runBench("nosuch");
-  assert.equal(code, 64);
-  assert.match(output, /there is no scenario or command "nosuch"/);
+test("a mistake on the command line is one sentence, exit 64 and no results", async (t) => {
+  const results = resultsFolder(t);
+  for (const [args, message] of [
+    [["nosuch"], /there is no scenario or command "nosuch"/],
+    [["fanout", "--shapes", "all"], /--shapes all is none of namespace, room/],
+    [["connect", "--against", "nginx"], /--against nginx is none of bare, stock-uws/],
+  ] as const) {
+    const { code, output } = await runBench(...args, "--results", results);
+    assert.equal(code, 64);
+    assert.match(output, message);
+  }
+  assert.deepEqual(readdirSync(results), []);
 });
