@@ -24,12 +24,15 @@ export function makeReadmeBlock(sections: readonly Section[], folder: string): s
       ([words, ...cells]) => `| [${words}](${folder}/${file}) | ${cells.join(" | ")} |`,
     ),
   );
-  const first = (shown[0] ?? sections[0])?.result;
+  const all = (shown.length > 0 ? shown : sections).map(({ result }) => result);
+  const [first] = all;
   if (first === undefined) return "No results yet.";
-  const { env, git, started_at: at } = first;
+  const { env } = first;
+  const when = list(all.map((result) => result.started_at.slice(0, 10)));
+  const commits = list(all.map((result) => `\`${result.git.commit.slice(0, 7)}\``));
   const loud = sections.filter(({ result }) => !result.valid).map((s) => s.result.scenario.name);
   return [
-    `Measured ${at.slice(0, 10)} at commit \`${git.commit.slice(0, 7)}\` on ${env.cpu_model}, ` +
+    `Measured ${when} at commit ${commits} on ${env.cpu_model}, ` +
       `${env.cores} cores (server on one, clients on another, loopback), Node ${env.node}, ` +
       `uWebSockets.js ${env.uws}, Socket.IO ${env.socketio}.`,
     "",
@@ -46,6 +49,11 @@ export function makeReadmeBlock(sections: readonly Section[], folder: string): s
     ...(loud.length > 0 ? [`Not valid, see their flags: ${loud.join(", ")}.`, ""] : []),
     ...pictures(sections, folder),
   ].join("\n");
+}
+
+/** `a, b and c`, each once. */
+function list(words: readonly string[]): string {
+  return new Intl.ListFormat("en").format([...new Set(words)].sort());
 }
 
 /** The one picture that says most, and the way to the others. */

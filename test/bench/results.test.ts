@@ -96,6 +96,21 @@ test("a written result reads back under its date, commit and scenario", () => {
   assert.equal(stored.length, 2);
   const [newest] = newestOf(stored, ["fanout", "never-run"]);
   assert.equal(newest?.result.started_at, later.started_at);
+  const smoke = { ...later, started_at: "2026-01-04T00:00:00.000Z" };
+  const [kept] = newestOf(
+    [
+      { file: "a", result: later },
+      { file: "b", result: smoke },
+    ].map((one, i) => ({
+      ...one,
+      result: {
+        ...one.result,
+        scenario: { ...one.result.scenario, mode: i === 0 ? "short" : "quick" },
+      },
+    })),
+    ["fanout"],
+  );
+  assert.equal(kept?.file, "a", "a smoke test replaces no measurement");
   assert.throws(
     () => writeResult(folder, { ...result, argv: [1] as unknown as string[] }),
     /breaks its own schema/,
