@@ -78,22 +78,24 @@ export async function watchBroadcasts(
   const credit = options.credit && (await openCredit(options.credit, members.length));
   const histogram = createHistogram();
   const far = fleet.near.size > 0 ? createHistogram() : undefined;
+  const tell = (client: Client, us: number) => {
+    if (us < 0) state.early++;
+    recordLatency(far && !fleet.near.has(client) ? far : histogram, us);
+  };
   const state = { stray: 0, early: 0, lastAtUs: 0, over: false };
   const cpu = process.cpuUsage();
   const startedUs = nowUs();
   fleet.reads = fleet.bytes = 0;
   fleet.watcher = {
-    take(client, sequence, scheduledUs) {
+    take(client, sequence, marker) {
       if (client.role !== "member") return void state.stray++;
       const { order } = client;
       const before = order.next - options.firstSequence;
       order.note(sequence);
       if (client.stalled) return;
-      if (fleet.readAtUs < scheduledUs) state.early++;
       if (turns === undefined || timed.has(client)) {
         state.lastAtUs = fleet.readAtUs;
-        const own = far && !fleet.near.has(client) ? far : histogram;
-        if (options.tellsLatency) recordLatency(own, fleet.readAtUs - scheduledUs);
+        if (options.tellsLatency) tell(client, fleet.readAtUs - marker.scheduledUs);
       }
       credit?.passed(before, order.next - options.firstSequence);
       if (options.burnUs) burn(options.burnUs);

@@ -68,11 +68,11 @@ export async function runEcho(fleet: Fleet, options: EchoOptions): Promise<Echoe
       ? createAnswering(startedUs + options.durationMs * 1000, options.napMs)
       : undefined;
   fleet.watcher = {
-    take(client, sequence, scheduledUs) {
+    take(client, sequence, marker) {
       client.order.note(sequence);
       lastUs = fleet.readAtUs;
       const lane = lanes.get(client);
-      if (answer === undefined) recordLatency(histogram, fleet.readAtUs - scheduledUs);
+      if (answer === undefined) recordLatency(histogram, fleet.readAtUs - marker.scheduledUs);
       else if (lane) answer(lane);
     },
   };

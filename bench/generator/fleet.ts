@@ -1,4 +1,4 @@
-import { createMarkerReader, nowUs } from "../wire/marker.ts";
+import { createMarkerReader, type MarkerReader, nowUs } from "../wire/marker.ts";
 import type { Codec } from "../wire/packets.ts";
 import { type Client, createClient, type Hub, type Role, type Tls } from "./client.ts";
 
@@ -44,7 +44,7 @@ export interface Connected {
 
 /** Takes the marked messages of whatever scenario runs. */
 export interface Watcher {
-  take(client: Client, sequence: number, scheduledUs: number): void;
+  take(client: Client, sequence: number, marker: Pick<MarkerReader, "scheduledUs">): void;
 }
 
 /** All connections of this process. */
@@ -103,7 +103,7 @@ export function createFleet(): Fleet {
     },
     take(client, message, start, end) {
       if (!marker.read(message, start, end)) return false;
-      fleet.watcher?.take(client, marker.sequence, marker.scheduledUs);
+      fleet.watcher?.take(client, marker.sequence, marker);
       return true;
     },
     joined: (client) => settled?.(client),

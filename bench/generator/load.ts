@@ -71,11 +71,11 @@ export async function runLoad(fleet: Fleet, options: LoadOptions): Promise<Loade
   const startedUs = nowUs();
   let lastUs = startedUs;
   fleet.watcher = {
-    take(client, sequence, scheduledUs) {
+    take(client, sequence, marker) {
       const order = orders.get(client)?.[sequence % senders.length];
       order?.note(Math.floor(sequence / senders.length));
       lastUs = fleet.readAtUs;
-      if (order && timed.has(client)) recordLatency(histogram, fleet.readAtUs - scheduledUs);
+      if (order && timed.has(client)) recordLatency(histogram, fleet.readAtUs - marker.scheduledUs);
     },
   };
   const sent = Math.floor((options.ratePerS * options.durationMs) / 1000);

@@ -63,7 +63,7 @@ function scanFrames(
     if (first & 0x70 || length & 0x80) throw new Error("not a server's plain WebSocket frame");
     if (length === 126) {
       if (end - at < 4) break;
-      length = bytes.readUInt16BE(at + 2);
+      length = ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
       header = 4;
     } else if (length === 127) {
       if (end - at < HEADER_BYTES_MAX) break;
