@@ -59,8 +59,8 @@ export interface Fleet {
   /** Clients of the process that broadcasts, where there are several; empty before they are marked. */
   readonly near: Set<Client>;
   connect(options: FleetOptions): Promise<Connected>;
-  /** Drops connections that match; the server learns it from the TCP reset or end. */
-  drop(match?: (client: Client) => boolean): void;
+  /** Drops all connections; the server learns it from the TCP reset or end. */
+  drop(): void;
 }
 
 /** As large as a socket's usual receive buffer: a read takes what there is. */
@@ -87,11 +87,8 @@ export function createFleet(): Fleet {
         settled = undefined;
       }
     },
-    drop(match = () => true) {
-      const leaving = fleet.clients.filter(match);
-      const staying = fleet.clients.filter((client) => !match(client));
-      fleet.clients.splice(0, fleet.clients.length, ...staying);
-      for (const client of leaving) client.drop();
+    drop() {
+      for (const client of fleet.clients.splice(0)) client.drop();
     },
   };
   const hub: Hub = {

@@ -39,7 +39,6 @@ serve({
   stall: (options: { count: number }) => stallSome(fleet, options.count),
   resume: (options: ResumeOptions) => resumeStalled(fleet, options),
   drop: () => fleet.drop(),
-  clients: () => fleet.clients.filter((client) => client.state === "joined").length,
   usage() {
     const { user, system } = process.cpuUsage();
     return { cpuUserS: user / 1e6, cpuSysS: system / 1e6, atUs: nowUs() };

@@ -63,10 +63,6 @@ hostSubject(async ({ codec, loseEvery }): Promise<Subject> => {
       else app.publish(TOPICS[shape], message, isBinary);
     }, loseEvery),
     connections: () => sockets.size,
-    stop: async () => {
-      for (const ws of sockets) ws.close();
-      app.close();
-    },
   };
 });
 

@@ -33,7 +33,6 @@ export interface Subject {
   /** Sends event `m` with one argument to the recipients of `shape`. */
   emit(shape: Shape, body: string): void;
   connections(): number;
-  stop(): Promise<void>;
 }
 
 /** Serves a subject to the orchestrator: it starts, emits and tells its own cost. */
@@ -48,7 +47,7 @@ export function hostSubject(start: (options: SubjectOptions) => Promise<Subject>
   serve({
     async start(options: SubjectOptions) {
       subject = await start(options);
-      return { port: subject.port, about: subject.about, pid: process.pid };
+      return { port: subject.port, about: subject.about };
     },
     async credit() {
       return credit.listen();
@@ -57,11 +56,6 @@ export function hostSubject(start: (options: SubjectOptions) => Promise<Subject>
     pace: (options: PaceOptions) => emitOnSchedule(options, tools()),
     connections: () => current().connections(),
     usage: (options: { collect?: boolean; watchLag?: boolean }) => readUsage(options, lag),
-    async stop() {
-      await subject?.stop();
-      credit.close();
-      setImmediate(() => process.exit(0));
-    },
   });
   const tools = () => ({ emit: current().emit, createBodies, nowUs });
 }
@@ -106,7 +100,6 @@ export interface CreditServer {
   allowed: number;
   /** Called when `allowed` rises. */
   onRise: (() => void) | undefined;
-  close(): void;
 }
 
 function createCreditServer(): CreditServer {
@@ -130,7 +123,6 @@ function createCreditServer(): CreditServer {
       const address = listening.address();
       return typeof address === "object" && address !== null ? address.port : 0;
     },
-    close: () => void server?.close(),
   };
   return credit;
 }

@@ -7,7 +7,7 @@ import { serveSocketIo, withLoss } from "./socket-io.ts";
 
 /** The part of `startGateway`'s module that a subject needs. */
 interface GatewayModule {
-  startGateway(settings: unknown): Promise<{ io: Server; port: number; stop(): Promise<void> }>;
+  startGateway(settings: unknown): Promise<{ io: Server; port: number }>;
 }
 
 /** Any will do: the benchmark's function does not check signatures. */
@@ -32,6 +32,5 @@ hostSubject(async ({ codec, build, loseEvery, callUrl, unionMembersMax }) => {
     about: { sluice: build, codec: `accept both, clients speak ${codec}` },
     emit: withLoss(emit, loseEvery),
     connections,
-    stop: () => gateway.stop(),
   };
 });

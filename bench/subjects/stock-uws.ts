@@ -25,6 +25,5 @@ hostSubject(async ({ codec, loseEvery, callUrl }) => {
     about: { "socket.io": versionOf("socket.io"), "uWebSockets.js": version },
     emit: withLoss(emit, loseEvery),
     connections,
-    stop: async () => void io.close(),
   };
 });

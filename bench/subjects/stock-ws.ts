@@ -20,6 +20,5 @@ hostSubject(async ({ codec, loseEvery, callUrl }) => {
     about: { "socket.io": versionOf("socket.io"), ws: versionOf("ws"), server: "node:http" },
     emit: withLoss(emit, loseEvery),
     connections,
-    stop: async () => void io.close(),
   };
 });

@@ -5,9 +5,6 @@
  */
 export const MARKER_BYTES = 2 + 9 + 1 + 15;
 
-/** Sequences are below this: nine digits. */
-export const SEQUENCE_MAX = 999_999_999;
-
 const TILDE = 0x7e;
 const LETTER_S = 0x53;
 const LETTER_T = 0x54;
