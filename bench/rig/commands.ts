@@ -10,7 +10,7 @@ import { createProgress } from "./progress.ts";
 import { writeCharts, writeReport } from "./report.ts";
 import { RESULTS, type Result, writeResult } from "./results.ts";
 import { runScenario } from "./run.ts";
-import type { Mode, Scenario } from "./scenario.ts";
+import type { Scenario } from "./scenario.ts";
 import { formatResult } from "./table.ts";
 
 /** What commands stand on besides their words. */
@@ -77,7 +77,7 @@ interface RunAll extends CommandNeeds {
 async function runAll(scenarios: readonly Scenario[], run: RunAll): Promise<number> {
   const { line, signal } = run;
   const folder = line.text("results") ?? RESULTS;
-  const seconds = expectSeconds(scenarios, line.mode);
+  const seconds = expectSeconds(scenarios, line);
   const progress = createProgress(process.stderr, { seconds, parts: scenarios.length });
   const placement = readPlacement();
   moveToClient(placement);
@@ -106,8 +106,14 @@ async function runAll(scenarios: readonly Scenario[], run: RunAll): Promise<numb
 }
 
 /** The sum of what is known; undefined when nothing is. */
-function expectSeconds(scenarios: readonly Scenario[], mode: Mode): number | undefined {
-  const known = scenarios.flatMap((scenario) => scenario.seconds?.[mode] ?? []);
+function expectSeconds(
+  scenarios: readonly Scenario[],
+  { mode, isNamed }: CommandLine,
+): number | undefined {
+  const known = scenarios.flatMap(({ seconds }) => {
+    const named = isNamed && mode === "short" ? seconds?.named : undefined;
+    return named ?? seconds?.[mode] ?? [];
+  });
   return known.length === 0 ? undefined : known.reduce((sum, seconds) => sum + seconds, START_S);
 }
 
@@ -136,18 +142,30 @@ export function exitCodeOf(
   return how.strict && results.some((result) => !result.valid) ? 3 : 0;
 }
 
+/** About how long a scenario takes on its own, and with `--full`. */
+function howLong({ seconds }: Scenario): string {
+  if (seconds === undefined) return "";
+  return [seconds.named ?? seconds.short, seconds.full]
+    .map((s) => (s < 100 ? `${s} s` : `${Math.round(s / 60)} min`))
+    .join(", ");
+}
+
 function help(): string {
-  const scenarios = SCENARIOS.map((s) => `  ${s.name.padEnd(10)} ${s.question}`).join("\n");
+  const scenarios = SCENARIOS.map(
+    (s) => `  ${s.name.padEnd(9)} ${howLong(s).padEnd(15)} ${s.question}`,
+  ).join("\n");
   return `npm run bench -- [scenario…] [--quick|--full] [options]
 npm run bench -- report [--results folder]
 npm run bench -- compare <git-ref> [scenario] [--with git-ref] [options]
 npm run bench -- load --url http://host:3000 --clients 1000 --room r --rate 200 [options]
 
+  scenario  alone, --full   question
 ${scenarios}
 
-  --quick | --full       a smoke test, or everything (an hour); without, the set for three minutes
+  --quick | --full       a smoke test, or everything (an hour); without either and without a scenario
+                         the set that fits in three minutes
   --members 10,1k        room sizes              --payload 128      bytes of a message
-  --shapes room,sender   who receives            --frames 1,10      broadcasts per turn
+  --shapes room,except-1 who receives            --frames 1,20      broadcasts per turn
   --codec msgpack,json   what clients speak      --against bare     subjects beside ours
   --rounds 5             blocks of two pairs     --seconds 0.25     length of a round
   --rate 100,200         messages per second     --connections 100  of echo, connect, idle

@@ -119,8 +119,11 @@ export interface Scenario {
   readonly metrics: readonly Metric[];
   /** Whose cost the others are compared with; `ours` unless said otherwise. */
   readonly baseline?: string;
-  /** About how long it takes on two cores, per mode; unknown where the user decides. */
-  readonly seconds?: Readonly<Record<Mode, number>>;
+  /**
+   * About how long it takes on two cores, per mode, and on its own where that is not the short mode's
+   * share of the set; unknown where the user decides.
+   */
+  readonly seconds?: Readonly<Record<Mode, number>> & { readonly named?: number };
   /** False when there is no time for it in the set of all; `--full` runs it there, too. */
   readonly inSet?: boolean;
   /** False when nothing of `src/` has to be compiled for it. */

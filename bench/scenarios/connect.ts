@@ -12,6 +12,9 @@ import { quantile } from "../rig/stats.ts";
 import type { Codec } from "../wire/packets.ts";
 import { readCodec } from "./words.ts";
 
+/** A compiler counts calls, and each connection is one. */
+const WARM_ROUNDS = 4;
+
 interface ConnectCase {
   readonly codec: Codec;
   readonly connections: number;
@@ -27,7 +30,7 @@ async function run(context: Context): Promise<void> {
     const what = `connect: ${connections}, ${codec}`;
     const lanes = await openLanes(context, { what, subjects }, async (name) => {
       const bench = await openBench(context, name, { codec, groups: membersOf(1) });
-      await measureConnects(bench, one, 0);
+      for (let n = 0; n < WARM_ROUNDS; n++) await measureConnects(bench, one, 0);
       return bench;
     });
     await measurePairs(
