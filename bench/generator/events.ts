@@ -11,8 +11,8 @@ const NINE = 0x39;
 
 /**
  * Returns the events of one client, whose sequence begins at zero. Sequence and ack id are counted
- * up in the bytes of one template: building each frame from scratch, or each number as a text, would
- * make the generator the bottleneck.
+ * up in the bytes of one template: building each frame from scratch, or each number as a text,
+ * would make the generator the bottleneck.
  */
 export function createEvents(codec: Codec, payloadBytes: number): Events {
   const template = eventFrame(codec, "/", ["e", createBodies(payloadBytes)(0, 0)], FIRST_ID);

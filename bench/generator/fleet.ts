@@ -56,7 +56,7 @@ export interface Fleet {
   /** When the read began whose messages are being taken. */
   readAtUs: number;
   watcher: Watcher | undefined;
-  /** Clients of the process that broadcasts, where there are several; empty before they are marked. */
+  /** Clients of the process that broadcasts, where there are several and they were marked. */
   readonly near: Set<Client>;
   connect(options: FleetOptions): Promise<Connected>;
   /** Drops all connections; the server learns it from the TCP reset or end. */

@@ -98,15 +98,6 @@ export async function runLoad(fleet: Fleet, options: LoadOptions): Promise<Loade
     await new Promise((resolve) => setTimeout(resolve, 5));
   turns?.stop();
   fleet.watcher = undefined;
-  const sum = { received: 0, lost: 0, duplicated: 0, reordered: 0 };
-  for (const own of orders.values()) {
-    for (const [index, order] of own.entries()) {
-      sum.received += order.received;
-      sum.lost += order.lost + Math.max(0, due(index) - order.next);
-      sum.duplicated += order.duplicated;
-      sum.reordered += order.reordered;
-    }
-  }
   const closed = joined.filter((client) => client.state === "closed");
   const { user, system } = process.cpuUsage(cpu);
   return {
@@ -114,7 +105,7 @@ export async function runLoad(fleet: Fleet, options: LoadOptions): Promise<Loade
     senders: senders.length,
     sent,
     expected: sent * members.length,
-    ...sum,
+    ...sumOrders(orders.values(), due),
     closed: closed.length,
     closeReasons: [...new Set(closed.map((client) => client.reason))].slice(0, 10),
     wallMs: (lastUs - startedUs) / 1000,
@@ -123,4 +114,18 @@ export async function runLoad(fleet: Fleet, options: LoadOptions): Promise<Loade
     cpuSysS: system / 1e6,
     latency: describeLatency(histogram),
   };
+}
+
+/** Adds up what became of every sender's messages; `due` tells how many those are. */
+function sumOrders(all: Iterable<readonly Order[]>, due: (sender: number) => number) {
+  const sum = { received: 0, lost: 0, duplicated: 0, reordered: 0 };
+  for (const own of all) {
+    for (const [index, order] of own.entries()) {
+      sum.received += order.received;
+      sum.lost += order.lost + Math.max(0, due(index) - order.next);
+      sum.duplicated += order.duplicated;
+      sum.reordered += order.reordered;
+    }
+  }
+  return sum;
 }

@@ -21,7 +21,7 @@ export interface Joining extends Partial<Pick<FleetOptions, "concurrency" | "ret
 }
 
 const CONNECT_MS = 60_000;
-/** Where connecting is not measured: a server on a loud machine may turn clients away for a moment. */
+/** Where connecting is not measured, a busy server may turn clients away for a moment. */
 const RETRY_MS = 500;
 const CONCURRENCY = 64;
 

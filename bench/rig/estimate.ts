@@ -2,7 +2,7 @@ import { type Flag, isExcused, makeFlag } from "./flags.ts";
 import type { Metric, Round } from "./scenario.ts";
 import { bootstrapBca, createRandom, type Interval, median, quantile } from "./stats.ts";
 
-/** The middle of a subject's valid rounds; of those the machine voided where there are no others. */
+/** The middle of a subject's valid rounds; of what the machine voided where there are none. */
 export interface Summary {
   readonly params: Round["params"];
   readonly subject: string;

@@ -19,8 +19,8 @@ const SAMPLES_MAX = 60_000;
 /**
  * Returns a probe that looks every `everyMs`. It does not keep the process alive.
  *
- * A loop that stands still misses looks, and each of those would have found it late: they are filled
- * in, so that a percentile is that of a message that comes at any moment.
+ * A loop that stands still misses looks, and each of those would have found it late: they are
+ * filled in, so that a percentile is that of a message that comes at any moment.
  */
 export function createLagProbe(everyMs: number): LagProbe {
   let samples: number[] = [];

@@ -22,10 +22,11 @@ export function makePage(sections: readonly Section[]): string {
 <meta name="viewport" content="width=device-width"><style>${STYLE}</style></head><body>
 <h1>Sluice: benchmark</h1>
 <p>${links.join(" · ")}</p>
-<p><b>ours</b> is Sluice; <b>stock-uws</b> is Socket.IO on uWebSockets.js; <b>stock-ws</b> is Socket.IO on
-Node's http server; <b>bare</b> is uWebSockets.js alone, a floor that does no Socket.IO. Ratios are the
-first row ÷ the other, paired within one run, with their 95 % interval: below 1 the first needs less. A
-question mark is a ratio that carries no claim; a void figure was invalidated by its own run.</p>
+<p><b>ours</b> is Sluice; <b>stock-uws</b> is Socket.IO on uWebSockets.js; <b>stock-ws</b> is
+Socket.IO on Node's http server; <b>bare</b> is uWebSockets.js alone, a floor that does no Socket.IO.
+Ratios are the first row ÷ the other, paired within one run, with their 95 % interval: below 1 the
+first needs less. A question mark is a ratio that carries no claim; a void figure was invalidated by
+its own run.</p>
 ${sections.map(makeSection).join("\n")}
 </body></html>
 `;

@@ -17,7 +17,7 @@ export interface Expected {
   readonly parts: number;
 }
 
-/** Returns a progress line on a stream, with the time since it was created, and how much is left. */
+/** Returns a progress line on a stream, with the time since it was created. */
 export function createProgress(stream: NodeJS.WriteStream, expected: Expected): Progress {
   const startedMs = performance.now();
   const of = expected.seconds === undefined ? " s" : ` of about ${expected.seconds} s`;
@@ -28,7 +28,8 @@ export function createProgress(stream: NodeJS.WriteStream, expected: Expected): 
     say(text) {
       const nowMs = performance.now();
       const seconds = ((nowMs - startedMs) / 1000).toFixed(0).padStart(4);
-      const line = `${seconds}${of}  ${expected.parts > 1 ? `[${part}/${expected.parts}] ` : ""}${text}`;
+      const where = expected.parts > 1 ? `[${part}/${expected.parts}] ` : "";
+      const line = `${seconds}${of}  ${where}${text}`;
       if (stream.isTTY) stream.write(`\r\x1b[K${line.slice(0, (stream.columns ?? 100) - 1)}`);
       else if (nowMs - lastMs > PLAIN_EVERY_MS) {
         lastMs = nowMs;

@@ -36,11 +36,11 @@ export function makeReadmeBlock(sections: readonly Section[], folder: string): s
       `${env.cores} cores (server on one, clients on another, loopback), Node ${env.node}, ` +
       `uWebSockets.js ${env.uws}, Socket.IO ${env.socketio}.`,
     "",
-    "Ratios are Sluice ÷ the other in the same run: below 1 Sluice needs less. In parentheses the " +
-      "95 % interval; `?` marks a ratio that carries no claim. _Stock_ is Socket.IO itself, on " +
-      "uWebSockets.js by `io.attachApp` and, as most run it, on Node's http server with `ws`; _bare_ " +
-      "is uWebSockets.js without any Socket.IO: a floor, not a competitor. Broadcasts _at a time_ " +
-      "are made in one turn of the event loop, so that their frames share writes.",
+    "Ratios are Sluice ÷ the other in the same run: below 1 Sluice needs less. In parentheses " +
+      "the 95 % interval; `?` marks a ratio that carries no claim. _Stock_ is Socket.IO itself, on " +
+      "uWebSockets.js by `io.attachApp` and, as most run it, on Node's http server with `ws`; " +
+      "_bare_ is uWebSockets.js without any Socket.IO: a floor, not a competitor. Broadcasts _at a " +
+      "time_ are made in one turn of the event loop, so that their frames share writes.",
     "",
     `| ${OVERVIEW_HEAD.join(" | ")} |`,
     `|${" --- |".repeat(OVERVIEW_HEAD.length)}`,

@@ -96,7 +96,7 @@ export function readResults(folder: string): StoredResult[] {
 
 /**
  * Returns the newest result of each scenario, in the order given. Comparisons of two commits and
- * interrupted runs are not the state of things, and a smoke test is only where there is nothing else.
+ * interrupted runs are not the state of things; a smoke test is only where there is nothing else.
  */
 export function newestOf(
   stored: readonly StoredResult[],

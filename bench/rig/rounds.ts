@@ -28,8 +28,8 @@ const SETTLED = 1.03;
 const WINDOWS_MAX = 6;
 
 /**
- * Repeats short rounds until the last three cost the same, or `warmMs` are over: compilers need time
- * and calls. Whether that was enough, the rounds tell that follow.
+ * Repeats short rounds until the last three cost the same, or `warmMs` are over: compilers need
+ * time and calls. Whether that was enough, the rounds tell that follow.
  */
 export async function warmUp(
   warmMs: number,

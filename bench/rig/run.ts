@@ -23,8 +23,8 @@ export interface RunNeeds {
 
 /**
  * Runs a scenario in fresh processes and returns its result. An interrupted or failed one returns
- * what was measured until then, flagged and void; all its processes are gone in any case. Throws only
- * what the command line got wrong.
+ * what was measured until then, flagged and void; all its processes are gone in any case. Throws
+ * only what the command line got wrong.
  */
 export async function runScenario(scenario: Scenario, needs: RunNeeds): Promise<Result> {
   const seed = needs.options.number("seed", eachMode(randomInt(2 ** 31)));

@@ -29,8 +29,8 @@ export interface Plants {
 
 /**
  * Bytes a server may be ahead of the slowest member, and of all members together. On loopback the
- * kernel holds 4 MB for a reader that stands still, so they never reach a server's own memory, where
- * stock drops silently above 64 KiB: a round in which anyone dropped would be void.
+ * kernel holds 4 MB for a reader that stands still, so they never reach a server's own memory,
+ * where stock drops silently above 64 KiB: a round in which anyone dropped would be void.
  */
 const WINDOW_BYTES = 256 * 1024;
 const WINDOWS_BYTES = 128 * 1024 * 1024;
@@ -154,8 +154,8 @@ function windowOf(one: Case): number {
 const NAP_MS_MIN = 0.1;
 
 /**
- * The generator sleeps about as long as the server needs for three broadcasts of one a turn, so that
- * a read finds several frames and the client's core stays below its server's; a quarter of what the
+ * The generator sleeps about as long as the server needs for three broadcasts of one a turn, so
+ * that a read finds several frames and the client's core stays below its server's; a quarter of what the
  * credit lasts for at twenty a turn, so that the server does not wait when a sleep takes longer.
  */
 function napOf(members: number): number {

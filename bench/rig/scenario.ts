@@ -120,8 +120,8 @@ export interface Scenario {
   /** Whose cost the others are compared with; `ours` unless said otherwise. */
   readonly baseline?: string;
   /**
-   * About how long it takes on two cores, per mode, and on its own where that is not the short mode's
-   * share of the set; unknown where the user decides.
+   * About how long it takes on two cores, per mode, and on its own where that is not its share of
+   * the set; unknown where the user decides.
    */
   readonly seconds?: Readonly<Record<Mode, number>> & { readonly named?: number };
   /** False when there is no time for it in the set of all; `--full` runs it there, too. */

@@ -85,7 +85,7 @@ function accepts(port: number): Promise<boolean> {
   });
 }
 
-/** Seconds of CPU that the threads of a process and of its children have used (proc(5), schedstat). */
+/** Seconds of CPU that the threads of a process and of its children have used (proc(5)). */
 export function cpuOfTree(pid: number): number {
   let nanoseconds = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {

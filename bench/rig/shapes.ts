@@ -4,8 +4,8 @@ import { UsageError } from "./args.ts";
 
 /**
  * Who receives a broadcast, as the command line says it. `except-10` leaves ten members of the room
- * out. `union` is of two rooms with half the recipients in both, used again and again; `union-first`
- * is the same union as if it had never been used.
+ * out. `union` is of two rooms with half the recipients in both, used again and again;
+ * `union-first` is the same union as if it had never been used.
  */
 export type ShapeWord =
   | "namespace"

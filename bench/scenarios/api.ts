@@ -15,7 +15,7 @@ import type { ApiLoad, ApiLoaded } from "../subjects/api-client.ts";
 
 const SECRET = "benchmark-secret-0123456789";
 const WARM = { durationMs: 400, sentMin: 20_000 };
-/** What a client in JavaScript can keep up with half its core; bare could answer three times that. */
+/** Half of what a client in JavaScript can send; bare could answer three times that. */
 const BARE_RATE = 30_000;
 
 async function run(context: Context): Promise<void> {

@@ -4,8 +4,8 @@
  *           at a rate that none finds hard. Servers and Redis may use both cores.
  * Control:  one process with the same load; two nodes of stock Socket.IO on uWebSockets.js behind a
  *           Redis of their own, with the same adapter.
- * Not for:  how much two processes carry: with the clients they share two cores, and cost is counted
- *           in CPU. Latency of a Redis with a wire.
+ * Not for:  how much two processes carry: with the clients they share two cores, and cost is
+ *           counted in CPU. Latency of a Redis with a wire.
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
