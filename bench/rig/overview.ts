@@ -13,7 +13,9 @@ export const OVERVIEW_HEAD = [
 /** The subjects of its columns. */
 const OTHERS = ["stock-uws", "stock-ws", "bare"];
 /** An overview is not the place for every case; the results files have them. */
-const CASES_MAX = 4;
+const CASES_MAX = 8;
+/** The room of which an overview tells when there are several. */
+const USUAL_MEMBERS = 1000;
 
 type Params = Estimate["params"];
 const count = (value: string | number | undefined) =>
@@ -51,6 +53,15 @@ const ROWS: Readonly<Record<string, (params: Params) => string>> = {
   api: (p) => `CPU per emit over HTTP, ${p.kind === "stream" ? "in a stream" : "one a request"}`,
 };
 
+function chooseCases(scenario: string, all: readonly Estimate[][]): readonly Estimate[][] {
+  if (scenario === "latency") {
+    // Where the load climbs, the last cases with everyone in them say most.
+    return all.filter((estimates) => estimates.length === all[0]?.length).slice(-2);
+  }
+  const usual = all.filter((estimates) => estimates[0]?.params.members === USUAL_MEMBERS);
+  return (scenario === "fanout" && usual.length > 0 ? usual : all).slice(0, CASES_MAX);
+}
+
 /** Whether a result can be told in an overview's columns. */
 export function hasOverview({ scenario }: Result): boolean {
   return scenario.name in ROWS && scenario.baseline === "ours";
@@ -66,10 +77,7 @@ export function overviewOf(result: Result): string[][] {
     const key = JSON.stringify(estimate.params);
     cases.set(key, [...(cases.get(key) ?? []), estimate]);
   }
-  const all = [...cases.values()];
-  // Where the load climbs, the last cases with everyone in them say most.
-  const full = all.filter((estimates) => estimates.length === all[0]?.length);
-  const chosen = result.scenario.name === "latency" ? full.slice(-2) : all.slice(0, CASES_MAX);
+  const chosen = chooseCases(result.scenario.name, [...cases.values()]);
   return chosen.flatMap((estimates) => {
     const [one] = estimates;
     if (one === undefined) return [];
