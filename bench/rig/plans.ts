@@ -59,7 +59,7 @@ function planLoad(result: Result): Plan | undefined {
   });
   if (values.length === 0) return undefined;
   const x = log("rate", "broadcasts per second offered");
-  const y = { ...log("ms", "latency, ms"), aggregate: "median" };
+  const y = { ...log("ms", "latency, ms", "~g"), aggregate: "median" };
   const color = colourOf(values.map((v) => v.subject));
   const column = { field: "percentile", type: "nominal", title: null };
   const row = { field: "room", type: "nominal", title: null };
@@ -124,11 +124,16 @@ function planMembers(result: Result): Plan | undefined {
         layer: [
           {
             mark: { type: "line", point: true },
-            encoding: { x, y: log("us", "CPU per delivery, µs"), color },
+            encoding: { x, y: log("us", "CPU per delivery, µs", "~g"), color },
           },
           {
             mark: { type: "rule" },
-            encoding: { x, y: log("low", "CPU per delivery, µs"), y2: { field: "high" }, color },
+            encoding: {
+              x,
+              y: log("low", "CPU per delivery, µs", "~g"),
+              y2: { field: "high" },
+              color,
+            },
           },
         ],
       },
@@ -228,7 +233,7 @@ function planRatios(result: Result): Plan | undefined {
     high: e.ci95_high ?? e.ratio_median,
   }));
   const color = colourOf(values.map((v) => v.subject));
-  const y = { field: "row", type: "nominal", title: null, sort: null, axis: { labelLimit: 420 } };
+  const y = { field: "row", type: "nominal", title: null, sort: null, axis: { labelLimit: 600 } };
   const yOffset = { field: "subject", sort: color.scale.domain };
   const names = [...new Set(shown.map((e) => label(e.metric)))];
   return {
