@@ -178,7 +178,7 @@ function planMemory(result: Result): Plan | undefined {
 
 /** The primary metric of scenarios that have no picture of their own. */
 function planBars(result: Result): Plan | undefined {
-  if (["fanout", "latency", "idle"].includes(result.scenario.name)) return undefined;
+  if (result.scenario.name === "idle" || planLoad(result) || planMembers(result)) return undefined;
   const metric = result.scenario.metrics.find((m) =>
     result.summaries.some((s) => s.metric === m.name),
   );
