@@ -40,10 +40,10 @@ const ABBREVIATIONS: Readonly<Record<string, string>> = { cpu: "CPU", rss: "RSS"
 
 const ORDER = ["ours", "stock-uws", "stock-ws", "bare"];
 
-/** Returns subjects in the same order everywhere: the baseline, ours, stock, bare, the others. */
+/** Returns subjects in the same order everywhere: the baseline, ours, stock, bare, others by name. */
 export function orderSubjects(names: Iterable<string>, baseline: string): string[] {
   const rank = (name: string) => (name === baseline ? -1 : (ORDER.indexOf(name) + 9) % 9);
-  return [...new Set(names)].sort((a, b) => rank(a) - rank(b));
+  return [...new Set(names)].sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
 }
 
 /** `shape room, members 1000`: a case in words. */

@@ -10,6 +10,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { io, type Socket } from "socket.io-client";
+import { planTimed } from "../generator/turns.ts";
 import { UsageError } from "../rig/args.ts";
 import { deliveryOf, membersOf } from "../rig/bench.ts";
 import { judgeClient, judgeDelivery, judgeGeneratorLag, makeFlag } from "../rig/flags.ts";
@@ -162,7 +163,11 @@ async function measure(
     servers: servers.reduce((sum, { pid }) => sum + cpuOfTree(pid), 0),
     redis: redis ? cpuOfTree(redis.pid) : 0,
   });
-  await generator.watch({ firstSequence, tellsLatency: true, napMs: 0 });
+  const timed = planTimed({ ...load, ratePerS: load.rate, payloadBytes: load.payload });
+  await generator.watch({
+    ...{ firstSequence, tellsLatency: true, napMs: 0 },
+    ...(timed ? { timed } : {}),
+  });
   const before = cpu();
   const paced = { shape: "room", firstSequence, payloadBytes: load.payload, durationMs };
   // The answer's shape is that of bench/subjects/cluster-handler.ts.
@@ -251,7 +256,7 @@ export const scenario: Scenario = {
       ratio: false,
     },
   ],
-  seconds: { quick: 10, short: 60, full: 300 },
+  seconds: { quick: 10, short: 60, full: 380 },
   inSet: false,
   run,
 };
