@@ -12,7 +12,7 @@ import {
   formatCookie,
 } from "./engine-io.ts";
 import { isBusy, readPayloadsLazily } from "./polling.ts";
-import { asksForWebSocket, namesNoSession, readRequest } from "./request.ts";
+import { asksForWebSocket, isAmbiguous, namesNoSession, readRequest } from "./request.ts";
 import type { SafeResponse } from "./response.ts";
 import type { RefusalReason } from "./samples.ts";
 import { isWebSocket, type WebSocketData, WebSocketTransport } from "./websocket.ts";
@@ -20,14 +20,14 @@ import { isWebSocket, type WebSocketData, WebSocketTransport } from "./websocket
 /** A topic every WebSocket is in: old binaries forget queued messages with the last topic. */
 const KEEP_TOPIC = "k";
 
-/** engine.io's error codes (its `Server.errors`) as reasons of refusal. */
-const REASONS: readonly RefusalReason[] = [
-  "unknown_transport",
-  "unknown_session",
-  "bad_method",
-  "bad_request",
-  "forbidden",
-  "bad_protocol",
+/** engine.io's errors by their code (its `Server.errors`), as reasons of refusal and in its words. */
+const ERRORS: readonly (readonly [RefusalReason, string])[] = [
+  ["unknown_transport", "Transport unknown"],
+  ["unknown_session", "Session ID unknown"],
+  ["bad_method", "Bad handshake method"],
+  ["bad_request", "Bad request"],
+  ["forbidden", "Forbidden"],
+  ["bad_protocol", "Unsupported protocol version"],
 ];
 /** How long a close waits for the next poll; a client that is there polls at once. */
 const POLL_GOODBYE_MS = 1000;
@@ -35,14 +35,6 @@ const POLL_GOODBYE_MS = 1000;
 const BAD_REQUEST = 3;
 const FORBIDDEN = 4;
 const BAD_PROTOCOL = 5;
-const MESSAGES = [
-  "Transport unknown",
-  "Session ID unknown",
-  "Bad handshake method",
-  "Bad request",
-  "Forbidden",
-  "Unsupported protocol version",
-];
 
 /** What the engine needs besides what its connections need. */
 export interface EngineNeeds extends ConnectionNeeds {
@@ -168,6 +160,12 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   /** Calls `go` unless the request is refused or its client has left meanwhile. */
   #check(request: EngineRequest, upgrade: boolean, go: () => void): void {
     const res = request.res as SafeResponse; // set until a transport takes it
+    if (isAmbiguous(request.headers)) {
+      // Nothing is answered: uWebSockets.js would go on with the bytes after it.
+      this.#count("bad_request");
+      res.close();
+      return;
+    }
     const { door, samples } = this.needs;
     if (door && answerAtDoor({ door, request, res, refused: samples.refused })) return;
     if (this.#turnsAway(request)) return;
@@ -195,8 +193,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   #turnsAway(request: EngineRequest): boolean {
     const wait = namesNoSession(request._query) ? this.needs.draining() : undefined;
     if (wait === undefined) return false;
-    const { refused } = this.needs.samples;
-    refused.draining = (refused.draining ?? 0) + 1;
+    this.#count("draining");
     const headers = [["Retry-After", String(wait)]] as const;
     const body = { code: FORBIDDEN, message: "Draining" };
     answer(request.res as SafeResponse, "503 Service Unavailable", body, headers); // as in #refuse()
@@ -286,10 +283,14 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     });
   }
 
+  #count(reason: RefusalReason): void {
+    const { refused } = this.needs.samples;
+    refused[reason] = (refused[reason] ?? 0) + 1;
+  }
+
   #refuse(request: EngineRequest, code: number, why: Record<string, unknown> = {}): void {
-    const reason = REASONS[code] ?? "bad_request";
-    this.needs.samples.refused[reason] = (this.needs.samples.refused[reason] ?? 0) + 1;
-    const message = MESSAGES[code] ?? "Bad request";
+    const [reason, message] = ERRORS[code] ?? ["bad_request", "Bad request"];
+    this.#count(reason);
     this.emit("connection_error", { req: request, code, message, context: why });
     const text = typeof why.message === "string" ? why.message : message;
     const status = code === FORBIDDEN ? "403 Forbidden" : "400 Bad Request";

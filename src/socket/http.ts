@@ -3,6 +3,7 @@ import type { Exchange, HttpHandler, HttpMethod, Route } from "../core/http.ts";
 import type { Log } from "../core/log.ts";
 import { problemOf } from "../core/problem.ts";
 import { createExchange, createState } from "./exchange.ts";
+import { isAmbiguous } from "./request.ts";
 
 /** The plain HTTP side of a uWebSockets.js app. */
 export interface Http {
@@ -34,6 +35,12 @@ export function createHttp(app: TemplatedApp, needs: HttpNeeds): Http {
 
   app.any("/*", (res, req) => {
     const exchange = createExchange(res, req, state);
+    if (isAmbiguous(exchange.headers)) {
+      // Nothing is answered: uWebSockets.js would go on with the bytes after it.
+      res.close();
+      needs.unrouted?.(400);
+      return;
+    }
     const methods = routes.get(exchange.path);
     const handler = methods?.get(exchange.method === "HEAD" ? "GET" : exchange.method);
     if (handler) {

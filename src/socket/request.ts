@@ -63,3 +63,13 @@ export function asksForWebSocket({ headers }: Pick<EngineRequest, "headers">): b
   const asks = upgrade.toLowerCase() === "websocket" && /\bupgrade\b/i.test(connection);
   return asks && (version === "13" || version === "8");
 }
+
+/**
+ * Whether a request says in two ways where it ends (RFC 9112, section 6.3): a proxy may go by one,
+ * uWebSockets.js by the other, and what lies between would be taken for a request of its own.
+ */
+export function isAmbiguous(headers: Readonly<Record<string, string>>): boolean {
+  const { "content-length": length, "transfer-encoding": coding } = headers;
+  if (coding !== undefined) return length !== undefined || coding.toLowerCase() !== "chunked";
+  return length?.includes(",") ?? false;
+}

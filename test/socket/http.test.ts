@@ -172,6 +172,27 @@ test("a request answered while paused leaves its connection reading", async () =
   raw.close();
 });
 
+test("who says in two ways where a request ends gets no answer, and what follows is not read", async () => {
+  on.http.route("POST", "/sized", (exchange) => exchange.answer({ status: 200 }));
+  on.http.route("GET", "/hidden", () => assert.fail("a request within a request"));
+  const hidden = ask("GET", "/hidden");
+  for (const fields of [
+    `Content-Length: 0\r\nContent-Length: ${hidden.length}\r\n`,
+    `Content-Length: ${hidden.length}\r\nContent-Length: 0\r\n`,
+    `Content-Length: ${hidden.length}\r\nTransfer-Encoding: chunked\r\n`,
+    "Transfer-Encoding: gzip, chunked\r\n",
+  ]) {
+    const raw = await openRaw(on.port);
+    raw.write(`${ask("POST", "/sized", fields)}0\r\n\r\n${hidden}`);
+    await until(() => raw.closed, fields);
+    assert.doesNotMatch(raw.received, / 200 /, fields);
+  }
+  const raw = await openRaw(on.port);
+  raw.write(`${ask("POST", "/sized", "Transfer-Encoding: Chunked\r\n")}0\r\n\r\n`);
+  assert.equal((await raw.answers(1))[0]?.status, 200);
+  raw.close();
+});
+
 test("close ends the connection after the whole answer", async () => {
   on.http.route("GET", "/closes", (exchange) =>
     exchange.answer({ status: 200, body: "bye", close: true }),
