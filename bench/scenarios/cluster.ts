@@ -21,7 +21,7 @@ import { inLanes, measurePairs, openLanes, warmUp } from "../rig/rounds.ts";
 import type { Context, Round, Scenario } from "../rig/scenario.ts";
 import { cpuOfTree, type Server, startServer } from "../rig/servers.ts";
 import type { Emitted } from "../subjects/emit.ts";
-import { LIMITS } from "../subjects/limits.ts";
+import { OPEN_DOOR } from "../subjects/limits.ts";
 
 /**
  * What is compared: how many processes, and which adapter is between them. Nodes have the streams
@@ -139,7 +139,9 @@ function commandOf(context: Context, subject: string, port: number, redisPort: n
   const { redis, workers = 0 } = SUBJECTS[subject] ?? {};
   if (redis === "stock")
     return [process.execPath, context.script("stock-node"), `${port}`, `${redisPort}`];
-  const limits = Object.entries(LIMITS).flatMap(([name, rate]) => [`--limits.${name}`, `${rate}`]);
+  const door = Object.entries(OPEN_DOOR).flatMap(([section, settings]) =>
+    Object.entries(settings).flatMap(([name, value]) => [`--${section}.${name}`, `${value}`]),
+  );
   return [
     ...[process.execPath, join(context.gateway("ours"), "main.js")],
     ...["--socket.host", "127.0.0.1", "--socket.port", `${port}`],
@@ -148,7 +150,7 @@ function commandOf(context: Context, subject: string, port: number, redisPort: n
     ...["--cluster.workers", `${workers}`],
     ...(redis ? ["--cluster.redisUrl", `redis://127.0.0.1:${redisPort}`] : []),
     ...(redis ? ["--cluster.adapter", redis] : []),
-    ...limits,
+    ...door,
   ];
 }
 

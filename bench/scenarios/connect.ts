@@ -12,8 +12,8 @@ import { quantile } from "../rig/stats.ts";
 import type { Codec } from "../wire/packets.ts";
 import { readCodec } from "./words.ts";
 
-/** A compiler counts calls, and each connection is one. */
-const WARM_ROUNDS = 4;
+/** A compiler counts calls, and each connection is one: so many come before the first that counts. */
+const WARM_CONNECTIONS = { quick: 400, short: 4000, full: 4000 };
 
 interface ConnectCase {
   readonly codec: Codec;
@@ -24,13 +24,14 @@ async function run(context: Context): Promise<void> {
   const { options } = context;
   const blocks = options.number("rounds", { quick: 1, short: 5, full: 10 });
   const connections = options.number("connections", { quick: 100, short: 200, full: 2000 });
+  const warmRounds = Math.ceil(WARM_CONNECTIONS[options.mode] / connections);
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec)) {
     const one = { codec, connections };
     const subjects = context.subjects();
     const what = `connect: ${connections}, ${codec}`;
     const lanes = await openLanes(context, { what, subjects }, async (name) => {
       const bench = await openBench(context, name, { codec, groups: membersOf(1) });
-      for (let n = 0; n < WARM_ROUNDS; n++) await measureConnects(bench, one, 0);
+      for (let n = 0; n < warmRounds; n++) await measureConnects(bench, one, 0);
       return bench;
     });
     await measurePairs(

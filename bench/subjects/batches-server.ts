@@ -4,7 +4,7 @@ import { Pool } from "undici";
 import { serve } from "../rig/rpc.ts";
 import { createBodies, nowUs } from "../wire/marker.ts";
 import { BATCH, type BatchLoad } from "./batches-load.ts";
-import { LIMITS } from "./limits.ts";
+import { OPEN_DOOR } from "./limits.ts";
 
 /** How the server of the `batches` scenario starts: a compiled gateway, or bare undici. */
 export interface BatchesServerOptions {
@@ -27,7 +27,7 @@ serve({
     const { startGateway } = module as GatewayModule; // the build's own public face
     const gateway = await startGateway({
       socket: { host: "127.0.0.1", port: 0 },
-      limits: LIMITS,
+      ...OPEN_DOOR,
       log: { level: "silent" },
       upstream: {
         url: `http://127.0.0.1:${port}/call`,

@@ -4,14 +4,17 @@
  */
 const RATE = 1_000_000_000;
 
-/** The section `limits` of the subjects that are ours. */
-export const LIMITS = {
-  handshakesPerSecond: RATE,
-  handshakesBurst: RATE,
-  addressHandshakesPerSecond: RATE,
-  addressHandshakesBurst: RATE,
-  eventsPerSecond: RATE,
-  eventsBurst: RATE,
-  bytesPerSecond: RATE,
-  bytesBurst: RATE,
+/** Settings of the subjects that are ours: a load that is the very most must not be turned away. */
+export const OPEN_DOOR = {
+  limits: {
+    handshakesPerSecond: RATE,
+    handshakesBurst: RATE,
+    addressHandshakesPerSecond: RATE,
+    addressHandshakesBurst: RATE,
+    eventsPerSecond: RATE,
+    eventsBurst: RATE,
+    bytesPerSecond: RATE,
+    bytesBurst: RATE,
+  },
+  overload: { enabled: false },
 };

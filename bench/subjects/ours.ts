@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Server } from "socket.io";
 import { hostSubject } from "./host.ts";
-import { LIMITS } from "./limits.ts";
+import { OPEN_DOOR } from "./limits.ts";
 import { serveSocketIo, withLoss } from "./socket-io.ts";
 
 /** The part of `startGateway`'s module that a subject needs. */
@@ -13,7 +13,7 @@ interface GatewayModule {
 /** Any will do: the benchmark's function does not check signatures. */
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
-/** Sluice as `npm run build` compiles it, with its default settings but for rates and address. */
+/** Sluice as `npm run build` compiles it, with its default settings but for address, rates and overload. */
 hostSubject(async ({ codec, build, loseEvery, callUrl, unionMembersMax }) => {
   if (build === undefined) throw new Error("no compiled gateway was named");
   const module: unknown = await import(pathToFileURL(join(build, "gateway.js")).href);
@@ -21,7 +21,7 @@ hostSubject(async ({ codec, build, loseEvery, callUrl, unionMembersMax }) => {
   const gateway = await startGateway({
     socket: { host: "127.0.0.1", port: 0, drainMs: 0 },
     codec: { accept: "both" },
-    limits: LIMITS,
+    ...OPEN_DOOR,
     ...(unionMembersMax === undefined ? {} : { fanout: { unionMembersMax } }),
     ...(callUrl ? { upstream: { url: callUrl, secrets: [SECRET] } } : {}),
     log: { level: "silent" },
