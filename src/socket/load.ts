@@ -39,14 +39,20 @@ export function createLoadSampler(memoryBytesMax: number): LoadSampler {
       elapsed = 0;
       weighted = 0;
       const heap = getHeapStatistics();
-      const shares = [
-        process.memoryUsage.rss() / limit,
-        heap.used_heap_size / heap.heap_size_limit,
-      ];
+      const shares = [readResident() / limit, heap.used_heap_size / heap.heap_size_limit];
       return { lagMs, memoryPercent: Math.max(...shares) * 100 };
     },
     stop: () => clearInterval(timer),
   };
+}
+
+/** Resident bytes; 0 where the system does not tell, as without /proc. */
+function readResident(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return 0;
+  }
 }
 
 function readMemoryLimit(): number {
