@@ -114,7 +114,6 @@ test("a request to other nodes while Redis is away fails, and ends nothing but i
 test("above cluster.pendingMax messages that wait for Redis, the next are missed, not kept", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
-  // The lease is renewed once, so that what waits are the messages.
   const cluster = { redisUrl: redis.url, timeoutMs: 60_000, leaseMs: 600_000, pendingMax: 10 };
   const gateway = await testGateway(t, { cluster });
   await until(async () => (await gateway.metric("sluice_cluster_nodes")) === 1, "the lease");
@@ -122,14 +121,14 @@ test("above cluster.pendingMax messages that wait for Redis, the next are missed
   const heard: unknown[] = [];
   client.on("n", (n) => heard.push(n));
   await redis.command("CLIENT", "PAUSE", "60000", "WRITE");
-  for (let n = 0; n < 10; n++) gateway.io.emit("n", n);
-  assert.equal(await gateway.metric("sluice_cluster_missed_total"), 0);
-  for (let n = 10; n < 15; n++) gateway.io.emit("n", n);
-  await until(() => heard.length === 5, "what does not wait");
-  assert.equal(await gateway.metric("sluice_cluster_missed_total"), 5);
+  for (let n = 0; n < 30; n++) gateway.io.emit("n", n);
+  const missed = await gateway.metric("sluice_cluster_missed_total");
+  // Ten wait, a session's or lease's command perhaps among them.
+  assert.ok(missed >= 20 && missed < 25, `missed: ${missed}`);
+  await until(() => heard.length === missed, "what does not wait");
   await redis.command("CLIENT", "UNPAUSE");
-  await until(() => heard.length === 15, "all here");
-  assert.equal(await gateway.metric("sluice_cluster_missed_total"), 5);
+  await until(() => heard.length === 30, "all here");
+  assert.equal(await gateway.metric("sluice_cluster_missed_total"), missed);
 });
 
 test("a subscription that Redis refused is asked for again", async (t) => {
