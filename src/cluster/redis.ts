@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Cluster } from "ioredis";
 import { type Client, createConnect, type RedisAddress } from "./connect.ts";
+import { insistOnSubscriptions } from "./subscriptions.ts";
 
 export type { Client } from "./connect.ts";
 
@@ -87,28 +88,10 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
       if (ended) seen.reconnected();
     });
     clients.add(client);
-    if (patient) insistOnSubscriptions(client);
+    const insisting = { failed: seen.failed, isStopped: () => stopped, pause };
+    if (patient) insistOnSubscriptions(client, insisting);
     return client;
   };
-  /** ioredis makes them again by itself after an outage, and looks at no failure of that. */
-  function insistOnSubscriptions(on: Client): void {
-    for (const name of ["subscribe", "psubscribe", "ssubscribe"] as const) {
-      const once = on[name].bind(on) as (...given: unknown[]) => Promise<unknown>; // of many shapes
-      const insist = async (...given: unknown[]): Promise<unknown> => {
-        while (!stopped) {
-          try {
-            return await once(...given);
-          } catch {
-            seen.failed();
-            await pause();
-          }
-        }
-        return undefined;
-      };
-      Object.assign(on, { [name]: insist });
-    }
-  }
-
   const client = open(false);
   const waiting = new Set<(error: Error) => void>();
   const arrivals: (() => void)[] = [];
