@@ -41,6 +41,24 @@ export async function member(node: TestGateway, room: string, options: ClientOpt
   return { client, socket, heard };
 }
 
+/**
+ * Forbids a user of Redis to read the stream, and waits until its node has asked in vain. What the
+ * node waits for at that moment is given up: whether it would get it depends on Redis' version.
+ */
+export async function deafen(redis: TestRedis, user: string, node: TestGateway): Promise<void> {
+  await redis.command("ACL", "SETUSER", user, "-xread");
+  const errors = () => node.metric("sluice_cluster_errors_total");
+  const before = await errors();
+  await until(async () => {
+    for (const line of (await redis.command("CLIENT", "LIST")).split("\n")) {
+      const [, id] = line.match(/^id=(\d+) /) ?? [];
+      const isWaiting = line.includes(` user=${user} `) && line.includes(" flags=b ");
+      if (id && isWaiting) await redis.command("CLIENT", "UNBLOCK", id);
+    }
+    return (await errors()) > before;
+  }, "that it cannot read");
+}
+
 /** Cuts a client off, without a word to its node, and sends it to another. */
 export async function move(client: Client, socket: ServerSocket, to: TestGateway) {
   const gone = next(socket, "disconnect");
