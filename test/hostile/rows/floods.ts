@@ -220,6 +220,8 @@ export const FLOOD_ROWS: readonly Row[] = [
     id: "ping flood",
     title: "WebSocket pings by a client that never reads the pongs end it as slow_consumer",
     counted: closed("slow_consumer"),
+    // 300,000 pings at most, each a word to JavaScript: they may outrun the collector.
+    growthBytesMax: 128 * 1024 * 1024,
     async attack(port) {
       const client = await openClient(port, "websocket", "json");
       const { tcp } = wsOf(client);
