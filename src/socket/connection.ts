@@ -105,6 +105,7 @@ export class Connection extends Outbox {
   override onPacket(packet: EnginePacket): void {
     if (this.readyState !== "open") return;
     const { samples } = this.#needs;
+    packet.type ??= "error"; // where engine.io's parser of protocol 3 knows no type of binary data
     samples.received[packet.type]++;
     const bytes = heardBytes(this.transport, packet.data);
     samples.receivedBytes += bytes;

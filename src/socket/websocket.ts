@@ -147,7 +147,7 @@ export function isWebSocket(transport: EngineTransportBase): transport is WebSoc
 /** Returns the bytes of a packet's data as they came; a WebSocket knows them without counting. */
 export function heardBytes(transport: EngineTransportBase, data: Frame | undefined): number {
   if (data === undefined) return 0;
-  // A text message begins with the packet's type, which is none of its data.
+  // A text message begins with the packet's type, which is none of its data, unless it is empty.
   const counted = typeof data === "string" && isWebSocket(transport);
-  return counted ? transport.heardBytes - 1 : bytesOf(data);
+  return counted ? Math.max(0, transport.heardBytes - 1) : bytesOf(data);
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { Server, Socket as ServerSocket } from "socket.io";
+import { WebSocket } from "ws";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { newClient, testGateway } from "../harness/gateway.ts";
 import { slowProxy } from "../harness/slow-proxy.ts";
@@ -9,6 +10,7 @@ import { next, until } from "../harness/wait.ts";
 
 const MIB = 1_048_576;
 const CHUNK = Buffer.alloc(64 * 1024);
+const PATH = "/socket.io/?transport=websocket";
 
 async function begin(t: TestContext, settings: PartialSettings["socket"] = {}) {
   const gateway = await testGateway(t, {
@@ -168,3 +170,30 @@ for (const transport of ["websocket", "polling"] as const) {
     assert.deepEqual(grown, [Buffer.byteLength(packet), Buffer.byteLength(packet)]);
   });
 }
+
+test("an empty message takes nothing off the bytes that were received", async (t) => {
+  // Seen: a counter of -1, and /metrics answered by an error for good. One byte was taken off each
+  // message for its type, and an empty one has none.
+  const gateway = await testGateway(t);
+  const client = new WebSocket(`${gateway.url.replace("http", "ws")}${PATH}&EIO=4`);
+  await next(client, "open");
+  client.send("");
+  await next(client, "close");
+  assert.equal(await gateway.metric("sluice_received_bytes_total"), 0);
+  assert.equal(
+    await gateway.metric("sluice_connections_closed_total", { reason: "bad_packet" }),
+    1,
+  );
+});
+
+test("a message of no type that protocol 3 knows ends its connection, counted", async (t) => {
+  // Seen: a series of the type "undefined" at NaN, and the connection lived on. engine.io's parser
+  // looks the first byte of binary data up in its list, and takes what it finds.
+  const gateway = await testGateway(t, { socket: { allowEio3: true } });
+  const client = new WebSocket(`${gateway.url.replace("http", "ws")}${PATH}&EIO=3`);
+  await next(client, "open");
+  client.send(Buffer.from([200, 1, 2]));
+  await next(client, "close");
+  assert.equal(await gateway.metric("sluice_packets_received_total"), 1);
+  assert.equal(await gateway.metric("sluice_packets_received_total", { type: "error" }), 1);
+});
