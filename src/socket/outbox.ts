@@ -58,8 +58,10 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   }
 
   /** Writes a packet's frames in this connection's codec; or a message of engine.io's own types. */
-  override write(data: Frames | Message, options?: WriteOptions, done?: () => void): this {
+  override write(data: Frames | Message, options?: WriteOptions | Done, done?: Done): this {
     if (this.doomed) return this; // holding more for it would only cost memory until it is closed
+    // As in engine.io, whoever has no options may leave them out.
+    if (typeof options === "function") return this.write(data, undefined, options);
     if (!isPacket(data)) {
       this.#send([toFrame(data)], options, done);
       return this;
@@ -74,7 +76,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   }
 
   /** The same: what waits is held and bounded, whoever sent it. */
-  override send(data: Message, options?: WriteOptions, done?: () => void): this {
+  override send(data: Message, options?: WriteOptions | Done, done?: Done): this {
     return this.write(data, options, done);
   }
 
@@ -84,7 +86,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
    * Does what engine.io's `sendPacket` does, for all of them together: listeners of `drain` and the
    * like may send as well, and nothing must come between a packet and its attachments.
    */
-  #send(frames: readonly Frame[], options?: WriteOptions, done?: () => void): EnginePacket[] {
+  #send(frames: readonly Frame[], options?: WriteOptions, done?: Done): EnginePacket[] {
     if (this.readyState === "closing" || this.readyState === "closed") return [];
     const how = { ...options, compress: options?.compress !== false };
     const packets = frames.map((data): EnginePacket => ({ type: "message", data, options: how }));
@@ -246,15 +248,17 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
 }
 
 type WriteOptions = NonNullable<EnginePacket["options"]>;
+type Done = () => void;
 
-/** What engine.io takes for one message. */
-type Message = Frame | ArrayBuffer | NodeJS.ArrayBufferView;
+/** What engine.io takes for one message; of anything else it sends the text, or none. */
+type Message = Frame | ArrayBuffer | NodeJS.ArrayBufferView | number | boolean | null | undefined;
 
 const isPacket = (data: Frames | Message): data is Frames =>
-  typeof data === "object" && "of" in data;
+  typeof data === "object" && data !== null && "of" in data;
 
 function toFrame(data: Message): Frame {
   if (typeof data === "string" || Buffer.isBuffer(data)) return data;
   if (data instanceof ArrayBuffer) return Buffer.from(data);
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  if (ArrayBuffer.isView(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  return data ? String(data) : "";
 }

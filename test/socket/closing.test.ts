@@ -141,6 +141,26 @@ test("what conn.send and conn.write make wait is held and bounded, of whatever t
   assert.match((await gone)[1].message, /more than socket.bufferBytesMax/);
 });
 
+test("conn.send and conn.write take what engine.io takes", async (t) => {
+  // Seen: a callback in the place of the options was never called, and a number threw a TypeError of
+  // Buffer's. Both were engine.io's own before what they send was counted.
+  const gateway = await testGateway(t);
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  const url = `${gateway.url}/socket.io/?EIO=4&transport=polling`;
+  const { sid } = JSON.parse((await (await fetch(url)).text()).slice(1)) as { sid: string };
+  await fetch(`${url}&sid=${sid}`, { method: "POST", body: "40" });
+  const connection = connectionOf((await arrived)[0]);
+  await (await fetch(`${url}&sid=${sid}`)).text(); // the CONNECT's answer
+  const done: string[] = [];
+  connection.send("a", () => done.push("a"));
+  connection.write("b", { compress: false }, () => done.push("b"));
+  for (const odd of [5, 0, null, undefined, true]) connection.send(odd);
+  const sent = await (await fetch(`${url}&sid=${sid}`)).text();
+  assert.deepEqual(sent.split("\x1e"), ["4a", "4b", "45", "4", "4", "4", "4true"]);
+  await until(() => done.length === 2, "both callbacks");
+  assert.deepEqual(done, ["a", "b"]);
+});
+
 test("the most that one connection holds counts those that wait for a poll", async (t) => {
   // Seen: a maximum of 0 beside a sum of 100,000. Only connections under pressure were asked, and
   // long-polling ones never are.
