@@ -5,6 +5,7 @@ import {
   type EngineServerBase,
   EngineSocket,
   type EngineSocketBase,
+  type EngineTransportBase,
 } from "./engine-io.ts";
 import type { PressureMonitor } from "./pressure.ts";
 import type { SocketSamples } from "./samples.ts";
@@ -33,6 +34,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   progressAt = 0;
   /** Set when it holds too much: nothing is sent any more. */
   protected doomed = false;
+  /** Whether the client owes an answer to a ping; of one of protocol 3, a ping. */
   #awaitsPong = false;
   #pongWaits = false;
   readonly #needs: OutboxNeeds;
@@ -196,9 +198,17 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     this.#needs.monitor.relieved(this, drained);
   }
 
+  override setTransport(transport: EngineTransportBase): void {
+    const upgraded = this.transport !== undefined;
+    super.setTransport(transport);
+    // engine.io has stopped waiting with the old transport, and without an answer never asks again.
+    if (upgraded && (this.protocol === 3 || this.#awaitsPong)) this.resetPingTimeout();
+  }
+
   override resetPingTimeout(): void {
-    if (this.pressured) this.#awaitsPong = true;
-    else super.resetPingTimeout();
+    // Clients of protocol 3 owe no pong, and of theirs engine.io's constructor calls this.
+    if (this.protocol === 4) this.#awaitsPong = true;
+    if (!this.pressured) super.resetPingTimeout();
   }
 
   /** Called when its client answered a ping. */

@@ -208,3 +208,27 @@ test("however often a client of protocol 3 pings without reading, one pong waits
   client.send("2");
   await until(() => answers.includes("3"), "the next answer");
 });
+
+for (const eio of [3, 4] as const) {
+  test(`a client of protocol ${eio} that is gone once it has upgraded is found out`, async (t) => {
+    // Seen: connections that stayed for good. An upgrade ends the wait for the pong of a ping that
+    // went out before it, and only a pong brings the next ping; protocol 3 lost its clock as well.
+    const heartbeat = { pingIntervalMs: 200, pingTimeoutMs: 3000, allowEio3: true };
+    const gateway = await testGateway(t, { socket: heartbeat });
+    const arrived = next<[ServerSocket]>(gateway.io, "connection");
+    const url = `${gateway.url}/socket.io/?EIO=${eio}&transport=polling`;
+    const open = await (await fetch(url)).text();
+    const [, sid] = open.match(/"sid":"([^"]+)"/) ?? [];
+    if (eio === 4) await fetch(`${url}&sid=${sid}`, { method: "POST", body: "40" });
+    const gone = next<[string]>((await arrived)[0], "disconnect");
+    // One poll brings the CONNECT's answer, of protocol 4 another one the ping.
+    for (let poll = 2; poll < eio; poll++) await (await fetch(`${url}&sid=${sid}`)).text();
+    const path = url.replace("http", "ws").replace("polling", "websocket");
+    const client = new WebSocket(`${path}&sid=${sid}`);
+    t.after(() => client.terminate());
+    client.on("open", () => client.send("2probe"));
+    client.once("message", () => client.send("5"));
+    assert.equal((await gone)[0], "ping timeout");
+    assert.equal(await gateway.metric("sluice_connections_upgraded_total"), 1);
+  });
+}
