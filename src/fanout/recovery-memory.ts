@@ -1,5 +1,8 @@
+import type { Recipients, Room } from "./adapter.ts";
+
 /** What connection state recovery may keep in this process, over all namespaces of a server. */
 export interface RecoverySettings {
+  readonly windowMs: number;
   readonly packetsMax: number;
   readonly bytesMax: number;
   readonly sessionsMax: number;
@@ -19,30 +22,57 @@ export interface RecoverySamples {
   recoveredPackets: number;
 }
 
-interface KeptPacket {
-  readonly emittedAt: number;
-  readonly data: unknown[];
-}
-
-/** A lost session as the in-memory adapter keeps it. */
-export interface StoredSession {
-  readonly disconnectedAt: number;
-  readonly rooms: readonly unknown[];
+/** The session of a client that is gone. */
+export interface Lost {
+  readonly sid: string;
+  readonly pid: string;
+  readonly rooms: readonly Room[];
   readonly data: unknown;
 }
 
-/** The private members of the in-memory adapter that keeps sessions, of socket.io-adapter 2.5.8. */
+/** What one namespace keeps for recovery. */
 export interface Store {
-  packets: KeptPacket[];
-  readonly sessions: Map<string, StoredSession>;
-  readonly maxDisconnectionDuration: number;
+  /** The sessions by their secret, in the order in which they were lost. */
+  readonly sessions: Map<string, Lost & { readonly lostAt: number }>;
+  readonly packets: KeptPacket[];
+  /** The number of the first of `packets`, or of the next one. */
+  first: number;
+  /** Begins this store's offsets: few texts that an application sends look like one. */
+  readonly name: string;
+}
+
+interface KeptPacket {
+  readonly keptAt: number;
+  readonly bytes: number;
+  readonly data: unknown[];
+  readonly to: Recipients;
+}
+
+/** Keeps packets and lost sessions for a while, within bounds. */
+export interface Memory {
+  open(): Store;
+  /** Forgets all that a store has. */
+  close(store: Store): void;
+  /** Keeps a packet's arguments, with their offset as one more, unless they cannot be sent. */
+  keep(store: Store, data: unknown[], to: Recipients): void;
+  persist(store: Store, session: Lost): void;
+  /**
+   * Takes a session out, with the arguments of what was emitted after `offset` for the rooms that
+   * `narrow` leaves it; undefined when it is not kept, or when some of those packets no longer are.
+   */
+  take(
+    store: Store,
+    at: { readonly pid: string; readonly offset: string },
+    narrow: (session: Lost) => readonly Room[],
+  ): (Lost & { readonly missedPackets: unknown[][] }) | undefined;
+  stop(): void;
 }
 
 /** How much of a full store is dropped at once, so that dropping costs little per packet. */
 const DROP_SHARE = 16;
-/** Returns the bookkeeping of the in-memory stores: sizes, bounds and expiry. */
-export function createMemory(settings: RecoverySettings, samples: RecoverySamples) {
-  const sizes = new WeakMap<KeptPacket, number>();
+
+/** Returns the bookkeeping of what is kept in this process: sizes, bounds and expiry. */
+export function createMemory(settings: RecoverySettings, samples: RecoverySamples): Memory {
   const stores = new Set<Store>();
   const sweep = setInterval(() => {
     for (const store of stores) expire(store);
@@ -50,10 +80,15 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
   sweep.unref();
 
   function drop(store: Store, count: number): void {
-    for (const packet of store.packets.splice(0, count)) {
+    for (const { bytes } of store.packets.splice(0, count)) {
       samples.packets--;
-      samples.bytes -= sizes.get(packet) ?? 0;
+      samples.bytes -= bytes;
     }
+    store.first += count;
+  }
+
+  function forget(store: Store, pid: string): void {
+    if (store.sessions.delete(pid)) samples.sessions--;
   }
 
   function trim(store: Store): void {
@@ -69,49 +104,74 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
   }
 
   function expire(store: Store): void {
-    const threshold = Date.now() - store.maxDisconnectionDuration;
-    const firstKept = store.packets.findIndex((packet) => packet.emittedAt >= threshold);
+    const since = performance.now() - settings.windowMs;
+    const firstKept = store.packets.findIndex((packet) => packet.keptAt >= since);
     drop(store, firstKept === -1 ? store.packets.length : firstKept);
-    // Sessions stand in the order in which they were lost.
     for (const [pid, session] of store.sessions) {
-      if (session.disconnectedAt >= threshold) break;
-      store.sessions.delete(pid);
-      samples.sessions--;
+      if (session.lostAt >= since) break;
+      forget(store, pid);
     }
   }
 
   return {
-    expire,
-    add: (store: Store) => void stores.add(store),
-    /** The last packet of a store may be new; it does not stay if nobody could ever be sent it. */
-    kept(store: Store): void {
-      const packet = store.packets.at(-1);
-      if (!packet || sizes.has(packet)) return;
-      const bytes = sizeOf(packet.data);
-      if (bytes === undefined) {
-        store.packets.pop();
-        return;
-      }
-      sizes.set(packet, bytes);
+    open() {
+      const name = Math.random().toString(36).slice(2, 6);
+      const store: Store = { sessions: new Map(), packets: [], first: 0, name };
+      stores.add(store);
+      return store;
+    },
+    close(store) {
+      for (const pid of [...store.sessions.keys()]) forget(store, pid);
+      drop(store, store.packets.length);
+      stores.delete(store);
+    },
+    keep(store, data, to) {
+      const bytes = sizeOf(data);
+      if (bytes === undefined) return;
+      data.push(offsetOf(store, store.first + store.packets.length));
+      store.packets.push({ keptAt: performance.now(), bytes, data, to });
       samples.packets++;
       samples.bytes += bytes;
       trim(store);
     },
-    persisted(store: Store, more: number): void {
-      samples.sessions += more;
+    persist(store, session) {
+      forget(store, session.pid);
+      store.sessions.set(session.pid, { ...session, lostAt: performance.now() });
+      samples.sessions++;
       const [oldest] = store.sessions.keys();
-      if (samples.sessions <= settings.sessionsMax || oldest === undefined) return;
-      store.sessions.delete(oldest);
-      samples.sessions--;
+      if (samples.sessions > settings.sessionsMax && oldest !== undefined) forget(store, oldest);
     },
-    remove(store: Store): void {
-      samples.sessions -= store.sessions.size;
-      store.sessions.clear();
-      drop(store, store.packets.length);
-      stores.delete(store);
+    take(store, { pid, offset }, narrow) {
+      expire(store);
+      const kept = store.sessions.get(pid);
+      const after = kept && indexAfter(store, offset);
+      if (!kept || after === undefined) return undefined;
+      // A session is one connection's: whoever comes second with its secret gets a new one.
+      forget(store, pid);
+      const { lostAt: _, ...session } = { ...kept, rooms: narrow(kept) };
+      const missed = store.packets.slice(after).filter(({ to }) => isFor(session.rooms, to));
+      return { ...session, missedPackets: missed.map(({ data }) => data) };
     },
     stop: () => clearInterval(sweep),
   };
+}
+
+/** Whether a packet was for a socket in some rooms. */
+export function isFor(rooms: readonly Room[], to: Recipients): boolean {
+  if (to.rooms.size > 0 && !rooms.some((room) => to.rooms.has(room))) return false;
+  return !rooms.some((room) => to.except?.has(room));
+}
+
+function offsetOf({ name }: Store, number: number): string {
+  return `${name}.${number.toString(36)}`;
+}
+
+/** Where the packets after an offset begin, if all of those are kept: its own need not be. */
+function indexAfter(store: Store, offset: string): number | undefined {
+  const number = Number.parseInt(offset.slice(store.name.length + 1), 36);
+  if (offset !== offsetOf(store, number)) return undefined;
+  const after = number + 1 - store.first;
+  return after >= 0 && after <= store.packets.length ? after : undefined;
 }
 
 /** Returns what a packet's data takes; undefined for what cannot be sent: a cycle, a bigint. */

@@ -1,12 +1,13 @@
 import type { Namespace, Socket } from "socket.io";
-import { type Adapter, SessionAwareAdapter } from "socket.io-adapter";
+import { Adapter } from "socket.io-adapter";
 import type { Packet } from "../core/packet.ts";
 import type { Recipients, Room } from "./adapter.ts";
 import {
   createMemory,
+  isFor,
+  type Lost,
   type RecoverySamples,
   type RecoverySettings,
-  type Store,
 } from "./recovery-memory.ts";
 
 export type { RecoverySamples } from "./recovery-memory.ts";
@@ -14,7 +15,7 @@ export type { RecoverySamples } from "./recovery-memory.ts";
 /** Connection state recovery. */
 export interface Recovery {
   /** For the `adapter` option of a Socket.IO server: keeps sessions in this process' memory. */
-  readonly adapter: typeof SessionAwareAdapter;
+  readonly adapter: typeof Adapter;
   /**
    * Makes any adapter that restores sessions do so whole and safely: see {@link createRecovery}.
    * The in-memory adapter needs no such call.
@@ -36,11 +37,10 @@ export type Narrow = (session: {
   readonly data: unknown;
 }) => readonly Room[];
 
-/** The session of a client, as adapters keep it. */
-interface Session {
-  readonly sid: string;
-  readonly pid: string;
-  readonly rooms: readonly Room[];
+const everywhere: Narrow = ({ rooms }) => rooms;
+
+/** The session of a client that comes back, as adapters give it. */
+interface Session extends Lost {
   readonly missedPackets: unknown[][];
 }
 
@@ -57,13 +57,18 @@ interface Return {
 interface Inside {
   readonly nsp: Namespace;
   restoreSession(pid: string, offset: string, narrow: Narrow): Promise<Session | null> | null;
-  persistSession(session: Omit<Session, "missedPackets">): void;
+  persistSession(session: Lost): void;
   delAll(id: string): void;
   /** Called by fan-out with each packet it is about to deliver here. */
   delivering?: (packet: Packet, to: Recipients) => void;
   /** Which packet it is, where a missed one and one that was delivered meanwhile can be the same. */
   identify?(data: unknown[]): string | undefined;
 }
+
+/** The type of an event's packet. */
+const EVENT = 2;
+type BroadcastOptions = Parameters<Adapter["broadcast"]>[1];
+type Restored = Awaited<ReturnType<Adapter["restoreSession"]>>;
 
 /** Packets kept for one client while a middleware decides about it. */
 const PASSED_MAX = 10_000;
@@ -96,7 +101,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     const restore = inside.restoreSession;
 
     inside.restoreSession = async function (this: Inside, pid, offset) {
-      const narrow = narrowing ?? (({ rooms }) => rooms);
+      const narrow = narrowing ?? everywhere;
       // Two with one secret: the second finds no session, and the first is not disturbed.
       if (returns.has(pid)) {
         samples.refused++;
@@ -136,7 +141,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     };
 
     inside.delivering = (packet, to) => {
-      if (packet.type !== 2 || !Array.isArray(packet.data)) return;
+      if (packet.type !== EVENT || !Array.isArray(packet.data)) return;
       for (const each of returns.values()) pass(each, packet.data, to);
     };
 
@@ -159,7 +164,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
   function send(socket: Socket, data: unknown[]): void {
     try {
       // `Socket.packet`, which socket.io 4.8.4 calls private, adds the namespace.
-      (socket as unknown as { packet(packet: object): void }).packet({ type: 2, data });
+      (socket as unknown as { packet(packet: object): void }).packet({ type: EVENT, data });
       samples.recoveredPackets++;
     } catch {
       // Its codec can't say it, so it would not have got it when it was emitted either; and thrown
@@ -167,42 +172,36 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     }
   }
 
-  class MemoryAdapter extends SessionAwareAdapter {
-    readonly #store = this as unknown as Store; // the fields of the stock class, see Store
+  // Not socket.io-adapter's own, which forgets by a timer that nobody can stop and that counts nothing.
+  class MemoryAdapter extends Adapter {
+    readonly #store = memory.open();
+    /** That it has any says that the namespace must not be taken away: see `socket/dynamic.ts`. */
+    readonly sessions = this.#store.sessions;
 
     constructor(namespace: Namespace) {
       super(namespace);
-      memory.add(this.#store);
       watch(this);
     }
 
-    override broadcast(packet: Packet & { data: unknown[] }, opts: never): void {
-      try {
-        super.broadcast(packet, opts);
-      } finally {
-        memory.kept(this.#store); // it is in the store already, whatever listeners throw
-      }
+    override broadcast(packet: Packet, to: BroadcastOptions): void {
+      const isLasting = packet.id === undefined && to.flags?.volatile === undefined;
+      if (isLasting && packet.type === EVENT)
+        memory.keep(this.#store, packet.data as unknown[], to); // as in every event
+      super.broadcast(packet, to);
     }
 
-    override persistSession(session: never): void {
-      const before = this.#store.sessions.size;
-      super.persistSession(session);
-      memory.persisted(this.#store, this.#store.sessions.size - before);
+    override persistSession(session: Lost): void {
+      memory.persist(this.#store, session);
     }
 
-    override async restoreSession(pid: string, offset: string, narrow?: Narrow) {
-      memory.expire(this.#store);
-      const kept = this.#store.sessions.get(pid);
-      // Before it looks for what was missed in them.
-      if (kept && narrow) this.#store.sessions.set(pid, { ...kept, rooms: narrow(kept) });
-      const found = await super.restoreSession(pid, offset);
-      // A session is one connection's: whoever comes second with its secret gets a new one.
-      if (found && this.#store.sessions.delete(pid)) samples.sessions--;
-      return found;
+    override async restoreSession(pid: string, offset: string, narrow: Narrow = everywhere) {
+      const found = memory.take(this.#store, { pid, offset }, narrow);
+      // The adapter's own gives null too, and rooms of any kind: its declaration says neither.
+      return (found ?? null) as unknown as Restored;
     }
 
     override close(): void {
-      memory.remove(this.#store);
+      memory.close(this.#store);
       super.close();
     }
   }
@@ -228,9 +227,4 @@ function pass(back: Return, data: unknown[], to: Recipients): void {
   if (back.passed.push({ data, to }) <= PASSED_MAX) return;
   back.passed.length = 0;
   back.overflowed = true;
-}
-
-function isFor(rooms: readonly Room[], to: Recipients): boolean {
-  if (to.rooms.size > 0 && !rooms.some((room) => to.rooms.has(room))) return false;
-  return !rooms.some((room) => to.except?.has(room));
 }

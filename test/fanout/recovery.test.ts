@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Socket as ServerSocket } from "socket.io";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { Server, type Socket as ServerSocket } from "socket.io";
 import type { Socket } from "socket.io-client";
+import { createRecovery } from "../../src/fanout/recovery.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
 import { next, until } from "../harness/wait.ts";
 
@@ -233,4 +236,53 @@ test("memory is bounded: the oldest packets go, and whose offset went starts afr
   const big = await testGateway(t, { recovery: { windowMs: 60_000, bytesMax: 65_536 } });
   for (let n = 0; n < 100; n++) big.io.emit("n", "x".repeat(10_000));
   assert.ok((await big.metric("sluice_recovery_bytes")) <= 65_536);
+});
+
+test("what listeners emit in the middle of an emit is counted as kept, too", async (t) => {
+  // Seen: 2 packets counted of 3, and -1 once they were forgotten. What was kept last was counted
+  // when its broadcast was over, and by then a listener had kept another one.
+  const gateway = await testGateway(t, WINDOW);
+  const { socket } = await begin(gateway);
+  const hear = () => {
+    socket.offAnyOutgoing(hear);
+    gateway.io.emit("n", "inner");
+  };
+  socket.onAnyOutgoing(hear);
+  gateway.io.emit("n", "outer");
+  assert.equal(await gateway.metric("sluice_recovery_packets"), 3);
+});
+
+test("a client is recovered that was told nothing for longer than the window", async (t) => {
+  // Seen: recovered: false. What it had last was forgotten while it was connected, and the packets
+  // after an offset were looked for behind the one of that offset.
+  const gateway = await testGateway(t, { recovery: { windowMs: 2000 } });
+  const { client, socket, seen } = await begin(gateway);
+  await until(async () => (await gateway.metric("sluice_recovery_packets")) === 0, "the window");
+  await cut(socket, client);
+  gateway.io.to("room").emit("n", 1);
+  await next(client.connect(), "connect");
+  assert.equal(client.recovered, true);
+  gateway.io.to("room").emit("n", 2);
+  await until(() => seen.includes(2), "the event after");
+  assert.deepEqual(seen, [0, 1, 2]);
+});
+
+test("sessions are forgotten by the one clock that counts them, and it lets a namespace go", async (t) => {
+  // Seen: the memory said to be full of packets that were long gone, so that after some minutes of a
+  // thousand emits a second nothing was kept at all. socket.io-adapter's own sessions forget by a
+  // timer of theirs, once a minute, which told nobody, and kept its adapter alive for good.
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void; // the flag's
+  const settings = { windowMs: 1000, packetsMax: 10, bytesMax: 1000, sessionsMax: 10 };
+  const recovery = createRecovery(settings);
+  t.after(() => recovery.stop());
+  const adapter = (() => {
+    const io = new Server({ adapter: recovery.adapter, connectionStateRecovery: {} });
+    void io.of("/").adapter.close();
+    return new WeakRef(io.of("/").adapter);
+  })();
+  await until(() => {
+    collect();
+    return adapter.deref() === undefined;
+  }, "an end of the adapter");
 });
