@@ -2,6 +2,7 @@ import type { Namespace, Socket } from "socket.io";
 import { Adapter } from "socket.io-adapter";
 import type { Packet } from "../core/packet.ts";
 import type { Recipients, Room } from "./adapter.ts";
+import type { Peer } from "./peer.ts";
 import {
   createMemory,
   isFor,
@@ -79,7 +80,8 @@ const PASSED_MAX = 10_000;
  * Missed packets are sent when the socket is connected, not when it is made: a middleware that
  * refuses a client keeps them from it. What is delivered to others while a client is between the two
  * is added, and what both ways would bring comes once. Over a bound the oldest packets go first; a
- * client whose offset went with them is told `recovered: false`, never given a part.
+ * client whose offset went with them is told `recovered: false`, never given a part. So is, when it
+ * has been closed as a slow consumer, one that missed more than its connection may hold.
  */
 export function createRecovery(settings: RecoverySettings): Recovery {
   const samples: RecoverySamples = {
@@ -99,6 +101,15 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     const inside = adapter as unknown as Inside; // see Inside
     const returns = new Map<string, Return>();
     const restore = inside.restoreSession;
+    const persist = inside.persistSession;
+    /** Those who had missed more than their connection may hold. */
+    const choked = new WeakSet<Socket>();
+
+    // Coming back for the same packets they would be closed for the same reason, time after time.
+    inside.persistSession = function (this: Inside, session) {
+      const socket = this.nsp.sockets.get(session.sid);
+      if (!socket || !choked.has(socket)) persist.call(this, session);
+    };
 
     inside.restoreSession = async function (this: Inside, pid, offset) {
       const narrow = narrowing ?? everywhere;
@@ -158,6 +169,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
       samples.recovered++;
       for (const data of back.session.missedPackets) send(socket, data);
       for (const { data } of back.passed) send(socket, data);
+      if ((socket.conn as unknown as Peer).accepts === false) choked.add(socket);
     });
   }
 

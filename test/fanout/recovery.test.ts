@@ -243,11 +243,7 @@ test("what listeners emit in the middle of an emit is counted as kept, too", asy
   // when its broadcast was over, and by then a listener had kept another one.
   const gateway = await testGateway(t, WINDOW);
   const { socket } = await begin(gateway);
-  const hear = () => {
-    socket.offAnyOutgoing(hear);
-    gateway.io.emit("n", "inner");
-  };
-  socket.onAnyOutgoing(hear);
+  socket.onAnyOutgoing((_, n) => n === "outer" && gateway.io.emit("n", "inner"));
   gateway.io.emit("n", "outer");
   assert.equal(await gateway.metric("sluice_recovery_packets"), 3);
 });
@@ -273,8 +269,8 @@ test("sessions are forgotten by the one clock that counts them, and it lets a na
   // timer of theirs, once a minute, which told nobody, and kept its adapter alive for good.
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void; // the flag's
-  const settings = { windowMs: 1000, packetsMax: 10, bytesMax: 1000, sessionsMax: 10 };
-  const recovery = createRecovery(settings);
+  const bounds = { packetsMax: 10, bytesMax: 1000, sessionsMax: 10 };
+  const recovery = createRecovery({ windowMs: 1000, ...bounds });
   t.after(() => recovery.stop());
   const adapter = (() => {
     const io = new Server({ adapter: recovery.adapter, connectionStateRecovery: {} });
@@ -285,4 +281,28 @@ test("sessions are forgotten by the one clock that counts them, and it lets a na
     collect();
     return adapter.deref() === undefined;
   }, "an end of the adapter");
+});
+
+test("who missed more than a connection may hold is closed for it once, not for as long as it comes", async (t) => {
+  // Seen: a long-polling client that was closed as slow_consumer 138 times and got nothing. All that
+  // it had missed waited for its next poll, was too much, and its session was kept for the next try.
+  const gateway = await testGateway(t, { ...WINDOW, socket: { bufferBytesMax: 65_536 } });
+  const way = { transports: ["polling" as const], reconnection: true };
+  const { client, socket, seen } = await begin(gateway, way);
+  await cut(socket, client);
+  for (let n = 1; n <= 5; n++) gateway.io.emit("n", n, "x".repeat(20_000));
+  const arrived: boolean[] = [];
+  gateway.io.on("connection", ({ recovered }) => arrived.push(recovered));
+  client.connect();
+  await until(() => arrived.includes(false), "a new session");
+  gateway.io.emit("n", "after");
+  await until(() => seen.includes("after"), "the event after");
+  assert.deepEqual(
+    [arrived, seen],
+    [
+      [true, false],
+      [0, "after"],
+    ],
+  );
+  assert.equal(await gateway.metric("sluice_slow_consumers_total"), 1);
 });
