@@ -14,7 +14,7 @@ function suite(target: Target): void {
   let started: Started;
   const app = createContractApp();
   before(async () => {
-    started = await target.start({ pingInterval: 250, pingTimeout: 400 }, app.install);
+    started = await target.start({ pingInterval: 250, pingTimeout: 2000 }, app.install);
   });
   after(() => started.stop());
 

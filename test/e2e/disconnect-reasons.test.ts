@@ -127,7 +127,7 @@ async function pollByHand(gateway: TestGateway) {
 }
 
 test("a heartbeat without an answer: ping timeout, counted as ping_timeout", async (t) => {
-  const gateway = await testGateway(t, { socket: { pingIntervalMs: 100, pingTimeoutMs: 100 } });
+  const gateway = await testGateway(t, { socket: { pingIntervalMs: 100, pingTimeoutMs: 1000 } });
   const { socket } = await pollByHand(gateway);
   assert.deepEqual((await next(socket, "disconnect"))[0], "ping timeout");
   const counted = { reason: "ping_timeout" };

@@ -78,7 +78,7 @@ test("emitWithAck names who answered and who did not, on every node", async (t) 
   there.socket.on("ask", (done: (answer: string) => void) => done("there"));
   const silent = await connectClient(urls[1] ?? "");
   t.after(() => silent.disconnect());
-  const ask = { do: "emitWithAck", event: "ask", timeoutMs: 300 } as const;
+  const ask = { do: "emitWithAck", event: "ask", timeoutMs: 2000 } as const;
   const [answer] = await executor.apply([ask], "api");
   assert.ok(answer?.ok);
   assert.deepEqual(

@@ -66,7 +66,7 @@ test("emitWithAck names who answered what, and who did not in time", async () =>
   const [a, b, c] = [await connect(), await connect("msgpack"), await connect()];
   a.on("ask", (n: number, done: (answer: unknown) => void) => done({ n }));
   b.on("ask", (_n: number, done: (answer: unknown) => void) => done(Buffer.from([7])));
-  const [answer] = await apply({ do: "emitWithAck", event: "ask", args: [5], timeoutMs: 200 });
+  const [answer] = await apply({ do: "emitWithAck", event: "ask", args: [5], timeoutMs: 2000 });
   assert.ok(answer?.ok && answer.answers);
   const byId = new Map(answer.answers.map((one) => [one.id, one.answer]));
   assert.deepEqual(byId.get(idOf(a)), { n: 5 });

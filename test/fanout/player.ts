@@ -37,13 +37,15 @@ export interface Stage {
   /** Closes every connection. */
   end(): Promise<void>;
   /** What the histories have come to so far. */
-  readonly totals: { broadcasts: number; deliveries: number; published: number; unions: number };
+  readonly totals: Readonly<
+    Record<"histories" | "broadcasts" | "deliveries" | "published" | "unions", number>
+  >;
 }
 
 /** Returns a stage whose connections live as long as no history ends them. */
 export function createStage(rig: Rig): Stage {
   const players: (Player | undefined)[] = [];
-  const totals = { broadcasts: 0, deliveries: 0, published: 0, unions: 0 };
+  const totals = { histories: 0, broadcasts: 0, deliveries: 0, published: 0, unions: 0 };
   let last = 0;
 
   async function ready(): Promise<Player[]> {
@@ -79,6 +81,7 @@ export function createStage(rig: Rig): Stage {
       }
       if (rig.attached.samples().fanout.unionTopics > 0) totals.unions++;
       await history.end();
+      totals.histories++;
       totals.broadcasts += history.counts.broadcasts;
       totals.deliveries += history.counts.deliveries;
       totals.published = rig.published();

@@ -30,6 +30,8 @@ for (const [adapter, options] of Object.entries(ADAPTERS)) {
       fc.asyncProperty(histories, (history) => stage.play(history)),
       {
         numRuns: RUNS,
+        // A slow machine plays fewer, so that the file has its time; a deeper look has all it wants.
+        ...(process.env.HISTORIES === undefined && { interruptAfterTimeLimit: 60_000 }),
         endOnFailure: true,
         includeErrorInReport: true,
         ...(SEED !== undefined && { seed: Number(SEED) }),
@@ -40,6 +42,6 @@ for (const [adapter, options] of Object.entries(ADAPTERS)) {
     assert.deepEqual([slow, unionTopics, unionMembers], [0, 0, 0], "nothing is left behind");
     t.diagnostic(JSON.stringify(stage.totals));
     assert.ok(stage.totals.published > stage.totals.deliveries / 4, "topics carry their share");
-    assert.ok(stage.totals.unions > RUNS / 20, "unions have topics");
+    assert.ok(stage.totals.unions > stage.totals.histories / 20, "unions have topics");
   });
 }

@@ -89,12 +89,12 @@ test("a stop that meets an upgrade is told as what it is", async (t) => {
 });
 
 test("a client of protocol 3 that pings in time survives having been slow", async (t) => {
-  // Seen: "ping timeout" 1.5 s after the pressure, of a client that pings every 3 s. The time it
+  // Seen: "ping timeout" an instant after the pressure, of a client that pings every 3 s. The time it
   // was given was that of protocol 4, whose clients only answer.
   const gateway = await testGateway(t, {
     socket: {
       allowEio3: true,
-      ...{ bufferBytesMax: 64 * 1_048_576, stallMsMax: 200 },
+      ...{ bufferBytesMax: 64 * 1_048_576, stallMsMax: 1000 },
       ...{ pingIntervalMs: 2000, pingTimeoutMs: 200 },
     },
   });
