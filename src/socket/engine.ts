@@ -281,6 +281,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       const owned = transport && isWebSocket(transport) ? transport : undefined;
       res.upgrade({ transport: owned, response: wrapped }, handshake, context);
     });
+    request.res = null; // as long-polling does: the connection keeps its first request
   }
 
   #count(reason: RefusalReason): void {
