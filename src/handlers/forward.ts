@@ -121,6 +121,11 @@ export function createForward(
   }
 
   function enter(socket: ForwardSocket, next: (error?: Error) => void): void {
+    // It left while its token or an earlier middleware was waited for: nothing would tell of its end.
+    if (socket.conn.readyState === "closed") {
+      next();
+      return;
+    }
     const lane = open(socket);
     const asks = needs.asksConnect(socket.nsp.name);
     const held = asks ? needs.hold(socket.nsp.name, socket.id, socket.recovered) : undefined;

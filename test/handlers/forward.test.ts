@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { createHandler } from "../../src/edge/index.ts";
 import { createGate, SECRET, startFunction, type TestFunction } from "../harness/function.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
+import { testFolder } from "../harness/process.ts";
 import { JWT, signToken } from "../harness/tokens.ts";
 import { next, until } from "../harness/wait.ts";
 
@@ -247,6 +250,30 @@ test("who leaves during its connect call is disconnected after it, once", async 
   await until(() => fn.received.length === 4, "another client comes and goes");
   assert.deepEqual(kindsOf(fn), ["connect", "disconnect", "connect", "disconnect"]);
   assert.equal(fn.received[1]?.json.socket.id, fn.received[0]?.json.socket.id);
+});
+
+// Who left while its token was looked at, or a middleware of the module took its time, was let in by the
+// function all the same and never left: its end was listened for when it had been.
+test("who leaves before its connect call is asked about and told of to nobody", async (t) => {
+  const module = join(testFolder(t), "leaves.mjs");
+  writeFileSync(
+    module,
+    `export default (io) => io.use(({ conn, handshake }, next) => {
+      if (!handshake.auth.leaves) return next();
+      conn.once("close", () => setImmediate(next));
+      conn.close();
+    });`,
+  );
+  const fn = await startFunction(t);
+  const gateway = await gatewayFor(t, fn, {}, { handlers: { module } });
+  const client = gateway.client({ auth: { leaves: true } });
+  client.connect();
+  await next(client.io, "close");
+  const other = await gateway.connected();
+  other.disconnect();
+  await until(() => fn.received.length >= 2, "another client comes and goes");
+  await gateway.stop();
+  assert.deepEqual(kindsOf(fn), ["connect", "disconnect"]);
 });
 
 test("commands to a socket in its connect call are kept until it is connected", async (t) => {
