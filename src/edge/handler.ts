@@ -105,8 +105,8 @@ export function createHandler<
   return async (request) => {
     try {
       const call = await readCall(request, read);
-      if ("batch" in call) return answer(200, await handleBatch(call.batch, options));
-      if (await options.isRepeated?.(call.id)) return answer(204);
+      if ("batch" in call) return respond(200, await handleBatch(call.batch, options));
+      if (await options.isRepeated?.(call.id)) return respond(204);
       return await handleOne(call, options);
     } catch (error) {
       if (error instanceof VerifyError) return answer(400, { message: error.message });
@@ -125,18 +125,20 @@ async function handleOne<L extends EventsMap, E extends EventsMap>(
   try {
     const said = await run(call, options, commands);
     const all = { ...said, ...(commands.length > 0 && { commands }) };
-    return Object.keys(all).length > 0 ? answer(200, all) : answer(204);
+    return Object.keys(all).length > 0 ? answer(200, all) : respond(204);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     return answer(REFUSED[call.kind], { message: error.message, data: error.data });
   }
 }
 
+/** Resolves with a {@link BatchAnswer} as JSON. */
 async function handleBatch<L extends EventsMap, E extends EventsMap>(
   batch: readonly CallEvent[],
   options: HandlerOptions<L, E>,
-): Promise<BatchAnswer> {
-  const answers: NonNullable<BatchAnswer["answers"]>[number][] = [];
+): Promise<string> {
+  // Written one by one: commands that have no JSON, a bigint in them, fail their own event alone.
+  const answers: string[] = [];
   const failed: NonNullable<BatchAnswer["failed"]>[number][] = [];
   const stuck = new Set<string>();
   for (const call of batch) {
@@ -149,7 +151,7 @@ async function handleBatch<L extends EventsMap, E extends EventsMap>(
     const commands: Command[] = [];
     try {
       if (!(await options.isRepeated?.(call.id))) await run(call, options, commands);
-      if (commands.length > 0) answers.push({ id: call.id, commands });
+      if (commands.length > 0) answers.push(write({ id: call.id, commands }));
     } catch (error) {
       const retry = !(error instanceof Refusal);
       if (retry) {
@@ -159,7 +161,11 @@ async function handleBatch<L extends EventsMap, E extends EventsMap>(
       failed.push({ id: call.id, retry });
     }
   }
-  return { ...(answers.length > 0 && { answers }), ...(failed.length > 0 && { failed }) };
+  const lists = [
+    ...(answers.length > 0 ? [`"answers":[${answers.join()}]`] : []),
+    ...(failed.length > 0 ? [`"failed":${write(failed)}`] : []),
+  ];
+  return `{${lists.join()}}`;
 }
 
 async function run<L extends EventsMap, E extends EventsMap>(
@@ -204,8 +210,15 @@ function createIo(commands: Command[]): AnswerIo<AnyEvents> {
   };
 }
 
-function answer(status: number, body?: object): Response {
-  if (body === undefined) return new Response(null, { status });
-  const headers = { "content-type": "application/json" };
-  return new Response(JSON.stringify(spell(body)), { status, headers });
+function answer(status: number, body: object): Response {
+  return respond(status, write(body));
+}
+
+function write(body: object): string {
+  return JSON.stringify(spell(body));
+}
+
+function respond(status: number, text?: string): Response {
+  if (text === undefined) return new Response(null, { status });
+  return new Response(text, { status, headers: { "content-type": "application/json" } });
 }

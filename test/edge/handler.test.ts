@@ -220,6 +220,38 @@ test("a batch is handled in order; after a failure its socket's events wait, oth
   );
 });
 
+// A handler that emitted a bigint made the whole batch a 500, and the gateway sent all of it again, five
+// times: the answer was written at once, when every event had been handled.
+test("in a batch, commands that cannot be written fail their own event, not the others", async () => {
+  const failures: unknown[] = [];
+  let handled = 0;
+  const handler = createHandler({
+    secret: SECRET,
+    failed: (error) => failures.push(error),
+    events: {
+      count({ args: [n] }, io) {
+        handled++;
+        io.emit("counted", n === "big" ? 1n : n);
+      },
+    },
+  });
+  const batch = ["1", "big", "2"].map((n) => ({
+    ...{ id: `e${n}`, type: TYPES.event },
+    data: { ...event("count", [n], false), socket: { ...SOCKET, id: `s${n}` } },
+  }));
+  const headers = { "content-type": "application/cloudevents-batch+json" };
+  const response = await handler(call(batch, { headers }));
+  assert.equal(response.status, 200);
+  const { answers, failed } = (await response.json()) as BatchAnswer;
+  assert.deepEqual(
+    answers?.map(({ id }) => id),
+    ["e1", "e2"],
+  );
+  assert.deepEqual(failed, [{ id: "ebig", retry: true }]);
+  assert.equal(handled, 3);
+  assert.match(String(failures), /BigInt/);
+});
+
 test("a repeated id is answered with nothing done, when the function remembers ids", async () => {
   const seen = new Set<string>();
   let calls = 0;
