@@ -69,11 +69,18 @@ function findMachine(): Finding {
 }
 
 function findSettings(settings: Settings, production: boolean): Finding[] {
+  const { handlers, upstream, auth, socket } = settings;
   const found: Finding[] = [];
-  if (production && !settings.handlers.module) {
-    found.push({ level: "warn", text: "NODE_ENV is production and handlers.module is not set" });
+  const answers = handlers.module !== "" || upstream.url !== "" || upstream.routes.length > 0;
+  if (production && !answers) {
+    const text = "nothing answers events, which NODE_ENV=production does not start with: set";
+    found.push({ level: "bad", text: `${text} handlers.module or upstream.url` });
   }
-  if (settings.socket.origins.includes("*")) {
+  if (production && auth.mode === "none") {
+    const text = "auth.mode is none: whoever reaches the port may connect and emit any event";
+    found.push({ level: "warn", text });
+  }
+  if (socket.origins.includes("*")) {
     found.push({ level: "warn", text: "socket.origins allows every origin" });
   }
   return found;

@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readSettings } from "../../src/core/settings.ts";
 import { examine } from "../../src/doctor.ts";
-import { startFunction } from "../harness/function.ts";
+import { SECRET, startFunction } from "../harness/function.ts";
 import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 
-async function doctor(given: Parameters<typeof readSettings>[0]) {
+async function doctor(given: Parameters<typeof readSettings>[0], production = false) {
   const lines: string[] = [];
   const print = (line: string) => void lines.push(line);
-  const sound = await examine(readSettings(given), { production: false, print });
+  const sound = await examine(readSettings(given), { production, print });
   return { sound, text: lines.join("\n") };
 }
 
@@ -46,4 +46,19 @@ test("it says whether each function's host accepts connections, once a host", as
   const gone = await doctor({ upstream });
   assert.match(gone.text, /^warn {2}upstream: http:\/\/127\.0\.0\.1:\d+: connect ECONNREFUSED/m);
   assert.equal(gone.sound, true);
+});
+
+// In production it warned of a handler module that a gateway with functions does not need, and called
+// sound what no gateway starts with.
+test("in production it says what does not start, and who may come in", async () => {
+  const nothing = await doctor({}, true);
+  assert.match(nothing.text, /^bad {3}nothing answers events/m);
+  assert.match(nothing.text, /^warn {2}auth\.mode is none/m);
+  assert.equal(nothing.sound, false);
+  const upstream = { url: "http://127.0.0.1:1", secrets: [SECRET] };
+  for (const given of [{ upstream }, { handlers: { module: "chat.js" } }]) {
+    const some = await doctor({ ...given, auth: { mode: "jwt" } }, true);
+    assert.doesNotMatch(some.text, /nothing answers|auth\.mode/);
+    assert.equal(some.sound, true);
+  }
 });
