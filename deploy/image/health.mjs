@@ -1,18 +1,29 @@
 /**
  * Exits 0 if the gateway of this container answers `GET /healthz`, else 1.
  *
- * It reads the same variables as the gateway, so that moving a port cannot leave the check behind.
+ * It reads the same variables as the gateway, so that moving a port or TLS cannot leave the check
+ * behind.
  */
-const { SLUICE_API_PORT, SLUICE_SOCKET_PORT, PORT } = process.env;
+import { get as getPlain } from "node:http";
+import { get as getEncrypted } from "node:https";
+
+const { SLUICE_API_PORT, SLUICE_SOCKET_PORT, SLUICE_SOCKET_TLS_CERT_FILE, PORT } = process.env;
 const apiPort = Number(SLUICE_API_PORT ?? 0);
-const port = apiPort > 0 ? apiPort : Number(SLUICE_SOCKET_PORT ?? PORT ?? 3000);
-// Below the HEALTHCHECK's own timeout, so that the reason is printed rather than a kill.
-const signal = AbortSignal.timeout(2500);
-try {
-  const answer = await fetch(`http://127.0.0.1:${port}/healthz`, { signal });
-  console.log(`healthz ${answer.status}`);
-  process.exitCode = answer.ok ? 0 : 1;
-} catch (error) {
-  console.error(`healthz on port ${port}: ${error.cause?.code ?? error.message}`);
+const port = apiPort > 0 ? apiPort : Number(SLUICE_SOCKET_PORT ?? (PORT || 3000));
+// The API port never speaks TLS.
+const get = apiPort === 0 && SLUICE_SOCKET_TLS_CERT_FILE ? getEncrypted : getPlain;
+const options = {
+  ...{ host: "127.0.0.1", port, path: "/healthz", agent: false },
+  // The certificate names the host that clients know, not this one.
+  rejectUnauthorized: false,
+  // Below the HEALTHCHECK's own timeout, so that the reason is printed rather than a kill.
+  signal: AbortSignal.timeout(2500),
+};
+get(options, (answer) => {
+  answer.resume();
+  console.log(`healthz ${answer.statusCode}`);
+  process.exitCode = answer.statusCode === 200 ? 0 : 1;
+}).once("error", (error) => {
+  console.error(`healthz on port ${port}: ${error.code ?? error.message}`);
   process.exitCode = 1;
-}
+});
