@@ -3,7 +3,7 @@ import { COMMAND_NAMES } from "../core/commands.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange, HttpAnswer, Route } from "../core/http.ts";
 import type { Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import { type Settings, SettingsError } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
 import { type CheckToken, createAuthenticate } from "./authenticate.ts";
 import { type Bodies, createBodies } from "./body.ts";
@@ -75,6 +75,7 @@ export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
 
   const letters = { bodies, packer, deadLetters: needs.deadLetters };
   const rows = listRoutes(needs.metricsPath);
+  checkPaths(rows);
   const pages = createPages(rows, needs);
   const handlers: Readonly<Record<string, Handler>> = {
     ...pages,
@@ -99,6 +100,15 @@ export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
       streams.stop();
     },
   };
+}
+
+/** Two routes of one path: the later would be served, and the metrics are the ones that may be moved. */
+function checkPaths(rows: readonly RouteRow[]): void {
+  const gets = rows.filter(({ method }) => method === "GET").map(({ path }) => path);
+  const twice = gets.find((path, at) => gets.indexOf(path) < at);
+  if (twice === undefined) return;
+  const bound = "is the path of another route";
+  throw new SettingsError([{ path: "metrics.path", value: JSON.stringify(twice), bound }]);
 }
 
 function commandHandlers(

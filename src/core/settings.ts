@@ -147,7 +147,7 @@ function boundOf(schema: LeafSchema): string {
   if (one.enum) return one.enum.join(" | ");
   if (schema.minimum !== undefined) return `${schema.minimum}…${schema.maximum}`;
   if (schema.type === "boolean") return "true | false";
-  if (schema.pattern) return `matches ${schema.pattern}`;
+  if (schema.pattern) return `text that matches ${schema.pattern}`;
   return schema.type === "array" ? "list" : schema.type === "string" ? "text" : "JSON";
 }
 

@@ -34,6 +34,10 @@ const upTo = (charsMax: number) => z.string().check(z.maxLength(charsMax));
 /** A text, empty when not set. */
 export const text = (byDefault: string, sentence: string) => field(upTo(4096), byDefault, sentence);
 
+/** A path of the gateway's URL, from its slash on. */
+export const urlPath = (byDefault: string, sentence: string) =>
+  field(z.string().check(z.regex(/^\/[\w\-./]*$/)), byDefault, sentence);
+
 /** A text that is never printed: keys, tokens, URLs with passwords. */
 export const secret = (sentence: string) => field(upTo(16_384), "", sentence, { secret: true });
 

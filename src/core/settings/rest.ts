@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { choice, flag, ms, text, whole } from "./field.ts";
+import { choice, flag, ms, text, urlPath, whole } from "./field.ts";
 
 /** Connection state recovery. */
 export const recovery = z.strictObject({
@@ -33,7 +33,7 @@ export const handlers = z.strictObject({
 
 /** Samples for Prometheus. */
 export const metrics = z.strictObject({
-  path: text("/metrics", "URL path that Prometheus scrapes."),
+  path: urlPath("/metrics", "URL path that Prometheus scrapes."),
   defaults: flag(true, "Whether Node.js' own process metrics are exported."),
 });
 

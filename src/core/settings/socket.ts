@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { field, flag, list, ms, secret, text, whole } from "./field.ts";
+import { field, flag, list, ms, secret, text, urlPath, whole } from "./field.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -14,11 +14,7 @@ const tls = z.strictObject({
 export const socket = z.strictObject({
   host: text("0.0.0.0", "Address the gateway listens on."),
   port: whole(3000, 0, 65_535, "Port the gateway listens on; 0 picks a free one."),
-  path: field(
-    z.string().check(z.regex(/^\/[\w\-./]*$/)),
-    "/socket.io/",
-    "URL path of the Socket.IO endpoint.",
-  ),
+  path: urlPath("/socket.io/", "URL path of the Socket.IO endpoint."),
   transports: field(
     z.array(z.enum(["polling", "websocket"])).check(z.minLength(1)),
     ["polling", "websocket"],
