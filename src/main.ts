@@ -121,14 +121,20 @@ function chooseHandler(settings: Settings, production: boolean): Settings {
   return { ...settings, handlers: { ...settings.handlers, module: findChat() } };
 }
 
+/** npm passes a Ctrl-C on to a process that has had it from the terminal: within this it is one. */
+const ECHO_MS = 500;
+
 function stopOnSignals(stopAndExit: () => void): void {
-  let stopping = false;
+  let stoppingAt: number | undefined;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
+      if (stoppingAt === undefined) {
+        stoppingAt = performance.now();
+        stopAndExit();
+        return;
+      }
       // A second signal is somebody in a hurry.
-      if (stopping) process.exit(EXIT_FAILED);
-      stopping = true;
-      stopAndExit();
+      if (performance.now() - stoppingAt > ECHO_MS) process.exit(EXIT_FAILED);
     });
   }
 }
@@ -157,9 +163,20 @@ function raiseHeaderBound({ limits }: Settings): void {
   process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(bytes);
 }
 
-/** As servers do: a new certificate is read without a restart. */
-function reloadOnSignal({ reload }: Pick<Gateway, "reload">): void {
-  process.on("SIGHUP", reload);
+/**
+ * As servers do: a new certificate is read without a restart. The signal is heard from here on, since
+ * it would end the process otherwise; what came by then is done once there is something to reload.
+ */
+function reloadOnSignal(): (gateway: Pick<Gateway, "reload">) => void {
+  let asked = false;
+  let act = (): void => {
+    asked = true;
+  };
+  process.on("SIGHUP", () => act());
+  return ({ reload }) => {
+    act = reload;
+    if (asked) reload();
+  };
 }
 
 function fail(error: unknown): never {
@@ -203,13 +220,14 @@ async function main(): Promise<void> {
   checkWorkers(settings);
   const log = createPinoLog(settings.log.level);
   const needs = { log, folder: process.cwd(), production };
+  const reloads = reloadOnSignal();
   if (countWorkers(settings) > 0 && !isWorker()) {
     const { startPrimary } = await import("./cluster/workers.ts");
     const scrape = createAggregate();
     const primary = startPrimary(settings, { log, scrape, exit: (code) => process.exit(code) });
     // Every worker exits in its own time.
     stopOnSignals(() => void primary.stop().then(() => process.exit(0), fail));
-    reloadOnSignal(primary);
+    reloads(primary);
     return;
   }
   if (!isWorker()) {
@@ -219,24 +237,26 @@ async function main(): Promise<void> {
     stopOnSignals(() => stop());
     const gateway = await startGateway(settings, needs);
     stop = () => exitAfter(gateway.stop, log, settings);
-    reloadOnSignal(gateway);
+    reloads(gateway);
     return;
   }
-  await work(settings, needs, log);
+  reloads(await work(settings, needs, log));
 }
 
 /** Runs one worker: its primary says when it stops, in its turn, and keeps the terminal's signals. */
-async function work(settings: Settings, needs: GatewayNeeds, log: Log): Promise<void> {
+async function work(settings: Settings, needs: GatewayNeeds, log: Log): Promise<Gateway> {
   const { joinPrimary } = await import("./cluster/workers.ts");
   const primary = joinPrimary();
+  // Until it listens there is nothing to drain, and a start may wait for Redis.
+  primary.onStop(() => process.exit(0));
   answerPrimary();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => {});
   const drainMs = Math.floor(settings.socket.drainMs / countWorkers(settings));
   const own = { ...settings, socket: { ...settings.socket, drainMs } };
   const gateway = await startGateway(own, { ...needs, worker: primary });
-  reloadOnSignal(gateway);
   primary.onStop(() => exitAfter(gateway.stop, log, own));
   primary.listening();
+  return gateway;
 }
 
 await main().catch(fail);

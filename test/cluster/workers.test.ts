@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { findFreePort } from "../harness/free-port.ts";
 import { newClient, sumMetric } from "../harness/gateway.ts";
 import { arrivals } from "../harness/nodes.ts";
-import { startProcess, type TestProcess } from "../harness/process.ts";
+import { startProcess, type TestProcess, testFolder } from "../harness/process.ts";
 import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
@@ -50,6 +52,22 @@ test("workers share the port, a broadcast reaches all, and metrics are of all", 
   assert.equal(await run.exit(), 0);
   const said = run.output().match(/"(stopping|stopped)"/g);
   assert.deepEqual(said, ['"stopping"', '"stopped"', '"stopping"', '"stopped"'], "one by one");
+});
+
+test("a stop during the start ends workers that wait, with exit 0", async (t) => {
+  // Seen: it never ended. A worker forgot the word of its primary until it listened.
+  const module = join(testFolder(t), "waits.mjs");
+  writeFileSync(
+    module,
+    `console.log(JSON.stringify({ waiting: true }));
+    await new Promise((go) => setTimeout(go, 600_000));
+    export default () => {};`,
+  );
+  const args = ["--handlers.module", module];
+  const run = startProcess(t, [...SLUICE, "0", ...WORKERS, ...WEBSOCKET, ...args]);
+  await until(() => run.output().match(/waiting/g)?.length === 2, "both workers", 30_000);
+  run.child.kill("SIGTERM");
+  assert.equal(await run.exit(), 0);
 });
 
 test("SIGHUP has every worker read its certificate again, and ends none", async (t) => {

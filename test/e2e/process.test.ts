@@ -50,6 +50,16 @@ const MISTAKES: Readonly<
     code: 78,
     says: /socket\.port = -1: must be 0…65535/,
   },
+  "metrics at a path that no request can have": {
+    args: ["--metrics.path", "metrics"],
+    code: 78,
+    says: /metrics\.path = "metrics": must be text that matches \^/,
+  },
+  "metrics at the path of another route": {
+    args: ["--metrics.path", "/healthz", "--socket.port", "0"],
+    code: 78,
+    says: /metrics\.path = "\/healthz": is the path of another route/,
+  },
   "production without anything that answers": {
     env: { NODE_ENV: "production" },
     code: 78,
@@ -159,6 +169,56 @@ test("a signal that comes during the start ends it, with exit 0", async (t) => {
   await run.line("waiting");
   run.child.kill("SIGTERM");
   assert.equal(await run.exit(), 0);
+});
+
+test("a certificate's renewal during the start does not end it, and is looked at after it", async (t) => {
+  // Seen: the process was gone, and systemd takes that for a stop. SIGHUP was heard once it listened.
+  const module = join(testFolder(t), "waits.mjs");
+  writeFileSync(
+    module,
+    `console.log(JSON.stringify({ waiting: true }));
+    const alive = setInterval(() => {}, 1000);
+    await new Promise((go) => process.once("SIGHUP", go));
+    clearInterval(alive);
+    export default () => {};`,
+  );
+  const run = startProcess(t, [...SLUICE, "--socket.port", "0", "--handlers.module", module]);
+  await run.line("waiting");
+  run.child.kill("SIGHUP");
+  await run.line("port");
+  const told = () => run.output().includes("there is no certificate to reload");
+  await until(told, "the reload");
+  run.child.kill("SIGTERM");
+  assert.equal(await run.exit(), 0);
+});
+
+test("a Ctrl-C that npm passes on a second time is one: what there is drains", async (t) => {
+  // Seen: npm start ended with 1 and without a drain, where the shell is bash, which becomes the process
+  // itself. The terminal tells all processes, and npm tells its own.
+  const npm = ["npm", "start", "--script-shell=bash", "--", "--socket.port", "0"];
+  const run = startProcess(t, npm, {
+    SLUICE_SOCKET_HOST: "127.0.0.1",
+    SLUICE_SOCKET_DRAIN_MS: "300",
+  });
+  const { port } = await run.line("port");
+  const client = newClient(`http://127.0.0.1:${port}`);
+  t.after(() => client.disconnect());
+  await next(client.connect(), "connect");
+  process.kill(-Number(run.child.pid), "SIGINT");
+  assert.equal(await run.exit(), 0);
+  assert.match(run.output(), /"stopped"/);
+});
+
+test("a second signal ends a drain, with exit 1", async (t) => {
+  const args = ["--socket.port", "0", "--socket.host", "127.0.0.1", "--socket.drainMs", "3600000"];
+  const run = startProcess(t, [...SLUICE, ...args]);
+  const { port } = await run.line("port");
+  const client = newClient(`http://127.0.0.1:${port}`);
+  t.after(() => client.disconnect());
+  await next(client.connect(), "connect");
+  const isOver = () => run.child.exitCode !== null || !run.child.kill("SIGTERM");
+  await until(isOver, "the end of a drain of an hour");
+  assert.equal(await run.exit(), 1);
 });
 
 test("what hangs does not keep a stop beyond socket.drainMs + 2 s, and it exits with 0", async (t) => {
