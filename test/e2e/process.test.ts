@@ -192,22 +192,27 @@ test("a certificate's renewal during the start does not end it, and is looked at
   assert.equal(await run.exit(), 0);
 });
 
-test("a Ctrl-C that npm passes on a second time is one: what there is drains", async (t) => {
-  // Seen: npm start ended with 1 and without a drain, where the shell is bash, which becomes the process
-  // itself. The terminal tells all processes, and npm tells its own.
-  const npm = ["npm", "start", "--script-shell=bash", "--", "--socket.port", "0"];
-  const run = startProcess(t, npm, {
-    SLUICE_SOCKET_HOST: "127.0.0.1",
-    SLUICE_SOCKET_DRAIN_MS: "300",
+// Seen with npm start: a Ctrl-C ended it with 1 and without a drain where the shell between them becomes the
+// process itself, since the terminal tells all and npm tells its own; else SIGTERM ended npm and the shell alone.
+for (const [signal, whom] of [
+  ["SIGINT", -1],
+  ["SIGTERM", 1],
+] as const) {
+  test(`npm start is stopped by ${signal}, once: what there is drains`, async (t) => {
+    const run = startProcess(t, ["npm", "start", "--", "--socket.port", "0"], {
+      SLUICE_SOCKET_HOST: "127.0.0.1",
+      SLUICE_SOCKET_DRAIN_MS: "300",
+    });
+    const { port } = await run.line("port");
+    const client = newClient(`http://127.0.0.1:${port}`);
+    t.after(() => client.disconnect());
+    await next(client.connect(), "connect");
+    // A terminal's goes to all of them, any other to npm alone.
+    process.kill(whom * Number(run.child.pid), signal);
+    assert.equal(await run.exit(), 0);
+    assert.match(run.output(), /"stopped"/);
   });
-  const { port } = await run.line("port");
-  const client = newClient(`http://127.0.0.1:${port}`);
-  t.after(() => client.disconnect());
-  await next(client.connect(), "connect");
-  process.kill(-Number(run.child.pid), "SIGINT");
-  assert.equal(await run.exit(), 0);
-  assert.match(run.output(), /"stopped"/);
-});
+}
 
 test("a second signal ends a drain, with exit 1", async (t) => {
   const args = ["--socket.port", "0", "--socket.host", "127.0.0.1", "--socket.drainMs", "3600000"];
