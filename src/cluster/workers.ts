@@ -8,6 +8,7 @@ import { countWorkers } from "./worker-settings.ts";
 
 /** What the primary and its workers say to each other. */
 type Word =
+  | { readonly sluice: "joined" }
   | { readonly sluice: "listening" }
   | { readonly sluice: "stop" }
   | { readonly sluice: "scrape"; readonly id: number; readonly accept: string }
@@ -77,6 +78,8 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
   cluster.on("message", (worker, word: Word) => {
     const state = started.get(worker);
     if (word?.sluice === "listening" && state) state.listened = true;
+    // What was said before is lost: another of its modules may have heard it.
+    if (word?.sluice === "joined" && stopping) send(worker, { sluice: "stop" });
     if (word?.sluice !== "scrape") return;
     needs.scrape(word.accept).then(
       (scraped) => send(worker, { sluice: "scraped", id: word.id, ...scraped }),
@@ -133,6 +136,7 @@ export function joinPrimary(): WorkerSide {
     if (word?.sluice === "scraped") asked.get(word.id)?.(word);
   });
   process.on("disconnect", () => stop());
+  tell({ sluice: "joined" });
   return {
     scrape(accept) {
       const id = ++lastId;
@@ -146,11 +150,10 @@ export function joinPrimary(): WorkerSide {
           asked.delete(id);
           resolve({ type, body });
         });
-        const word: Word = { sluice: "scrape", id, accept };
-        process.send?.(word);
+        tell({ sluice: "scrape", id, accept });
       });
     },
-    listening: () => void process.send?.({ sluice: "listening" } satisfies Word),
+    listening: () => tell({ sluice: "listening" }),
     onStop(call) {
       stop = call;
     },
@@ -166,5 +169,11 @@ export function workersAdapter(): new (namespace: Namespace) => Adapter {
 }
 
 function send(worker: Worker, word: Word): void {
-  if (worker.isConnected()) worker.send(word);
+  // With a callback nothing is thrown where it has just ended, and its exit tells of that.
+  if (worker.isConnected()) worker.send(word, () => {});
+}
+
+/** Tells the primary; where that has gone, `disconnect` says so. */
+function tell(word: Word): void {
+  process.send?.(word, undefined, undefined, () => {});
 }
