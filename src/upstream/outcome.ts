@@ -52,14 +52,16 @@ export function judge(posted: Posted, nowMs: number): Outcome {
   return { ok: false, code: "UPSTREAM_REJECTED", status };
 }
 
-/** What an attempt says about its origin's health; 429 and a stop of ours say nothing. */
+/**
+ * What an attempt says about its origin's health; 429 and a stop of ours say nothing. Answers that are
+ * not taken, too large ones among them, are answers: what a client sent may be all that is wrong.
+ */
 export function healthOf(outcome: Outcome): "ok" | "failed" | "unknown" {
   if (outcome.ok) return "ok";
   switch (outcome.code) {
     case "UPSTREAM_UNREACHABLE":
     case "UPSTREAM_TIMEOUT":
     case "UPSTREAM_FAILED":
-    case "UPSTREAM_TOO_LARGE":
       return "failed";
     case "UPSTREAM_PAUSED":
     case "UPSTREAM_STOPPING":

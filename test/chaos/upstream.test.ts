@@ -150,6 +150,18 @@ test("a function that is down opens its breaker: who waits is told at once, othe
   assert.equal(upstream.samples().deadLetters.added, 0);
 });
 
+// A client that sent much to a function that echoes opened the breaker for everyone: its answers were
+// too large, which counted as a failure of the function.
+test("a client whose answers are too large keeps nobody else from the function", async (t) => {
+  const fn = await startFunction(t, ({ json }) => ({ body: { ack: json.args } }));
+  const upstream = testUpstream(t, { url: fn.url, answerBytesMax: 1000, breakerCallsMin: 3 });
+  for (let n = 0; n < 5; n++) {
+    const answer = await upstream.ask(upstream.lane("a"), "echo", "x".repeat(1000));
+    assert.equal(codeOf(answer), "UPSTREAM_TOO_LARGE");
+  }
+  assert.deepEqual(await upstream.ask(upstream.lane("b"), "echo", "y"), { ack: ["y"] });
+});
+
 test("whoever waits in the line of an origin is told when its breaker opens", async (t) => {
   const gate = createGate();
   const fn = await startFunction(t, async () => {
