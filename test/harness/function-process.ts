@@ -56,8 +56,8 @@ function commandOf(runtime: Runtime): [string, string[]] {
     return [process.execPath, ["--import", "tsx", `examples/functions/${runtime}.ts`]];
   }
   const scripts = (require("../../package.json") as { scripts: Record<string, string> }).scripts;
-  const [, ...args] = (scripts["function:deno"] ?? "").split(" ");
-  return [`${ROOT}node_modules/.bin/deno`, args];
+  const [, args = ""] = (scripts["function:deno"] ?? "").split("exec deno ");
+  return [`${ROOT}node_modules/.bin/deno`, args.split(" ")];
 }
 
 async function end(child: ChildProcess): Promise<void> {
