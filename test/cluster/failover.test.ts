@@ -31,7 +31,7 @@ async function watchOver(t: TestContext, master: TestRedis): Promise<Watched> {
   ];
   writeFileSync(file, `${lines.join("\n")}\n`);
   const sentinel = startProcess(t, ["redis-sentinel", file]);
-  await until(() => sentinel.output().includes("+monitor master"), "Sentinel", SLOW_MS);
+  await sentinel.said("+monitor master");
   return { sentinel, url: `redis+sentinel://127.0.0.1:${port}/mymaster` };
 }
 
@@ -58,7 +58,7 @@ test("a failover by Sentinel: the bus goes on with the new master by itself", as
   a.io.emit("n", "before");
   await until(() => heard.includes("before"), "the bus");
   await master.kill();
-  await until(() => sentinel.output().includes("+switch-master"), "the failover", SLOW_MS);
+  await sentinel.said("+switch-master");
   await here([a, b]);
   await until(
     () => {

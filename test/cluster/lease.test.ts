@@ -39,7 +39,7 @@ async function node(t: TestContext, redis: TestRedis, fn: TestFunction): Promise
     SLUICE_UPSTREAM_SECRETS: SECRET,
   };
   const run = startProcess(t, [process.execPath, "--import", "tsx", "src/main.ts"], env);
-  await until(() => run.output().includes("listening on port"), "the node", 60_000);
+  await run.said("listening on port", 60_000);
   return { run, url: `http://127.0.0.1:${port}` };
 }
 

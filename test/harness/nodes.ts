@@ -4,7 +4,7 @@ import { findFreePort } from "./free-port.ts";
 import { type ClientOptions, newClient, sumMetric } from "./gateway.ts";
 import { startProcess, type TestProcess } from "./process.ts";
 import type { TestRedis } from "./redis.ts";
-import { next, until } from "./wait.ts";
+import { next } from "./wait.ts";
 
 /** A gateway in a process of its own. */
 export interface TestNode {
@@ -30,7 +30,7 @@ export async function nodeProcess(
     SLUICE_HANDLERS_MODULE: "test/harness/obedient.ts",
     ...env,
   });
-  await until(() => run.output().includes("listening on port"), "the node", 60_000);
+  await run.said("listening on port", 60_000);
   const url = `http://127.0.0.1:${port}`;
   const metric: TestNode["metric"] = async (name, labels) =>
     sumMetric(await (await fetch(`${url}/metrics`)).text(), name, labels);

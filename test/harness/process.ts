@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { until } from "./wait.ts";
@@ -16,11 +16,24 @@ export interface TestProcess {
   output(): string;
   /** Its exit code, or the signal that ended it. */
   exit(): Promise<number | string>;
+  /** Resolves when it has printed `text`; rejects when it ends before, or is late. */
+  said(text: string, withinMs?: number): Promise<void>;
   /** The first parsed JSON line of its output that has `field`. */
   line(field: string): Promise<Record<string, unknown>>;
 }
 
-/** Starts a command in the project's folder, in a process group of its own. */
+/** Characters of a process' output that a failed test shows. */
+const TOLD_CHARS = 3000;
+
+/** Whether a test failed; to be asked when it is over. Node.js 20.12 and later know. */
+export function hasFailed(t: TestContext): boolean {
+  return (t as { readonly passed?: boolean }).passed === false;
+}
+
+/**
+ * Starts a command in the project's folder, in a process group of its own. When the test fails, its
+ * output is told, and whether it had ended before: a node that crashed looks like one that is slow.
+ */
 export function startProcess(
   t: TestContext,
   command: readonly string[],
@@ -44,9 +57,16 @@ export function startProcess(
   t.after(async () => {
     // The whole group: npm starts a shell, which starts node.
     const running = child.exitCode === null && child.signalCode === null;
+    if (hasFailed(t) && (running || child.exitCode !== 0)) t.diagnostic(tell());
     if (running && child.pid) process.kill(-child.pid, "SIGKILL");
     await exited;
   });
+  const tell = (): string => {
+    const ended = child.exitCode ?? child.signalCode;
+    const state = ended === null ? "is running" : `has ended (${ended})`;
+    return `${[basename(file), ...args].join(" ")} ${state}, and said:\n${output.slice(-TOLD_CHARS)}`;
+  };
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
   const find = (field: string) => {
     for (const text of output.split("\n")) {
       if (!text.startsWith("{")) continue;
@@ -63,12 +83,20 @@ export function startProcess(
     child,
     output: () => output,
     exit: () => exited,
+    said(text, withinMs = 30_000) {
+      const isThere = () => {
+        if (output.includes(text)) return true;
+        if (hasEnded()) throw new Error(`it ended before it said "${text}"`);
+        return false;
+      };
+      return until(isThere, `"${text}"`, withinMs);
+    },
     async line(field) {
       let line: Record<string, unknown> | undefined;
       await until(
         () => {
           line = find(field);
-          if (child.exitCode !== null && !line) throw new Error(`it ended: ${output}`);
+          if (hasEnded() && !line) throw new Error(tell());
           return line !== undefined;
         },
         `a line with ${field}`,

@@ -1,6 +1,7 @@
 import type { TestContext } from "node:test";
 import { findFreePort } from "./free-port.ts";
-import { startProcess, type TestProcess, testFolder } from "./process.ts";
+import { hasFailed, startProcess, type TestProcess, testFolder } from "./process.ts";
+import { runTool } from "./tool.ts";
 import { until } from "./wait.ts";
 
 /** A real Redis of one test. */
@@ -29,8 +30,12 @@ export async function testRedis(
   const start = async (): Promise<void> => {
     const server = startProcess(t, ["redis-server", ...args, ...options]);
     running = server;
-    await until(() => server.output().includes("Ready to accept connections"), "redis-server");
+    await server.said("Ready to accept connections");
   };
+  // Before it ends, and before the gateways do: who was there, and listened to what.
+  t.after(() => {
+    if (hasFailed(t)) t.diagnostic(`the clients of Redis on ${port}:\n${listClients(port)}`);
+  });
   await start();
   return {
     url: `redis://127.0.0.1:${port}`,
@@ -47,6 +52,17 @@ export async function testRedis(
       return cli.output().trim();
     },
   };
+}
+
+/** Returns who is connected to a Redis, one a line; why not, when it does not answer. */
+function listClients(port: number): string {
+  const ask = (...words: string[]) =>
+    runTool("timeout", ["5", "redis-cli", "-p", String(port), ...words]).text;
+  const short = (line: string) => line.match(/ (name|age|idle|sub|psub|ssub|cmd)=\S*/g)?.join("");
+  return ask("CLIENT", "LIST")
+    .split("\n")
+    .map((line) => short(line) ?? line)
+    .join("\n");
 }
 
 const SLOTS = 16_384;
