@@ -9,6 +9,7 @@ import { findEnd } from "./reader.ts";
 import { openRedis, type RedisLink } from "./redis.ts";
 import { guardRequests } from "./requests.ts";
 import { createSeal, type Seal } from "./seal.ts";
+import { shield } from "./shield.ts";
 
 export type { BusSamples } from "./guard.ts";
 
@@ -80,6 +81,12 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     closeAll();
   }
 
+  function failed(error: unknown): void {
+    samples.errors++;
+    const why = error instanceof Error ? error.stack : String(error);
+    log("error", { room: "cluster", why }, "what goes between nodes, or came of it here, failed");
+  }
+
   const create = chooseAdapter(settings, link, {
     failed: () => void samples.errors++,
     ...{ stream, packetsMax: settings.streamPacketsMax, streamEnd, position, lost },
@@ -88,11 +95,15 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
   // Socket.IO calls `new` on what it is given, and takes the object that comes back.
   function BusAdapter(namespace: Namespace): Adapter {
     const adapter = create(namespace);
-    guardRequests(adapter as object, settings, () => samples.timeouts++);
+    guardRequests(adapter as object, settings, {
+      isHere: link.isHere,
+      timedOut: () => void samples.timeouts++,
+    });
     // Of its members only those that are there are touched.
     const guarded = adapter as unknown as Guarded;
-    guardMessages(guarded, { settings, link, seal, samples, log, lagged });
+    guardMessages(guarded, { settings, link, seal, samples, lagged });
     if (byStream) needs.watch(adapter);
+    shield(adapter as object, failed);
     return adapter;
   }
   return {

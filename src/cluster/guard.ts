@@ -1,6 +1,5 @@
-import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import { isBusMessage } from "./messages.ts";
+import { isBusMessage, withoutUnfit } from "./messages.ts";
 import type { RedisLink } from "./redis.ts";
 import type { Seal } from "./seal.ts";
 
@@ -28,7 +27,6 @@ export interface GuardNeeds {
   readonly link: RedisLink;
   readonly seal: Seal;
   readonly samples: BusSamples;
-  readonly log: Log;
   /** Told how old a message from the bus was, in seconds, by Redis' clock and ours. */
   lagged(seconds: number): void;
 }
@@ -50,7 +48,7 @@ export interface Guarded {
  * a key, signature before they are acted on.
  */
 export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
-  const { settings, link, seal, samples, log, lagged } = needs;
+  const { settings, link, seal, samples, lagged } = needs;
   const byStream = settings.adapter === "streams";
   const { publishAndReturnOffset, encode, onRawMessage, onMessage } = adapter;
   const { doPublish, doPublishResponse, onResponse } = adapter;
@@ -84,8 +82,17 @@ export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
     };
   }
   if (doPublishResponse) {
-    adapter.doPublishResponse = function (this: Guarded, requester, response) {
-      return doPublishResponse.call(this, requester, seal.sign(response));
+    adapter.doPublishResponse = async function (this: Guarded, requester, response) {
+      // What cannot be said throws at once, where nothing could catch it.
+      const say = async (it: object) => doPublishResponse.call(this, requester, seal.sign(it));
+      try {
+        await say(response);
+      } catch (error) {
+        samples.errors++;
+        const other = withoutUnfit(response);
+        if (!other) throw error;
+        await say(other);
+      }
     };
   }
   let believed: unknown;
@@ -117,12 +124,6 @@ export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
       believed = raw;
       try {
         onRawMessage.call(this, raw, offset);
-      } catch (error) {
-        // A listener's, that of `join-room` perhaps. Thrown on, the reader would begin again before
-        // this message, and bring it again and again.
-        samples.errors++;
-        const why = error instanceof Error ? error.stack : String(error);
-        log("error", { room: "cluster", why }, "a listener threw at a message of another node");
       } finally {
         believed = undefined;
       }

@@ -1,3 +1,4 @@
+import { encode } from "@msgpack/msgpack";
 import { RESERVED_EVENTS } from "../core/packet.ts";
 
 const BROADCAST = 3;
@@ -19,6 +20,26 @@ export function isBusMessage(message: unknown): boolean {
   if (type === BROADCAST) return isObject(data) && isPacket(data.packet) && isAddress(data.opts);
   if (ADDRESSED.has(type as number)) return isObject(data) && isAddress(data.opts);
   return data === undefined || isObject(data);
+}
+
+/**
+ * Returns a node's answer about its sockets with empty `data` for those whose own cannot be sent: a
+ * function or a timer in it must not keep the others from being told of. Undefined for other answers.
+ */
+export function withoutUnfit(response: object): object | undefined {
+  const { data } = response as { data?: { sockets?: { data?: unknown }[] } };
+  if (!Array.isArray(data?.sockets)) return undefined;
+  const sockets = data.sockets.map((each) => (isFit(each.data) ? each : { ...each, data: {} }));
+  return { ...response, data: { ...data, sockets } };
+}
+
+function isFit(data: unknown): boolean {
+  try {
+    encode(data);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isPacket(packet: unknown): boolean {

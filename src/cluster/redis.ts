@@ -143,9 +143,11 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
   function ask<T>(command: (client: Client) => Promise<T>): Promise<T> {
     if (!here) return Promise.reject(new Error("Redis is away"));
     if (waiting.size >= pendingMax) return Promise.reject(new Error("Redis is too slow"));
+    // What throws at once is a failure like any other.
+    const run = async () => command(client);
     return new Promise((resolve, reject) => {
       waiting.add(reject);
-      command(client)
+      run()
         .then(resolve, reject)
         .finally(() => waiting.delete(reject));
     });

@@ -17,12 +17,13 @@ interface FetchOptions {
 export function guardRequests(
   adapter: Asking,
   { requestTimeoutMs, requestsMax }: Settings["cluster"],
-  timedOut: () => void,
+  { isHere, timedOut }: { isHere(): boolean; timedOut(): void },
 ): void {
   const { fetchSockets, serverSideEmit } = adapter;
   let open = 0;
 
   function admit(): void {
+    if (!isHere()) throw new Error("Redis is away");
     if (open >= requestsMax) throw new Error("cluster.requestsMax requests are open already");
     open++;
   }

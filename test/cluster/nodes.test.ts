@@ -247,7 +247,7 @@ test("a start without Redis is one sentence, or a wait, by setting", async (t) =
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
   await redis.kill();
-  const cluster = { redisUrl: redis.url, timeoutMs: 200 };
+  const cluster = { redisUrl: redis.url, timeoutMs: 200, startup: "fail" } as const;
   await assert.rejects(
     testGateway(t, { cluster }),
     /cluster\.redisUrl: Redis did not answer within 200 ms/,

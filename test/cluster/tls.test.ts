@@ -73,7 +73,7 @@ test("what is wrong with the certificates is one sentence at start, and the doct
   ];
   await Promise.all(
     rows.map(async ([address, sentence]) => {
-      const cluster = { ...address, timeoutMs: 4000 };
+      const cluster = { ...address, timeoutMs: 4000, startup: "fail" } as const;
       await assert.rejects(testGateway(t, { cluster }), (error: Error) => {
         assert.match(error.message, sentence);
         return !error.message.includes("\n");

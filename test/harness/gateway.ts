@@ -47,6 +47,8 @@ export async function testGateway(
       metrics: { defaults: false, ...settings.metrics },
       // A machine that is busy with other tests must not turn this one's clients away.
       overload: settings.overload ?? { enabled: false },
+      // Nor keep it from starting, where a test has Redis count as away after a moment.
+      cluster: { startup: "wait", ...settings.cluster },
     },
     needs,
   );
