@@ -123,6 +123,8 @@ test("a client recovers on another node than before, whole and once", async (t) 
   client.io.engine.close();
   await gone;
   a.io.to("red").emit("n", 1);
+  // Of two nodes that publish at once either may be first.
+  await until(async () => Number(await redis.command("XLEN", "sluice:stream")) === 3, "its turn");
   b.io.emit("n", 2);
   a.io.except("red").emit("n", "not for it");
   // To the other node, while a stream of broadcasts goes on.
