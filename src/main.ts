@@ -247,8 +247,6 @@ async function main(): Promise<void> {
 async function work(settings: Settings, needs: GatewayNeeds, log: Log): Promise<Gateway> {
   const { joinPrimary } = await import("./cluster/workers.ts");
   const primary = joinPrimary();
-  // Until it listens there is nothing to drain, and a start may wait for Redis.
-  primary.onStop(() => process.exit(0));
   answerPrimary();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => {});
   const drainMs = Math.floor(settings.socket.drainMs / countWorkers(settings));

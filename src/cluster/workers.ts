@@ -8,7 +8,6 @@ import { countWorkers } from "./worker-settings.ts";
 
 /** What the primary and its workers say to each other. */
 type Word =
-  | { readonly sluice: "joined" }
   | { readonly sluice: "listening" }
   | { readonly sluice: "stop" }
   | { readonly sluice: "scrape"; readonly id: number; readonly accept: string }
@@ -48,7 +47,7 @@ export interface WorkerSide {
   scrape(accept: string): Promise<Scraped>;
   /** Tells the primary that this worker takes connections. */
   listening(): void;
-  /** Calls `stop` when the primary says so, or is gone. */
+  /** Calls `stop` when the primary says so; when it is gone, Node.js ends this process at once. */
   onStop(stop: () => void): void;
 }
 
@@ -61,11 +60,13 @@ const SCRAPE_MS = 5_000;
  * Starts the workers of this machine: processes that share the port, each with an event loop.
  *
  * A worker that crashes is replaced after a pause that doubles from 0.5 s to 30 s; one that ends
- * before it ever listened ends everything with its exit code, since the next would do the same.
+ * before any ever listened ends everything with its exit code, since the next would do the same.
+ * Later, what keeps one from starting may pass, a Redis that is away: the others go on meanwhile.
  */
 export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
   const { log } = needs;
   const started = new Map<Worker, { at: number; listened: boolean }>();
+  let listened = false;
   const timers = new Set<NodeJS.Timeout>();
   let crashes = 0;
   let stopping = false;
@@ -77,9 +78,10 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
 
   cluster.on("message", (worker, word: Word) => {
     const state = started.get(worker);
-    if (word?.sluice === "listening" && state) state.listened = true;
-    // What was said before is lost: another of its modules may have heard it.
-    if (word?.sluice === "joined" && stopping) send(worker, { sluice: "stop" });
+    if (word?.sluice === "listening" && state) {
+      state.listened = true;
+      listened = true;
+    }
     if (word?.sluice !== "scrape") return;
     needs.scrape(word.accept).then(
       (scraped) => send(worker, { sluice: "scraped", id: word.id, ...scraped }),
@@ -90,7 +92,7 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
     const state = started.get(worker);
     started.delete(worker);
     if (stopping || !state) return;
-    if (!state.listened) {
+    if (!listened) {
       needs.exit(code || 1);
       return;
     }
@@ -116,10 +118,12 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
     async stop() {
       stopping = true;
       for (const timer of timers) clearTimeout(timer);
-      for (const worker of [...started.keys()]) {
+      for (const [worker, state] of [...started]) {
         if (worker.isDead()) continue;
         const gone = new Promise((resolve) => worker.once("exit", resolve));
-        send(worker, { sluice: "stop" });
+        // One that does not listen yet serves nobody, and may not hear a word before it does.
+        if (state.listened) send(worker, { sluice: "stop" });
+        else worker.process.kill("SIGKILL");
         await gone;
       }
     },
@@ -135,8 +139,6 @@ export function joinPrimary(): WorkerSide {
     if (word?.sluice === "stop") stop();
     if (word?.sluice === "scraped") asked.get(word.id)?.(word);
   });
-  process.on("disconnect", () => stop());
-  tell({ sluice: "joined" });
   return {
     scrape(accept) {
       const id = ++lastId;

@@ -15,14 +15,15 @@ const SLUICE = [process.execPath, "--import", "tsx", "src/main.ts", "--socket.po
 const WORKERS = ["--socket.host", "127.0.0.1", "--cluster.workers", "2"];
 const WEBSOCKET = ["--socket.transports", "websocket", "--socket.drainMs", "500"];
 
-async function listening(run: TestProcess, count: number): Promise<void> {
+function listening(run: TestProcess, count: number): Promise<void> {
   const lines = () => run.output().match(/listening on port/g)?.length ?? 0;
-  await until(() => lines() >= count, `${count} workers`, 30_000);
+  return until(() => lines() >= count, `${count} workers`, 60_000);
 }
 
-/** One of the workers. */
+/** One of the workers; the compiler that tsx may start is a child as well. */
 function victimOf(run: TestProcess): number {
-  const pids = execFileSync("pgrep", ["-P", String(run.child.pid)], { encoding: "utf8" });
+  const words = ["-P", String(run.child.pid), "-f", "main.ts"];
+  const pids = execFileSync("pgrep", words, { encoding: "utf8" });
   return Number(pids.trim().split("\n")[0]);
 }
 
@@ -140,6 +141,38 @@ test("clients of a killed worker go on at another, recovered, when there is Redi
       numbers.map((_, at) => (numbers[0] ?? 0) + at),
     );
   }
+});
+
+test("a worker that cannot start again while Redis is away ends nobody else, and starts later", async (t) => {
+  // Seen: one crash during an outage ended all workers, since the next could not start.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const port = await findFreePort();
+  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET], {
+    SLUICE_CLUSTER_REDIS_URL: redis.url,
+    SLUICE_CLUSTER_TIMEOUT_MS: "500",
+  });
+  await listening(run, 2);
+  await redis.kill();
+  process.kill(victimOf(run), "SIGKILL");
+  const gone = () => run.output().match(/will be replaced/g)?.length ?? 0;
+  await until(() => gone() >= 2, "that the next cannot start", 60_000);
+  const client = newClient(`http://127.0.0.1:${port}`);
+  t.after(() => client.disconnect());
+  await next(client.connect(), "connect");
+  await redis.start();
+  await listening(run, 3);
+  assert.equal(client.connected, true);
+});
+
+test("workers that are told to stop while they start end at once", async (t) => {
+  // Seen: the word was lost on workers that had no gateway to stop yet, and their primary waited for
+  // them for good.
+  const port = await findFreePort();
+  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET]);
+  await run.said("started workers", 60_000);
+  run.child.kill("SIGTERM");
+  assert.equal(await run.exit(), 0);
 });
 
 test("long-polling with workers is refused at start, with the reason and what to do", async (t) => {
