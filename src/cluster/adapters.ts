@@ -50,7 +50,7 @@ function calm(client: Client, surroundings: Surroundings): Client {
   return new Proxy(client, {
     get(target, name) {
       if (name === "duplicate") return () => calm(link.patient(), surroundings);
-      if (name === "xread") return createReader(target, surroundings);
+      if (name === "xread") return createReader(target, link, surroundings);
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
       return (...given: unknown[]) => {

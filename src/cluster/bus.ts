@@ -90,6 +90,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
   const create = chooseAdapter(settings, link, {
     failed: () => void samples.errors++,
     ...{ stream, packetsMax: settings.streamPacketsMax, streamEnd, position, lost },
+    timeoutMs: settings.timeoutMs,
   });
 
   // Socket.IO calls `new` on what it is given, and takes the object that comes back.

@@ -53,7 +53,10 @@ export function readPoint(offset: string): Point | undefined {
   if (ms === undefined || seq === undefined) return undefined;
   const read = `${ms}-${seq}`;
   if (tag === undefined) return { from: read, has: (id) => compareIds(id, read) <= 0 };
-  const own = `${Number(ms) + Number(more)}-${ownSeq}`;
+  const ownMs = Number(ms) + Number(more);
+  // Anybody can write an offset, and Redis refuses to look for such a place.
+  if (ownMs < 0) return undefined;
+  const own = `${ownMs}-${ownSeq}`;
   return {
     from: first(read, own),
     has: (id, uid) => compareIds(id, uid.startsWith(tag) ? own : read) <= 0,

@@ -9,6 +9,8 @@ export interface ReaderNeeds {
   /** Where the stream ended when the node joined: it reads what comes after. */
   readonly streamEnd: Promise<string>;
   readonly position: Position;
+  /** `cluster.timeoutMs`: how long an answer may take beyond the wait for messages. */
+  readonly timeoutMs: number;
   failed(): void;
   /** Messages are gone that this node has not read. */
   lost(): void;
@@ -23,8 +25,8 @@ const READ_COUNT = 100;
  *
  * When the stream was trimmed beyond what was read, `lost` is called before what is left is returned.
  */
-export function createReader(client: Client, needs: ReaderNeeds) {
-  const { stream, packetsMax, streamEnd, position, failed, lost } = needs;
+export function createReader(client: Client, link: RedisLink, needs: ReaderNeeds) {
+  const { stream, packetsMax, streamEnd, position, timeoutMs, failed, lost } = needs;
   const read = client.xread.bind(client) as (...given: unknown[]) => Promise<unknown>; // of many shapes
 
   async function isGone(id: string): Promise<boolean> {
@@ -37,12 +39,24 @@ export function createReader(client: Client, needs: ReaderNeeds) {
     const last = given.at(-1);
     const from = last === "$" ? await streamEnd : String(last);
     position.readTo(from);
-    const found = await read(...given.slice(0, -1), from).catch(async (error: unknown) => {
-      failed();
-      // It is asked for again at once: a Redis that refuses must not be flooded.
-      await pause();
-      throw error;
-    });
+    // When nothing comes, Redis says so: a connection on which it does not is dead, as one of which
+    // a firewall has forgotten, and the system would notice within a quarter of an hour. The
+    // question is asked again on the next.
+    const withinMs = Number(given[1]) + timeoutMs;
+    let answered = false;
+    const late = () => setImmediate(() => answered || link.cut(client));
+    const timer = setInterval(late, withinMs).unref();
+    const found = await read(...given.slice(0, -1), from)
+      .finally(() => {
+        answered = true;
+        clearInterval(timer);
+      })
+      .catch(async (error: unknown) => {
+        failed();
+        // It is asked for again at once: a Redis that refuses must not be flooded.
+        await pause();
+        throw error;
+      });
     // What is left of a trimmed stream fills an answer; less than that is all there was.
     if (isFull(found) && (await isGone(from))) lost();
     return found;

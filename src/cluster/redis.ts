@@ -36,6 +36,8 @@ export interface RedisLink {
    * a subscription that was refused; one that `listens` can subscribe to sharded channels.
    */
   patient(listens?: boolean): Client;
+  /** Has a connection on which Redis is silent made again. */
+  cut(client: Client): void;
   /** Resolves when Redis has answered once. */
   ready(): Promise<void>;
   /** Calls `changed` whenever Redis is here again, or away; once at the start. */
@@ -63,6 +65,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
   const connect = createConnect(settings);
   const name = `sluice-${randomBytes(9).toString("base64url")}`;
   const clients = new Set<Client>();
+  const listening = new Set<Client>();
   const watchers: ((here: boolean) => void)[] = [];
   let trouble = "";
   let stopped = false;
@@ -88,8 +91,14 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
       if (ended) seen.reconnected();
     });
     clients.add(client);
-    const insisting = { failed: seen.failed, isStopped: () => stopped, pause };
-    if (patient) insistOnSubscriptions(client, insisting);
+    if (patient) {
+      insistOnSubscriptions(client, {
+        failed: seen.failed,
+        isStopped: () => stopped,
+        pause,
+        listens: () => void listening.add(client),
+      });
+    }
     return client;
   };
   const client = open(false);
@@ -105,6 +114,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
       for (const refuse of waiting) refuse(new Error(`Redis is away: ${why}`));
       waiting.clear();
     }
+    if (stopped) return;
     seen.changed(now, why);
     for (const changed of watchers) changed(now);
   }
@@ -112,16 +122,30 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
   async function check(): Promise<void> {
     clearTimeout(timer);
     const askedAt = performance.now();
+    for (const each of listening) void checkListener(each);
     try {
       await within(client.ping(), timeoutMs);
       change(true, "it answered");
       cutAt = performance.now();
     } catch (error) {
+      note(error);
       change(false, error instanceof Error ? error.message : String(error));
-      if (!stopped && askedAt - cutAt >= timeoutMs) cut();
+      if (!stopped && askedAt - cutAt >= timeoutMs) {
+        cutAt = performance.now();
+        for (const each of clients) cut(each);
+      }
     }
     clearTimeout(timer);
     if (!stopped) timer = setTimeout(check, Math.min(1_000, timeoutMs)).unref();
+  }
+
+  /** One on which nothing comes looks like one that is silent. */
+  async function checkListener(each: Client): Promise<void> {
+    // A cluster's has connections of its own for that.
+    if (each instanceof Cluster || each.status !== "ready") return;
+    await within(each.ping(), timeoutMs).catch((error) => {
+      if (error instanceof LateError) cut(each);
+    });
   }
 
   /**
@@ -129,16 +153,21 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
    * is being made is left alone: it has a time limit of its own, and ends for good when it is cut
    * while a Sentinel is asked.
    */
-  function cut(): void {
-    cutAt = performance.now();
-    for (const each of clients) if (OPEN.has(each.status)) each.disconnect(true);
+  function cut(each: Client): void {
+    if (OPEN.has(each.status)) each.disconnect(true);
+  }
+  /** What Redis itself refuses a node with. */
+  function note(error: unknown): void {
+    if (error instanceof Error && error.name === "ReplyError") trouble = error.message;
   }
   let cutAt = performance.now();
   let timer: NodeJS.Timeout | undefined;
   client.on("ready", () => void check());
   client.on("close", () => change(false, "the connection was lost"));
+  // Not only once it is ready: who is silent from the start is cut off, too.
+  void check();
 
-  const mastersOf = (one: Client) => (one instanceof Cluster ? one.nodes("master") : [one]);
+  const nodesOf = (one: Client) => (one instanceof Cluster ? one.nodes() : [one]);
 
   function ask<T>(command: (client: Client) => Promise<T>): Promise<T> {
     if (!here) return Promise.reject(new Error("Redis is away"));
@@ -148,6 +177,10 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
     return new Promise((resolve, reject) => {
       waiting.add(reject);
       run()
+        .catch((error: unknown) => {
+          note(error);
+          throw error;
+        })
         .then(resolve, reject)
         .finally(() => waiting.delete(reject));
     });
@@ -163,20 +196,21 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
       changed(here);
     },
     async cutOff(other) {
-      for (const each of mastersOf(client)) {
+      for (const each of nodesOf(client)) {
         const all = String(await each.client("LIST"));
         for (const line of all.split("\n")) {
-          const id = line.match(/^id=(\d+) /)?.[1];
-          if (id && line.includes(` name=${other} `)) await each.client("KILL", "ID", id);
+          // A cluster's listeners have it within a longer name.
+          const [, id, whose] = line.match(/^id=(\d+) .* name=(\S*) /) ?? [];
+          if (id && whose?.includes(other)) await each.client("KILL", "ID", id);
         }
       }
     },
     ask,
+    cut,
     isHeard: (channel) =>
       ask(async (one) => {
         // Each knows of its own subscribers only.
-        const nodes = one instanceof Cluster ? one.nodes() : [one];
-        const counts = nodes.map((each) => each.pubsub("NUMSUB", channel));
+        const counts = nodesOf(one).map((each) => each.pubsub("NUMSUB", channel));
         return (await Promise.all(counts)).some(([, count]) => Number(count) > 0);
       }),
     patient: (listens) => open(true, listens),
@@ -189,10 +223,12 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
   };
 }
 
+class LateError extends Error {}
+
 /** Rejects when the answer takes longer than `ms`. */
 function within<T>(answer: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const late = () => reject(new Error(`no answer within ${ms} ms`));
+    const late = () => reject(new LateError(`no answer within ${ms} ms`));
     // A process that was frozen finds its timers due before it reads what has arrived.
     const timer = setTimeout(() => setImmediate(late), ms);
     answer.then(resolve, reject).finally(() => clearTimeout(timer));

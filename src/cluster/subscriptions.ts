@@ -6,6 +6,8 @@ export interface InsistNeeds {
   isStopped(): boolean;
   /** Resolves when a Redis that refused may be asked again. */
   pause(): Promise<void>;
+  /** Something is being subscribed to. */
+  listens(): void;
 }
 
 /**
@@ -17,7 +19,7 @@ export interface InsistNeeds {
  * ready one is made again by ioredis after an outage, which looks at no failure of that.
  */
 export function insistOnSubscriptions(client: Client, needs: InsistNeeds): void {
-  const { failed, isStopped, pause } = needs;
+  const { failed, isStopped, pause, listens } = needs;
   const waiting: (() => void)[] = [];
   client.on("ready", () => {
     for (const go of waiting.splice(0)) go();
@@ -31,6 +33,7 @@ export function insistOnSubscriptions(client: Client, needs: InsistNeeds): void 
           continue;
         }
         try {
+          listens();
           return await once(...given);
         } catch {
           failed();

@@ -113,6 +113,7 @@ test("what no node has written names no place", () => {
     "1-1.2-2",
     "1-1.2-2.zzzzzz",
     "1-1 ",
+    "1-1.-2-3.abcdef",
     `${"9".repeat(17)}-1`,
   ]) {
     assert.equal(readPoint(offset), undefined, offset);

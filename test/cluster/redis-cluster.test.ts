@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SECRET, startFunction } from "../harness/function.ts";
+import { testGateway } from "../harness/gateway.ts";
 import { arrivals, nodeProcess } from "../harness/nodes.ts";
 import { testRedisCluster } from "../harness/redis.ts";
 import { tcpSwitch } from "../harness/tcp-switch.ts";
@@ -88,4 +89,19 @@ test("recovery, leases and the sessions of a killed node work in a Redis Cluster
   await until(() => lost().length === 6, "each loss", 20_000);
   await until(async () => (await a.metric("sluice_cluster_nodes")) === 2, "two nodes");
   assert.equal(lost().length, 6);
+});
+
+test("presence forgets a frozen node when its lease is taken, wherever it listens", async (t) => {
+  // Seen: it counted for as long as it was frozen. Its listeners have a name of their own.
+  if (!hasTool(t, "redis-server")) return;
+  const { url } = await testRedisCluster(t, 3);
+  const node = await nodeProcess(t, { url }, { SLUICE_CLUSTER_LEASE_MS: "1500" });
+  const cluster = { redisUrl: url, leaseMs: 1500, requestTimeoutMs: 500 };
+  const fresh = await testGateway(t, { cluster });
+  const servers = () => fresh.io.of("/").adapter.serverCount();
+  await until(async () => (await servers()) === 2, "two nodes");
+  node.run.child.kill("SIGSTOP");
+  t.after(() => node.run.child.kill("SIGCONT"));
+  await until(async () => (await servers()) === 1, "that it is forgotten", 20_000);
+  assert.deepEqual(await fresh.io.fetchSockets(), []);
 });

@@ -1,7 +1,9 @@
 /** The connections to Redis, one by one. */
 import assert from "node:assert/strict";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { openRedis, type RedisLink } from "../../src/cluster/redis.ts";
+import { testGateway } from "../harness/gateway.ts";
 import { type TestRedis, testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
@@ -21,6 +23,76 @@ function open(t: TestContext, redisUrl: string): { link: RedisLink; again(): num
 
 const listeners = async (redis: TestRedis, channel: string) =>
   Number((await redis.command("PUBSUB", "NUMSUB", channel)).split("\n")[1]);
+
+/** A way to Redis on which the connections that have said `word` fall silent when told to. */
+async function quietWay(t: TestContext, redis: TestRedis, word: string) {
+  let quiet = false;
+  const server = createServer((inner) => {
+    const outer = connect(redis.port, "127.0.0.1");
+    let said = false;
+    const pass = (from: Socket, to: Socket) =>
+      from.on("data", (data) => {
+        said ||= from === inner && String(data).toLowerCase().includes(word);
+        if (!(said && quiet)) to.write(data);
+      });
+    pass(inner, outer);
+    pass(outer, inner);
+    for (const each of [inner, outer]) {
+      each.on("error", () => {});
+      each.on("close", () => [inner, outer].map((other) => other.destroy()));
+    }
+  });
+  server.listen(0, "127.0.0.1");
+  await next(server, "listening");
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    /** Those that are open; what they say meanwhile is lost for good. */
+    async hush(whileTrue: () => Promise<boolean>) {
+      quiet = true;
+      await until(async () => !(await whileTrue()), "that it is noticed", 30_000);
+      quiet = false;
+    },
+  };
+}
+
+for (const word of ["xread", "subscribe", "info"]) {
+  test(`a connection that falls silent after ${word} is made again, while all others answer`, async (t) => {
+    // Seen: a node that got no message, or no request, from the moment on at which a firewall forgot
+    // one connection, until the system noticed; and one that never started, waiting for an INFO.
+    if (!hasTool(t, "redis-server")) return;
+    const redis = await testRedis(t);
+    const way = await quietWay(t, redis, word);
+    const cluster = { timeoutMs: 500, requestTimeoutMs: 500 };
+    const b = await testGateway(t, { cluster: { ...cluster, redisUrl: redis.url } });
+    const start = () => testGateway(t, { cluster: { ...cluster, redisUrl: way.url } });
+    let tries = 0;
+    if (word === "info") {
+      const starting = start();
+      await way.hush(async () => ++tries < 100);
+      await starting;
+      return;
+    }
+    const a = await start();
+    const client = await a.connected();
+    const heard: unknown[] = [];
+    client.on("n", (n) => heard.push(n));
+    const servers = () => b.io.of("/").adapter.serverCount();
+    await until(async () => (await servers()) === 2, "two nodes");
+    const again = () => a.metric("sluice_cluster_reconnects_total");
+    const before = await again();
+    await way.hush(async () => {
+      b.io.emit("n", tries++);
+      return (await again()) === before;
+    });
+    await until(() => heard.length === tries, "what was published meanwhile");
+    assert.deepEqual(heard, [...heard.keys()]);
+    await until(async () => (await servers()) === 2, "its subscription");
+    assert.equal((await b.io.fetchSockets()).length, 1);
+    assert.equal(await a.metric("sluice_cluster_redis_up"), 1);
+  });
+}
 
 test("a subscription that is asked for while its connection is in the making is there, and stays", async (t) => {
   // Seen: nodes that heard no requests from their start on, or after an outage, now and then. The
