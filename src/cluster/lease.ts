@@ -73,6 +73,8 @@ const FLUSH_MS = 20;
  * Exactly one node takes an ended lease, by a script that runs at once. It has the functions told of
  * each socket before it strikes it out, so when it dies too, another goes on. A node that finds its
  * own lease taken, since it was frozen or cut off, gives up the sockets of it and begins a new one.
+ * Who starts, or whose own lease has ended without being taken, takes none for the time of a lease:
+ * when Redis itself was away, all leases have ended, and whoever is back first is not the only one.
  */
 export function holdLease(
   settings: Settings["cluster"],
@@ -90,6 +92,8 @@ export function holdLease(
   let stopped = false;
   /** When the lease was last renewed, by this node's own clock, and who waits for that. */
   let renewedAt = performance.now();
+  /** Until then others may only not have reached Redis again, as this node a moment before. */
+  let patientUntil = renewedAt + settings.leaseMs;
   const doubts: (() => void)[] = [];
   let doubted: NodeJS.Timeout | undefined;
   const ledger = createLedger({ link, key: () => `${prefix}sockets:${node}`, flushMs: FLUSH_MS });
@@ -105,6 +109,8 @@ export function holdLease(
     );
     if (count >= 0) {
       samples.nodes = count;
+      const now = performance.now();
+      if (now - renewedAt >= leaseMs) patientUntil = now + leaseMs;
       renewedAt = askedAt;
       becomeSure();
       for (const follower of followers) await follower.renewed(node);
@@ -126,6 +132,7 @@ export function holdLease(
   }
 
   async function take(): Promise<void> {
+    if (performance.now() < patientUntil) return;
     const speaks = heir ? "1" : "0";
     const given = [alive, estates, node, speaks, prefix, String(TAKEN_MS)];
     const mine = (await link.ask((client) => client.eval(TAKE, 2, ...given))) as string[]; // the script answers with names

@@ -6,10 +6,12 @@ import { type Received, SECRET, startFunction, type TestFunction } from "../harn
 import { newClient, sumMetric, type TestGateway, testGateway } from "../harness/gateway.ts";
 import { startProcess, type TestProcess } from "../harness/process.ts";
 import { type TestRedis, testRedis } from "../harness/redis.ts";
+import { tcpSwitch } from "../harness/tcp-switch.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 
 const LEASE_MS = 1500;
+const ALIVE = "sluice:{nodes}:alive";
 
 function cluster(redis: TestRedis) {
   return { redisUrl: redis.url, timeoutMs: 1000, leaseMs: LEASE_MS };
@@ -144,6 +146,42 @@ test("a frozen node is taken for dead; when it thaws its sockets close and nobod
   await until(() => fn.received.filter(isDisconnect).length >= 4, "the last call");
   await written(redis, 0);
   assert.deepEqual(idsOf(fn.received.filter(isDisconnect)), [...ids, ...again.ids].sort());
+});
+
+test("after an outage longer than the lease, who is back first takes nobody else for dead", async (t) => {
+  // Seen: the first node that reached Redis again took the leases of all others, which had ended
+  // meanwhile; their functions heard of sockets that were lost and were not, and all were closed.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const fn = await startFunction(t);
+  const wires = [await tcpSwitch(t, redis.port), await tcpSwitch(t, redis.port)];
+  const [one, two] = await Promise.all(
+    wires.map((wire) => survivor(t, { ...redis, url: `redis://127.0.0.1:${wire.port}` }, fn)),
+  );
+  assert.ok(one && two);
+  const clients = [await one.connected(), await two.connected()];
+  await written(redis, 2);
+  const nodes = () => one.metric("sluice_cluster_nodes");
+  await until(async () => (await nodes()) === 2, "two nodes");
+  const away = async (node: TestGateway) => (await node.metric("sluice_cluster_redis_up")) === 0;
+  for (const wire of wires) wire.stall();
+  await until(async () => (await away(one)) && (await away(two)), "the outage");
+  const now = async () => Number((await redis.command("TIME")).split("\n")[0]) * 1000;
+  const ends = (await redis.command("ZRANGE", ALIVE, "0", "-1", "WITHSCORES")).split("\n");
+  const last = Math.max(Number(ends[1]), Number(ends[3]));
+  await until(async () => (await now()) > last, "that both leases have ended");
+  wires[0]?.flow();
+  await until(async () => !(await away(one)), "its return");
+  // It takes leases right after it has renewed its own.
+  const living = async () => Number(await redis.command("ZCOUNT", ALIVE, String(last + 1), "+inf"));
+  await until(async () => (await living()) === 1, "its lease");
+  wires[1]?.flow();
+  await until(async () => (await nodes()) === 2, "the other's return");
+  for (const node of [one, two]) {
+    assert.equal(await node.metric("sluice_cluster_leases_taken_total"), 0);
+  }
+  assert.deepEqual(fn.received.filter(isDisconnect), []);
+  assert.ok(clients.every((client) => client.connected));
 });
 
 test("what Redis forgot is written down again, and a stop leaves nothing behind", async (t) => {
