@@ -154,7 +154,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
    * while a Sentinel is asked.
    */
   function cut(each: Client): void {
-    if (OPEN.has(each.status)) each.disconnect(true);
+    if (OPEN.has(each.status)) disconnect(each, true);
   }
   /** What Redis itself refuses a node with. */
   function note(error: unknown): void {
@@ -166,6 +166,16 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
   client.on("close", () => change(false, "the connection was lost"));
   // Not only once it is ready: who is silent from the start is cut off, too.
   void check();
+
+  /**
+   * A handshake of TLS that is broken off can fail a second time, at what Redis says to that; ioredis
+   * hears of the first failure only, and the second would end the process.
+   */
+  function disconnect(each: Client, again?: boolean): void {
+    const all = each instanceof Cluster ? each.nodes("all") : [each];
+    for (const { stream } of all) stream?.on("error", () => {});
+    each.disconnect(again);
+  }
 
   const nodesOf = (one: Client) => (one instanceof Cluster ? one.nodes() : [one]);
 
@@ -218,7 +228,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
     async stop() {
       stopped = true;
       clearTimeout(timer);
-      for (const each of clients) each.disconnect();
+      for (const each of clients) disconnect(each);
     },
   };
 }

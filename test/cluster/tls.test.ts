@@ -1,6 +1,7 @@
 /** Redis over TLS: whose certificate is believed, and what is said when it is not. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { openRedis } from "../../src/cluster/redis.ts";
 import { readSettings } from "../../src/core/settings.ts";
 import { examine } from "../../src/doctor.ts";
 import { createCertificates } from "../harness/certificates.ts";
@@ -82,4 +83,25 @@ test("what is wrong with the certificates is one sentence at start, and the doct
       assert.match(await doctor(cluster), new RegExp(`^bad .*${said}`));
     }),
   );
+});
+
+test("a start that is given up in the middle of a handshake ends nothing else", async (t) => {
+  // Seen: the process ended at what Redis answered to a handshake that was broken off.
+  if (!hasTool(t, "redis-server") || !hasTool(t, "openssl")) return;
+  const { right } = await tlsRedis(t, false);
+  const redisUrl = right.redisUrl;
+  const address = { redisUrl, redisCaFile: "", redisCertFile: "", redisKeyFile: "" };
+  const seen = { changed() {}, reconnected() {}, failed() {} };
+  const given = { ...address, redisServerName: "redis.test", timeoutMs: 10_000, pendingMax: 1 };
+  const ends: Promise<void>[] = [];
+  for (let turn = 0; turn < 300; turn++) {
+    const link = openRedis(given, seen);
+    // At every moment of it.
+    const end = new Promise((resolve) => setTimeout(resolve, turn / 20)).then(link.stop);
+    ends.push(end);
+    if (turn % 10 === 9) await end;
+  }
+  await Promise.all(ends);
+  const sound = await testGateway(t, { cluster: right });
+  assert.equal(await sound.metric("sluice_cluster_redis_up"), 1);
 });
