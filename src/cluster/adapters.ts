@@ -3,6 +3,7 @@ import { createAdapter as createStreams } from "@socket.io/redis-streams-adapter
 import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { Settings } from "../core/settings.ts";
+import { type EnvelopeNeeds, guardClient } from "./envelope.ts";
 import { createReader, type ReaderNeeds } from "./reader.ts";
 import type { Client, RedisLink } from "./redis.ts";
 
@@ -19,9 +20,9 @@ export function streamName({ prefix }: Settings["cluster"]): string {
 export function chooseAdapter(
   settings: Settings["cluster"],
   link: RedisLink,
-  needs: ReaderNeeds,
+  needs: ReaderNeeds & Pick<EnvelopeNeeds, "seal" | "samples" | "threw">,
 ): (namespace: Namespace) => Adapter {
-  const { prefix, requestTimeoutMs } = settings;
+  const { prefix, requestTimeoutMs, messageBytesMax } = settings;
   const surroundings = { ...needs, link };
   const client = calm(link.client, surroundings);
   if (settings.adapter === "streams") {
@@ -38,7 +39,9 @@ export function chooseAdapter(
     const own = { channelPrefix: prefix, subscriptionMode: "static" } as const;
     return createShardedAdapter(client, listener, own);
   }
-  return createPubSub(client, listener, { key: prefix, requestsTimeout: requestTimeoutMs });
+  const guard = (each: Client) => guardClient(each, { ...needs, link, messageBytesMax });
+  const own = { key: prefix, requestsTimeout: requestTimeoutMs };
+  return createPubSub(guard(client), guard(listener), own);
 }
 
 /**

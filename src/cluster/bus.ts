@@ -81,7 +81,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     closeAll();
   }
 
-  function failed(error: unknown): void {
+  function threw(error: unknown): void {
     samples.errors++;
     const why = error instanceof Error ? error.stack : String(error);
     log("error", { room: "cluster", why }, "what goes between nodes, or came of it here, failed");
@@ -89,6 +89,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
 
   const create = chooseAdapter(settings, link, {
     failed: () => void samples.errors++,
+    ...{ seal, samples, threw },
     ...{ stream, packetsMax: settings.streamPacketsMax, streamEnd, position, lost },
     timeoutMs: settings.timeoutMs,
   });
@@ -104,7 +105,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     const guarded = adapter as unknown as Guarded;
     guardMessages(guarded, { settings, link, seal, samples, lagged });
     if (byStream) needs.watch(adapter);
-    shield(adapter as object, failed);
+    shield(adapter as object, threw);
     return adapter;
   }
   return {

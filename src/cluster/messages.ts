@@ -4,7 +4,10 @@ import { RESERVED_EVENTS } from "../core/packet.ts";
 const BROADCAST = 3;
 /** Types that address sockets: join, leave, disconnect, fetch. */
 const ADDRESSED = new Set([4, 5, 6, 7]);
+const SERVER_SIDE_EMIT = 9;
 const TYPE_MAX = 13;
+/** Events of a server of which Socket.IO itself is the only emitter. */
+const OWN_EVENTS: ReadonlySet<unknown> = new Set(["connect", "connection", "new_namespace"]);
 
 /**
  * Whether a message from the bus has the shape of its type (socket.io-adapter's `MessageType`).
@@ -19,7 +22,18 @@ export function isBusMessage(message: unknown): boolean {
   if (uid !== undefined && typeof uid !== "string") return false;
   if (type === BROADCAST) return isObject(data) && isPacket(data.packet) && isAddress(data.opts);
   if (ADDRESSED.has(type as number)) return isObject(data) && isAddress(data.opts);
+  if (type === SERVER_SIDE_EMIT) {
+    return isObject(data) && Array.isArray(data.packet) && !OWN_EVENTS.has(data.packet[0]);
+  }
   return data === undefined || isObject(data);
+}
+
+/** Whether a request of the classic adapter, or an answer to one, has a shape. */
+export function isRequest(found: unknown): boolean {
+  if (!isObject(found)) return false;
+  const { opts, data } = found;
+  if (opts !== undefined && !isAddress(opts)) return false;
+  return !Array.isArray(data) || !OWN_EVENTS.has(data[0]);
 }
 
 /**

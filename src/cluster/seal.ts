@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 
 /** Signs what goes on the bus, and knows what was signed with the same key. */
 export interface Seal {
+  readonly hasKey: boolean;
   /** Returns the message with its signature; without a key, as it is. */
   sign<T extends object>(message: T): T;
   /** Whether it carries the signature of this key; without a key everything does. */
@@ -17,12 +18,15 @@ const FIELD = "mac";
  * text, typed arrays become others. The form is the same before and after each of these.
  */
 export function createSeal(key: string): Seal {
-  if (key === "") return { sign: (message) => message, isSigned: () => true };
+  if (key === "") {
+    return { hasKey: false, sign: (message) => message, isSigned: () => true };
+  }
   const digest = (message: object): Buffer => {
     const { [FIELD]: _, ...rest } = message as Record<string, unknown>;
     return createHmac("sha256", key).update(canonical(rest)).digest();
   };
   return {
+    hasKey: true,
     sign: (message) => ({ ...message, [FIELD]: digest(message).toString("base64") }),
     isSigned(message) {
       const mac = (message as Record<string, unknown>)[FIELD];

@@ -89,3 +89,54 @@ test("answers without a shape are refused, and end nothing", async (t) => {
   a.io.emit("n", 1);
   await until(() => heard.length === 1, "the next broadcast");
 });
+
+test("pubsub: what no node has said is refused, and ends nothing", async (t) => {
+  // Seen: any bytes on its channels ended every node; a key was asked for, and nothing signed with it.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const cluster = { adapter: "pubsub", messageBytesMax: 1024 } as const;
+  const [a, b] = await twoNodes(t, [redis.url, redis.url], { cluster });
+  const { heard } = await member(b, "red");
+  b.io.on("connection", () => assert.fail("nobody came"));
+  const say = (channel: string, text: string) => redis.command("PUBLISH", channel, text);
+  const forged = { type: 6, data: ["connection", {}] };
+  for (const text of ["x", "null", "{", "[1,2]", '{"type":5}', JSON.stringify(forged)]) {
+    await say("sluice#/#", text);
+    await say("sluice-request#/#", text);
+    await say("sluice-response#/#", text);
+  }
+  await say("sluice#/#", "x".repeat(1025));
+  a.io.emit("n", 1);
+  await until(() => heard.length === 1, "the next broadcast");
+  assert.equal(await b.metric("sluice_cluster_refused_total", { reason: "size" }), 1);
+  assert.ok((await b.metric("sluice_cluster_refused_total", { reason: "shape" })) > 10);
+  await redis.kill();
+  await until(async () => (await a.metric("sluice_cluster_redis_up")) === 0, "the outage");
+  a.io.emit("n", 2);
+  assert.equal(await a.metric("sluice_cluster_missed_total"), 1);
+});
+
+test("pubsub: with a key, only what carries its signature is believed", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const busKey = "a key of sixteen bytes or more";
+  const [a, b] = await twoNodes(t, [redis.url, redis.url], {
+    cluster: { adapter: "pubsub", busKey },
+  });
+  const stranger = await testGateway(t, { cluster: { adapter: "pubsub", redisUrl: redis.url } });
+  const { heard, client } = await member(b, "red");
+  stranger.io.emit("n", "forged");
+  stranger.io.disconnectSockets(true);
+  const refused = () => b.metric("sluice_cluster_refused_total", { reason: "signature" });
+  await until(async () => (await refused()) === 2, "the refusals");
+  a.io.to("red").emit("n", "signed");
+  await until(() => heard.length === 1, "the signed one");
+  assert.deepEqual(heard, ["signed"]);
+  assert.equal(client.connected, true);
+  await stranger.stop();
+  const here = () => a.io.of("/").adapter.serverCount();
+  await until(async () => (await here()) === 2, "the two");
+  assert.equal((await a.io.fetchSockets()).length, 1);
+  client.on("ask", (done) => done("answer"));
+  assert.deepEqual(await a.io.timeout(5000).emitWithAck("ask"), ["answer"]);
+});
