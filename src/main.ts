@@ -142,10 +142,15 @@ function stopOnSignals(stopAndExit: () => void): void {
 /** What a stop may take beyond `socket.drainMs` and `upstream.drainMs`: see docs/operating.md. */
 const STOP_MS = 2000;
 
-/** Exits with 0 once `stop` is over, or when its time is: whatever hangs, a platform waits no longer. */
-function exitAfter(stop: () => Promise<void>, log: Log, { socket, upstream }: Settings): void {
+/** Returns what a stop may take. */
+function countStopMs({ socket, upstream }: Settings): number {
   const calls = upstream.url !== "" || upstream.routes.length > 0;
-  const withinMs = socket.drainMs + (calls ? upstream.drainMs : 0) + STOP_MS;
+  return socket.drainMs + (calls ? upstream.drainMs : 0) + STOP_MS;
+}
+
+/** Exits with 0 once `stop` is over, or when its time is: whatever hangs, a platform waits no longer. */
+function exitAfter(stop: () => Promise<void>, log: Log, settings: Settings): void {
+  const withinMs = countStopMs(settings);
   setTimeout(() => {
     log("warn", { room: "gateway", withinMs }, "not everything had ended when the stop had to");
     process.exit(0);
@@ -224,7 +229,10 @@ async function main(): Promise<void> {
   if (countWorkers(settings) > 0 && !isWorker()) {
     const { startPrimary } = await import("./cluster/workers.ts");
     const scrape = createAggregate();
-    const primary = startPrimary(settings, { log, scrape, exit: (code) => process.exit(code) });
+    const primary = startPrimary(settings, {
+      ...{ log, scrape, exit: (code) => process.exit(code) },
+      stopMs: countStopMs(shareDrain(settings)) + STOP_MS,
+    });
     // Every worker exits in its own time.
     stopOnSignals(() => void primary.stop().then(() => process.exit(0), fail));
     reloads(primary);
@@ -243,14 +251,19 @@ async function main(): Promise<void> {
   reloads(await work(settings, needs, log));
 }
 
+/** Returns the settings of one worker: each has a share of the time for the drain. */
+function shareDrain(settings: Settings): Settings {
+  const drainMs = Math.floor(settings.socket.drainMs / countWorkers(settings));
+  return { ...settings, socket: { ...settings.socket, drainMs } };
+}
+
 /** Runs one worker: its primary says when it stops, in its turn, and keeps the terminal's signals. */
 async function work(settings: Settings, needs: GatewayNeeds, log: Log): Promise<Gateway> {
   const { joinPrimary } = await import("./cluster/workers.ts");
   const primary = joinPrimary();
   answerPrimary();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => {});
-  const drainMs = Math.floor(settings.socket.drainMs / countWorkers(settings));
-  const own = { ...settings, socket: { ...settings.socket, drainMs } };
+  const own = shareDrain(settings);
   const gateway = await startGateway(own, { ...needs, worker: primary });
   primary.onStop(() => exitAfter(gateway.stop, log, own));
   primary.listening();

@@ -31,6 +31,8 @@ export interface PrimaryNeeds {
   scrape(accept: string): Promise<Scraped>;
   /** Ends the process. */
   exit(code: number): void;
+  /** How long one worker may take to stop before it is killed: its loop may be blocked. */
+  readonly stopMs: number;
 }
 
 /** The process that starts, replaces and stops the others. */
@@ -124,7 +126,9 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
         // One that does not listen yet serves nobody, and may not hear a word before it does.
         if (state.listened) send(worker, { sluice: "stop" });
         else worker.process.kill("SIGKILL");
+        const timer = setTimeout(() => worker.process.kill("SIGKILL"), needs.stopMs);
         await gone;
+        clearTimeout(timer);
       }
     },
   };

@@ -175,6 +175,19 @@ test("workers that are told to stop while they start end at once", async (t) => 
   assert.equal(await run.exit(), 0);
 });
 
+test("a worker whose loop is blocked is killed when its time to stop is over", async (t) => {
+  // Seen: its primary waited for it for good, and what started them killed the primary alone.
+  const port = await findFreePort();
+  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET], {
+    SLUICE_HANDLERS_MODULE: "test/harness/obedient.ts",
+  });
+  await listening(run, 2);
+  const { clients } = await arrivals(t, `http://127.0.0.1:${port}`, 1);
+  clients[0]?.emit("block");
+  run.child.kill("SIGTERM");
+  assert.equal(await run.exit(), 0);
+});
+
 test("long-polling with workers is refused at start, with the reason and what to do", async (t) => {
   const run = startProcess(t, [...SLUICE, "0", ...WORKERS]);
   assert.equal(await run.exit(), 78);

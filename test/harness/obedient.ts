@@ -18,6 +18,9 @@ export default function obey(io: Server): void {
     socket.on("tell", (done: (found: object) => void) => {
       done({ rooms: [...socket.rooms], data: socket.data });
     });
+    socket.on("block", () => {
+      for (;;);
+    });
     socket.on("kick", (id: string) => io.in(id).disconnectSockets());
     // Broadcasts numbers for as long as the process lives.
     socket.on("count", (event: string, everyMs: number) => {
