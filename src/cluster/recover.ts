@@ -1,4 +1,4 @@
-import { type Position, readPoint } from "./position.ts";
+import { compareIds, type Position, readPoint } from "./position.ts";
 import type { LiveSession, Session } from "./session-text.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Tail } from "./tail.ts";
@@ -29,6 +29,8 @@ export interface RecoverNeeds {
 }
 
 const BROADCAST = 3;
+/** What has no place in the stream is not settled by it. */
+const AFTER_ALL = "9999999999999999-0";
 
 /** Returns the name of a session. */
 export function sessionName(namespace: string, pid: string): string {
@@ -90,7 +92,9 @@ export function recoverExactly(adapter: Recovering, needs: RecoverNeeds): void {
       missedPackets.push(kept.data);
     }
     if (!(await own.reaches(ending.end, needs.timeoutMs))) return null;
-    return { ...session, rooms, missedPackets };
+    // Up to there all that is to be sent is in this: the rest the client has, or never gets.
+    const settled = (data: unknown[]) => compareIds(ids.get(data) ?? AFTER_ALL, ending.end) <= 0;
+    return { ...session, rooms, missedPackets, settled };
   };
 }
 

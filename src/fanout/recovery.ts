@@ -43,6 +43,8 @@ const everywhere: Narrow = ({ rooms }) => rooms;
 /** The session of a client that comes back, as adapters give it. */
 interface Session extends Lost {
   readonly missedPackets: unknown[][];
+  /** Whether these decide about a packet that was delivered to others meanwhile. */
+  settled?(data: unknown[]): boolean;
 }
 
 /** A client between the moment its session is asked for and the one it is connected. */
@@ -131,7 +133,8 @@ export function createRecovery(settings: RecoverySettings): Recovery {
       const identify = (data: unknown[]) => this.identify?.(data) ?? data;
       const missed = new Set(session.missedPackets.map(identify));
       coming.passed = coming.passed.filter(
-        ({ data, to }) => isFor(session.rooms, to) && !missed.has(identify(data)),
+        ({ data, to }) =>
+          isFor(session.rooms, to) && !session.settled?.(data) && !missed.has(identify(data)),
       );
       coming.session = session;
       returns.set(session.sid, coming);

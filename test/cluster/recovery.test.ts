@@ -35,6 +35,37 @@ test("what a node's reader had not brought yet is sent later, and what it publis
   assert.deepEqual(heard, ["b0", "a1", "b1", "b2", "b3"]);
 });
 
+test("what a client has is not sent again by a node whose reader brings it while the client returns", async (t) => {
+  // Seen: it came twice. What is delivered to others meanwhile was taken for new, unless it was missed.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  await redis.command("ACL", "SETUSER", "b", "on", ">secret", "~*", "&*", "+@all");
+  const slow = redis.url.replace("://", "://b:secret@");
+  const [a, b] = await twoNodes(t, [redis.url, slow]);
+  const { client, socket, heard } = await member(a, "red");
+  await redis.command("ACL", "SETUSER", "b", "-xread");
+  const errors = () => b.metric("sluice_cluster_errors_total");
+  const before = await errors();
+  a.io.emit("n", 0);
+  await until(async () => (await errors()) > before, "that it cannot read");
+  a.io.emit("n", 1);
+  a.io.volatile.emit("n", 2);
+  socket.emit("n", 3, () => {});
+  await until(() => heard.length === 4, "all four");
+  await move(client, socket, b);
+  a.io.to("red").emit("n", 4);
+  const secret = secretOf(client);
+  await until(() => lost(redis, secret), "the session");
+  client.connect();
+  await until(async () => !(await lost(redis, secret)), "that it is asked for");
+  await redis.command("ACL", "SETUSER", "b", "+xread");
+  await next(client, "connect");
+  assert.equal(client.recovered, true);
+  a.io.emit("n", 5);
+  await until(() => heard.includes(5), "the last");
+  assert.deepEqual(heard, [0, 1, 2, 3, 4, 5]);
+});
+
 test("what is volatile or to be acknowledged is not sent again", async (t) => {
   // Seen: a volatile packet that had been delivered came a second time, and one that was to be
   // acknowledged came without its acknowledgement.
