@@ -229,12 +229,12 @@ async function main(): Promise<void> {
   if (countWorkers(settings) > 0 && !isWorker()) {
     const { startPrimary } = await import("./cluster/workers.ts");
     const scrape = createAggregate();
+    // Every worker exits in its own time. Heard from before there is any: they would be left alone.
+    stopOnSignals(() => void primary.stop().then(() => process.exit(0), fail));
     const primary = startPrimary(settings, {
       ...{ log, scrape, exit: (code) => process.exit(code) },
       stopMs: countStopMs(shareDrain(settings)) + STOP_MS,
     });
-    // Every worker exits in its own time.
-    stopOnSignals(() => void primary.stop().then(() => process.exit(0), fail));
     reloads(primary);
     return;
   }

@@ -71,15 +71,6 @@ test("a stop during the start ends workers that wait, with exit 0", async (t) =>
   assert.equal(await run.exit(), 0);
 });
 
-test("a stop that comes before a worker can hear of it ends that one too", async (t) => {
-  // Seen: one SIGTERM in three within the first second never ended anything. The first to listen to a worker's
-  // messages, a package, took the word of the primary.
-  const run = startProcess(t, [...SLUICE, "0", ...WORKERS, ...WEBSOCKET]);
-  await until(() => run.output().includes("started workers"), "both are forked", 30_000);
-  run.child.kill("SIGTERM");
-  assert.equal(await run.exit(), 0);
-});
-
 test("SIGHUP has every worker read its certificate again, and ends none", async (t) => {
   // Seen: it ended all of them at once, without a drain. Only processes without workers heard it.
   const port = await findFreePort();
