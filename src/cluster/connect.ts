@@ -45,9 +45,10 @@ function connect(url: string, options: RedisOptions, listens: boolean): Client {
   const [, kind, login = "", hosts = "", path = ""] =
     url.match(/^rediss?\+(sentinel|cluster):\/\/(?:([^@/]*)@)?([^/]+)\/?(.*)$/) ?? [];
   if (kind === undefined) return new Redis(url, common);
-  const nodes = hosts.split(",").map((host) => {
-    const [name = "", port] = host.split(":");
-    return { host: name, port: Number(port ?? (kind === "sentinel" ? 26_379 : 6_379)) };
+  const nodes = hosts.split(",").map((text) => {
+    const [, ip6, host = ip6, port] = text.match(/^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/) ?? [];
+    if (!host) throw new Error(`cluster.redisUrl: ${text} is not host or host:port`);
+    return { host, port: Number(port ?? (kind === "sentinel" ? 26_379 : 6_379)) };
   });
   const [username, password] = login.split(":").map(decodeURIComponent);
   const auth = { ...(username && { username }), ...(password && { password }) };

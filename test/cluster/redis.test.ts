@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
+import type { Redis } from "ioredis";
+import { createConnect } from "../../src/cluster/connect.ts";
 import { openRedis, type RedisLink } from "../../src/cluster/redis.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { type TestRedis, testRedis } from "../harness/redis.ts";
@@ -120,4 +122,18 @@ test("a subscription that is asked for while its connection is in the making is 
   await until(async () => (await listeners(redis, "early")) === 1, "the first one's return");
   assert.equal(await listeners(redis, "late"), 1);
   assert.equal(again(), 1);
+});
+
+test("hosts of a URL are names or addresses of either kind, with a port or without", () => {
+  // Seen: of [::1]:26380 the host was "[".
+  const at = (hosts: string) => {
+    const connect = createConnect({ ...PLAIN, redisUrl: `redis+sentinel://${hosts}/main` });
+    return (connect({ lazyConnect: true }, false) as Redis).options.sentinels;
+  };
+  assert.deepEqual(at("[::1]:26380,b.test,10.0.0.1:5"), [
+    { host: "::1", port: 26_380 },
+    { host: "b.test", port: 26_379 },
+    { host: "10.0.0.1", port: 5 },
+  ]);
+  assert.throws(() => at("a,b:c"), /^Error: cluster\.redisUrl: b:c is not host or host:port$/);
 });
