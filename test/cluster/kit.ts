@@ -79,6 +79,16 @@ export function secretOf(client: Client): Secret {
   return { pid: String(pid), offset: String(offset) };
 }
 
+/** Waits until Redis has the sessions of these living clients: a node's metric says what it will have. */
+export async function kept(redis: TestRedis, clients: readonly Client[]): Promise<void> {
+  await until(async () => {
+    const keys = (await redis.command("KEYS", "sluice:{nodes}:sessions:*")).split("\n");
+    const held = await Promise.all(keys.map((key) => redis.command("HKEYS", key)));
+    const names = new Set(held.join("\n").split("\n"));
+    return clients.every((client) => names.has(`/,${secretOf(client).pid}`));
+  }, "the sessions");
+}
+
 /** A new client that comes with another's session. */
 export function thief(
   node: TestGateway,
