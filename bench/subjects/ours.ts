@@ -29,7 +29,7 @@ hostSubject(async ({ codec, build, loseEvery, callUrl, unionMembersMax }) => {
   const { emit, connections } = serveSocketIo(gateway.io, callUrl ? null : undefined);
   return {
     port: gateway.port,
-    about: { sluice: build, codec: `accept both, clients speak ${codec}` },
+    about: { codec: `accept both, clients speak ${codec}` },
     emit: withLoss(emit, loseEvery),
     connections,
   };
