@@ -1,3 +1,4 @@
+import { isFor } from "../core/packet.ts";
 import { compareIds, type Position, readPoint } from "./position.ts";
 import type { LiveSession, Session } from "./session-text.ts";
 import type { Sessions } from "./sessions.ts";
@@ -86,8 +87,7 @@ export function recoverExactly(adapter: Recovering, needs: RecoverNeeds): void {
     const missedPackets: unknown[][] = [];
     for (const kept of ending.kept) {
       if (kept.namespace !== namespace || point.has(kept.id, kept.uid)) continue;
-      if (kept.rooms.size > 0 && !rooms.some((room) => kept.rooms.has(room))) continue;
-      if (rooms.some((room) => kept.except.has(room))) continue;
+      if (!isFor(rooms, kept)) continue;
       ids.set(kept.data, kept.id);
       missedPackets.push(kept.data);
     }

@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { isBytes, viewOn } from "../core/bytes.ts";
 
 /** Signs what goes on the bus, and knows what was signed with the same key. */
 export interface Seal {
@@ -41,10 +42,7 @@ export function createSeal(key: string): Seal {
 function canonical(value: unknown): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
-  if (value instanceof ArrayBuffer) return bytes(Buffer.from(value));
-  if (ArrayBuffer.isView(value)) {
-    return bytes(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
-  }
+  if (isBytes(value)) return `b${viewOn(value).toString("base64")}`;
   const { toJSON } = value as { toJSON?: () => unknown };
   if (typeof toJSON === "function") return canonical(toJSON.call(value));
   const entries = Object.entries(value)
@@ -52,8 +50,4 @@ function canonical(value: unknown): string {
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, item]) => `${JSON.stringify(name)}:${canonical(item)}`);
   return `{${entries.join()}}`;
-}
-
-function bytes(buffer: Buffer): string {
-  return `b${buffer.toString("base64")}`;
 }

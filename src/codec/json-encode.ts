@@ -1,4 +1,5 @@
 import { Encoder } from "socket.io-parser";
+import { type Bytes, viewOn } from "../core/bytes.ts";
 import type { Frame, Packet } from "../core/packet.ts";
 import { plainType } from "./limits.ts";
 
@@ -13,16 +14,7 @@ export function encodeJson(packet: Packet): readonly Frame[] {
   const type = plainType(packet.type);
   const plain = type === packet.type ? packet : { ...packet, type };
   // The parser is typed for its own enum of the same numbers, and returns text and binary values.
-  const frames = encoder.encode(plain as never) as (string | Binary)[];
-  for (let i = 1; i < frames.length; i++) frames[i] = viewOn(frames[i] as Binary); // after the text
+  const frames = encoder.encode(plain as never) as (string | Bytes)[];
+  for (let i = 1; i < frames.length; i++) frames[i] = viewOn(frames[i] as Bytes); // after the text
   return frames as Frame[]; // by the line above
-}
-
-type Binary = ArrayBuffer | ArrayBufferView;
-
-function viewOn(binary: Binary): Buffer {
-  if (Buffer.isBuffer(binary)) return binary;
-  return ArrayBuffer.isView(binary)
-    ? Buffer.from(binary.buffer, binary.byteOffset, binary.byteLength)
-    : Buffer.from(binary);
 }

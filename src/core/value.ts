@@ -1,3 +1,5 @@
+import { isBytes, viewOn } from "./bytes.ts";
+
 /** Where a value breaks a bound. */
 export interface BadValue {
   readonly path: string;
@@ -80,10 +82,6 @@ function countBytes(walk: Walk): BadValue | undefined {
   return undefined;
 }
 
-function isBytes(value: unknown): boolean {
-  return value instanceof ArrayBuffer || ArrayBuffer.isView(value);
-}
-
 function isPlain(value: unknown): value is unknown[] | Record<string, unknown> {
   if (Array.isArray(value)) return true;
   const prototype = Object.getPrototypeOf(value);
@@ -100,11 +98,7 @@ function bad(walk: Walk, key: string | undefined, bound: string): BadValue {
  */
 export function spellBytes(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (value instanceof ArrayBuffer) return { $binary: Buffer.from(value).toString("base64") };
-  if (ArrayBuffer.isView(value)) {
-    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-    return { $binary: bytes.toString("base64") };
-  }
+  if (isBytes(value)) return { $binary: viewOn(value).toString("base64") };
   if (!isPlain(value)) return value;
   if (Array.isArray(value)) return value.map(spellBytes);
   return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, spellBytes(v)]));

@@ -1,3 +1,5 @@
+import { isBytes } from "../core/bytes.ts";
+import { isFor } from "../core/packet.ts";
 import type { Recipients, Room } from "./adapter.ts";
 
 /** What connection state recovery may keep in this process, over all namespaces of a server. */
@@ -156,12 +158,6 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
   };
 }
 
-/** Whether a packet was for a socket in some rooms. */
-export function isFor(rooms: readonly Room[], to: Recipients): boolean {
-  if (to.rooms.size > 0 && !rooms.some((room) => to.rooms.has(room))) return false;
-  return !rooms.some((room) => to.except?.has(room));
-}
-
 function offsetOf({ name }: Store, number: number): string {
   return `${name}.${number.toString(36)}`;
 }
@@ -189,7 +185,7 @@ function measure(value: unknown, recast = false): number {
   if (typeof value === "string") return value.length + 16;
   if (typeof value === "bigint" && !isRecast(value)) throw new TypeError("A bigint cannot be sent");
   if (typeof value !== "object" || value === null) return 8;
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return value.byteLength + 64;
+  if (isBytes(value)) return value.byteLength + 64;
   // Sent as what it says it is, asked once; what it holds besides may be endless.
   if (!recast && isRecast(value)) return measure(value.toJSON(), true);
   let bytes = 32;

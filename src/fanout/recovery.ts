@@ -1,11 +1,10 @@
 import type { Namespace, Socket } from "socket.io";
 import { Adapter } from "socket.io-adapter";
-import type { Packet } from "../core/packet.ts";
+import { isFor, type Packet } from "../core/packet.ts";
 import type { Recipients, Room } from "./adapter.ts";
 import type { Peer } from "./peer.ts";
 import {
   createMemory,
-  isFor,
   type Lost,
   type RecoverySamples,
   type RecoverySettings,

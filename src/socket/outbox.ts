@@ -1,3 +1,4 @@
+import { type Bytes, isBytes, viewOn } from "../core/bytes.ts";
 import type { CloseReason } from "../core/closes.ts";
 import { bytesOf, type CodecName, type Frame, type Frames, isAck } from "../core/packet.ts";
 import {
@@ -261,14 +262,12 @@ type WriteOptions = NonNullable<EnginePacket["options"]>;
 type Done = () => void;
 
 /** What engine.io takes for one message; of anything else it sends the text, or none. */
-type Message = Frame | ArrayBuffer | NodeJS.ArrayBufferView | number | boolean | null | undefined;
+type Message = string | Bytes | number | boolean | null | undefined;
 
 const isPacket = (data: Frames | Message): data is Frames =>
   typeof data === "object" && data !== null && "of" in data;
 
 function toFrame(data: Message): Frame {
-  if (typeof data === "string" || Buffer.isBuffer(data)) return data;
-  if (data instanceof ArrayBuffer) return Buffer.from(data);
-  if (ArrayBuffer.isView(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  if (isBytes(data)) return viewOn(data);
   return data ? String(data) : "";
 }

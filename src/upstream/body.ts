@@ -1,3 +1,4 @@
+import { isBytes } from "../core/bytes.ts";
 import type { CallHandshake, CallSocket } from "../core/call.ts";
 import { spellBytes } from "../core/value.ts";
 
@@ -33,7 +34,7 @@ function write(body: unknown): string | undefined {
 // Most events hold none, and spelling them out copies everything.
 function holdsBytes(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return true;
+  if (isBytes(value)) return true;
   if (Array.isArray(value)) return value.some(holdsBytes);
   for (const key in value) {
     if (holdsBytes((value as Record<string, unknown>)[key])) return true; // one of its own keys
