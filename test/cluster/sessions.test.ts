@@ -3,11 +3,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
 import type { Socket as Client } from "socket.io-client";
+import type { TestGateway } from "../harness/gateway.ts";
 import { testRedis } from "../harness/redis.ts";
 import { tcpSwitch } from "../harness/tcp-switch.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 import { kept, lost, member, move, secretOf, thief, twoNodes } from "./kit.ts";
+
+/** Connects a client that has heard something, so that it can come back. */
+async function returner(node: TestGateway) {
+  const { client, socket, heard } = await member(node, "red");
+  node.io.emit("n", 1);
+  await until(() => heard.length === 1, "the first");
+  return { client, socket, secret: secretOf(client) };
+}
 
 test("while a session's node lives and its socket is connected, nobody else gets it", async (t) => {
   if (!hasTool(t, "redis-server")) return;
@@ -34,10 +43,7 @@ test("of two that come to two nodes at once with one session, one gets it", asyn
   const redis = await testRedis(t);
   const [a, b] = await twoNodes(t, [redis.url, redis.url]);
   for (let round = 0; round < 10; round++) {
-    const { client, socket, heard } = await member(a, "red");
-    a.io.emit("n", 1);
-    await until(() => heard.length === 1, "the first");
-    const secret = secretOf(client);
+    const { client, socket, secret } = await returner(a);
     await move(client, socket, b);
     await until(() => lost(redis, secret), "the session");
     const both = [a, b, a, b].map((node) => thief(node, secret));
@@ -58,10 +64,7 @@ test("nothing is left of a session after a disconnect by either side, or another
     (_client, socket) => b.io.in(socket.id).disconnectSockets(true),
   ];
   for (const end of ends) {
-    const { client, socket, heard } = await member(a, "red");
-    a.io.emit("n", 1);
-    await until(() => heard.length === 1, "the first");
-    const secret = secretOf(client);
+    const { client, socket, secret } = await returner(a);
     const gone = next(socket, "disconnect");
     end(client, socket);
     await gone;
@@ -71,10 +74,7 @@ test("nothing is left of a session after a disconnect by either side, or another
     assert.equal(other.recovered, false);
     other.disconnect();
   }
-  const { client, socket, heard } = await member(a, "red");
-  a.io.emit("n", 1);
-  await until(() => heard.length === 1, "the first");
-  const secret = secretOf(client);
+  const { client, socket, secret } = await returner(a);
   await move(client, socket, b);
   await until(() => lost(redis, secret), "the session");
   const other = thief(b, secret, { namespace: "/other" });

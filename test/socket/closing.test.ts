@@ -4,12 +4,25 @@ import { test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
 import { WebSocket } from "ws";
 import type { Connection } from "../../src/socket/connection.ts";
-import { newClient, testGateway } from "../harness/gateway.ts";
+import { type TestGateway, testGateway } from "../harness/gateway.ts";
 import { slowProxy } from "../harness/slow-proxy.ts";
 import { next, until } from "../harness/wait.ts";
+import { slowClient } from "./slow-client.ts";
 
 const CHUNK = Buffer.alloc(64 * 1024);
 const connectionOf = (socket: ServerSocket) => socket.conn as unknown as Connection; // the engine's
+
+const PATH = "/socket.io/?EIO=4";
+
+/** Connects by long-polling, by hand: what it is sent waits until it polls. */
+async function openPolling(gateway: TestGateway) {
+  const url = `${gateway.url}${PATH}&transport=polling`;
+  const { sid } = JSON.parse((await (await fetch(url)).text()).slice(1)) as { sid: string };
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  await fetch(`${url}&sid=${sid}`, { method: "POST", body: "40" });
+  const [socket] = await arrived;
+  return { socket, sid, poll: async () => (await fetch(`${url}&sid=${sid}`)).text() };
+}
 
 /** Sends until the connection is pressured. */
 async function press(socket: ServerSocket): Promise<void> {
@@ -46,15 +59,7 @@ test("a packet in several frames is sent, or held and counted, as a whole", asyn
 test("what is written to a closed connection is not held", async (t) => {
   // Seen: sluice_send_buffer_bytes stayed above 0 for good. Whatever was in `writeBuffer` when the
   // connection closed made every later write count, though it was not queued.
-  const gateway = await testGateway(t, {
-    socket: { bufferBytesMax: 64 * 1_048_576, stallMsMax: 60_000 },
-  });
-  const proxy = await slowProxy(t, gateway.port);
-  const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  const client = newClient(proxy.url);
-  t.after(() => client.disconnect());
-  await next(client.connect(), "connect");
-  const [socket] = await arrived;
+  const { gateway, proxy, socket } = await slowClient(t);
   proxy.pause();
   await press(socket);
   socket.emit("n", CHUNK);
@@ -70,16 +75,13 @@ test("a stop that meets an upgrade is told as what it is", async (t) => {
   // Seen: "forced close" for a socket that the gateway's stop had closed, and close code 1000.
   // engine.io ends a close that an upgrade overtook itself, in words of its own.
   const gateway = await testGateway(t);
-  const url = `${gateway.url}/socket.io/?EIO=4&transport=`;
-  const open = await (await fetch(`${url}polling`)).text();
-  const { sid } = JSON.parse(open.slice(1)) as { sid: string };
-  const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  await fetch(`${url}polling&sid=${sid}`, { method: "POST", body: "40" });
-  const [socket] = await arrived;
-  await (await fetch(`${url}polling&sid=${sid}`)).text(); // the CONNECT's answer
+  const { socket, sid, poll } = await openPolling(gateway);
+  await poll(); // the CONNECT's answer
   const gone = next<[string]>(socket, "disconnect");
   socket.conn.on("upgrading", () => connectionOf(socket).closeAs("shutdown"));
-  const client = new WebSocket(`${url.replace("http", "ws")}websocket&sid=${sid}`);
+  const client = new WebSocket(
+    `${gateway.url.replace("http", "ws")}${PATH}&transport=websocket&sid=${sid}`,
+  );
   client.on("open", () => client.send("2probe"));
   client.once("message", () => client.send("5"));
   const [code, text] = await next<[number, Buffer]>(client, "close");
@@ -119,15 +121,7 @@ test("a client of protocol 3 that pings in time survives having been slow", asyn
 test("what conn.send and conn.write make wait is held and bounded, of whatever type it is", async (t) => {
   // Seen: 46 MB waited for a client that did not read, with a limit of 1 MiB, and a Uint8Array threw.
   // `send` was engine.io's own, which counts nothing; `write` took all but a Buffer for a packet.
-  const gateway = await testGateway(t, {
-    socket: { bufferBytesMax: 1_048_576, stallMsMax: 60_000 },
-  });
-  const proxy = await slowProxy(t, gateway.port);
-  const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  const client = newClient(proxy.url);
-  t.after(() => client.disconnect());
-  await next(client.connect(), "connect");
-  const [socket] = await arrived;
+  const { proxy, socket } = await slowClient(t, { bufferBytesMax: 1_048_576 });
   const connection = connectionOf(socket);
   proxy.pause();
   await press(socket);
@@ -145,17 +139,14 @@ test("conn.send and conn.write take what engine.io takes", async (t) => {
   // Seen: a callback in the place of the options was never called, and a number threw a TypeError of
   // Buffer's. Both were engine.io's own before what they send was counted.
   const gateway = await testGateway(t);
-  const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  const url = `${gateway.url}/socket.io/?EIO=4&transport=polling`;
-  const { sid } = JSON.parse((await (await fetch(url)).text()).slice(1)) as { sid: string };
-  await fetch(`${url}&sid=${sid}`, { method: "POST", body: "40" });
-  const connection = connectionOf((await arrived)[0]);
-  await (await fetch(`${url}&sid=${sid}`)).text(); // the CONNECT's answer
+  const { socket, poll } = await openPolling(gateway);
+  const connection = connectionOf(socket);
+  await poll(); // the CONNECT's answer
   const done: string[] = [];
   connection.send("a", () => done.push("a"));
   connection.write("b", { compress: false }, () => done.push("b"));
   for (const odd of [5, 0, null, undefined, true]) connection.send(odd);
-  const sent = await (await fetch(`${url}&sid=${sid}`)).text();
+  const sent = await poll();
   assert.deepEqual(sent.split("\x1e"), ["4a", "4b", "45", "4", "4", "4", "4true"]);
   await until(() => done.length === 2, "both callbacks");
   assert.deepEqual(done, ["a", "b"]);
@@ -165,18 +156,14 @@ test("the most that one connection holds counts those that wait for a poll", asy
   // Seen: a maximum of 0 beside a sum of 100,000. Only connections under pressure were asked, and
   // long-polling ones never are.
   const gateway = await testGateway(t);
-  const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  const url = `${gateway.url}/socket.io/?EIO=4&transport=polling`;
-  const { sid } = JSON.parse((await (await fetch(url)).text()).slice(1)) as { sid: string };
-  await fetch(`${url}&sid=${sid}`, { method: "POST", body: "40" });
-  const [socket] = await arrived;
+  const { socket, poll } = await openPolling(gateway);
   const held = () => gateway.metric("sluice_send_buffer_bytes");
   const most = () => gateway.metric("sluice_send_buffer_max_bytes");
   socket.emit("n", "x".repeat(100_000));
   const bytes = await held();
   assert.ok(bytes > 100_000);
   await until(async () => (await most()) === bytes, "the maximum");
-  await (await fetch(`${url}&sid=${sid}`)).text();
+  await poll();
   await until(async () => (await most()) === 0, "an end of it");
 });
 

@@ -4,24 +4,16 @@ import { type TestContext, test } from "node:test";
 import type { Server, Socket as ServerSocket } from "socket.io";
 import { WebSocket } from "ws";
 import type { PartialSettings } from "../../src/core/settings.ts";
-import { newClient, testGateway } from "../harness/gateway.ts";
-import { slowProxy } from "../harness/slow-proxy.ts";
+import { testGateway } from "../harness/gateway.ts";
 import { next, until } from "../harness/wait.ts";
+import { slowClient } from "./slow-client.ts";
 
 const MIB = 1_048_576;
 const CHUNK = Buffer.alloc(64 * 1024);
 const PATH = "/socket.io/?transport=websocket";
 
 async function begin(t: TestContext, settings: PartialSettings["socket"] = {}) {
-  const gateway = await testGateway(t, {
-    socket: { bufferBytesMax: 64 * MIB, stallMsMax: 60_000, ...settings },
-  });
-  const proxy = await slowProxy(t, gateway.port);
-  const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  const client = newClient(proxy.url);
-  t.after(() => client.disconnect());
-  await next(client.connect(), "connect");
-  const [socket] = await arrived;
+  const { gateway, proxy, client, socket } = await slowClient(t, settings);
   const received: unknown[] = [];
   client.on("n", (n: unknown) => received.push(n));
   return { gateway, proxy, client, socket, received };
