@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { cpus, totalmem } from "node:os";
-import type { Settings } from "./core/settings.ts";
+import { messageOf } from "./core/message-of.ts";
+import { namesFunctions, type Settings } from "./core/settings.ts";
 import { loadNative, readLibc } from "./socket/native.ts";
 
 /** What {@link examine} needs. */
@@ -42,7 +43,7 @@ function findNative(): Finding {
     const text = `uWebSockets.js ${version} (${binary}, ${file}) on ${machine}`;
     return { level: binary === "current" ? "ok" : "warn", text };
   } catch (error) {
-    return { level: "bad", text: error instanceof Error ? error.message : String(error) };
+    return { level: "bad", text: messageOf(error) };
   }
 }
 
@@ -69,9 +70,9 @@ function findMachine(): Finding {
 }
 
 function findSettings(settings: Settings, production: boolean): Finding[] {
-  const { handlers, upstream, auth, socket } = settings;
+  const { handlers, auth, socket } = settings;
   const found: Finding[] = [];
-  const answers = handlers.module !== "" || upstream.url !== "" || upstream.routes.length > 0;
+  const answers = handlers.module !== "" || namesFunctions(settings);
   if (production && !answers) {
     const text = "nothing answers events, which NODE_ENV=production does not start with: set";
     found.push({ level: "bad", text: `${text} handlers.module or upstream.url` });
@@ -95,7 +96,7 @@ function findRedis({ cluster }: Settings): Promise<Finding>[] {
       await probeRedis(cluster);
       return { level: "ok", text: "cluster.redisUrl: Redis answers" };
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       // With `wait` the gateway starts, once Redis does.
       return { level: startup === "wait" ? "warn" : "bad", text: `cluster.redisUrl: ${why}` };
     }

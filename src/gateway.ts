@@ -4,7 +4,12 @@ import { checkWorkers } from "./cluster/worker-settings.ts";
 import type { WorkerSide } from "./cluster/workers.ts";
 import { CLOSES } from "./core/closes.ts";
 import { type Log, silentLog } from "./core/log.ts";
-import { type PartialSettings, readSettings, type Settings } from "./core/settings.ts";
+import {
+  namesFunctions,
+  type PartialSettings,
+  readSettings,
+  type Settings,
+} from "./core/settings.ts";
 import { createExecutor } from "./fanout/apply.ts";
 import { createRecovery, type Recovery } from "./fanout/recovery.ts";
 import { loadHandler } from "./handlers/module.ts";
@@ -235,8 +240,7 @@ async function startUpstream(
   settings: Settings,
   needs: ServeUpstreamNeeds,
 ): Promise<Partial<ServedUpstream>> {
-  const { auth, upstream } = settings;
-  if (upstream.url === "" && upstream.routes.length === 0 && auth.mode !== "upstream") return {};
+  if (!namesFunctions(settings) && settings.auth.mode !== "upstream") return {};
   const { serveUpstream } = await import("./serve-upstream.ts");
   return serveUpstream(settings, needs);
 }

@@ -4,7 +4,14 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { checkWorkers, countWorkers, isWorker } from "./cluster/worker-settings.ts";
 import type { Log } from "./core/log.ts";
-import { listSettings, readSettings, type Settings, SettingsError } from "./core/settings.ts";
+import { messageOf } from "./core/message-of.ts";
+import {
+  listSettings,
+  namesFunctions,
+  readSettings,
+  type Settings,
+  SettingsError,
+} from "./core/settings.ts";
 import { gatherSettings } from "./core/sources.ts";
 import { examine } from "./doctor.ts";
 import { type Gateway, type GatewayNeeds, startGateway } from "./gateway.ts";
@@ -80,7 +87,7 @@ function readFile(path: string): unknown {
   try {
     found = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new Mistake(`--config ${path} cannot be read: ${why}`, EXIT_SETTINGS);
   }
   if (typeof found === "object" && found !== null && !Array.isArray(found)) return found;
@@ -108,8 +115,7 @@ function findChat(): string {
 }
 
 function chooseHandler(settings: Settings, production: boolean): Settings {
-  const { url, routes } = settings.upstream;
-  if (settings.handlers.module || url !== "" || routes.length > 0) return settings;
+  if (settings.handlers.module || namesFunctions(settings)) return settings;
   if (production) {
     throw new Mistake(
       "NODE_ENV is production and nothing answers events: set handlers.module " +
@@ -143,9 +149,9 @@ function stopOnSignals(stopAndExit: () => void): void {
 const STOP_MS = 2000;
 
 /** Returns what a stop may take. */
-function countStopMs({ socket, upstream }: Settings): number {
-  const calls = upstream.url !== "" || upstream.routes.length > 0;
-  return socket.drainMs + (calls ? upstream.drainMs : 0) + STOP_MS;
+function countStopMs(settings: Settings): number {
+  const { socket, upstream } = settings;
+  return socket.drainMs + (namesFunctions(settings) ? upstream.drainMs : 0) + STOP_MS;
 }
 
 /** Exits with 0 once `stop` is over, or when its time is: whatever hangs, a platform waits no longer. */
@@ -186,7 +192,7 @@ function reloadOnSignal(): (gateway: Pick<Gateway, "reload">) => void {
 
 function fail(error: unknown): never {
   const known = error instanceof Mistake || error instanceof SettingsError;
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   console.error(`sluice: ${text}`);
   const exitCode = error instanceof Mistake ? error.exitCode : known ? EXIT_SETTINGS : EXIT_FAILED;
   process.exit(exitCode);

@@ -3,7 +3,7 @@ import type { DeadLetters } from "./api/dead-letters.ts";
 import type { Lease } from "./cluster/lease.ts";
 import { FAILURES } from "./core/failures.ts";
 import type { Log } from "./core/log.ts";
-import { type Settings, SettingsError } from "./core/settings.ts";
+import { namesFunctions, type Settings, SettingsError } from "./core/settings.ts";
 import type { Executor } from "./fanout/apply.ts";
 import { createForward, type ForwardNamespace, type ForwardSocket } from "./handlers/forward.ts";
 import { leaseLanes } from "./lease-lanes.ts";
@@ -41,10 +41,11 @@ export interface ServedUpstream {
  * namespaces that come later too. Throws `SettingsError`.
  */
 export function serveUpstream(
-  { auth, upstream: settings }: Settings,
+  all: Settings,
   { io, executor, metrics, log, lease }: ServeUpstreamNeeds,
 ): ServedUpstream {
-  if (settings.url === "" && settings.routes.length === 0) {
+  const { auth, upstream: settings } = all;
+  if (!namesFunctions(all)) {
     if (auth.mode === "upstream") noDecider();
     return { deadLetters: undefined, stop: async () => {} };
   }

@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import type { Answer, Command } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
+import { messageOf } from "../core/message-of.ts";
 import { spellBytes } from "../core/value.ts";
 import { type Grant, isGranted } from "./keys.ts";
 
@@ -74,7 +75,7 @@ function parse(text: string | undefined): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new FailureError("API_BAD_BODY", why.slice(0, 200), { cause });
   }
 }
@@ -115,7 +116,7 @@ function writeAnswer(answer: Answer): string {
     return `${JSON.stringify(spellBytes(answer))}\n`;
   } catch (cause) {
     // The application's own `socket.data` may hold a bigint, or itself.
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     return writeRefusal(new FailureError("COMMANDS_FAILED", why, { cause }));
   }
 }

@@ -1,4 +1,5 @@
 import { FailureError } from "../core/failures.ts";
+import { messageOf } from "../core/message-of.ts";
 import { spellBytes } from "../core/value.ts";
 
 /** Values as msgpack; `codec/` has one. */
@@ -49,7 +50,7 @@ export function readValue(body: Buffer, media: Media, packer: Packer): unknown {
   try {
     return media === "msgpack" ? packer.decode(body) : JSON.parse(UTF8.decode(body));
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new FailureError("API_BAD_BODY", why.slice(0, 200), { cause });
   }
 }
@@ -64,7 +65,7 @@ export function writeValue(value: unknown, media: "json" | "msgpack", packer: Pa
     const body = media === "msgpack" ? packer.encode(value) : JSON.stringify(spellBytes(value));
     return { headers, body };
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new FailureError("COMMANDS_FAILED", why, { cause });
   }
 }

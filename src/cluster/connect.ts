@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
+import { messageOf } from "../core/message-of.ts";
 
 /** A client for one Redis, a Sentinel's master or a Redis Cluster. */
 export type Client = Redis | Cluster;
@@ -93,7 +94,7 @@ function readFile(name: string, path: string): Buffer | undefined {
   try {
     return readFileSync(path);
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new Error(`cluster.${name} cannot be read: ${why}`, { cause });
   }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Cluster } from "ioredis";
+import { messageOf } from "../core/message-of.ts";
 import { type Client, createConnect, type RedisAddress } from "./connect.ts";
 import { insistOnSubscriptions } from "./subscriptions.ts";
 
@@ -129,7 +130,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
       cutAt = performance.now();
     } catch (error) {
       note(error);
-      change(false, error instanceof Error ? error.message : String(error));
+      change(false, messageOf(error));
       if (!stopped && askedAt - cutAt >= timeoutMs) {
         cutAt = performance.now();
         for (const each of clients) cut(each);

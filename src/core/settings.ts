@@ -34,6 +34,11 @@ export type Settings = z.output<typeof SETTINGS>;
 /** What a caller may give: any part of the settings. */
 export type PartialSettings = DeepPartial<Settings>;
 
+/** Whether any function is named that events may go to. */
+export function namesFunctions({ upstream }: Pick<Settings, "upstream">): boolean {
+  return upstream.url !== "" || upstream.routes.length > 0;
+}
+
 type DeepPartial<T> = T extends readonly unknown[]
   ? T
   : T extends object

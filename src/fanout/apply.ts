@@ -11,6 +11,7 @@ import type {
 } from "../core/command.ts";
 import { COMMAND_LIMITS } from "../core/commands.ts";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
+import { messageOf } from "../core/message-of.ts";
 import { createAsk } from "./asked.ts";
 import { createHolds, type Held, type TellCommand } from "./hold.ts";
 import { createNamespaceFinder, isAlone } from "./namespaces.ts";
@@ -247,5 +248,5 @@ function refuse(code: FailureCode, detail: string): Refused {
 }
 
 function failed(error: unknown): Refused {
-  return refuse("COMMANDS_FAILED", error instanceof Error ? error.message : String(error));
+  return refuse("COMMANDS_FAILED", messageOf(error));
 }

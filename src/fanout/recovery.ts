@@ -171,7 +171,8 @@ export function createRecovery(settings: RecoverySettings): Recovery {
       samples.recovered++;
       for (const data of back.session.missedPackets) send(socket, data);
       for (const { data } of back.passed) send(socket, data);
-      if ((socket.conn as unknown as Peer).accepts === false) choked.add(socket);
+      const peer = socket.conn as unknown as Peer; // of a server of ours every connection is one
+      if (peer.accepts === false) choked.add(socket);
     });
   }
 

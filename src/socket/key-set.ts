@@ -1,5 +1,6 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import { FailureError } from "../core/failures.ts";
+import { messageOf } from "../core/message-of.ts";
 import type { Settings } from "../core/settings.ts";
 import type { ThrottledLog } from "../core/throttle.ts";
 
@@ -119,5 +120,5 @@ async function readText(response: Response, bytesMax: number): Promise<string> {
 function inWords(error: unknown): string {
   const { cause } = error as { cause?: unknown }; // whatever was thrown, it is no null
   const one = cause instanceof Error ? cause : error;
-  return one instanceof Error ? one.message : String(one);
+  return messageOf(one);
 }

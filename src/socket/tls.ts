@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync, realpathSync } from "node:fs";
 import { createSecureContext } from "node:tls";
 import type { Log } from "../core/log.ts";
+import { messageOf } from "../core/message-of.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import type { Native, TemplatedApp } from "./native.ts";
 import { createServerNames } from "./server-names.ts";
@@ -70,7 +71,7 @@ export function openApp(uws: Native, settings: TlsSettings, log: Log): OpenedApp
       try {
         reload();
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
+        const why = messageOf(error);
         log("error", { room: "socket", why }, "the certificate stays: its files are not usable");
       }
     },
@@ -98,7 +99,7 @@ function readCertificate(settings: TlsSettings): Certificate {
     });
     return { certificate: new X509Certificate(cert), certFile, keyFile };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     const value = JSON.stringify([settings.certFile, settings.keyFile]);
     throw new SettingsError([{ path: "socket.tls", value, bound: `not usable: ${why}` }]);
   }

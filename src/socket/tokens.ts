@@ -2,6 +2,7 @@ import { createPublicKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from "jose";
 import { FailureError } from "../core/failures.ts";
+import { messageOf } from "../core/message-of.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import { createKeySet, type KeySet, type KeySetNeeds } from "./key-set.ts";
 
@@ -101,7 +102,7 @@ function readPublicKey(given: string): KeySource {
     if (pem.includes("PRIVATE KEY")) throw new Error("it is a private key");
     key = createPublicKey(pem);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     return wrong("auth.publicKey", inline ? "(PEM)" : given, `is not usable: ${why}`);
   }
   const kind = key.asymmetricKeyType;
