@@ -36,12 +36,10 @@ export interface DeadLetterNeeds {
 /** The body of a replay. */
 export const REPLAY = z.strictObject({
   ids: z
-    .optional(
-      z
-        .array(z.string().check(z.minLength(1), z.maxLength(256)))
-        .check(z.minLength(1), z.maxLength(1000)),
-    )
-    .register(z.globalRegistry, { description: "Ids of the dead letters; left out: all of them." }),
+    .optional(z.array(z.string().check(z.minLength(1), z.maxLength(256))).check(z.maxLength(1000)))
+    .register(z.globalRegistry, {
+      description: "Ids of the dead letters; an empty list is none; left out: all of them.",
+    }),
 });
 
 /** Dead letters of one page. */

@@ -89,7 +89,7 @@ function presenceParameters({ name }: RouteRow): Json[] {
     query("namespace", { type: "string", default: "/" }, "Namespace."),
     ...(name === "sockets"
       ? [
-          query("in", list, "Rooms or socket ids; left out: everyone."),
+          query("in", list, "Rooms or socket ids; empty: nobody; left out: everyone."),
           query("except", list, "Rooms or socket ids that are left out."),
         ]
       : []),

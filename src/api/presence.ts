@@ -72,7 +72,7 @@ function readQuery(exchange: Exchange, lists: readonly ("in" | "except")[]): Fet
   for (const [key, value] of query) {
     if (key === "limit") given.limit = /^\d{1,6}$/.test(value) ? Number(value) : value;
     else if (key === "namespace" || key === "after") given[key] = value;
-    else if (key === lists[0] || key === lists[1]) given[key] = query.getAll(key);
+    else if (key === lists[0] || key === lists[1]) given[key] = listOf(query.getAll(key));
     else throw new FailureError("API_BAD_QUERY", `there is no parameter ${key.slice(0, 64)}`);
   }
   try {
@@ -81,6 +81,11 @@ function readQuery(exchange: Exchange, lists: readonly ("in" | "except")[]): Fet
     const detail = cause instanceof FailureError ? cause.detail : undefined;
     throw new FailureError("API_BAD_QUERY", detail?.replace(/^command 0, /, ""), { cause });
   }
+}
+
+// `in=` is how a query spells an empty list, and that is nobody: no room has an empty name.
+function listOf(values: string[]): string[] {
+  return values.length === 1 && values[0] === "" ? [] : values;
 }
 
 /** Most items of a page. */

@@ -1,6 +1,9 @@
 /**
  * What functions, the HTTP API and the SDK may ask of the gateway, named after Socket.IO's own
  * methods. Types only, so that `edge/` can share them without carrying the schema.
+ *
+ * A list names exactly its members, so an empty one is nobody: whoever computes who is meant, and
+ * finds none, must not reach everyone. Everyone is meant where `to` or `in` is left out.
  */
 
 /** Which namespace a command is about; `/` when left out. */
@@ -8,10 +11,10 @@ interface InNamespace {
   readonly namespace?: string | undefined;
 }
 
-/** Emits to everyone in any of the rooms `to` (no `to`: the namespace), except who is in `except`. */
+/** Emits to everyone in any of the rooms `to`, except who is in `except`. */
 export interface EmitCommand extends InNamespace {
   readonly do: "emit";
-  /** Rooms or socket ids. */
+  /** Rooms or socket ids; left out: every socket of the namespace. */
   readonly to?: readonly string[] | undefined;
   readonly except?: readonly string[] | undefined;
   readonly event: string;

@@ -53,8 +53,10 @@ const namespace = optional(
 const room = word(COMMAND_LIMITS.roomCharsMax);
 const rooms = (description: string) =>
   optional(z.array(room).check(z.maxLength(COMMAND_LIMITS.roomsMax)), description);
-const except = rooms("Rooms or socket ids that are left out.");
-const to = rooms("Rooms or socket ids; left out: everyone in the namespace.");
+const except = rooms("Rooms or socket ids that are left out; an empty list leaves nobody out.");
+const to = rooms(
+  "Rooms or socket ids; an empty list is nobody; without this field: everyone in the namespace.",
+);
 const eventBut = (reserved: ReadonlySet<string>) =>
   word(COMMAND_LIMITS.eventCharsMax).check(
     z.refine((name) => !reserved.has(name), "is reserved by Socket.IO"),
@@ -65,7 +67,7 @@ const args = optional(
   'The event\'s arguments. In JSON, bytes are `{"$binary":"<base64>"}`.',
 );
 const moved = (description: string) => {
-  const list = z.array(room).check(z.minLength(1), z.maxLength(COMMAND_LIMITS.roomsMax));
+  const list = z.array(room).check(z.maxLength(COMMAND_LIMITS.roomsMax));
   z.globalRegistry.add(list, { description });
   return list;
 };
@@ -103,14 +105,14 @@ export const COMMANDS = {
     namespace,
     in: to,
     except,
-    rooms: moved("Rooms the sockets join."),
+    rooms: moved("Rooms the sockets join; an empty list is none."),
   }),
   socketsLeave: z.strictObject({
     do: z.literal("socketsLeave"),
     namespace,
     in: to,
     except,
-    rooms: moved("Rooms the sockets leave."),
+    rooms: moved("Rooms the sockets leave; an empty list is none."),
   }),
   disconnectSockets: z.strictObject({
     do: z.literal("disconnectSockets"),

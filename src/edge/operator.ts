@@ -31,7 +31,7 @@ export type AckOf<Events extends EventsMap, Name extends keyof Events> = Events[
 
 /** Chooses who is meant, then says what happens, in Socket.IO's own words. */
 export interface Operator<Events extends EventsMap, Result> {
-  /** Rooms or socket ids; several calls add up. */
+  /** Rooms or socket ids; several calls add up. An empty list is nobody: it is not left out. */
   to(rooms: string | readonly string[]): Operator<Events, Result>;
   in(rooms: string | readonly string[]): Operator<Events, Result>;
   except(rooms: string | readonly string[]): Operator<Events, Result>;

@@ -81,7 +81,7 @@ export function createExecutor(
     const name = command.namespace ?? "/";
     const namespace = find(name);
     if (!namespace) return refuse("COMMANDS_NO_NAMESPACE", name);
-    if (namespace === "nobody") return tellNobody(command);
+    if (namespace === "nobody" || isForNobody(command)) return tellNobody(command);
     try {
       if (command.do === "emitWithAck") return askAll(namespace, command, settings.ackSocketsMax);
       if (command.do === "fetchSockets") return list(namespace, command);
@@ -151,6 +151,12 @@ function tell(namespace: Namespace, command: TellCommand): Answer {
   }
 }
 
+// Socket.IO's own `io.to([])` is everyone; a command's empty list names nobody.
+function isForNobody(command: Command): boolean {
+  if ("to" in command) return command.to?.length === 0;
+  return "in" in command && command.in?.length === 0;
+}
+
 // What is answered where nobody is.
 function tellNobody(command: Command): Answer {
   switch (command.do) {
@@ -172,7 +178,6 @@ function choose(
   rooms: readonly string[] | undefined,
   except: readonly string[] | undefined,
 ): Operator {
-  // An empty list is no list, as `io.to([])` is.
   const chosen = namespace.to(rooms === undefined ? [] : [...rooms]);
   return except === undefined || except.length === 0 ? chosen : chosen.except([...except]);
 }

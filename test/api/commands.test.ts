@@ -111,6 +111,47 @@ test("every command works on a route of its own and in a batch, each with its ow
   assert.deepEqual(seen, [["one", 1], ["two"]]);
 });
 
+// Seen: `to: []` reached everyone, `in: []` disconnected everyone, and `?in=` was refused. What a
+// backend computed as "nobody" was handed on as Socket.IO's io.to([]), which is everyone.
+test("an empty list is nobody on every way in, and left out it is everyone", async () => {
+  const { socket, seen } = await watch();
+  const id = socket.id ?? "";
+  const empty = [
+    { do: "emit", event: "nobody", to: [] },
+    { do: "disconnectSockets", in: [] },
+  ];
+  for (const type of [JSON_TYPE, MSGPACK]) {
+    for (const one of empty) {
+      assert.equal((await send("/v1/commands", one, type)).status, 200);
+      assert.equal((await send(`/v1/${one.do}`, one, type)).status, 200);
+    }
+    assert.equal((await send("/v1/commands", empty, type)).status, 200);
+  }
+  const lines = empty.map((one) => JSON.stringify(one)).join("\n");
+  const streamed = await fetch(`${gateway.url}/v1/commands`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${SECRET}`, "content-type": "application/x-ndjson" },
+    body: lines,
+  });
+  assert.equal(await streamed.text(), '{"ok":true}\n{"ok":true}\n');
+  const listed = async (path: string) => (await (await get(path)).json()).sockets;
+  assert.deepEqual(await (await send("/v1/fetchSockets", { in: [] })).json(), {
+    ok: true,
+    sockets: [],
+  });
+  assert.deepEqual(await listed("/v1/sockets?in="), []);
+  assert.equal((await listed("/v1/sockets?except=")).length, 1);
+  assert.equal((await listed("/v1/sockets")).length, 1);
+  for (const bad of [null, [""], [null], ""]) {
+    const refused = await send("/v1/emit", { event: "x", to: bad });
+    assert.equal(refused.status, 400, JSON.stringify(bad));
+  }
+  await send("/v1/emit", { event: "last", to: [id] });
+  await until(() => seen.length > 0, "the last event");
+  assert.deepEqual(seen, [["last"]]);
+  socket.disconnect();
+});
+
 test("a bad command anywhere in a batch keeps all of it from being carried out", async () => {
   const { socket, seen } = await watch();
   const good = { do: "emit", event: "never" };
@@ -173,7 +214,7 @@ test("presence pages through rooms and sockets, filtered, and says what is wrong
     rest.sockets.map((one: { id: string }) => one.id),
     [ids[0], ids[2]],
   );
-  for (const query of ["limit=0", "limit=10001", "limit=x", "namespace=x", "room=b", "in="]) {
+  for (const query of ["limit=0", "limit=10001", "limit=x", "namespace=x", "room=b", "in=&in=b"]) {
     const answer = await get(`/v1/sockets?${query}`);
     assert.deepEqual([answer.status, (await answer.json()).code], [400, "API_BAD_QUERY"], query);
   }

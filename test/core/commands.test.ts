@@ -81,7 +81,8 @@ test("a bad command names its index, its path and the bound", () => {
     [emit({ args: [JSON.parse('{"__proto__":{"a":1}}')] }), "args.0.__proto__", /usable key/],
     [emit({ args: [JSON.parse('{"__proto__":1}')] }), "args.0.__proto__", /usable key/],
     [emit({ args: [{ x: { _placeholder: true, num: 0 } }] }), "args.0.x._placeholder", /usable/],
-    [{ do: "socketsJoin", rooms: [] }, "rooms", />=1/],
+    [{ do: "socketsJoin", rooms: [""] }, "rooms.0", />=1/],
+    [emit({ to: null }), "to", /expected array/],
     [{ do: "serverSideEmit", event: "connection" }, "event", /reserved/],
     [{ do: "fetchSockets", limit: 1.5 }, "limit", /int/],
   ];

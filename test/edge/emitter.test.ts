@@ -59,6 +59,30 @@ test("rooms, presence, acknowledgements and disconnects work as in Socket.IO", a
   assert.ok(bob.connected);
 });
 
+// Seen: `io.to([]).emit()` of a function that had found nobody reached everyone: the empty list was
+// handed on, and the gateway took it for a list that is left out.
+test("a chain through an empty list reaches nobody, and one more room reaches that room", async (t) => {
+  const gateway = await gatewayFor(t);
+  const io = createEmitter({ url: gateway.url, key: KEY });
+  const ada = await gateway.connected();
+  const seen: string[] = [];
+  ada.onAny((name: string) => seen.push(name));
+  await io.to([]).emit("nobody");
+  await io.to([]).except([]).volatile.emit("nobody");
+  await io.in([]).disconnectSockets(true);
+  await io.in([]).socketsJoin("x");
+  assert.deepEqual(await io.in([]).fetchSockets(), []);
+  assert.deepEqual(await io.to([]).emitWithAck("nobody"), { answers: [], timedOut: [] });
+  await io.socketsJoin([]);
+  await io
+    .to([])
+    .to(ada.id ?? "")
+    .emit("hers");
+  await io.except([]).emit("everyone");
+  await until(() => seen.length >= 2, "both events");
+  assert.deepEqual(seen, ["hers", "everyone"]);
+});
+
 test("a client that answers with what only looks like bytes is heard as it is", async (t) => {
   const gateway = await gatewayFor(t);
   const io = createEmitter<Events>({ url: gateway.url, key: KEY });

@@ -108,6 +108,24 @@ test("what a client makes look like bytes is data, alone and among the events of
   assert.deepEqual(await (await echo(call(batch, { headers }))).json(), {});
 });
 
+test("io inside a handler writes an empty list as it is: nobody, not everyone", async () => {
+  const empty = createHandler({
+    secret: SECRET,
+    events: {
+      find(_context, io) {
+        io.to([]).emit("found");
+        io.in([]).disconnectSockets();
+      },
+    },
+  });
+  assert.deepEqual(await (await empty(call(event("find")))).json(), {
+    commands: [
+      { do: "emit", to: [], event: "found", args: [] },
+      { do: "disconnectSockets", in: [], close: false },
+    ],
+  });
+});
+
 test("io inside a handler rides in the answer, in the order of its calls", async () => {
   const response = await handler(call(event("quiet", ["hi"], false)));
   const args = ["hi", 1];

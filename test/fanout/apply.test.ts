@@ -51,15 +51,45 @@ test("emit reaches exactly who Socket.IO's own chain would reach, in both codecs
     { do: "emit", event: "both", to: ["room", idOf(c)], except: [idOf(b)] },
     { do: "emit", event: "but", except: ["room"] },
     { do: "emit", event: "volatile", to: ["room"], volatile: true },
-    { do: "emit", event: "empty", to: [] },
     { do: "emit", event: "nobody", to: ["no such room"] },
   );
-  assert.deepEqual(answers, Array(8).fill({ ok: true }));
+  assert.deepEqual(answers, Array(7).fill({ ok: true }));
   await Promise.all([a, b, c].map(settle));
   const all = ["all", 1, { two: [2] }, bytes];
-  assert.deepEqual(seen[0], [all, ["room"], ["both"], ["volatile"], ["empty"]]);
-  assert.deepEqual(seen[1], [all, ["room"], ["volatile"], ["empty"]]);
-  assert.deepEqual(seen[2], [all, ["id", "x"], ["both"], ["but"], ["empty"]]);
+  assert.deepEqual(seen[0], [all, ["room"], ["both"], ["volatile"]]);
+  assert.deepEqual(seen[1], [all, ["room"], ["volatile"]]);
+  assert.deepEqual(seen[2], [all, ["id", "x"], ["both"], ["but"]]);
+});
+
+// A backend that found no recipients sent its private event to everyone, and `disconnectSockets` with
+// an empty list disconnected everyone: the list was handed to Socket.IO, where io.to([]) is everyone.
+test("an empty list of recipients is nobody, in every command; left out it is everyone", async () => {
+  const client = await connect("msgpack");
+  const seen = collect(client);
+  client.on("ask", (done: (answer: unknown) => void) => done("asked"));
+  const answers = await apply(
+    { do: "emit", event: "to", to: [] },
+    { do: "emit", event: "volatile", to: [], except: [], volatile: true },
+    { do: "emitWithAck", event: "ask", to: [] },
+    { do: "socketsJoin", in: [], rooms: ["x"] },
+    { do: "socketsLeave", in: [], rooms: [idOf(client)] },
+    { do: "fetchSockets", in: [] },
+    { do: "disconnectSockets", in: [], close: true },
+    { do: "emit", event: "refused", namespace: "/none", to: [] },
+    { do: "emit", event: "except", except: [] },
+    { do: "socketsJoin", rooms: [] },
+    { do: "socketsLeave", rooms: [] },
+  );
+  const ok = { ok: true };
+  assert.deepEqual(answers.slice(0, 2), [ok, ok]);
+  assert.deepEqual(answers[2], { ok: true, answers: [], timedOut: [] });
+  assert.deepEqual(answers.slice(3, 7), [ok, ok, { ok: true, sockets: [] }, ok]);
+  assert.equal(answers[7]?.ok === false && answers[7].code, "COMMANDS_NO_NAMESPACE");
+  assert.deepEqual(answers.slice(8), [ok, ok, ok]);
+  await settle(client);
+  assert.deepEqual(seen, [["except"]]);
+  const [found] = await apply({ do: "fetchSockets" });
+  assert.deepEqual(found?.ok && found.sockets?.map(({ rooms }) => rooms), [[idOf(client)]]);
 });
 
 test("emitWithAck names who answered what, and who did not in time", async () => {
