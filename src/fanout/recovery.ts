@@ -100,7 +100,11 @@ export function createRecovery(settings: RecoverySettings): Recovery {
 
   function watch(adapter: Adapter): void {
     const inside = adapter as unknown as Inside; // see Inside
-    const returns = new Map<string, Return>();
+    // A map for each kind of name: who asks with another's socket id for a secret meets nobody.
+    /** Whose sessions are asked for, by their secrets. */
+    const asking = new Map<string, Return>();
+    /** Who has its session and is not connected yet, by socket id. */
+    const entering = new Map<string, Return>();
     const restore = inside.restoreSession;
     const persist = inside.persistSession;
     /** Those who had missed more than their connection may hold. */
@@ -115,16 +119,16 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     inside.restoreSession = async function (this: Inside, pid, offset) {
       const narrow = narrowing ?? everywhere;
       // Two with one secret: the second finds no session, and the first is not disturbed.
-      if (returns.has(pid)) {
+      if (asking.has(pid)) {
         samples.refused++;
         return null;
       }
       const coming: Return = { session: undefined, passed: [], overflowed: false };
-      returns.set(pid, coming);
+      asking.set(pid, coming);
       const session = await Promise.resolve(restore.call(this, pid, offset, narrow)).catch(
         () => null,
       );
-      returns.delete(pid);
+      asking.delete(pid);
       if (!session || coming.overflowed) {
         samples.refused++;
         return null;
@@ -136,13 +140,13 @@ export function createRecovery(settings: RecoverySettings): Recovery {
           isFor(session.rooms, to) && !session.settled?.(data) && !missed.has(identify(data)),
       );
       coming.session = session;
-      returns.set(session.sid, coming);
+      entering.set(session.sid, coming);
       return { ...session, missedPackets: [] };
     };
 
     inside.delAll = function (this: Inside, id) {
-      const back = returns.get(id)?.session;
-      returns.delete(id);
+      const back = entering.get(id)?.session;
+      entering.delete(id);
       // It was refused, or gone before it was let in: as if it had not come.
       if (back) {
         const { missedPackets: _, ...session } = back;
@@ -155,14 +159,15 @@ export function createRecovery(settings: RecoverySettings): Recovery {
 
     inside.delivering = (packet, to) => {
       if (packet.type !== EVENT || !Array.isArray(packet.data)) return;
-      for (const each of returns.values()) pass(each, packet.data, to);
+      for (const each of asking.values()) pass(each, packet.data, to);
+      for (const each of entering.values()) pass(each, packet.data, to);
     };
 
     // Socket.IO emits "connect" before "connection", and listeners of either may broadcast.
     inside.nsp.prependListener("connect", (socket: Socket) => {
-      const back = returns.get(socket.id);
+      const back = entering.get(socket.id);
       if (!back?.session) return;
-      returns.delete(socket.id);
+      entering.delete(socket.id);
       if (back.overflowed) {
         // Better gone than with a hole: it comes back as a new session.
         socket.conn.close();

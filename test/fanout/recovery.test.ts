@@ -5,10 +5,12 @@ import { runInNewContext } from "node:vm";
 import { Server, type Socket as ServerSocket } from "socket.io";
 import type { Socket } from "socket.io-client";
 import { createRecovery } from "../../src/fanout/recovery.ts";
-import { type TestGateway, testGateway } from "../harness/gateway.ts";
+import { newClient, type TestGateway, testGateway } from "../harness/gateway.ts";
 import { next, until } from "../harness/wait.ts";
+import { startRig } from "./rig.ts";
 
 const WINDOW = { recovery: { windowMs: 60_000 } };
+const BOUNDS = { packetsMax: 1000, bytesMax: 1_000_000, sessionsMax: 10 };
 
 /** Connects a client that has seen one numbered event, and so has an offset. */
 async function begin(gateway: TestGateway, options: Parameters<TestGateway["client"]>[0] = {}) {
@@ -218,6 +220,49 @@ test("two clients with the secret of one session: the second gets a session of i
   assert.equal(client.recovered, true);
   assert.equal(thief.recovered, false);
   assert.notEqual(thief.id, client.id);
+});
+
+test("who asks for a session by another's socket id costs nobody what was missed", async (t) => {
+  // Seen: `recovered: true`, and messages missing. Secrets that were asked for and ids of sockets on
+  // their way in were keys of one map, and the end of the stranger's question took the other's entry.
+  const recovery = createRecovery({ ...WINDOW.recovery, ...BOUNDS });
+  t.after(() => recovery.stop());
+  const held: (() => void)[] = [];
+  class Slow extends recovery.adapter {
+    override async restoreSession(...given: [string, string]) {
+      if (given[1] === "slow") await new Promise<void>((resolve) => held.push(resolve));
+      return super.restoreSession(...given);
+    }
+  }
+  const connectionStateRecovery = { skipMiddlewares: false };
+  const { io, url } = await startRig(t, {}, { adapter: Slow, connectionStateRecovery });
+  const enter: (() => void)[] = [];
+  io.use((socket, done) => (socket.recovered ? enter.push(done) : done()));
+  const client = newClient(url);
+  const stranger = newClient(url);
+  t.after(() => void [client, stranger].map((each) => each.disconnect()));
+  const seen: unknown[] = [];
+  client.on("n", (n) => seen.push(n));
+  await next(client.connect(), "connect");
+  const { id } = client;
+  io.emit("n", 0);
+  await until(() => seen.length === 1, "the first");
+  client.io.engine.close();
+  await until(() => io.sockets.sockets.size === 0, "its end");
+  Object.assign(stranger as object, { _pid: id, _lastOffset: "slow" });
+  stranger.connect();
+  await until(() => held.length === 1, "the stranger's question");
+  client.connect();
+  await until(() => enter.length === 1, "the middleware");
+  held[0]?.();
+  await next(stranger, "connect");
+  assert.equal(stranger.recovered, false);
+  io.emit("n", 1);
+  enter[0]?.();
+  await next(client, "connect");
+  io.emit("n", 2);
+  await until(() => seen.includes(2), "the last");
+  assert.deepEqual([client.recovered, client.id, seen], [true, id, [0, 1, 2]]);
 });
 
 test("memory is bounded: the oldest packets go, and whose offset went starts afresh", async (t) => {
