@@ -22,7 +22,7 @@ const LOOK_MS = 1000;
  * Lets clients' names create at most `max` namespaces, those that the application named included;
  * the others do not exist for them. At the bound those of clients that are empty make room, once a
  * second at most: not before, since whoever comes back finds what the application keeps in one.
- * Namespaces that hold sessions in this process' memory stay.
+ * Namespaces that hold lost sessions in this process' memory stay for as long as those can be resumed.
  */
 export function boundNamespaces(
   io: Server,
@@ -50,9 +50,9 @@ export function boundNamespaces(
 
   function isEmpty(namespace: Namespace): boolean {
     const { _preConnectSockets: entering } = namespace as unknown as ChildInside; // see above
-    return (
-      namespace.sockets.size === 0 && entering.size === 0 && !("sessions" in namespace.adapter)
-    );
+    // Of recovery in memory: lost ones alone, without those that have expired.
+    const { sessions } = namespace.adapter as { readonly sessions?: ReadonlyMap<string, unknown> };
+    return namespace.sockets.size === 0 && entering.size === 0 && !sessions?.size;
   }
 
   function makeRoom(): boolean {

@@ -132,6 +132,32 @@ test("at the bound, namespaces that clients made and left make room", async (t) 
   assert.equal(await gateway.metric("sluice_limited_total", { limit: "dynamic_namespaces" }), 0);
 });
 
+test("with recovery in memory, what clients left makes room when nobody can come back to it", async (t) => {
+  // Seen: at the bound every new name was refused until a restart. That an adapter keeps sessions at
+  // all was taken for somebody who may come back.
+  const settings = { limits: { dynamicNamespacesMax: 3 }, recovery: { windowMs: 60_000 } };
+  const gateway = await testGateway(t, settings);
+  gateway.io.of(/^\/dynamic-\d+$/);
+  const [left, cut] = await Promise.all(
+    [1, 2].map((n) => gateway.connected({ namespace: `/dynamic-${n}` })),
+  );
+  cut?.io.engine.close();
+  await until(async () => (await gateway.metric("sluice_recovery_sessions")) === 1, "its session");
+  const early = gateway.client({ namespace: "/dynamic-3" });
+  await next(early.connect(), "connect_error");
+  left?.disconnect();
+  await until(() => gateway.io.of("/dynamic-1").sockets.size === 0, "it is empty");
+  await until(async () => {
+    const client = gateway.client({ namespace: "/dynamic-3" }).connect();
+    return new Promise((resolve) => {
+      client.once("connect", () => resolve(true));
+      client.once("connect_error", () => resolve(false));
+    });
+  }, "room for another");
+  const names = ["/", "/dynamic-2", "/dynamic-3"];
+  assert.deepEqual([...gateway.io._nsps.keys()].sort(), names);
+});
+
 test("a client that owes as many acks as it may lives, one more closes it and nobody else", async (t) => {
   const gateway = await testGateway(t, { limits: { acksPendingMax: 5 } });
   const silent = await gateway.connected();
