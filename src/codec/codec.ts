@@ -2,7 +2,7 @@ import type { FailureCode } from "../core/failures.ts";
 import type { CodecName, Frame, Frames, Packet } from "../core/packet.ts";
 import { keepOwn, keepSlice } from "./held-frames.ts";
 import { encodeJson } from "./json-encode.ts";
-import type { Limits } from "./limits.ts";
+import { type ConnectBounds, type Limits, limitConnect } from "./limits.ts";
 import { createMsgpackDecoder } from "./msgpack-decode.ts";
 import { createMsgpackEncoder, type EncodeMsgpack } from "./msgpack-encode.ts";
 import { createReader, type Reader } from "./reader.ts";
@@ -10,7 +10,7 @@ import { createReader, type Reader } from "./reader.ts";
 export type { Reader } from "./reader.ts";
 
 /** The section `codec`, and `packetBytesMax` of the section `socket`. */
-export interface CodecSettings extends Limits {
+export interface CodecSettings extends Limits, ConnectBounds {
   readonly accept: "both" | CodecName;
 }
 
@@ -59,10 +59,11 @@ export function createCodec(settings: CodecSettings): Codec {
   const decoded: Record<CodecName, number> = { msgpack: 0, json: 0 };
   const refused: Partial<Record<FailureCode, number>> = {};
   const encodeMsgpack = createMsgpackEncoder();
+  const connectLimits = limitConnect(settings);
   const readerNeeds = {
-    limits: settings,
+    any: { limits: settings, decodeMsgpack: createMsgpackDecoder(settings) },
+    connect: { limits: connectLimits, decodeMsgpack: createMsgpackDecoder(connectLimits) },
     accept: settings.accept,
-    decodeMsgpack: createMsgpackDecoder(settings),
     seen: {
       decoded(codec: CodecName) {
         decoded[codec] += 1;

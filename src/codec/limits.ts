@@ -10,6 +10,23 @@ export interface Limits {
   readonly packetBytesMax: number;
 }
 
+/** How much of a CONNECT is believed, or of anything before one is answered. */
+export interface ConnectBounds {
+  readonly connectBytesMax: number;
+  readonly connectElementsMax: number;
+  readonly connectDepthMax: number;
+}
+
+/** Returns the limits of a CONNECT, which are never wider than those of other packets. */
+export function limitConnect(limits: Limits & ConnectBounds): Limits {
+  return {
+    ...limits,
+    packetBytesMax: Math.min(limits.packetBytesMax, limits.connectBytesMax),
+    elementsMax: Math.min(limits.elementsMax, limits.connectElementsMax),
+    depthMax: Math.min(limits.depthMax, limits.connectDepthMax),
+  };
+}
+
 /** The packet types both codecs share; 5 and 6 exist in JSON text only. */
 export const TYPE = {
   connect: 0,

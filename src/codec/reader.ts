@@ -18,23 +18,35 @@ export interface Reader {
    * Returns the frame's packet, or undefined while attachments are awaited.
    *
    * `lasting` says that the frame's bytes stay valid after the call: binary values are then views on
-   * them, otherwise copies. Throws {@link FailureError} with a CODEC_ code, once; the connection is
-   * then to be closed, and further frames are undefined.
+   * them, otherwise copies. `outside` says that the connection has been in no namespace yet: then
+   * the limits of a CONNECT are those of every packet. Throws {@link FailureError} with a CODEC_
+   * code, once; the connection is then to be closed, and further frames are undefined.
    */
-  read(frame: string | Buffer | ArrayBuffer, lasting?: boolean): Packet | undefined;
+  read(
+    frame: string | Buffer | ArrayBuffer,
+    lasting?: boolean,
+    outside?: boolean,
+  ): Packet | undefined;
   /** Forgets a packet whose attachments have not come. */
   destroy(): void;
 }
 
 /** What a reader is made of. */
 export interface ReaderNeeds {
-  readonly limits: Limits;
+  readonly any: Believing;
+  /** For CONNECTs. */
+  readonly connect: Believing;
   readonly accept: "both" | CodecName;
-  readonly decodeMsgpack: DecodeMsgpack;
   readonly seen: {
     decoded(codec: CodecName): void;
     refused(reason: FailureCode): void;
   };
+}
+
+/** How much of a packet is believed, and a decoder that believes no more. */
+interface Believing {
+  readonly limits: Limits;
+  readonly decodeMsgpack: DecodeMsgpack;
 }
 
 /**
@@ -63,10 +75,10 @@ class ConnectionReader implements Reader {
     this.name = fixed;
   }
 
-  read(frame: string | Buffer | ArrayBuffer, lasting = false): Packet | undefined {
+  read(frame: string | Buffer | ArrayBuffer, lasting = false, outside = false): Packet | undefined {
     if (this.#ended) return undefined;
     try {
-      const packet = this.#decode(frame, lasting);
+      const packet = this.#decode(frame, lasting, outside);
       if (packet && this.name) this.#needs.seen.decoded(this.name);
       return packet;
     } catch (error) {
@@ -80,36 +92,50 @@ class ConnectionReader implements Reader {
     this.#awaiting = undefined;
   }
 
-  #decode(frame: string | Buffer | ArrayBuffer, lasting: boolean): Packet | undefined {
+  #decode(
+    frame: string | Buffer | ArrayBuffer,
+    lasting: boolean,
+    outside: boolean,
+  ): Packet | undefined {
     const { accept } = this.#needs;
     this.name ??= typeof frame === "string" ? "json" : "msgpack";
     if (this.#begun || accept === "both" || accept === this.name) {
       this.#begun = true;
-      return this.#decodeAs(frame, lasting);
+      return this.#decodeAs(frame, lasting, outside);
     }
     this.refusal = connectError(accept, this.name, this.#namespaceOf(frame));
     throw new FailureError("CODEC_NOT_ACCEPTED", whyNot(accept, this.name));
   }
 
-  #decodeAs(frame: string | Buffer | ArrayBuffer, lasting: boolean): Packet | undefined {
-    if (typeof frame === "string") return this.#decodeText(frame);
-    const { limits, decodeMsgpack } = this.#needs;
+  #decodeAs(
+    frame: string | Buffer | ArrayBuffer,
+    lasting: boolean,
+    outside: boolean,
+  ): Packet | undefined {
+    if (typeof frame === "string") return this.#decodeText(frame, outside);
     const bytes = Buffer.isBuffer(frame) ? frame : Buffer.from(frame);
     if (this.name === "json") return this.#takeAttachment(bytes, lasting);
-    if (bytes.length > limits.packetBytesMax) throw new FailureError("CODEC_TOO_LARGE");
-    return decodeMsgpack(bytes, lasting);
+    const { any, connect } = this.#needs;
+    if (!outside) {
+      const packet = decodeBytes(any, bytes, lasting);
+      if (packet.type !== TYPE.connect) return packet;
+    }
+    // Again, within its own limits: where the type stands in a frame is the client's to choose.
+    return decodeBytes(connect, bytes, false);
   }
 
-  #decodeText(text: string): Packet | undefined {
-    const { limits } = this.#needs;
+  #decodeText(text: string, outside: boolean): Packet | undefined {
     if (this.name !== "json") {
       throw new FailureError("CODEC_MALFORMED", "text on a msgpack connection");
     }
     if (this.#awaiting) throw new FailureError("CODEC_BAD_SHAPE", "text instead of an attachment");
+    const { any, connect } = this.#needs;
+    const { limits } = outside || text.startsWith("0") ? connect : any;
     checkTextSize(limits, text);
     if (this.#fixed && text.startsWith("0")) return decodeOldConnect(limits, text);
     const decoded = decodeJson(limits, text);
     if (decoded.places.length === 0) return decoded.packet;
+    if (outside) throw new FailureError("CODEC_BAD_SHAPE", "attachments before a CONNECT");
     const { packetBytesMax } = limits;
     this.#awaiting = awaitAttachments(decoded, Buffer.byteLength(text), packetBytesMax);
     return undefined;
@@ -124,13 +150,18 @@ class ConnectionReader implements Reader {
 
   #namespaceOf(frame: string | Buffer | ArrayBuffer): string {
     try {
-      return this.#decodeAs(frame, true)?.nsp ?? "/";
+      return this.#decodeAs(frame, true, true)?.nsp ?? "/";
     } catch {
       return "/";
     } finally {
       this.#awaiting = undefined;
     }
   }
+}
+
+function decodeBytes({ limits, decodeMsgpack }: Believing, bytes: Buffer, lasting: boolean) {
+  if (bytes.length > limits.packetBytesMax) throw new FailureError("CODEC_TOO_LARGE");
+  return decodeMsgpack(bytes, lasting);
 }
 
 function refused(needs: ReaderNeeds, error: unknown): FailureError {

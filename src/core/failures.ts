@@ -6,11 +6,15 @@
  */
 export const FAILURES = {
   // codec: a packet that is refused before anything is allocated for it.
-  CODEC_TOO_DEEP: { status: 400, retry: false, text: "Packet nests deeper than codec.depthMax" },
+  CODEC_TOO_DEEP: {
+    status: 400,
+    retry: false,
+    text: "Packet nests deeper than codec.depthMax, or a CONNECT than codec.connectDepthMax",
+  },
   CODEC_TOO_MANY_ELEMENTS: {
     status: 400,
     retry: false,
-    text: "Packet holds more values than codec.elementsMax",
+    text: "Packet holds more values than codec.elementsMax, or a CONNECT than codec.connectElementsMax",
   },
   CODEC_NAME_TOO_LONG: {
     status: 400,
@@ -20,7 +24,7 @@ export const FAILURES = {
   CODEC_TOO_LARGE: {
     status: 400,
     retry: false,
-    text: "Packet and its attachments are larger than socket.packetBytesMax",
+    text: "Packet and its attachments are larger than socket.packetBytesMax, or a CONNECT than codec.connectBytesMax",
   },
   CODEC_TOO_MANY_ATTACHMENTS: {
     status: 400,
@@ -173,7 +177,11 @@ export const FAILURES = {
     retry: true,
     text: "limits.addressHandshakesPerSecond is exceeded",
   },
-  LIMIT_QUERY: { status: 414, retry: false, text: "Query is longer than limits.queryBytesMax" },
+  LIMIT_QUERY: {
+    status: 414,
+    retry: false,
+    text: "Query exceeds limits.queryBytesMax or limits.queryParametersMax",
+  },
   LIMIT_HEADERS: { status: 431, retry: false, text: "Headers exceed limits.headerBytesMax" },
   LIMIT_EVENTS: { status: 429, retry: true, text: "limits.eventsPerSecond is exceeded" },
   LIMIT_BYTES: { status: 429, retry: true, text: "limits.bytesPerSecond is exceeded" },

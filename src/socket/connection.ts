@@ -19,9 +19,9 @@ export interface FrameReader {
   readonly refusal: Packet | undefined;
   /**
    * Returns a packet, or undefined while attachments are missing; throws `FailureError`. `lasting`
-   * says that the frame's bytes stay valid after the call.
+   * says that the frame's bytes stay valid after the call, `outside` that no CONNECT was answered.
    */
-  read(frame: Frame, lasting: boolean): Packet | undefined;
+  read(frame: Frame, lasting: boolean, outside: boolean): Packet | undefined;
   destroy(): void;
 }
 
@@ -141,7 +141,7 @@ export class Connection extends Outbox {
   #decode(frame: Frame, lasting: boolean): void {
     let decoded: Packet | undefined;
     try {
-      decoded = this.#reader.read(frame, lasting);
+      decoded = this.#reader.read(frame, lasting, !this.joined);
     } catch (error) {
       if (!(error instanceof FailureError)) throw error;
       this.#refuse(error);

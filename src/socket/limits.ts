@@ -148,10 +148,17 @@ export function createLimits(settings: LimitsSettings, needs: LimitsNeeds): Limi
 
 function tooLarge(request: LimitedRequest, settings: LimitsSettings): FailureCode | undefined {
   const at = request.url.indexOf("?");
-  if (at >= 0 && request.url.length - at - 1 > settings.queryBytesMax) return "LIMIT_QUERY";
+  if (at >= 0 && isQueryTooLarge(request.url, at + 1, settings)) return "LIMIT_QUERY";
   let bytes = 0;
   for (const name in request.headers) {
     bytes += name.length + (request.headers[name] as string).length; // `name` is one of its own keys
   }
   return bytes > settings.headerBytesMax ? "LIMIT_HEADERS" : undefined;
+}
+
+function isQueryTooLarge(url: string, from: number, settings: LimitsSettings): boolean {
+  if (url.length - from > settings.queryBytesMax) return true;
+  let parameters = 1;
+  for (let at = url.indexOf("&", from); at >= 0; at = url.indexOf("&", at + 1)) parameters++;
+  return parameters > settings.queryParametersMax;
 }

@@ -34,13 +34,22 @@ export interface GatewayChild {
 
 const PROGRAM = fileURLToPath(new URL("./gateway-process.ts", import.meta.url));
 
-/** Starts a gateway in a child process; resolves when it listens. */
-export async function startGatewayChild(settings: PartialSettings): Promise<GatewayChild> {
+/**
+ * Starts a gateway in a child process; resolves when it listens. With `heapMiB` Node.js ends the
+ * process as soon as its heap needs more.
+ */
+export async function startGatewayChild(
+  settings: PartialSettings,
+  { heapMiB }: { readonly heapMiB?: number } = {},
+): Promise<GatewayChild> {
   const socket = { host: "127.0.0.1", port: 0, drainMs: 0, ...settings.socket };
   const child = fork(PROGRAM, [JSON.stringify({ ...settings, socket })], {
     // Under npm this is the same node even if a loader stands before it.
     execPath: process.env.npm_node_execpath ?? process.execPath,
-    execArgv: ["--import", "tsx", "--expose-gc"],
+    execArgv: [
+      ...["--import", "tsx", "--expose-gc"],
+      ...(heapMiB === undefined ? [] : [`--max-old-space-size=${heapMiB}`]),
+    ],
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   const [{ port }] = (await Promise.race([

@@ -29,6 +29,12 @@ export const limits = z.strictObject({
     "Client addresses whose handshake rate is remembered; the least recent is forgotten first.",
   ),
   queryBytesMax: whole(2048, 64, 65_536, "Longest URL query of a request, in bytes."),
+  queryParametersMax: whole(
+    100,
+    8,
+    10_000,
+    "Parameters a request's query may have; each costs many times its bytes while its connection lives.",
+  ),
   headerBytesMax: whole(
     16_384,
     256,
