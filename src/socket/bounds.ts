@@ -33,6 +33,12 @@ export interface BoundsNeeds {
 export interface Bounds {
   /** Returns why a socket may not enter its namespace, or bounds what it may hold there. */
   enter(socket: Socket): FailureCode | undefined;
+  /**
+   * Takes a place for a session that a connection asks for, until `asked`; false when it asks for as
+   * many as it may be in namespaces. Each holds memory here, and may be a question to Redis.
+   */
+  ask(conn: object): boolean;
+  asked(conn: object): void;
   /** Takes the bound on dynamic namespaces off again. */
   stop(): void;
 }
@@ -48,6 +54,7 @@ export interface Bounds {
  */
 export function createBounds(io: Server, settings: LimitsSettings, needs: BoundsNeeds): Bounds {
   const entered = new WeakMap<object, Set<Socket>>();
+  const asking = new WeakMap<object, number>();
 
   function refuse(socket: Socket, limit: SocketLimit, code: FailureCode): void {
     needs.limited(limit);
@@ -107,6 +114,20 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
       gateJoins(socket);
       boundAcks(socket, settings.acksPendingMax, overAcks);
       return undefined;
+    },
+    ask(conn) {
+      const count = asking.get(conn) ?? 0;
+      if (count >= settings.namespacesMax) {
+        needs.limited("namespaces");
+        return false;
+      }
+      asking.set(conn, count + 1);
+      return true;
+    },
+    asked(conn) {
+      const left = (asking.get(conn) ?? 1) - 1;
+      if (left > 0) asking.set(conn, left);
+      else asking.delete(conn);
     },
     stop: unbound,
   };

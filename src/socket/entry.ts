@@ -89,11 +89,18 @@ export function guardNamespaces(io: Server, needs: EntryNeeds): () => void {
 
   const unwatch = eachNamespace(io, (namespace: Namespace) => {
     prependMiddleware(namespace, enter);
-    if (!auth) return;
     guardSessions(namespace, async (conn, words, create) => {
-      const { auth: own, narrow } = await auth.decide(conn, words);
-      return needs.recovering(narrow, () => create(own));
+      // As a new session it is one of those that `enter` counts.
+      if (open && !bounds.ask(conn)) return create({ ...words, pid: undefined });
+      try {
+        if (!auth) return await create(words);
+        const { auth: own, narrow } = await auth.decide(conn, words);
+        return await needs.recovering(narrow, () => create(own));
+      } finally {
+        bounds.asked(conn);
+      }
     });
+    if (!auth) return;
     namespace.prependListener("connection", (socket) => auth.connected(socket));
   });
   return () => {

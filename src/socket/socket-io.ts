@@ -160,7 +160,7 @@ export function guardSessions(
 ): void {
   const inside = namespace as unknown as NamespaceInside;
   const create = inside._createSocket;
-  inside._createSocket = async (client, auth) => {
+  inside._createSocket = (client, auth) => {
     const wanted = typeof auth.pid === "string" && typeof auth.offset === "string";
     const goOn = (words: ConnectAuth) => create.call(inside, client, words);
     return wanted ? decide(client.conn, auth, goOn) : goOn(auth);

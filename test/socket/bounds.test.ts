@@ -92,6 +92,29 @@ test("many CONNECTs to one namespace while a middleware thinks are bounded too",
   assert.equal(conn.readyState, "open");
 });
 
+// Seen: each of 10,000 CONNECTs at once asked Redis for a session. The old code counted a CONNECT
+// only when it was a socket, which it becomes when its session was found.
+test("a connection asks for as many sessions at once as it may be in namespaces", async (t) => {
+  const gateway = await testGateway(t, {
+    limits: { namespacesMax: 3 },
+    recovery: { windowMs: 60_000 },
+  });
+  gateway.io.of("/slow").use(() => {}); // and never goes on
+  let asked = 0;
+  gateway.io.of("/slow").adapter.restoreSession = () => {
+    asked++;
+    return new Promise(() => {}); // nor does its Redis
+  };
+  const { session } = await openClient(gateway.port, "websocket", "json");
+  t.after(() => session.close());
+  for (let i = 0; i < 50; i++) await session.send(`40/slow,{"pid":"p${i}","offset":"0"}`);
+  await until(
+    async () => (await gateway.metric("sluice_limited_total", { limit: "namespaces" })) >= 47,
+    "the others are new sessions, and too many",
+  );
+  assert.equal(asked, 3);
+});
+
 test("clients' names create only so many namespaces", async (t) => {
   const gateway = await testGateway(t, { limits: { dynamicNamespacesMax: 3, namespacesMax: 10 } });
   gateway.io.of(/^\/dynamic-\d+$/);
