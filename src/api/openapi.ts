@@ -9,6 +9,9 @@ import { KIND_FAILURES, type RouteRow } from "./routes.ts";
 
 type Json = { [key: string]: unknown };
 
+/** How JSON has values that are an application's or a client's. */
+const SPELLED = "Anything; in JSON, bytes are spelled as the arguments of events are.";
+
 const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
 const text = (description: string): Json => ({ type: "string", description });
 
@@ -23,7 +26,11 @@ export function describeApi(rows: readonly RouteRow[], version: string): Json {
     info: {
       title: "Sluice",
       version,
-      description: "HTTP in: commands, presence, metrics and health of a Sluice gateway.",
+      description:
+        "HTTP in: commands, presence, metrics and health of a Sluice gateway. In msgpack, bytes are " +
+        'bytes. In JSON they are `{"$binary":"<base64>"}`, padded, in arguments and in what clients ' +
+        "and the application have set: answers, data, dead letters. An object whose only key is " +
+        '`$binary` or `$escape` and which is no such thing is written `{"$escape":{…}}` around it.',
     },
     paths,
     components: {
@@ -210,7 +217,7 @@ function describeAnswers(): Json {
     Done: object(
       {
         ok: { const: true },
-        answers: listOf(object({ id: string, answer: {} }, ["id"])),
+        answers: listOf(object({ id: string, answer: { description: SPELLED } }, ["id"])),
         timedOut: listOf(string),
         sockets: listOf(ref("Socket")),
         next: string,
@@ -230,11 +237,10 @@ function describePages(): Json {
     ["address", "issued", "secure", "query"],
   );
   return {
-    Socket: object({ id: string, rooms: listOf(string), data: {}, handshake }, [
-      "id",
-      "rooms",
-      "handshake",
-    ]),
+    Socket: object(
+      { id: string, rooms: listOf(string), data: { description: SPELLED }, handshake },
+      ["id", "rooms", "handshake"],
+    ),
     SocketsPage: page("sockets", ref("Socket")),
     RoomsPage: page("rooms", object({ room: string, sockets: integer }, ["room", "sockets"])),
     DeadLettersPage: page("deadLetters", { type: "object" }),

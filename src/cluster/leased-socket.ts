@@ -1,3 +1,5 @@
+import { spellBytes, unspellBytes } from "../core/value.ts";
+
 /** A socket that other nodes speak for when this one dies. */
 export interface LeasedSocket {
   readonly id: string;
@@ -18,7 +20,7 @@ export function entryName({ namespace, id }: Pick<LeasedSocket, "id" | "namespac
 export function writeEntry({ id, namespace, userId, data }: LeasedSocket): string {
   const bare = JSON.stringify({ id, namespace, userId });
   try {
-    const full = JSON.stringify({ id, namespace, userId, data });
+    const full = JSON.stringify({ id, namespace, userId, data: spellBytes(data) });
     return full.length > ENTRY_CHARS_MAX ? bare : full;
   } catch {
     // A bigint, or data that holds itself.
@@ -31,7 +33,8 @@ export function readEntry(entry: string): LeasedSocket | undefined {
   try {
     const { id, namespace, userId, data } = JSON.parse(entry) as Record<string, unknown>;
     if (typeof id !== "string" || typeof namespace !== "string") return undefined;
-    return { id, namespace, data, ...(typeof userId === "string" && { userId }) };
+    const entered = { id, namespace, data: unspellBytes(data) };
+    return { ...entered, ...(typeof userId === "string" && { userId }) };
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 /**
  * What the gateway tells functions and what they answer: the JSON bodies of its calls. Types only, so
- * that `edge/` shares them with `upstream/`. Bytes in them are `{"$binary":"<base64>"}`.
+ * that `edge/` shares them with `upstream/`. Bytes in them are spelled as core/spelling.ts says.
  */
 import type { Command } from "./command.ts";
 

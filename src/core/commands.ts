@@ -64,7 +64,8 @@ const eventBut = (reserved: ReadonlySet<string>) =>
 const event = eventBut(RESERVED_EVENTS);
 const args = optional(
   z.array(z.unknown()).check(z.maxLength(COMMAND_LIMITS.argsMax)),
-  'The event\'s arguments. In JSON, bytes are `{"$binary":"<base64>"}`.',
+  'The event\'s arguments. In JSON, bytes are `{"$binary":"<base64>"}`, and `{"$escape":{…}}` is ' +
+    "an object of one key that only looks like that.",
 );
 const moved = (description: string) => {
   const list = z.array(room).check(z.maxLength(COMMAND_LIMITS.roomsMax));
@@ -166,7 +167,7 @@ export class BadCommand extends FailureError {
   }
 }
 
-/** How the arguments were written: JSON spells bytes as `{"$binary":"<base64>"}`. */
+/** How the arguments were written: JSON spells bytes, see core/spelling.ts. */
 export type Notation = "json" | "msgpack";
 
 /**

@@ -1,13 +1,20 @@
-import { isBytes, viewOn } from "./bytes.ts";
+import { type Bytes, isBytes, viewOn } from "./bytes.ts";
+import {
+  BINARY,
+  ESCAPE,
+  isBase64,
+  isRecord,
+  markOf,
+  needsSpelling,
+  spell,
+  unspell,
+} from "./spelling.ts";
 
 /** Where a value breaks a bound. */
 export interface BadValue {
   readonly path: string;
   readonly bound: string;
 }
-
-// Strict: padded, no spaces. Buffer.from() alone would skip what it does not know.
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /** How much the arguments of one event may hold. */
 export interface ValueBounds {
@@ -17,10 +24,10 @@ export interface ValueBounds {
 
 /**
  * Makes the arguments of an event ready to be sent, in place: in JSON notation every
- * `{"$binary":"<base64>"}` becomes a Buffer.
+ * `{"$binary":"<base64>"}` becomes a Buffer, and every `{"$escape":{…}}` the object in it.
  *
  * Returns what is wrong with the first bad one: nested too deep, too many bytes values, bytes that
- * are not base64, or an object that clients would take for something else than data: a `__proto__`
+ * are not base64, an escape around no object, or an object that clients would take for something else than data: a `__proto__`
  * for a prototype, a true `_placeholder` for an attachment that never comes.
  */
 export function reviveArgs(
@@ -61,14 +68,23 @@ function reviveIn(holder: unknown[] | Record<string, unknown>, walk: Walk): BadV
 function reviveOne(holder: Holder, key: string | number, walk: Walk): BadValue | undefined {
   const child = holder[key];
   if (!isPlain(child)) return isBytes(child) ? countBytes(walk) : undefined;
-  if (walk.json && !Array.isArray(child) && "$binary" in child && Object.keys(child).length === 1) {
-    const text = child.$binary;
-    if (typeof text !== "string" || !BASE64.test(text)) {
-      return bad(walk, "$binary", "must be base64");
-    }
+  const mark = walk.json && !Array.isArray(child) ? markOf(child) : undefined;
+  if (mark === undefined) return reviveBelow(child, walk);
+  const { [BINARY]: text, [ESCAPE]: escaped } = child as Record<string, unknown>; // a list has no mark
+  if (mark === BINARY) {
+    if (!isBase64(text)) return bad(walk, BINARY, "must be base64");
     holder[key] = Buffer.from(text, "base64");
     return countBytes(walk);
   }
+  if (!isRecord(escaped)) return bad(walk, ESCAPE, "must be an object");
+  holder[key] = escaped;
+  walk.path.push(ESCAPE);
+  const found = reviveBelow(escaped, walk);
+  walk.path.pop();
+  return found;
+}
+
+function reviveBelow(child: unknown[] | Record<string, unknown>, walk: Walk): BadValue | undefined {
   if (walk.levels === 0) return bad(walk, undefined, "nests too deep");
   walk.levels--;
   const found = reviveIn(child, walk);
@@ -92,14 +108,15 @@ function bad(walk: Walk, key: string | undefined, bound: string): BadValue {
   return { path: [...walk.path, ...(key === undefined ? [] : [key])].join("."), bound };
 }
 
-/**
- * Returns the value as JSON can carry it: bytes become `{"$binary":"<base64>"}`. Values without
- * bytes are returned as they are.
- */
+/** Returns a value as JSON can carry it; one with nothing to spell is returned as it is. */
 export function spellBytes(value: unknown): unknown {
-  if (typeof value !== "object" || value === null) return value;
-  if (isBytes(value)) return { $binary: viewOn(value).toString("base64") };
-  if (!isPlain(value)) return value;
-  if (Array.isArray(value)) return value.map(spellBytes);
-  return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, spellBytes(v)]));
+  return needsSpelling(value) ? spell(value, toBase64) : value;
 }
+
+/** Returns parsed JSON that was written from what {@link spellBytes} returned, as it was before. */
+export function unspellBytes(value: unknown): unknown {
+  return unspell(value, fromBase64);
+}
+
+const toBase64 = (bytes: Bytes): string => viewOn(bytes).toString("base64");
+const fromBase64 = (text: string): Buffer => Buffer.from(text, "base64");

@@ -1,5 +1,10 @@
+import type { Bytes } from "../core/bytes.ts";
+
 /** Returns bytes as padded base64. */
-export function toBase64(bytes: Uint8Array): string {
+export function toBase64(given: Bytes): string {
+  const bytes = ArrayBuffer.isView(given)
+    ? new Uint8Array(given.buffer, given.byteOffset, given.byteLength)
+    : new Uint8Array(given);
   let binary = "";
   // In slices: a call has room for some ten thousand arguments only.
   for (let at = 0; at < bytes.length; at += 8192) {

@@ -5,6 +5,7 @@ import {
   type DisconnectCall,
   type EventCall,
 } from "../core/call.ts";
+import { isRecord } from "../core/spelling.ts";
 import { revive } from "./binary.ts";
 import { verify } from "./verify.ts";
 
@@ -30,8 +31,6 @@ export interface ReadCallOptions {
   readonly toleranceSeconds?: number;
   readonly bodyBytesMax: number;
 }
-
-type Tree = Readonly<Record<string, unknown>>;
 
 /**
  * Resolves with the call, or the batch of calls, that a request is. Rejects with `VerifyError` or
@@ -62,7 +61,7 @@ export async function readCall(
 }
 
 function readEvent(given: unknown): CallEvent {
-  const { id, type, data } = isTree(given) ? given : {};
+  const { id, type, data } = isRecord(given) ? given : {};
   const call = readData(data);
   const kind = kindOf(call);
   if (typeof id !== "string" || type !== CALL_TYPES[kind]) throw new Unreadable(400, "no event");
@@ -70,8 +69,8 @@ function readEvent(given: unknown): CallEvent {
 }
 
 function readData(given: unknown): CallEvent["data"] {
-  const socket = isTree(given) ? given.socket : undefined;
-  if (!isTree(given) || !isTree(socket) || typeof socket.id !== "string") {
+  const socket = isRecord(given) ? given.socket : undefined;
+  if (!isRecord(given) || !isRecord(socket) || typeof socket.id !== "string") {
     throw new Unreadable(400, "the body is no call's");
   }
   return revive(given) as CallEvent["data"]; // signed by the gateway, which has one shape
@@ -111,8 +110,4 @@ function parse(body: Uint8Array): unknown {
   } catch {
     throw new Unreadable(400, "the body is not JSON");
   }
-}
-
-function isTree(value: unknown): value is Tree {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

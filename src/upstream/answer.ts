@@ -1,7 +1,9 @@
+import { isBytes } from "../core/bytes.ts";
 import type { ConnectAnswer } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { BadCommand, COMMAND_LIMITS, readCommands } from "../core/commands.ts";
 import { FailureError } from "../core/failures.ts";
+import { isRecord } from "../core/spelling.ts";
 import { reviveArgs } from "../core/value.ts";
 
 /** What a function's answer asks for, read and valid. */
@@ -34,8 +36,6 @@ const USER_ID_CHARS_MAX = 256;
 const MESSAGE_CHARS_MAX = 1024;
 const NOTHING: ReadAnswer = { ack: [], commands: [] };
 
-type Tree = Record<string, unknown>;
-
 /** Reads an answer to an event or a disconnect. Throws UPSTREAM_BAD_ANSWER. */
 export function readEventAnswer(body: Buffer): ReadAnswer {
   if (body.length === 0) return NOTHING;
@@ -48,12 +48,12 @@ export function readConnectAnswer(body: Buffer): ReadConnectAnswer {
   if (body.length === 0) return { commands: [] };
   const { userId, data, rooms, commands } = readTree(body);
   if (userId !== undefined && !isText(userId, USER_ID_CHARS_MAX)) bad("userId");
-  if (data !== undefined && !isTree(data)) bad("data");
+  const [read] = data === undefined ? [] : readArgs([data]);
+  if (data !== undefined && (!isRecord(read) || isBytes(read))) bad("data");
   if (rooms !== undefined && !areRooms(rooms)) bad("rooms");
-  if (data !== undefined) readArgs([data]);
   return {
     ...(typeof userId === "string" && { userId }),
-    ...(isTree(data) && { data }),
+    ...(isRecord(read) && { data: read }),
     ...(areRooms(rooms) && { rooms }),
     commands: readTells(commands),
   };
@@ -71,11 +71,11 @@ export function readBatchAnswer(body: Buffer): ReadBatchAnswer {
   };
 }
 
-function readById(given: unknown = [], name: string): Map<string, Tree> {
+function readById(given: unknown = [], name: string): Map<string, Record<string, unknown>> {
   if (!Array.isArray(given)) bad(name);
   return new Map(
     given.map((one: unknown) =>
-      isTree(one) && typeof one.id === "string" ? [one.id, one] : bad(name),
+      isRecord(one) && typeof one.id === "string" ? [one.id, one] : bad(name),
     ),
   );
 }
@@ -93,14 +93,14 @@ export function readRefusal(body: Buffer | undefined): ReadRefusal {
   }
 }
 
-function readTree(body: Buffer): Tree {
+function readTree(body: Buffer): Record<string, unknown> {
   let parsed: unknown;
   try {
     parsed = JSON.parse(body.toString("utf8"));
   } catch (cause) {
     throw new FailureError("UPSTREAM_BAD_ANSWER", "not JSON", { cause });
   }
-  if (!isTree(parsed)) bad("not an object");
+  if (!isRecord(parsed)) bad("not an object");
   return parsed;
 }
 
@@ -138,10 +138,6 @@ function areRooms(value: unknown): value is readonly string[] {
 
 function isText(value: unknown, charsMax: number): value is string {
   return typeof value === "string" && value.length > 0 && value.length <= charsMax;
-}
-
-function isTree(value: unknown): value is Tree {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function bad(what: string): never {

@@ -1,4 +1,3 @@
-import { isBytes } from "../core/bytes.ts";
 import type { CallHandshake, CallSocket } from "../core/call.ts";
 import { spellBytes } from "../core/value.ts";
 
@@ -24,20 +23,9 @@ export function disconnectBody(socket: CallSocket, reason: string): string | und
 
 function write(body: unknown): string | undefined {
   try {
-    return JSON.stringify(holdsBytes(body) ? spellBytes(body) : body);
+    return JSON.stringify(spellBytes(body));
   } catch {
     // A bigint, or `socket.data` that holds itself.
     return undefined;
   }
-}
-
-// Most events hold none, and spelling them out copies everything.
-function holdsBytes(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (isBytes(value)) return true;
-  if (Array.isArray(value)) return value.some(holdsBytes);
-  for (const key in value) {
-    if (holdsBytes((value as Record<string, unknown>)[key])) return true; // one of its own keys
-  }
-  return false;
 }

@@ -1,4 +1,5 @@
 import type { FailureCode } from "../core/failures.ts";
+import { unspellBytes } from "../core/value.ts";
 import type { CloudEvent } from "./cloud-event.ts";
 import { createLine } from "./line.ts";
 import type { Route } from "./routes.ts";
@@ -27,7 +28,7 @@ export interface DeadLetter {
   /** Why the last attempt failed: a row of the table of failures. */
   readonly code: FailureCode;
   readonly detail?: string | undefined;
-  /** Its body. */
+  /** Its body, with its bytes as they were. */
   readonly data: unknown;
 }
 
@@ -109,6 +110,6 @@ function show({ event, route, attempts, code, detail }: Undelivered): DeadLetter
     attempts,
     code,
     ...(detail !== undefined && { detail }),
-    data: JSON.parse(event.data),
+    data: unspellBytes(JSON.parse(event.data)),
   };
 }

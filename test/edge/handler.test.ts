@@ -98,11 +98,13 @@ test("an event's bytes come as Uint8Array, and its answer carries them back", as
 // One client emitted { $binary: "!" } and every call with it was a 500, its whole batch too: twenty of
 // them opened the breaker for everyone. Reviving bytes threw for what is no base64.
 test("what a client makes look like bytes is data, alone and among the events of a batch", async () => {
-  const odd = [{ $binary: "!" }, { deep: [{ $binary: "=" }] }];
+  const odd = [{ $binary: "!" }, { deep: [{ $binary: "=" }] }, { $binary: "aGk" }];
   const echo = createHandler({ secret: SECRET, events: { echo: ({ args }) => [...args] } });
   const alone = await echo(call(event("echo", odd)));
   assert.equal(alone.status, 200);
-  assert.deepEqual(await alone.json(), { ack: odd });
+  const [first, { deep: [below] = [] } = {}, third] = odd;
+  const escaped = [{ $escape: first }, { deep: [{ $escape: below }] }, { $escape: third }];
+  assert.deepEqual(await alone.json(), { ack: escaped });
   const batch = [{ id: "e1", type: TYPES.event, data: event("echo", odd, false) }];
   const headers = { "content-type": "application/cloudevents-batch+json" };
   assert.deepEqual(await (await echo(call(batch, { headers }))).json(), {});
