@@ -3,7 +3,14 @@ import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Connection } from "./connection.ts";
 import { createDeadlines, type Deadline, type DeadlinesNeeds } from "./deadlines.ts";
-import { createGrants, type Grant, isRefused, type Refused } from "./grants.ts";
+import {
+  type AskingRequest,
+  type CarriedTokens,
+  createGrants,
+  type Grant,
+  isRefused,
+  type Refused,
+} from "./grants.ts";
 import type { KeySetNeeds } from "./key-set.ts";
 import {
   answerEvent,
@@ -30,9 +37,9 @@ export interface AuthNeeds extends DeadlinesNeeds, KeySetNeeds {
   authenticated(result: string, seconds: number): void;
 }
 
-/** A connection whose request may carry a token in its query. */
+/** A connection whose request may carry a token in its query or in a header. */
 export interface AskingConnection {
-  readonly request: { url: string; readonly _query: Record<string, string> };
+  readonly request: AskingRequest & { url: string; readonly _query: Record<string, string> };
 }
 
 /** How a session may be asked for. */
@@ -51,7 +58,10 @@ export interface StoredSession {
 
 /** Who a socket's client is. */
 export interface Auth {
-  /** Takes the token out of a new connection's query, which handlers, functions and APIs see. */
+  /**
+   * Notes the tokens of a new connection's request, which an application may discard, and takes the
+   * one out of its query, which handlers, functions and APIs see.
+   */
   opened(connection: AskingConnection): void;
   /** Resolves with why a socket may not enter, or sets its `data.user`. Never rejects. */
   enter(socket: Socket): Promise<Refused | undefined>;
@@ -110,8 +120,8 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
   /** Looked at before the socket existed, keyed by the auth object it carries. */
   const looked = new WeakMap<object, Grant | Refused>();
   const watches = new Map<Socket, Watch>();
-  /** Tokens taken out of queries. */
-  const hidden = new WeakMap<object, string>();
+  /** Tokens of the requests that connections began with. */
+  const carried = new WeakMap<object, CarriedTokens>();
   const entering = new WeakMap<Socket, Grant>();
 
   async function look(token: unknown): Promise<Grant | Refused> {
@@ -123,8 +133,7 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
   }
 
   function lookAt(conn: Connection, auth: ConnectAuth): Promise<Grant | Refused> {
-    const { headers } = conn.request;
-    return look(grants.read({ auth, headers, query: hidden.get(conn) }));
+    return look(grants.read({ auth, ...carried.get(conn) }));
   }
 
   function watch(socket: Socket, grant: Grant): void {
@@ -192,9 +201,10 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
   return {
     opened(connection) {
       const { request } = connection;
-      const token = request._query[settings.tokenName];
-      if (token === undefined || !settings.tokenFrom.includes("query")) return;
-      hidden.set(connection, token);
+      const tokens = grants.readRequest(request);
+      if (tokens.header !== undefined || tokens.query !== undefined)
+        carried.set(connection, tokens);
+      if (tokens.query === undefined) return;
       delete request._query[settings.tokenName];
       request.url = `${request.url.split("?")[0]}?${new URLSearchParams(request._query)}`;
     },

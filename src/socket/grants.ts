@@ -5,12 +5,21 @@ import type { Claims, TokenCheck } from "./tokens.ts";
 
 type AuthSettings = Settings["auth"];
 
-/** Where a client may put its token. */
-export interface TokenSource {
-  readonly auth: Readonly<Record<string, unknown>>;
+/** The tokens of a request, from where they are looked for. */
+export interface CarriedTokens {
+  readonly header?: string | undefined;
+  readonly query?: string | undefined;
+}
+
+/** What of a request may carry a token. */
+export interface AskingRequest {
   readonly headers: Readonly<Record<string, string>>;
-  /** The token of the query. */
-  readonly query: string | undefined;
+  readonly _query: Readonly<Record<string, string>>;
+}
+
+/** Where a client may put its token. */
+export interface TokenSource extends CarriedTokens {
+  readonly auth: Readonly<Record<string, unknown>>;
 }
 
 /** What a valid token says. */
@@ -69,7 +78,20 @@ export function createGrants(settings: AuthSettings, check: TokenCheck) {
     }
   }
 
-  return { grant, roomsOf, read: (source: TokenSource) => readToken(settings, source) };
+  return {
+    grant,
+    roomsOf,
+    read: (source: TokenSource) => readToken(settings, source),
+    readRequest: (request: AskingRequest) => readRequest(settings, request),
+  };
+}
+
+function readRequest(settings: AuthSettings, { headers, _query }: AskingRequest): CarriedTokens {
+  const { tokenFrom, tokenHeader, tokenName } = settings;
+  return {
+    header: tokenFrom.includes("header") ? headers[tokenHeader.toLowerCase()] : undefined,
+    query: tokenFrom.includes("query") ? _query[tokenName] : undefined,
+  };
 }
 
 /** Returns the first token found where `tokenFrom` looks, or undefined. */
@@ -79,8 +101,7 @@ function readToken(settings: AuthSettings, source: TokenSource): unknown {
       const { auth } = source;
       if (Object.hasOwn(auth, settings.tokenName)) return auth[settings.tokenName];
     } else {
-      const found =
-        place === "query" ? source.query : source.headers[settings.tokenHeader.toLowerCase()];
+      const found = source[place];
       if (found) return place === "header" ? found.replace(/^Bearer +/i, "") : found;
     }
   }
