@@ -49,6 +49,8 @@ export interface Gateway {
 /** What surrounds a gateway. */
 export interface GatewayNeeds {
   readonly log?: Log;
+  /** Lines that `log` has dropped so far. */
+  readonly linesDropped?: () => number;
   /** Folder that `handlers.module` is relative to. */
   readonly folder?: string;
   readonly production?: boolean;
@@ -77,8 +79,8 @@ export async function startGateway(
   const log = needs.log ?? silentLog;
   const undo: (() => unknown)[] = [];
   try {
-    const { folder = ".", production = false, load, worker } = needs;
-    return await build(settings, { log, folder, production, load, worker, undo });
+    const { folder = ".", production = false, load, worker, linesDropped = () => 0 } = needs;
+    return await build(settings, { log, linesDropped, folder, production, load, worker, undo });
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -87,6 +89,7 @@ export async function startGateway(
 
 interface Build {
   readonly log: Log;
+  linesDropped(): number;
   readonly folder: string;
   readonly production: boolean;
   readonly load: (() => Load) | undefined;
@@ -98,7 +101,7 @@ interface Build {
 async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const { log, worker, undo } = needs;
   const native = loadNative();
-  const metrics = startMetrics(settings, undo);
+  const metrics = startMetrics(settings, needs);
   const opened = openApp(native.uws, settings.socket.tls, log);
   const { app, encrypted, reload } = opened;
   undo.push(() => closeApp(app));
@@ -245,7 +248,7 @@ async function startUpstream(
   return serveUpstream(settings, needs);
 }
 
-function startMetrics(settings: Settings, undo: Build["undo"]): Metrics {
+function startMetrics(settings: Settings, { undo, linesDropped }: Build): Metrics {
   const metrics = createMetrics(settings.metrics);
   const loop = watchLoop();
   undo.push(
@@ -254,7 +257,11 @@ function startMetrics(settings: Settings, undo: Build["undo"]): Metrics {
   );
   const { version, binary } = loadNative();
   const build = { version: readVersion(), uws: version, binary, node: process.versions.node };
-  metrics.source(() => ({ ...loop.read(), sluice_build_info: [[build, 1]] }));
+  metrics.source(() => ({
+    ...loop.read(),
+    sluice_build_info: [[build, 1]],
+    sluice_log_lines_dropped_total: linesDropped(),
+  }));
   return metrics;
 }
 

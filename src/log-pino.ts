@@ -1,13 +1,12 @@
 import { type DestinationStream, pino } from "pino";
 import type { Log } from "./core/log.ts";
 
-/** Returns a log that writes JSON lines to standard output or `to`, from `level` up. */
+/** Returns a log that writes JSON lines to `to`, from `level` up. */
 export function createPinoLog(
   level: "debug" | "info" | "warn" | "error" | "silent",
-  to?: DestinationStream,
+  to: DestinationStream,
 ): Log {
-  const options = { level, base: null, serializers: { error: inWords } };
-  const logger = to ? pino(options, to) : pino(options);
+  const logger = pino({ level, base: null, serializers: { error: inWords } }, to);
   return (severity, fields, text) => logger[severity](fields, text);
 }
 

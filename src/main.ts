@@ -15,6 +15,7 @@ import {
 import { gatherSettings } from "./core/sources.ts";
 import { examine } from "./doctor.ts";
 import { type Gateway, type GatewayNeeds, startGateway } from "./gateway.ts";
+import { createLogOutput, type LogOutput } from "./log-output.ts";
 import { createPinoLog } from "./log-pino.ts";
 import { answerPrimary, createAggregate } from "./metrics/aggregate.ts";
 
@@ -154,14 +155,45 @@ function countStopMs(settings: Settings): number {
   return socket.drainMs + (namesFunctions(settings) ? upstream.drainMs : 0) + STOP_MS;
 }
 
+/** How long the last log lines may wait for a slow reader, before the process ends without them. */
+const FLUSH_MS = 500;
+
+/** What the process has from its start on: its log, and how it ends once the log is out. */
+interface Process {
+  readonly log: Log;
+  readonly output: LogOutput;
+  exit(code: number): void;
+}
+
+function startLog({ log: { level, bufferBytesMax } }: Settings): Process {
+  const output = createLogOutput(process.stdout.fd, bufferBytesMax);
+  // However the process ends, what waits is tried once more.
+  process.on("exit", () => void output.flush(0));
+  const exit = (code: number) => void output.flush(FLUSH_MS).then(() => process.exit(code));
+  return { log: createPinoLog(level, output), output, exit };
+}
+
+/**
+ * A reader that has gone and a disk that is full are told as errors of these streams, which end the
+ * process where nobody hears them: with `sluice --settings | head`, or the next line that a handler
+ * module prints. What prints and ends has failed on a full disk.
+ */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", ({ code }: NodeJS.ErrnoException) => {
+      if (code !== "EPIPE") process.exitCode = EXIT_FAILED;
+    });
+  }
+}
+
 /** Exits with 0 once `stop` is over, or when its time is: whatever hangs, a platform waits no longer. */
-function exitAfter(stop: () => Promise<void>, log: Log, settings: Settings): void {
+function exitAfter(stop: () => Promise<void>, { log, exit }: Process, settings: Settings): void {
   const withinMs = countStopMs(settings);
   setTimeout(() => {
     log("warn", { room: "gateway", withinMs }, "not everything had ended when the stop had to");
     process.exit(0);
   }, withinMs).unref();
-  stop().then(() => process.exit(0), fail);
+  stop().then(() => exit(0), fail);
 }
 
 /**
@@ -199,6 +231,7 @@ function fail(error: unknown): never {
 }
 
 async function main(): Promise<void> {
+  outliveReaders();
   const line = readCommandLine(process.argv.slice(2));
   if (line.switches.has("help")) {
     console.log(HELP);
@@ -229,16 +262,17 @@ async function main(): Promise<void> {
   const settings = chooseHandler(readProcessSettings(line), production);
   raiseHeaderBound(settings);
   checkWorkers(settings);
-  const log = createPinoLog(settings.log.level);
-  const needs = { log, folder: process.cwd(), production };
+  const own = startLog(settings);
+  const { log, output, exit } = own;
+  const needs = { log, linesDropped: output.dropped, folder: process.cwd(), production };
   const reloads = reloadOnSignal();
   if (countWorkers(settings) > 0 && !isWorker()) {
     const { startPrimary } = await import("./cluster/workers.ts");
     const scrape = createAggregate();
     // Every worker exits in its own time. Heard from before there is any: they would be left alone.
-    stopOnSignals(() => void primary.stop().then(() => process.exit(0), fail));
+    stopOnSignals(() => void primary.stop().then(() => exit(0), fail));
     const primary = startPrimary(settings, {
-      ...{ log, scrape, exit: (code) => process.exit(code) },
+      ...{ log, scrape, exit },
       stopMs: countStopMs(shareDrain(settings)) + STOP_MS,
     });
     reloads(primary);
@@ -250,11 +284,11 @@ async function main(): Promise<void> {
     let stop = (): void => process.exit(0);
     stopOnSignals(() => stop());
     const gateway = await startGateway(settings, needs);
-    stop = () => exitAfter(gateway.stop, log, settings);
+    stop = () => exitAfter(gateway.stop, own, settings);
     reloads(gateway);
     return;
   }
-  reloads(await work(settings, needs, log));
+  reloads(await work(settings, needs, own));
 }
 
 /** Returns the settings of one worker: each has a share of the time for the drain. */
@@ -264,14 +298,14 @@ function shareDrain(settings: Settings): Settings {
 }
 
 /** Runs one worker: its primary says when it stops, in its turn, and keeps the terminal's signals. */
-async function work(settings: Settings, needs: GatewayNeeds, log: Log): Promise<Gateway> {
+async function work(settings: Settings, needs: GatewayNeeds, own: Process): Promise<Gateway> {
   const { joinPrimary } = await import("./cluster/workers.ts");
   const primary = joinPrimary();
   answerPrimary();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => {});
-  const own = shareDrain(settings);
-  const gateway = await startGateway(own, { ...needs, worker: primary });
-  primary.onStop(() => exitAfter(gateway.stop, log, own));
+  const shared = shareDrain(settings);
+  const gateway = await startGateway(shared, { ...needs, worker: primary });
+  primary.onStop(() => exitAfter(gateway.stop, own, shared));
   primary.listening();
   return gateway;
 }

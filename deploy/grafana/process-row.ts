@@ -38,6 +38,11 @@ export const PROCESS_ROW: Row = {
       },
     },
     {
+      title: "Log lines dropped",
+      unit: "short",
+      lines: { [rate("sluice_log_lines_dropped_total")]: "{{instance}}" },
+    },
+    {
       title: "Garbage collection",
       unit: "percentunit",
       lines: { [sumRate("nodejs_gc_duration_seconds_sum", "instance, kind")]: "{{kind}}" },

@@ -41,6 +41,11 @@ export const METRICS = {
     aggregate: "max",
     help: "1 while the gateway is stopping and takes no new connections.",
   },
+  sluice_log_lines_dropped_total: {
+    kind: "counter",
+    labels: [],
+    help: "Log lines that could not be written, or waited for a slow reader beyond log.bufferBytesMax.",
+  },
   // socket
   sluice_connections: {
     kind: "gauge",

@@ -44,4 +44,10 @@ export const log = z.strictObject({
     "info",
     "Least severe line that is written.",
   ),
+  bufferBytesMax: whole(
+    1_048_576,
+    0,
+    1_073_741_824,
+    "Bytes of lines that wait for a slow reader of standard output; a line above it is dropped and counted.",
+  ),
 });
