@@ -94,6 +94,7 @@ export function publishRecovery(recovery: RecoverySamples): Samples {
     sluice_recovery_bytes: recovery.bytes,
     sluice_recovery_sessions: recovery.sessions,
     sluice_recovery_dropped_packets_total: recovery.droppedPackets,
+    sluice_recovery_dropped_sessions_total: recovery.droppedSessions,
   };
 }
 

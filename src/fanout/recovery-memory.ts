@@ -1,6 +1,6 @@
-import { isBytes } from "../core/bytes.ts";
 import { isFor } from "../core/packet.ts";
 import type { Recipients, Room } from "./adapter.ts";
+import { sizeOf, sizeOfSession } from "./recovery-size.ts";
 
 /** What connection state recovery may keep in this process, over all namespaces of a server. */
 export interface RecoverySettings {
@@ -8,15 +8,19 @@ export interface RecoverySettings {
   readonly packetsMax: number;
   readonly bytesMax: number;
   readonly sessionsMax: number;
+  readonly sessionBytesMax: number;
 }
 
 /** What is kept for recovery, and what came of it; plain numbers. */
 export interface RecoverySamples {
   packets: number;
+  /** Bytes of packets and sessions together. */
   bytes: number;
   sessions: number;
   /** Packets dropped before their time because a bound was reached. */
   droppedPackets: number;
+  /** Sessions dropped before their time because a bound was reached, or too large to be kept. */
+  droppedSessions: number;
   /** Clients that came with a session and an offset, by whether they got it back. */
   recovered: number;
   refused: number;
@@ -35,8 +39,10 @@ export interface Lost {
 /** What one namespace keeps for recovery. */
 export interface Store {
   /** The sessions by their secret, in the order in which they were lost. */
-  readonly sessions: Map<string, Lost & { readonly lostAt: number }>;
+  readonly sessions: Map<string, Lost & { readonly lostAt: number; readonly bytes: number }>;
+  sessionBytes: number;
   readonly packets: KeptPacket[];
+  packetBytes: number;
   /** The number of the first of `packets`, or of the next one. */
   first: number;
   /** Begins this store's offsets: few texts that an application sends look like one. */
@@ -70,6 +76,10 @@ export interface Memory {
   stop(): void;
 }
 
+const packetsOf = (store: Store) => store.packets.length;
+const sessionsOf = (store: Store) => store.sessions.size;
+const bytesOf = (store: Store) => store.packetBytes + store.sessionBytes;
+
 /** How much of a full store is dropped at once, so that dropping costs little per packet. */
 const DROP_SHARE = 16;
 
@@ -85,23 +95,49 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
     for (const { bytes } of store.packets.splice(0, count)) {
       samples.packets--;
       samples.bytes -= bytes;
+      store.packetBytes -= bytes;
     }
     store.first += count;
   }
 
   function forget(store: Store, pid: string): void {
-    if (store.sessions.delete(pid)) samples.sessions--;
+    const bytes = store.sessions.get(pid)?.bytes;
+    if (bytes === undefined) return;
+    store.sessions.delete(pid);
+    samples.sessions--;
+    samples.bytes -= bytes;
+    store.sessionBytes -= bytes;
   }
 
-  function trim(store: Store): void {
-    while (samples.packets > settings.packetsMax || samples.bytes > settings.bytesMax) {
-      // The largest store pays, so that a quiet namespace keeps its own.
-      let most = store;
-      for (const other of stores) if (other.packets.length > most.packets.length) most = other;
-      if (most.packets.length === 0) return;
-      const count = Math.ceil(most.packets.length / DROP_SHARE);
-      samples.droppedPackets += count;
-      drop(most, count);
+  function dropPackets(store: Store): void {
+    const count = Math.ceil(store.packets.length / DROP_SHARE);
+    samples.droppedPackets += count;
+    drop(store, count);
+  }
+
+  function dropSessions(store: Store): void {
+    let count = Math.ceil(store.sessions.size / DROP_SHARE);
+    samples.droppedSessions += count;
+    for (const pid of store.sessions.keys()) {
+      if (count-- === 0) return;
+      forget(store, pid);
+    }
+  }
+
+  /** The largest store pays, so that a quiet namespace keeps its own. */
+  function largest(size: (store: Store) => number): Store {
+    let most: Store | undefined;
+    for (const store of stores) if (!most || size(store) > size(most)) most = store;
+    return most as Store; // whoever asks has put something into one
+  }
+
+  function trim(): void {
+    while (samples.packets > settings.packetsMax) dropPackets(largest(packetsOf));
+    while (samples.sessions > settings.sessionsMax) dropSessions(largest(sessionsOf));
+    while (samples.bytes > settings.bytesMax) {
+      const store = largest(bytesOf);
+      if (store.packetBytes > store.sessionBytes) dropPackets(store);
+      else dropSessions(store);
     }
   }
 
@@ -118,7 +154,8 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
   return {
     open() {
       const name = Math.random().toString(36).slice(2, 6);
-      const store: Store = { sessions: new Map(), packets: [], first: 0, name };
+      const sizes = { sessionBytes: 0, packetBytes: 0 };
+      const store: Store = { sessions: new Map(), packets: [], ...sizes, first: 0, name };
       stores.add(store);
       return store;
     },
@@ -128,20 +165,27 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
       stores.delete(store);
     },
     keep(store, data, to) {
-      const bytes = sizeOf(data);
+      const bytes = sizeOf(data, to);
       if (bytes === undefined) return;
       data.push(offsetOf(store, store.first + store.packets.length));
       store.packets.push({ keptAt: performance.now(), bytes, data, to });
       samples.packets++;
       samples.bytes += bytes;
-      trim(store);
+      store.packetBytes += bytes;
+      trim();
     },
     persist(store, session) {
       forget(store, session.pid);
-      store.sessions.set(session.pid, { ...session, lostAt: performance.now() });
+      const bytes = sizeOfSession(session, settings.sessionBytesMax);
+      if (bytes > settings.sessionBytesMax) {
+        samples.droppedSessions++;
+        return;
+      }
+      store.sessions.set(session.pid, { ...session, bytes, lostAt: performance.now() });
       samples.sessions++;
-      const [oldest] = store.sessions.keys();
-      if (samples.sessions > settings.sessionsMax && oldest !== undefined) forget(store, oldest);
+      samples.bytes += bytes;
+      store.sessionBytes += bytes;
+      trim();
     },
     take(store, { pid, offset }, narrow) {
       expire(store);
@@ -150,7 +194,7 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
       if (!kept || after === undefined) return undefined;
       // A session is one connection's: whoever comes second with its secret gets a new one.
       forget(store, pid);
-      const { lostAt: _, ...session } = { ...kept, rooms: narrow(kept) };
+      const { lostAt: _, bytes: __, ...session } = { ...kept, rooms: narrow(kept) };
       const missed = store.packets.slice(after).filter(({ to }) => isFor(session.rooms, to));
       return { ...session, missedPackets: missed.map(({ data }) => data) };
     },
@@ -168,31 +212,4 @@ function indexAfter(store: Store, offset: string): number | undefined {
   if (offset !== offsetOf(store, number)) return undefined;
   const after = number + 1 - store.first;
   return after >= 0 && after <= store.packets.length ? after : undefined;
-}
-
-/** Returns what a packet's data takes; undefined for what cannot be sent: a cycle, a bigint. */
-function sizeOf(data: unknown): number | undefined {
-  try {
-    return measure(data);
-  } catch {
-    // Whoever was to get it has thrown the same out of `emit`; when nobody was, nothing has.
-    return undefined;
-  }
-}
-
-/** Bytes a value holds in memory, roughly: what a bound on memory needs, at the cost of one walk. */
-function measure(value: unknown, recast = false): number {
-  if (typeof value === "string") return value.length + 16;
-  if (typeof value === "bigint" && !isRecast(value)) throw new TypeError("A bigint cannot be sent");
-  if (typeof value !== "object" || value === null) return 8;
-  if (isBytes(value)) return value.byteLength + 64;
-  // Sent as what it says it is, asked once; what it holds besides may be endless.
-  if (!recast && isRecast(value)) return measure(value.toJSON(), true);
-  let bytes = 32;
-  for (const [key, item] of Object.entries(value)) bytes += key.length + measure(item);
-  return bytes;
-}
-
-function isRecast(value: object | bigint): value is { toJSON(): unknown } {
-  return "toJSON" in Object(value) && typeof Object(value).toJSON === "function";
 }

@@ -72,6 +72,8 @@ const EVENT = 2;
 type BroadcastOptions = Parameters<Adapter["broadcast"]>[1];
 type Restored = Awaited<ReturnType<Adapter["restoreSession"]>>;
 
+/** Secrets and offsets, as Socket.IO and its adapters write them: clients may send any text. */
+const ASKED = /^[\w.:-]{1,128}$/;
 /** Packets kept for one client while a middleware decides about it. */
 const PASSED_MAX = 10_000;
 
@@ -80,8 +82,8 @@ const PASSED_MAX = 10_000;
  *
  * Missed packets are sent when the socket is connected, not when it is made: a middleware that
  * refuses a client keeps them from it. What is delivered to others while a client is between the two
- * is added, and what both ways would bring comes once. Over a bound the oldest packets go first; a
- * client whose offset went with them is told `recovered: false`, never given a part. So is, when it
+ * is added, and what both ways would bring comes once. Over a bound the oldest packets, or sessions,
+ * of the namespace that holds most go first; a client whose offset went with them is told `recovered: false`, never given a part. So is, when it
  * has been closed as a slow consumer, one that missed more than its connection may hold.
  */
 export function createRecovery(settings: RecoverySettings): Recovery {
@@ -90,6 +92,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     bytes: 0,
     sessions: 0,
     droppedPackets: 0,
+    droppedSessions: 0,
     recovered: 0,
     refused: 0,
     recoveredPackets: 0,
@@ -118,6 +121,11 @@ export function createRecovery(settings: RecoverySettings): Recovery {
 
     inside.restoreSession = async function (this: Inside, pid, offset) {
       const narrow = narrowing ?? everywhere;
+      // What no server of ours has written is neither kept nor sent on.
+      if (!ASKED.test(pid) || !ASKED.test(offset)) {
+        samples.refused++;
+        return null;
+      }
       // Two with one secret: the second finds no session, and the first is not disturbed.
       if (asking.has(pid)) {
         samples.refused++;

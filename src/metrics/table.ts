@@ -243,7 +243,7 @@ export const METRICS = {
   sluice_recovery_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes of the packets kept for clients that may come back, roughly.",
+    help: "Bytes of the packets and sessions kept for clients that may come back, roughly.",
   },
   sluice_recovery_sessions: {
     kind: "gauge",
@@ -264,6 +264,11 @@ export const METRICS = {
     kind: "counter",
     labels: [],
     help: "Packets forgotten before their time because recovery.packetsMax or bytesMax was reached.",
+  },
+  sluice_recovery_dropped_sessions_total: {
+    kind: "counter",
+    labels: [],
+    help: "Sessions in this process' memory that recovery.sessionsMax, bytesMax or sessionBytesMax left no room.",
   },
   // api
   sluice_commands_total: {

@@ -10,7 +10,7 @@ import { next, until } from "../harness/wait.ts";
 import { startRig } from "./rig.ts";
 
 const WINDOW = { recovery: { windowMs: 60_000 } };
-const BOUNDS = { packetsMax: 1000, bytesMax: 1_000_000, sessionsMax: 10 };
+const BOUNDS = { packetsMax: 1000, bytesMax: 1_000_000, sessionsMax: 10, sessionBytesMax: 65_536 };
 
 /** Connects a client that has seen one numbered event, and so has an offset. */
 async function begin(gateway: TestGateway, options: Parameters<TestGateway["client"]>[0] = {}) {
@@ -314,8 +314,7 @@ test("sessions are forgotten by the one clock that counts them, and it lets a na
   // timer of theirs, once a minute, which told nobody, and kept its adapter alive for good.
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void; // the flag's
-  const bounds = { packetsMax: 10, bytesMax: 1000, sessionsMax: 10 };
-  const recovery = createRecovery({ windowMs: 1000, ...bounds });
+  const recovery = createRecovery({ windowMs: 1000, ...BOUNDS });
   t.after(() => recovery.stop());
   const adapter = (() => {
     const io = new Server({ adapter: recovery.adapter, connectionStateRecovery: {} });

@@ -47,6 +47,10 @@ function install(io: Server): void {
     socket.on("flood-me", (times: number, text: string) => {
       for (let n = 0; n < times; n++) socket.emit("told", n, text);
     });
+    socket.on("keep", (value, done) => {
+      socket.data.kept = value;
+      done();
+    });
     socket.on("never", () => {});
     socket.on("disconnecting", () => {
       for (const room of socket.rooms) socket.leave(room);

@@ -10,13 +10,13 @@ export const recovery = z.strictObject({
     67_108_864,
     65_536,
     17_179_869_184,
-    "Bytes kept for recovery, over all namespaces.",
+    "Bytes of packets and sessions kept for recovery, over all namespaces.",
   ),
   sessionBytesMax: whole(
     65_536,
     1024,
     16_777_216,
-    "Largest session, rooms and `data`, that Redis is given, in bytes; a larger one is not recovered.",
+    "Largest session, rooms and `data`, that is kept, in bytes; a larger one is not recovered.",
   ),
   checkpointMs: ms(
     5_000,
