@@ -64,7 +64,8 @@ export class SluiceError extends Error {
 }
 
 /**
- * Returns the emitter of a gateway. Rejections are {@link SluiceError}s with the gateway's own words,
+ * Returns the emitter of a gateway. Throws a TypeError that names the option which is missing.
+ * Rejections are {@link SluiceError}s with the gateway's own words,
  * or what `fetch` rejects with.
  */
 export function createEmitter<Events extends EventsMap = AnyEvents>(
@@ -111,7 +112,14 @@ function build(target: Target & { timeoutMs?: number }, send: Send): Emitter<Any
   };
 }
 
-function createSend({ url, key, traceparent, ...options }: EmitterOptions): Send {
+function createSend(given: EmitterOptions): Send {
+  const { url, key, traceparent, ...options } = given ?? {}; // JavaScript may leave it out
+  if (!isHttp(url)) {
+    throw new TypeError("createEmitter needs `url`: the gateway's, such as https://sluice.example");
+  }
+  if (typeof key !== "string" || key.trim() === "") {
+    throw new TypeError("createEmitter needs `key`: an API key's secret, or a JSON Web Token");
+  }
   const address = `${url.replace(/\/+$/, "")}/v1/commands`;
   const headers = {
     authorization: `Bearer ${key}`,
@@ -122,6 +130,7 @@ function createSend({ url, key, traceparent, ...options }: EmitterOptions): Send
   return async (command) => {
     // Looked up at each call: workers may set it late, and calling it as a method would fail there.
     const send = options.fetch ?? globalThis.fetch;
+    if (!send) throw new TypeError("there is no fetch here: give createEmitter one as `fetch`");
     const body = JSON.stringify(spell(command));
     const response = await send(address, { method: "POST", headers, body });
     const text = await response.text();
@@ -131,6 +140,11 @@ function createSend({ url, key, traceparent, ...options }: EmitterOptions): Send
     const words = [title ?? `the gateway answered ${response.status}`, detail].filter(Boolean);
     throw new SluiceError(response.status, String(code), words.join(": "));
   };
+}
+
+// Settings that are missing come as undefined, or as what a template made of them.
+function isHttp(url: unknown): url is string {
+  return typeof url === "string" && /^https?:\/\/[^\s/]/i.test(url);
 }
 
 function parse(text: string): Record<string, unknown> | undefined {

@@ -18,7 +18,7 @@ import {
   type ServerOperator,
 } from "./operator.ts";
 import { type CallEvent, readCall, Unreadable } from "./read-call.ts";
-import { VerifyError } from "./verify.ts";
+import { readSecrets, VerifyError } from "./verify.ts";
 
 /** Commands that ride back in the answer: no second request. They are carried out in their order. */
 export type AnswerIo<Events extends EventsMap> = ServerOperator<Events, void>;
@@ -91,7 +91,7 @@ const REFUSED = { connect: 403, event: 422, disconnect: 422 } as const;
 const BODY_BYTES_MAX = 4_194_304;
 
 /**
- * Returns the `fetch` handler of a function that a gateway calls.
+ * Returns the `fetch` handler of a function that a gateway calls. Throws a TypeError without a secret.
  *
  * A call is answered with 400 unless it is signed with a secret, of now, and says the same in its
  * signed body and its headers. In a batch, events are handled in order; after one that failed, those
@@ -101,7 +101,12 @@ export function createHandler<
   Listen extends EventsMap = AnyEvents,
   Emit extends EventsMap = AnyEvents,
 >(options: HandlerOptions<Listen, Emit>): (request: Request) => Promise<Response> {
-  const read = { bodyBytesMax: BODY_BYTES_MAX, ...options };
+  const { bodyBytesMax = BODY_BYTES_MAX, toleranceSeconds } = options ?? {}; // JavaScript may leave it out
+  const read = {
+    bodyBytesMax,
+    secret: readSecrets(options?.secret),
+    ...(toleranceSeconds !== undefined && { toleranceSeconds }),
+  };
   return async (request) => {
     try {
       const call = await readCall(request, read);

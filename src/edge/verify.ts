@@ -1,4 +1,4 @@
-import { fromBase64, tryBase64 } from "./base64.ts";
+import { tryBase64 } from "./base64.ts";
 
 /** What a signature is made of. */
 export interface Signed {
@@ -26,7 +26,8 @@ const keys = new Map<string, Promise<CryptoKey>>();
 
 /**
  * Resolves with the `webhook-id` when a body was signed with one of `secrets` (`whsec_…`) less than
- * the tolerance ago; rejects with {@link VerifyError}. Compared in constant time.
+ * the tolerance ago; rejects with {@link VerifyError}, or a TypeError without a secret. Compared in
+ * constant time.
  *
  * Whoever keeps the ids of the tolerance's time knows every replay. Source: Standard Webhooks.
  */
@@ -35,6 +36,7 @@ export async function verify(
   secrets: string | readonly string[],
   options: VerifyOptions = {},
 ): Promise<string> {
+  const own = readSecrets(secrets);
   const id = signed.header("webhook-id");
   const timestamp = signed.header("webhook-timestamp") ?? "";
   const signatures = signed.header("webhook-signature");
@@ -45,22 +47,36 @@ export async function verify(
   );
   if (!(age <= toleranceSeconds)) throw new VerifyError("the timestamp is not of now");
   const content = concat(`${id}.${timestamp}.`, signed.body);
-  for (const secret of typeof secrets === "string" ? [secrets] : secrets) {
+  for (const secret of own) {
     // Once per secret, however long the list is: it is the caller's.
-    const own = new Uint8Array(await crypto.subtle.sign(HMAC, await keyOf(secret), content));
+    const made = new Uint8Array(await crypto.subtle.sign(HMAC, await keyOf(secret), content));
     for (const one of signatures.split(" ")) {
       const given = one.startsWith("v1,") ? tryBase64(one.slice(3)) : undefined;
-      if (given && isSame(given, own)) return id;
+      if (given && isSame(given, made)) return id;
     }
   }
   throw new VerifyError("no signature fits");
 }
 
+/** Returns the secrets as a list; throws a TypeError unless there is one, and each could be one. */
+export function readSecrets(given: string | readonly string[]): readonly string[] {
+  const secrets = typeof given === "string" ? [given] : (given ?? []);
+  if (secrets.length > 0 && secrets.every((one) => bytesOf(one)?.length)) return secrets;
+  throw new TypeError(
+    "`secret` must be the gateway's upstream.secrets: whsec_…, or a list of them",
+  );
+}
+
+function bytesOf(secret: unknown): Uint8Array<ArrayBuffer> | undefined {
+  if (typeof secret !== "string") return undefined;
+  return tryBase64(secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : secret);
+}
+
 function keyOf(secret: string): Promise<CryptoKey> {
   let key = keys.get(secret);
   if (!key) {
-    const text = secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : secret;
-    key = crypto.subtle.importKey("raw", fromBase64(text), HMAC, false, ["sign"]);
+    const bytes = bytesOf(secret) ?? new Uint8Array(); // readSecrets has seen that it is base64
+    key = crypto.subtle.importKey("raw", bytes, HMAC, false, ["sign"]);
     keys.set(secret, key);
   }
   return key;

@@ -118,3 +118,23 @@ test("an answer that is not the gateway's is an error too", async () => {
   const io = createEmitter({ url: "https://sluice.example", key: KEY, fetch });
   await assert.rejects(io.emit("x"), SluiceError);
 });
+
+// Seen: "Cannot read properties of undefined (reading 'replace')" where SLUICE_URL was not set.
+test("an emitter without a URL, a key or a fetch says what is missing", async (t) => {
+  const url = "https://sluice.example";
+  // biome-ignore lint/suspicious/noExplicitAny: what JavaScript may hand over.
+  const make = (options?: any) => createEmitter(options);
+  for (const bad of [undefined, null, {}, { key: KEY }, { url: "", key: KEY }]) {
+    assert.throws(() => make(bad), { name: "TypeError", message: /createEmitter needs `url`/ });
+  }
+  for (const odd of ["sluice.example", "localhost:3000", "ftp://a", "https://", 5]) {
+    assert.throws(() => make({ url: odd, key: KEY }), /createEmitter needs `url`/, String(odd));
+  }
+  for (const key of [undefined, null, "", " "]) {
+    assert.throws(() => make({ url, key }), { name: "TypeError", message: /needs `key`/ });
+  }
+  const { fetch: real } = globalThis;
+  t.after(() => Object.assign(globalThis, { fetch: real }));
+  Reflect.deleteProperty(globalThis, "fetch");
+  await assert.rejects(make({ url, key: KEY }).emit("x"), /give createEmitter one as `fetch`/);
+});

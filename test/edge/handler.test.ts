@@ -330,6 +330,28 @@ test("the SDK is at most 10 KB minified and needs nothing but Web APIs", async (
   assert.deepEqual(outside, []);
 });
 
+// Seen: without a secret every call was answered with a 500, and nothing said why.
+test("a handler without a secret throws where it is made, and says what is missing", async () => {
+  // biome-ignore lint/suspicious/noExplicitAny: what JavaScript may hand over.
+  const make = (options?: any) => createHandler(options);
+  const missing = [undefined, "", [], [SECRET, undefined], "whsec_", "whsec_?", [5]];
+  for (const secret of missing) {
+    const error = { name: "TypeError", message: /`secret` must be the gateway's/ };
+    assert.throws(() => make({ secret }), error, String(secret));
+    const signed = { header: () => "x", body: "" };
+    // biome-ignore lint/suspicious/noExplicitAny: what JavaScript may hand over.
+    await assert.rejects(verify(signed, secret as any), error, String(secret));
+  }
+  assert.throws(() => make(), /`secret` must be/);
+  assert.equal(typeof make({ secret: [SECRET, SECRET.slice("whsec_".length)] }), "function");
+});
+
+test("a bound that is undefined is the default one", async () => {
+  const own = createHandler({ secret: SECRET, bodyBytesMax: undefined as unknown as number });
+  const large = call(event("x", ["a".repeat(5_000_000)]));
+  assert.equal((await own(large)).status, 413);
+});
+
 // Every signature of a header's list was one more HMAC of the whole body, before anything was known
 // of the caller: two thousand in one header made a function hash gigabytes for one request.
 test("a long list of signatures costs one hash of the body per secret", async (t) => {
