@@ -1,9 +1,11 @@
 import type { Namespace, Server } from "socket.io";
 import type { DeadLetters } from "./api/dead-letters.ts";
 import type { Lease } from "./cluster/lease.ts";
+import type { Command, Refused } from "./core/command.ts";
 import { FAILURES } from "./core/failures.ts";
 import type { Log } from "./core/log.ts";
 import { namesFunctions, type Settings, SettingsError } from "./core/settings.ts";
+import { createThrottle } from "./core/throttle.ts";
 import type { Executor } from "./fanout/apply.ts";
 import { createForward, type ForwardNamespace, type ForwardSocket } from "./handlers/forward.ts";
 import { leaseLanes } from "./lease-lanes.ts";
@@ -49,9 +51,19 @@ export function serveUpstream(
     if (auth.mode === "upstream") noDecider();
     return { deadLetters: undefined, stop: async () => {} };
   }
-  const apply = (commands: Parameters<Executor["apply"]>[0]): void => {
-    // It carries out everything before it returns; its answers have nobody to go to.
-    void executor.apply(commands, "upstream");
+  const apply = (commands: readonly Command[]): void => {
+    // It carries out everything before it returns; its answers have nobody else to go to.
+    void executor.apply(commands, "upstream").then((answers) => {
+      for (const [at, answer] of answers.entries()) {
+        if (!answer.ok) tellRefused(commands[at], answer);
+      }
+    });
+  };
+  const throttled = createThrottle(log, () => performance.now());
+  const tellRefused = (command: Command | undefined, { code, detail }: Refused): void => {
+    const about = { command: command?.do, namespace: command?.namespace ?? "/" };
+    const fields = { room: "upstream", code, ...about, detail };
+    throttled("warn", code, fields, "a command of a function was refused");
   };
   const upstream = createUpstream(settings, {
     log,

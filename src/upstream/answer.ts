@@ -39,14 +39,14 @@ const NOTHING: ReadAnswer = { ack: [], commands: [] };
 /** Reads an answer to an event or a disconnect. Throws UPSTREAM_BAD_ANSWER. */
 export function readEventAnswer(body: Buffer): ReadAnswer {
   if (body.length === 0) return NOTHING;
-  const { ack, commands } = readTree(body);
+  const { ack, commands } = readMembers(body);
   return { ack: readArgs(ack), commands: readTells(commands) };
 }
 
 /** Reads an answer to a connect call. Throws UPSTREAM_BAD_ANSWER. */
 export function readConnectAnswer(body: Buffer): ReadConnectAnswer {
   if (body.length === 0) return { commands: [] };
-  const { userId, data, rooms, commands } = readTree(body);
+  const { userId, data, rooms, commands } = readMembers(body);
   if (userId !== undefined && !isText(userId, USER_ID_CHARS_MAX)) bad("userId");
   const [read] = data === undefined ? [] : readArgs([data]);
   if (data !== undefined && (!isRecord(read) || isBytes(read))) bad("data");
@@ -61,12 +61,12 @@ export function readConnectAnswer(body: Buffer): ReadConnectAnswer {
 
 /** Reads an answer to a batch, but for its commands. Throws UPSTREAM_BAD_ANSWER. */
 export function readBatchAnswer(body: Buffer): ReadBatchAnswer {
-  const { answers, failed, commands } = body.length === 0 ? {} : readTree(body);
+  const { answers, failed, commands } = readMembers(body);
   if (commands !== undefined) bad("commands of a batch stand in answers, by the event's id");
   const given = readById(answers, "answers");
   const again = readById(failed, "failed");
   return {
-    commandsOf: (id) => readTells(given.get(id)?.commands),
+    commandsOf: (id) => readTells(given.get(id)?.commands ?? undefined),
     failed: new Map([...again].map(([id, { retry }]) => [id, retry === true])),
   };
 }
@@ -93,10 +93,19 @@ export function readRefusal(body: Buffer | undefined): ReadRefusal {
   }
 }
 
+// Many languages write what is left out as null, or null for nothing at all.
+function readMembers(body: Buffer): Record<string, unknown> {
+  const members = Object.entries(readTree(body)).filter(([, value]) => value !== null);
+  return Object.fromEntries(members);
+}
+
 function readTree(body: Buffer): Record<string, unknown> {
+  // It takes a byte order mark off, too. Some platforms end every answer with a line end.
+  const text = body.toString("utf8").trim();
+  if (text === "" || text === "null") return {};
   let parsed: unknown;
   try {
-    parsed = JSON.parse(body.toString("utf8"));
+    parsed = JSON.parse(text);
   } catch (cause) {
     throw new FailureError("UPSTREAM_BAD_ANSWER", "not JSON", { cause });
   }

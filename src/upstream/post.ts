@@ -1,4 +1,5 @@
 import { type Dispatcher, Pool } from "undici";
+import { inflateBody, readCoding } from "../core/inflate.ts";
 
 /** An answer that came whole and within its bounds. */
 export interface PostAnswer {
@@ -39,8 +40,8 @@ export interface PosterSettings {
 /**
  * Returns a bounded pool of connections to an origin.
  *
- * Redirects are answers, not followed. An answer is read up to `answerBytesMax`; one that is encoded
- * (compressed) is not read at all, since how large it would become is unknown. Nothing is retried.
+ * Redirects are answers, not followed. An answer is read up to `answerBytesMax`. No compression is
+ * asked for; what comes compressed all the same is inflated, up to as many bytes. Nothing is retried.
  */
 export function createPoster(origin: string, settings: PosterSettings): Poster {
   const pool = new Pool(origin, {
@@ -70,6 +71,7 @@ function send(pool: Pool, post: Post, { max, done }: Receiver): () => void {
   let over = false;
   let status = 0;
   let retryAfter: string | undefined;
+  let encoding: string | undefined;
   let bytes = 0;
   let begun = false;
   const chunks: Buffer[] = [];
@@ -97,8 +99,7 @@ function send(pool: Pool, post: Post, { max, done }: Receiver): () => void {
       if (code < 200) return;
       status = code;
       retryAfter = one(headers["retry-after"]);
-      const encoding = one(headers["content-encoding"]);
-      if (encoding !== undefined && encoding !== "identity") return end("encoded");
+      encoding = one(headers["content-encoding"]);
       if (Number(one(headers["content-length"]) ?? 0) > max) end("too_large");
     },
     onResponseData(_, chunk) {
@@ -108,7 +109,9 @@ function send(pool: Pool, post: Post, { max, done }: Receiver): () => void {
     },
     onResponseEnd() {
       const body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes);
-      finish({ answer: { status, retryAfter, body } });
+      const answer = { status, retryAfter, body };
+      if (encoding === undefined || bytes === 0) finish({ answer });
+      else void inflateAnswer(answer, encoding, max).then(finish);
     },
     onResponseError: () => finish({ failed: "unreachable" }),
   };
@@ -118,6 +121,15 @@ function send(pool: Pool, post: Post, { max, done }: Receiver): () => void {
   );
   begun = true;
   return () => end("aborted");
+}
+
+async function inflateAnswer(answer: PostAnswer, encoding: string, max: number): Promise<Posted> {
+  const coding = readCoding(encoding);
+  const body = coding ? await inflateBody(answer.body, coding, max) : "unknown";
+  if (typeof body !== "string") return { answer: { ...answer, body } };
+  // The status alone says what it means; whatever stands in front of a function may have sent it.
+  if (answer.status >= 300) return { answer: { ...answer, body: Buffer.alloc(0) } };
+  return { failed: body === "too_large" ? body : "encoded" };
 }
 
 function one(value: string | string[] | undefined): string | undefined {

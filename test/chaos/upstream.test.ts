@@ -42,6 +42,20 @@ const BAD: readonly [name: string, answer: (response: ServerResponse) => void, c
       const bomb = gzipSync(Buffer.alloc(10_000_000));
       response.writeHead(200, { "content-encoding": "gzip" }).end(bomb);
     },
+    "UPSTREAM_TOO_LARGE",
+  ],
+  [
+    "said to be compressed and is not",
+    (response) => {
+      response.writeHead(200, { "content-encoding": "gzip" }).end('{"ack":[1]}');
+    },
+    "UPSTREAM_BAD_ANSWER",
+  ],
+  [
+    "compressed in a way that is not known",
+    (response) => {
+      response.writeHead(200, { "content-encoding": "zstd" }).end('{"ack":[1]}');
+    },
     "UPSTREAM_BAD_ANSWER",
   ],
   ["not JSON", (response) => void response.end("<html>"), "UPSTREAM_BAD_ANSWER"],

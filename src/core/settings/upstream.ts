@@ -37,7 +37,7 @@ export const upstream = z.strictObject({
   insecure: flag(false, "Whether functions may be called over plain HTTP beyond this machine."),
   timeoutMs: ms(10_000, 10, 300_000, "How long a call may take, with ack its waiting included."),
   connectTimeoutMs: ms(5000, 10, 300_000, "How long a connect call may take, waiting included."),
-  answerBytesMax: count(1_048_576, 256, 67_108_864, "Bytes of a function's answer."),
+  answerBytesMax: count(1_048_576, 256, 67_108_864, "Bytes of a function's answer, inflated."),
   inflightMax: count(128, 1, 10_000, "Calls open at once, per origin: its connections."),
   queueMax: count(100_000, 1, 10_000_000, "Events and connects that wait, over all sockets."),
   queueBytesMax: count(67_108_864, 65_536, 17_179_869_184, "Bytes that wait, over all sockets."),
