@@ -67,6 +67,8 @@ export function httpApiPage(): string {
       "are JSON or msgpack, as `Content-Type` says, and answers come as `Accept` asks. Requests " +
       "marked *key* want `Authorization: Bearer` with an API key (`api.keys`) or a token. Errors are " +
       "problem documents (RFC 9457) whose `code` is a row of [the failures](failures.md).",
+    "Bodies may be compressed, as `Content-Encoding` says: gzip, deflate or br; `api.bodyBytesMax` " +
+      "bounds what they inflate to. Streams of lines are not compressed.",
     "In msgpack, bytes are bytes. In JSON they are spelled as in the calls of functions, in both " +
       "directions: see [how values travel](functions.md#how-values-travel).",
     table(

@@ -1,5 +1,6 @@
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange } from "../core/http.ts";
+import { type Coding, inflateBody, readCoding } from "../core/inflate.ts";
 
 /**
  * Reads request bodies, all of them bounded together. Those whose sender is still being checked have
@@ -9,8 +10,8 @@ export interface Bodies {
   /** Bodies and streams that are open now. */
   readonly open: number;
   /**
-   * Begins to read a whole body. To be called before the handler returns. Throws API_BUSY when there
-   * is no place.
+   * Begins to read a whole body, inflated. To be called before the handler returns. Throws API_BUSY
+   * when there is no place, and API_BAD_ENCODING.
    */
   read(exchange: Exchange, sender: Sender): Reading;
   /** Takes a place among the open ones, for a stream; throws API_BUSY when there is none. */
@@ -24,7 +25,7 @@ export type Sender = "known" | "checked";
 export interface Reading {
   /**
    * Resolves with the whole body, or `undefined` when the client has gone. Rejects with
-   * API_BODY_TOO_LARGE or API_BODY_TOO_SLOW.
+   * API_BODY_TOO_LARGE, API_BODY_TOO_SLOW or API_BAD_BODY.
    */
   readonly body: Promise<Buffer | undefined>;
   /** Its sender is known now. Throws API_BUSY when there is no place among those of the known. */
@@ -79,11 +80,19 @@ export function createBodies(settings: BodySettings): Bodies {
       return open.known + open.checked;
     },
     enter,
-    read: (exchange, sender) => readWhole(exchange, settings, enter(sender)),
+    read(exchange, sender) {
+      const coding = readCoding(exchange.headers["content-encoding"]);
+      if (!coding) throw new FailureError("API_BAD_ENCODING");
+      return readWhole(exchange, settings, { coding, place: enter(sender) });
+    },
   };
 }
 
-function readWhole(exchange: Exchange, settings: BodySettings, place: Place): Reading {
+function readWhole(
+  exchange: Exchange,
+  settings: BodySettings,
+  { coding, place }: { readonly coding: Coding; readonly place: Place },
+): Reading {
   const { promise, resolve, reject } = defer<Buffer | undefined>();
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -94,10 +103,21 @@ function readWhole(exchange: Exchange, settings: BodySettings, place: Place): Re
     clearTimeout(timer);
     place.leave();
   }
-  function refuse(code: FailureCode): void {
+  function refuse(code: FailureCode, detail?: string): void {
     finish();
     chunks.length = 0;
-    reject(new FailureError(code));
+    reject(new FailureError(code, detail));
+  }
+  /** All has arrived; it is over once it is inflated. */
+  async function conclude(): Promise<void> {
+    const [only] = chunks;
+    const given = chunks.length === 1 && only ? only : Buffer.concat(chunks, bytes);
+    const whole = await inflateBody(given, coding, settings.bodyBytesMax);
+    if (over) return;
+    if (whole === "too_large") return refuse("API_BODY_TOO_LARGE");
+    if (whole === "broken") return refuse("API_BAD_BODY", `it is not ${coding}`);
+    finish();
+    resolve(whole);
   }
   function cancel(): void {
     finish();
@@ -119,10 +139,7 @@ function readWhole(exchange: Exchange, settings: BodySettings, place: Place): Re
     }
     // The chunk is lent for the length of this call.
     if (chunk.length > 0) chunks.push(Buffer.from(chunk));
-    if (!last) return;
-    finish();
-    const [only] = chunks;
-    resolve(chunks.length === 1 && only ? only : Buffer.concat(chunks, bytes));
+    if (last) void conclude();
   });
   return { body: promise, known: place.known, cancel };
 }

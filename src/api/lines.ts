@@ -73,7 +73,8 @@ function readLine(text: string | undefined, grant: Grant, commands: Command[]): 
 function parse(text: string | undefined): unknown {
   if (text === undefined) throw new FailureError("API_BAD_BODY", "the line is not UTF-8");
   try {
-    return JSON.parse(text);
+    // A file that is sent as it is may begin with a byte order mark.
+    return JSON.parse(text.startsWith("\ufeff") ? text.slice(1) : text);
   } catch (cause) {
     const why = messageOf(cause);
     throw new FailureError("API_BAD_BODY", why.slice(0, 200), { cause });

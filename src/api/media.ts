@@ -21,6 +21,7 @@ export const MEDIA_TYPES = {
 
 const BY_TYPE: ReadonlyMap<string, Media> = new Map([
   ["application/json", "json"],
+  ["text/json", "json"],
   ["application/msgpack", "msgpack"],
   ["application/x-msgpack", "msgpack"],
   ["application/vnd.msgpack", "msgpack"],
@@ -32,8 +33,10 @@ const BY_TYPE: ReadonlyMap<string, Media> = new Map([
 export function readMedia(contentType: string | undefined): Media | undefined {
   const [type = "", ...parameters] = (contentType ?? "").toLowerCase().split(";");
   const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith("charset="));
-  if (charset !== undefined && !/^charset="?utf-?8"?$/.test(charset)) return undefined;
-  return BY_TYPE.get(type.trim());
+  // ASCII is UTF-8 as well.
+  if (charset !== undefined && !/^charset="?(utf-?8|us-ascii)"?$/.test(charset)) return undefined;
+  const name = type.trim();
+  return BY_TYPE.get(name) ?? (/^[\w.-]+\/[\w.-]+\+json$/.test(name) ? "json" : undefined);
 }
 
 /** Returns how an answer is to be written: as `Accept` asks, else as the request was. */

@@ -2,6 +2,7 @@ import type { Answer, Apply, Command, CommandName } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange, HttpAnswer } from "../core/http.ts";
+import { CODINGS } from "../core/inflate.ts";
 import { problemOf } from "../core/problem.ts";
 import type { Bodies, Sender } from "./body.ts";
 import type { Idempotency } from "./idempotency.ts";
@@ -26,6 +27,8 @@ export function answerFailure(code: FailureCode, detail?: string): HttpAnswer {
   const headers: Record<string, string> = {};
   if (FAILURES[code].status === 503) Object.assign(headers, RETRY_AFTER);
   if (code === "API_UNAUTHENTICATED") headers["www-authenticate"] = "Bearer";
+  // RFC 9110, 15.5.16: what would have been taken.
+  if (code === "API_BAD_ENCODING") headers["accept-encoding"] = CODINGS;
   // The rest of a body that was too slow would be taken for the next request.
   return problemOf(code, { detail, headers, close: code === "API_BODY_TOO_SLOW" });
 }

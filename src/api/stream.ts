@@ -1,5 +1,6 @@
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import type { AnswerStream, Exchange } from "../core/http.ts";
+import { readCoding } from "../core/inflate.ts";
 import { createInput, type Input } from "./input.ts";
 import type { Grant } from "./keys.ts";
 import { readLines, refuseAll, writeRefusal } from "./lines.ts";
@@ -32,6 +33,10 @@ export function createStreams(settings: StreamSettings, needs: RequestNeeds): St
   const open = new Set<Stream>();
   return {
     async serve(exchange, grant) {
+      // Its lines are answered as they come; how much of it is inflated would have to be, too.
+      if (readCoding(exchange.headers["content-encoding"]) !== "identity") {
+        throw new FailureError("API_BAD_ENCODING");
+      }
       const place = needs.bodies.enter(senderOf(grant));
       const stream = createStream(createInput(exchange), settings.bodyMs);
       open.add(stream);

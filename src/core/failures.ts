@@ -69,6 +69,11 @@ export const FAILURES = {
   },
   API_FORBIDDEN: { status: 403, retry: false, text: "The key is not for this" },
   API_BAD_TYPE: { status: 415, retry: false, text: "The body's Content-Type is not known here" },
+  API_BAD_ENCODING: {
+    status: 415,
+    retry: false,
+    text: "The body's Content-Encoding is not known here; a stream has none",
+  },
   API_BAD_BODY: { status: 400, retry: false, text: "The body cannot be read" },
   API_BAD_QUERY: { status: 400, retry: false, text: "A parameter of the query is not valid" },
   API_BODY_TOO_LARGE: {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { startApi, type TestApi } from "../harness/api.ts";
 import { createGate } from "../harness/function.ts";
 import { openRaw } from "../harness/raw-http.ts";
@@ -175,15 +176,76 @@ test("a token that was found good takes a place among the known, if there is one
 test("a body of another or no Content-Type is a 415, and UTF-8 is the only charset", async () => {
   const api = await start();
   const types = ["text/plain", "", "application/x-www-form-urlencoded", "application/jsonp"];
-  for (const type of [...types, "application/json; charset=latin1"]) {
+  types.push("application/json; charset=latin1", "application/+json", "json", "+json");
+  for (const type of types) {
     const answer = await api.post("/v1/emit", EMIT, { "content-type": type });
     assert.deepEqual([answer.status, await codeOf(answer)], [415, "API_BAD_TYPE"], type);
   }
   const streamed = await api.post("/v1/emit", EMIT, { "content-type": "application/x-ndjson" });
   assert.equal(streamed.status, 415, "one command's route takes no stream");
-  for (const type of ["application/json; charset=UTF-8", "Application/JSON"]) {
+  const good = ["application/json; charset=UTF-8", "Application/JSON", "text/json"];
+  good.push("application/vnd.api+json", 'application/json;charset="utf8"');
+  for (const type of [...good, "application/json; charset=us-ascii"]) {
     assert.equal((await api.post("/v1/emit", EMIT, { "content-type": type })).status, 200, type);
   }
+});
+
+// Seen: curl --compressed and agents that compress what they send got a 400, for bytes that are no
+// JSON: no Content-Encoding was looked at.
+test("a compressed body is inflated, up to bodyBytesMax and not one byte more", async () => {
+  const api = await start({ bodyBytesMax: 2000 });
+  const text = (bytes: number) => {
+    const start = '{"event":"x","args":["';
+    return `${start}${"a".repeat(bytes - start.length - 3)}"]}`;
+  };
+  const ways: [string, (text: string) => Buffer][] = [
+    ["gzip", gzipSync],
+    ["X-GZIP", gzipSync],
+    ["gzip, identity", gzipSync],
+    ["deflate", deflateSync],
+    ["deflate", deflateRawSync],
+    ["br", brotliCompressSync],
+    ["Identity", Buffer.from],
+  ];
+  for (const [coding, compress] of ways) {
+    const encoded = { "content-encoding": coding };
+    const most = await api.post("/v1/emit", compress(text(2000)), encoded);
+    assert.equal(most.status, 200, coding);
+    const over = await api.post("/v1/emit", compress(text(2001)), encoded);
+    assert.deepEqual([over.status, await codeOf(over)], [413, "API_BODY_TOO_LARGE"], coding);
+  }
+  assert.equal(api.applied.length, ways.length);
+  const bomb = gzipSync(Buffer.alloc(1_000_000));
+  assert.ok(bomb.length < 2000);
+  const encoded = { "content-encoding": "gzip" };
+  assert.equal((await api.post("/v1/commands", bomb, encoded)).status, 413);
+  for (const broken of [gzipSync(text(100)).subarray(0, 30), Buffer.from(text(100))]) {
+    const answer = await api.post("/v1/emit", broken, encoded);
+    assert.deepEqual([answer.status, await codeOf(answer)], [400, "API_BAD_BODY"]);
+  }
+  const msgpack = { ...encoded, "content-type": "application/msgpack" };
+  const packed = gzipSync(api.packer.encode({ event: "x", args: [Buffer.from([1])] }));
+  assert.equal((await api.post("/v1/emit", packed, msgpack)).status, 200);
+  assert.equal(api.api.samples().openBodies, 0);
+});
+
+test("a coding that is not known is a 415 that names those that are; a stream has none", async () => {
+  const api = await start();
+  const ndjson = { "content-type": "application/x-ndjson" };
+  const cases: [string, Record<string, string>][] = [
+    ["/v1/emit", { "content-encoding": "zstd" }],
+    ["/v1/emit", { "content-encoding": "gzip, gzip" }],
+    ["/v1/commands", { "content-encoding": "gzip", ...ndjson }],
+  ];
+  for (const [path, headers] of cases) {
+    const answer = await api.post(path, gzipSync('{"event":"x"}'), headers);
+    assert.deepEqual([answer.status, await codeOf(answer)], [415, "API_BAD_ENCODING"]);
+    assert.equal(answer.headers.get("accept-encoding"), "gzip, deflate, br");
+  }
+  const line = '\ufeff{"do":"emit","event":"x"}\n';
+  const plain = await api.post("/v1/commands", line, { "content-encoding": "identity", ...ndjson });
+  assert.equal(await plain.text(), '{"ok":true}\n');
+  assert.equal(api.applied.length, 1);
 });
 
 test("a body that is no JSON, no UTF-8 or no msgpack is a 400 that says so", async () => {

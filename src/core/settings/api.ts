@@ -36,7 +36,7 @@ export const api = z.strictObject({
     1_048_576,
     1024,
     104_857_600,
-    "Largest request body in bytes; of NDJSON, the largest line.",
+    "Largest request body in bytes, inflated; of NDJSON, the largest line.",
   ),
   bodyMs: ms(
     5000,
