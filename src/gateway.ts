@@ -3,7 +3,7 @@ import { type Attached, attach } from "./attach.ts";
 import { checkWorkers } from "./cluster/worker-settings.ts";
 import type { WorkerSide } from "./cluster/workers.ts";
 import { CLOSES } from "./core/closes.ts";
-import { type Log, silentLog } from "./core/log.ts";
+import { type Log, silentLog, stderrLog } from "./core/log.ts";
 import {
   namesFunctions,
   type PartialSettings,
@@ -12,11 +12,12 @@ import {
 } from "./core/settings.ts";
 import { createExecutor } from "./fanout/apply.ts";
 import { createRecovery, type Recovery } from "./fanout/recovery.ts";
+import { createMistakes, type Mistakes } from "./handlers/mistakes.ts";
 import { loadHandler } from "./handlers/module.ts";
 import { watchLoop } from "./metrics/loop.ts";
 import { createMetrics, type Metrics } from "./metrics/registry.ts";
 import { shareScrapes } from "./metrics/share.ts";
-import { publishRecovery, publishSamples } from "./publish.ts";
+import { publishMistakes, publishRecovery, publishSamples } from "./publish.ts";
 import { closeApp, openDoors, readVersion, startApi } from "./serve-http.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
 import { createLoadSampler } from "./socket/load.ts";
@@ -36,6 +37,11 @@ export interface Gateway {
   readonly url: string;
   /** Serves the certificate that the files of `socket.tls` hold now; see the log for what came of it. */
   reload(): void;
+  /**
+   * Logs and counts what nobody caught, as a mistake of a handler: for `uncaughtException` of a process
+   * that is to go on. A gateway listens to nothing of its process by itself.
+   */
+  uncaught(error: unknown, origin?: string): void;
   /** The text of `/metrics`. */
   scrape(): Promise<string>;
   /**
@@ -80,7 +86,8 @@ export async function startGateway(
   const undo: (() => unknown)[] = [];
   try {
     const { folder = ".", production = false, load, worker, linesDropped = () => 0 } = needs;
-    return await build(settings, { log, linesDropped, folder, production, load, worker, undo });
+    const logs = { log, handlersLog: needs.log ?? stderrLog, linesDropped };
+    return await build(settings, { ...logs, folder, production, load, worker, undo });
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -90,6 +97,8 @@ export async function startGateway(
 interface Build {
   readonly log: Log;
   linesDropped(): number;
+  /** Whoever embeds a gateway without a log sees mistakes of handlers all the same. */
+  readonly handlersLog: Log;
   readonly folder: string;
   readonly production: boolean;
   readonly load: (() => Load) | undefined;
@@ -105,8 +114,14 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const opened = openApp(native.uws, settings.socket.tls, log);
   const { app, encrypted, reload } = opened;
   undo.push(() => closeApp(app));
+  const mistakes = createMistakes(settings.handlers, {
+    log: needs.handlersLog,
+    now: () => performance.now(),
+  });
   const { io, bus, recovery } = await createServer(settings, { ...needs, metrics });
-  const attached = attachServer(io, opened, { settings, metrics, recovery, needs });
+  const attached = attachServer(io, opened, {
+    ...{ settings, metrics, recovery, needs, mistakes },
+  });
   bus?.whenLost(() => attached.closeAll("stream_gap"));
   // Sockets leave first: their disconnect calls are among what goes out.
   const calls = { stop: async () => {} };
@@ -119,6 +134,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const state = { draining: 0, remaining: 0 };
   metrics.source(() => ({
     ...publishSamples(attached.samples()),
+    ...publishMistakes(mistakes.samples),
     sluice_draining: state.draining,
     sluice_drain_remaining_connections: state.remaining,
   }));
@@ -161,6 +177,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     ...doors.ports,
     url: `${encrypted ? "https" : "http"}://${urlHost(settings.socket.host)}:${doors.ports.port}`,
     reload,
+    uncaught: (error, event) => mistakes.failed(error, { kind: "process", event }),
     scrape: async () => (await metrics.scrape()).body,
     stop: () => (stopped ??= stop()),
   };
@@ -202,12 +219,13 @@ interface Attaching {
   readonly metrics: Metrics;
   readonly recovery: Recovery;
   readonly needs: Build;
+  readonly mistakes: Mistakes;
 }
 
 function attachServer(
   io: Server,
   { app, encrypted }: ReturnType<typeof openApp>,
-  { settings, metrics, recovery, needs: { log, production, load, undo } }: Attaching,
+  { settings, metrics, recovery, mistakes, needs: { log, production, load, undo } }: Attaching,
 ): Attached {
   return attach(io, app, pick(settings), {
     ended(connection, reason, details) {
@@ -219,6 +237,7 @@ function attachServer(
     door: {
       settings,
       log,
+      handlerFailed: mistakes.failed,
       production,
       sample: load ?? startSampler(settings, undo),
       authenticatedIn: (seconds) => metrics.observe("sluice_authentication_seconds", seconds),

@@ -222,6 +222,14 @@ function reloadOnSignal(): (gateway: Pick<Gateway, "reload">) => void {
   };
 }
 
+/**
+ * A timer of a handler that throws, or a promise that nobody waits for, belongs to no client. This
+ * process is the gateway's own, so what nobody caught is a mistake of a handler, and ends nothing.
+ */
+function goOn({ settings, uncaught }: Gateway): void {
+  if (settings.handlers.onError === "log") process.on("uncaughtException", uncaught);
+}
+
 function fail(error: unknown): never {
   const known = error instanceof Mistake || error instanceof SettingsError;
   const text = messageOf(error);
@@ -285,6 +293,7 @@ async function main(): Promise<void> {
     stopOnSignals(() => stop());
     const gateway = await startGateway(settings, needs);
     stop = () => exitAfter(gateway.stop, own, settings);
+    goOn(gateway);
     reloads(gateway);
     return;
   }
@@ -305,6 +314,7 @@ async function work(settings: Settings, needs: GatewayNeeds, own: Process): Prom
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => {});
   const shared = shareDrain(settings);
   const gateway = await startGateway(shared, { ...needs, worker: primary });
+  goOn(gateway);
   primary.onStop(() => exitAfter(gateway.stop, own, shared));
   primary.listening();
   return gateway;

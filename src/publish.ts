@@ -50,6 +50,11 @@ export function publishSamples({ socket, door, codec, fanout }: AttachedSamples)
   };
 }
 
+/** Returns how often the application's own code failed, as a row of the metric table. */
+export function publishMistakes(samples: Readonly<Record<string, number>>): Samples {
+  return { sluice_handler_errors_total: by("kind", samples) };
+}
+
 /** Returns the samples of the bus as rows of the metric table. */
 export function publishBus(bus: BusSamples): Samples {
   return {

@@ -54,6 +54,8 @@ export const FAILURES = {
     text: "fanout.heldCommandsMax commands already wait for a socket to be let in",
   },
   COMMANDS_FAILED: { status: 500, retry: true, text: "The command could not be carried out" },
+  // handlers
+  HANDLERS_FAILED: { status: 500, retry: false, text: "The application's own handler failed" },
   // api: requests.
   API_NOT_FOUND: { status: 404, retry: false, text: "There is no such route" },
   API_BAD_METHOD: { status: 405, retry: false, text: "The route does not have this method" },

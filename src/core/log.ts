@@ -13,5 +13,8 @@ export interface LogFields {
   readonly [field: string]: unknown;
 }
 
+/** A log of plain text on stderr, where nobody gave one. */
+export const stderrLog: Log = (level, fields, text) => console.error(level, text, fields);
+
 /** A log that drops every line, for embedding without output. */
 export const silentLog: Log = () => {};

@@ -46,6 +46,12 @@ export const METRICS = {
     labels: [],
     help: "Log lines that could not be written, or waited for a slow reader beyond log.bufferBytesMax.",
   },
+  // handlers
+  sluice_handler_errors_total: {
+    kind: "counter",
+    labels: ["kind"],
+    help: "Listeners, middlewares and acks of the application that threw or rejected, by what was called; process is what nobody caught.",
+  },
   // socket
   sluice_connections: {
     kind: "gauge",

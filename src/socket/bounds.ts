@@ -1,10 +1,11 @@
 import type { Server, Socket } from "socket.io";
 import { type FailureCode, FailureError } from "../core/failures.ts";
+import type { HandlerFailed } from "../core/handler.ts";
 import type { Settings } from "../core/settings.ts";
 import type { ThrottledLog } from "../core/throttle.ts";
 import type { Connection } from "./connection.ts";
 import { boundNamespaces } from "./dynamic.ts";
-import { boundAcks, createJoinGate, isPresent } from "./socket-io.ts";
+import { boundAcks, createJoinGate, isPresent, tellError } from "./socket-io.ts";
 
 type LimitsSettings = Settings["limits"];
 
@@ -24,6 +25,7 @@ export type SocketLimit = (typeof SOCKET_LIMITS)[number];
 /** Whom the bounds tell. */
 export interface BoundsNeeds {
   readonly log: ThrottledLog;
+  handlerFailed: HandlerFailed;
   limited(limit: SocketLimit): void;
   /** Monotonic clock in milliseconds. */
   now(): number;
@@ -60,7 +62,7 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
     needs.limited(limit);
     const { id } = socket;
     needs.log("warn", code, { room: "socket", code, socket: id }, "a join was refused");
-    for (const listener of socket.listeners("error")) listener(new FailureError(code));
+    tellError(socket, new FailureError(code));
   }
 
   const gateJoins = createJoinGate((socket, rooms) => {
@@ -98,6 +100,7 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
 
   const unbound = boundNamespaces(io, {
     max: settings.dynamicNamespacesMax,
+    handlerFailed: needs.handlerFailed,
     now: needs.now,
     refused() {
       needs.limited("dynamic_namespaces");

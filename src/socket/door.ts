@@ -1,5 +1,6 @@
 import type { Server } from "socket.io";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
+import type { HandlerFailed } from "../core/handler.ts";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
@@ -7,6 +8,8 @@ import { createAddressReader, limitKeyOf } from "./address.ts";
 import { type AskingConnection, AUTH_RESULTS, createAuth } from "./auth.ts";
 import { createBounds, SOCKET_LIMITS, type SocketLimit } from "./bounds.ts";
 import type { Connection } from "./connection.ts";
+import { createGuards } from "./dispatch.ts";
+import type { EngineServerBase } from "./engine-io.ts";
 import { guardNamespaces, type Recovering } from "./entry.ts";
 import { type Allowance, createLimits, type OverLimit, type Toll } from "./limits.ts";
 import { createOriginCheck } from "./origin.ts";
@@ -66,6 +69,8 @@ export interface Door {
   closed(connection: DoorConnection): void;
   /** Called once per inbound packet, before it is decoded. */
   take(connection: DoorConnection, bytes: number, message: boolean): Toll;
+  /** Keeps what listeners and middlewares of the engine throw from ending more than themselves. */
+  guard(engine: EngineServerBase): void;
   /** Why a packet was refused. */
   owed(connection: DoorConnection): FailureCode;
   readonly samples: DoorSamples;
@@ -86,6 +91,8 @@ export interface DoorSamples {
 /** What the door needs of the rooms around it. */
 export interface DoorNeeds {
   readonly log: Log;
+  /** Hears of what the application's code throws: from here on it ends nothing. */
+  readonly handlerFailed: HandlerFailed;
   readonly production: boolean;
   /** How long a token was looked at. */
   authenticatedIn(seconds: number): void;
@@ -134,7 +141,10 @@ export function createDoor(
   const limited = (limit: SocketLimit): void => {
     samples.limited[limit]++;
   };
-  const bounds = createBounds(io, settings.limits, { log, limited, now });
+  const bounds = createBounds(io, settings.limits, {
+    ...{ log, limited, now, handlerFailed: needs.handlerFailed },
+  });
+  const guards = createGuards(needs.handlerFailed);
   const auth = createAuth(settings.auth, needs.production, {
     now: Date.now,
     ticks: now,
@@ -147,7 +157,9 @@ export function createDoor(
     },
   });
   let toldOfProxy = settings.socket.trustProxy.length > 0;
-  const unguard = guardNamespaces(io, { bounds, auth, log, now, recovering: needs.recovering });
+  const unguard = guardNamespaces(io, {
+    ...{ bounds, auth, guards, log, now, recovering: needs.recovering },
+  });
 
   function judge(request: DoorRequest): OverLimit | undefined {
     if (!origin.allows(request)) return { code: "ORIGIN_FORBIDDEN" };
@@ -214,6 +226,7 @@ export function createDoor(
       }
       return toll;
     },
+    guard: guards.engine,
     owed: ({ allowance }) => (allowance ? limits.owed(allowance).code : "LIMIT_EVENTS"),
     samples: {
       ...samples,

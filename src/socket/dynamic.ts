@@ -3,10 +3,23 @@
  * members that are opened here.
  */
 import type { Namespace, Server } from "socket.io";
+import type { HandlerFailed } from "../core/handler.ts";
+import { callSafely } from "./dispatch.ts";
+
+type AskedForNamespace = (
+  name: string,
+  auth: unknown,
+  answer: (error: unknown, allowed: unknown) => void,
+) => unknown;
+
+interface ParentInside {
+  readonly children: Set<Namespace>;
+  createChild(name: string): Namespace;
+}
 
 interface NamespacesInside {
   readonly _nsps: Map<string, Namespace>;
-  readonly parentNsps: ReadonlyMap<unknown, { readonly children: Set<Namespace> }>;
+  readonly parentNsps: ReadonlyMap<AskedForNamespace, ParentInside>;
   _checkNamespace(name: string, auth: unknown, done: (found: Namespace | false) => void): void;
 }
 
@@ -18,6 +31,49 @@ interface ChildInside {
 /** Least time between two looks for empty ones: a look costs as much as there are. */
 const LOOK_MS = 1000;
 
+/** What bounds the namespaces of clients, and who is told. */
+export interface DynamicNeeds {
+  readonly max: number;
+  now(): number;
+  refused(): void;
+  handlerFailed: HandlerFailed;
+}
+
+/**
+ * Asks the functions given to `io.of()` one after the other, as Socket.IO does. What one says first
+ * counts; one that fails says no.
+ */
+function askParents(
+  { _nsps, parentNsps }: NamespacesInside,
+  asked: { readonly name: string; readonly auth: unknown; handlerFailed: HandlerFailed },
+  done: (found: Namespace | false) => void,
+): void {
+  const { name, auth, handlerFailed } = asked;
+  const parents = [...parentNsps];
+  const askNext = (): void => {
+    const [fn, parent] = parents.shift() ?? [];
+    if (!fn || !parent) {
+      done(false);
+      return;
+    }
+    let said = false;
+    const answer = (error: unknown, allowed: unknown): void => {
+      if (said) return;
+      said = true;
+      if (error || !allowed) askNext();
+      else done(_nsps.get(name) ?? parent.createChild(name)); // it may have come meanwhile
+    };
+    callSafely(
+      () => fn(name, auth, answer),
+      (error) => {
+        handlerFailed(error, { kind: "namespace", event: "connect", namespace: name });
+        answer(undefined, false);
+      },
+    );
+  };
+  askNext();
+}
+
 /**
  * Lets clients' names create at most `max` namespaces, those that the application named included;
  * the others do not exist for them. At the bound those of clients that are empty make room, once a
@@ -26,7 +82,7 @@ const LOOK_MS = 1000;
  */
 export function boundNamespaces(
   io: Server,
-  { max, now, refused }: { readonly max: number; now(): number; refused(): void },
+  { max, now, refused, handlerFailed }: DynamicNeeds,
 ): () => void {
   const inside = io as unknown as NamespacesInside; // see above
   const check = inside._checkNamespace;
@@ -70,7 +126,7 @@ export function boundNamespaces(
 
   inside._checkNamespace = (name, auth, done) => {
     if (inside._nsps.size < max || inside._nsps.has(name) || makeRoom()) {
-      check.call(inside, name, auth, (found) => {
+      askParents(inside, { name, auth, handlerFailed }, (found) => {
         if (found && !coming.has(found)) watch(found);
         done(found);
       });

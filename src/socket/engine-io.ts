@@ -125,6 +125,13 @@ export interface EngineOptions {
   initialPacket?: unknown;
 }
 
+/** A function that `io.engine.use` takes, in the manner of Express. */
+export type EngineMiddleware = (
+  req: unknown,
+  res: unknown,
+  next: (error?: unknown) => void,
+) => unknown;
+
 /** engine.io's verdict on a request: nothing, or an error code and what led to it. */
 export type VerifyDone = (code?: number, context?: Record<string, unknown>) => void;
 
@@ -134,6 +141,7 @@ export interface EngineServerBase extends EventEmitter {
   clients: Record<string, EngineSocketBase>;
   clientsCount: number;
   readonly middlewares: unknown[];
+  use(middleware: EngineMiddleware): void;
   verify(request: EngineRequest, upgrade: boolean, done: VerifyDone): void;
   _computePath(options: { path?: string; addTrailingSlash?: boolean }): string;
   _applyMiddlewares(
@@ -184,7 +192,7 @@ const MEMBERS: readonly (readonly [string, { prototype: object }, readonly strin
   [
     "uServer",
     EngineServer,
-    "verify _computePath _applyMiddlewares createTransport generateId attach close".split(" "),
+    "verify _computePath _applyMiddlewares createTransport generateId use attach close".split(" "),
   ],
 ];
 

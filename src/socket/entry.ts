@@ -3,6 +3,7 @@ import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { ThrottledLog } from "../core/throttle.ts";
 import { type Auth, type Decision, inWords } from "./auth.ts";
 import type { Bounds } from "./bounds.ts";
+import type { Guards } from "./dispatch.ts";
 import type { Refused } from "./grants.ts";
 import {
   answerEvent,
@@ -17,6 +18,7 @@ import {
 export interface EntryNeeds {
   readonly bounds: Bounds;
   readonly auth: Auth | undefined;
+  readonly guards: Guards;
   readonly log: ThrottledLog;
   /** Runs `ask`, which asks for a session, of whose rooms `narrow` keeps some. */
   recovering: Recovering;
@@ -41,7 +43,7 @@ const TELL_MS = 1000;
  * it asks for none, the socket is told by `rate_limited` at most once a second.
  */
 export function guardNamespaces(io: Server, needs: EntryNeeds): () => void {
-  const { bounds, auth } = needs;
+  const { bounds, auth, guards } = needs;
   const told = new WeakMap<Socket, number>();
   let open = true;
 
@@ -60,7 +62,7 @@ export function guardNamespaces(io: Server, needs: EntryNeeds): () => void {
     if (packet.refused === undefined) return auth?.takes(socket, packet) ?? false;
     tell(socket, packet, packet.refused);
     return true;
-  });
+  }, guards.onevent);
 
   function refuse(socket: Socket, { code, detail }: Refused, next: (error: Error) => void): void {
     const { address } = socket.handshake;
@@ -76,7 +78,10 @@ export function guardNamespaces(io: Server, needs: EntryNeeds): () => void {
       refuse(socket, { code: full, detail: undefined }, next);
       return;
     }
-    if (open) gateEvents(socket);
+    if (open) {
+      guards.socket(socket);
+      gateEvents(socket);
+    }
     if (!open || !auth) {
       next();
       return;
@@ -88,6 +93,7 @@ export function guardNamespaces(io: Server, needs: EntryNeeds): () => void {
   }
 
   const unwatch = eachNamespace(io, (namespace: Namespace) => {
+    guards.namespace(namespace);
     prependMiddleware(namespace, enter);
     guardSessions(namespace, async (conn, words, create) => {
       // As a new session it is one of those that `enter` counts.

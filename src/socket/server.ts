@@ -114,6 +114,7 @@ export function serveSocketIo(
       watchVolatile(socket, () => samples.volatileDropped++);
     });
   });
+  door?.guard(engine);
   engine.attach(app, { path: io.path() });
   io.bind(engine);
 

@@ -103,16 +103,23 @@ interface SocketInside {
   pid?: string;
   acks: Map<number, unknown>;
   onevent(packet: EventPacket): void;
+  emitReserved(event: string, ...given: unknown[]): boolean;
   ack(id: number): (...answer: unknown[]) => void;
 }
+
+const SOCKET_MEMBERS = [
+  ..."onevent ack join dispatch run onack emitReserved notifyOutgoingListeners".split(" "),
+  ..."registerAckCallback _onerror _error".split(" "),
+];
+const NAMESPACE_MEMBERS = [
+  ..."_createSocket run emitReserved _onServerSideEmit _initAdapter _add _remove".split(" "),
+];
 
 /** Throws a sentence when a member the doors rely on is gone. */
 export function checkSocketIo(io: Server): void {
   const gone = [
-    ...["onevent", "ack", "join"].filter((member) => !(member in Socket.prototype)),
-    ...["_createSocket", "run", "_add", "_remove"].filter(
-      (member) => !(member in Namespace.prototype),
-    ),
+    ...SOCKET_MEMBERS.filter((member) => !(member in Socket.prototype)),
+    ...NAMESPACE_MEMBERS.filter((member) => !(member in Namespace.prototype)),
     ...["_fns", "_preConnectSockets"].filter((member) => !(member in io.sockets)),
     ...["_checkNamespace", "parentNsps"].filter((member) => !(member in io)),
   ];
@@ -195,19 +202,24 @@ export function createJoinGate(
 }
 
 /**
- * Returns the function that shows a socket's events to `takes` before any listener, catch-all ones
- * included; where that returns true the event is over.
+ * Returns the function that shows a socket's events to `takes` before `onevent`, which calls the
+ * listeners, catch-all ones included; where that returns true the event is over.
  */
 export function createEventGate(
   takes: (socket: Socket, packet: EventPacket) => boolean,
+  onevent: (this: Socket, packet: EventPacket) => void,
 ): (socket: Socket) => void {
-  const { onevent } = Socket.prototype as unknown as SocketInside;
   function gated(this: Socket, packet: EventPacket): void {
-    if (!takes(this, packet)) onevent.call(this as unknown as SocketInside, packet);
+    if (!takes(this, packet)) onevent.call(this, packet);
   }
   return (socket) => {
-    (socket as unknown as SocketInside).onevent = gated;
+    Object.assign(socket, { onevent: gated });
   };
+}
+
+/** Tells a socket's `error` listeners. */
+export function tellError(socket: Socket, error: Error): void {
+  (socket as unknown as SocketInside).emitReserved("error", error);
 }
 
 /** Acknowledges an event, if its client asked for that. */

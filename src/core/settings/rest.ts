@@ -29,6 +29,11 @@ export const recovery = z.strictObject({
 /** What answers events inside the process. */
 export const handlers = z.strictObject({
   module: text("", "Path of a module whose default export is `(io) => void`."),
+  onError: choice(
+    ["log", "exit"],
+    "log",
+    "What a handler that throws or rejects does to the process: a log line, or its end.",
+  ),
 });
 
 /** Samples for Prometheus. */

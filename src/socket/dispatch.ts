@@ -1,0 +1,340 @@
+/**
+ * Where socket.io 4.8.4 and engine.io 6.6.12 call functions of the application. The private members
+ * that are opened here have been found by checkSocketIo() and checkEngineIo().
+ *
+ * Calling is taken over, not registering: `off`, `once`, `listeners`, `rawListeners` and `events.on` see
+ * the functions that were given. Nothing outside the server that is guarded is touched.
+ */
+import { EventEmitter, errorMonitor } from "node:events";
+import { type Namespace, Socket } from "socket.io";
+import { FAILURES } from "../core/failures.ts";
+import type { HandlerFailed, HandlerKind } from "../core/handler.ts";
+import { inWords } from "./auth.ts";
+import type { Connection } from "./connection.ts";
+import type { EngineServerBase } from "./engine-io.ts";
+import type { EventPacket } from "./socket-io.ts";
+
+type Call = (...given: unknown[]) => unknown;
+type Next = (error?: unknown) => void;
+
+// Without Socket itself in it: what it declares private cannot be opened beside that.
+interface SocketInside extends EventEmitter {
+  readonly id: string;
+  readonly nsp: { readonly name: string };
+  readonly connected: boolean;
+  readonly fns: readonly Call[];
+  readonly acks: Map<number, Call>;
+  readonly flags: { readonly timeout?: number };
+  ack(id: number): Call;
+  listenersAny(): Call[];
+  listenersAnyOutgoing(): Call[];
+  dispatch(event: unknown[]): void;
+  run(event: unknown[], done: Next): void;
+  _onerror(error: unknown): void;
+  _error(error: unknown): void;
+  registerAckCallback(id: number, ack: Call): void;
+}
+
+interface NamespaceInside {
+  readonly name: string;
+  readonly _fns: readonly Call[];
+  readonly adapter: EventEmitter;
+  run(socket: Socket, done: Next): void;
+  emitReserved(event: string, ...given: unknown[]): boolean;
+  _onServerSideEmit(event: readonly unknown[]): void;
+  _initAdapter(): void;
+}
+
+/** What a function that failed was called with. */
+type Report<Owner> = (
+  error: unknown,
+  owner: Owner,
+  event: string | symbol,
+  args: readonly unknown[],
+) => void;
+
+/** Calls a function of the application; where it returns a promise, that may fail, too. */
+export function callSafely(call: () => unknown, failed: (error: unknown) => void): void {
+  try {
+    const result = call();
+    if (isThenable(result)) result.then(undefined, failed);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/** The same for one listener, without a closure where none fails. */
+function callOne<Owner>(
+  listener: Call,
+  owner: Owner,
+  [event, args]: readonly [string | symbol, readonly unknown[]],
+  report: Report<Owner>,
+): void {
+  try {
+    const result = Reflect.apply(listener, owner, args);
+    if (isThenable(result)) {
+      result.then(undefined, (error: unknown) => report(error, owner, event, args));
+    }
+  } catch (error) {
+    report(error, owner, event, args);
+  }
+}
+
+/** Calls every listener of an event: one that fails keeps no other from being called. */
+function callEach<Owner extends EventEmitter>(
+  owner: Owner,
+  event: string | symbol,
+  args: readonly unknown[],
+  report: Report<Owner>,
+): void {
+  if (event === "error") callEach(owner, errorMonitor, args, report);
+  const given = [event, args] as const;
+  for (const listener of owner.rawListeners(event)) callOne(listener as Call, owner, given, report);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "then" in value &&
+    typeof value.then === "function"
+  );
+}
+
+/**
+ * Runs middlewares one after the other. What one says first counts: `next` called again does nothing,
+ * so that a refusal stays one. One that fails before it said anything refuses.
+ */
+function runAll(
+  fns: readonly Call[],
+  given: readonly unknown[],
+  { done, failed }: { readonly done: Next; readonly failed: (error: unknown) => void },
+): void {
+  const run = (at: number): void => {
+    const fn = fns[at];
+    if (!fn) {
+      done();
+      return;
+    }
+    let said = false;
+    const next = (error?: unknown): void => {
+      if (said) return;
+      said = true;
+      if (error) done(error);
+      else run(at + 1);
+    };
+    callSafely(
+      () => fn(...given, next),
+      (error) => {
+        failed(error);
+        next(FAILED);
+      },
+    );
+  };
+  run(0);
+}
+
+/** What a client is told whose middleware failed; the error itself may name secrets. */
+const FAILED = Object.assign(new Error(FAILURES.HANDLERS_FAILED.text), {
+  data: { code: "HANDLERS_FAILED", retry: FAILURES.HANDLERS_FAILED.retry },
+});
+
+/** What keeps mistakes of the application from ending more than themselves, in one server. */
+export interface Guards {
+  socket(socket: Socket): void;
+  namespace(namespace: Namespace): void;
+  engine(engine: EngineServerBase): void;
+  /** Shows an event to the listeners of a guarded socket. */
+  onevent(this: Socket, packet: EventPacket): void;
+}
+
+/**
+ * Returns the guards of one server. Whatever they call, listeners, middlewares and acknowledgements, may
+ * throw, or return a promise that rejects: `failed` hears of it, a client that waits for an answer gets
+ * HANDLERS_FAILED, and everything else goes on.
+ */
+export function createGuards(failed: HandlerFailed): Guards {
+  const sockets = guardSockets(failed);
+  return {
+    socket: (socket) => void Object.assign(socket, sockets),
+    namespace: (namespace) => guardNamespace(namespace, failed),
+    engine: (engine) => guardEngine(engine, failed),
+    onevent: sockets.onevent as unknown as Guards["onevent"], // the same object, seen from inside
+  };
+}
+
+/** What an event's client gets that waits for an answer, unless it has had one. */
+function answerFailed(args: readonly unknown[]): void {
+  const ack = args.at(-1);
+  if (typeof ack === "function") ack({ error: inWords("HANDLERS_FAILED") });
+}
+
+/** Returns the members of every socket that call the application. */
+function guardSockets(failed: HandlerFailed) {
+  const tell =
+    (kind: HandlerKind): Report<SocketInside> =>
+    (error, { id, nsp }, event) =>
+      failed(error, { kind, event, namespace: nsp.name, socket: id });
+  const tellEvent = tell("event");
+  const tellAny = tell("any");
+  const tellAck = tell("ack");
+  // socket.io's own; its declarations call the first one private.
+  const { registerAckCallback, _error } = Socket.prototype as unknown as SocketInside;
+  const tellEnd = tell("disconnect");
+  const tellMiddleware = tell("middleware");
+
+  const listenerFailed: Report<SocketInside> = (error, socket, event, args) => {
+    tellEvent(error, socket, event, args);
+    answerFailed(args);
+  };
+  const anyFailed: Report<SocketInside> = (error, socket, event, args) => {
+    tellAny(error, socket, event, args);
+    // Else the answer is somebody else's to give: a listener's, or that of a function.
+    if (socket.listenerCount(event) === 0 && socket.fns.length === 0) answerFailed(args);
+  };
+
+  function deliver(socket: SocketInside, data: unknown[], error: unknown): void {
+    if (error) {
+      socket._onerror(error);
+      return;
+    }
+    if (!socket.connected) return;
+    const [event, ...args] = data;
+    callEach(socket, event as string, args, listenerFailed); // the codec lets no other name in
+  }
+
+  return {
+    onevent(this: SocketInside, packet: EventPacket): void {
+      const data = (packet.data ?? []) as unknown[]; // the codec lets nothing else in
+      if (packet.id !== undefined) data.push(this.ack(packet.id));
+      const any = this.listenersAny();
+      if (any.length > 0) {
+        const event = data[0] as string; // as in deliver()
+        // They get the name, too; the ack is the last in both.
+        for (const listener of any.slice()) callOne(listener, this, [event, data], anyFailed);
+      }
+      this.dispatch(data);
+    },
+    dispatch(this: SocketInside, data: unknown[]): void {
+      // Two steps, as Socket.IO does: what a middleware emits comes before what a listener does.
+      if (this.fns.length === 0) process.nextTick(deliver, this, data, undefined);
+      else this.run(data, (error) => process.nextTick(deliver, this, data, error));
+    },
+    run(this: SocketInside, data: unknown[], done: Next): void {
+      runAll(this.fns.slice(), [data], {
+        // A middleware that failed is nothing that `error` listeners should take for a refusal.
+        done: (error) => error !== FAILED && done(error),
+        failed: (error) => {
+          tellMiddleware(error, this, data[0] as string, data); // as in deliver()
+          answerFailed(data);
+        },
+      });
+    },
+    registerAckCallback(this: SocketInside, id: number, ack: Call): void {
+      if (this.flags.timeout === undefined) {
+        this.acks.set(id, ack); // onack() guards it
+        return;
+      }
+      // Socket.IO's timer calls it, too.
+      registerAckCallback.call(this, id, (...given) => callOne(ack, this, ["ack", given], tellAck));
+    },
+    onack(this: SocketInside, { id, data }: EventPacket): void {
+      const ack = id === undefined ? undefined : this.acks.get(id);
+      if (!ack || id === undefined) return;
+      this.acks.delete(id);
+      callOne(ack, this, ["ack", (data ?? []) as unknown[]], tellAck); // as in onevent()
+    },
+    emitReserved(this: SocketInside, event: string, ...args: unknown[]): boolean {
+      callEach(this, event, args, event === "error" ? tellEvent : tellEnd);
+      return true;
+    },
+    notifyOutgoingListeners(this: SocketInside, packet: EventPacket): void {
+      const data = packet.data as unknown[]; // what was emitted
+      for (const listener of this.listenersAnyOutgoing().slice()) {
+        callOne(listener, this, [data[0] as string, data], tellAny);
+      }
+    },
+    _error(this: SocketInside, error: unknown): void {
+      try {
+        _error.call(this, error);
+      } catch (cause) {
+        // The `data` of a refusal that no codec can say.
+        tellMiddleware(cause, this, "connect_error", []);
+        _error.call(this, { message: FAILED.message, data: FAILED.data });
+      }
+    },
+  };
+}
+
+function guardNamespace(namespace: Namespace, failed: HandlerFailed): void {
+  const inside = namespace as unknown as NamespaceInside; // see the head of this file
+  const { name } = inside;
+  const tell =
+    (kind: HandlerKind): Report<EventEmitter> =>
+    (error, _, event, [socket]) =>
+      failed(error, { kind, event, namespace: name, socket: idOf(socket) });
+  const tellConnection = tell("connection");
+  const tellServerSide: Report<EventEmitter> = (error, _, event, args) => {
+    failed(error, { kind: "server_side", event, namespace: name });
+    answerFailed(args);
+  };
+  const guardAdapter = () => guardEmitter(inside.adapter, tell("room"));
+
+  inside.run = (socket, done) =>
+    runAll(inside._fns.slice(), [socket], {
+      done,
+      failed: (error) =>
+        failed(error, { kind: "middleware", event: "connect", namespace: name, socket: socket.id }),
+    });
+  inside.emitReserved = (event, ...args) => {
+    callEach(namespace, event, args, tellConnection);
+    return true;
+  };
+  inside._onServerSideEmit = ([event, ...args]) =>
+    callEach(namespace, event as string, args, tellServerSide); // the bus lets no other name in
+  guardAdapter();
+  const init = inside._initAdapter;
+  inside._initAdapter = () => {
+    init.call(inside);
+    guardAdapter();
+  };
+}
+
+function idOf(socket: unknown): string | undefined {
+  return typeof socket === "object" && socket !== null && "id" in socket
+    ? String(socket.id)
+    : undefined;
+}
+
+/** Guards the listeners of an emitter; an `error` that nobody hears is thrown, as Node.js does. */
+function guardEmitter(emitter: EventEmitter, report: Report<EventEmitter>): void {
+  emitter.emit = createEmit(report);
+}
+
+function createEmit(report: Report<EventEmitter>): EventEmitter["emit"] {
+  const { emit } = EventEmitter.prototype;
+  return function guarded(this: EventEmitter, event, ...args): boolean {
+    if (this.listenerCount(event) === 0)
+      return event === "error" && emit.call(this, event, ...args);
+    callEach(this, event, args, report);
+    return true;
+  };
+}
+
+function guardEngine(engine: EngineServerBase, failed: HandlerFailed): void {
+  guardEmitter(engine, (error, _, event) => failed(error, { kind: "engine", event }));
+  const emit = createEmit((error, connection, event) =>
+    failed(error, { kind: "engine", event, socket: idOf(connection) }),
+  );
+  engine.on("connection", (connection: Connection) => {
+    connection.emit = emit; // one function for all: it knows its own by `this`
+  });
+  const { use } = engine;
+  engine.use = (middleware) =>
+    use.call(engine, (req: unknown, res: unknown, next: Next) =>
+      runAll([middleware as Call], [req, res], {
+        done: next,
+        failed: (error) => failed(error, { kind: "engine", event: "use" }),
+      }),
+    );
+}
