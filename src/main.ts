@@ -50,7 +50,7 @@ class Mistake extends Error {
 interface CommandLine {
   readonly words: readonly string[];
   readonly config: string | undefined;
-  readonly flags: ReadonlyMap<string, string>;
+  readonly flags: ReadonlyMap<string, string | undefined>;
   readonly switches: ReadonlySet<string>;
 }
 
@@ -58,7 +58,7 @@ const SWITCHES = new Set(["help", "settings", "version"]);
 
 function readCommandLine(args: readonly string[]): CommandLine {
   const { tokens } = parseArgs({ args: [...args], strict: false, tokens: true });
-  const flags = new Map<string, string>();
+  const flags = new Map<string, string | undefined>();
   const switches = new Set<string>();
   const words: string[] = [];
   const used = new Set<number>();
@@ -66,7 +66,11 @@ function readCommandLine(args: readonly string[]): CommandLine {
     if (used.has(token.index)) continue; // a value that looks like an option, such as -1
     if (token.kind === "positional") words.push(token.value);
     if (token.kind !== "option") continue;
-    const name = token.name === "h" ? "help" : token.name;
+    // -port is one flag with a mistake in it, not the four that each letter would be.
+    const isShort = !token.rawName.startsWith("--");
+    const given = isShort ? (args[token.index] ?? "").slice(1) : token.name;
+    const name = given === "h" ? "help" : given;
+    if (isShort) used.add(token.index);
     if (SWITCHES.has(name)) {
       switches.add(name);
       continue;
@@ -76,7 +80,7 @@ function readCommandLine(args: readonly string[]): CommandLine {
     const value = inline ? token.value : next?.startsWith("--") ? undefined : next;
     if (!inline && value !== undefined) used.add(token.index + 1);
     if (name === "config" && !value) throw new Mistake("--config wants a file", EXIT_SETTINGS);
-    flags.set(name, value ?? "true");
+    flags.set(name, value);
   }
   const config = flags.get("config");
   flags.delete("config");

@@ -8,8 +8,10 @@ import { get as getPlain } from "node:http";
 import { get as getEncrypted } from "node:https";
 
 const { SLUICE_API_PORT, SLUICE_SOCKET_PORT, SLUICE_SOCKET_TLS_CERT_FILE, PORT } = process.env;
-const apiPort = Number(SLUICE_API_PORT ?? 0);
-const port = apiPort > 0 ? apiPort : Number(SLUICE_SOCKET_PORT ?? (PORT || 3000));
+// Kubernetes sets variables of the same names to addresses, for Services named sluice-api and so on.
+const read = (text) => (/^\d+$/.test(text ?? "") ? Number(text) : undefined);
+const apiPort = read(SLUICE_API_PORT) ?? 0;
+const port = apiPort > 0 ? apiPort : (read(SLUICE_SOCKET_PORT) ?? read(PORT) ?? 3000);
 // The API port never speaks TLS.
 const get = apiPort === 0 && SLUICE_SOCKET_TLS_CERT_FILE ? getEncrypted : getPlain;
 const options = {

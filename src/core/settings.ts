@@ -10,6 +10,7 @@ import { overload } from "./settings/overload.ts";
 import { handlers, log, metrics, recovery } from "./settings/rest.ts";
 import { socket } from "./settings/socket.ts";
 import { upstream } from "./settings/upstream.ts";
+import { tellUnknown } from "./suggest.ts";
 
 /** Every setting, one section per room: the source of types, validation, `--settings` and the docs. */
 export const SETTINGS = z.strictObject({
@@ -169,13 +170,17 @@ export function readSettings(given: unknown): Settings {
   throw new SettingsError(result.error.issues.flatMap((issue) => problemsOf(issue, given)));
 }
 
+const spellPath = ({ path }: SettingName) => path;
+
 function problemsOf(issue: z.core.$ZodIssue, given: unknown): SettingProblem[] {
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => ({
-      path: [...issue.path, key].join("."),
-      value: "(given)",
-      bound: "there is no such setting; `sluice --settings` lists them",
-    }));
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key].join(".");
+      // A field of an entry of a list comes near no setting.
+      const isInside = issue.path.some((part) => typeof part === "number");
+      const bound = tellUnknown(path, isInside ? [] : nameSettings(), spellPath);
+      return { path, value: "(given)", bound };
+    });
   }
   const path = issue.path.join(".");
   const name = nameSettings().find((n) => path === n.path || path.startsWith(`${n.path}.`));

@@ -7,11 +7,12 @@ import {
   type SettingRow,
   SettingsError,
 } from "./settings.ts";
+import { tellUnknown } from "./suggest.ts";
 
 /** Where settings come from, strongest first. */
 export interface SettingSources {
-  /** `--section.key value`, by path. */
-  readonly flags: ReadonlyMap<string, string>;
+  /** `--section.key value`, by path; `undefined` for a flag without a value. */
+  readonly flags: ReadonlyMap<string, string | undefined>;
   /** Environment variables; those that start with `SLUICE_`, and `PORT`. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The parsed contents of a settings file. */
@@ -53,18 +54,20 @@ export function gatherSettings(sources: SettingSources): unknown {
 
   const port = byPath.get("socket.port");
   const { PORT, SLUICE_SOCKET_PORT } = sources.env;
-  if (port && PORT && SLUICE_SOCKET_PORT === undefined) put(port, "PORT", PORT);
+  if (port && PORT && !isSetting("SLUICE_SOCKET_PORT", SLUICE_SOCKET_PORT)) put(port, "PORT", PORT);
   for (const [name, text] of Object.entries(sources.env)) {
-    if (!name.startsWith("SLUICE_") || text === undefined) continue;
-    if (OF_FUNCTIONS.has(name) || isServiceLink(name, text)) continue;
+    if (!isSetting(name, text)) continue;
     const known = byEnv.get(name);
     if (known) put(known, name, text);
-    else problems.push(unknown(name, nearest(name, [...byEnv.keys()])));
+    else problems.push(unknown(name, tellUnknown(name, names, spellVariable)));
   }
   for (const [path, text] of sources.flags) {
     const known = byPath.get(path);
-    if (known) put(known, `--${path}`, text);
-    else problems.push(unknown(`--${path}`, `--${nearest(path, [...byPath.keys()])}`));
+    const flag = `--${path}`;
+    if (!known) problems.push(unknown(flag, tellUnknown(path, names, spellFlag)));
+    else if (text !== undefined) put(known, flag, text);
+    else if (describeSetting(known).kind === "boolean") put(known, flag, "true");
+    else problems.push(valueless(flag, describeSetting(known)));
   }
   if (problems.length > 0) throw new SettingsError([...problems, ...problemsOf(tree)]);
   return tree;
@@ -81,6 +84,12 @@ function problemsOf(tree: Tree): readonly SettingProblem[] {
   }
 }
 
+/** Whether a variable is meant for the gateway, if only by a mistyped name. */
+function isSetting(name: string, text: string | undefined): text is string {
+  if (!name.startsWith("SLUICE_") || text === undefined) return false;
+  return !OF_FUNCTIONS.has(name) && !isServiceLink(name, text);
+}
+
 /**
  * Whether the variable is one that Kubernetes sets in every pod of a namespace with a Service whose
  * name begins with "sluice": host and port of it, the port as an address.
@@ -91,8 +100,18 @@ function isServiceLink(name: string, text: string): boolean {
   return name.endsWith("_PORT") && /^(tcp|udp|sctp):\/\//.test(text);
 }
 
-function unknown(path: string, near: string): SettingProblem {
-  return { path, value: "(given)", bound: `there is no such setting; did you mean ${near}?` };
+function unknown(path: string, bound: string): SettingProblem {
+  return { path, value: "(given)", bound };
+}
+
+const spellVariable = ({ env }: SettingName, value?: string) =>
+  value === undefined ? env : `${env}=${value}`;
+
+const spellFlag = ({ path }: SettingName, value?: string) =>
+  value === undefined ? `--${path}` : `--${path} ${value}`;
+
+function valueless(flag: string, { bound }: SettingRow): SettingProblem {
+  return { path: flag, value: "(nothing)", bound: `wants a value, as in ${flag}=VALUE: ${bound}` };
 }
 
 function readText(row: SettingRow, text: string): unknown {
@@ -134,28 +153,4 @@ function setPath(tree: Tree, path: string, value: unknown): void {
 
 function isTree(value: unknown): value is Tree {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** The candidate with the fewest edits, for a hint. */
-function nearest(word: string, candidates: readonly string[]): string {
-  let best = candidates[0] ?? "";
-  let least = Number.POSITIVE_INFINITY;
-  for (const candidate of candidates) {
-    const distance = edits(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best;
-}
-
-function edits(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

@@ -1,9 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readSettings, SettingsError } from "../../src/core/settings.ts";
-import { gatherSettings } from "../../src/core/sources.ts";
+import { nameSettings, readSettings, SettingsError } from "../../src/core/settings.ts";
+import { gatherSettings, type SettingSources } from "../../src/core/sources.ts";
 
 const gather = (env: Record<string, string>) => gatherSettings({ flags: new Map(), env, file: {} });
+
+function boundsOf(sources: SettingSources): string[] {
+  try {
+    gatherSettings(sources);
+    return [];
+  } catch (error) {
+    assert.ok(error instanceof SettingsError);
+    return error.problems.map(({ bound }) => bound);
+  }
+}
 
 test("variables that Kubernetes sets for a Service named sluice are not settings", () => {
   // Seen: a pod beside a Service named sluice exited with 78. Kubernetes describes every Service
@@ -22,6 +32,73 @@ test("variables that Kubernetes sets for a Service named sluice are not settings
   };
   const settings = readSettings(gather({ ...links, SLUICE_SOCKET_DRAIN_MS: "7" }));
   assert.deepEqual([settings.socket.drainMs, settings.api.port], [7, 0]);
+});
+
+test("PORT is heard beside a Service whose variable has the name of socket.port", () => {
+  // Seen: the platform's port was ignored and 3000 used. The Service's address was passed over, but
+  // counted as set where PORT was looked at.
+  const link = { SLUICE_SOCKET_PORT: "tcp://10.96.0.7:3000" };
+  assert.deepEqual(gather({ ...link, PORT: "8080" }), { socket: { port: 8080 } });
+  assert.deepEqual(gather({ PORT: "8080", SLUICE_SOCKET_PORT: "9" }), { socket: { port: 9 } });
+  const file = { socket: { port: 1 } };
+  const env = { ...link, PORT: "8080" };
+  assert.deepEqual(gatherSettings({ flags: new Map(), env, file }), { socket: { port: 8080 } });
+});
+
+test("no variable of Kubernetes for a Service is taken for a setting, whatever the Service is called", () => {
+  const sections = nameSettings().map(({ path }) => path.split(".")[0]);
+  for (const service of new Set(["SLUICE", ...sections.map((name) => `SLUICE_${name}`)])) {
+    const prefix = service.toUpperCase();
+    const links = {
+      [`${prefix}_SERVICE_HOST`]: "fd00::7",
+      [`${prefix}_SERVICE_PORT`]: "3000",
+      [`${prefix}_SERVICE_PORT_HTTP_API`]: "3000",
+      [`${prefix}_PORT`]: "tcp://[fd00::7]:3000",
+      [`${prefix}_PORT_3000_UDP`]: "udp://[fd00::7]:3000",
+      [`${prefix}_PORT_3000_UDP_PROTO`]: "udp",
+      [`${prefix}_PORT_3000_UDP_PORT`]: "3000",
+      [`${prefix}_PORT_3000_UDP_ADDR`]: "fd00::7",
+    };
+    assert.deepEqual(gather(links), {});
+    for (const { env } of nameSettings()) {
+      assert.ok(!(env in links) || env.endsWith("_PORT"), `${env} is a setting`);
+    }
+  }
+});
+
+test("a name for no setting is answered with the setting that was meant", () => {
+  // Seen: --port suggested api.host, and --verbose a time of Redis. Only whole paths were compared,
+  // and the nearest of them was named, however far it was.
+  const meant = {
+    port: "--socket.port",
+    verbose: "--log.level debug",
+    redis: "--cluster.redisUrl",
+    "socket-port": "--socket.port",
+    "socket.hots": "--socket.host",
+    workers: "--cluster.workers",
+    log: "--log.level",
+    xyzzy: undefined,
+  };
+  for (const [flag, wanted] of Object.entries(meant)) {
+    const bounds = boundsOf({ flags: new Map([[flag, "1"]]), env: {}, file: {} });
+    const says = wanted ? `did you mean ${wanted}?` : "`sluice --settings` lists them";
+    assert.ok(bounds.every((bound) => bound.endsWith(says)) && bounds.length === 1, `${bounds}`);
+  }
+  const variables = boundsOf({ flags: new Map(), env: { SLUICE_VERBOSE: "1" }, file: {} });
+  assert.match(variables.join(), /did you mean SLUICE_LOG_LEVEL=debug\?$/);
+  const file = boundsOf({ flags: new Map([["api.port", "x"]]), env: {}, file: { port: 1 } });
+  assert.match(file.join(), /did you mean socket\.port\?$/);
+});
+
+test("a flag without a value is no text, and yes only where yes or no is asked", () => {
+  // Seen: --auth.secret without one set the secret "true", and a module of that name was looked for.
+  const flags = (...names: string[]) => new Map(names.map((name) => [name, undefined]));
+  const on = gatherSettings({ flags: flags("socket.allowEio3"), env: {}, file: {} });
+  assert.deepEqual(on, { socket: { allowEio3: true } });
+  const names = ["auth.secret", "handlers.module", "socket.port", "socket.origins"];
+  const bounds = boundsOf({ flags: flags(...names), env: {}, file: {} });
+  assert.equal(bounds.length, names.length);
+  for (const bound of bounds) assert.match(bound, /^wants a value, as in --\w+\.\w+=VALUE/);
 });
 
 test("a port that is no such address is a setting, or a mistake", () => {

@@ -23,6 +23,16 @@ test("it asks the port that the gateway has, and the API port where there is one
   assert.deepEqual(gone, { code: 1, text: "healthz on port 1: ECONNREFUSED\n" });
 });
 
+test("it passes over what Kubernetes sets for a Service of the same name, as the gateway does", async (t) => {
+  // Seen: it asked port NaN. Any text in the variable of a port was taken for one.
+  const tls = createCertificates(t).make("a", ["a.example"]);
+  const gateway = await testGateway(t, { socket: { tls } });
+  const link = "tcp://10.96.0.7:3000";
+  const links = { SLUICE_SOCKET_PORT: link, SLUICE_API_PORT: link };
+  const env = { PORT: String(gateway.port), SLUICE_SOCKET_TLS_CERT_FILE: tls.certFile };
+  assert.deepEqual(await check(t, { ...env, ...links }), { code: 0, text: "healthz 200\n" });
+});
+
 test("it speaks TLS with a gateway that does", async (t) => {
   // Seen: a container with a certificate never became healthy. It was asked in plain HTTP.
   const tls = createCertificates(t).make("a", ["a.example"]);

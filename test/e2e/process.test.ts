@@ -23,6 +23,26 @@ const MISTAKES: Readonly<
     code: 78,
     says: /--socket\.prot .*did you mean --socket\.port\?/,
   },
+  "a flag of other programs": {
+    args: ["--port", "3000"],
+    code: 78,
+    says: /--port .*did you mean --socket\.port\?/,
+  },
+  "a flag with one dash": {
+    args: ["-host", "127.0.0.1"],
+    code: 78,
+    says: /A setting is .*\n {2}--host .*did you mean --socket\.host\?/,
+  },
+  "a flag without its value": {
+    args: ["--handlers.module"],
+    code: 78,
+    says: /--handlers\.module = \(nothing\): wants a value, as in --handlers\.module=VALUE/,
+  },
+  "a flag whose value is the next flag": {
+    args: ["--auth.secret", "--socket.port", "0"],
+    code: 78,
+    says: /A setting is .*\n {2}--auth\.secret = \(nothing\): wants a value/,
+  },
   "an unknown variable": {
     env: { SLUICE_SOCKET_PROT: "1" },
     code: 78,

@@ -1,0 +1,69 @@
+import type { SettingName } from "./settings.ts";
+
+/** What other programs call things, and what is meant by it here. */
+const MEANT: Readonly<Record<string, { readonly path: string; readonly value?: string }>> = {
+  verbose: { path: "log.level", value: "debug" },
+  debug: { path: "log.level", value: "debug" },
+  quiet: { path: "log.level", value: "error" },
+  p: { path: "socket.port" },
+  bind: { path: "socket.host" },
+  listen: { path: "socket.port" },
+  cors: { path: "socket.origins" },
+};
+
+/**
+ * Returns what to say of a word for no setting, with the one that was probably meant where any comes
+ * near. `spell` writes it as the word was: as a path, a variable or a flag, with the value that the
+ * word has in it, as "verbose" has.
+ */
+export function tellUnknown(
+  word: string,
+  names: readonly SettingName[],
+  spell: (name: SettingName, value?: string) => string,
+): string {
+  const given = bare(word.replace(/^sluice_/i, ""));
+  const meant = Object.hasOwn(MEANT, given) ? MEANT[given] : undefined;
+  const name = meant
+    ? names.find(({ path }) => path === meant.path)
+    : (nearest(given, names) ?? containing(given, names));
+  const none = "there is no such setting";
+  if (!name) return `${none}; \`sluice --settings\` lists them`;
+  return `${none}; did you mean ${spell(name, meant?.value)}?`;
+}
+
+const bare = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
+
+/** More than this share of a name's letters wrong is another name. */
+const WRONG_SHARE_MAX = 0.4;
+
+/** The setting with the fewest edits, in its whole path, its key or its section alone. */
+function nearest(word: string, names: readonly SettingName[]): SettingName | undefined {
+  let best: SettingName | undefined;
+  let least = WRONG_SHARE_MAX;
+  for (const name of names) {
+    const [section = "", ...keys] = name.path.split(".");
+    for (const form of [name.path, keys.at(-1) ?? "", section].map(bare)) {
+      const share = edits(word, form) / Math.max(word.length, form.length);
+      if (share < least) [best, least] = [name, share];
+    }
+  }
+  return best;
+}
+
+/** "redis" for cluster.redisUrl: the first whose name has the word in it. */
+function containing(word: string, names: readonly SettingName[]): SettingName | undefined {
+  return word.length < 3 ? undefined : names.find(({ path }) => bare(path).includes(word));
+}
+
+function edits(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
