@@ -67,7 +67,7 @@ function recoverOver(
       },
     },
   );
-  const living = createLiving(sessions, checkpointMs);
+  const living = createLiving(sessions, { checkpointMs, historyOf: recovery.historyOf });
   const tail = createTail({
     ...{ link, packetsMax, bytesMax, messageBytesMax },
     stream: streamName(cluster),

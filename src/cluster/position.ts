@@ -10,6 +10,8 @@
 export interface Point {
   /** Everything that is missing is after this message. */
   readonly from: string;
+  /** Whether the stream has the packet that carried the offset. */
+  readonly kept: boolean;
   /** Whether a message was delivered before the packet that carried the offset, or is that packet. */
   has(id: string, uid: string): boolean;
 }
@@ -37,7 +39,12 @@ export interface Position {
 
 /** Characters of a publisher's id in an offset. */
 const TAG_CHARS = 6;
-const POINT = /^(\d{1,16})-(\d{1,16})(?:\.(-?\d{1,16})-(\d{1,16})\.([0-9a-f]{6}))?$/;
+const POINT = /^(\d{1,16})-(\d{1,16})(?:\.(-?\d{1,16})-(\d{1,16})\.([0-9a-f]{6}))?(\.away)?$/;
+
+/** Returns the offset of a packet that the stream does not have, delivered at a place in it. */
+export function unkept(offset: string): string {
+  return `${offset}.away`;
+}
 
 /** Compares two ids of a stream. */
 export function compareIds(a: string, b: string): number {
@@ -49,16 +56,18 @@ export function compareIds(a: string, b: string): number {
 
 /** Returns the place an offset names, or undefined for what no node of ours has written. */
 export function readPoint(offset: string): Point | undefined {
-  const [, ms, seq, more, ownSeq, tag] = offset.match(POINT) ?? [];
+  const [, ms, seq, more, ownSeq, tag, mark] = offset.match(POINT) ?? [];
   if (ms === undefined || seq === undefined) return undefined;
   const read = `${ms}-${seq}`;
-  if (tag === undefined) return { from: read, has: (id) => compareIds(id, read) <= 0 };
+  const kept = mark === undefined;
+  if (tag === undefined) return { from: read, kept, has: (id) => compareIds(id, read) <= 0 };
   const ownMs = Number(ms) + Number(more);
   // Anybody can write an offset, and Redis refuses to look for such a place.
   if (ownMs < 0) return undefined;
   const own = `${ownMs}-${ownSeq}`;
   return {
     from: first(read, own),
+    kept,
     has: (id, uid) => compareIds(id, uid.startsWith(tag) ? own : read) <= 0,
   };
 }

@@ -1,16 +1,16 @@
 import { decode, encode } from "@msgpack/msgpack";
+import type { Membership } from "../core/membership.ts";
 import type { Seal } from "./seal.ts";
 
-/** What a client gets back when it returns. */
-export interface Session {
+/** What a client gets back when it returns. The times of its rooms are offsets. */
+export interface Session extends Membership<string> {
   readonly sid: string;
   readonly pid: string;
-  readonly rooms: readonly (string | number)[];
   readonly data: object;
 }
 
 /** A socket's session as Socket.IO knows it. */
-export interface LiveSession {
+export interface LiveSession extends Partial<Membership> {
   readonly sid: string;
   readonly pid: string;
   readonly rooms: readonly unknown[];
@@ -20,27 +20,45 @@ export interface LiveSession {
 /** What is left out is not there when a session is read: as JSON does it. */
 const WRITING = { ignoreUndefined: true } as const;
 
+/** Where a session begins that says nothing of it: before everything. */
+const NO_TIME = "0-0";
+
 /**
  * Returns a session as Redis keeps it: a line with the socket's id, one with the signature if there is
  * a key, and the rest. Undefined for what cannot be written: functions, cycles, bigints, more than
- * `bytesMax`.
+ * `bytesMax`; its changes of rooms are left out before that.
  *
  * Rooms that are no texts or numbers are left out: no other node could be told of them.
  */
 export function writeSession(
-  { sid, pid, rooms, data }: LiveSession,
+  session: LiveSession,
   seal: Seal,
   bytesMax: number,
 ): string | undefined {
-  const known = rooms.filter((room) => typeof room === "string" || typeof room === "number");
+  const { since = NO_TIME, whole = true, changes = [] } = session;
+  const last = changes.at(-1);
+  const text = write(session, seal, { since, whole, changes });
+  if (text === undefined || text.length <= bytesMax) return text;
+  if (!last) return undefined;
+  const short = write(session, seal, { since: last.at, whole: false, changes: [] });
+  return short !== undefined && short.length <= bytesMax ? short : undefined;
+}
+
+function write(
+  { sid, pid, rooms, data }: LiveSession,
+  seal: Seal,
+  { since, whole, changes }: Pick<Membership, "since" | "whole" | "changes">,
+): string | undefined {
+  const known = rooms.filter(isRoom);
+  const moved = changes.filter(({ room }) => isRoom(room));
   let body: string;
   try {
-    const bytes = encode({ sid, pid, rooms: known, data }, WRITING);
+    const session = { sid, pid, rooms: known, data, since, whole, changes: moved };
+    const bytes = encode(session, WRITING);
     body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
   } catch {
     return undefined;
   }
-  if (body.length > bytesMax) return undefined;
   const { mac = "" }: { session: string; mac?: string } = seal.sign({ session: body });
   return `${sid}\n${mac}\n${body}`;
 }
@@ -55,13 +73,27 @@ export function readSession(text: string, pid: string, seal: Seal): Session | un
   } catch {
     return undefined;
   }
-  return isSession(found) && found.sid === sid && found.pid === pid ? found : undefined;
+  if (typeof found !== "object" || found === null) return undefined;
+  // A node of an earlier version tells of its rooms alone.
+  const session = { since: NO_TIME, whole: true, changes: [], ...found };
+  return isSession(session) && session.sid === sid && session.pid === pid ? session : undefined;
 }
 
-function isSession(found: unknown): found is Session {
-  if (typeof found !== "object" || found === null) return false;
-  const { sid, pid, rooms, data } = found as Record<string, unknown>;
+function isSession(found: Partial<Record<string, unknown>>): found is Session & typeof found {
+  const { sid, pid, rooms, data, since, whole, changes } = found;
   if (typeof sid !== "string" || typeof pid !== "string" || !Array.isArray(rooms)) return false;
   if (typeof data !== "object" || data === null || Array.isArray(data)) return false;
-  return rooms.every((room) => typeof room === "string" || typeof room === "number");
+  if (typeof since !== "string" || typeof whole !== "boolean" || !Array.isArray(changes))
+    return false;
+  return rooms.every(isRoom) && changes.every(isChange);
+}
+
+function isRoom(room: unknown): room is string | number {
+  return typeof room === "string" || typeof room === "number";
+}
+
+function isChange(found: unknown): boolean {
+  if (typeof found !== "object" || found === null) return false;
+  const { at, room, joined } = found as Record<string, unknown>;
+  return typeof at === "string" && isRoom(room) && typeof joined === "boolean";
 }

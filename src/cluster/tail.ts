@@ -1,9 +1,10 @@
 import { decode } from "@msgpack/msgpack";
+import type { Move } from "../core/membership.ts";
 import { isBusMessage } from "./messages.ts";
 import { compareIds } from "./position.ts";
 import type { RedisLink } from "./redis.ts";
 
-/** A broadcast that the stream has. */
+/** A broadcast that the stream has, or what was done to sockets. */
 export interface Kept {
   readonly id: string;
   /** Which adapter published it. */
@@ -13,13 +14,14 @@ export interface Kept {
   readonly data: unknown[];
   readonly rooms: ReadonlySet<unknown>;
   readonly except: ReadonlySet<unknown>;
+  readonly move: Move | undefined;
   /** What it takes in memory, roughly. */
   readonly bytes: number;
 }
 
 /** What the end of the stream holds. */
 export interface Ending {
-  /** The broadcasts that can be sent again, oldest first. */
+  /** The broadcasts that can be sent again, and what was done to sockets, oldest first. */
   readonly kept: readonly Kept[];
   /** Everything up to this message was looked at. */
   readonly end: string;
@@ -172,7 +174,8 @@ export function createTail(needs: TailNeeds): Tail {
 
 interface Message {
   readonly data: {
-    readonly packet: { readonly id?: unknown; readonly data: unknown[] };
+    readonly packet?: { readonly id?: unknown; readonly data: unknown[] };
+    readonly rooms?: unknown;
     readonly opts: {
       readonly rooms: unknown[];
       readonly except?: unknown[];
@@ -182,8 +185,13 @@ interface Message {
 }
 
 const BROADCAST = "3";
+const MOVES: Readonly<Partial<Record<string, Move["do"]>>> = {
+  4: "join",
+  5: "leave",
+  6: "disconnect",
+};
 
-/** Returns a broadcast, unless it is one that is sent once or never: volatile, or to be acknowledged. */
+/** Returns what a message is here, unless it is sent once or never: volatile, or to be acknowledged. */
 function readKept(
   id: string,
   fields: readonly string[],
@@ -191,21 +199,27 @@ function readKept(
 ): Kept | undefined {
   const raw: Record<string, string> = {};
   for (let at = 0; at < fields.length; at += 2) raw[fields[at] ?? ""] = fields[at + 1] ?? "";
-  const { uid = "", nsp = "", data = "" } = raw;
-  if (raw.type !== BROADCAST || data.length > messageBytesMax) return undefined;
+  const { uid = "", nsp = "", type = "", data = "" } = raw;
+  const move = Object.hasOwn(MOVES, type) ? MOVES[type] : undefined;
+  if ((type !== BROADCAST && !move) || data.length > messageBytesMax) return undefined;
   if (!isSigned(raw)) return undefined;
   let message: unknown;
   try {
-    message = { uid, type: Number(raw.type), data: readData(data) };
+    message = { uid, type: Number(type), data: readData(data) };
   } catch {
     return undefined;
   }
   if (!isBusMessage(message)) return undefined;
-  const { packet, opts } = (message as Message).data; // just checked
-  if (packet.id !== undefined || opts.flags?.volatile !== undefined) return undefined;
+  const { packet, opts, rooms: moved } = (message as Message).data; // just checked
+  const to = { rooms: new Set(opts.rooms), except: new Set(opts.except) };
+  const kept = { id, uid, namespace: nsp, ...to, bytes: data.length + 64 };
+  if (move) {
+    const rooms = Array.isArray(moved) ? moved : [];
+    return { ...kept, data: [], move: { do: move, to, rooms } };
+  }
+  if (!packet || packet.id !== undefined || opts.flags?.volatile !== undefined) return undefined;
   packet.data.push(id);
-  const [rooms, except] = [new Set(opts.rooms), new Set(opts.except)];
-  return { id, uid, namespace: nsp, data: packet.data, rooms, except, bytes: data.length + 64 };
+  return { ...kept, data: packet.data, move: undefined };
 }
 
 /** What the streams adapter writes: JSON, or msgpack where there are bytes. */

@@ -29,15 +29,6 @@ export function bytesOf(frame: Frame): number {
   return typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
 }
 
-/** Whether what was sent to some rooms, to everyone if to none, is for a socket that is in `rooms`. */
-export function isFor(
-  rooms: readonly unknown[],
-  to: { readonly rooms: ReadonlySet<unknown>; readonly except?: ReadonlySet<unknown> },
-): boolean {
-  if (to.rooms.size > 0 && !rooms.some((room) => to.rooms.has(room))) return false;
-  return !rooms.some((room) => to.except?.has(room));
-}
-
 /**
  * A packet on its way out. Encoded at most once per codec, when that codec is first asked for; the
  * caller may change the packet's arguments only after every codec it needs has been asked for.

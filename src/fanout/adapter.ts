@@ -6,6 +6,7 @@
 import { createRequire } from "node:module";
 import { type Server, Socket } from "socket.io";
 import { Adapter } from "socket.io-adapter";
+import type { Move } from "../core/membership.ts";
 import type { Frames, Packet } from "../core/packet.ts";
 import type { Peer } from "./peer.ts";
 
@@ -34,6 +35,9 @@ export interface AdapterInside {
   emit(event: "create-room" | "join-room", room: Room, id?: string): boolean;
   /** Set by recovery: hears of each packet before it is delivered here. */
   delivering?(packet: Packet, to: Recipients): void;
+  /** Set by recovery: hears of what is done to sockets before it is done here. */
+  moving?(move: Move): void;
+  apply(to: Recipients, each: (socket: SocketInside) => void): void;
   _del(room: Room, id: string): void;
 }
 
@@ -53,6 +57,9 @@ export interface SocketInside {
   readonly conn: Peer & EngineConnection;
   readonly client: { writeToEngine(packets: [Frames], options: object): void };
   readonly acks: Map<number, (...given: unknown[]) => void>;
+  join(rooms: readonly Room[]): unknown;
+  leave(room: Room): unknown;
+  disconnect(close: boolean): unknown;
   onAnyOutgoing(listener: (...given: unknown[]) => void): this;
   prependAnyOutgoing(listener: (...given: unknown[]) => void): this;
   listenersAnyOutgoing(): readonly unknown[];
@@ -81,9 +88,15 @@ export interface LocalDelivery {
     counted: (recipients: number) => void,
     ack: (...given: unknown[]) => void,
   ): void;
+  addSockets(to: Recipients, rooms: readonly Room[]): void;
+  delSockets(to: Recipients, rooms: readonly Room[]): void;
+  disconnectSockets(to: Recipients, close: boolean): void;
 }
 
-const METHODS = ["addAll", "del", "delAll", "broadcast", "broadcastWithAck"] as const;
+const METHODS = [
+  ...(["addAll", "del", "delAll", "broadcast", "broadcastWithAck"] as const),
+  ...(["addSockets", "delSockets", "disconnectSockets"] as const),
+] as const;
 
 type Method = (this: object, ...given: unknown[]) => unknown;
 type Find = (adapter: AdapterInside) => LocalDelivery | undefined;
@@ -153,7 +166,7 @@ function closeMethod(name: string): void {
 function checkSocketIo(io: Server): void {
   const { adapter } = io.sockets;
   const missing = [
-    ...lacks("Adapter", Adapter.prototype, [...METHODS, "_del"]),
+    ...lacks("Adapter", Adapter.prototype, [...METHODS, "_del", "apply"]),
     ...lacks("Socket", Socket.prototype, ["notifyOutgoingListeners", "listenersAnyOutgoing"]),
     ...lacks("Adapter", adapter, ["nsp", "rooms", "sids"]),
     ...lacks("Namespace", io.sockets, ["sockets", "_ids"]),

@@ -79,6 +79,20 @@ export function createFanout(settings: FanoutSettings, topics: Topics): Fanout {
         samples.broadcasts[shapeOf(to)]++;
         deliverWithAck(audience, packet, to, counted, ack);
       },
+      addSockets(to, rooms) {
+        adapter.moving?.({ do: "join", to, rooms });
+        adapter.apply(to, (socket) => socket.join(rooms));
+      },
+      delSockets(to, rooms) {
+        adapter.moving?.({ do: "leave", to, rooms });
+        adapter.apply(to, (socket) => {
+          for (const room of rooms) socket.leave(room);
+        });
+      },
+      disconnectSockets(to, close) {
+        adapter.moving?.({ do: "disconnect", to, rooms: [] });
+        adapter.apply(to, (socket) => socket.disconnect(close));
+      },
     };
   }
 

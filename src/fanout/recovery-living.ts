@@ -1,5 +1,6 @@
 import type { Namespace, Socket } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
+import type { History, HistoryOf } from "./recovery-rooms.ts";
 
 /** Where the sessions of living sockets are kept; a name is the namespace, a comma and the secret. */
 export interface LivingStore {
@@ -9,8 +10,8 @@ export interface LivingStore {
   drop(name: string): void;
 }
 
-/** The session of a socket that lives. */
-export interface LivingSession {
+/** The session of a socket that lives, with what is known of when its rooms changed. */
+export interface LivingSession extends Partial<History> {
   readonly sid: string;
   readonly pid: string;
   readonly rooms: readonly unknown[];
@@ -40,11 +41,19 @@ const LOOK_MS = 100;
  * Tells a store of every socket that connects, of its rooms whenever they have changed, once a turn
  * of the event loop, and of its `data`, which changes without a word, every `checkpointMs`.
  */
-export function createLiving(store: LivingStore, checkpointMs: number): Living {
+export function createLiving(
+  store: LivingStore,
+  { checkpointMs, historyOf }: { readonly checkpointMs: number; readonly historyOf: HistoryOf },
+): Living {
   const sockets = new Map<string, Socket>();
   const changed = new Set<string>();
   let planned = false;
   let walk = sockets.values();
+
+  function sessionOf(socket: Socket): LivingSession {
+    const { id: sid, data } = socket;
+    return { sid, pid: pidOf(socket), rooms: [...socket.rooms], data, ...historyOf(socket) };
+  }
 
   function touch(name: string): void {
     changed.add(name);
@@ -117,10 +126,6 @@ function follow(inside: Inside, method: "addAll" | "del" | "delAll", heard: (id:
 
 function nameOf(socket: Socket): string {
   return `${socket.nsp.name},${pidOf(socket)}`;
-}
-
-function sessionOf(socket: Socket): LivingSession {
-  return { sid: socket.id, pid: pidOf(socket), rooms: [...socket.rooms], data: socket.data };
 }
 
 // Socket.IO 4.8.4 calls it private; with recovery every socket has one.

@@ -1,5 +1,12 @@
-import { isFor } from "../core/packet.ts";
-import type { Recipients, Room } from "./adapter.ts";
+import {
+  applyMove,
+  createWitness,
+  type Membership,
+  type Move,
+  narrowRooms,
+  type RoomChange,
+} from "../core/membership.ts";
+import type { Recipients } from "./adapter.ts";
 import { sizeOf, sizeOfSession } from "./recovery-size.ts";
 
 /** What connection state recovery may keep in this process, over all namespaces of a server. */
@@ -9,6 +16,7 @@ export interface RecoverySettings {
   readonly bytesMax: number;
   readonly sessionsMax: number;
   readonly sessionBytesMax: number;
+  readonly roomChangesMax: number;
 }
 
 /** What is kept for recovery, and what came of it; plain numbers. */
@@ -28,32 +36,44 @@ export interface RecoverySamples {
   recoveredPackets: number;
 }
 
-/** The session of a client that is gone. */
-export interface Lost {
+/** The session of a client that is gone. What orders its rooms' times is its adapter's own. */
+export interface Lost<At = unknown> extends Membership<At> {
   readonly sid: string;
   readonly pid: string;
-  readonly rooms: readonly Room[];
   readonly data: unknown;
 }
 
 /** What one namespace keeps for recovery. */
 export interface Store {
   /** The sessions by their secret, in the order in which they were lost. */
-  readonly sessions: Map<string, Lost & { readonly lostAt: number; readonly bytes: number }>;
+  readonly sessions: Map<string, Kept>;
   sessionBytes: number;
+  /** In the order of their numbers, without a gap. */
   readonly packets: KeptPacket[];
   packetBytes: number;
   /** The number of the first of `packets`, or of the next one. */
   first: number;
   /** Begins this store's offsets: few texts that an application sends look like one. */
   readonly name: string;
+  /** The offset of the newest packet. */
+  offset: string;
 }
 
+/** A lost session, and when it was lost. */
+interface Kept extends Lost<number> {
+  readonly lostAt: number;
+  readonly bytes: number;
+  /** The number of what came next. */
+  readonly end: number;
+}
+
+/** A packet, or what was done to sockets while somebody was away. */
 interface KeptPacket {
   readonly keptAt: number;
   readonly bytes: number;
   readonly data: unknown[];
   readonly to: Recipients;
+  readonly move?: Move;
 }
 
 /** Keeps packets and lost sessions for a while, within bounds. */
@@ -63,17 +83,29 @@ export interface Memory {
   close(store: Store): void;
   /** Keeps a packet's arguments, with their offset as one more, unless they cannot be sent. */
   keep(store: Store, data: unknown[], to: Recipients): void;
-  persist(store: Store, session: Lost): void;
+  /** Keeps what is done to sockets, for those that are away. */
+  keepMove(store: Store, move: Move): void;
+  /** Keeps a session; with `end` if what was kept from that number on has not been looked at. */
+  persist(store: Store, session: Lost<number> & { readonly end?: number }): void;
   /**
-   * Takes a session out, with the arguments of what was emitted after `offset` for the rooms that
-   * `narrow` leaves it; undefined when it is not kept, or when some of those packets no longer are.
+   * Takes a session out, with the arguments of what was emitted after `offset` to rooms that it was
+   * in then, of those that `narrow` leaves it; undefined when it is not kept, or when some of those
+   * packets no longer are. An offset of another store is none: its client has received nothing since
+   * it connected.
    */
   take(
     store: Store,
     at: { readonly pid: string; readonly offset: string },
-    narrow: (session: Lost) => readonly Room[],
-  ): (Lost & { readonly missedPackets: unknown[][] }) | undefined;
+    narrow: (session: Lost) => readonly unknown[],
+  ): Found | undefined;
   stop(): void;
+}
+
+/** A session that was taken out. */
+export interface Found extends Lost<number> {
+  readonly missedPackets: unknown[][];
+  /** For `persist`, should its client not get in. */
+  readonly stored: Lost<number>;
 }
 
 const packetsOf = (store: Store) => store.packets.length;
@@ -131,6 +163,14 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
     return most as Store; // whoever asks has put something into one
   }
 
+  function add(store: Store, packet: KeptPacket): void {
+    store.packets.push(packet);
+    samples.packets++;
+    samples.bytes += packet.bytes;
+    store.packetBytes += packet.bytes;
+    trim();
+  }
+
   function trim(): void {
     while (samples.packets > settings.packetsMax) dropPackets(largest(packetsOf));
     while (samples.sessions > settings.sessionsMax) dropSessions(largest(sessionsOf));
@@ -154,8 +194,9 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
   return {
     open() {
       const name = Math.random().toString(36).slice(2, 6);
+      const begun = { sessions: new Map(), packets: [], first: 0, name, offset: "" };
       const sizes = { sessionBytes: 0, packetBytes: 0 };
-      const store: Store = { sessions: new Map(), packets: [], ...sizes, first: 0, name };
+      const store: Store = { ...begun, ...sizes, offset: offsetOf({ name }, -1) };
       stores.add(store);
       return store;
     },
@@ -167,12 +208,14 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
     keep(store, data, to) {
       const bytes = sizeOf(data, to);
       if (bytes === undefined) return;
-      data.push(offsetOf(store, store.first + store.packets.length));
-      store.packets.push({ keptAt: performance.now(), bytes, data, to });
-      samples.packets++;
-      samples.bytes += bytes;
-      store.packetBytes += bytes;
-      trim();
+      store.offset = offsetOf(store, nextOf(store));
+      data.push(store.offset);
+      add(store, { keptAt: performance.now(), bytes, data, to });
+    },
+    keepMove(store, move) {
+      const bytes = sizeOf(move.rooms, move.to);
+      if (bytes === undefined) return;
+      add(store, { keptAt: performance.now(), bytes, data: [], to: move.to, move });
     },
     persist(store, session) {
       forget(store, session.pid);
@@ -181,7 +224,8 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
         samples.droppedSessions++;
         return;
       }
-      store.sessions.set(session.pid, { ...session, bytes, lostAt: performance.now() });
+      const kept = { end: nextOf(store), ...session, bytes, lostAt: performance.now() };
+      store.sessions.set(session.pid, kept);
       samples.sessions++;
       samples.bytes += bytes;
       store.sessionBytes += bytes;
@@ -190,26 +234,51 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
     take(store, { pid, offset }, narrow) {
       expire(store);
       const kept = store.sessions.get(pid);
-      const after = kept && indexAfter(store, offset);
-      if (!kept || after === undefined) return undefined;
+      const from = kept && beginOf(store, kept, offset);
+      if (!kept || from === undefined) return undefined;
       // A session is one connection's: whoever comes second with its secret gets a new one.
       forget(store, pid);
-      const { lostAt: _, bytes: __, ...session } = { ...kept, rooms: narrow(kept) };
-      const missed = store.packets.slice(after).filter(({ to }) => isFor(session.rooms, to));
-      return { ...session, missedPackets: missed.map(({ data }) => data) };
+      const now = moveAlong(store, kept);
+      if (!now) return undefined;
+      const narrowed = narrowRooms(now, narrow);
+      const isFor = createWitness(narrowed);
+      const missedPackets = store.packets.slice(from - store.first).flatMap((packet, i) => {
+        if (packet.move || !isFor(packet.to, (at) => at <= from + i)) return [];
+        return [packet.data];
+      });
+      return { ...narrowed, missedPackets, stored: now };
     },
     stop: () => clearInterval(sweep),
   };
 }
 
-function offsetOf({ name }: Store, number: number): string {
+function offsetOf({ name }: Pick<Store, "name">, number: number): string {
   return `${name}.${number.toString(36)}`;
 }
 
-/** Where the packets after an offset begin, if all of those are kept: its own need not be. */
-function indexAfter(store: Store, offset: string): number | undefined {
+/** The number of what will be kept next. */
+export function nextOf({ first, packets }: Store): number {
+  return first + packets.length;
+}
+
+/** The number after an offset of a session, if all that comes after it is kept. */
+function beginOf(store: Store, { since, whole, end }: Kept, offset: string): number | undefined {
   const number = Number.parseInt(offset.slice(store.name.length + 1), 36);
-  if (offset !== offsetOf(store, number)) return undefined;
-  const after = number + 1 - store.first;
-  return after >= 0 && after <= store.packets.length ? after : undefined;
+  const after = offset === offsetOf(store, number) ? number + 1 : since - 1;
+  if (after < since && !whole) return undefined;
+  const from = Math.max(after, since);
+  return from >= store.first && from <= end ? from : undefined;
+}
+
+/** Does to a session what was done to others since it was lost; undefined if that ended it. */
+function moveAlong(store: Store, session: Kept): (Lost<number> & { end: number }) | undefined {
+  const { lostAt: _, bytes: __, ...lost } = session;
+  const inside = new Set(lost.rooms);
+  const changes: RoomChange<number>[] = [...lost.changes];
+  const end = nextOf(store);
+  for (let number = Math.max(lost.end, store.first); number < end; number++) {
+    const { move } = store.packets[number - store.first] ?? {};
+    if (move && !applyMove(inside, { move, at: number }, changes)) return undefined;
+  }
+  return { ...lost, rooms: [...inside], changes, end };
 }

@@ -1,5 +1,6 @@
 import { isBytes } from "../core/bytes.ts";
 import type { Recipients, Room } from "./adapter.ts";
+import type { Lost } from "./recovery-memory.ts";
 
 /** What a name in a set, or a session without its rooms and data, takes beside its text. */
 const NAME_BYTES = 48;
@@ -48,11 +49,15 @@ function isRecast(value: object | bigint): value is { toJSON(): unknown } {
  * may lead to all of it: it counts as one value.
  */
 export function sizeOfSession(
-  { rooms, data }: { readonly rooms: readonly unknown[]; readonly data: unknown },
+  {
+    rooms,
+    changes = [],
+    data,
+  }: Pick<Lost, "rooms" | "data"> & { readonly changes?: readonly unknown[] },
   most: number,
 ): number {
   const seen = new Set<object>();
-  const open: unknown[] = [rooms, data];
+  const open: unknown[] = [rooms, data, ...changes];
   let bytes = SESSION_BYTES;
   while (open.length > 0 && bytes <= most) {
     const value = open.pop();

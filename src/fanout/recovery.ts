@@ -1,14 +1,18 @@
 import type { Namespace, Socket } from "socket.io";
 import { Adapter } from "socket.io-adapter";
-import { isFor, type Packet } from "../core/packet.ts";
-import type { Recipients, Room } from "./adapter.ts";
+import type { Move } from "../core/membership.ts";
+import type { Packet } from "../core/packet.ts";
+import type { Recipients } from "./adapter.ts";
 import type { Peer } from "./peer.ts";
 import {
   createMemory,
   type Lost,
+  nextOf,
   type RecoverySamples,
   type RecoverySettings,
 } from "./recovery-memory.ts";
+import { createReturns, type Return, type ReturnsNeeds, type Session } from "./recovery-returns.ts";
+import { followRooms, type HistoryOf, type RoomHistories } from "./recovery-rooms.ts";
 
 export type { RecoverySamples } from "./recovery-memory.ts";
 
@@ -26,6 +30,8 @@ export interface Recovery {
    * rooms its client may still be in. What was missed in others is not sent.
    */
   during<T>(narrow: Narrow, ask: () => T): T;
+  /** Returns what a session holds of its rooms beside those of now. */
+  readonly historyOf: HistoryOf;
   samples(): RecoverySamples;
   /** Stops its timer. */
   stop(): void;
@@ -33,38 +39,31 @@ export interface Recovery {
 
 /** Returns the rooms of a session that its client may still be in. */
 export type Narrow = (session: {
-  readonly rooms: readonly Room[];
+  readonly rooms: readonly unknown[];
   readonly data: unknown;
-}) => readonly Room[];
+}) => readonly unknown[];
 
 const everywhere: Narrow = ({ rooms }) => rooms;
 
-/** The session of a client that comes back, as adapters give it. */
-interface Session extends Lost {
-  readonly missedPackets: unknown[][];
-  /** Whether these decide about a packet that was delivered to others meanwhile. */
-  settled?(data: unknown[]): boolean;
-}
-
-/** A client between the moment its session is asked for and the one it is connected. */
-interface Return {
-  session: Session | undefined;
-  /** What has been delivered to others here meanwhile, in order. */
-  passed: { readonly data: unknown[]; readonly to: Recipients }[];
-  /** More passed than is kept: it cannot be recovered whole any more. */
-  overflowed: boolean;
-}
-
 /** An adapter's private members, of socket.io-adapter 2.5.8. */
-interface Inside {
+interface Inside extends ReturnsNeeds {
   readonly nsp: Namespace;
   restoreSession(pid: string, offset: string, narrow: Narrow): Promise<Session | null> | null;
   persistSession(session: Lost): void;
   delAll(id: string): void;
   /** Called by fan-out with each packet it is about to deliver here. */
   delivering?: (packet: Packet, to: Recipients) => void;
-  /** Which packet it is, where a missed one and one that was delivered meanwhile can be the same. */
-  identify?(data: unknown[]): string | undefined;
+  /** Called by fan-out with what it is about to do to sockets here. */
+  moving?: (move: Move) => void;
+  /** Keeps what is done to sockets for those that are away, if a log of others does not. */
+  keepMove?(move: Move, someReturn: boolean): void;
+  /** See {@link followRooms}. */
+  here(): unknown;
+}
+
+/** A namespace's private members, of socket.io 4.8.4. */
+interface NamespaceInside {
+  _createSocket(client: unknown, auth: Record<string, unknown>): Promise<Socket>;
 }
 
 /** The type of an event's packet. */
@@ -74,8 +73,8 @@ type Restored = Awaited<ReturnType<Adapter["restoreSession"]>>;
 
 /** Secrets and offsets, as Socket.IO and its adapters write them: clients may send any text. */
 const ASKED = /^[\w.:-]{1,128}$/;
-/** Packets kept for one client while a middleware decides about it. */
-const PASSED_MAX = 10_000;
+/** Stands for the offset of a client that has none. */
+const NO_OFFSET = "none";
 
 /**
  * Returns connection state recovery whose memory is bounded, and whose sessions are used once.
@@ -99,94 +98,82 @@ export function createRecovery(settings: RecoverySettings): Recovery {
   };
   const memory = createMemory(settings, samples);
 
+  const histories = new WeakMap<object, RoomHistories>();
   let narrowing: Narrow | undefined;
 
   function watch(adapter: Adapter): void {
     const inside = adapter as unknown as Inside; // see Inside
-    // A map for each kind of name: who asks with another's socket id for a secret meets nobody.
-    /** Whose sessions are asked for, by their secrets. */
-    const asking = new Map<string, Return>();
-    /** Who has its session and is not connected yet, by socket id. */
-    const entering = new Map<string, Return>();
+    const rooms = followRooms(adapter, settings.roomChangesMax);
+    histories.set(adapter, rooms);
+    const returns = createReturns(inside);
     const restore = inside.restoreSession;
     const persist = inside.persistSession;
-    /** Those who had missed more than their connection may hold. */
+    /** Those who had missed more than their connection may hold, or were disconnected. */
     const choked = new WeakSet<Socket>();
+
+    takeMissingOffsets(inside.nsp as unknown as NamespaceInside); // see there
 
     // Coming back for the same packets they would be closed for the same reason, time after time.
     inside.persistSession = function (this: Inside, session) {
       const socket = this.nsp.sockets.get(session.sid);
-      if (!socket || !choked.has(socket)) persist.call(this, session);
+      if (socket && choked.has(socket)) return;
+      persist.call(this, { ...session, ...rooms.of(session.sid) });
     };
 
     inside.restoreSession = async function (this: Inside, pid, offset) {
       const narrow = narrowing ?? everywhere;
       // What no server of ours has written is neither kept nor sent on.
-      if (!ASKED.test(pid) || !ASKED.test(offset)) {
+      const isOurs = ASKED.test(pid) && ASKED.test(offset);
+      const session = isOurs
+        ? await returns.ask(pid, () => restore.call(this, pid, offset, narrow))
+        : undefined;
+      if (!session) {
         samples.refused++;
         return null;
       }
-      // Two with one secret: the second finds no session, and the first is not disturbed.
-      if (asking.has(pid)) {
-        samples.refused++;
-        return null;
-      }
-      const coming: Return = { session: undefined, passed: [], overflowed: false };
-      asking.set(pid, coming);
-      const session = await Promise.resolve(restore.call(this, pid, offset, narrow)).catch(
-        () => null,
-      );
-      asking.delete(pid);
-      if (!session || coming.overflowed) {
-        samples.refused++;
-        return null;
-      }
-      const identify = (data: unknown[]) => this.identify?.(data) ?? data;
-      const missed = new Set(session.missedPackets.map(identify));
-      coming.passed = coming.passed.filter(
-        ({ data, to }) =>
-          isFor(session.rooms, to) && !session.settled?.(data) && !missed.has(identify(data)),
-      );
-      coming.session = session;
-      entering.set(session.sid, coming);
+      rooms.resume(session.sid, session);
       return { ...session, missedPackets: [] };
     };
 
     inside.delAll = function (this: Inside, id) {
-      const back = entering.get(id)?.session;
-      entering.delete(id);
+      rooms.forget(id);
+      const session = returns.take(id)?.session;
       // It was refused, or gone before it was let in: as if it had not come.
-      if (back) {
-        const { missedPackets: _, ...session } = back;
-        this.persistSession(session);
-      }
+      if (session) persist.call(this, session.stored);
       // What the prototype says now: fan-out may have taken over since this adapter was made.
       const own: Inside["delAll"] = Reflect.get(Object.getPrototypeOf(this), "delAll", this);
       own.call(this, id);
     };
 
-    inside.delivering = (packet, to) => {
-      if (packet.type !== EVENT || !Array.isArray(packet.data)) return;
-      for (const each of asking.values()) pass(each, packet.data, to);
-      for (const each of entering.values()) pass(each, packet.data, to);
+    inside.delivering = ({ type, data }, to) => {
+      if (returns.size > 0 && type === EVENT && Array.isArray(data)) returns.deliver(data, to);
+    };
+
+    inside.moving = (move) => {
+      inside.keepMove?.(move, returns.size > 0);
+      if (returns.size > 0) returns.move(move, inside.here());
     };
 
     // Socket.IO emits "connect" before "connection", and listeners of either may broadcast.
     inside.nsp.prependListener("connect", (socket: Socket) => {
-      const back = entering.get(socket.id);
-      if (!back?.session) return;
-      entering.delete(socket.id);
-      if (back.overflowed) {
+      const back = returns.take(socket.id);
+      if (!back) return;
+      if (back.failed) {
+        if (back.failed === "disconnect") choked.add(socket);
         // Better gone than with a hole: it comes back as a new session.
         socket.conn.close();
-        return;
+      } else {
+        sendMissed(socket, back);
+        const peer = socket.conn as unknown as Peer; // of a server of ours every connection is one
+        if (peer.accepts === false) choked.add(socket);
       }
-      samples.recovered++;
-      for (const data of back.session.missedPackets) send(socket, data);
-      for (const { data } of back.passed) send(socket, data);
-      const peer = socket.conn as unknown as Peer; // of a server of ours every connection is one
-      if (peer.accepts === false) choked.add(socket);
     });
+  }
+
+  function sendMissed(socket: Socket, { session, passed }: Return): void {
+    samples.recovered++;
+    for (const data of session?.missedPackets ?? []) send(socket, data);
+    for (const each of passed) if ("data" in each) send(socket, each.data);
   }
 
   function send(socket: Socket, data: unknown[]): void {
@@ -212,14 +199,25 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     }
 
     override broadcast(packet: Packet, to: BroadcastOptions): void {
-      const isLasting = packet.id === undefined && to.flags?.volatile === undefined;
-      if (isLasting && packet.type === EVENT)
-        memory.keep(this.#store, packet.data as unknown[], to); // as in every event
+      if (packet.type === EVENT && packet.id === undefined) {
+        const data = packet.data as unknown[]; // as in every event
+        // What is volatile is kept for nobody; yet a client takes the last text it gets for an offset.
+        if (to.flags?.volatile === undefined) memory.keep(this.#store, data, to);
+        else data.push(this.#store.offset);
+      }
       super.broadcast(packet, to);
     }
 
-    override persistSession(session: Lost): void {
-      memory.persist(this.#store, session);
+    here(): number {
+      return nextOf(this.#store);
+    }
+
+    keepMove(move: Move, someReturn: boolean): void {
+      if (someReturn || this.sessions.size > 0) memory.keepMove(this.#store, move);
+    }
+
+    override persistSession(session: Parameters<Adapter["persistSession"]>[0]): void {
+      memory.persist(this.#store, session as unknown as Lost<number>); // `watch` has added the rest
     }
 
     override async restoreSession(pid: string, offset: string, narrow: Narrow = everywhere) {
@@ -237,6 +235,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
   return {
     adapter: MemoryAdapter,
     watch,
+    historyOf: (socket) => histories.get(socket.nsp.adapter)?.of(socket.id),
     during(narrow, ask) {
       narrowing = narrow;
       try {
@@ -250,9 +249,23 @@ export function createRecovery(settings: RecoverySettings): Recovery {
   };
 }
 
-function pass(back: Return, data: unknown[], to: Recipients): void {
-  if (back.overflowed || (back.session && !isFor(back.session.rooms, to))) return;
-  if (back.passed.push({ data, to }) <= PASSED_MAX) return;
-  back.passed.length = 0;
-  back.overflowed = true;
+/**
+ * Has a namespace ask for the session of a client without an offset, too: it has received nothing
+ * that carries one since it connected, and the session knows when that was.
+ */
+function takeMissingOffsets(namespace: NamespaceInside): void {
+  const create = namespace._createSocket;
+  namespace._createSocket = async function (this: NamespaceInside, client, auth) {
+    const { pid, offset } = auth;
+    if (typeof pid !== "string" || typeof offset === "string") {
+      return create.call(this, client, auth);
+    }
+    auth.offset = NO_OFFSET;
+    try {
+      return await create.call(this, client, auth);
+    } finally {
+      if (offset === undefined) delete auth.offset;
+      else auth.offset = offset;
+    }
+  };
 }

@@ -168,9 +168,8 @@ export function guardSessions(
   const inside = namespace as unknown as NamespaceInside;
   const create = inside._createSocket;
   inside._createSocket = (client, auth) => {
-    const wanted = typeof auth.pid === "string" && typeof auth.offset === "string";
     const goOn = (words: ConnectAuth) => create.call(inside, client, words);
-    return wanted ? decide(client.conn, auth, goOn) : goOn(auth);
+    return typeof auth.pid === "string" ? decide(client.conn, auth, goOn) : goOn(auth);
   };
 }
 

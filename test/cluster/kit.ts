@@ -30,6 +30,17 @@ export async function twoNodes(
   return nodes;
 }
 
+/** Two gateways behind Redis, or one with everything in memory in the place of both. */
+export async function nodesOver(
+  t: TestContext,
+  redis: TestRedis | undefined,
+  more: PartialSettings = {},
+): Promise<readonly [TestGateway, TestGateway]> {
+  if (redis) return twoNodes(t, [redis.url, redis.url], more);
+  const one = await testGateway(t, { recovery: RECOVERY, ...more });
+  return [one, one] as const;
+}
+
 /** Connects a client whose socket is in a room, and notes what it hears. */
 export async function member(node: TestGateway, room: string, options: ClientOptions = {}) {
   const arrived = next<[ServerSocket]>(node.io, "connection");

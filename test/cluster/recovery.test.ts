@@ -1,14 +1,12 @@
 /** A client that comes back to another node gets what it missed: no more, and no less. */
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
-import type { PartialSettings } from "../../src/core/settings.ts";
-import { testGateway } from "../harness/gateway.ts";
-import { type TestRedis, testRedis } from "../harness/redis.ts";
+import { testRedis } from "../harness/redis.ts";
 import { JWT, signToken } from "../harness/tokens.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
-import { deafen, lost, member, move, RECOVERY, secretOf, twoNodes } from "./kit.ts";
+import { deafen, lost, member, move, nodesOver, RECOVERY, secretOf, twoNodes } from "./kit.ts";
 
 test("what a node's reader had not brought yet is sent later, and what it published itself is not sent twice", async (t) => {
   // Seen: a node delivers its own broadcasts ahead of older ones of others, and the offset that the
@@ -85,13 +83,6 @@ test("what is volatile or to be acknowledged is not sent again", async (t) => {
   await until(() => heard.includes(5), "the last");
   assert.deepEqual(heard, [1, 2, 3, 4, 5]);
 });
-
-/** Two gateways behind Redis, or one with everything in memory in the place of both. */
-async function nodesOver(t: TestContext, redis: TestRedis | undefined, more: PartialSettings) {
-  if (redis) return twoNodes(t, [redis.url, redis.url], more);
-  const one = await testGateway(t, { recovery: RECOVERY, ...more });
-  return [one, one] as const;
-}
 
 for (const where of ["in memory", "over Redis"] as const) {
   test(`${where}: what was missed in a room that the newer token does not grant is not sent`, async (t) => {

@@ -10,7 +10,10 @@ import { next, until } from "../harness/wait.ts";
 import { startRig } from "./rig.ts";
 
 const WINDOW = { recovery: { windowMs: 60_000 } };
-const BOUNDS = { packetsMax: 1000, bytesMax: 1_000_000, sessionsMax: 10, sessionBytesMax: 65_536 };
+const BOUNDS = {
+  ...{ packetsMax: 1000, bytesMax: 1_000_000, roomChangesMax: 10 },
+  ...{ sessionsMax: 10, sessionBytesMax: 65_536 },
+};
 
 /** Connects a client that has seen one numbered event, and so has an offset. */
 async function begin(gateway: TestGateway, options: Parameters<TestGateway["client"]>[0] = {}) {

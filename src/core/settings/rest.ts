@@ -5,6 +5,12 @@ import { choice, flag, ms, text, urlPath, whole } from "./field.ts";
 export const recovery = z.strictObject({
   windowMs: ms(0, 0, 3_600_000, "How long a lost session can be resumed; 0 turns recovery off."),
   sessionsMax: whole(100_000, 1, 10_000_000, "Lost sessions kept for recovery."),
+  roomChangesMax: whole(
+    50,
+    0,
+    10_000,
+    "Joins and leaves remembered of one socket; a client that returns from before the oldest is not recovered.",
+  ),
   packetsMax: whole(10_000, 1, 10_000_000, "Packets kept for recovery, over all namespaces."),
   bytesMax: whole(
     67_108_864,
