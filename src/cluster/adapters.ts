@@ -1,5 +1,6 @@
 import { createAdapter as createPubSub, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter as createStreams } from "@socket.io/redis-streams-adapter";
+import { Cluster } from "ioredis";
 import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { Settings } from "../core/settings.ts";
@@ -32,7 +33,9 @@ export function chooseAdapter(
       maxLen: settings.streamPacketsMax,
     });
   }
-  const listener = calm(link.patient(settings.adapter === "sharded"), surroundings);
+  const ears = link.patient(settings.adapter === "sharded");
+  noteDeafness(ears, needs.lost);
+  const listener = calm(ears, surroundings);
   if (settings.adapter === "sharded") {
     // One channel a namespace: with one a room, what is broadcast right after a join would miss the
     // newcomer until its node's subscription has reached Redis.
@@ -45,15 +48,35 @@ export function chooseAdapter(
 }
 
 /**
+ * Calls `lost` when a client listens again after a loss of its connection: Redis keeps nothing that
+ * was published on a channel meanwhile. A Redis Cluster's client does not say when it was deaf.
+ */
+function noteDeafness(client: Client, lost: () => void): void {
+  if (client instanceof Cluster) return;
+  let times = 0;
+  client.on("ready", () => {
+    const time = ++times;
+    if (time === 1) return;
+    // Answered after the subscriptions, which were asked for on the same connection before.
+    const say = () => time === times && lost();
+    client.ping().then(say, () => {});
+  });
+}
+
+/**
  * A client as the adapters are given it: they leave promises alone whose failure would end the
  * process, and they make readers of it that must outlast an outage.
  */
 function calm(client: Client, surroundings: Surroundings): Client {
   const { link, failed } = surroundings;
+  let reader: ReturnType<typeof createReader> | undefined;
   return new Proxy(client, {
     get(target, name) {
       if (name === "duplicate") return () => calm(link.patient(), surroundings);
-      if (name === "xread") return createReader(target, link, surroundings);
+      if (name === "xread") {
+        reader ??= createReader(target, link, surroundings);
+        return reader;
+      }
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function") return value;
       return (...given: unknown[]) => {

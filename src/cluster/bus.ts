@@ -43,6 +43,11 @@ export interface Bus {
   stop(): Promise<void>;
 }
 
+/** Before every message there is. */
+const NOWHERE = { id: "0-0", mark: "", count: 0 };
+const LOST_OF_STREAM = "messages are gone from the stream that this node may not have read";
+const LOST_OF_CHANNEL = "this node did not hear the others for a while";
+
 /**
  * Connects the node to the others through Redis and Socket.IO's own adapter.
  *
@@ -68,16 +73,15 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
   const byStream = settings.adapter === "streams";
   const stream = streamName(settings);
   const position = createPosition();
-  const streamEnd = byStream ? findEnd(link, stream) : link.ready().then(() => "");
-  const arrived = streamEnd.then(position.readTo);
+  const streamEnd = byStream ? findEnd(link, stream) : link.ready().then(() => NOWHERE);
+  const arrived = streamEnd.then(({ id }) => position.readTo(id));
   let closeAll = () => {};
 
   function lost(): void {
     samples.gaps++;
-    const { streamPacketsMax } = settings;
-    const text =
-      "the stream was trimmed beyond what this node had read: its connections are closed";
-    log("error", { room: "cluster", streamPacketsMax }, text);
+    const { adapter, streamPacketsMax } = settings;
+    const text = `${byStream ? LOST_OF_STREAM : LOST_OF_CHANNEL}: its connections are closed`;
+    log("error", { room: "cluster", adapter, ...(byStream && { streamPacketsMax }) }, text);
     closeAll();
   }
 
@@ -90,7 +94,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
   const create = chooseAdapter(settings, link, {
     failed: () => void samples.errors++,
     ...{ seal, samples, threw },
-    ...{ stream, packetsMax: settings.streamPacketsMax, streamEnd, position, lost },
+    ...{ stream, streamEnd, position, lost },
     timeoutMs: settings.timeoutMs,
   });
 

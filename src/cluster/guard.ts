@@ -11,7 +11,7 @@ export interface BusSamples {
   readonly refused: { size: number; shape: number; signature: number };
   /** Messages for other nodes that were not sent, because Redis was away. */
   missed: number;
-  /** Times the stream was trimmed beyond what this node had read. */
+  /** Times messages of other nodes were gone before this node had read them. */
   gaps: number;
   errors: number;
   /** Requests that not all other nodes answered in time. */
@@ -52,6 +52,7 @@ export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
   const byStream = settings.adapter === "streams";
   const { publishAndReturnOffset, encode, onRawMessage, onMessage } = adapter;
   const { doPublish, doPublishResponse, onResponse } = adapter;
+  let said = 0;
   if (publishAndReturnOffset) {
     adapter.publishAndReturnOffset = async function (this: Guarded, message) {
       // By the same way whether Redis is here or not, or what comes after an outage would pass
@@ -70,7 +71,8 @@ export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
   }
   if (byStream && encode) {
     adapter.encode = function (this: Guarded, message) {
-      const raw = seal.sign(encode.call(this, message));
+      const plain: Record<string, string> = encode.call(this, message);
+      const raw = seal.sign<Record<string, string>>({ ...plain, n: String(++said) });
       samples.bytes.out += raw.data?.length ?? 0;
       return raw;
     };

@@ -34,6 +34,8 @@ export interface Publisher {
 export interface Position {
   /** All messages of others up to this one have been delivered here, or this one is about to be. */
   readTo(id: string): void;
+  /** Messages were lost: what comes after this one is read next, whatever had been published before. */
+  restart(id: string): void;
   publisher(uid: string): Publisher;
 }
 
@@ -75,6 +77,8 @@ export function readPoint(offset: string): Point | undefined {
 /** Returns the position of a node that has joined where the stream ended. */
 export function createPosition(): Position {
   let read = "0-0";
+  let restarts = 0;
+  let restartedAt = read;
   const waiting = new Set<() => void>();
 
   function wake(): void {
@@ -88,8 +92,17 @@ export function createPosition(): Position {
     /** Its newest one that the reader came by. */
     let found = read;
     let pending = 0;
+    let known = restarts;
+
+    function follow(): void {
+      if (known === restarts) return;
+      known = restarts;
+      own = restartedAt;
+      found = restartedAt;
+    }
 
     function settle(): void {
+      follow();
       if (compareIds(found, own) <= 0) own = last(own, read);
       // Published, though Redis went away before it said so: delivered without an id.
       else if (pending === 0) own = last(found, read);
@@ -101,6 +114,7 @@ export function createPosition(): Position {
       },
       end(id) {
         pending--;
+        follow();
         if (id !== "") own = last(own, id);
         settle();
         wake();
@@ -138,6 +152,12 @@ export function createPosition(): Position {
     readTo(id) {
       read = id;
       if (waiting.size > 0) wake();
+    },
+    restart(id) {
+      restarts++;
+      restartedAt = id;
+      read = id;
+      wake();
     },
     publisher,
   };

@@ -3,6 +3,7 @@ import type { Move } from "../core/membership.ts";
 import { isBusMessage } from "./messages.ts";
 import { compareIds } from "./position.ts";
 import type { RedisLink } from "./redis.ts";
+import { isLossNote } from "./stream-place.ts";
 
 /** A broadcast that the stream has, or what was done to sockets. */
 export interface Kept {
@@ -31,7 +32,7 @@ export interface Ending {
 export interface Tail {
   /**
    * Returns what comes after a message, up to a moment that is not before this call; undefined when
-   * the stream does not have that message any more.
+   * the stream does not have that message any more, or says that others after it were lost.
    */
   after(from: string): Promise<Ending | undefined>;
   stop(): void;
@@ -146,6 +147,7 @@ export function createTail(needs: TailNeeds): Tail {
 
   function take(to: Held, [id, fields]: Entry): void {
     to.last = id;
+    if (isLossNote(fields)) Object.assign(to, { first: id, bytes: 0, kept: [] });
     const kept = readKept(id, fields, needs);
     if (!kept) return;
     to.bytes += kept.bytes;

@@ -114,7 +114,7 @@ export const CLOSES = {
     disconnect: "forced server close",
     code: 1012,
     how: "end",
-    text: "messages from other nodes were lost: the stream was trimmed beyond what was read",
+    text: "messages from other nodes may be lost: Redis did not have them any more when they were read",
   },
   rate_exceeded: {
     by: "server",

@@ -410,7 +410,7 @@ export const METRICS = {
   sluice_cluster_gaps_total: {
     kind: "counter",
     labels: [],
-    help: "Times the stream was trimmed beyond what this node had read, and its connections were closed.",
+    help: "Times this node may have lost messages of other nodes, and closed its connections.",
   },
   sluice_cluster_errors_total: {
     kind: "counter",

@@ -209,17 +209,24 @@ test("presence forgets a frozen node when its lease is taken, and a killed one a
 test("what Redis forgot of living sessions is written down again", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
-  const node = await mortal(t, redis, { SLUICE_CLUSTER_TIMEOUT_MS: "500" });
-  const fresh = await survivor(t, redis, { cluster: { timeoutMs: 500 } });
+  const wire = await tcpSwitch(t, redis.port);
+  const node = await mortal(t, redis, {
+    SLUICE_CLUSTER_REDIS_URL: `redis://127.0.0.1:${wire.port}`,
+    SLUICE_CLUSTER_TIMEOUT_MS: "500",
+  });
+  const fresh = await survivor(t, redis);
   const door = await tcpSwitch(t, node.port);
   const { clients, received } = await arrivals(t, door.url, 5);
   await kept(redis, clients);
-  await redis.kill();
+  wire.stall();
   await until(async () => (await node.metric("sluice_cluster_redis_up")) === 0, "the outage");
   await clients[0]?.emitWithAck("join", "meanwhile");
-  await redis.start();
+  const sessions = async () =>
+    (await redis.command("KEYS", "sluice:{nodes}:sessions:*")).split("\n");
+  await redis.command("DEL", ...(await sessions()));
+  wire.flow();
   const written = async () => {
-    const [key] = (await redis.command("KEYS", "sluice:{nodes}:sessions:*")).split("\n");
+    const [key] = await sessions();
     return key ? Number(await redis.command("HLEN", key)) : 0;
   };
   await until(async () => (await written()) === 5, "that they are written");

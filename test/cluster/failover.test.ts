@@ -51,7 +51,8 @@ test("a failover by Sentinel: the bus goes on with the new master by itself", as
   const settings = { cluster: { redisUrl: url, timeoutMs: 1000 } };
   const a = await testGateway(t, settings);
   const b = await testGateway(t, settings);
-  const far = await b.connected();
+  // A replica that was behind closes it.
+  const far = await b.connected({ reconnection: true, reconnectionDelay: 20 });
   const heard: unknown[] = [];
   far.on("n", (n) => heard.push(n));
   await until(async () => (await a.io.of("/").adapter.serverCount()) === 2, "both nodes", SLOW_MS);

@@ -72,7 +72,8 @@ for (const windowMs of [0, 60_000]) {
     assert.equal(await deaf.metric("sluice_cluster_gaps_total"), 1);
     assert.equal(await loud.metric("sluice_cluster_gaps_total"), 0);
     assert.equal(
-      lines.filter((line) => /trimmed beyond what this node had read/.test(line)).length,
+      lines.filter((line) => /gone from the stream that this node may not have read/.test(line))
+        .length,
       1,
     );
     assert.equal(elsewhere.client.connected, true);
@@ -91,26 +92,5 @@ test("what the stream still has is delivered late and in order, and nobody is cl
   await until(() => heard.includes(PACKETS_MAX - 11), "the last");
   assert.deepEqual(heard, ["last", ...Array.from({ length: PACKETS_MAX - 10 }, (_, n) => n)]);
   assert.equal(await deaf.metric("sluice_cluster_gaps_total"), 0);
-  assert.equal(client.connected, true);
-});
-
-test("a Redis that comes back empty is no such gap", async (t) => {
-  if (!hasTool(t, "redis-server")) return;
-  const redis = await testRedis(t);
-  const settings = {
-    cluster: { redisUrl: redis.url, streamPacketsMax: PACKETS_MAX, timeoutMs: 1000 },
-  };
-  const a = await testGateway(t, settings);
-  const b = await testGateway(t, settings);
-  const { client, heard } = await listener(a);
-  b.io.emit("n", "before");
-  await until(() => heard.includes("before"), "the first");
-  await redis.kill();
-  await redis.start();
-  const up = (node: TestGateway) => node.metric("sluice_cluster_redis_up");
-  await until(async () => (await up(a)) + (await up(b)) === 2, "both nodes at the new one");
-  for (let n = 0; n < PACKETS_MAX - 50; n++) b.io.emit("n", n);
-  await until(() => heard.includes(PACKETS_MAX - 51), "all of it");
-  assert.equal(await a.metric("sluice_cluster_gaps_total"), 0);
   assert.equal(client.connected, true);
 });

@@ -165,8 +165,10 @@ for (const [how, stop, back] of [
     if (!hasTool(t, "redis-server")) return;
     const redis = await testRedis(t);
     const [a, b] = (await nodes(t, redis, 2)) as [TestGateway, TestGateway];
-    const near = await member(a, "red");
-    const far = await member(b, "red");
+    // One that has lost what it kept closes the connections of both.
+    for (const { io } of [a, b]) io.on("connection", (socket) => socket.join("red"));
+    const near = await member(a, "red", { reconnection: true, reconnectionDelay: 20 });
+    const far = await member(b, "red", { reconnection: true, reconnectionDelay: 20 });
     await stop(redis);
     await until(async () => (await a.metric("sluice_cluster_redis_up")) === 0, "that it is away");
     for (let n = 0; n < 50; n++) a.io.to("red").emit("n", n);
