@@ -63,6 +63,7 @@ export function serveApi(settings: Settings, needs: ServeNeeds): Api {
       sluice_commands_total: label(executor.samples, ["command", "caller", "outcome"]),
       sluice_api_requests_total: label(requests, ["route", "status"]),
       sluice_api_open_bodies: held.openBodies,
+      sluice_api_body_bytes: held.bodyBytes,
       sluice_api_idempotency_keys: held.idempotencyKeys,
       sluice_api_idempotency_bytes: held.idempotencyBytes,
     };

@@ -54,6 +54,7 @@ export interface Api {
 /** What the API holds. */
 export interface ApiSamples {
   readonly openBodies: number;
+  readonly bodyBytes: number;
   readonly idempotencyKeys: number;
   readonly idempotencyBytes: number;
 }
@@ -214,5 +215,6 @@ function serve(row: RouteRow, handler: Handler, report: Report) {
 
 function samplesOf(bodies: Bodies, idempotency: Idempotency): ApiSamples {
   const { keys, bytes } = idempotency.kept;
-  return { openBodies: bodies.open, idempotencyKeys: keys, idempotencyBytes: bytes };
+  const open = { openBodies: bodies.open, bodyBytes: bodies.bytes };
+  return { ...open, idempotencyKeys: keys, idempotencyBytes: bytes };
 }

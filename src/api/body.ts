@@ -9,6 +9,8 @@ import { type Coding, inflateBody, readCoding } from "../core/inflate.ts";
 export interface Bodies {
   /** Bodies and streams that are open now. */
   readonly open: number;
+  /** Bytes of those that have arrived. */
+  readonly bytes: number;
   /**
    * Begins to read a whole body, inflated. To be called before the handler returns. Throws API_BUSY
    * when there is no place, and API_BAD_ENCODING.
@@ -38,6 +40,8 @@ export interface Reading {
 export interface Place {
   /** Its sender is known now. Throws API_BUSY when there is no place among those of the known. */
   known(): void;
+  /** So many bytes are held for it now; false when all bodies together would hold too many. */
+  hold(bytes: number): boolean;
   /** Gives it back; once or more. */
   leave(): void;
 }
@@ -47,29 +51,45 @@ export interface BodySettings {
   readonly bodyBytesMax: number;
   readonly bodyMs: number;
   readonly bodiesMax: number;
+  readonly bodiesBytesMax: number;
 }
 
 /** Returns a reader of bodies. */
 export function createBodies(settings: BodySettings): Bodies {
   const open = { known: 0, checked: 0 };
+  const held = { known: 0, checked: 0 };
 
-  function take(sender: Sender): void {
-    if (open[sender] >= settings.bodiesMax) throw new FailureError("API_BUSY");
+  function take(sender: Sender, bytes: number): void {
+    const isFull = open[sender] >= settings.bodiesMax;
+    if (isFull || held[sender] + bytes > settings.bodiesBytesMax)
+      throw new FailureError("API_BUSY");
     open[sender]++;
+    held[sender] += bytes;
   }
   function enter(sender: Sender): Place {
-    take(sender);
+    take(sender, 0);
     let at: Sender | undefined = sender;
+    let own = 0;
     const leave = (): void => {
-      if (at) open[at]--;
+      if (at) {
+        open[at]--;
+        held[at] -= own;
+      }
       at = undefined;
     };
     return {
       known() {
         if (at !== "checked") return;
         leave();
-        take("known");
+        take("known", own);
         at = "known";
+      },
+      hold(bytes) {
+        if (!at) return true;
+        if (held[at] + bytes - own > settings.bodiesBytesMax) return false;
+        held[at] += bytes - own;
+        own = bytes;
+        return true;
       },
       leave,
     };
@@ -78,6 +98,9 @@ export function createBodies(settings: BodySettings): Bodies {
   return {
     get open() {
       return open.known + open.checked;
+    },
+    get bytes() {
+      return held.known + held.checked;
     },
     enter,
     read(exchange, sender) {
@@ -135,6 +158,10 @@ function readWhole(
     bytes += chunk.length;
     if (bytes > settings.bodyBytesMax) {
       refuse("API_BODY_TOO_LARGE");
+      return;
+    }
+    if (!place.hold(bytes)) {
+      refuse("API_BUSY");
       return;
     }
     // The chunk is lent for the length of this call.

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { FailureCode } from "../core/failures.ts";
 import type { HttpAnswer } from "../core/http.ts";
+import { problemOf } from "../core/problem.ts";
 
 /** What makes a request the same request. */
 export interface Identity {
@@ -8,6 +9,8 @@ export interface Identity {
   readonly caller: string;
   readonly key: string;
   readonly path: string;
+  /** How the body is to be read: the same bytes in another way are another request. */
+  readonly media: string;
   readonly body: Buffer;
 }
 
@@ -30,20 +33,23 @@ export type Outcome =
 interface Entry {
   readonly print: string;
   readonly until: number;
-  readonly running: Promise<HttpAnswer>;
+  running: Promise<HttpAnswer>;
   isOver: boolean;
   bytes: number;
 }
 
-/** What an entry costs beyond its texts: a Map slot, three objects, a promise. */
+/** What an entry costs beyond its texts: a Map slot, three objects, a promise, a short answer. */
 const ENTRY_BYTES = 512;
+
+const costOf = (name: string) => ENTRY_BYTES + name.length * 2;
 
 /**
  * Returns an empty memory of answers, kept for `idempotencyMs` from the first request, and at least
  * as long as that takes.
  *
  * What is kept is never given up early to make room, because a retry would then be carried out
- * twice: beyond `idempotencyBytesMax` new keys are refused instead. On one node only; a retry that
+ * twice: beyond `idempotencyBytesMax` new keys are refused instead, and of an answer that has no room
+ * only is kept that there was one. On one node only; a retry that
  * reaches another node is new there.
  */
 export function createIdempotency(
@@ -70,7 +76,7 @@ export function createIdempotency(
 
   async function begin(name: string, print: string, carryOut: () => Promise<HttpAnswer>) {
     const running = carryOut();
-    const cost = ENTRY_BYTES + name.length * 2;
+    const cost = costOf(name);
     const entry: Entry = {
       print,
       until: needs.now() + settings.idempotencyMs,
@@ -86,8 +92,12 @@ export function createIdempotency(
       if (answer.status >= 500) forget(name, entry);
       else if (entries.get(name) === entry) {
         const more = Buffer.byteLength(answer.body ?? "");
-        entry.bytes += more;
-        bytes += more;
+        if (bytes + more > settings.idempotencyBytesMax) {
+          entry.running = Promise.resolve(problemOf("API_ANSWER_NOT_KEPT"));
+        } else {
+          entry.bytes += more;
+          bytes += more;
+        }
       }
       return answer;
     } catch (error) {
@@ -101,13 +111,13 @@ export function createIdempotency(
       sweep();
       const name = JSON.stringify([identity.caller, identity.key]);
       const print = createHash("sha256")
-        .update(`${identity.path}\n`)
+        .update(`${identity.path}\n${identity.media}\n`)
         .update(identity.body)
         .digest("base64");
       const known = entries.get(name);
       if (known && known.print !== print) return { refused: "API_KEY_REUSED" };
       if (known) return { answer: await known.running, repeated: true };
-      if (bytes + ENTRY_BYTES > settings.idempotencyBytesMax) {
+      if (bytes + costOf(name) > settings.idempotencyBytesMax) {
         return { refused: "API_IDEMPOTENCY_FULL" };
       }
       return { answer: await begin(name, print, carryOut), repeated: false };

@@ -70,7 +70,7 @@ export async function answerCommands(
   const key = exchange.headers["idempotency-key"];
   if (key === undefined) return carryOut(request, needs);
   if (key.length < 1 || key.length > 255) throw new FailureError("API_BAD_IDEMPOTENCY_KEY");
-  const identity = { caller: granted.id, key, path: exchange.path, body };
+  const identity = { caller: granted.id, key, path: exchange.path, media, body };
   const outcome = await needs.idempotency.once(identity, async () => {
     try {
       return await carryOut(request, needs);

@@ -45,7 +45,12 @@ const CARRIED_OUT = [
   "COMMANDS_NO_NAMESPACE",
   "COMMANDS_FAILED",
 ] as const;
-const ONCE = ["API_KEY_REUSED", "API_BAD_IDEMPOTENCY_KEY", "API_IDEMPOTENCY_FULL"] as const;
+const ONCE = [
+  "API_KEY_REUSED",
+  "API_BAD_IDEMPOTENCY_KEY",
+  "API_IDEMPOTENCY_FULL",
+  "API_ANSWER_NOT_KEPT",
+] as const;
 
 /** Failures that every route of a kind may answer with. */
 export const KIND_FAILURES: Readonly<Record<RouteRow["kind"], readonly FailureCode[]>> = {

@@ -1,6 +1,7 @@
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import type { AnswerStream, Exchange } from "../core/http.ts";
 import { readCoding } from "../core/inflate.ts";
+import type { Place } from "./body.ts";
 import { createInput, type Input } from "./input.ts";
 import type { Grant } from "./keys.ts";
 import { readLines, refuseAll, writeRefusal } from "./lines.ts";
@@ -49,7 +50,7 @@ export function createStreams(settings: StreamSettings, needs: RequestNeeds): St
         if (!out) return undefined;
         exchange.onAborted(stream.writable);
         out.onWritable(stream.writable);
-        return await run(stream, out, { grant: granted, settings, needs });
+        return await run(stream, out, { grant: granted, settings, needs, place });
       } finally {
         stream.close();
         open.delete(stream);
@@ -119,6 +120,7 @@ interface Running {
   readonly grant: Grant;
   readonly settings: StreamSettings;
   readonly needs: RequestNeeds;
+  readonly place: Place;
 }
 
 async function run(
@@ -146,6 +148,7 @@ async function run(
     }
     if (arrived.last) return finish(out, undefined);
     if (carry.bytes > running.settings.bodyBytesMax) return finish(out, "API_BODY_TOO_LARGE");
+    if (!running.place.hold(carry.bytes)) return finish(out, "API_BUSY");
   }
 }
 

@@ -88,7 +88,11 @@ export const FAILURES = {
     retry: true,
     text: "The body did not arrive within api.bodyMs",
   },
-  API_BUSY: { status: 503, retry: true, text: "api.bodiesMax requests are being read already" },
+  API_BUSY: {
+    status: 503,
+    retry: true,
+    text: "api.bodiesMax requests, or api.bodiesBytesMax of them, are being read already",
+  },
   API_STOPPING: { status: 503, retry: true, text: "The gateway is stopping" },
   API_NOT_READY: { status: 503, retry: true, text: "The cluster cannot be reached" },
   API_KEY_REUSED: {
@@ -105,6 +109,11 @@ export const FAILURES = {
     status: 503,
     retry: true,
     text: "api.idempotencyBytesMax of answers are kept already",
+  },
+  API_ANSWER_NOT_KEPT: {
+    status: 409,
+    retry: false,
+    text: "The request was carried out, but api.idempotencyBytesMax left no room to keep its answer",
   },
   API_NO_UPSTREAM: { status: 404, retry: false, text: "There is no upstream" },
   API_INTERNAL: { status: 500, retry: true, text: "The gateway failed to answer" },

@@ -298,6 +298,11 @@ export const METRICS = {
     labels: [],
     help: "Request bodies and streams of commands that are open; api.bodiesMax bounds them.",
   },
+  sluice_api_body_bytes: {
+    kind: "gauge",
+    labels: [],
+    help: "Bytes of request bodies that have arrived in part; api.bodiesBytesMax bounds them.",
+  },
   sluice_api_idempotency_keys: {
     kind: "gauge",
     labels: [],

@@ -3,7 +3,7 @@ import { after, test } from "node:test";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { startApi, type TestApi } from "../harness/api.ts";
 import { createGate } from "../harness/function.ts";
-import { openRaw } from "../harness/raw-http.ts";
+import { openRaw, type RawHttp } from "../harness/raw-http.ts";
 import { until } from "../harness/wait.ts";
 
 const open: TestApi[] = [];
@@ -306,4 +306,30 @@ test("a flood of half bodies that all leave ends with nothing open", async () =>
   await until(() => api.on.http.open === 0, "nothing open");
   assert.equal(api.api.samples().openBodies, 0);
   assert.equal((await api.post("/v1/emit", EMIT)).status, 200);
+});
+
+// Seen, by reading: 256 bodies of a megabyte each could be on their way in, and as many again from
+// senders that were still being checked. The old code bounded their number alone.
+test("bodies and lines on their way in are bounded in bytes, all together", async () => {
+  const api = await start({ bodyBytesMax: 65_536, bodiesBytesMax: 65_536 });
+  const raws = [await openRaw(api.on.port), await openRaw(api.on.port), await openRaw(api.on.port)];
+  const [body, stream, other] = raws as [RawHttp, RawHttp, RawHttp];
+  body.write(api.head("/v1/emit", { "content-length": 40_000 }) + fill(40_000).slice(0, -1));
+  await until(() => api.api.samples().bodyBytes === 39_999, "nearly all of it");
+  const chunks = { "transfer-encoding": "chunked", "content-type": "application/x-ndjson" };
+  stream.write(api.head("/v1/commands", chunks) + chunked("x".repeat(20_000)));
+  await until(() => api.api.samples().bodyBytes === 59_999, "the beginning of a line");
+  other.write(api.head("/v1/emit", { "content-length": 6000 }) + fill(6000));
+  const [refused] = await other.answers(1);
+  assert.deepEqual([refused?.status, JSON.parse(refused?.body ?? "").code], [503, "API_BUSY"]);
+  stream.write(chunked("x".repeat(6000)));
+  await until(() => stream.closed, "the stream is over");
+  assert.match(stream.received, /API_BUSY/);
+  await until(() => api.api.samples().bodyBytes === 39_999, "theirs are given back");
+  other.write(api.head("/v1/emit", { "content-length": 6000 }) + fill(6000));
+  assert.equal((await other.answers(2))[1]?.status, 200);
+  body.write("}");
+  assert.equal((await body.answers(1))[0]?.status, 200);
+  assert.equal(api.api.samples().bodyBytes, 0);
+  for (const raw of raws) raw.close();
 });

@@ -125,7 +125,13 @@ test("a request that is still running after idempotencyMs is not carried out bes
   const kept = { idempotencyMs: 1000, idempotencyBytesMax: 65_536 };
   const { once } = createIdempotency(kept, { now: () => now });
   const ask = async () => {
-    const identity = { caller: "a", key: "k", path: "/v1/emit", body: Buffer.from("{}") };
+    const identity = {
+      caller: "a",
+      key: "k",
+      path: "/v1/emit",
+      media: "json",
+      body: Buffer.from("{}"),
+    };
     const outcome = await once(identity, async () => {
       runs++;
       await gate.passed;
@@ -198,4 +204,46 @@ test("new keys are refused while idempotencyBytesMax is taken, kept ones still a
   assert.equal((await api.post("/v1/emit", EMIT)).status, 200, "without a key nothing is kept");
   now = 1000;
   assert.equal((await api.post("/v1/emit", EMIT, keyed("new"))).status, 200);
+});
+
+// Seen, by reading: the same bytes sent as JSON and then as msgpack got the first one's answer. The
+// old code took path and body for the whole request.
+test("the same bytes of another content type are another request", async () => {
+  const api = await start();
+  // 32 is white space before a number in JSON, and a number with a byte after it in msgpack.
+  const post = (type: string) => api.post("/v1/emit", " 1", keyed("k", { "content-type": type }));
+  assert.equal((await post("application/json")).status, 400);
+  assert.equal(await codeOf(await post("application/msgpack")), "422 API_KEY_REUSED");
+  const again = await post("application/json; charset=utf-8");
+  assert.equal(again.headers.get("idempotent-replayed"), "true");
+});
+
+// Seen, by reading: requests at once, each within the bound, kept answers far beyond it together.
+// The old code looked at the bytes before there was an answer.
+test("answers without room are not kept, and their requests not carried out again", async () => {
+  let runs = 0;
+  const gate = createGate();
+  const api = await start(
+    { idempotencyBytesMax: 65_536 },
+    {
+      async apply() {
+        runs++;
+        await gate.passed;
+        return [{ ok: true, next: "x".repeat(30_000) }];
+      },
+    },
+  );
+  const first = [0, 1, 2, 3].map((n) => api.post("/v1/emit", EMIT, keyed(`k${n}`)));
+  await until(() => runs === 4, "all are carried out at once");
+  gate.open();
+  for (const answer of first) assert.equal((await answer).status, 200);
+  assert.ok(api.api.samples().idempotencyBytes <= 65_536);
+  const again = [];
+  for (let n = 0; n < 4; n++) again.push(await api.post("/v1/emit", EMIT, keyed(`k${n}`)));
+  assert.deepEqual(again.map(({ status }) => status).sort(), [200, 200, 409, 409]);
+  for (const answer of again) assert.equal(answer.headers.get("idempotent-replayed"), "true");
+  const refused = again.find(({ status }) => status === 409);
+  assert.ok(refused);
+  assert.equal(await codeOf(refused), "409 API_ANSWER_NOT_KEPT");
+  assert.equal(runs, 4);
 });

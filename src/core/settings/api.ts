@@ -45,6 +45,12 @@ export const api = z.strictObject({
     "How long a body may take to arrive, and a stream to move in either direction.",
   ),
   bodiesMax: whole(256, 1, 100_000, "Bodies and streams that may be open at once."),
+  bodiesBytesMax: whole(
+    67_108_864,
+    65_536,
+    17_179_869_184,
+    "Bytes of bodies that are arriving, all together; as many again while senders are being checked.",
+  ),
   idempotencyMs: ms(600_000, 1000, 86_400_000, "How long an Idempotency-Key repeats its answer."),
   idempotencyBytesMax: whole(
     67_108_864,
