@@ -77,6 +77,8 @@ export class Connection extends Outbox {
   #overRate: FailureCode | undefined;
   /** While Socket.IO looks at a packet; no listener of the application runs that soon. */
   #handing = false;
+  /** While sockets hear of a packet that cannot be decoded. */
+  #refusing = false;
 
   constructor(
     id: string,
@@ -161,6 +163,7 @@ export class Connection extends Outbox {
   }
 
   #refuse(failure: FailureError): void {
+    this.#tellSockets(failure);
     const { refusal, name } = this.#reader;
     if (!refusal || !name) {
       this.closeAs("bad_packet", failure);
@@ -170,6 +173,17 @@ export class Connection extends Outbox {
     this.codec = name;
     this.write(this.#needs.encode(refusal));
     this.closeAs("bad_packet", failure, "flush");
+  }
+
+  /** Socket.IO tells `error` listeners of its sockets, and then closes: here that follows anyway. */
+  #tellSockets(failure: FailureError): void {
+    if (this.listenerCount("error") === 0) return;
+    this.#refusing = true;
+    try {
+      this.emit("error", failure);
+    } finally {
+      this.#refusing = false;
+    }
   }
 
   #speak(codec: CodecName): void {
@@ -252,6 +266,7 @@ export class Connection extends Outbox {
   }
 
   override close(discard?: boolean): void {
+    if (this.#refusing) return;
     if (this.#handing && !this.closeReason) this.closeAs("stray_packet");
     this.closeReason ??= (this.server as ConnectionServer).closing; // `server` is the engine of the constructor
     super.close(discard);
