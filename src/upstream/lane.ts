@@ -90,8 +90,12 @@ export function openLane(socket: LaneSocket, room: LaneRoom): Lane {
       ...(answer && {
         timeoutMs: settings.timeoutMs,
         tell(reply: Reply) {
-          const said = readReply(reply, apply);
+          const { said, commands } = readReply(reply);
+          // Whoever gets the ack may rely on what the commands did. Whom they disconnect gets none after.
+          const last = !commands.some(({ do: what }) => what === "disconnectSockets");
+          if (last) apply(commands);
           answer(said);
+          if (!last) apply(commands);
           return reply.ok && "code" in said ? said.code : undefined;
         },
       }),
@@ -145,15 +149,14 @@ export function openLane(socket: LaneSocket, room: LaneRoom): Lane {
   };
 }
 
-// The commands first: whoever gets the ack may rely on what they did.
-function readReply(reply: Reply, apply: (commands: readonly Command[]) => void): EventReply {
-  if (!reply.ok) return { code: reply.failed.code, ...readRefusal(reply.failed.body) };
+function readReply(reply: Reply): { said: EventReply; commands: readonly Command[] } {
+  const none = (said: EventReply) => ({ said, commands: [] });
+  if (!reply.ok) return none({ code: reply.failed.code, ...readRefusal(reply.failed.body) });
   try {
     const { ack, commands } = readEventAnswer(reply.body);
-    apply(commands);
-    return { ack };
+    return { said: { ack }, commands };
   } catch (error) {
-    return { code: codeOf(error) };
+    return none({ code: codeOf(error) });
   }
 }
 
