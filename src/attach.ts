@@ -1,6 +1,7 @@
 import type { Server } from "socket.io";
 import { createCodec } from "./codec/codec.ts";
 import type { CloseReason } from "./core/closes.ts";
+import type { Log } from "./core/log.ts";
 import { type PartialSettings, readSettings } from "./core/settings.ts";
 import { createFanout } from "./fanout/fanout.ts";
 import type { Connection } from "./socket/connection.ts";
@@ -11,6 +12,8 @@ import { type SocketNeeds, type SocketRoom, serveSocketIo } from "./socket/serve
 export interface AttachWatch {
   /** Whether the app speaks TLS; `handshake.secure` says so. */
   readonly encrypted?: boolean;
+  /** Lines about what goes wrong; without it they are warnings of the process. */
+  readonly log?: Log;
   /** A connection is over. */
   readonly ended?: (connection: Connection, reason: CloseReason, details: string) => void;
   /** A connection was under pressure for so long, in seconds. */
@@ -69,6 +72,7 @@ export function attach(
   );
   const needs: SocketNeeds = {
     parser: codec.parser,
+    log: watch.log ?? warn,
     encrypted: watch.encrypted ?? false,
     speaksJson: settings.codec.accept !== "msgpack",
     createReader: codec.createReader,
@@ -101,3 +105,6 @@ export function attach(
     },
   };
 }
+
+const warn: Log = (_level, { room: _, ...fields }, text) =>
+  process.emitWarning(`${text} (${JSON.stringify(fields)})`, "SluiceWarning");

@@ -234,6 +234,7 @@ function attachServer(
     },
     pressuredFor: (seconds) => metrics.observe("sluice_pressure_seconds", seconds),
     encrypted,
+    log,
     door: {
       settings,
       log,

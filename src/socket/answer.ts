@@ -16,18 +16,20 @@ export function answer(
   body: { code: number | string; message: string } | undefined,
   headers: DoorHeaders = [],
 ): void {
-  res.cork(() => {
-    res.writeStatus(status);
-    for (const [name, value] of headers) res.writeHeader(name, value);
-    if (body === undefined) {
-      res.end();
-      return;
-    }
-    for (const [name, value] of SECURITY) res.writeHeader(name, value);
-    // Not chained: with middlewares this is engine.io's wrapper, whose methods return nothing.
-    res.writeHeader("Content-Type", "application/json");
-    res.end(JSON.stringify(body));
-  });
+  // A middleware may have begun an answer before it failed: nothing is left to say then.
+  if (res.headersSent) {
+    res.end();
+    return;
+  }
+  res.writeStatus(status);
+  for (const [name, value] of headers) res.setHeader(name, value);
+  if (body === undefined) {
+    res.end();
+    return;
+  }
+  for (const [name, value] of SECURITY) res.setHeader(name, value);
+  res.setHeader("Content-Type", "application/json");
+  res.end(JSON.stringify(body));
 }
 
 /** Whom the door looks at, and where its refusals are counted. */
@@ -44,7 +46,7 @@ export interface AtDoor {
  */
 export function answerAtDoor(at: AtDoor): boolean {
   const { door, request, res } = at;
-  res.standing = [...door.headers(request)];
+  for (const [name, value] of door.headers(request)) res.setHeader(name, value);
   if (answerRefusal(at, door.admit(request))) return true;
   if (request.method !== "OPTIONS") return false;
   answer(res, "204 No Content", undefined, door.preflight(request));

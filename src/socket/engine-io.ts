@@ -6,6 +6,7 @@ import type { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
 import { Socket, Transport, uServer } from "engine.io";
 import type { Frame } from "../core/packet.ts";
+import type { RequestSocket } from "./request-socket.ts";
 import type { SafeResponse } from "./response.ts";
 
 /** An Engine.IO packet. */
@@ -32,8 +33,9 @@ export interface EngineRequest {
   /** Path and query string. */
   url: string;
   headers: Record<string, string>;
-  /** `proxiedAddress` is the PROXY protocol's, empty without one. */
-  connection: { remoteAddress: string; proxiedAddress?: string; encrypted: boolean };
+  readonly socket: RequestSocket;
+  /** The same, as engine.io calls it. */
+  readonly connection: RequestSocket;
   _query: Record<string, string>;
   res: SafeResponse | null;
 }
@@ -57,7 +59,9 @@ export interface EngineTransportBase extends EventEmitter {
   httpCompression?: unknown;
   /** Long-polling: the poll, and the payload, that are under way. */
   req?: unknown;
+  res?: SafeResponse | null;
   dataReq?: unknown;
+  dataRes?: SafeResponse | null;
   /** On long-polling: how long a close waits for the next poll, in milliseconds. */
   closeTimeout?: number;
   /** On long-polling: the close that waits for the next poll. */
@@ -169,6 +173,11 @@ export const EngineTransport = Transport as unknown as Class<[EngineRequest], En
 /** engine.io's server class for uWebSockets.js. */
 export const EngineServer = uServer as unknown as Class<[Partial<EngineOptions>], EngineServerBase>;
 
+// What uServer inherits; the second cast's proof is the same as that of those above.
+const BaseServer = Object.getPrototypeOf(EngineServer) as typeof EngineServer;
+/** Runs an engine's middlewares with the response it is given, where uServer's own wraps it first. */
+export const applyMiddlewares = BaseServer.prototype._applyMiddlewares;
+
 /** Returns the Set-Cookie header of a session, written by the package engine.io itself uses. */
 export function formatCookie(id: string, options: CookieOptions): string {
   const require = createRequire(createRequire(import.meta.url).resolve("engine.io"));
@@ -188,6 +197,7 @@ const MEMBERS: readonly (readonly [string, { prototype: object }, readonly strin
       ..."sendPacket send write flush close closeTransport".split(" "),
     ],
   ],
+  ["BaseServer", BaseServer, ["_applyMiddlewares"]],
   ["Transport", EngineTransport, "discard close onError onPacket onData onClose".split(" ")],
   [
     "uServer",

@@ -1,9 +1,11 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from "uWebSockets.js";
 import type { CloseReason } from "../core/closes.ts";
+import type { Log } from "../core/log.ts";
 import { answer, answerAtDoor, answerRefusal } from "./answer.ts";
 import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
 import type { Door } from "./door.ts";
 import {
+  applyMiddlewares,
   checkEngineIo,
   type EngineOptions,
   type EngineRequest,
@@ -11,8 +13,15 @@ import {
   type EngineTransportBase,
   formatCookie,
 } from "./engine-io.ts";
+import { createLeftOut } from "./headers.ts";
 import { isBusy, readPayloadsLazily } from "./polling.ts";
-import { asksForWebSocket, isAmbiguous, namesNoSession, readRequest } from "./request.ts";
+import {
+  asksForWebSocket,
+  IncomingRequest,
+  isAmbiguous,
+  namesNoSession,
+  type RequestNeeds,
+} from "./request.ts";
 import type { SafeResponse } from "./response.ts";
 import type { RefusalReason } from "./samples.ts";
 import { isWebSocket, type WebSocketData, WebSocketTransport } from "./websocket.ts";
@@ -38,6 +47,7 @@ const BAD_PROTOCOL = 5;
 
 /** What the engine needs besides what its connections need. */
 export interface EngineNeeds extends ConnectionNeeds {
+  readonly log: Log;
   readonly encrypted: boolean;
   readonly door?: Door | undefined;
   /** Seconds after which a refused client may come back; undefined while clients are welcome. */
@@ -51,6 +61,9 @@ interface Handshake {
   readonly extensions: string;
 }
 
+/** What listeners of `headers` and `initial_headers` add to. */
+type HeadersHeard = Record<string, unknown>;
+
 /**
  * The Engine.IO server of one Socket.IO server: stock long-polling and protocol rules, with
  * connections and a WebSocket transport of its own.
@@ -60,6 +73,7 @@ interface Handshake {
  */
 export class GatewayEngine extends EngineServer implements ConnectionServer {
   readonly needs: EngineNeeds;
+  readonly #reading: RequestNeeds;
   /** The reason for connections that this engine itself closes at present. */
   closing: CloseReason | undefined;
 
@@ -67,6 +81,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     checkEngineIo();
     super(options);
     this.needs = needs;
+    this.#reading = { encrypted: needs.encrypted, leftOut: createLeftOut(needs.log) };
   }
 
   override attach(app: TemplatedApp, options: { path?: string }): void {
@@ -108,24 +123,33 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     return super.close();
   }
 
+  /** Middlewares get the response as it is, which has what they know of Node.js' http server. */
+  override _applyMiddlewares(
+    request: EngineRequest,
+    res: SafeResponse,
+    done: (error?: unknown) => void,
+  ): void {
+    applyMiddlewares.call(this, request, res, done);
+  }
+
   /** Answers a request of the long-polling transport. */
   #request(raw: HttpResponse, req: HttpRequest): void {
-    const request = readRequest(req, raw, this.needs.encrypted);
-    const res = request.res as SafeResponse; // readRequest() has just made it
+    const request = new IncomingRequest(req, raw, this.#reading);
+    const res = request.res as SafeResponse; // the request has just made it
     // A middleware may take its time, and the body does not wait for it.
     if (request.method === "POST" && this.middlewares.length > 0) {
       res.holdBody(this.opts.maxHttpBufferSize);
     }
     this.#check(request, false, () => {
+      res.statusCode = 200; // as on Node.js' http server, where a transport answers, its status counts
       const session = this.#session(request);
       if (session && session.transport.name !== "polling") {
         this.#refuse(request, BAD_REQUEST, { name: "TRANSPORT_MISMATCH" });
       } else if (session && isBusy(session.transport, request.method)) {
         session.transport.onError("overlap from client");
-        res.cork(() => void res.writeStatus("400 Bad Request").end());
+        res.writeStatus("400 Bad Request").end();
       } else if (session) {
-        // Corked by uWebSockets.js itself only until the first asynchronous step.
-        res.cork(() => session.transport.onRequest(request));
+        session.transport.onRequest(request);
       } else {
         void this.#shake(request, res);
       }
@@ -139,8 +163,8 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       protocol: req.getHeader("sec-websocket-protocol"),
       extensions: req.getHeader("sec-websocket-extensions"),
     };
-    const request = readRequest(req, raw, this.needs.encrypted);
-    const res = request.res as SafeResponse; // readRequest() has just made it
+    const request = new IncomingRequest(req, raw, this.#reading);
+    const res = request.res as SafeResponse; // the request has just made it
     this.#check(request, true, () => {
       const session = this.#session(request);
       if (!session) {
@@ -170,7 +194,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     if (door && answerAtDoor({ door, request, res, refused: samples.refused })) return;
     if (this.#turnsAway(request)) return;
     this._applyMiddlewares(request, res, (error) => {
-      if (res.aborted) return;
+      if (res.done) return;
       if (error) {
         this.#refuse(request, BAD_REQUEST, { name: "MIDDLEWARE_FAILURE" });
         return;
@@ -182,7 +206,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
         return;
       }
       this.verify(request, upgrade, (code, why) => {
-        if (res.aborted) return;
+        if (res.done) return;
         if (code !== undefined) this.#refuse(request, code, why);
         else if (!this.#turnsAway(request)) go(); // a stop may have begun meanwhile
       });
@@ -230,12 +254,11 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     transport.closeTimeout = POLL_GOODBYE_MS;
     const connection = new Connection(id, this, transport, request);
     this.needs.door?.opened(connection);
-    transport.on("headers", (headers: Record<string, unknown>, of: EngineRequest) => {
-      if (!of._query.sid) {
-        if (this.opts.cookie) headers["Set-Cookie"] = formatCookie(id, this.opts.cookie);
-        this.emit("initial_headers", headers, of);
-      }
-      this.emit("headers", headers, of);
+    transport.on("headers", (headers: HeadersHeard, of: EngineRequest) => {
+      const { cookie } = this.opts;
+      if (!of._query.sid && cookie) headers["Set-Cookie"] = formatCookie(id, cookie);
+      const to = transport.dataReq === of ? transport.dataRes : transport.res;
+      if (to) this.#addHeaders(of, to, headers);
     });
     transport.onRequest(request);
     this.clients[id] = connection;
@@ -270,18 +293,22 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     handshake: Handshake,
     context: us_socket_context_t,
   ): void {
-    const headers: Record<string, string> = {};
+    this.#addHeaders(request, res, {});
+    const owned = transport && isWebSocket(transport) ? transport : undefined;
+    const response = this.middlewares.length > 0 ? res : undefined;
+    res.upgrade({ transport: owned, response }, handshake, context);
+    request.socket.carrier = owned;
+    request.res = null; // as long-polling does: the connection keeps its first request
+  }
+
+  /** Lets listeners add headers, and takes all of them: engine.io would write each as one text. */
+  #addHeaders(request: EngineRequest, res: SafeResponse, headers: HeadersHeard): void {
     if (!request._query.sid) this.emit("initial_headers", headers, request);
     this.emit("headers", headers, request);
-    // Middlewares have put a wrapper there, which buffers their headers until the status is known.
-    const wrapped = request.res === res ? undefined : request.res;
-    res.cork(() => {
-      (wrapped ?? res).writeStatus("101 Switching Protocols");
-      for (const [key, value] of Object.entries(headers)) (wrapped ?? res).writeHeader(key, value);
-      const owned = transport && isWebSocket(transport) ? transport : undefined;
-      res.upgrade({ transport: owned, response: wrapped }, handshake, context);
-    });
-    request.res = null; // as long-polling does: the connection keeps its first request
+    for (const [name, value] of Object.entries(headers)) {
+      res.setHeader(name, value);
+      delete headers[name];
+    }
   }
 
   #count(reason: RefusalReason): void {

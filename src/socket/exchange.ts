@@ -1,6 +1,7 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
-import { STATUS_CODES } from "node:http";
-import type { AnswerStream, Exchange, Headers, HttpAnswer } from "../core/http.ts";
+import type { AnswerStream, Exchange, HttpAnswer } from "../core/http.ts";
+import type { Log } from "../core/log.ts";
+import { createLeftOut, formatStatus, type LeftOut, writeHeader } from "./headers.ts";
 
 // Nothing here is a page: browsers must not sniff, frame, keep or pass on what they get.
 const SECURITY: readonly (readonly [string, string])[] = [
@@ -15,11 +16,12 @@ export interface State {
   stopping: boolean;
   idle: (() => void)[];
   readonly slow: Slow;
+  readonly leftOut: LeftOut;
 }
 
 /** Returns the state of an app without requests. */
-export function createState(): State {
-  return { open: 0, stopping: false, idle: [], slow: createSlow() };
+export function createState(log: Log): State {
+  return { open: 0, stopping: false, idle: [], slow: createSlow(), leftOut: createLeftOut(log) };
 }
 
 /** Bodies that are still arriving. */
@@ -96,14 +98,13 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
         return;
       }
       life.finish();
-      const how = { head: method === "HEAD", stopping: state.stopping };
-      res.cork(() => writeAnswer(res, answer, how));
+      res.cork(() => writeAnswer(res, answer, { head: method === "HEAD", state }));
     },
     stream(status, streamHeaders) {
       if (life.isDone() || streaming) return undefined;
       streaming = true;
       res.cork(() => {
-        writeHead(res, status, streamHeaders);
+        writeHead(res, { status, headers: streamHeaders }, state.leftOut);
         if (state.stopping) res.writeHeader("connection", "close");
       });
       return createStream(res, life, state);
@@ -168,22 +169,23 @@ function createLife(res: HttpResponse, state: State): Life {
   };
 }
 
-function writeHead(res: HttpResponse, status: number, headers: Headers): void {
-  res.writeStatus(`${status} ${STATUS_CODES[status] ?? ""}`);
+function writeHead(res: HttpResponse, answer: HttpAnswer, leftOut: LeftOut): void {
+  const { status, headers = {} } = answer;
+  res.writeStatus(formatStatus(status, undefined));
   for (const [name, value] of SECURITY) res.writeHeader(name, value);
-  for (const name in headers) res.writeHeader(name, headers[name] ?? "");
+  for (const header of Object.entries(headers)) writeHeader(res, header, leftOut);
   if (headers["cache-control"] === undefined) res.writeHeader("cache-control", "no-store");
 }
 
 function writeAnswer(
   res: HttpResponse,
   answer: HttpAnswer,
-  state: { readonly head: boolean; readonly stopping: boolean },
+  { head, state }: { readonly head: boolean; readonly state: State },
 ): void {
   const close = answer.close === true || state.stopping;
   const body = answer.body ?? "";
-  writeHead(res, answer.status, answer.headers ?? {});
-  if (!state.head) {
+  writeHead(res, answer, state.leftOut);
+  if (!head) {
     res.end(body, close); // it writes `Connection: close` itself
     return;
   }

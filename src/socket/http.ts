@@ -31,7 +31,7 @@ export interface HttpNeeds {
  */
 export function createHttp(app: TemplatedApp, needs: HttpNeeds): Http {
   const routes = new Map<string, Map<string, HttpHandler>>();
-  const state = createState();
+  const state = createState(needs.log);
 
   app.any("/*", (res, req) => {
     const exchange = createExchange(res, req, state);

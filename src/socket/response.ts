@@ -1,34 +1,229 @@
 import type { HttpResponse } from "uWebSockets.js";
+import {
+  formatStatus,
+  type HeadersGiven,
+  type LeftOut,
+  listHeaders,
+  readHeader,
+  writeLines,
+} from "./headers.ts";
+import { LazyEmitter } from "./lazy-emitter.ts";
+import type { RequestSocket } from "./request-socket.ts";
+
+/** A piece of an answer's body. */
+type Chunk = string | Uint8Array;
+
+/** What a response knows of its request. */
+interface AnsweredRequest {
+  readonly method: string;
+  readonly socket: RequestSocket;
+}
+
+/** A header as it was set, and the lines it is written as. */
+interface Held {
+  readonly name: string;
+  readonly value: unknown;
+  readonly lines: readonly string[];
+}
+
+// uWebSockets.js writes these itself, and a second one would say where another answer begins.
+const FRAMING = ["content-length", "transfer-encoding"];
+/** What it writes of a WebSocket handshake. */
+const HANDSHAKE = [
+  ...FRAMING,
+  ...["connection", "upgrade", "sec-websocket-accept"],
+  ...["sec-websocket-protocol", "sec-websocket-extensions"],
+];
 
 /**
  * A uWebSockets.js response that can be touched at any time: after an abort or the end of the
  * answer every call does nothing, where the bare object would throw.
  *
+ * For engine.io it has the methods of uWebSockets.js, and for middlewares, which are written for
+ * Node.js' http server, those of `http.ServerResponse`. Either way a header that Node.js would
+ * refuse is left out and told, and everything is written at the end, in one piece.
+ *
  * `onAborted` takes any number of listeners; one added after the abort is called at once.
  */
-export class SafeResponse {
+export class SafeResponse extends LazyEmitter {
   aborted = false;
   ended = false;
-  /** Headers that the answer has, whoever gives it, unless it brings its own of that name. */
-  standing: (readonly [string, string])[] = [];
+  /** Whether a middleware has settled status and headers; what is set later is written as well. */
+  headersSent = false;
+  statusCode = 200;
+  statusMessage: string | undefined;
+  readonly req: AnsweredRequest;
   readonly #raw: HttpResponse;
+  readonly #leftOut: LeftOut;
+  readonly #headers = new Map<string, Held>();
+  #body: Buffer[] | undefined;
   #listeners: (() => void)[] = [];
-  #held: [ArrayBuffer, boolean][] | undefined;
+  #heldBody: [ArrayBuffer, boolean][] | undefined;
   #wants: ((chunk: ArrayBuffer, isLast: boolean) => void) | undefined;
 
-  constructor(raw: HttpResponse) {
+  constructor(raw: HttpResponse, req: AnsweredRequest, leftOut: LeftOut) {
+    super();
     this.#raw = raw;
+    this.req = req;
+    req.socket.carrier = this;
+    this.#leftOut = leftOut;
     raw.onAborted(() => {
       this.aborted = true;
       const listeners = this.#listeners;
       this.#listeners = [];
       for (const listener of listeners) listener();
+      req.socket.closed();
+      this.emit("close");
     });
   }
 
   get done(): boolean {
     return this.aborted || this.ended;
   }
+
+  // --- as in Node.js ---
+
+  get socket(): RequestSocket {
+    return this.req.socket;
+  }
+
+  get connection(): RequestSocket {
+    return this.req.socket;
+  }
+
+  get writable(): boolean {
+    return !this.done;
+  }
+
+  get writableEnded(): boolean {
+    return this.ended;
+  }
+
+  get writableFinished(): boolean {
+    return this.ended;
+  }
+
+  get finished(): boolean {
+    return this.ended;
+  }
+
+  get destroyed(): boolean {
+    return this.aborted;
+  }
+
+  setHeader(name: string, value: unknown): this {
+    const lines = readHeader(name, value);
+    if (lines) this.#headers.set(name.toLowerCase(), { name, value, lines });
+    else this.#leftOut(String(name));
+    return this;
+  }
+
+  appendHeader(name: string, value: unknown): this {
+    const before = this.getHeader(name);
+    return this.setHeader(name, before === undefined ? value : [before, value].flat());
+  }
+
+  getHeader(name: string): unknown {
+    return this.#headers.get(name.toLowerCase())?.value;
+  }
+
+  getHeaders(): Record<string, unknown> {
+    const all = [...this.#headers].map(([name, { value }]) => [name, value]);
+    return Object.assign(Object.create(null), Object.fromEntries(all));
+  }
+
+  getHeaderNames(): string[] {
+    return [...this.#headers.keys()];
+  }
+
+  hasHeader(name: string): boolean {
+    return this.#headers.has(name.toLowerCase());
+  }
+
+  removeHeader(name: string): void {
+    this.#headers.delete(name.toLowerCase());
+  }
+
+  writeHead(status?: number, ...given: readonly (string | HeadersGiven | undefined)[]): this {
+    if (this.done) return this;
+    if (status !== undefined) this.statusCode = status;
+    for (const one of given) {
+      if (typeof one === "string") this.statusMessage = one;
+      else if (one) for (const [name, value] of listHeaders(one)) this.setHeader(name, value);
+    }
+    this.headersSent = true;
+    return this;
+  }
+
+  // These two are no documented members, but what keeps a session at the end of a request uses them.
+  get _header(): boolean {
+    return this.headersSent;
+  }
+
+  _implicitHeader(): void {
+    this.writeHead(this.statusCode);
+  }
+
+  /** Keeps a piece of the body until the end. */
+  write(chunk: Chunk, encoding?: unknown): boolean {
+    if (this.done) return false;
+    const text = typeof encoding === "string" ? (encoding as BufferEncoding) : undefined; // as its caller says
+    this.#body ??= [];
+    this.#body.push(typeof chunk === "string" ? Buffer.from(chunk, text) : Buffer.from(chunk));
+    return true;
+  }
+
+  end(...given: readonly unknown[]): this {
+    if (this.done) return this;
+    const [chunk, encoding] = given;
+    const last = isChunk(chunk) ? chunk : undefined;
+    if (last !== undefined && (this.#body || typeof encoding === "string")) {
+      this.write(last, encoding);
+    }
+    // As in Node.js: some middlewares add their headers when this is called.
+    if (!this.headersSent) this._implicitHeader();
+    if (this.done) return this;
+    this.#over();
+    this.#finish(this.#body ? Buffer.concat(this.#body) : last);
+    for (const one of given) if (typeof one === "function") one();
+    this.emit("finish");
+    this.emit("close");
+    return this;
+  }
+
+  #over(): void {
+    this.ended = true;
+    this.socket.carrier = undefined;
+  }
+
+  #finish(body: Chunk | undefined): void {
+    const raw = this.#raw;
+    raw.cork(() => {
+      raw.writeStatus(formatStatus(this.statusCode, this.statusMessage));
+      this.#writeHeaders(FRAMING);
+      if (this.req.method !== "HEAD") {
+        if (body === undefined) raw.end();
+        else raw.end(body);
+        return;
+      }
+      raw.writeHeader("Content-Length", `${body === undefined ? 0 : Buffer.byteLength(body)}`);
+      // No arguments: the legacy binary would wait for a body of the length it is given.
+      raw.endWithoutBody();
+    });
+  }
+
+  #writeHeaders(but: readonly string[]): void {
+    for (const [key, { name, lines }] of this.#headers) {
+      if (!but.includes(key)) writeLines(this.#raw, name, lines);
+    }
+  }
+
+  /** Ends the TCP connection. */
+  destroy(): this {
+    return this.close();
+  }
+
+  // --- as in uWebSockets.js ---
 
   onAborted(listener: () => void): this {
     if (this.aborted) listener();
@@ -37,33 +232,27 @@ export class SafeResponse {
   }
 
   writeStatus(status: string): this {
-    if (!this.done) this.#raw.writeStatus(status);
+    this.statusCode = Number.parseInt(status, 10);
+    this.statusMessage = status.slice(4) || undefined;
     return this;
   }
 
-  writeHeader(key: string, value: string): this {
-    if (this.done) return this;
-    const at = this.standing.findIndex(([name]) => name.toLowerCase() === key.toLowerCase());
-    if (at >= 0) this.standing.splice(at, 1);
-    this.#raw.writeHeader(key, value);
-    return this;
+  writeHeader(name: string, value: string): this {
+    return this.setHeader(name, value);
   }
 
-  end(body?: string | Buffer): this {
-    if (this.done) return this;
-    this.ended = true;
-    this.#raw.cork(() => {
-      this.#writeStanding();
-      if (body === undefined) this.#raw.end();
-      else this.#raw.end(body);
-    });
+  /** Everything is written at the end, which corks by itself. */
+  cork(write: () => void): this {
+    if (!this.done) write();
     return this;
   }
 
   onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): this {
-    if (this.#held) {
+    if (this.#heldBody) {
       this.#wants = handler;
-      for (const [chunk, isLast] of this.#held.splice(0)) if (!this.done) handler(chunk, isLast);
+      for (const [chunk, isLast] of this.#heldBody.splice(0)) {
+        if (!this.done) handler(chunk, isLast);
+      }
     } else if (!this.done) {
       // A body may go on arriving after an early answer; nobody is interested in it then.
       this.#raw.onData((chunk, isLast) => void (this.done || handler(chunk, isLast)));
@@ -78,7 +267,7 @@ export class SafeResponse {
   holdBody(bytesMax: number): void {
     const held: [ArrayBuffer, boolean][] = [];
     let bytes = 0;
-    this.#held = held;
+    this.#heldBody = held;
     this.#raw.onData((chunk, isLast) => {
       if (this.done) return;
       if (this.#wants) {
@@ -90,11 +279,6 @@ export class SafeResponse {
       if (bytes <= bytesMax) held.push([chunk.slice(0), isLast]);
       else this.close();
     });
-  }
-
-  cork(write: () => void): this {
-    if (!this.done) this.#raw.cork(write);
-    return this;
   }
 
   /** Ends the TCP connection without an answer. */
@@ -109,14 +293,18 @@ export class SafeResponse {
     handshake: { key: string; protocol: string; extensions: string },
     context: Parameters<HttpResponse["upgrade"]>[4],
   ): void {
+    if (!this.headersSent) this.writeHead(101);
     if (this.done) return;
-    this.ended = true;
+    this.#over();
     const { key, protocol, extensions } = handshake;
-    this.#writeStanding();
-    this.#raw.upgrade(data, key, protocol, extensions, context);
+    this.#raw.cork(() => {
+      this.#raw.writeStatus("101 Switching Protocols");
+      this.#writeHeaders(HANDSHAKE);
+      this.#raw.upgrade(data, key, protocol, extensions, context);
+    });
   }
+}
 
-  #writeStanding(): void {
-    for (const [name, value] of this.standing) this.#raw.writeHeader(name, value);
-  }
+function isChunk(given: unknown): given is Chunk {
+  return typeof given === "string" || given instanceof Uint8Array;
 }

@@ -1,6 +1,7 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import type { Server } from "socket.io";
 import type { CloseReason } from "../core/closes.ts";
+import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Connection, ConnectionNeeds } from "./connection.ts";
 import { createDoor, type DoorNeeds, type DoorSamples, type DoorSettings } from "./door.ts";
@@ -14,6 +15,7 @@ import { eachNamespace, type Parser, readOptions, setParser, watchVolatile } fro
 /** What `socket/` needs of the rooms downstream, and whom it tells. */
 export interface SocketNeeds {
   readonly parser: Parser;
+  readonly log: Log;
   /** Whether the app speaks TLS. */
   readonly encrypted: boolean;
   /** Whether JSON is accepted; Engine.IO 3 clients, who know nothing else, may come only then. */
@@ -98,6 +100,7 @@ export function serveSocketIo(
   const engine = new GatewayEngine(options, {
     samples,
     monitor,
+    log: needs.log,
     encrypted: needs.encrypted,
     createReader: needs.createReader,
     encode: needs.encode,

@@ -1,12 +1,17 @@
 import { bytesOf, type Frame } from "../core/packet.ts";
-import { type EnginePacket, EngineTransport, type EngineTransportBase } from "./engine-io.ts";
+import {
+  type EnginePacket,
+  type EngineRequest,
+  EngineTransport,
+  type EngineTransportBase,
+} from "./engine-io.ts";
 import type { WebSocket } from "./native.ts";
 
 /** What uWebSockets.js keeps with each WebSocket. */
 export interface WebSocketData {
   /** Absent when the WebSocket is only opened to be told that it is one too many. */
   transport: WebSocketTransport | undefined;
-  /** The middlewares' response wrapper, which wants to hear of the end. */
+  /** The response that middlewares had, which may want to hear of the end. */
   response: { emit(event: "close"): unknown } | undefined;
 }
 
@@ -49,10 +54,16 @@ export class WebSocketTransport extends EngineTransport {
   heardBytes = 0;
   #pressed = false;
   #probed = false;
+  readonly #socket: EngineRequest["socket"];
   readonly #write = (data: Frame): void => {
     // 1: written or corked. 0: some of it stays in user space. 2 cannot be: maxBackpressure is 0.
     if (this.ws?.send(data, typeof data !== "string", false) !== 1) this.#pressed = true;
   };
+
+  constructor(request: EngineRequest) {
+    super(request);
+    this.#socket = request.socket;
+  }
 
   /** Called when the WebSocket is open. */
   opened(ws: WebSocket<WebSocketData>): void {
@@ -81,6 +92,12 @@ export class WebSocketTransport extends EngineTransport {
       context: { code, reason },
     };
     this.emit("close", details);
+    this.#socket.closed();
+  }
+
+  /** Ends the TCP connection, as `request.destroy()` does on Node.js' http server. */
+  destroy(): void {
+    this.ws?.close();
   }
 
   /** Called by uWebSockets.js whenever it could write some of what was unsent. */

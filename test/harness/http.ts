@@ -4,6 +4,8 @@ import { type IncomingHttpHeaders, request } from "node:http";
 export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
+  /** Names and values in turn, as they came. */
+  readonly rawHeaders: readonly string[];
   readonly body: string;
 }
 
@@ -28,12 +30,14 @@ export function ask(
       });
       response.on("error", reject);
       response.on("end", () => {
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text });
+        const { statusCode: status = 0, headers, rawHeaders } = response;
+        resolve({ status, headers, rawHeaders, body: text });
       });
     });
     sent.on("upgrade", (response, socket) => {
       socket.destroy();
-      resolve({ status: 101, headers: response.headers, body: "" });
+      const { headers, rawHeaders } = response;
+      resolve({ status: 101, headers, rawHeaders, body: "" });
     });
     sent.on("error", reject);
     sent.end(body);

@@ -27,6 +27,21 @@ test("a route answers with its headers, the security headers and nothing to keep
   assert.equal(answer.headers.get("content-type"), "text/plain");
 });
 
+test("a header that HTTP does not allow is left out of an answer, and logged by name", async () => {
+  on.http.route("GET", "/odd", (exchange) =>
+    exchange.answer({ status: 200, headers: { "x-a": "b\r\nx-evil: yes", "x-b": "caf\u00e9" } }),
+  );
+  const answer = await fetch(`${on.url}/odd`);
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get("x-a"), null);
+  assert.equal(answer.headers.get("x-evil"), null);
+  assert.equal(answer.headers.get("x-b"), "caf\u00e9");
+  assert.equal(
+    on.logged.filter((line) => /^warn a response header was left out/.test(line)).length,
+    1,
+  );
+});
+
 test("an unknown path is a 404 problem, the root and odd methods included", async () => {
   for (const path of ["/nowhere", "/", "/plain/", "/PLAIN"]) {
     const answer = await fetch(on.url + path, { method: "PUT", body: "x" });
