@@ -1,6 +1,7 @@
 import type { Server } from "socket.io";
 import { createCodec } from "./codec/codec.ts";
 import type { CloseReason } from "./core/closes.ts";
+import type { FailureCode } from "./core/failures.ts";
 import type { Log } from "./core/log.ts";
 import { type PartialSettings, readSettings } from "./core/settings.ts";
 import { createFanout } from "./fanout/fanout.ts";
@@ -26,6 +27,8 @@ export interface AttachWatch {
 export interface Attached {
   /** Everything counted so far, as plain numbers. */
   samples(): AttachedSamples;
+  /** Why every handshake would be refused now, by the door; `undefined` while some would not. */
+  refusing(): FailureCode | undefined;
   /** Closes every connection, paced over `drainMs`; `seen` hears how many are left. */
   drain(drainMs: number, seen?: (left: number) => void): Promise<void>;
   /** Closes every connection at once. */
@@ -97,6 +100,7 @@ export function attach(
       codec: codec.samples(),
       fanout: fanout.samples(),
     }),
+    refusing: () => socket.refusing(),
     drain: (drainMs, seen = () => {}) => socket.drain(drainMs, seen),
     closeAll: (reason) => socket.closeAll(reason),
     detach() {

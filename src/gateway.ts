@@ -20,7 +20,7 @@ import { shareScrapes } from "./metrics/share.ts";
 import { publishMistakes, publishRecovery, publishSamples } from "./publish.ts";
 import { closeApp, openDoors, readVersion, startApi } from "./serve-http.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
-import { createLoadSampler } from "./socket/load.ts";
+import { createLoadSampler, type LoadSampler } from "./socket/load.ts";
 import { loadNative } from "./socket/native.ts";
 import type { Load } from "./socket/overload.ts";
 import { openApp } from "./socket/tls.ts";
@@ -63,7 +63,7 @@ export interface GatewayNeeds {
   /** The load that is shed by; of this process by default. */
   readonly load?: () => Load;
   /** Set in a worker: the port is shared, and its primary knows the metrics of all. */
-  readonly worker?: Pick<WorkerSide, "scrape">;
+  readonly worker?: Pick<WorkerSide, "scrape" | "isStopping">;
 }
 
 /** How long buffers may take to flush after the last connection was told to go. */
@@ -119,8 +119,10 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     now: () => performance.now(),
   });
   const { io, bus, recovery } = await createServer(settings, { ...needs, metrics });
+  const load = createLoad(settings, undo);
   const attached = attachServer(io, opened, {
     ...{ settings, metrics, recovery, needs, mistakes },
+    sample: needs.load ?? load.sample,
   });
   bus?.whenLost(() => attached.closeAll("stream_gap"));
   // Sockets leave first: their disconnect calls are among what goes out.
@@ -150,9 +152,11 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     count: metrics.count,
     metrics: { ...metrics, scrape: shareScrapes(worker?.scrape ?? metrics.scrape) },
     isAway: () => settings.cluster.away === "refuse" && bus?.link.isHere() === false,
-    isDraining: () => state.draining === 1,
+    isDraining: () => state.draining === 1 || worker?.isStopping() === true,
+    refusing: attached.refusing,
   });
   const doors = await openDoors(settings, { app, apiApp, shared: worker !== undefined, undo });
+  load.begin();
   const about = { room: "gateway", ...doors.ports, uws: native.version, binary: native.binary };
   log("info", about, `listening on port ${doors.ports.port}`);
 
@@ -220,12 +224,13 @@ interface Attaching {
   readonly recovery: Recovery;
   readonly needs: Build;
   readonly mistakes: Mistakes;
+  sample(): Load;
 }
 
 function attachServer(
   io: Server,
   { app, encrypted }: ReturnType<typeof openApp>,
-  { settings, metrics, recovery, mistakes, needs: { log, production, load, undo } }: Attaching,
+  { settings, metrics, recovery, mistakes, sample, needs: { log, production } }: Attaching,
 ): Attached {
   return attach(io, app, pick(settings), {
     ended(connection, reason, details) {
@@ -240,7 +245,7 @@ function attachServer(
       log,
       handlerFailed: mistakes.failed,
       production,
-      sample: load ?? startSampler(settings, undo),
+      sample,
       authenticatedIn: (seconds) => metrics.observe("sluice_authentication_seconds", seconds),
       recovering: recovery.during,
     },
@@ -251,11 +256,16 @@ function pick({ socket, codec, fanout }: Settings): Pick<Settings, "socket" | "c
   return { socket, codec, fanout };
 }
 
-function startSampler({ overload }: Settings, undo: Build["undo"]): () => Load {
-  if (!overload.enabled) return () => ({ lagMs: 0, memoryPercent: 0 });
-  const sampler = createLoadSampler(overload.memoryBytesMax);
-  undo.push(() => sampler.stop());
-  return sampler.sample;
+/** The load that is shed by. It is none until `begin`: the lag of a start is nobody's load. */
+function createLoad({ overload }: Settings, undo: Build["undo"]) {
+  let sampler: LoadSampler | undefined;
+  undo.push(() => sampler?.stop());
+  return {
+    sample: (): Load => sampler?.sample() ?? { lagMs: 0, memoryPercent: 0 },
+    begin(): void {
+      if (overload.enabled) sampler = createLoadSampler(overload.memoryBytesMax);
+    },
+  };
 }
 
 /** Calls to functions, where the settings name any; loaded only then, as the bus is. */

@@ -22,6 +22,7 @@ export interface ServeNeeds {
   readonly log: Log;
   readonly version: string;
   isDraining(): boolean;
+  refusing(): FailureCode | undefined;
   /** Why commands cannot be carried out now, such as a cluster that cannot be reached. */
   ready?(): FailureCode | undefined;
   readonly deadLetters?: DeadLetters | undefined;
@@ -46,6 +47,7 @@ export function serveApi(settings: Settings, needs: ServeNeeds): Api {
     scrape: metrics.scrape,
     ready: () => needs.ready?.(),
     isDraining: needs.isDraining,
+    refusing: needs.refusing,
     checkToken: createCheck(settings, log),
     deadLetters: needs.deadLetters,
     answered(route, status, seconds) {

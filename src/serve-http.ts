@@ -11,7 +11,10 @@ const REQUESTS_MS = 500;
 
 /** What the HTTP routes need of the gateway, and its list of what to undo. */
 export interface ApiSurroundings
-  extends Pick<ServeNeeds, "io" | "executor" | "log" | "metrics" | "isDraining" | "deadLetters"> {
+  extends Pick<
+    ServeNeeds,
+    "io" | "executor" | "log" | "metrics" | "isDraining" | "refusing" | "deadLetters"
+  > {
   readonly undo: (() => unknown)[];
   readonly count: Metrics["count"];
   isAway(): boolean;

@@ -1,6 +1,6 @@
 import type { Apply } from "../core/command.ts";
 import { COMMAND_NAMES } from "../core/commands.ts";
-import { type FailureCode, FailureError } from "../core/failures.ts";
+import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange, HttpAnswer, Route } from "../core/http.ts";
 import type { Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
@@ -28,8 +28,10 @@ export interface ApiNeeds {
   scrape(accept: string): Promise<{ readonly type: string; readonly body: string }>;
   /** Why commands cannot be carried out now; `undefined` when they can. */
   ready?(): FailureCode | undefined;
-  /** Whether the process takes new connections. */
+  /** Whether the process is stopping and takes no new connections. */
   isDraining(): boolean;
+  /** Why it takes none for a while; `undefined` when it does. */
+  refusing?(): FailureCode | undefined;
   /** Set when tokens are accepted. */
   readonly checkToken?: CheckToken | undefined;
   /** Set when there is an upstream. */
@@ -144,10 +146,13 @@ function createPages(rows: readonly RouteRow[], needs: ApiNeeds): Record<string,
       return { status: 200, headers: { "content-type": type }, body };
     },
     healthz: async () => ({ status: 200, headers: text, body: "ok\n" }),
-    readyz: async () =>
-      needs.isDraining()
-        ? { status: 503, headers: { ...text, "retry-after": "1" }, body: "draining\n" }
-        : { status: 200, headers: text, body: "ready\n" },
+    readyz: async () => {
+      const code = needs.refusing?.();
+      const refused = code && `${code}: ${FAILURES[code].text}`;
+      const why = needs.isDraining() ? "draining" : refused;
+      if (!why) return { status: 200, headers: text, body: "ready\n" };
+      return { status: 503, headers: { ...text, "retry-after": "1" }, body: `${why}\n` };
+    },
     openapi: async () => {
       document ??= JSON.stringify(describeApi(rows, needs.version));
       return { status: 200, headers: { "content-type": "application/json" }, body: document };

@@ -163,7 +163,10 @@ function describeFailures(row: RouteRow): Json {
     };
   }
   if (row.name === "readyz") {
-    found["503"] = { description: "Draining.", content: { "text/plain": { schema: text("") } } };
+    found["503"] = {
+      description: "Draining, or why.",
+      content: { "text/plain": { schema: text("") } },
+    };
   }
   return found;
 }

@@ -139,7 +139,11 @@ export function listRoutes(metricsPath: string): readonly RouteRow[] {
     },
     page("metrics", metricsPath, "Samples for Prometheus."),
     page("healthz", "/healthz", "Says that the process lives."),
-    page("readyz", "/readyz", "Says whether new connections are taken; 503 while draining."),
+    page(
+      "readyz",
+      "/readyz",
+      "Says whether new connections are taken; 503 with the reason while they are not.",
+    ),
     page("openapi", "/v1/openapi.json", "This document."),
   ];
 }

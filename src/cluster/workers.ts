@@ -9,6 +9,7 @@ import { countWorkers } from "./worker-settings.ts";
 /** What the primary and its workers say to each other. */
 type Word =
   | { readonly sluice: "listening" }
+  | { readonly sluice: "stopping" }
   | { readonly sluice: "stop" }
   | { readonly sluice: "scrape"; readonly id: number; readonly accept: string }
   | {
@@ -49,6 +50,8 @@ export interface WorkerSide {
   scrape(accept: string): Promise<Scraped>;
   /** Tells the primary that this worker takes connections. */
   listening(): void;
+  /** Whether the node stops, this worker now or in its turn. */
+  isStopping(): boolean;
   /** Calls `stop` when the primary says so; when it is gone, Node.js ends this process at once. */
   onStop(stop: () => void): void;
 }
@@ -120,6 +123,8 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
     async stop() {
       stopping = true;
       for (const timer of timers) clearTimeout(timer);
+      // Whichever is asked whether the node is ready: none, though the later still take who comes.
+      for (const worker of started.keys()) send(worker, { sluice: "stopping" });
       for (const [worker, state] of [...started]) {
         if (worker.isDead()) continue;
         const gone = new Promise((resolve) => worker.once("exit", resolve));
@@ -139,7 +144,9 @@ export function joinPrimary(): WorkerSide {
   const asked = new Map<number, (scraped: Scraped) => void>();
   let stop: () => void = () => {};
   let lastId = 0;
+  let stopping = false;
   process.on("message", (word: Word) => {
+    if (word?.sluice === "stopping") stopping = true;
     if (word?.sluice === "stop") stop();
     if (word?.sluice === "scraped") asked.get(word.id)?.(word);
   });
@@ -159,6 +166,7 @@ export function joinPrimary(): WorkerSide {
         tell({ sluice: "scrape", id, accept });
       });
     },
+    isStopping: () => stopping,
     listening: () => tell({ sluice: "listening" }),
     onStop(call) {
       stop = call;

@@ -34,10 +34,15 @@ export function take(bucket: Bucket, refill: Refill, now: number, n: number): nu
   return bucket.tokens;
 }
 
+/** Whether there is a token to take. */
+export function holdsOne(bucket: Bucket, refill: Refill, now: number): boolean {
+  refresh(bucket, refill, now);
+  return bucket.tokens >= 1;
+}
+
 /** Takes one token if there is one. */
 export function tryTake(bucket: Bucket, refill: Refill, now: number): boolean {
-  refresh(bucket, refill, now);
-  if (bucket.tokens < 1) return false;
+  if (!holdsOne(bucket, refill, now)) return false;
   bucket.tokens -= 1;
   return true;
 }

@@ -61,6 +61,8 @@ export interface Door {
    * middleware or for `allowRequest`, others may have taken the room there was.
    */
   fit(request: DoorRequest): Refusal | undefined;
+  /** Why every handshake would be refused now, whoever asks; `undefined` while some would not. */
+  refusing(): FailureCode | undefined;
   /** CORS headers of an answer. */
   headers(request: DoorRequest): DoorHeaders;
   /** CORS headers of the answer to an OPTIONS request. */
@@ -173,8 +175,10 @@ export function createDoor(
     return limits.refusal({ url, headers, transport, first }, key);
   }
 
-  function refuse({ code, retryAfterMs }: OverLimit, { connection }: DoorRequest): Refusal {
-    const fields = { room: "socket", code, address: connection.remoteAddress };
+  function refuse({ code, retryAfterMs }: OverLimit, request: DoorRequest): Refusal {
+    const about = code === "ORIGIN_FORBIDDEN" ? origin.tell(request) : {};
+    const address = request.connection.remoteAddress;
+    const fields = { room: "socket", code, address, ...about };
     log("warn", code, fields, `request refused: ${FAILURES[code].text}`);
     const { status, text: message } = FAILURES[code];
     if (retryAfterMs === undefined) return { code, status, message };
@@ -206,6 +210,8 @@ export function createDoor(
       const found = limits.full(_query.transport ?? "", limitKeyOf(connection.remoteAddress));
       return found && refuse(found, request);
     },
+    refusing: () =>
+      overload.isActive("refuse") ? "OVERLOADED" : limits.fullForAll(settings.socket.transports),
     headers: origin.headers,
     preflight: origin.preflight,
     opened(connection) {

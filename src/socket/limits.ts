@@ -1,7 +1,7 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import { createAddressRates } from "./address-rates.ts";
-import { type Bucket, fill, readRefill, take, tryTake, waitMs } from "./bucket.ts";
+import { type Bucket, fill, holdsOne, readRefill, take, tryTake, waitMs } from "./bucket.ts";
 
 type LimitsSettings = Settings["limits"];
 
@@ -42,6 +42,8 @@ export interface Limits {
   refusal(request: LimitedRequest, key: string): OverLimit | undefined;
   /** Returns the limit on open connections that one more over this transport would be over. */
   full(transport: string, key: string): OverLimit | undefined;
+  /** Returns the limit that every handshake over these transports would be over now. */
+  fullForAll(transports: readonly string[]): FailureCode | undefined;
   /** A connection of that address is there; its buckets, if it has any limit. */
   opened(key: string): Allowance | undefined;
   closed(key: string): void;
@@ -93,6 +95,15 @@ export function createLimits(settings: LimitsSettings, needs: LimitsNeeds): Limi
     return code && { code, retryAfterMs: FULL_RETRY_MS };
   }
 
+  function fullForAll(transports: readonly string[]): FailureCode | undefined {
+    if (open >= settings.connectionsMax) return "LIMIT_CONNECTIONS";
+    const polls = transports.every((transport) => transport === "polling");
+    if (polls && needs.polling() >= settings.pollingConnectionsMax) return "LIMIT_POLLING";
+    return all && allBucket && !holdsOne(allBucket, all, needs.now())
+      ? "LIMIT_HANDSHAKES"
+      : undefined;
+  }
+
   function tooFast(key: string): OverLimit | undefined {
     const wait = rates?.take(key) ?? 0;
     if (wait > 0) return { code: "LIMIT_ADDRESS_HANDSHAKES", retryAfterMs: wait };
@@ -113,6 +124,7 @@ export function createLimits(settings: LimitsSettings, needs: LimitsNeeds): Limi
       return full(request.transport, key) ?? tooFast(key);
     },
     full,
+    fullForAll,
     opened(key) {
       open++;
       held.set(key, (held.get(key) ?? 0) + 1);

@@ -12,7 +12,8 @@ export interface LoadSampler {
 const STEP_MS = 20;
 
 /**
- * Returns the sampler of this process's load.
+ * Returns the sampler of this process's load. It counts from the first turn of the event loop on: what
+ * the start of a process still has to do then keeps nobody waiting afterwards.
  *
  * Lag is how late the event loop is at a random moment: each delay since the last sample counts by
  * the time it took, so that one garbage collection of 100 ms in half a second is 20 ms and a loop
@@ -21,17 +22,22 @@ const STEP_MS = 20;
  */
 export function createLoadSampler(memoryBytesMax: number): LoadSampler {
   const limit = memoryBytesMax > 0 ? memoryBytesMax : readMemoryLimit();
-  let last = performance.now();
+  let last: number | undefined;
   let elapsed = 0;
   let weighted = 0;
   function step(): void {
+    if (last === undefined) return;
     const now = performance.now();
     const late = Math.max(0, now - last - STEP_MS);
     elapsed += now - last;
     weighted += late * late;
     last = now;
   }
-  const timer = setInterval(step, STEP_MS).unref();
+  const begin = (): void => {
+    last = performance.now();
+    timer = setInterval(step, STEP_MS).unref();
+  };
+  let timer = setTimeout(begin, STEP_MS).unref();
   return {
     sample() {
       step(); // the delay that is going on may be the longest

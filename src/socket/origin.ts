@@ -22,11 +22,16 @@ export interface OriginCheck {
    * sandboxed frames) only by `*` or by standing in the list itself.
    */
   allows(request: OriginSource): boolean;
+  /** What a log line says of a request that may not go on: its origin, and the setting that decides. */
+  tell(request: OriginSource): Readonly<Record<string, string>>;
   /** CORS headers of every answer to it; empty for a request without an Origin that may read. */
   headers(request: OriginSource): readonly (readonly [string, string])[];
   /** CORS headers of the answer to a preflight. */
   preflight(request: OriginSource): readonly (readonly [string, string])[];
 }
+
+/** Characters of a client's header that a log line may hold: more than any browser sends. */
+const TOLD_CHARS = 300;
 
 /** A browser may keep the answer to a preflight this long; Chromium takes at most two hours. */
 const PREFLIGHT_AGE_S = 7200;
@@ -66,6 +71,12 @@ export function createOriginCheck(settings: OriginSettings): OriginCheck {
   }
   return {
     allows,
+    tell({ headers }) {
+      if (headers.origin === undefined) return { setting: "socket.originless" };
+      const host = hostOf(headers, settings.forwardedHost) ?? "";
+      const [origin, own] = [headers.origin, host].map((text) => text.slice(0, TOLD_CHARS));
+      return { origin: origin ?? "", host: own ?? "", setting: "socket.origins" };
+    },
     headers: headersFor,
     preflight(request) {
       const base = headersFor(request);

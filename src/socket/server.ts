@@ -1,6 +1,7 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import type { Server } from "socket.io";
 import type { CloseReason } from "../core/closes.ts";
+import type { FailureCode } from "../core/failures.ts";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Connection, ConnectionNeeds } from "./connection.ts";
@@ -34,6 +35,8 @@ export interface SocketRoom {
   readonly samples: SocketSamples;
   /** What the door counted; undefined without one. */
   readonly door: DoorSamples | undefined;
+  /** Why every handshake would be refused now; `undefined` while some would not, or while it drains. */
+  refusing(): FailureCode | undefined;
   /** Connections open now. */
   count(): number;
   /**
@@ -126,6 +129,7 @@ export function serveSocketIo(
   return {
     samples,
     door: door?.samples,
+    refusing: () => door?.refusing(),
     count: () => engine.clientsCount,
     async drain(drainMs, seen) {
       draining = true;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { findFreePort } from "../harness/free-port.ts";
 import { newClient, sumMetric } from "../harness/gateway.ts";
+import { ask } from "../harness/http.ts";
 import { arrivals } from "../harness/nodes.ts";
 import { startProcess, type TestProcess, testFolder } from "../harness/process.ts";
 import { testRedis } from "../harness/redis.ts";
@@ -53,6 +54,30 @@ test("workers share the port, a broadcast reaches all, and metrics are of all", 
   assert.equal(await run.exit(), 0);
   const said = run.output().match(/"(stopping|stopped)"/g);
   assert.deepEqual(said, ['"stopping"', '"stopped"', '"stopping"', '"stopped"'], "one by one");
+});
+
+test("from the signal on no worker says that it is ready, whosever turn it is to stop", async (t) => {
+  // Seen: 200 until the last worker's turn, and new clients sent to a node that was going. Each knew of
+  // its own stop alone.
+  const port = await findFreePort();
+  const slow = ["--socket.transports", "websocket", "--socket.drainMs", "6000"];
+  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...slow]);
+  await listening(run, 2);
+  const url = `http://127.0.0.1:${port}`;
+  const clients = Array.from({ length: 20 }, () => newClient(url));
+  t.after(() => {
+    for (const client of clients) client.disconnect();
+  });
+  await Promise.all(clients.map((client) => next(client.connect(), "connect")));
+  run.child.kill("SIGTERM");
+  await until(() => run.output().includes('"stopping"'), "the first worker's turn");
+  // Over a connection of its own, which the worker gets that still listens.
+  const ready = async () => {
+    const { status, body } = await ask(`${url}/readyz`);
+    return status === 503 && body === "draining\n";
+  };
+  await until(ready, "the other worker is not ready either");
+  assert.equal(run.output().match(/"stopping"/g)?.length, 1);
 });
 
 test("a stop during the start ends workers that wait, with exit 0", async (t) => {

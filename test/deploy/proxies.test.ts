@@ -139,6 +139,42 @@ for (const proxy of PROXIES) {
   });
 }
 
+test("haproxy: a gateway that takes no new sessions keeps those it has", async (t) => {
+  const [proxy] = PROXIES;
+  if (!proxy || !hasTool(t, proxy.command)) return;
+  const lags = [0, 0];
+  const [one, two] = await Promise.all(
+    lags.map((_, at) =>
+      testGateway(
+        t,
+        { overload: { sampleMs: 10 } },
+        { load: () => ({ lagMs: lags[at] ?? 0, memoryPercent: 0 }) },
+      ),
+    ),
+  );
+  if (!one || !two) return;
+  const quick = (text: string) => text.replace("inter 2s", "inter 100ms");
+  const adapt = (text: string, folder: string) => quick(proxy.adapt(text, folder));
+  const url = await startProxy(t, { ...proxy, adapt }, [one, two]);
+  for (const { io } of [one, two]) io.on("connection", (s) => s.on("echo", (x, done) => done(x)));
+  const { socket } = await watchClient(url, "json", {
+    transports: ["polling"],
+    withCredentials: true,
+  });
+  t.after(() => socket.disconnect());
+  await until(() => socket.connected, "a long-polling client");
+  lags[one.io.of("/").sockets.size === 1 ? 0 : 1] = 600; // the first stage: it refuses everyone new
+  const isOut = async () => {
+    const added = await Promise.all(Array.from({ length: 10 }, () => connectClient(url))).catch(
+      () => [],
+    );
+    for (const client of added) client.disconnect();
+    return added.length === 10;
+  };
+  await until(isOut, "all new clients are let in by the other gateway", 20_000);
+  for (let n = 0; n < 5; n++) assert.equal(await socket.emitWithAck("echo", n), n);
+});
+
 test("haproxy: a draining gateway gets no new sessions", async (t) => {
   const [proxy] = PROXIES;
   if (!proxy || !hasTool(t, proxy.command)) return;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
+import type { Log, LogFields } from "../../src/core/log.ts";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
 import { type Ask, ask, UPGRADE } from "../harness/http.ts";
@@ -38,6 +39,22 @@ test("a page of another host gets no WebSocket and no poll, one of the same host
   assert.equal(answer.status, 200);
   assert.equal(answer.headers["access-control-allow-origin"], gateway.url);
   assert.equal((await upgrade()).status, 101, "not a browser");
+});
+
+test("a refused origin is logged with itself and the setting that would let it in", async (t) => {
+  // Seen: "This origin may not connect", of nobody knew whom. The line had the address alone.
+  const lines: LogFields[] = [];
+  const log: Log = (_level, fields) => void lines.push(fields);
+  const gateway = await testGateway(t, { socket: { originless: false } }, { log });
+  const origin = `https://app.example${"x".repeat(1000)}`;
+  await ask(`${gateway.url}${POLL}`, { headers: { origin } });
+  const [line] = lines.filter(({ code }) => code === "ORIGIN_FORBIDDEN");
+  assert.equal(line?.setting, "socket.origins");
+  assert.equal(line?.origin, origin.slice(0, 300), "and no more of it than a browser sends");
+  assert.equal(line?.host, new URL(gateway.url).host);
+  const none = await testGateway(t, { socket: { originless: false } }, { log });
+  await ask(`${none.url}${POLL}`);
+  assert.equal(lines.at(-1)?.setting, "socket.originless");
 });
 
 test("a session of one page is not served to another origin", async (t) => {
