@@ -100,7 +100,10 @@ export function closesPage(): string {
   return page(
     "Close reasons",
     "Every connection that ends is counted once in `sluice_connections_closed_total{reason}`. " +
-      "Socket.IO clients reconnect by themselves after every close but their own.",
+      "Socket.IO clients reconnect by themselves after every close but their own.\n\n" +
+      "*How* is what a WebSocket sees. A long-polling client that the server closes gets what is " +
+      "unsent with its next poll, if that comes within `socket.pingTimeoutMs` (or a second, outside " +
+      "any namespace), and then the close packet; but not after `overload` and `ping_timeout`.",
     table(
       ["Reason", "What happened", "Ended by", "How", "WebSocket code", "`disconnect` reason"],
       Object.entries(CLOSES).map(([name, row]) => [

@@ -4,8 +4,10 @@
  * `disconnect` is the reason the server's `disconnect` event carries, one of those Socket.IO
  * documents. `code` is the WebSocket close code that Sluice sends when it is the one to close, and
  * `how` the way: `flush` lets what is unsent go out first, `end` sends the close frame at once,
- * `cut` drops what is unsent and the TCP connection with it. Clients reconnect by themselves after
- * every close but their own; a namespace disconnect is not a close and stands with Socket.IO.
+ * `cut` drops what is unsent and the TCP connection with it. With long-polling each close of the
+ * server is a `flush` but for `overload` and `ping_timeout`: the next poll brings what is unsent.
+ * Clients reconnect by themselves after every close but their own; a namespace disconnect is not a
+ * close and stands with Socket.IO.
  */
 export const CLOSES = {
   // The peer or the network.

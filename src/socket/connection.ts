@@ -12,6 +12,9 @@ import type { Allowance, Toll } from "./limits.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
 import { heardBytes, isWebSocket, type WebSocketTransport } from "./websocket.ts";
 
+/** How long a close waits for the next poll of a client that is in no namespace. */
+const STRANGER_GOODBYE_MS = 1000;
+
 /** Reads one connection's frames; the first decides the codec. */
 export interface FrameReader {
   readonly name: CodecName | undefined;
@@ -46,6 +49,12 @@ export interface ConnectionNeeds extends OutboxNeeds {
   ended(connection: Connection, reason: CloseReason, details: string): void;
 }
 
+/** Socket.IO's side of a connection, which it closes as its own `Client` does. */
+export interface ConnectionClient {
+  /** Ends its sockets, once: it no longer listens to the connection then. */
+  onclose(reason: string, details: unknown): void;
+}
+
 /** A server that can make connections. */
 export interface ConnectionServer extends EngineServerBase {
   readonly needs: ConnectionNeeds;
@@ -61,8 +70,8 @@ export interface ConnectionServer extends EngineServerBase {
 export class Connection extends Outbox {
   /** Whether topics may serve it: see `Peer` in `fanout/`. */
   native = false;
-  /** Whether a Socket.IO CONNECT was answered: it is in a namespace, or was. */
-  joined = false;
+  /** Set when a Socket.IO CONNECT was answered: it is in a namespace, or was. */
+  client: ConnectionClient | undefined;
   closeReason: CloseReason | undefined;
   readonly openedAt = performance.now();
   /** When its client last sent a message. */
@@ -74,6 +83,7 @@ export class Connection extends Outbox {
   #codecLabel: CodecName | "unknown" = "unknown";
   #closeDetails: unknown;
   #over = false;
+  #goodbye: NodeJS.Timeout | undefined;
   #overRate: FailureCode | undefined;
   /** While Socket.IO looks at a packet; no listener of the application runs that soon. */
   #handing = false;
@@ -90,7 +100,7 @@ export class Connection extends Outbox {
     this.#needs = engine.needs;
     this.#reader = engine.needs.createReader(this.protocol === 3 ? "json" : undefined);
     if (this.protocol === 3) this.#codecLabel = "json";
-    if (isWebSocket(transport)) transport.owner = this;
+    transport.owner = this;
     this.#needs.samples.opened[transport.name]++;
     this.#count(1);
     this.#needs.monitor.add(this);
@@ -143,7 +153,7 @@ export class Connection extends Outbox {
   #decode(frame: Frame, lasting: boolean): void {
     let decoded: Packet | undefined;
     try {
-      decoded = this.#reader.read(frame, lasting, !this.joined);
+      decoded = this.#reader.read(frame, lasting, !this.client);
     } catch (error) {
       if (!(error instanceof FailureError)) throw error;
       this.#refuse(error);
@@ -234,10 +244,9 @@ export class Connection extends Outbox {
     if (!upgraded) return; // engine.io's constructor: the rest follows in ours
     this.#count(1);
     this.#needs.samples.upgraded++;
-    if (isWebSocket(transport)) {
-      transport.owner = this;
-      if (this.closeReason) this.#explain(transport, this.closeReason);
-    }
+    clearTimeout(this.#goodbye);
+    transport.owner = this;
+    if (this.closeReason && isWebSocket(transport)) this.#explain(transport, this.closeReason);
     // What waited must go out before any topic may serve this connection: that is its order.
     this.flush();
     this.settle();
@@ -245,7 +254,8 @@ export class Connection extends Outbox {
 
   /**
    * Closes it for a reason of the gateway's own, in the way its row says: after what is unsent, at
-   * once with a close frame, or by cutting the TCP connection.
+   * once with a close frame, or by cutting the TCP connection. A long-polling client has what is
+   * unsent with its next poll, and then the close; only overload needs the memory at once.
    */
   closeAs(reason: CloseReason, details?: unknown, how = CLOSES[reason].how): void {
     if (this.readyState === "closed") return;
@@ -254,9 +264,20 @@ export class Connection extends Outbox {
     if (isWebSocket(this.transport)) {
       this.#explain(this.transport, reason);
       this.transport.abrupt = how === "cut";
+    } else if (reason !== "overload") {
+      this.#closePolling();
+      return;
     }
     if (how === "flush") this.close();
     else this.onClose(CLOSES[reason].disconnect, details);
+  }
+
+  /** Its sockets end at once, as with Socket.IO's own `disconnect(true)`; its client polls when it may. */
+  #closePolling(): void {
+    this.close();
+    this.flush(); // nothing was sent to a poll that came when it held too much
+    if (this.readyState !== "closing" || !this.closeReason) return;
+    this.client?.onclose(CLOSES[this.closeReason].disconnect, this.#closeDetails);
   }
 
   /** What the peer is told when this side closes the WebSocket. */
@@ -271,6 +292,16 @@ export class Connection extends Outbox {
     this.closeReason ??= (this.server as ConnectionServer).closing; // `server` is the engine of the constructor
     super.close(discard);
     this.settle();
+    if (this.readyState === "closing" && !isWebSocket(this.transport)) this.#awaitPoll();
+  }
+
+  /** What is unsent waits for the next poll no longer than a pong would; a stranger's, a moment. */
+  #awaitPoll(): void {
+    if (this.#goodbye) return;
+    if (this.pingTimeoutTimer) clearTimeout(this.pingTimeoutTimer); // a pong is not heard any more
+    const { pingTimeout } = (this.server as ConnectionServer).opts; // as above
+    const waitMs = this.client ? pingTimeout : Math.min(pingTimeout, STRANGER_GOODBYE_MS);
+    this.#goodbye = setTimeout(() => this.closeTransport(true), waitMs);
   }
 
   override closeTransport(discard?: boolean): void {
@@ -294,6 +325,7 @@ export class Connection extends Outbox {
     this.closeReason = why;
     this.#count(-1);
     this.#needs.samples.closed[why]++;
+    clearTimeout(this.#goodbye);
     this.letGo();
     this.#needs.monitor.remove(this);
     this.#reader.destroy();
@@ -309,7 +341,7 @@ export class Connection extends Outbox {
 
   #whyClosed(reason: string, description: unknown): CloseReason {
     if (reason !== "forced close") return readReason(reason, description);
-    if (this.joined) return "server_closed";
+    if (this.client) return "server_closed";
     return readForced(performance.now() - this.openedAt, this.#needs.connectTimeoutMs());
   }
 }

@@ -62,8 +62,8 @@ export interface EngineTransportBase extends EventEmitter {
   res?: SafeResponse | null;
   dataReq?: unknown;
   dataRes?: SafeResponse | null;
-  /** On long-polling: how long a close waits for the next poll, in milliseconds. */
-  closeTimeout?: number;
+  /** The connection it carries. */
+  owner?: Pick<EngineSocketBase, "readyState"> | undefined;
   /** On long-polling: the close that waits for the next poll. */
   shouldClose?: (() => void) | null;
   discard(): void;

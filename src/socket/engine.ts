@@ -38,8 +38,6 @@ const ERRORS: readonly (readonly [RefusalReason, string])[] = [
   ["forbidden", "Forbidden"],
   ["bad_protocol", "Unsupported protocol version"],
 ];
-/** How long a close waits for the next poll; a client that is there polls at once. */
-const POLL_GOODBYE_MS = 1000;
 
 const BAD_REQUEST = 3;
 const FORBIDDEN = 4;
@@ -251,7 +249,6 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const transport = this.createTransport(request._query.transport ?? "", request);
     transport.maxHttpBufferSize = this.opts.maxHttpBufferSize;
     transport.httpCompression = this.opts.httpCompression;
-    transport.closeTimeout = POLL_GOODBYE_MS;
     const connection = new Connection(id, this, transport, request);
     this.needs.door?.opened(connection);
     transport.on("headers", (headers: HeadersHeard, of: EngineRequest) => {

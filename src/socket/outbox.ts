@@ -122,7 +122,8 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   override flush(): void {
     // engine.io's constructor comes here before ours has run; nothing is writable then.
     if (!this.transport.writable || this.writeBuffer.length === 0) return;
-    if (this.readyState === "closed" || this.doomed) return;
+    if (this.readyState === "closed") return;
+    if (this.doomed && this.readyState !== "closing") return; // the close follows
     const packets = this.writeBuffer;
     this.writeBuffer = [];
     this.#needs.samples.heldBytes -= this.queuedBytes;

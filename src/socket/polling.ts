@@ -21,7 +21,8 @@ const SEPARATOR = "\x1e";
 
 function takePayload(this: EngineTransportBase, data: Frame): void {
   const payload = data.toString();
-  for (let from = 0; this.readyState === "open"; ) {
+  // A connection that is closing keeps its transport for the client's next poll.
+  for (let from = 0; this.readyState === "open" && this.owner?.readyState === "open"; ) {
     const at = payload.indexOf(SEPARATOR, from);
     const packet = this.parser.decodePacket(payload.slice(from, at < 0 ? undefined : at));
     if (packet.type === "close") this.onClose();

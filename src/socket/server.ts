@@ -11,7 +11,14 @@ import { GatewayEngine } from "./engine.ts";
 import type { EngineOptions } from "./engine-io.ts";
 import { createPressureMonitor } from "./pressure.ts";
 import { createSamples, type SocketSamples } from "./samples.ts";
-import { eachNamespace, type Parser, readOptions, setParser, watchVolatile } from "./socket-io.ts";
+import {
+  clientOf,
+  eachNamespace,
+  type Parser,
+  readOptions,
+  setParser,
+  watchVolatile,
+} from "./socket-io.ts";
 
 /** What `socket/` needs of the rooms downstream, and whom it tells. */
 export interface SocketNeeds {
@@ -116,7 +123,8 @@ export function serveSocketIo(
   const unsetParser = setParser(io, needs.parser);
   const unwatch = eachNamespace(io, (namespace) => {
     namespace.prependListener("connection", (socket) => {
-      (socket.conn as unknown as Connection).joined = true; // this engine makes no other connections
+      const connection = socket.conn as unknown as Connection; // this engine makes no others
+      connection.client = clientOf(socket);
       watchVolatile(socket, () => samples.volatileDropped++);
     });
   });

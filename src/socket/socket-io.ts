@@ -4,7 +4,7 @@
 import { createRequire } from "node:module";
 import { Namespace, type Server, Socket } from "socket.io";
 import type { FailureCode } from "../core/failures.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, ConnectionClient } from "./connection.ts";
 
 /** A Socket.IO parser: the two classes a server makes its encoder and decoders of. */
 export interface Parser {
@@ -19,7 +19,7 @@ interface ServerInside {
   readonly _nsps: Map<string, Namespace>;
 }
 
-interface ClientInside {
+interface ClientInside extends ConnectionClient {
   readonly conn: Connection;
   writeToEngine(packets: unknown, options: { volatile?: boolean }): void;
 }
@@ -63,6 +63,11 @@ export function eachNamespace(io: Server, seen: (namespace: Namespace) => void):
   for (const namespace of openServer(io)._nsps.values()) seen(namespace);
   io.on("new_namespace", seen);
   return () => void io.off("new_namespace", seen);
+}
+
+/** Returns Socket.IO's side of this socket's connection, which its sockets share. */
+export function clientOf(socket: Socket): ConnectionClient {
+  return socket.client as unknown as ClientInside; // its constructor binds `onclose`, in 4.8.4
 }
 
 /** Calls `dropped` for each volatile packet that Socket.IO discards on this socket's connection. */

@@ -2,6 +2,7 @@ import { bytesOf, type Frame } from "../core/packet.ts";
 import {
   type EnginePacket,
   type EngineRequest,
+  type EngineSocketBase,
   EngineTransport,
   type EngineTransportBase,
 } from "./engine-io.ts";
@@ -16,7 +17,7 @@ export interface WebSocketData {
 }
 
 /** What a transport tells the connection it carries. */
-export interface TransportOwner {
+export interface TransportOwner extends Pick<EngineSocketBase, "readyState"> {
   /** uWebSockets.js could not write everything: `bytes` are unsent in user space. */
   press(bytes: number): void;
   /** Nothing is unsent in user space any more. */
@@ -42,7 +43,7 @@ export class WebSocketTransport extends EngineTransport {
   override readonly name = "websocket";
   readonly handlesUpgrades = true;
   perMessageDeflate: unknown = null;
-  owner: TransportOwner | undefined;
+  override owner: TransportOwner | undefined;
   /** The open WebSocket; undefined before and after. */
   ws: WebSocket<WebSocketData> | undefined;
   /** What to tell the peer when this side closes. */

@@ -3,9 +3,16 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { CodecName, Packet } from "../../src/core/packet.ts";
 import { until } from "../harness/wait.ts";
-import { openSession, speak, type WireClient, type WireTransport } from "../harness/wire-io.ts";
+import {
+  openSession,
+  type SessionEnded,
+  speak,
+  type WireClient,
+  type WireTransport,
+} from "../harness/wire-io.ts";
+import type { EnginePacket } from "../harness/wire-speech.ts";
 import { type ContractApp, createContractApp } from "./app.ts";
-import { ANY_NUMBER, ANY_TEXT, SOCKET_ROWS, type SocketRow } from "./socket-rows.ts";
+import { ANY_NUMBER, ANY_TEXT, ENDINGS, SOCKET_ROWS, type SocketRow } from "./socket-rows.ts";
 import { type Started, TARGETS, type Target } from "./targets.ts";
 
 const TRANSPORTS: readonly WireTransport[] = ["polling", "websocket", "upgraded"];
@@ -31,6 +38,13 @@ function suite(target: Target): void {
         test("events stay in order, whatever they carry", () =>
           keepsOrder(started.port, transport, codec));
       });
+    }
+  }
+
+  for (const codec of target.codecs) {
+    for (const [what, packet] of ENDINGS) {
+      test(`${what} over long-polling: first what was sent before, in ${codec}`, () =>
+        hearsTheRest(started.port, codec, packet));
     }
   }
 
@@ -60,6 +74,26 @@ const LEAVINGS: readonly (readonly [(client: WireClient) => unknown, string])[] 
   [(client) => client.close(), "transport close"],
   [(client) => client.session.close("reset"), "transport close"],
 ];
+
+/** Two events wait for a poll when the close comes; what the client sends then is taken. */
+async function hearsTheRest(port: number, codec: CodecName, last: Packet) {
+  const client = speak(await openSession(port, "polling"), codec);
+  const { session } = client;
+  await client.say({ type: 0, nsp: "/" });
+  await client.hear();
+  for (const n of [1, 2]) await client.say({ type: 2, nsp: "/", data: ["say", n] });
+  await client.say(last);
+  await client.say({ type: 2, nsp: "/", data: ["say", "too late"] });
+  for (const n of [1, 2]) assert.deepEqual((await client.hear()).data, ["said", n]);
+  const rest: EnginePacket[] = [];
+  const take = async () => {
+    for (;;) rest.push(await session.next());
+  };
+  await assert.rejects(take(), (error: SessionEnded) => error.answer?.status === 400);
+  assert.equal(rest.at(-1), "1", "the close packet is the last");
+  assert.ok(!rest.some((packet) => String(packet).includes("late")));
+  client.close();
+}
 
 function isFor(row: SocketRow, codec: CodecName): boolean {
   return row.steps.every((step) => !("raw" in step) || step.raw[codec] !== undefined);

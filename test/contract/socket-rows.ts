@@ -284,3 +284,11 @@ function mapPacket(type: number, data?: number[], more: number[] = []): Buffer {
     ...tail,
   ]);
 }
+
+/** Each makes the server close the connection of a client that has joined `/`. */
+export const ENDINGS: readonly (readonly [string, Packet])[] = [
+  ["the application closes", { type: 2, nsp: "/", data: ["drop-all"] }],
+  ["a packet for another namespace closes", { type: 2, nsp: "/other", data: ["say"] }],
+  ["a second CONNECT closes", { type: 0, nsp: "/" }],
+  ["a packet of no shape closes", { type: 2, nsp: "/", data: "say" as never }],
+];
