@@ -108,6 +108,48 @@ test("kill -9: fifty clients go on at another node, and miss and double nothing"
   assert.equal(await fresh.metric("sluice_recovery_kept_sessions"), 50);
 });
 
+test("kill -9: each message is for the members of its time, whatever changed just before", async (t) => {
+  // Seen: after a node's death, too, what was missed was looked for in the rooms of the end alone.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const node = await mortal(t, redis);
+  const fresh = await survivor(t, redis);
+  await until(async () => (await fresh.io.of("/").adapter.serverCount()) === 2, "two nodes");
+  const door = await tcpSwitch(t, node.port);
+  const { clients, received } = await arrivals(t, door.url, 1);
+  const [client] = clients as [Client];
+  const id = client.id as string;
+  await client.emitWithAck("join", "red");
+  fresh.io.to("red").emit("n", 0);
+  await until(() => received[0]?.length === 1, "the first");
+  await kept(redis, clients);
+  const back = next(client, "connect", 30_000);
+  door.stall();
+  fresh.io.to("red").emit("n", 1);
+  fresh.io.to("late").emit("n", 2);
+  fresh.io.in(id).socketsLeave("red");
+  fresh.io.in(id).socketsJoin("late");
+  fresh.io.to("red").emit("n", 3);
+  fresh.io.to("late").emit("n", 4);
+  await until(async () => {
+    const [socket] = await fresh.io.in(id).fetchSockets();
+    return socket?.rooms.has("late") ?? false;
+  }, "the change");
+  node.run.child.kill("SIGKILL");
+  // What its node did not live to hear of counts as well.
+  fresh.io.in(id).socketsLeave("late");
+  fresh.io.in(id).socketsJoin("red");
+  fresh.io.to("red").emit("n", 5);
+  fresh.io.to("late").emit("n", 6);
+  door.to(fresh.port);
+  door.flow();
+  await back;
+  assert.equal(client.recovered, true);
+  fresh.io.emit("n", 7);
+  await until(() => received[0]?.includes(7) ?? false, "the last");
+  assert.deepEqual(received, [[0, 1, 4, 5, 7]]);
+});
+
 test("a session lasts for the window after its node's lease has ended, and leaves nothing in Redis", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
