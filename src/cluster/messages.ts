@@ -71,7 +71,8 @@ function isAddress(opts: unknown): boolean {
   return isRoomList(rooms) && (except === undefined || isRoomList(except));
 }
 
-function isRoomList(value: unknown): boolean {
+/** Whether it names rooms as messages may: by texts and numbers. */
+export function isRoomList(value: unknown): value is (string | number)[] {
   return Array.isArray(value) && value.every((room) => ["string", "number"].includes(typeof room));
 }
 

@@ -1,6 +1,6 @@
 import { decode } from "@msgpack/msgpack";
 import type { Move } from "../core/membership.ts";
-import { isBusMessage } from "./messages.ts";
+import { isBusMessage, isRoomList } from "./messages.ts";
 import { compareIds } from "./position.ts";
 import type { RedisLink } from "./redis.ts";
 import { isLossNote } from "./stream-place.ts";
@@ -216,7 +216,7 @@ function readKept(
   const to = { rooms: new Set(opts.rooms), except: new Set(opts.except) };
   const kept = { id, uid, namespace: nsp, ...to, bytes: data.length + 64 };
   if (move) {
-    const rooms = Array.isArray(moved) ? moved : [];
+    const rooms = isRoomList(moved) ? moved : [];
     return { ...kept, data: [], move: { do: move, to, rooms } };
   }
   if (!packet || packet.id !== undefined || opts.flags?.volatile !== undefined) return undefined;
