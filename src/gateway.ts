@@ -4,12 +4,14 @@ import { checkWorkers } from "./cluster/worker-settings.ts";
 import type { WorkerSide } from "./cluster/workers.ts";
 import { CLOSES } from "./core/closes.ts";
 import { type Log, silentLog, stderrLog } from "./core/log.ts";
+import { messageOf } from "./core/message-of.ts";
 import {
   namesFunctions,
   type PartialSettings,
   readSettings,
   type Settings,
 } from "./core/settings.ts";
+import { createThrottle } from "./core/throttle.ts";
 import { createExecutor } from "./fanout/apply.ts";
 import { createRecovery, type Recovery } from "./fanout/recovery.ts";
 import { createMistakes, type Mistakes } from "./handlers/mistakes.ts";
@@ -201,7 +203,8 @@ async function createServer(settings: Settings, needs: Build & { readonly metric
           ...{ log, metrics, recovery, undo },
         });
   const between =
-    bus?.adapter ?? (worker && (await import("./cluster/workers.ts")).workersAdapter());
+    bus?.adapter ??
+    (worker && (await import("./cluster/workers.ts")).workersAdapter(workerFailed(log)));
   const io = new Server({
     path: settings.socket.path,
     connectTimeout: settings.socket.connectTimeoutMs,
@@ -216,6 +219,15 @@ async function createServer(settings: Settings, needs: Build & { readonly metric
     ...(between && { adapter: between as never }), // a class of adapters, as Socket.IO asks for
   });
   return { io, bus, recovery };
+}
+
+/** Tells of what could not be said to another worker, once a second. */
+function workerFailed(log: Log): (error: unknown) => void {
+  const write = createThrottle(log, () => performance.now());
+  return (error) => {
+    const fields = { room: "cluster", why: messageOf(error).slice(0, 200) };
+    write("warn", "worker", fields, "a message between workers failed");
+  };
 }
 
 interface Attaching {

@@ -3,8 +3,8 @@ import type { Answer, Command } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import { messageOf } from "../core/message-of.ts";
-import { spellBytes } from "../core/value.ts";
 import { type Grant, isGranted } from "./keys.ts";
+import { withoutUnfit, writeJson } from "./media.ts";
 
 /** Lines that were read together: their commands in one list, and how to answer them. */
 export interface Lines {
@@ -114,9 +114,13 @@ function writeLines(lines: readonly Line[], answers: readonly Answer[]): string 
 function writeAnswer(answer: Answer): string {
   if (answer.ok && !answer.answers && !answer.sockets) return DONE;
   try {
-    return `${JSON.stringify(spellBytes(answer))}\n`;
+    return `${writeJson(answer)}\n`;
+  } catch {
+    // As in writeValue(): the application's own `socket.data` may hold a bigint, or itself.
+  }
+  try {
+    return `${writeJson(withoutUnfit(answer, writeJson))}\n`;
   } catch (cause) {
-    // The application's own `socket.data` may hold a bigint, or itself.
     const why = messageOf(cause);
     return writeRefusal(new FailureError("COMMANDS_FAILED", why, { cause }));
   }

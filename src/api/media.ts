@@ -1,5 +1,6 @@
 import { FailureError } from "../core/failures.ts";
 import { messageOf } from "../core/message-of.ts";
+import { replaceUnfit } from "../core/unfit.ts";
 import { spellBytes } from "../core/value.ts";
 
 /** Values as msgpack; `codec/` has one. */
@@ -59,18 +60,43 @@ export function readValue(body: Buffer, media: Media, packer: Packer): unknown {
 }
 
 /**
- * Returns a value as the body of an answer. Throws COMMANDS_FAILED for one that cannot be written:
- * the application's own `socket.data` may hold a bigint, or itself.
+ * Returns answers as the body of an answer. The application's own `socket.data` may hold a bigint, or
+ * itself: then an `Unfit` stands for it, and the others are listed. Throws COMMANDS_FAILED for what
+ * cannot be written even so.
  */
 export function writeValue(value: unknown, media: "json" | "msgpack", packer: Packer): Payload {
   const headers = { "content-type": MEDIA_TYPES[media] };
+  const write = media === "msgpack" ? packer.encode : writeJson;
   try {
-    const body = media === "msgpack" ? packer.encode(value) : JSON.stringify(spellBytes(value));
-    return { headers, body };
+    return { headers, body: write(value) };
+  } catch {
+    // Written again below, part by part.
+  }
+  try {
+    return { headers, body: write(withoutUnfit(value, write)) };
   } catch (cause) {
     const why = messageOf(cause);
     throw new FailureError("COMMANDS_FAILED", why, { cause });
   }
+}
+
+/** Returns a value as JSON; throws for what has no JSON form. */
+export function writeJson(value: unknown): string {
+  return JSON.stringify(spellBytes(value));
+}
+
+/**
+ * Returns answers with an `Unfit` for every part that `write` throws for of what they list: of sockets, and
+ * of those who answered.
+ */
+export function withoutUnfit(value: unknown, write: (value: unknown) => unknown): unknown {
+  if (Array.isArray(value)) return value.map((one) => withoutUnfit(one, write));
+  const answer = { ...(value as { sockets?: object[]; answers?: object[] }) }; // an answer of the API
+  for (const list of ["sockets", "answers"] as const) {
+    const items = answer[list];
+    if (items) answer[list] = items.map((item) => replaceUnfit(item, write));
+  }
+  return answer;
 }
 
 /** A body and its type. */

@@ -11,6 +11,7 @@ type Json = { [key: string]: unknown };
 
 /** How JSON has values that are an application's or a client's. */
 const SPELLED = "Anything; in JSON, bytes are spelled as the arguments of events are.";
+const DATA = `${SPELLED} Where it cannot be written: an object with \`$error\`, why.`;
 
 const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
 const text = (description: string): Json => ({ type: "string", description });
@@ -240,10 +241,11 @@ function describePages(): Json {
     ["address", "issued", "secure", "query"],
   );
   return {
-    Socket: object(
-      { id: string, rooms: listOf(string), data: { description: SPELLED }, handshake },
-      ["id", "rooms", "handshake"],
-    ),
+    Socket: object({ id: string, rooms: listOf(string), data: { description: DATA }, handshake }, [
+      "id",
+      "rooms",
+      "handshake",
+    ]),
     SocketsPage: page("sockets", ref("Socket")),
     RoomsPage: page("rooms", object({ room: string, sockets: integer }, ["room", "sockets"])),
     DeadLettersPage: page("deadLetters", { type: "object" }),

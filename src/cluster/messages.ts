@@ -1,5 +1,6 @@
 import { encode } from "@msgpack/msgpack";
 import { RESERVED_EVENTS } from "../core/packet.ts";
+import { replaceUnfit } from "../core/unfit.ts";
 
 const BROADCAST = 3;
 /** Types that address sockets: join, leave, disconnect, fetch. */
@@ -37,23 +38,19 @@ export function isRequest(found: unknown): boolean {
 }
 
 /**
- * Returns a node's answer about its sockets with empty `data` for those whose own cannot be sent: a
- * function or a timer in it must not keep the others from being told of. Undefined for other answers.
+ * Returns a node's answer about its sockets, or about an acknowledgement, with an `Unfit` for each part
+ * that `write` throws for: a function or a timer in one socket's `data` must not keep the others from
+ * being told of. Undefined for other answers.
  */
-export function withoutUnfit(response: object): object | undefined {
-  const { data } = response as { data?: { sockets?: { data?: unknown }[] } };
-  if (!Array.isArray(data?.sockets)) return undefined;
-  const sockets = data.sockets.map((each) => (isFit(each.data) ? each : { ...each, data: {} }));
+export function withoutUnfit(
+  response: object,
+  write: (value: unknown) => unknown = encode,
+): object | undefined {
+  const { data } = response as { data?: { sockets?: object[]; packet?: unknown } };
+  if (!data) return undefined;
+  if (!Array.isArray(data.sockets)) return { ...response, data: replaceUnfit(data, write) };
+  const sockets = data.sockets.map((each) => replaceUnfit(each, write));
   return { ...response, data: { ...data, sockets } };
-}
-
-function isFit(data: unknown): boolean {
-  try {
-    encode(data);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function isPacket(packet: unknown): boolean {

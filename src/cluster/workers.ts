@@ -1,9 +1,12 @@
 import cluster, { type Worker } from "node:cluster";
+import { serialize } from "node:v8";
 import { createAdapter, setupPrimary } from "@socket.io/cluster-adapter";
 import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
+import { withoutUnfit } from "./messages.ts";
+import { shield } from "./shield.ts";
 import { countWorkers } from "./worker-settings.ts";
 
 /** What the primary and its workers say to each other. */
@@ -175,11 +178,35 @@ export function joinPrimary(): WorkerSide {
 }
 
 /** Returns the adapter by which workers of one machine reach each other without Redis. */
-export function workersAdapter(): new (namespace: Namespace) => Adapter {
+export function workersAdapter(
+  failed: (error: unknown) => void,
+): new (
+  namespace: Namespace,
+) => Adapter {
+  const create = createAdapter() as unknown as (namespace: Namespace) => Answering;
   // Socket.IO calls `new` on what it is given, and takes the object that comes back.
-  return createAdapter() as unknown as new (
+  return function workerAdapter(namespace: Namespace) {
+    const adapter = create(namespace);
+    shield(adapter as object, failed);
+    const answer = adapter.doPublishResponse;
+    adapter.doPublishResponse = async function (this: Answering, requester, response) {
+      try {
+        await answer.call(this, requester, response);
+      } catch (error) {
+        failed(error);
+        const other = withoutUnfit(response, serialize); // as Node.js writes to its children
+        if (other) await answer.call(this, requester, other);
+      }
+    };
+    return adapter;
+  } as unknown as new (
     namespace: Namespace,
   ) => Adapter;
+}
+
+/** The member of @socket.io/cluster-adapter 0.3.0 by which a worker answers another. */
+interface Answering extends Adapter {
+  doPublishResponse(requester: string, response: object): unknown;
 }
 
 function send(worker: Worker, word: Word): void {

@@ -81,6 +81,7 @@ export type CommandName = Command["do"];
 export interface PresentSocket {
   readonly id: string;
   readonly rooms: readonly string[];
+  /** As it is; `{ "$error": "cannot be sent: …" }` where it cannot be written. */
   readonly data: unknown;
   readonly handshake: {
     readonly address: string;

@@ -1,4 +1,5 @@
 import type { CallHandshake, CallSocket } from "../core/call.ts";
+import { replaceUnfit } from "../core/unfit.ts";
 import { spellBytes } from "../core/value.ts";
 
 /** Returns a connect call's body; `undefined` for what has no JSON form. */
@@ -21,11 +22,27 @@ export function disconnectBody(socket: CallSocket, reason: string): string | und
   return write({ socket, reason });
 }
 
-function write(body: unknown): string | undefined {
+interface Body {
+  readonly socket: CallSocket & { readonly handshake?: CallHandshake };
+  readonly [member: string]: unknown;
+}
+
+function write(body: Body): string | undefined {
   try {
-    return JSON.stringify(spellBytes(body));
+    return writeJson(body);
   } catch {
-    // A bigint, or `socket.data` that holds itself.
+    // A bigint, or what holds itself; the application's own `socket.data` is no reason to keep quiet.
+  }
+  try {
+    const { handshake, ...socket } = body.socket;
+    const fit = replaceUnfit(socket, writeJson);
+    const shaken = handshake && { handshake: replaceUnfit(handshake, writeJson) };
+    return writeJson({ ...body, socket: { ...fit, ...shaken } });
+  } catch {
     return undefined;
   }
+}
+
+function writeJson(value: unknown): string {
+  return JSON.stringify(spellBytes(value));
 }

@@ -266,7 +266,11 @@ test("an answer that cannot be written is refused alone; a fault of ours cuts th
         const handshake = { address: "", issued: 0, secure: false, query: {} };
         return commands.map((command) =>
           command.do === "fetchSockets"
-            ? { ok: true, sockets: [{ id: "a", rooms: [], data: 1n, handshake }] }
+            ? {
+                ok: true,
+                sockets: [{ id: "a", rooms: [], data: {}, handshake }],
+                next: 1n as never,
+              }
             : { ok: true },
         );
       },

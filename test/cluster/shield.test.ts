@@ -32,7 +32,7 @@ for (const adapter of ["streams", "sharded", "pubsub"] as const) {
 }
 
 for (const adapter of ["streams", "sharded"] as const) {
-  test(`${adapter}: a socket whose data cannot be sent is told of without, and ends nothing`, async (t) => {
+  test(`${adapter}: a socket whose data cannot be sent is told of with the reason, and ends nothing`, async (t) => {
     // Seen: with a function or a timer in any socket's `data` a request of another node ended this one.
     if (!hasTool(t, "redis-server")) return;
     const redis = await testRedis(t);
@@ -44,7 +44,8 @@ for (const adapter of ["streams", "sharded"] as const) {
       one.socket.data = data;
       const found = await a.io.fetchSockets();
       assert.equal(found.length, 2);
-      assert.deepEqual(found.find(({ id }) => id === one.socket.id)?.data, {});
+      const said = found.find(({ id }) => id === one.socket.id)?.data;
+      assert.match(said?.$error, /^cannot be sent: .+/);
       assert.deepEqual(found.find(({ id }) => id === two.socket.id)?.data, { color: "red" });
     }
   });
@@ -67,7 +68,9 @@ for (const adapter of ["streams", "sharded"] as const) {
       if (room === "trap") throw new Error("a listener's own");
     });
     a.io.socketsJoin("trap");
-    await until(async () => (await failed()) === 21, "the listener's error");
+    const own = () => a.metric("sluice_handler_errors_total", { kind: "room" });
+    await until(async () => (await own()) === 1, "the listener's error");
+    assert.equal(await failed(), 20);
     a.io.emit("n", 1);
     await until(() => near.heard.length + far.heard.length === 2, "the next broadcast");
     assert.equal(await a.metric("sluice_cluster_missed_total"), 10);

@@ -217,3 +217,42 @@ test("workers that cannot start end everything with their exit code, once", asyn
   assert.equal(await run.exit(), 1);
   assert.match(run.output(), /handlers\.module nowhere\.ts cannot be loaded/);
 });
+
+test("a socket whose data cannot be sent is listed by the other worker, with the reason", async (t) => {
+  // Seen: one function in the data of a socket ended its worker when another one listed the sockets.
+  // What a worker answers another is cloned by Node.js, and that threw where nobody looked.
+  const module = join(testFolder(t), "odd.mjs");
+  writeFileSync(
+    module,
+    `export default (io) => io.on("connection", (socket) => {
+       socket.data = socket.handshake.query.odd ? { on() {} } : { name: "fine" };
+       socket.on("list", async (ack) => ack(process.pid, (await io.fetchSockets()).map(
+         ({ data }) => typeof data.on === "function" ? "own" : data.$error ?? data.name)));
+     });`,
+  );
+  const port = await findFreePort();
+  const args = ["--handlers.module", module];
+  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET, ...args]);
+  await listening(run, 2);
+  const clients = Array.from({ length: 12 }, (_, n) =>
+    newClient(`http://127.0.0.1:${port}`, n === 0 ? { query: { odd: "1" } } : {}),
+  );
+  t.after(() => {
+    for (const client of clients) client.disconnect();
+  });
+  await Promise.all(clients.map((client) => next(client.connect(), "connect")));
+  const workers = new Map<number, string[]>();
+  for (const client of clients) {
+    const listed = new Promise<[number, string[]]>((resolve) =>
+      client.emit("list", (pid: number, names: string[]) => resolve([pid, names])),
+    );
+    workers.set(...(await listed));
+  }
+  assert.equal(workers.size, 2);
+  for (const names of workers.values()) {
+    assert.equal(names.filter((name) => name === "fine").length, 11);
+  }
+  const odd = [...workers.values()].map((names) => names.find((name) => name !== "fine")).sort();
+  assert.match(String(odd[0]), /^cannot be sent: .*cloned/);
+  assert.equal(odd[1], "own");
+});
