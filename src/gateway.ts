@@ -65,7 +65,7 @@ export interface GatewayNeeds {
   /** The load that is shed by; of this process by default. */
   readonly load?: () => Load;
   /** Set in a worker: the port is shared, and its primary knows the metrics of all. */
-  readonly worker?: Pick<WorkerSide, "scrape" | "isStopping">;
+  readonly worker?: Pick<WorkerSide, "scrape" | "answer" | "isStopping">;
 }
 
 /** How long buffers may take to flush after the last connection was told to go. */
@@ -113,6 +113,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const { log, worker, undo } = needs;
   const native = loadNative();
   const metrics = startMetrics(settings, needs);
+  worker?.answer(metrics.counted);
   const opened = openApp(native.uws, settings.socket.tls, log);
   const { app, encrypted, reload } = opened;
   undo.push(() => closeApp(app));

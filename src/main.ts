@@ -17,7 +17,7 @@ import { examine } from "./doctor.ts";
 import { type Gateway, type GatewayNeeds, startGateway } from "./gateway.ts";
 import { createLogOutput, type LogOutput } from "./log-output.ts";
 import { createPinoLog } from "./log-pino.ts";
-import { answerPrimary, createAggregate } from "./metrics/aggregate.ts";
+import { createAggregate } from "./metrics/aggregate.ts";
 
 const EXIT_FAILED = 1;
 /** EX_CONFIG of sysexits.h. */
@@ -280,11 +280,10 @@ async function main(): Promise<void> {
   const reloads = reloadOnSignal();
   if (countWorkers(settings) > 0 && !isWorker()) {
     const { startPrimary } = await import("./cluster/workers.ts");
-    const scrape = createAggregate();
     // Every worker exits in its own time. Heard from before there is any: they would be left alone.
     stopOnSignals(() => void primary.stop().then(() => exit(0), fail));
     const primary = startPrimary(settings, {
-      ...{ log, scrape, exit },
+      ...{ log, metrics: createAggregate(), exit },
       stopMs: countStopMs(shareDrain(settings)) + STOP_MS,
     });
     reloads(primary);
@@ -314,7 +313,6 @@ function shareDrain(settings: Settings): Settings {
 async function work(settings: Settings, needs: GatewayNeeds, own: Process): Promise<Gateway> {
   const { joinPrimary } = await import("./cluster/workers.ts");
   const primary = joinPrimary();
-  answerPrimary();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => {});
   const shared = shareDrain(settings);
   const gateway = await startGateway(shared, { ...needs, worker: primary });

@@ -271,6 +271,7 @@ export const FOLDED_ROWS: readonly Row[] = [
           [sumRate("sluice_cluster_refused_total", "reason")]: "refused {{reason}}",
           [sumRate("sluice_cluster_errors_total")]: "failed commands",
           [sumRate("sluice_cluster_reconnects_total")]: "reconnects",
+          [sumRate("sluice_cluster_scrapes_missed_total")]: "silent workers",
         },
       },
     ],

@@ -14,13 +14,10 @@ type Word =
   | { readonly sluice: "listening" }
   | { readonly sluice: "stopping" }
   | { readonly sluice: "stop" }
-  | { readonly sluice: "scrape"; readonly id: number; readonly accept: string }
-  | {
-      readonly sluice: "scraped";
-      readonly id: number;
-      readonly type: string;
-      readonly body: string;
-    };
+  | { readonly sluice: "scrape"; readonly id: number }
+  | { readonly sluice: "scraped"; readonly id: number; readonly scraped?: Scraped }
+  | { readonly sluice: "count" }
+  | { readonly sluice: "counted"; readonly counted: unknown };
 
 /** Exposition text. */
 export interface Scraped {
@@ -32,7 +29,11 @@ export interface Scraped {
 export interface PrimaryNeeds {
   readonly log: Log;
   /** Adds up the metrics of all workers. */
-  scrape(accept: string): Promise<Scraped>;
+  readonly metrics: {
+    told(worker: number, counted: unknown): void;
+    gone(worker: number): void;
+    text(silent: ReadonlySet<number>): Promise<Scraped>;
+  };
   /** Ends the process. */
   exit(code: number): void;
   /** How long one worker may take to stop before it is killed: its loop may be blocked. */
@@ -50,7 +51,9 @@ export interface Primary {
 /** What a worker has of its primary. */
 export interface WorkerSide {
   /** Asks the primary for the metrics of all workers. */
-  scrape(accept: string): Promise<Scraped>;
+  scrape(): Promise<Scraped>;
+  /** Has the primary told what `read` returns, whenever it asks for this worker's own. */
+  answer(read: () => Promise<unknown>): void;
   /** Tells the primary that this worker takes connections. */
   listening(): void;
   /** Whether the node stops, this worker now or in its turn. */
@@ -59,6 +62,16 @@ export interface WorkerSide {
   onStop(stop: () => void): void;
 }
 
+/** What the primary knows of a worker. */
+interface State {
+  readonly at: number;
+  listened: boolean;
+  /** It was asked for its numbers and has not answered: it is not asked again before it does. */
+  asked?: { readonly answered: Promise<void>; end(): void };
+}
+
+/** How long a worker may take to tell its numbers; Prometheus waits ten seconds for all of them. */
+const ANSWER_MS = 1_000;
 /** How long a worker must have lived for its next crash to be the first again. */
 const STEADY_MS = 60_000;
 const BACKOFF_MS_MAX = 30_000;
@@ -73,7 +86,7 @@ const SCRAPE_MS = 5_000;
  */
 export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
   const { log } = needs;
-  const started = new Map<Worker, { at: number; listened: boolean }>();
+  const started = new Map<Worker, State>();
   let listened = false;
   const timers = new Set<NodeJS.Timeout>();
   let crashes = 0;
@@ -90,16 +103,24 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
       state.listened = true;
       listened = true;
     }
+    if (word?.sluice === "counted" && state) {
+      needs.metrics.told(worker.id, word.counted);
+      endAsking(state);
+    }
     if (word?.sluice !== "scrape") return;
-    needs.scrape(word.accept).then(
-      (scraped) => send(worker, { sluice: "scraped", id: word.id, ...scraped }),
-      () => send(worker, { sluice: "scraped", id: word.id, type: "text/plain", body: "" }),
+    const answer = { sluice: "scraped", id: word.id } as const;
+    scrape(started, needs.metrics).then(
+      (scraped) => send(worker, { ...answer, scraped }),
+      () => send(worker, answer),
     );
   });
   cluster.on("exit", (worker, code, signal) => {
     const state = started.get(worker);
     started.delete(worker);
-    if (stopping || !state) return;
+    if (!state) return;
+    needs.metrics.gone(worker.id);
+    endAsking(state);
+    if (stopping) return;
     if (!listened) {
       needs.exit(code || 1);
       return;
@@ -142,34 +163,77 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
   };
 }
 
+/** Asks every worker that listens for its numbers, and does not wait for those that are late. */
+async function scrape(
+  started: ReadonlyMap<Worker, State>,
+  metrics: PrimaryNeeds["metrics"],
+): Promise<Scraped> {
+  const asked = [...started].filter(([, { listened }]) => listened);
+  for (const [worker, state] of asked) {
+    if (state.asked) continue;
+    let end = (): void => {};
+    const answered = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    state.asked = { answered, end };
+    send(worker, { sluice: "count" });
+  }
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ANSWER_MS);
+  });
+  const questions = asked.map(([worker, state]) => ({ worker, state, asked: state.asked }));
+  const all = Promise.all(questions.map((each) => each.asked?.answered));
+  await Promise.race([all, late]).finally(() => clearTimeout(timer));
+  const silent = questions.filter(({ state, asked }) => state.asked === asked);
+  return metrics.text(new Set(silent.map(({ worker }) => worker.id)));
+}
+
+function endAsking(state: State): void {
+  state.asked?.end();
+  delete state.asked;
+}
+
 /** Connects a worker with its primary. */
 export function joinPrimary(): WorkerSide {
-  const asked = new Map<number, (scraped: Scraped) => void>();
+  const asked = new Map<number, (scraped?: Scraped) => void>();
   let stop: () => void = () => {};
+  let read: (() => Promise<unknown>) | undefined;
   let lastId = 0;
   let stopping = false;
   process.on("message", (word: Word) => {
     if (word?.sluice === "stopping") stopping = true;
     if (word?.sluice === "stop") stop();
-    if (word?.sluice === "scraped") asked.get(word.id)?.(word);
+    if (word?.sluice === "scraped") asked.get(word.id)?.(word.scraped);
+    if (word?.sluice === "count") {
+      // Who cannot answer is late.
+      read?.().then(
+        (counted) => tell({ sluice: "counted", counted }),
+        () => {},
+      );
+    }
   });
   return {
-    scrape(accept) {
+    scrape() {
       const id = ++lastId;
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
           asked.delete(id);
           reject(new Error("the primary did not answer"));
         }, SCRAPE_MS);
-        asked.set(id, ({ type, body }) => {
+        asked.set(id, (scraped) => {
           clearTimeout(timer);
           asked.delete(id);
-          resolve({ type, body });
+          if (scraped) resolve(scraped);
+          else reject(new Error("the primary could not add up the metrics"));
         });
-        tell({ sluice: "scrape", id, accept });
+        tell({ sluice: "scrape", id });
       });
     },
     isStopping: () => stopping,
+    answer(call) {
+      read = call;
+    },
     listening: () => tell({ sluice: "listening" }),
     onStop(call) {
       stop = call;

@@ -1,16 +1,53 @@
 import { AggregatorRegistry, Registry } from "prom-client";
+import type { Counted, Scraped } from "./registry.ts";
+import { METRICS, type MetricName } from "./table.ts";
 
-/** Returns the exposition text of all workers of this primary, added up by the table's own rules. */
-export function createAggregate(): (accept: string) => Promise<{ type: string; body: string }> {
-  const registry = new AggregatorRegistry();
-  return async () => {
-    const body = await registry.clusterMetrics();
-    return { type: Registry.PROMETHEUS_CONTENT_TYPE, body };
+/** The metrics of several workers as those of one process. */
+export interface Aggregate {
+  /** Takes the newest numbers of a worker, as `Metrics.counted` gave them there. */
+  told(worker: number, counted: unknown): void;
+  /** A worker has ended: its totals are kept as it last told them. */
+  gone(worker: number): void;
+  /**
+   * Returns the exposition text. Of workers that are `silent` the gauges are left out; their totals
+   * stand as they last told them, so that none ever falls.
+   */
+  text(silent: ReadonlySet<number>): Promise<Scraped>;
+}
+
+const MISSED = "sluice_cluster_scrapes_missed_total" satisfies MetricName;
+
+/** Returns an aggregate that knows no worker yet. */
+export function createAggregate(): Aggregate {
+  const newest = new Map<number, Counted>();
+  /** The totals of all workers that have ended, in one. */
+  let ended: Counted = [];
+  let missed = 0;
+
+  return {
+    told(worker, counted) {
+      newest.set(worker, counted as Counted); // what another process of this program read there
+    },
+    gone(worker) {
+      const totals = (newest.get(worker) ?? []).filter(isTotal);
+      newest.delete(worker);
+      const sum: unknown = AggregatorRegistry.aggregate([ended, totals]).getMetricsAsArray();
+      ended = sum as Counted; // a registry that was added up holds them, each with a `get` beside
+    },
+    async text(silent) {
+      missed += silent.size;
+      const living = [...newest].map(([worker, counted]) =>
+        silent.has(worker) ? counted.filter(isTotal) : counted,
+      );
+      const own = { name: MISSED, help: METRICS[MISSED].help, type: "counter", aggregator: "sum" };
+      const counts = [{ ...own, values: [{ value: missed, labels: {} }] }];
+      const body = await AggregatorRegistry.aggregate([...living, ended, counts]).metrics();
+      return { type: Registry.PROMETHEUS_CONTENT_TYPE, body };
+    },
   };
 }
 
-/** Lets a worker answer its primary, which asks for its metrics. */
-export function answerPrimary(): void {
-  // The constructor is what makes prom-client listen to the primary.
-  new AggregatorRegistry();
+/** Whether a metric only grows; prom-client's types call its kinds numbers, and it calls them words. */
+function isTotal({ type }: Counted[number]): boolean {
+  return ["counter", "histogram"].includes(String(type));
 }

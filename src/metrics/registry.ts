@@ -1,9 +1,10 @@
 import {
-  AggregatorRegistry,
   Counter,
   collectDefaultMetrics,
   Gauge,
   Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
   Registry,
 } from "prom-client";
 import { METRICS, type MetricName, type MetricRow } from "./table.ts";
@@ -20,6 +21,9 @@ export interface Scraped {
   readonly body: string;
 }
 
+/** The samples of all rooms, as another process adds them up. */
+export type Counted = readonly MetricObjectWithValues<MetricValue<string>>[];
+
 /** The samples of all rooms, as Prometheus text. */
 export interface Metrics {
   /** Publishes `read()`'s plain numbers at every scrape, until the returned function is called. */
@@ -30,6 +34,8 @@ export interface Metrics {
   observe(name: MetricName, value: number, labels?: Labels): void;
   /** Returns the exposition text; OpenMetrics if `accept` asks for it, else Prometheus' own. */
   scrape(accept?: string): Promise<Scraped>;
+  /** Returns the samples of now, for the primary of several workers to add up. */
+  counted(): Promise<Counted>;
   /** Removes everything. */
   stop(): void;
 }
@@ -53,9 +59,6 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     }
   }
 
-  // prom-client collects here for the primary of several workers; a scrape of this process does it too.
-  AggregatorRegistry.setRegistries([registry]);
-
   function publish(): void {
     for (const read of sources) {
       for (const [name, value] of Object.entries(read())) {
@@ -70,8 +73,16 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
   // An OpenMetrics answer takes `_total` off the names the counters themselves have, for good.
   const names = registry.getMetricsAsArray().map((metric) => [metric, metric.name] as const);
 
-  // The content type belongs to the registry, so one scrape at a time.
+  // The content type and the names belong to the registry, so one scrape at a time.
   let turn: Promise<unknown> = Promise.resolve();
+  function inTurn<T>(read: () => Promise<T>): Promise<T> {
+    const next = turn.then(() => {
+      for (const [metric, name] of names) metric.name = name;
+      return read();
+    });
+    turn = next.catch(() => {});
+    return next;
+  }
   return {
     source(read) {
       sources.add(read);
@@ -87,14 +98,12 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     },
     scrape(accept = "") {
       const open = isOpenMetrics(accept);
-      const next = turn.then(async () => {
-        for (const [metric, name] of names) metric.name = name;
+      return inTurn(async () => {
         registry.setContentType((open ? Registry.OPENMETRICS_CONTENT_TYPE : plainType) as never); // the two types the registry itself declares
         return { type: registry.contentType, body: await registry.metrics() };
       });
-      turn = next.catch(() => {});
-      return next;
     },
+    counted: () => inTurn(() => registry.getMetricsAsJSON()),
     stop() {
       sources.clear();
       registry.clear();

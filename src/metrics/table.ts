@@ -417,6 +417,11 @@ export const METRICS = {
     labels: [],
     help: "Times this node may have lost messages of other nodes, and closed its connections.",
   },
+  sluice_cluster_scrapes_missed_total: {
+    kind: "counter",
+    labels: [],
+    help: "Times a worker did not answer a scrape in time: gauges are without it, totals as of before.",
+  },
   sluice_cluster_errors_total: {
     kind: "counter",
     labels: [],

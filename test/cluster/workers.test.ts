@@ -173,12 +173,14 @@ test("a worker that cannot start again while Redis is away ends nobody else, and
   process.kill(victimOf(run), "SIGKILL");
   const gone = () => run.output().match(/will be replaced/g)?.length ?? 0;
   await until(() => gone() >= 2, "that the next cannot start", 60_000);
-  const client = newClient(`http://127.0.0.1:${port}`);
+  // A Redis that comes back empty closes it, and it returns.
+  const back = { reconnection: true, reconnectionDelay: 20 };
+  const client = newClient(`http://127.0.0.1:${port}`, back);
   t.after(() => client.disconnect());
   await next(client.connect(), "connect");
   await redis.start();
   await listening(run, 3);
-  assert.equal(client.connected, true);
+  await until(() => client.connected, "its return");
 });
 
 test("workers that are told to stop while they start end at once", async (t) => {
