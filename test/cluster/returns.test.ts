@@ -261,6 +261,33 @@ for (const offset of [undefined, "abcd.0", "1-1"]) {
   );
 }
 
+both(
+  "with the offset of its session before, the namespace's history between the two is not given",
+  async (stage) => {
+    // Seen: whatever the namespace had got since that offset was sent, by a session that began later.
+    const { a, client, socket, heard, door, done } = stage;
+    await stage.hears(0);
+    const ended = next(client, "disconnect");
+    socket.disconnect();
+    await ended;
+    a.io.emit("n", "between");
+    await done();
+    const arrived = next<[ServerSocket]>(a.io, "connection");
+    await next(client.connect(), "connect");
+    const [second] = await arrived;
+    assert.equal(client.recovered, false);
+    const gone = next(second, "disconnect");
+    door.stall();
+    a.io.emit("n", 1);
+    await done();
+    door.flow();
+    await gone;
+    await stage.lose();
+    await stage.back();
+    assert.deepEqual([client.recovered, heard], [true, [0, 1, "last"]]);
+  },
+);
+
 for (const codec of ["msgpack", "json"] as const) {
   both(
     `${codec}: no event that ends in text, whatever its kind, costs its client the way back`,
