@@ -1,4 +1,5 @@
 import { type FailureCode, FailureError } from "../core/failures.ts";
+import { createGathering } from "../core/gather.ts";
 import type { Exchange } from "../core/http.ts";
 import { type Coding, inflateBody, readCoding } from "../core/inflate.ts";
 
@@ -117,8 +118,7 @@ function readWhole(
   { coding, place }: { readonly coding: Coding; readonly place: Place },
 ): Reading {
   const { promise, resolve, reject } = defer<Buffer | undefined>();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
+  const body = createGathering(settings.bodyBytesMax);
   let over = false;
   const timer = setTimeout(() => refuse("API_BODY_TOO_SLOW"), settings.bodyMs);
   function finish(): void {
@@ -128,14 +128,12 @@ function readWhole(
   }
   function refuse(code: FailureCode, detail?: string): void {
     finish();
-    chunks.length = 0;
+    body.drop();
     reject(new FailureError(code, detail));
   }
   /** All has arrived; it is over once it is inflated. */
   async function conclude(): Promise<void> {
-    const [only] = chunks;
-    const given = chunks.length === 1 && only ? only : Buffer.concat(chunks, bytes);
-    const whole = await inflateBody(given, coding, settings.bodyBytesMax);
+    const whole = await inflateBody(body.bytes(), coding, settings.bodyBytesMax);
     if (over) return;
     if (whole === "too_large") return refuse("API_BODY_TOO_LARGE");
     if (whole === "broken") return refuse("API_BAD_BODY", `it is not ${coding}`);
@@ -144,7 +142,7 @@ function readWhole(
   }
   function cancel(): void {
     finish();
-    chunks.length = 0;
+    body.drop();
     resolve(undefined);
   }
   promise.catch(() => {}); // whoever awaits it may be waiting for something else first
@@ -155,18 +153,9 @@ function readWhole(
   exchange.onAborted(cancel);
   exchange.onChunk((chunk, last) => {
     if (over) return;
-    bytes += chunk.length;
-    if (bytes > settings.bodyBytesMax) {
-      refuse("API_BODY_TOO_LARGE");
-      return;
-    }
-    if (!place.hold(bytes)) {
-      refuse("API_BUSY");
-      return;
-    }
-    // The chunk is lent for the length of this call.
-    if (chunk.length > 0) chunks.push(Buffer.from(chunk));
-    if (last) void conclude();
+    if (!body.add(chunk)) refuse("API_BODY_TOO_LARGE");
+    else if (!place.hold(body.length)) refuse("API_BUSY");
+    else if (last) void conclude();
   });
   return { body: promise, known: place.known, cancel };
 }

@@ -58,9 +58,9 @@ export interface EngineTransportBase extends EventEmitter {
   maxHttpBufferSize?: number;
   httpCompression?: unknown;
   /** Long-polling: the poll, and the payload, that are under way. */
-  req?: unknown;
+  req?: EngineRequest | null;
   res?: SafeResponse | null;
-  dataReq?: unknown;
+  dataReq?: EngineRequest | null;
   dataRes?: SafeResponse | null;
   /** The connection it carries. */
   owner?: Pick<EngineSocketBase, "readyState"> | undefined;
@@ -68,6 +68,10 @@ export interface EngineTransportBase extends EventEmitter {
   shouldClose?: (() => void) | null;
   discard(): void;
   onRequest(request: EngineRequest): void;
+  /** On long-polling: takes a request with a payload. */
+  onDataRequest(request: EngineRequest, res: SafeResponse): void;
+  /** On long-polling: completes the headers of an answer, listeners' included. */
+  headers(request: EngineRequest, headers: Record<string, unknown>): void;
   close(done?: () => void): void;
   send(packets: EnginePacket[]): void;
   doClose(done: () => void): void;

@@ -14,7 +14,7 @@ import {
   formatCookie,
 } from "./engine-io.ts";
 import { createLeftOut } from "./headers.ts";
-import { isBusy, readPayloadsLazily } from "./polling.ts";
+import { isBusy, takePayloads } from "./polling.ts";
 import {
   asksForWebSocket,
   IncomingRequest,
@@ -113,7 +113,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
 
   override createTransport(name: string, request: EngineRequest): EngineTransportBase {
     if (name === "websocket") return new WebSocketTransport(request);
-    return readPayloadsLazily(super.createTransport(name, request));
+    return takePayloads(super.createTransport(name, request));
   }
 
   override close(): this {

@@ -1,5 +1,7 @@
+import { createGathering } from "../core/gather.ts";
 import type { Frame } from "../core/packet.ts";
-import type { EngineTransportBase } from "./engine-io.ts";
+import type { EngineRequest, EngineTransportBase } from "./engine-io.ts";
+import type { SafeResponse } from "./response.ts";
 
 /** Whether a poll, or a payload, is still under way: one of each at a time (protocol v4). */
 export function isBusy(transport: EngineTransportBase, method: string): boolean {
@@ -8,13 +10,55 @@ export function isBusy(transport: EngineTransportBase, method: string): boolean 
 }
 
 /**
- * Makes a long-polling transport take a payload packet by packet, and stop when one of them ended
- * its connection. Decoded as a whole first, a payload of two-byte packets would cost fifty times
- * its bytes before the first of them was looked at.
+ * Makes a long-polling transport take payloads of any kind: with their length said beforehand, or in
+ * chunks, as some clients send them (RFC 9112, section 7.1); bounded by what arrives.
+ *
+ * A payload is read packet by packet, until one of them has ended its connection. Decoded as a whole
+ * first, one of two-byte packets would cost fifty times its bytes before the first was looked at.
  */
-export function readPayloadsLazily(transport: EngineTransportBase): EngineTransportBase {
+export function takePayloads(transport: EngineTransportBase): EngineTransportBase {
+  transport.onDataRequest = takeRequest;
   if (transport.protocol === 4) transport.onData = takePayload;
   return transport;
+}
+
+function takeRequest(this: EngineTransportBase, request: EngineRequest, res: SafeResponse): void {
+  const bytesMax = this.maxHttpBufferSize ?? 0; // the engine sets it
+  const payload = createGathering(bytesMax);
+  const refuse = (status: string, why: string): void => {
+    payload.drop();
+    this.dataReq = this.dataRes = null;
+    this.onError(why);
+    res.writeStatus(status).end();
+  };
+  if (Number(request.headers["content-length"] ?? 0) > bytesMax) {
+    refuse("413 Payload Too Large", "payload too large");
+    return;
+  }
+  const isBinary = request.headers["content-type"] === "application/octet-stream";
+  if (isBinary && this.protocol === 4) {
+    refuse("400 Bad Request", "invalid content");
+    return;
+  }
+  this.dataReq = request;
+  this.dataRes = res;
+  res.onAborted(() => {
+    this.dataReq = this.dataRes = null;
+    this.onError("data request connection closed prematurely");
+  });
+  res.onData((chunk, isLast) => {
+    if (!payload.add(new Uint8Array(chunk))) refuse("413 Payload Too Large", "payload too large");
+    else if (isLast) concludeRequest(this, isBinary ? payload.bytes() : payload.bytes().toString());
+  });
+}
+
+function concludeRequest(transport: EngineTransportBase, payload: Frame): void {
+  const { dataReq, dataRes } = transport;
+  transport.onData(payload);
+  // What engine.io answers a payload with; text/html keeps some browsers from offering a download.
+  if (dataReq) transport.headers(dataReq, { "Content-Type": "text/html" });
+  transport.dataReq = transport.dataRes = null;
+  dataRes?.end("ok");
 }
 
 const SEPARATOR = "\x1e";

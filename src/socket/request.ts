@@ -144,11 +144,12 @@ export function asksForWebSocket({ headers }: Pick<EngineRequest, "headers">): b
 }
 
 /**
- * Whether a request says in two ways where it ends (RFC 9112, section 6.3): a proxy may go by one,
- * uWebSockets.js by the other, and what lies between would be taken for a request of its own.
+ * Whether a request says in two ways, or in none that all agree on, where it ends (RFC 9112, section
+ * 6.3): a proxy may go by one, uWebSockets.js by the other, and what lies between would be taken for
+ * a request of its own.
  */
 export function isAmbiguous(headers: Readonly<Record<string, string>>): boolean {
   const { "content-length": length, "transfer-encoding": coding } = headers;
   if (coding !== undefined) return length !== undefined || coding.toLowerCase() !== "chunked";
-  return length?.includes(",") ?? false;
+  return length !== undefined && !/^\d+$/.test(length);
 }

@@ -1,4 +1,5 @@
 import type { HttpResponse } from "uWebSockets.js";
+import { createGathering, type Gathering } from "../core/gather.ts";
 import {
   formatStatus,
   type HeadersGiven,
@@ -58,7 +59,7 @@ export class SafeResponse extends LazyEmitter {
   readonly #headers = new Map<string, Held>();
   #body: Buffer[] | undefined;
   #listeners: (() => void)[] = [];
-  #heldBody: [ArrayBuffer, boolean][] | undefined;
+  #heldBody: { readonly bytes: Gathering; isLast: boolean } | undefined;
   #wants: ((chunk: ArrayBuffer, isLast: boolean) => void) | undefined;
 
   constructor(raw: HttpResponse, req: AnsweredRequest, leftOut: LeftOut) {
@@ -248,11 +249,11 @@ export class SafeResponse extends LazyEmitter {
   }
 
   onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): this {
-    if (this.#heldBody) {
+    const held = this.#heldBody;
+    if (held) {
       this.#wants = handler;
-      for (const [chunk, isLast] of this.#heldBody.splice(0)) {
-        if (!this.done) handler(chunk, isLast);
-      }
+      const bytes = Uint8Array.from(held.bytes.bytes());
+      if (!this.done && (bytes.length > 0 || held.isLast)) handler(bytes.buffer, held.isLast);
     } else if (!this.done) {
       // A body may go on arriving after an early answer; nobody is interested in it then.
       this.#raw.onData((chunk, isLast) => void (this.done || handler(chunk, isLast)));
@@ -265,19 +266,13 @@ export class SafeResponse extends LazyEmitter {
    * uWebSockets.js throws away what comes before `onData` was called.
    */
   holdBody(bytesMax: number): void {
-    const held: [ArrayBuffer, boolean][] = [];
-    let bytes = 0;
+    const held = { bytes: createGathering(bytesMax), isLast: false };
     this.#heldBody = held;
     this.#raw.onData((chunk, isLast) => {
       if (this.done) return;
-      if (this.#wants) {
-        this.#wants(chunk, isLast);
-        return;
-      }
-      bytes += chunk.byteLength;
-      // The chunk is valid only during this call.
-      if (bytes <= bytesMax) held.push([chunk.slice(0), isLast]);
-      else this.close();
+      held.isLast = isLast;
+      if (this.#wants) this.#wants(chunk, isLast);
+      else if (!held.bytes.add(new Uint8Array(chunk))) this.close();
     });
   }
 

@@ -130,6 +130,23 @@ export const HTTP_ROWS: readonly HttpRow[] = [
     session: "gone",
   },
   {
+    title: "an empty payload",
+    method: "POST",
+    query: SESSION,
+    body: "",
+    status: 200,
+    answer: "ok",
+    session: "gone",
+  },
+  {
+    title: "a payload that has no length and is in no chunks",
+    method: "POST",
+    query: SESSION,
+    status: 200,
+    answer: "ok",
+    session: "gone",
+  },
+  {
     title: "a payload as application/octet-stream",
     method: "POST",
     query: SESSION,

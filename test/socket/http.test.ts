@@ -196,6 +196,10 @@ test("who says in two ways where a request ends gets no answer, and what follows
     `Content-Length: ${hidden.length}\r\nContent-Length: 0\r\n`,
     `Content-Length: ${hidden.length}\r\nTransfer-Encoding: chunked\r\n`,
     "Transfer-Encoding: gzip, chunked\r\n",
+    "Transfer-Encoding:\r\n",
+    "Content-Length:\r\n",
+    "Content-Length: +5\r\n",
+    "Content-Length: 0x5\r\n",
   ]) {
     const raw = await openRaw(on.port);
     raw.write(`${ask("POST", "/sized", fields)}0\r\n\r\n${hidden}`);
