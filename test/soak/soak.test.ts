@@ -1,9 +1,29 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { soak } from "./soak.ts";
+import { playDelivery } from "./delivery.ts";
+import { soak } from "./waves.ts";
 
 test("after waves of clients that come and go, heap and descriptors are at their floor", async () => {
   const { waves, broken } = await soak({ seconds: 0, waves: 7, clients: 60, seen() {} });
   assert.equal(waves.length, 7);
   assert.deepEqual(broken, []);
+});
+
+const SHORT = { seconds: 0, rounds: 8, clients: 12, seed: Date.now() % 1_000_000 };
+
+for (const recovery of [true, false]) {
+  const kept = recovery ? "with recovery" : "without recovery";
+  test(`${kept} nobody misses a packet, gets one twice, late or in vain`, async (t) => {
+    const totals = await playDelivery({ ...SHORT, recovery });
+    t.diagnostic(JSON.stringify({ ...totals, seed: SHORT.seed }));
+    assert.deepEqual(totals.wrong, []);
+    assert.ok(totals.received > totals.packets, "the play says something");
+    if (recovery) assert.ok(totals.resumed > 0, "sessions were resumed");
+  });
+}
+
+test("packets that are lost on their way are found", async () => {
+  const { wrong } = await playDelivery({ ...SHORT, rounds: 1, recovery: true, loseEvery: 20 });
+  assert.ok(wrong.length > 0);
+  for (const text of wrong) assert.match(text, /(without|never got) \d*[02468]0$/);
 });
