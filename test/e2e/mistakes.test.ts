@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { newClient, sumMetric, testGateway } from "../harness/gateway.ts";
-import { startProcess, testFolder } from "../harness/process.ts";
+import { ROOT, startProcess, testFolder } from "../harness/process.ts";
 import { next, until } from "../harness/wait.ts";
 
 const SLUICE = [process.execPath, "--import", "tsx", "src/main.ts"];
@@ -63,4 +63,56 @@ test("an embedded gateway listens to nothing of the process it is in", async (t)
   const before = count();
   await testGateway(t);
   assert.deepEqual(count(), before);
+});
+
+/** Runs a module that says `port` once it listens, and connects a client to it. */
+async function startScript(t: TestContext, text: string) {
+  const script = join(testFolder(t), "script.mjs");
+  const from = JSON.stringify(join(ROOT, "src")).slice(1, -1);
+  const packages = JSON.stringify(join(ROOT, "node_modules/socket.io/wrapper.mjs"));
+  writeFileSync(
+    script,
+    `import { Server } from ${packages};
+     import { attach } from "${from}/attach.ts";
+     import { startGateway } from "${from}/index.ts";
+     import { loadNative } from "${from}/socket/native.ts";
+     const listen = (io) => io.on("connection", (socket) => {
+       socket.on("throws", () => { throw new Error("boom"); });
+       socket.on("echo", (value, ack) => ack(value));
+     });
+     ${text}`,
+  );
+  const process = startProcess(t, [...SLUICE.slice(0, 3), script]);
+  const { port } = await process.line("port");
+  const client = newClient(`http://127.0.0.1:${port}`);
+  t.after(() => client.disconnect());
+  await next(client.connect(), "connect");
+  client.emit("throws");
+  return { process, client };
+}
+
+test("under attach a mistake is its process's, as without Sluice", async (t) => {
+  const { process } = await startScript(
+    t,
+    `const { uws } = loadNative();
+     const io = new Server();
+     const app = uws.App();
+     attach(io, app);
+     listen(io);
+     app.listen("127.0.0.1", 0, (socket) =>
+       console.log(JSON.stringify({ port: uws.us_socket_local_port(socket) })));`,
+  );
+  assert.equal(await process.exit(), 1);
+  assert.match(process.output(), /Error: boom\n/);
+});
+
+test("an embedded gateway that was given no log says where a handler failed, and goes on", async (t) => {
+  const { process, client } = await startScript(
+    t,
+    `const { io, port } = await startGateway({ socket: { host: "127.0.0.1", port: 0 } });
+     listen(io);
+     console.log(JSON.stringify({ port }));`,
+  );
+  await process.said("Error: boom");
+  assert.equal(await client.timeout(5000).emitWithAck("echo", 1), 1);
 });
