@@ -135,7 +135,10 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     await io.close();
     attached.detach();
   });
-  const executor = createExecutor(settings.fanout, { server: io });
+  const executor = createExecutor(settings.fanout, {
+    server: io,
+    acks: attached.samples().fanout,
+  });
   const state = { draining: 0, remaining: 0 };
   metrics.source(() => ({
     ...publishSamples(attached.samples()),

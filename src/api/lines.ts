@@ -6,7 +6,7 @@ import { messageOf } from "../core/message-of.ts";
 import { type Grant, isGranted } from "./keys.ts";
 import { withoutUnfit, writeJson } from "./media.ts";
 
-/** Lines that were read together: their commands in one list, and how to answer them. */
+/** Lines that are carried out together: their commands in one list, and how to answer them. */
 export interface Lines {
   readonly commands: readonly Command[];
   /** Returns one line per line, in their order, from the answers to `commands`. */
@@ -22,22 +22,39 @@ const DONE = '{"ok":true}\n';
  * Reads whole lines of NDJSON; each is a command or a list of commands, and stands for itself: one
  * that is refused, such as one longer than `bytesMax`, does not keep the others from being carried
  * out. Empty lines are passed over.
+ *
+ * Returns them in the parts that are to be carried out one after the other: a line that lists sockets
+ * by itself, so that its answer is on its way before the next list is gathered, and the others together,
+ * so that none waits for another's acknowledgements.
  */
-export function readLines(bytes: Buffer, bytesMax: number, grant: Grant): Lines {
-  const commands: Command[] = [];
-  const lines: Line[] = [];
+export function readLines(bytes: Buffer, bytesMax: number, grant: Grant): Lines[] {
+  const parts: Lines[] = [];
+  let commands: Command[] = [];
+  let lines: Line[] = [];
+  function cut(): void {
+    const own = lines;
+    if (own.length > 0) parts.push({ commands, write: (answers) => writeLines(own, answers) });
+    commands = [];
+    lines = [];
+  }
   for (const text of splitLines(bytes)) {
     if (text !== undefined && text.trim() === "") continue;
     try {
       if (text !== undefined && isLonger(text, bytesMax)) {
         throw new FailureError("API_BODY_TOO_LARGE");
       }
-      lines.push(readLine(text, grant, commands));
+      const read = readLine(text, grant);
+      const lists = read.commands.some((command) => command.do === "fetchSockets");
+      if (lists) cut();
+      lines.push({ count: read.commands.length, single: read.single });
+      for (const command of read.commands) commands.push(command);
+      if (lists) cut();
     } catch (error) {
       lines.push({ refused: writeRefusal(error) });
     }
   }
-  return { commands, write: (answers) => writeLines(lines, answers) };
+  cut();
+  return parts;
 }
 
 // Text that is not UTF-8 costs its own line only.
@@ -57,17 +74,16 @@ function isLonger(text: string, bytesMax: number): boolean {
   return text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax;
 }
 
-function readLine(text: string | undefined, grant: Grant, commands: Command[]): Line {
+function readLine(text: string | undefined, grant: Grant) {
   const value = parse(text);
   const single = !Array.isArray(value);
-  const read = single ? [readCommand(value)] : readCommands(value);
-  read.forEach((command, index) => {
+  const commands = single ? [readCommand(value)] : readCommands(value);
+  commands.forEach((command, index) => {
     if (isGranted(grant, command)) return;
     const { do: name, namespace = "/" } = command;
     throw new FailureError("API_FORBIDDEN", `command ${index}: ${name} in ${namespace}`);
   });
-  for (const command of read) commands.push(command);
-  return { count: read.length, single };
+  return { commands, single };
 }
 
 function parse(text: string | undefined): unknown {

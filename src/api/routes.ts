@@ -56,7 +56,7 @@ const ONCE = [
 export const KIND_FAILURES: Readonly<Record<RouteRow["kind"], readonly FailureCode[]>> = {
   command: [...ANY, ...KEYED, ...BODY, "COMMANDS_BAD", ...CARRIED_OUT, ...ONCE],
   commands: [...ANY, ...KEYED, ...BODY, "COMMANDS_BAD", ...CARRIED_OUT, ...ONCE],
-  presence: [...ANY, ...KEYED, "API_BAD_QUERY", ...CARRIED_OUT],
+  presence: [...ANY, ...KEYED, "API_BAD_QUERY", "COMMANDS_BUSY", ...CARRIED_OUT],
   deadletters: [...ANY, ...KEYED, "API_NO_UPSTREAM"],
   page: [...ANY],
 };
@@ -72,7 +72,8 @@ const COMMAND_TEXTS: Readonly<Record<CommandName, string>> = {
 };
 
 const COMMAND_FAILURES: Partial<Record<CommandName, readonly FailureCode[]>> = {
-  emitWithAck: ["COMMANDS_TOO_MANY_SOCKETS"],
+  emitWithAck: ["COMMANDS_TOO_MANY_SOCKETS", "COMMANDS_ACKS_FULL", "COMMANDS_BUSY"],
+  fetchSockets: ["COMMANDS_BUSY"],
   serverSideEmit: ["COMMANDS_NO_CLUSTER"],
 };
 
@@ -92,6 +93,7 @@ export function listRoutes(metricsPath: string): readonly RouteRow[] {
       text: "Carries out one command, a list, or a stream of lines with either.",
       failures: [
         "COMMANDS_HELD_FULL",
+        "COMMANDS_TOO_MANY_LISTED",
         ...COMMAND_NAMES.flatMap((name) => COMMAND_FAILURES[name] ?? []),
       ],
     },

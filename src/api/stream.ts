@@ -4,7 +4,7 @@ import { readCoding } from "../core/inflate.ts";
 import type { Place } from "./body.ts";
 import { createInput, type Input } from "./input.ts";
 import type { Grant } from "./keys.ts";
-import { readLines, refuseAll, writeRefusal } from "./lines.ts";
+import { type Lines, readLines, refuseAll, writeRefusal } from "./lines.ts";
 import { MEDIA_TYPES } from "./media.ts";
 import { type RequestNeeds, senderOf } from "./requests.ts";
 
@@ -135,8 +135,9 @@ async function run(
     stream.waiting = false;
     if (arrived === "gone") return undefined;
     if (arrived === "ended") return finish(out, stream.ended);
-    const answered = await answerLines(carry.take(arrived.bytes, arrived.last), running);
-    if (answered !== "" && !out.write(answered)) {
+    for (const lines of read(carry.take(arrived.bytes, arrived.last), running)) {
+      const answered = await answerLines(lines, running.needs);
+      if (answered === "" || out.write(answered)) continue;
       stream.waiting = true;
       await stream.untilWritable();
       stream.waiting = false;
@@ -182,9 +183,11 @@ function finish(out: AnswerStream, code: FailureCode | undefined): number {
   return code === undefined ? 200 : FAILURES[code].status;
 }
 
-async function answerLines(bytes: Buffer, { grant, settings, needs }: Running): Promise<string> {
-  if (bytes.length === 0) return "";
-  const lines = readLines(bytes, settings.bodyBytesMax, grant);
+function read(bytes: Buffer, { grant, settings }: Running): Lines[] {
+  return bytes.length === 0 ? [] : readLines(bytes, settings.bodyBytesMax, grant);
+}
+
+async function answerLines(lines: Lines, needs: RequestNeeds): Promise<string> {
   if (lines.commands.length === 0) return lines.write([]);
   const unready = needs.ready();
   const answers = unready

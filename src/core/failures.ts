@@ -43,6 +43,21 @@ export const FAILURES = {
     retry: false,
     text: "More sockets match than emitWithAck may wait for",
   },
+  COMMANDS_TOO_MANY_LISTED: {
+    status: 409,
+    retry: false,
+    text: "The request has looked through fanout.requestSocketsMax sockets already",
+  },
+  COMMANDS_BUSY: {
+    status: 503,
+    retry: true,
+    text: "fanout.listsWaitingMax lists wait already, or answers hold fanout.listedSocketsMax sockets",
+  },
+  COMMANDS_ACKS_FULL: {
+    status: 503,
+    retry: true,
+    text: "fanout.acksPendingMax acknowledgements are awaited already",
+  },
   COMMANDS_NO_CLUSTER: {
     status: 409,
     retry: false,

@@ -10,12 +10,14 @@ import type {
   Refused,
 } from "../core/command.ts";
 import { COMMAND_LIMITS } from "../core/commands.ts";
-import { FAILURES, type FailureCode } from "../core/failures.ts";
+import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import { messageOf } from "../core/message-of.ts";
 import { createAsk } from "./asked.ts";
+import { createGathers, type Gathering, type GatherSettings } from "./gather.ts";
 import { createHolds, type Held, type TellCommand } from "./hold.ts";
 import { createNamespaceFinder, isAlone } from "./namespaces.ts";
 import { type AnySocket, type Page, pageOf, showSocket } from "./present.ts";
+import type { FanoutSamples } from "./samples.ts";
 
 /** The only place where commands become broadcasts. */
 export interface Executor {
@@ -46,11 +48,20 @@ export interface PresentRoom {
 }
 
 /** What the executor is bounded by. */
-export interface ExecutorSettings {
+export interface ExecutorSettings extends GatherSettings {
+  /** Acknowledgements that may be awaited at once, those of broadcasts included. */
+  readonly acksPendingMax: number;
   /** Sockets one `emitWithAck` may wait for. */
   readonly ackSocketsMax: number;
   /** Commands kept for one socket that is being let in. */
   readonly heldCommandsMax: number;
+}
+
+/** What an executor needs. */
+export interface ExecutorNeeds {
+  readonly server: Server;
+  /** Where broadcasts count the acknowledgements they await. */
+  readonly acks: Pick<FanoutSamples, "acksPending" | "acksMissed" | "acksRefused">;
 }
 
 // An answer that takes time: `started` resolves when the next command may follow it.
@@ -61,30 +72,38 @@ interface Slow {
 
 const OK: Answer = { ok: true };
 const ask = createAsk();
+const nothing = (): void => {};
 
 /**
  * Returns the executor of a Socket.IO server.
  *
  * Commands mean exactly what the Socket.IO methods of their names do. They are started in their
  * order; an `emitWithAck` delays those behind it until it is sent, not until it is answered. A
- * command that cannot be carried out gets a refused answer and leaves the others alone.
+ * command that cannot be carried out gets a refused answer and leaves the others alone. What looks
+ * through sockets takes turns with that of other calls of `apply`, see {@link createGathers}.
  */
 export function createExecutor(
   settings: ExecutorSettings,
-  { server }: { readonly server: Server },
+  { server, acks }: ExecutorNeeds,
 ): Executor {
   const find = createNamespaceFinder(server);
   const samples: Record<string, number> = {};
-  const holds = createHolds(settings.heldCommandsMax, (command) => void begin(command));
+  const gathers = createGathers(settings);
+  const holds = createHolds(
+    settings.heldCommandsMax,
+    (command) => void begin(command, gathers.open()),
+  );
 
-  function begin(command: Command): Answer | Slow {
+  function begin(command: Command, gathering: Gathering): Answer | Slow {
     const name = command.namespace ?? "/";
     const namespace = find(name);
     if (!namespace) return refuse("COMMANDS_NO_NAMESPACE", name);
     if (namespace === "nobody" || isForNobody(command)) return tellNobody(command);
     try {
-      if (command.do === "emitWithAck") return askAll(namespace, command, settings.ackSocketsMax);
-      if (command.do === "fetchSockets") return list(namespace, command);
+      if (command.do === "emitWithAck") {
+        return askAll(namespace, command, { settings, acks, gathering });
+      }
+      if (command.do === "fetchSockets") return list(namespace, command, gathering);
       if (!holds.keep(name, command)) return refuse("COMMANDS_HELD_FULL", name);
       return tell(namespace, command);
     } catch (error) {
@@ -94,8 +113,9 @@ export function createExecutor(
 
   async function apply(commands: readonly Command[], caller: CommandCaller): Promise<Answer[]> {
     const answers: (Answer | Promise<Answer>)[] = [];
+    const gathering = gathers.open();
     for (const command of commands) {
-      const begun = begin(command);
+      const begun = begin(command, gathering);
       if ("ok" in begun) {
         count(command.do, caller, begun);
         answers.push(begun);
@@ -104,7 +124,9 @@ export function createExecutor(
       answers.push(begun.answer.then((answer) => count(command.do, caller, answer)));
       await begun.started;
     }
-    return Promise.all(answers);
+    const all = await Promise.all(answers);
+    gathering.end();
+    return all;
   }
 
   function count(command: CommandName, caller: CommandCaller, answer: Answer): Answer {
@@ -118,8 +140,9 @@ export function createExecutor(
     hold: holds.begin,
     async rooms(name, page) {
       const namespace = find(name);
-      const rooms = namespace === "nobody" ? [] : namespace && (await countRooms(namespace));
-      return rooms && pageOf(rooms, ({ room }) => room, page);
+      if (!namespace) return undefined;
+      const rooms = namespace === "nobody" ? [] : await gathers.inTurn(() => countRooms(namespace));
+      return pageOf(rooms, ({ room }) => room, page);
     },
     samples,
   };
@@ -182,51 +205,52 @@ function choose(
   return except === undefined || except.length === 0 ? chosen : chosen.except([...except]);
 }
 
-function list(namespace: Namespace, command: FetchCommand): Slow {
+function list(namespace: Namespace, command: FetchCommand, gathering: Gathering): Slow {
   const { in: rooms, except, limit = COMMAND_LIMITS.fetchDefault, after } = command;
-  const fetched: Promise<AnySocket[]> = choose(namespace, rooms, except).fetchSockets();
-  return {
-    started: Promise.resolve(),
-    answer: fetched.then((sockets): Answer => {
-      const { items, next } = pageOf(sockets, (socket) => socket.id, { limit, after });
-      return { ok: true, sockets: items.map(showSocket), ...(next !== undefined && { next }) };
-    }, failed),
-  };
+  const look = () => choose(namespace, rooms, except).fetchSockets() as Promise<AnySocket[]>; // what it resolves with
+  const answer = gathering.sockets(look).then((sockets): Answer => {
+    const { items, next } = pageOf(sockets, (socket) => socket.id, { limit, after });
+    gathering.hold(items.length);
+    return { ok: true, sockets: items.map(showSocket), ...(next !== undefined && { next }) };
+  }, failed);
+  return { started: answer.then(nothing, nothing), answer };
+}
+
+/** What questions are bounded by, and where they are counted. */
+interface Asking extends Pick<ExecutorNeeds, "acks"> {
+  readonly settings: ExecutorSettings;
+  readonly gathering: Gathering;
 }
 
 /**
  * One emit per socket rather than one broadcast: Socket.IO's own broadcast with acknowledgements
  * tells neither who answered nor who did not.
  */
-function askAll(namespace: Namespace, command: EmitWithAckCommand, socketsMax: number): Slow {
+function askAll(namespace: Namespace, command: EmitWithAckCommand, asking: Asking): Slow {
   const { to, except, event, args = [] } = command;
   const timeoutMs = command.timeoutMs ?? COMMAND_LIMITS.ackTimeoutMsDefault;
-  const sent = choose(namespace, to, except)
-    .fetchSockets()
-    .then((sockets: AnySocket[]): (() => Promise<Answer>) => {
-      if (sockets.length > socketsMax) {
-        const answer = refuse("COMMANDS_TOO_MANY_SOCKETS", `${sockets.length} of ${socketsMax}`);
-        return () => Promise.resolve(answer);
-      }
-      const answers: { id: string; answer: unknown }[] = [];
-      const timedOut: string[] = [];
-      const asked = sockets.map(
-        (socket) =>
-          new Promise<void>((resolve) => {
-            ask(socket, { event, args, timeoutMs }, ({ late, answer }) => {
-              if (late) timedOut.push(socket.id);
-              else answers.push({ id: socket.id, answer });
-              resolve();
-            });
-          }),
-      );
-      return () => Promise.all(asked).then(() => ({ ok: true, answers, timedOut }));
+  const { settings, acks, gathering } = asking;
+  const look = () => choose(namespace, to, except).fetchSockets() as Promise<AnySocket[]>; // what it resolves with
+  const sent = gathering.sockets(look).then((sockets): (() => Promise<Answer>) => {
+    const { length } = sockets;
+    if (length > settings.ackSocketsMax) {
+      throw new FailureError("COMMANDS_TOO_MANY_SOCKETS", `${length} of ${settings.ackSocketsMax}`);
+    }
+    if (acks.acksPending + length > settings.acksPendingMax) {
+      acks.acksRefused++;
+      throw new FailureError("COMMANDS_ACKS_FULL");
+    }
+    acks.acksPending += length;
+    const asked = ask(sockets, { event, args, timeoutMs }, (how) => {
+      acks.acksPending--;
+      if (how === "missed") acks.acksMissed++;
+      else gathering.hold(1);
     });
+    const answer = asked.then((all): Answer => ({ ok: true, ...all }), failed);
+    return () => answer;
+  });
   return {
-    started: sent.then(
-      () => {},
-      () => {},
-    ),
+    started: sent.then(nothing, nothing),
     answer: sent.then((wait) => wait()).catch(failed),
   };
 }
@@ -248,10 +272,12 @@ async function countRooms(namespace: Namespace): Promise<PresentRoom[]> {
   return [...counts].map(([room, sockets]) => ({ room, sockets }));
 }
 
-function refuse(code: FailureCode, detail: string): Refused {
-  return { ok: false, code, detail: `${FAILURES[code].text}: ${detail}` };
+function refuse(code: FailureCode, detail?: string): Refused {
+  const { text } = FAILURES[code];
+  return { ok: false, code, detail: detail === undefined ? text : `${text}: ${detail}` };
 }
 
 function failed(error: unknown): Refused {
+  if (error instanceof FailureError) return refuse(error.code, error.detail);
   return refuse("COMMANDS_FAILED", messageOf(error));
 }

@@ -28,11 +28,11 @@ export interface FanoutSamples {
   unionTopics: number;
   /** Memberships of those topics. */
   unionMembers: number;
-  /** Acknowledgements of broadcasts that are still awaited. */
+  /** Acknowledgements of broadcasts and `emitWithAck` commands that are still awaited. */
   acksPending: number;
-  /** Acknowledgements that were awaited in vain until their broadcast's timeout. */
+  /** Acknowledgements that were awaited in vain: until the timeout, or their socket had left. */
   acksMissed: number;
-  /** Broadcasts with acknowledgement not sent, because too many were awaited already. */
+  /** Broadcasts and commands with acknowledgement not sent, because too many were awaited already. */
   acksRefused: number;
 }
 

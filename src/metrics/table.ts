@@ -218,17 +218,17 @@ export const METRICS = {
   sluice_fanout_acks_pending: {
     kind: "gauge",
     labels: [],
-    help: "Acknowledgements of broadcasts that are awaited now.",
+    help: "Acknowledgements of broadcasts and emitWithAck commands that are awaited now.",
   },
   sluice_fanout_acks_missed_total: {
     kind: "counter",
     labels: [],
-    help: "Acknowledgements of broadcasts that did not come before their timeout.",
+    help: "Acknowledgements of broadcasts and emitWithAck commands that did not come before their timeout.",
   },
   sluice_fanout_acks_refused_total: {
     kind: "counter",
     labels: [],
-    help: "Broadcasts not sent because fanout.acksPendingMax acknowledgements were awaited.",
+    help: "Broadcasts and emitWithAck commands not sent because fanout.acksPendingMax acknowledgements were awaited.",
   },
   // recovery
   sluice_recoveries_total: {

@@ -304,6 +304,43 @@ test("a request that is open when the gateway stops is answered, and its connect
   client.disconnect();
 });
 
+test("what one request lists and all await is bounded, and each line of a stream lists by itself", async () => {
+  const own = await startGateway({
+    overload: { enabled: false },
+    socket: { port: 0, drainMs: 0 },
+    api: { keys: [`tests:${SECRET}`] },
+    fanout: { requestSocketsMax: 1, acksPendingMax: 1 },
+  });
+  const both = [await connectClient(own.url, "json"), await connectClient(own.url, "json")];
+  const ask = (path: string, body: string, type = JSON_TYPE) =>
+    fetch(own.url + path, {
+      method: "POST",
+      headers: { authorization: `Bearer ${SECRET}`, "content-type": type },
+      body,
+    });
+  try {
+    const line = '{"do":"fetchSockets"}';
+    const batch = await ask("/v1/commands", `[${Array(1000).fill(line).join(",")}]`);
+    const answers: { ok: boolean; code?: string }[] = await batch.json();
+    assert.deepEqual([batch.status, answers.filter(({ ok }) => ok).length], [200, 1]);
+    assert.equal(answers[999]?.code, "COMMANDS_TOO_MANY_LISTED");
+    const lines = [line, `[${line},${line}]`, "no", line].join("\n");
+    const streamed = (await (await ask("/v1/commands", lines, "application/x-ndjson")).text())
+      .trim()
+      .split("\n")
+      .map((text) => JSON.parse(text));
+    const codes = streamed.flat().map((one) => one.code ?? one.ok);
+    assert.deepEqual(codes, [true, true, "COMMANDS_TOO_MANY_LISTED", "API_BAD_BODY", true]);
+    const full = await ask("/v1/emitWithAck", '{"event":"x"}');
+    assert.deepEqual([full.status, full.headers.get("retry-after")], [503, "1"]);
+    assert.equal((await full.json()).code, "COMMANDS_ACKS_FULL");
+    assert.match(await own.scrape(), /sluice_fanout_acks_refused_total 1\n/);
+  } finally {
+    for (const client of both) client.disconnect();
+    await own.stop();
+  }
+});
+
 test("on a port of its own the API is there and only there", async () => {
   const own = await startGateway({
     overload: { enabled: false },

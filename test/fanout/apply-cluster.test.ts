@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { type TestContext, test } from "node:test";
 import { ClusterAdapter } from "socket.io-adapter";
+import { readSettings } from "../../src/core/settings.ts";
 import { createExecutor } from "../../src/fanout/apply.ts";
+import { createSamples } from "../../src/fanout/samples.ts";
 import { connectClient, watchClient } from "../harness/clients.ts";
 import { until } from "../harness/wait.ts";
 import { startRig } from "./rig.ts";
@@ -31,8 +33,8 @@ async function gather(t: TestContext, ackSocketsMax = 100) {
     await startRig(t, {}, { adapter: BusAdapter }),
     await startRig(t, {}, { adapter: BusAdapter }),
   ] as const;
-  const limits = { ackSocketsMax, heldCommandsMax: 10 };
-  const executor = createExecutor(limits, { server: nodes[0].io });
+  const limits = { ...readSettings({}).fanout, ackSocketsMax };
+  const executor = createExecutor(limits, { server: nodes[0].io, acks: createSamples() });
   const urls = nodes.map(({ port }) => `http://127.0.0.1:${port}`);
   const [here, there] = [
     await watchClient(urls[0] ?? ""),

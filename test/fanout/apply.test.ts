@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import type { Answer, Command } from "../../src/core/command.ts";
-import { createExecutor, type Executor } from "../../src/fanout/apply.ts";
+import { createExecutor, type Executor, type ExecutorSettings } from "../../src/fanout/apply.ts";
+import { createSamples } from "../../src/fanout/samples.ts";
 import { type Gateway, startGateway } from "../../src/gateway.ts";
 import { collect, connectClient, type Socket, watchClient } from "../harness/clients.ts";
 import { until } from "../harness/wait.ts";
@@ -9,7 +10,14 @@ import { until } from "../harness/wait.ts";
 let gateway: Gateway;
 let executor: Executor;
 const clients: Socket[] = [];
-const LIMITS = { ackSocketsMax: 3, heldCommandsMax: 2 };
+const LIMITS: ExecutorSettings = {
+  ackSocketsMax: 3,
+  heldCommandsMax: 2,
+  acksPendingMax: 1000,
+  requestSocketsMax: 1000,
+  listedSocketsMax: 1000,
+  listsWaitingMax: 100,
+};
 
 before(async () => {
   gateway = await startGateway({
@@ -20,7 +28,7 @@ before(async () => {
   gateway.io.on("connection", (socket) => {
     socket.on("wait", (done) => done());
   });
-  executor = createExecutor(LIMITS, { server: gateway.io });
+  executor = createExecutor(LIMITS, { server: gateway.io, acks: createSamples() });
 });
 after(() => gateway.stop());
 afterEach(async () => {
@@ -334,7 +342,7 @@ test("dropped commands are never carried out, and the id is free again", async (
 });
 
 test("every command is counted by its name, caller and outcome", async () => {
-  const own = createExecutor(LIMITS, { server: gateway.io });
+  const own = createExecutor(LIMITS, { server: gateway.io, acks: createSamples() });
   await own.apply([{ do: "emit", event: "x" }], "upstream");
   await own.apply([{ do: "emit", event: "x", namespace: "/no" }], "api");
   await own.apply([{ do: "emitWithAck", event: "x", to: ["none"] }], "api");
@@ -362,4 +370,123 @@ test("who leaves while it is asked is waited for no longer", { timeout: 20_000 }
     answers,
     [1, 2].map((n) => ({ ok: true, ...expected(n) })),
   );
+});
+
+// 36 KB of 1,000 lists of sockets by a key that may only read ended or stalled the process: every list
+// was gathered at once, whole, and all were kept until the last was there.
+test("a request may look through requestSocketsMax sockets and finish that list; the next is refused", async () => {
+  for (let i = 0; i < 3; i++) await connect();
+  const limits = { ...LIMITS, requestSocketsMax: 6 };
+  const own = createExecutor(limits, { server: gateway.io, acks: createSamples() });
+  const lists: Command[] = Array(1000).fill({ do: "fetchSockets", limit: 1 });
+  const ask: Command = { do: "emitWithAck", event: "x" };
+  const seen = collect(clients[0] ?? assert.fail());
+  const answers = await own.apply([...lists, ask, { do: "emit", event: "goes on" }], "api");
+  const codes = answers.map((answer) => (answer.ok ? "ok" : answer.code));
+  const refused = Array(999).fill("COMMANDS_TOO_MANY_LISTED");
+  assert.deepEqual(codes, ["ok", "ok", ...refused, "ok"]);
+  const again = await own.apply(lists.slice(0, 2), "api");
+  assert.ok(
+    again.every(({ ok }) => ok),
+    "each request has its own",
+  );
+  await until(() => seen.length > 0, "what is no list is carried out");
+  assert.deepEqual(seen, [["goes on"]]);
+});
+
+test("lists begin one in a turn of the event loop, whoever asks, and in their order", async () => {
+  const socket = await connect();
+  let turns = 0;
+  let over = false;
+  const count = (): void => {
+    turns++;
+    if (!over) setImmediate(count);
+  };
+  setImmediate(count);
+  const list: Command = { do: "fetchSockets", in: ["later"] };
+  const requests = Array.from({ length: 10 }, () => apply(...Array<Command>(10).fill(list)));
+  const rooms = executor.rooms("/", { limit: 1 });
+  const ordered = apply(
+    list,
+    { do: "socketsJoin", in: [idOf(socket)], rooms: ["later"] },
+    list,
+    { do: "socketsLeave", in: [idOf(socket)], rooms: ["later"] },
+    list,
+  );
+  const [, answers] = await Promise.all([Promise.all(requests), ordered, rooms]);
+  over = true;
+  assert.ok(turns >= 103, `${turns} turns`);
+  const found = answers.map((answer) => answer.ok && answer.sockets?.length);
+  assert.deepEqual(found, [0, undefined, 1, undefined, 0]);
+});
+
+test("listsWaitingMax lists wait for their turn, one more is refused to be tried again", async () => {
+  const limits = { ...LIMITS, listsWaitingMax: 5 };
+  const own = createExecutor(limits, { server: gateway.io, acks: createSamples() });
+  const list = () => own.apply([{ do: "fetchSockets" }], "api");
+  // One is at once, five wait.
+  const answers = (await Promise.all(Array.from({ length: 8 }, list))).flat();
+  const codes = answers.map((answer) => (answer.ok ? "ok" : answer.code));
+  assert.deepEqual(codes, [...Array(6).fill("ok"), "COMMANDS_BUSY", "COMMANDS_BUSY"]);
+  await new Promise((resolve) => setImmediate(resolve));
+  const rooms = Array.from({ length: 8 }, () => own.rooms("/", { limit: 1 }));
+  const told = (await Promise.allSettled(rooms)).filter(({ status }) => status === "rejected");
+  assert.equal(told.length, 2);
+  assert.ok((await list())[0]?.ok, "the line is free again");
+});
+
+test("listedSocketsMax sockets are held for answers that wait, and let go with them", async () => {
+  const client = await connect();
+  const limits = { ...LIMITS, listedSocketsMax: 1 };
+  const own = createExecutor(limits, { server: gateway.io, acks: createSamples() });
+  const list: Command = { do: "fetchSockets" };
+  let answer: (done: string) => void = () => {};
+  client.on("ask", (done) => {
+    answer = done;
+  });
+  const asked = new Promise((resolve) => client.once("ask", resolve));
+  const ask: Command = { do: "emitWithAck", event: "ask", timeoutMs: 60_000 };
+  const first = own.apply([ask], "api");
+  await asked;
+  const listed = own.apply([list, ask], "api");
+  const [held, more] = await listed;
+  assert.deepEqual([held?.ok, more?.ok === false && more.code], [true, "COMMANDS_BUSY"]);
+  assert.ok((await own.apply([list], "api"))[0]?.ok, "its request is over");
+  answer("done");
+  await first;
+  assert.ok((await own.apply([list], "api"))[0]?.ok);
+});
+
+test("acksPendingMax bounds what all questions await, and every way they end is counted", async () => {
+  const [stays, goes, silent] = [await connect(), await connect("msgpack"), await connect()];
+  const acks = createSamples();
+  const limits = { ...LIMITS, acksPendingMax: 4 };
+  const own = createExecutor(limits, { server: gateway.io, acks });
+  const ask = (timeoutMs: number, args: unknown[] = []): Promise<Answer[]> =>
+    own.apply([{ do: "emitWithAck", event: "ask", args, timeoutMs }], "api");
+  const dones = new Map<Socket, (answer: number) => void>();
+  for (const client of [stays, goes, silent]) {
+    client.on("ask", (done) => void dones.set(client, done));
+  }
+  const first = ask(1000);
+  await until(() => dones.size === 3, "all are asked");
+  const [over] = await ask(1000);
+  assert.equal(over?.ok === false && over.code, "COMMANDS_ACKS_FULL");
+  goes.disconnect();
+  dones.get(stays)?.(1);
+  const [answer] = await first;
+  assert.ok(answer?.ok);
+  assert.deepEqual(
+    answer.answers?.map(({ answer: given }) => given),
+    [1],
+  );
+  assert.equal(answer.timedOut?.length, 2);
+  assert.deepEqual([acks.acksPending, acks.acksMissed, acks.acksRefused], [0, 2, 1]);
+  const [broken] = await ask(60_000, [1n]);
+  assert.equal(broken?.ok === false && broken.code, "COMMANDS_FAILED");
+  assert.equal(acks.acksPending, 0);
+  for (const socket of gateway.io.sockets.sockets.values()) {
+    // Socket.IO's own map.
+    assert.equal((socket as unknown as { acks: Map<number, unknown> }).acks.size, 0);
+  }
 });

@@ -7,7 +7,7 @@ export const fanout = z.strictObject({
     1_000_000,
     1,
     100_000_000,
-    "Acknowledgements of broadcasts that may be awaited at once; above, a broadcast is not sent and times out.",
+    "Acknowledgements of broadcasts and emitWithAck commands that may be awaited at once; above, a broadcast is not sent and times out, and a command is refused.",
   ),
   unionMembersMax: whole(
     100_000,
@@ -17,6 +17,24 @@ export const fanout = z.strictObject({
   ),
   // commands
   ackSocketsMax: whole(10_000, 1, 1_000_000, "Sockets one emitWithAck command may wait for."),
+  requestSocketsMax: whole(
+    20_000,
+    1,
+    100_000_000,
+    "Sockets that the fetchSockets and emitWithAck commands of one request may look through before its next one is refused; on a stream, fetchSockets of each line by itself.",
+  ),
+  listedSocketsMax: whole(
+    200_000,
+    1,
+    100_000_000,
+    "Sockets that lists and acknowledgements hold until their requests are answered, in all; above, lists are refused.",
+  ),
+  listsWaitingMax: whole(
+    1000,
+    1,
+    1_000_000,
+    "Lists of sockets or rooms that may wait for their turn; above, they are refused.",
+  ),
   heldCommandsMax: whole(
     100,
     1,
