@@ -133,7 +133,11 @@ function readWhole(
   }
   /** All has arrived; it is over once it is inflated. */
   async function conclude(): Promise<void> {
-    const whole = await inflateBody(body.bytes(), coding, settings.bodyBytesMax);
+    const given = body.bytes();
+    // It may become as large as one may be, and that is taken before it does.
+    const most = Math.min(given.length + settings.bodyBytesMax, settings.bodiesBytesMax);
+    if (coding !== "identity" && !place.hold(most)) return refuse("API_BUSY");
+    const whole = await inflateBody(given, coding, settings.bodyBytesMax);
     if (over) return;
     if (whole === "too_large") return refuse("API_BODY_TOO_LARGE");
     if (whole === "broken") return refuse("API_BAD_BODY", `it is not ${coding}`);

@@ -349,3 +349,19 @@ test("bodies and lines on their way in are bounded in bytes, all together", asyn
   assert.equal(api.api.samples().bodyBytes, 0);
   for (const raw of raws) raw.close();
 });
+
+test("a compressed body takes its room among the bytes of all before it is inflated", async () => {
+  const api = await start({ bodyBytesMax: 65_536, bodiesBytesMax: 65_536 });
+  const encoded = { "content-encoding": "gzip" };
+  const small = gzipSync('{"event":"x"}');
+  assert.equal((await api.post("/v1/emit", small, encoded)).status, 200, "alone there is room");
+  const raw = await openRaw(api.on.port);
+  raw.write(`${api.head("/v1/emit", { "content-length": 100 })} `);
+  await until(() => api.api.samples().bodyBytes === 1, "another has begun");
+  const refused = await api.post("/v1/emit", small, encoded);
+  assert.deepEqual([refused.status, await codeOf(refused)], [503, "API_BUSY"]);
+  assert.equal((await api.post("/v1/emit", '{"event":"x"}')).status, 200, "as it is there is room");
+  raw.close();
+  await until(() => api.api.samples().openBodies === 0, "the other has left");
+  assert.equal(api.api.samples().bodyBytes, 0);
+});
