@@ -3,6 +3,7 @@ import { createCodec } from "./codec/codec.ts";
 import type { CloseReason } from "./core/closes.ts";
 import type { FailureCode } from "./core/failures.ts";
 import type { Log } from "./core/log.ts";
+import { hideInherited } from "./core/prototype.ts";
 import { type PartialSettings, readSettings } from "./core/settings.ts";
 import { createFanout } from "./fanout/fanout.ts";
 import type { Connection } from "./socket/connection.ts";
@@ -62,6 +63,7 @@ export function attach(
   given: Pick<PartialSettings, "socket" | "codec" | "fanout"> = {},
   watch: AttachWatch = {},
 ): Attached {
+  hideInherited();
   const settings = readSettings(given);
   const codec = createCodec({
     ...settings.codec,

@@ -5,6 +5,7 @@ import type { WorkerSide } from "./cluster/workers.ts";
 import { CLOSES } from "./core/closes.ts";
 import { type Log, silentLog, stderrLog } from "./core/log.ts";
 import { messageOf } from "./core/message-of.ts";
+import { hideInherited } from "./core/prototype.ts";
 import {
   namesFunctions,
   type PartialSettings,
@@ -82,6 +83,7 @@ export async function startGateway(
   given: PartialSettings = {},
   needs: GatewayNeeds = {},
 ): Promise<Gateway> {
+  hideInherited();
   const settings = readSettings(given);
   if (needs.worker) checkWorkers(settings);
   const log = needs.log ?? silentLog;
@@ -150,6 +152,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     const handler = await loadHandler<Server>(settings.handlers.module, needs.folder);
     await handler(io);
   }
+  keepHiding(undo);
   // After the module, so that its middlewares come first.
   const upstream = await startUpstream(settings, { io, executor, metrics, log, lease: bus?.lease });
   if (upstream.stop) calls.stop = upstream.stop;
@@ -292,6 +295,16 @@ async function startUpstream(
   if (!namesFunctions(settings) && settings.auth.mode !== "upstream") return {};
   const { serveUpstream } = await import("./serve-upstream.ts");
   return serveUpstream(settings, needs);
+}
+
+/** How soon what a library puts on `Object.prototype` is hidden; a look takes 50 ns. */
+const HIDE_MS = 100;
+
+/** Hides what the libraries of handlers put on `Object.prototype`, those loaded later as well. */
+function keepHiding(undo: Build["undo"]): void {
+  hideInherited();
+  const timer = setInterval(hideInherited, HIDE_MS).unref();
+  undo.push(() => clearInterval(timer));
 }
 
 function startMetrics(settings: Settings, { undo, linesDropped }: Build): Metrics {

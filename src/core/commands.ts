@@ -1,3 +1,4 @@
+import "./prototype.ts";
 import * as z from "zod/mini";
 import type { Command, CommandName } from "./command.ts";
 import { ENGLISH } from "./english.ts";

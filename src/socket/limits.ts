@@ -162,9 +162,7 @@ function tooLarge(request: LimitedRequest, settings: LimitsSettings): FailureCod
   const at = request.url.indexOf("?");
   if (at >= 0 && isQueryTooLarge(request.url, at + 1, settings)) return "LIMIT_QUERY";
   let bytes = 0;
-  for (const name in request.headers) {
-    bytes += name.length + (request.headers[name] as string).length; // `name` is one of its own keys
-  }
+  for (const [name, text] of Object.entries(request.headers)) bytes += name.length + text.length;
   return bytes > settings.headerBytesMax ? "LIMIT_HEADERS" : undefined;
 }
 

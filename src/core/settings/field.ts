@@ -1,3 +1,4 @@
+import "../prototype.ts";
 import * as z from "zod/mini";
 
 /** A setting: what it may hold, what it holds when it is not given, and what it is in a sentence. */
