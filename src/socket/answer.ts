@@ -48,8 +48,9 @@ export function answerAtDoor(at: AtDoor): boolean {
   const { door, request, res } = at;
   for (const [name, value] of door.headers(request)) res.setHeader(name, value);
   if (answerRefusal(at, door.admit(request))) return true;
-  if (request.method !== "OPTIONS") return false;
-  answer(res, "204 No Content", undefined, door.preflight(request));
+  const preflight = request.method === "OPTIONS" ? door.preflight(request) : undefined;
+  if (!preflight) return false;
+  answer(res, "204 No Content", undefined, preflight);
   return true;
 }
 

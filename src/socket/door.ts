@@ -65,8 +65,8 @@ export interface Door {
   refusing(): FailureCode | undefined;
   /** CORS headers of an answer. */
   headers(request: DoorRequest): DoorHeaders;
-  /** CORS headers of the answer to an OPTIONS request. */
-  preflight(request: DoorRequest): DoorHeaders;
+  /** CORS headers of the answer to an OPTIONS request; undefined where it is one as any other. */
+  preflight(request: DoorRequest): DoorHeaders | undefined;
   opened(connection: DoorConnection): void;
   closed(connection: DoorConnection): void;
   /** Called once per inbound packet, before it is decoded. */

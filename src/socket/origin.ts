@@ -26,13 +26,16 @@ export interface OriginCheck {
   tell(request: OriginSource): Readonly<Record<string, string>>;
   /** CORS headers of every answer to it; empty for a request without an Origin that may read. */
   headers(request: OriginSource): readonly (readonly [string, string])[];
-  /** CORS headers of the answer to a preflight. */
-  preflight(request: OriginSource): readonly (readonly [string, string])[];
+  /** CORS headers of the answer to a preflight; undefined where no page of another host may come. */
+  preflight(request: OriginSource): readonly (readonly [string, string])[] | undefined;
 }
 
 /** Characters of a client's header that a log line may hold: more than any browser sends. */
 const TOLD_CHARS = 300;
 
+/** What stock socket.io's CORS allows; what Engine.IO does not take of it is answered 400 later. */
+const METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE";
+const ASKED = "Access-Control-Request-Headers";
 /** A browser may keep the answer to a preflight this long; Chromium takes at most two hours. */
 const PREFLIGHT_AGE_S = 7200;
 
@@ -59,10 +62,10 @@ export function createOriginCheck(settings: OriginSettings): OriginCheck {
   function headersFor(request: OriginSource): [string, string][] {
     const origin = request.headers.origin;
     // The answer depends on Origin even where there is none: a shared cache must know.
-    const vary: [string, string][] = any ? [] : [["Vary", "Origin"]];
-    if (origin === undefined || !allows(request)) return vary;
+    const vary: [string, string][] = [["Vary", "Origin"]];
     // `*` is never sent with credentials: then any page could read with the user's cookies.
     if (any) return [["Access-Control-Allow-Origin", "*"]];
+    if (origin === undefined || !allows(request)) return vary;
     return [
       ["Access-Control-Allow-Origin", origin],
       ["Access-Control-Allow-Credentials", "true"],
@@ -79,12 +82,14 @@ export function createOriginCheck(settings: OriginSettings): OriginCheck {
     },
     headers: headersFor,
     preflight(request) {
+      if (settings.origins.length === 0) return undefined;
       const base = headersFor(request);
       if (!base.some(([name]) => name === "Access-Control-Allow-Origin")) return base;
-      const asked = request.headers["access-control-request-headers"] ?? "";
+      const asked = request.headers[ASKED.toLowerCase()] ?? "";
       return [
         ...base,
-        ["Access-Control-Allow-Methods", "GET,POST"],
+        ["Vary", any ? ASKED : `Origin, ${ASKED}`],
+        ["Access-Control-Allow-Methods", METHODS],
         ...(isHeaderList(asked) ? ([["Access-Control-Allow-Headers", asked]] as const) : []),
         ["Access-Control-Max-Age", String(PREFLIGHT_AGE_S)],
       ];

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { Server } from "socket.io";
 import { testGateway } from "../harness/gateway.ts";
 import { type Answer, type Ask, ask } from "../harness/http.ts";
 
@@ -53,3 +56,49 @@ test("what a listener of `headers` sets stands in the place of the door's own", 
   assert.equal(answer.headers["access-control-allow-origin"], ORIGIN);
   assert.equal(answer.headers.vary, "Origin, Accept");
 });
+
+for (const [title, cors, origins] of [
+  ["one origin", { origin: [ORIGIN], credentials: true }, [ORIGIN]],
+  ["every origin", { origin: "*" }, ["*"]],
+  ["none", undefined, []],
+] as const) {
+  test(`OPTIONS and CORS headers are those of stock socket.io that allows ${title}`, async (t) => {
+    // Seen: other methods, no Access-Control-Request-Headers in Vary, nothing for `*` without an
+    // Origin, and a 204 where nothing was allowed, which no middleware ever saw.
+    const http = createServer();
+    const stock = new Server(http, cors && { cors: { ...cors, origin: cors.origin as string } }); // or a list
+    await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+    t.after(() => {
+      http.closeAllConnections();
+      return stock.close();
+    });
+    const gateway = await testGateway(t, { socket: { origins: [...origins] } });
+    const { port } = http.address() as AddressInfo; // listening on TCP
+    const rows = await Promise.all(
+      [`http://127.0.0.1:${port}`, gateway.url].map((url) => answersOf(url, origins.length > 0)),
+    );
+    assert.deepEqual(rows[1], rows[0]);
+  });
+}
+
+/** What pages and others are answered, of what CORS is about. */
+async function answersOf(url: string, allowed: boolean): Promise<unknown[]> {
+  const path = `${url}/socket.io/?EIO=4&transport=polling`;
+  const origin = allowed ? { origin: ORIGIN } : {};
+  const want = { ...origin, "access-control-request-method": "POST" };
+  const answers = [
+    await ask(path, { method: "OPTIONS", headers: want }),
+    await ask(path, {
+      method: "OPTIONS",
+      headers: { ...want, "access-control-request-headers": "content-type,x-a" },
+    }),
+    await ask(path, { headers: origin }),
+    await ask(`${path}&transport=none`, { headers: origin }),
+  ];
+  return answers.map(({ status, headers }) => {
+    const names = Object.keys(headers).filter((name) => /^access-control-(?!max)/.test(name));
+    const given = names.sort().map((name) => [name, headers[name]]);
+    // Where no origin is listed, answers still depend on it here: pages of other hosts get 403.
+    return [status, given, allowed ? headers.vary : undefined];
+  });
+}

@@ -76,7 +76,7 @@ test("an allowed page's preflight, poll and post carry CORS headers", async (t) 
   assert.equal(preflight.status, 204);
   assert.equal(preflight.body, "");
   assert.equal(preflight.headers["access-control-allow-origin"], origin);
-  assert.equal(preflight.headers["access-control-allow-methods"], "GET,POST");
+  assert.equal(preflight.headers["access-control-allow-methods"], "GET,HEAD,PUT,PATCH,POST,DELETE");
   assert.equal(preflight.headers["access-control-allow-headers"], "authorization");
   const first = await poll({ headers: { origin } });
   assert.equal(first.headers["access-control-allow-origin"], origin);
