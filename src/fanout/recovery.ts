@@ -81,8 +81,9 @@ const NO_OFFSET = "none";
  *
  * Missed packets are sent when the socket is connected, not when it is made: a middleware that
  * refuses a client keeps them from it. What is delivered to others while a client is between the two
- * is added, and what both ways would bring comes once. Over a bound the oldest packets, or sessions,
- * of the namespace that holds most go first; a client whose offset went with them is told `recovered: false`, never given a part. So is, when it
+ * is added, and what both ways would bring comes once. What was missed is judged by the rooms of its
+ * time. Over a bound the oldest packets, or sessions, of the namespace that holds most go first; a
+ * client whose offset went with them is told `recovered: false`, never given a part. So is, when it
  * has been closed as a slow consumer, one that missed more than its connection may hold.
  */
 export function createRecovery(settings: RecoverySettings): Recovery {
