@@ -7,7 +7,14 @@ import { fileURLToPath } from "node:url";
 import { createDashboard } from "../deploy/grafana/dashboard.ts";
 import { createPrometheusRule } from "../deploy/kubernetes/prometheusrule.ts";
 import { httpApiPage } from "./http-api.ts";
-import { alertsPage, closesPage, failuresPage, metricsPage, settingsPage } from "./pages.ts";
+import {
+  alertsPage,
+  closesPage,
+  failuresPage,
+  metricsPage,
+  optionsPage,
+  settingsPage,
+} from "./pages.ts";
 
 const PAGES: Readonly<Record<string, () => string>> = {
   "docs/settings.md": settingsPage,
@@ -15,6 +22,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "docs/alerts.md": alertsPage,
   "docs/closes.md": closesPage,
   "docs/failures.md": failuresPage,
+  "docs/options.md": optionsPage,
   "docs/http-api.md": httpApiPage,
   "deploy/kubernetes/prometheusrule.yaml": () => createPrometheusRule(),
   "deploy/grafana/dashboard.json": () => `${JSON.stringify(createDashboard(), null, 2)}\n`,

@@ -4,6 +4,7 @@ import { CLOSES } from "../src/core/closes.ts";
 import { FAILURES } from "../src/core/failures.ts";
 import { listSettings, type SettingRow } from "../src/core/settings.ts";
 import { METRICS, type MetricRow } from "../src/metrics/table.ts";
+import { SERVER_OPTIONS } from "../src/socket/options.ts";
 import { code, page, sentence, table } from "./markdown.ts";
 
 /** Returns the settings page: one table per section. */
@@ -117,6 +118,30 @@ export function closesPage(): string {
     ),
   );
 }
+
+/** Returns the page of the options of a Socket.IO server. */
+export function optionsPage(): string {
+  return page(
+    "Options of `new Server()`",
+    "What becomes of each option of a Socket.IO server that `attach` serves. One that is refused " +
+      "ends the start with this sentence.",
+    table(
+      ["Option", "", "What it does here"],
+      Object.entries(SERVER_OPTIONS).map(([name, row]) => [
+        code(name),
+        "refuses" in row ? (REFUSED_IN_PART[name] ?? "refused") : "honoured",
+        sentence(row.text),
+      ]),
+    ),
+  );
+}
+
+/** Options of which only some values are refused. */
+const REFUSED_IN_PART: Readonly<Record<string, string>> = {
+  parser: "honoured for msgpack and JSON",
+  transports: "honoured but for webtransport",
+  perMessageDeflate: "refused unless off",
+};
 
 /** Returns the page of failures. */
 export function failuresPage(): string {

@@ -215,7 +215,7 @@ async function createServer(settings: Settings, needs: Build & { readonly metric
   const io = new Server({
     path: settings.socket.path,
     connectTimeout: settings.socket.connectTimeoutMs,
-    serveClient: false,
+    serveClient: settings.socket.serveClient,
     ...(settings.recovery.windowMs > 0 && {
       adapter: recovery.adapter,
       connectionStateRecovery: {

@@ -118,6 +118,7 @@ export interface CookieOptions {
 /** What the engine of one Socket.IO server is configured with, in engine.io's words. */
 export interface EngineOptions {
   path: string;
+  addTrailingSlash?: boolean;
   pingInterval: number;
   pingTimeout: number;
   upgradeTimeout: number;

@@ -71,7 +71,7 @@ type HeadersHeard = Record<string, unknown>;
  */
 export class GatewayEngine extends EngineServer implements ConnectionServer {
   readonly needs: EngineNeeds;
-  readonly #reading: RequestNeeds;
+  readonly reading: RequestNeeds;
   /** The reason for connections that this engine itself closes at present. */
   closing: CloseReason | undefined;
 
@@ -79,10 +79,10 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     checkEngineIo();
     super(options);
     this.needs = needs;
-    this.#reading = { encrypted: needs.encrypted, leftOut: createLeftOut(needs.log) };
+    this.reading = { encrypted: needs.encrypted, leftOut: createLeftOut(needs.log) };
   }
 
-  override attach(app: TemplatedApp, options: { path?: string }): void {
+  override attach(app: TemplatedApp, options: { path?: string; addTrailingSlash?: boolean }): void {
     const path = this._computePath(options);
     app.any(path, (res, req) => this.#request(res, req));
     app.ws<WebSocketData>(path, {
@@ -132,7 +132,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
 
   /** Answers a request of the long-polling transport. */
   #request(raw: HttpResponse, req: HttpRequest): void {
-    const request = new IncomingRequest(req, raw, this.#reading);
+    const request = new IncomingRequest(req, raw, this.reading);
     const res = request.res as SafeResponse; // the request has just made it
     // A middleware may take its time, and the body does not wait for it.
     if (request.method === "POST" && this.middlewares.length > 0) {
@@ -161,7 +161,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       protocol: req.getHeader("sec-websocket-protocol"),
       extensions: req.getHeader("sec-websocket-extensions"),
     };
-    const request = new IncomingRequest(req, raw, this.#reading);
+    const request = new IncomingRequest(req, raw, this.reading);
     const res = request.res as SafeResponse; // the request has just made it
     this.#check(request, true, () => {
       const session = this.#session(request);

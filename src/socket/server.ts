@@ -4,11 +4,13 @@ import type { CloseReason } from "../core/closes.ts";
 import type { FailureCode } from "../core/failures.ts";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
+import { serveClientFiles } from "./client-files.ts";
 import type { Connection, ConnectionNeeds } from "./connection.ts";
 import { createDoor, type DoorNeeds, type DoorSamples, type DoorSettings } from "./door.ts";
 import { closeInWaves, closeSafely } from "./drain.ts";
 import { GatewayEngine } from "./engine.ts";
 import type { EngineOptions } from "./engine-io.ts";
+import { checkOptions } from "./options.ts";
 import { createPressureMonitor } from "./pressure.ts";
 import { createSamples, type SocketSamples } from "./samples.ts";
 import {
@@ -82,7 +84,7 @@ function take(app: TemplatedApp, path: string): void {
 /**
  * Serves `io` on `app`: binds an engine whose connections decode, count and tell the truth about
  * pressure. Options that `io` was constructed with win over `settings`, as they do in Socket.IO.
- * Throws when the path of `io` on this app has been served before.
+ * Throws when the path of `io` on this app has been served before, or an option cannot be honoured.
  */
 export function serveSocketIo(
   io: Server,
@@ -90,6 +92,7 @@ export function serveSocketIo(
   settings: Settings["socket"],
   needs: SocketNeeds,
 ): SocketRoom {
+  checkOptions(io);
   take(app, io.path());
   const samples = createSamples();
   let draining = false;
@@ -129,7 +132,9 @@ export function serveSocketIo(
     });
   });
   door?.guard(engine);
-  engine.attach(app, { path: io.path() });
+  const { addTrailingSlash } = options;
+  engine.attach(app, { path: io.path(), ...(addTrailingSlash === false && { addTrailingSlash }) });
+  if (io.serveClient()) serveClientFiles(io, app, engine.reading);
   io.bind(engine);
 
   // engine.clients holds what the engine itself made: connections of ours.

@@ -37,6 +37,13 @@ function openServer(io: Server): ServerInside {
   return io as unknown as ServerInside;
 }
 
+/** Returns the middleware that sets the CORS headers of the client's files, if there is one. */
+export function corsOf(
+  io: Server,
+): ((request: object, response: object | null, next: () => void) => void) | undefined {
+  return (io as unknown as { _corsMiddleware?: ReturnType<typeof corsOf> })._corsMiddleware; // 4.8.4 has it with `cors`
+}
+
 /** Returns the options a server was constructed with. */
 export function readOptions(io: Server): Readonly<Record<string, unknown>> {
   return openServer(io).opts;

@@ -15,6 +15,7 @@ export const socket = z.strictObject({
   host: text("0.0.0.0", "Address the gateway listens on."),
   port: whole(3000, 0, 65_535, "Port the gateway listens on; 0 picks a free one."),
   path: urlPath("/socket.io/", "URL path of the Socket.IO endpoint."),
+  serveClient: flag(false, "Whether the client's bundles are served below socket.path."),
   transports: field(
     z.array(z.enum(["polling", "websocket"])).check(z.minLength(1)),
     ["polling", "websocket"],

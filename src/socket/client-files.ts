@@ -1,0 +1,52 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import type { Server } from "socket.io";
+import type { EngineRequest } from "./engine-io.ts";
+import type { TemplatedApp } from "./native.ts";
+import { IncomingRequest, isAmbiguous, type RequestNeeds } from "./request.ts";
+import { corsOf } from "./socket-io.ts";
+
+const BUNDLES = ["socket.io", "socket.io.min", "socket.io.esm.min", "socket.io.msgpack.min"];
+/** What `serveClient` serves. */
+export const CLIENT_FILES: readonly string[] = BUNDLES.flatMap((name) => [
+  `${name}.js`,
+  `${name}.js.map`,
+]);
+
+/**
+ * Serves the client bundles of the installed socket.io below the server's path, with the headers of
+ * `serveClient` on Node.js' http server; uncompressed. Each file is read when it is first asked for.
+ */
+export function serveClientFiles(io: Server, app: TemplatedApp, needs: RequestNeeds): void {
+  const about = createRequire(import.meta.url).resolve("socket.io/package.json");
+  const { version } = JSON.parse(readFileSync(about, "utf8")) as { version: string }; // its own file
+  const folder = join(dirname(about), "client-dist");
+  const etag = `"${version}"`;
+  const cors = corsOf(io);
+  for (const name of CLIENT_FILES) {
+    let body: Buffer | undefined;
+    const answer = ({ headers, res }: EngineRequest): void => {
+      if (!res || res.done) return;
+      const known = headers["if-none-match"];
+      if (known === etag || known === `W/${etag}`) {
+        res.statusCode = 304;
+        res.end();
+        return;
+      }
+      body ??= readFileSync(join(folder, name));
+      const kind = name.endsWith(".map") ? "json" : "javascript";
+      res.setHeader("Cache-Control", "public, max-age=0");
+      res.setHeader("Content-Type", `application/${kind}; charset=utf-8`);
+      res.setHeader("ETag", etag);
+      res.end(body);
+    };
+    app.any(`${io.path()}/${name}`, (raw, req) => {
+      const request = new IncomingRequest(req, raw, needs);
+      if (isAmbiguous(request.headers))
+        request.destroy(); // as the endpoint itself does
+      else if (cors) cors(request, request.res, () => answer(request));
+      else answer(request);
+    });
+  }
+}
