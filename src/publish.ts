@@ -27,11 +27,13 @@ export function publishSamples({ socket, door, codec, fanout }: AttachedSamples)
     sluice_pressured_connections: socket.pressured,
     sluice_send_buffer_bytes: socket.heldBytes,
     sluice_send_buffer_max_bytes: socket.heldBytesMax,
+    sluice_receive_buffer_bytes: socket.inboundBytes,
     sluice_slow_consumers_total: socket.closed.slow_consumer,
     sluice_volatile_dropped_total: socket.volatileDropped,
     ...(door && {
       sluice_limited_total: by("limit", door.limited),
       sluice_authentications_total: by("result", door.authenticated),
+      sluice_connections_outside: door.outside(),
       sluice_tokens_watched: door.tokensWatched(),
       sluice_key_set_fetches_total: by("result", door.keySetFetches),
       sluice_overload_stage: door.stages().map(([stage, active]) => [{ stage }, active] as const),

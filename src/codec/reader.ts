@@ -14,6 +14,8 @@ export interface Reader {
    * before the connection is closed. Otherwise undefined.
    */
   readonly refusal: Packet | undefined;
+  /** Bytes of a packet whose attachments have not all come. */
+  readonly heldBytes: number;
   /**
    * Returns the frame's packet, or undefined while attachments are awaited.
    *
@@ -63,6 +65,7 @@ export function createReader(needs: ReaderNeeds, fixed?: CodecName): Reader {
 class ConnectionReader implements Reader {
   name: CodecName | undefined;
   refusal: Packet | undefined;
+  heldBytes = 0;
   readonly #needs: ReaderNeeds;
   readonly #fixed: boolean;
   #begun = false;
@@ -90,6 +93,7 @@ class ConnectionReader implements Reader {
   destroy(): void {
     this.#ended = true;
     this.#awaiting = undefined;
+    this.heldBytes = 0;
   }
 
   #decode(
@@ -137,7 +141,8 @@ class ConnectionReader implements Reader {
     if (decoded.places.length === 0) return decoded.packet;
     if (outside) throw new FailureError("CODEC_BAD_SHAPE", "attachments before a CONNECT");
     const { packetBytesMax } = limits;
-    this.#awaiting = awaitAttachments(decoded, Buffer.byteLength(text), packetBytesMax);
+    this.heldBytes = Buffer.byteLength(text);
+    this.#awaiting = awaitAttachments(decoded, this.heldBytes, packetBytesMax);
     return undefined;
   }
 
@@ -145,6 +150,7 @@ class ConnectionReader implements Reader {
     if (!this.#awaiting) throw new FailureError("CODEC_BAD_SHAPE", "an attachment of no packet");
     const packet = this.#awaiting(bytes, lasting);
     if (packet) this.#awaiting = undefined;
+    this.heldBytes = packet ? 0 : this.heldBytes + bytes.length;
     return packet;
   }
 

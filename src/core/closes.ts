@@ -139,6 +139,20 @@ export const CLOSES = {
     how: "cut",
     text: "shed by the overload monitor, to keep the others going",
   },
+  overload_outside: {
+    by: "server",
+    disconnect: "forced server close",
+    code: 1013,
+    how: "cut",
+    text: "shed by the overload monitor for memory, in no namespace yet",
+  },
+  outside_exceeded: {
+    by: "server",
+    disconnect: "forced server close",
+    code: 1013,
+    how: "cut",
+    text: "it had been in no namespace for ten seconds, and limits.outsideMax was reached",
+  },
   max_age: {
     by: "server",
     disconnect: "transport close",

@@ -197,6 +197,7 @@ export const FAILURES = {
   ORIGIN_FORBIDDEN: { status: 403, retry: false, text: "This origin may not connect" },
   LIMIT_CONNECTIONS: { status: 503, retry: true, text: "limits.connectionsMax is reached" },
   LIMIT_POLLING: { status: 503, retry: true, text: "limits.pollingConnectionsMax is reached" },
+  LIMIT_OUTSIDE: { status: 503, retry: true, text: "limits.outsideMax is reached" },
   LIMIT_ADDRESS_CONNECTIONS: {
     status: 429,
     retry: true,

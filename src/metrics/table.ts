@@ -119,6 +119,11 @@ export const METRICS = {
     aggregate: "max",
     help: "The most bytes that one connection holds unsent.",
   },
+  sluice_receive_buffer_bytes: {
+    kind: "gauge",
+    labels: [],
+    help: "Bytes of packets that wait for attachments and of long-polling payloads that are arriving.",
+  },
   sluice_slow_consumers_total: {
     kind: "counter",
     labels: [],
@@ -182,6 +187,11 @@ export const METRICS = {
     kind: "counter",
     labels: ["result"],
     help: "Fetches of the key set that tokens are checked against.",
+  },
+  sluice_connections_outside: {
+    kind: "gauge",
+    labels: [],
+    help: "Connections in no namespace yet; each may hold socket.packetBytesMax that cannot be seen.",
   },
   sluice_overload_stage: {
     kind: "gauge",

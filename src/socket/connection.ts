@@ -20,6 +20,8 @@ export interface FrameReader {
   readonly name: CodecName | undefined;
   /** After a refusal: a CONNECT_ERROR that tells the client why, where its codec allows one. */
   readonly refusal: Packet | undefined;
+  /** Bytes of a packet whose attachments have not all come. */
+  readonly heldBytes: number;
   /**
    * Returns a packet, or undefined while attachments are missing; throws `FailureError`. `lasting`
    * says that the frame's bytes stay valid after the call, `outside` that no CONNECT was answered.
@@ -76,6 +78,8 @@ export class Connection extends Outbox {
   readonly openedAt = performance.now();
   /** When its client last sent a message. */
   heardAt = this.openedAt;
+  /** Bytes its client has sent of packets and payloads that are not complete. */
+  inboundBytes = 0;
   /** What its rates leave it; the door's. */
   allowance: Allowance | undefined;
   readonly #needs: ConnectionNeeds;
@@ -104,6 +108,11 @@ export class Connection extends Outbox {
     this.#needs.samples.opened[transport.name]++;
     this.#count(1);
     this.#needs.monitor.add(this);
+  }
+
+  /** Whether it is in a namespace, or was. */
+  get joined(): boolean {
+    return this.client !== undefined;
   }
 
   #count(by: 1 | -1): void {
@@ -152,8 +161,10 @@ export class Connection extends Outbox {
 
   #decode(frame: Frame, lasting: boolean): void {
     let decoded: Packet | undefined;
+    const before = this.#reader.heldBytes;
     try {
       decoded = this.#reader.read(frame, lasting, !this.client);
+      this.hold(this.#reader.heldBytes - before);
     } catch (error) {
       if (!(error instanceof FailureError)) throw error;
       this.#refuse(error);
@@ -170,6 +181,13 @@ export class Connection extends Outbox {
     this.#handing = true;
     this.emit("data", decoded);
     this.#handing = false;
+  }
+
+  /** So many bytes more are held of what is not complete; fewer, if negative. */
+  hold(bytes: number): void {
+    if (this.readyState === "closed") return; // it has let go of everything
+    this.inboundBytes += bytes;
+    this.#needs.samples.inboundBytes += bytes;
   }
 
   #refuse(failure: FailureError): void {
@@ -327,6 +345,7 @@ export class Connection extends Outbox {
     this.#needs.samples.closed[why]++;
     clearTimeout(this.#goodbye);
     this.letGo();
+    this.hold(-this.inboundBytes);
     this.#needs.monitor.remove(this);
     this.#reader.destroy();
     // A poll that may never come would keep the closed transport alive for 30 s.

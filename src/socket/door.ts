@@ -13,6 +13,7 @@ import type { EngineServerBase } from "./engine-io.ts";
 import { guardNamespaces, type Recovering } from "./entry.ts";
 import { type Allowance, createLimits, type OverLimit, type Toll } from "./limits.ts";
 import { createOriginCheck } from "./origin.ts";
+import { createOutside, type Outsider } from "./outside.ts";
 import { createOverloadMonitor, type Load, STAGES, type Stage } from "./overload.ts";
 import { namesNoSession } from "./request.ts";
 import { zeros } from "./samples.ts";
@@ -40,7 +41,7 @@ export interface Refusal {
 }
 
 /** A connection as the door sees it. */
-export interface DoorConnection extends AskingConnection {
+export interface DoorConnection extends AskingConnection, Outsider {
   readonly remoteAddress: string;
   allowance: Allowance | undefined;
   heardAt: number;
@@ -68,6 +69,8 @@ export interface Door {
   /** CORS headers of the answer to an OPTIONS request; undefined where it is one as any other. */
   preflight(request: DoorRequest): DoorHeaders | undefined;
   opened(connection: DoorConnection): void;
+  /** It is in a namespace. */
+  joined(connection: DoorConnection): void;
   closed(connection: DoorConnection): void;
   /** Called once per inbound packet, before it is decoded. */
   take(connection: DoorConnection, bytes: number, message: boolean): Toll;
@@ -86,6 +89,8 @@ export interface DoorSamples {
   readonly keySetFetches: Record<"answered" | "failed", number>;
   /** Sockets whose token's end is waited for. */
   tokensWatched(): number;
+  /** Connections in no namespace yet. */
+  outside(): number;
   /** 1 where a stage of shedding is active. */
   stages(): readonly (readonly [Stage, number])[];
 }
@@ -111,6 +116,7 @@ export interface DoorView {
   connections(): Iterable<Connection>;
 }
 
+const OUTSIDE: OverLimit = { code: "LIMIT_OUTSIDE", retryAfterMs: 1000 };
 /** Refusals that say when to come back say it plus up to this share, or all come back at once. */
 const JITTER = 0.5;
 
@@ -132,6 +138,7 @@ export function createDoor(
   const samples = createSamples();
   const readAddress = createAddressReader(settings.socket);
   const origin = createOriginCheck(settings.socket);
+  const outside = createOutside(settings.limits.outsideMax, now);
   const limits = createLimits(settings.limits, { now, polling: view.polling });
   const overload = createOverloadMonitor(settings.overload, {
     sample: needs.sample,
@@ -172,7 +179,15 @@ export function createDoor(
     const { url, headers, connection } = request;
     const transport = request._query.transport ?? "";
     const key = limitKeyOf(connection.remoteAddress);
-    return limits.refusal({ url, headers, transport, first }, key);
+    const found = limits.refusal({ url, headers, transport, first }, key);
+    return found ?? (first && outside.isFull() ? OUTSIDE : undefined);
+  }
+
+  /** The limit that one more connection would be over. */
+  function full({ _query, connection }: DoorRequest): OverLimit | undefined {
+    const key = limitKeyOf(connection.remoteAddress);
+    const found = limits.full(_query.transport ?? "", key);
+    return found ?? (outside.isFull() ? OUTSIDE : undefined);
   }
 
   function refuse({ code, retryAfterMs }: OverLimit, request: DoorRequest): Refusal {
@@ -206,8 +221,7 @@ export function createDoor(
       return found && refuse(found, request);
     },
     fit(request) {
-      const { _query, connection } = request;
-      const found = limits.full(_query.transport ?? "", limitKeyOf(connection.remoteAddress));
+      const found = full(request);
       return found && refuse(found, request);
     },
     refusing: () =>
@@ -218,8 +232,13 @@ export function createDoor(
       connection.heardAt = now();
       auth?.opened(connection);
       connection.allowance = limits.opened(limitKeyOf(connection.remoteAddress));
+      outside.add(connection);
     },
-    closed: (connection) => limits.closed(limitKeyOf(connection.remoteAddress)),
+    joined: outside.delete,
+    closed(connection) {
+      limits.closed(limitKeyOf(connection.remoteAddress));
+      outside.delete(connection);
+    },
     take(connection, bytes, message) {
       const at = now();
       if (message) connection.heardAt = at;
@@ -237,6 +256,7 @@ export function createDoor(
     samples: {
       ...samples,
       tokensWatched: () => auth?.watched ?? 0,
+      outside: () => outside.size,
       stages: () => STAGES.map((stage) => [stage, Number(overload.isActive(stage))] as const),
     },
     stop() {
@@ -248,7 +268,7 @@ export function createDoor(
   };
 }
 
-function createSamples(): Omit<DoorSamples, "stages" | "tokensWatched"> {
+function createSamples(): Omit<DoorSamples, "stages" | "tokensWatched" | "outside"> {
   return {
     limited: zeros(SOCKET_LIMITS),
     authenticated: zeros(AUTH_RESULTS),

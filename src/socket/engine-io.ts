@@ -45,6 +45,12 @@ interface EngineParser {
   decodePacket(data: Frame): EnginePacket;
 }
 
+/** The connection that a transport carries. */
+export interface PacketOwner extends Pick<EngineSocketBase, "readyState"> {
+  /** So many bytes more are held of what has not come whole; fewer, if negative. */
+  hold(bytes: number): void;
+}
+
 /** engine.io's `Transport` with its protected members open. */
 export interface EngineTransportBase extends EventEmitter {
   sid: string;
@@ -63,7 +69,7 @@ export interface EngineTransportBase extends EventEmitter {
   dataReq?: EngineRequest | null;
   dataRes?: SafeResponse | null;
   /** The connection it carries. */
-  owner?: Pick<EngineSocketBase, "readyState"> | undefined;
+  owner?: PacketOwner | undefined;
   /** On long-polling: the close that waits for the next poll. */
   shouldClose?: (() => void) | null;
   discard(): void;

@@ -47,6 +47,8 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
 
   /** Called when topics may, or may no longer, serve this connection. */
   protected abstract settle(): void;
+  /** Bytes more, or fewer, of what has not come whole. */
+  abstract hold(bytes: number): void;
   /** Closes it for a reason of the gateway's own. */
   abstract closeAs(reason: CloseReason, details?: unknown): void;
 

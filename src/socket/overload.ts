@@ -19,11 +19,15 @@ export interface Load {
 /** A connection that may be shed. */
 export interface Sheddable {
   readonly transport: { readonly name: string };
+  /** Whether it is in a namespace, or was. */
+  readonly joined: boolean;
   /** Monotonic time of the last message from its client. */
   readonly heardAt: number;
   /** Bytes it holds unsent. */
   readonly heldBytes: number;
-  closeAs(reason: "overload"): void;
+  /** Bytes it has sent of packets that are not complete. */
+  readonly inboundBytes: number;
+  closeAs(reason: "overload" | "overload_outside"): void;
 }
 
 /** What the monitor needs of the process. */
@@ -51,7 +55,8 @@ const CALM_SHARE = 0.8;
 
 /**
  * Returns the monitor that sheds load in stages: it refuses handshakes, then closes idle
- * long-polling connections too, then those with the most unsent bytes.
+ * long-polling connections too, then those that hold most, unsent or unfinished. Where it is memory,
+ * connections outside every namespace go before the idle ones: what they hold cannot be seen.
  *
  * With each sample the stage rises by at most one, so that every stage may help before the next is
  * tried, and falls by one after `calmSamples` in a row that are below 80 % of its threshold. At most
@@ -81,7 +86,7 @@ export function createOverloadMonitor(
     } else {
       calm = 0;
     }
-    if (stage > 1) shed();
+    if (stage > 1) shed(load.memoryPercent > settings.idleMemoryPercent);
   }
 
   function move(to: number, load: Load): void {
@@ -92,20 +97,24 @@ export function createOverloadMonitor(
     needs.log(to === 0 ? "info" : "warn", `stage ${to}`, { room: "socket", ...fields }, text);
   }
 
-  function shed(): void {
-    let left = settings.closesPerSample;
+  function shed(outsiders: boolean): void {
+    const most = settings.closesPerSample;
     const quietSince = needs.now() - settings.idleMs;
-    const slowest: Sheddable[] = [];
+    let left = most;
+    const idle: Sheddable[] = [];
+    const largest: Sheddable[] = [];
     for (const connection of needs.connections()) {
-      const idle = connection.transport.name === "polling" && connection.heardAt <= quietSince;
-      if (left > 0 && idle) {
-        left--;
-        connection.closeAs("overload");
-      } else if (stage > 2 && connection.heldBytes > 0) {
-        keepLargest(slowest, connection, settings.closesPerSample);
+      const isQuiet = connection.transport.name === "polling" && connection.heardAt <= quietSince;
+      if (outsiders && !connection.joined) {
+        if (left-- > 0) connection.closeAs("overload_outside");
+      } else if (isQuiet) {
+        if (idle.length < most) idle.push(connection);
+      } else if (stage > 2 && bytesOf(connection) > 0) {
+        keepLargest(largest, connection, most);
       }
     }
-    for (const connection of slowest.slice(0, left)) connection.closeAs("overload");
+    const next = [...idle, ...largest].slice(0, Math.max(0, left));
+    for (const connection of next) connection.closeAs("overload");
   }
 
   const end = settings.enabled ? needs.every(settings.sampleMs, look) : () => {};
@@ -118,14 +127,17 @@ function isOver(load: Load, threshold: Load, share: number): boolean {
   );
 }
 
+const bytesOf = ({ heldBytes, inboundBytes }: Sheddable) => heldBytes + inboundBytes;
+
 /** Keeps a short list of the connections that hold the most, largest first. */
 function keepLargest(list: Sheddable[], one: Sheddable, max: number): void {
   const last = list[max - 1];
-  if (last && last.heldBytes >= one.heldBytes) return;
+  if (last && bytesOf(last) >= bytesOf(one)) return;
   let low = 0;
   for (let high = list.length; low < high; ) {
     const middle = (low + high) >> 1;
-    if ((list[middle]?.heldBytes ?? 0) >= one.heldBytes) low = middle + 1;
+    const other = list[middle];
+    if (other && bytesOf(other) >= bytesOf(one)) low = middle + 1;
     else high = middle;
   }
   list.splice(low, 0, one);

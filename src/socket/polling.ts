@@ -25,8 +25,14 @@ export function takePayloads(transport: EngineTransportBase): EngineTransportBas
 function takeRequest(this: EngineTransportBase, request: EngineRequest, res: SafeResponse): void {
   const bytesMax = this.maxHttpBufferSize ?? 0; // the engine sets it
   const payload = createGathering(bytesMax);
+  let held = 0;
+  const hold = (bytes: number): void => {
+    this.owner?.hold(bytes - held);
+    held = bytes;
+  };
   const refuse = (status: string, why: string): void => {
     payload.drop();
+    hold(0);
     this.dataReq = this.dataRes = null;
     this.onError(why);
     res.writeStatus(status).end();
@@ -43,10 +49,12 @@ function takeRequest(this: EngineTransportBase, request: EngineRequest, res: Saf
   this.dataReq = request;
   this.dataRes = res;
   res.onAborted(() => {
+    hold(0);
     this.dataReq = this.dataRes = null;
     this.onError("data request connection closed prematurely");
   });
   res.onData((chunk, isLast) => {
+    hold(isLast ? 0 : held + chunk.byteLength); // what comes in one piece is held by nobody
     if (!payload.add(new Uint8Array(chunk))) refuse("413 Payload Too Large", "payload too large");
     else if (isLast) concludeRequest(this, isBinary ? payload.bytes() : payload.bytes().toString());
   });

@@ -15,6 +15,7 @@ export const REFUSALS = [
   "overloaded",
   "limit_connections",
   "limit_polling",
+  "limit_outside",
   "limit_address_connections",
   "limit_handshakes",
   "limit_address_handshakes",
@@ -47,6 +48,8 @@ export interface SocketSamples {
   /** The most one connection holds, as of the last tick. */
   heldBytesMax: number;
   volatileDropped: number;
+  /** Bytes that clients have sent of packets and payloads that are not complete. */
+  inboundBytes: number;
 }
 
 /** Returns samples in which every known label exists from the start, at 0. */
@@ -70,6 +73,7 @@ export function createSamples(): SocketSamples {
     heldBytes: 0,
     heldBytesMax: 0,
     volatileDropped: 0,
+    inboundBytes: 0,
   };
 }
 

@@ -127,6 +127,7 @@ export function serveSocketIo(
   const unwatch = eachNamespace(io, (namespace) => {
     namespace.prependListener("connection", (socket) => {
       const connection = socket.conn as unknown as Connection; // this engine makes no others
+      if (!connection.joined) door?.joined(connection);
       connection.client = clientOf(socket);
       watchVolatile(socket, () => samples.volatileDropped++);
     });

@@ -2,9 +2,9 @@ import { bytesOf, type Frame } from "../core/packet.ts";
 import {
   type EnginePacket,
   type EngineRequest,
-  type EngineSocketBase,
   EngineTransport,
   type EngineTransportBase,
+  type PacketOwner,
 } from "./engine-io.ts";
 import type { WebSocket } from "./native.ts";
 
@@ -17,7 +17,7 @@ export interface WebSocketData {
 }
 
 /** What a transport tells the connection it carries. */
-export interface TransportOwner extends Pick<EngineSocketBase, "readyState"> {
+export interface TransportOwner extends PacketOwner {
   /** uWebSockets.js could not write everything: `bytes` are unsent in user space. */
   press(bytes: number): void;
   /** Nothing is unsent in user space any more. */

@@ -8,7 +8,9 @@ import { next, until } from "../harness/wait.ts";
 
 interface Fake extends Sheddable {
   readonly name: string;
-  closed: boolean;
+  joined: boolean;
+  inboundBytes: number;
+  closed: string | undefined;
 }
 
 const LAGS = { refuseLagMs: 200, idleLagMs: 500, slowLagMs: 1000 };
@@ -50,12 +52,15 @@ function createWorld(overload: Record<string, unknown> = {}) {
         transport: { name: transport },
         heardAt,
         heldBytes,
-        closed: false,
-        closeAs() {
-          this.closed = true;
+        joined: true,
+        inboundBytes: 0,
+        closed: undefined,
+        closeAs(reason) {
+          this.closed = reason;
         },
       };
       world.connections.push(connection);
+      return connection;
     },
     closed: () => world.connections.filter((one) => one.closed).map((one) => one.name),
   });
@@ -130,6 +135,35 @@ test("the slow stage closes those that hold the most unsent bytes, the most firs
   world.tick(5);
   assert.ok(!world.closed().includes("holds 0"), "who holds nothing is no slow consumer");
   assert.equal(world.closed().length, 5);
+});
+
+// Seen: 500 connections outside every namespace held 600 of an allowed 420 MiB in unfinished messages,
+// with every stage active and nothing closed. The old code closed those with unsent bytes alone.
+test("where it is memory, connections in no namespace are closed first, the oldest of them", () => {
+  const world = createWorld({ closesPerSample: 2 });
+  world.add("idle", "polling", 0);
+  for (let n = 0; n < 3; n++) world.add(`outside ${n}`, "websocket", world.now).joined = false;
+  world.add("member", "websocket", 0);
+  world.tick(2, { lagMs: 600 });
+  assert.deepEqual(world.closed(), ["idle"], "with lag alone they are clients on their way in");
+  world.tick(1, { lagMs: 0, memoryPercent: 91 });
+  assert.deepEqual(world.closed(), ["idle", "outside 0", "outside 1"]);
+  world.tick(3, { memoryPercent: 99 });
+  assert.deepEqual(world.closed(), ["idle", "outside 0", "outside 1", "outside 2"]);
+  const reasons = world.connections.map(({ closed }) => closed);
+  assert.deepEqual(reasons, ["overload", ...Array(3).fill("overload_outside"), undefined]);
+});
+
+// Seen, and why: as above, with attachments that never come.
+test("the slow stage counts what is unfinished with what is unsent", () => {
+  const world = createWorld({ closesPerSample: 1 });
+  world.add("unsent", "websocket", 0, 50);
+  world.add("both", "websocket", 0, 40).inboundBytes = 20;
+  world.add("unfinished", "websocket", 0).inboundBytes = 55;
+  world.tick(3, { lagMs: 2000 });
+  assert.deepEqual(world.closed(), ["both"]);
+  world.tick(1);
+  assert.deepEqual(new Set(world.closed()), new Set(["both", "unfinished"]));
 });
 
 test("switched off it never looks, and stopped it looks no more", () => {

@@ -18,6 +18,12 @@ export const limits = z.strictObject({
     10_000_000,
     "Open long-polling connections; each holds at most two requests.",
   ),
+  outsideMax: whole(
+    10_000,
+    1,
+    10_000_000,
+    "Open connections in no namespace yet; each may hold socket.packetBytesMax of an unfinished message.",
+  ),
   handshakesPerSecond: rate(5000, "Handshakes per second in all."),
   handshakesBurst: rate(10_000, "Handshakes in all that may come at once."),
   addressHandshakesPerSecond: rate(1000, "Handshakes per second and client address."),

@@ -10,10 +10,19 @@ export const overload = z.strictObject({
   sampleMs: ms(500, 10, 60_000, "Time between two looks at event-loop lag and memory."),
   refuseLagMs: lag(500, "Lag above which handshakes are refused with 503."),
   idleLagMs: lag(1000, "Lag above which idle long-polling connections are closed too."),
-  slowLagMs: lag(2000, "Lag above which the slowest consumers are closed too."),
+  slowLagMs: lag(
+    2000,
+    "Lag above which those that hold most, unsent or unfinished, are closed too.",
+  ),
   refuseMemoryPercent: memory(85, "Memory above which handshakes are refused with 503."),
-  idleMemoryPercent: memory(90, "Memory above which idle long-polling connections are closed too."),
-  slowMemoryPercent: memory(95, "Memory above which the slowest consumers are closed too."),
+  idleMemoryPercent: memory(
+    90,
+    "Memory above which connections in no namespace, then idle long-polling ones, are closed too.",
+  ),
+  slowMemoryPercent: memory(
+    95,
+    "Memory above which those that hold most, unsent or unfinished, are closed too.",
+  ),
   memoryBytesMax: whole(
     0,
     0,

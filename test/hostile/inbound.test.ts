@@ -1,0 +1,127 @@
+// Seen: 500 connections outside every namespace, with unfinished messages of a megabyte or with
+// attachments that never came, took 600 of an allowed 420 MiB; every stage of shedding was active and
+// nothing was closed. The old code counted unsent bytes alone, and shed nobody else.
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import type { CloseReason } from "../../src/core/closes.ts";
+import { until } from "../harness/wait.ts";
+import { openClient, openSession } from "../harness/wire-io.ts";
+import { openTcp } from "../harness/wire-tcp.ts";
+import { encodeFrame, OP } from "../harness/wire-ws.ts";
+import { type GatewayChild, startGatewayChild } from "./gateway-child.ts";
+
+const MIB = 1_048_576;
+const LIMIT = 200 * MIB;
+const MESSAGE = 990_000;
+const HELD = "sluice_receive_buffer_bytes";
+
+/** Announces ten attachments, the last of which will not come. */
+const PLACES = Array.from({ length: 10 }, (_, num) => ({ _placeholder: true, num }));
+const HEADER = `4510-${JSON.stringify(["x", ...PLACES])}`;
+
+async function start(t: TestContext): Promise<GatewayChild> {
+  const gateway = await startGatewayChild({
+    overload: {
+      ...{ memoryBytesMax: LIMIT, sampleMs: 20, closesPerSample: 20 },
+      // Of a busy machine nothing is to be learned here.
+      ...{ refuseLagMs: 60_000, idleLagMs: 60_000, slowLagMs: 60_000 },
+    },
+  });
+  t.after(() => gateway.stop());
+  return gateway;
+}
+
+async function metric(gateway: GatewayChild, name: string): Promise<number> {
+  return (await gateway.scrape()).get(name) ?? 0;
+}
+
+const closedAs = (gateway: GatewayChild, reason: CloseReason) =>
+  metric(gateway, `sluice_connections_closed_total{reason="${reason}"}`);
+
+/** Opens so many, before they send anything: the first stage refuses handshakes. */
+async function openAll<T>(open: () => Promise<T>): Promise<T[]> {
+  const all: T[] = [];
+  for (let n = 0; n < 250; n++) all.push(await open());
+  return all;
+}
+
+async function within(gateway: GatewayChild): Promise<void> {
+  gateway.assertAlive();
+  const { peak } = await gateway.memory();
+  assert.ok(peak < LIMIT * 1.1, `${Math.round(peak / MIB)} MiB were resident`);
+}
+
+test("unfinished messages of connections in no namespace are shed near the limit of memory", async (t) => {
+  const gateway = await start(t);
+  const sessions = await openAll(() => openSession(gateway.port, "websocket"));
+  const member = await openClient(gateway.port, "websocket", "json");
+  const unfinished = encodeFrame({
+    opcode: OP.text,
+    payload: Buffer.alloc(MESSAGE, "4"),
+    fin: false,
+  });
+  for (const [n, session] of sessions.entries()) {
+    session.ws?.tcp.write(unfinished);
+    if (n % 10 === 9) assert.deepEqual(await member.ask("ask", n), [n]); // no faster than it reads
+  }
+  await until(async () => (await closedAs(gateway, "overload_outside")) > 0, "some are shed");
+  assert.deepEqual(await member.ask("ask", 1), [1]);
+  await within(gateway);
+  for (const session of sessions) session.close();
+  member.close();
+});
+
+test("attachments of connections in no namespace are refused before they come", async (t) => {
+  const gateway = await start(t);
+  for (const transport of ["websocket", "polling"] as const) {
+    const session = await openSession(gateway.port, transport);
+    await session.send(HEADER);
+    await session.ended();
+  }
+  await until(async () => (await closedAs(gateway, "bad_packet")) === 2, "both are refused");
+  assert.equal(await metric(gateway, HELD), 0);
+});
+
+test("attachments that members wait with are counted, and shed near the limit of memory", async (t) => {
+  const gateway = await start(t);
+  const attachment = Buffer.alloc(MESSAGE / 10);
+  const first = await openClient(gateway.port, "websocket", "json");
+  await first.session.send(HEADER, attachment, attachment);
+  const held = HEADER.length - 1 + 2 * attachment.length;
+  await until(async () => (await metric(gateway, HELD)) === held, "what it holds is counted");
+  await first.session.send(...Array<Buffer>(8).fill(attachment));
+  await until(async () => (await metric(gateway, HELD)) === 0, "the packet is complete");
+  const others = await openAll(() => openClient(gateway.port, "websocket", "json"));
+  const frames = [
+    encodeFrame({ opcode: OP.text, payload: HEADER }),
+    ...Array<Buffer>(9).fill(encodeFrame({ opcode: OP.binary, payload: attachment })),
+  ];
+  const unfinished = Buffer.concat(frames);
+  for (const [n, { session }] of others.entries()) {
+    session.ws?.tcp.write(unfinished);
+    if (n % 10 === 9) await metric(gateway, HELD); // no faster than it reads
+  }
+  await until(async () => (await closedAs(gateway, "overload")) > 0, "some are shed");
+  await within(gateway);
+  for (const other of others) other.close();
+  first.close();
+  await until(async () => (await metric(gateway, HELD)) === 0, "nothing is left of it");
+});
+
+test("long-polling payloads that are arriving are counted, whatever becomes of them", async (t) => {
+  const gateway = await start(t);
+  const text = `4${"x".repeat(49)}`;
+  for (const how of ["reset", "complete"] as const) {
+    const session = await openSession(gateway.port, "polling");
+    const tcp = await openTcp(gateway.port);
+    const head = `POST ${session.path} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n`;
+    tcp.write(Buffer.from(head + text));
+    await until(async () => (await metric(gateway, HELD)) === 50, "half of it is counted");
+    if (how === "complete") tcp.write(Buffer.from(text));
+    else tcp.close("reset");
+    await until(async () => (await metric(gateway, HELD)) === 0, "it is not held any more");
+    await session.ended();
+    tcp.close();
+    session.close();
+  }
+});
