@@ -124,3 +124,23 @@ test("a refusal after a middleware that took its time is written as uWebSockets.
   assert.equal(await run.exit(), 0);
   assert.equal(run.output().trim(), JSON.stringify({ status: 400 }));
 });
+
+test("a payload of bytes of an Engine.IO 3 client over long-polling is read as bytes", async (t) => {
+  // Seen: its attachments reached no listener. The payload was made a text before it was decoded.
+  const gateway = await testGateway(t, { socket: { allowEio3: true }, codec: { accept: "json" } });
+  const heard = new Promise<Buffer>((resolve) => {
+    gateway.io.on("connection", (socket) => socket.on("bytes", resolve));
+  });
+  const path = `${gateway.url}/socket.io/?EIO=3&transport=polling`;
+  const open = await (await fetch(path)).text();
+  const { sid } = JSON.parse(open.slice(open.indexOf("{"), open.indexOf("}") + 1));
+  const text = '451-["bytes",{"_placeholder":true,"num":0}]';
+  // Protocol 3, "Payload": kind, digits of the length, 255, data; a message's type is 4 in both.
+  const body = Buffer.from([0, 4, 3, 255, ...Buffer.from(text), 1, 4, 255, 4, 0, 250, 255]);
+  const headers = { "content-type": "application/octet-stream" };
+  assert.equal(text.length, 43);
+  const posted = await fetch(`${path}&sid=${sid}`, { method: "POST", headers, body });
+  assert.equal(await posted.text(), "ok");
+  assert.deepEqual([...(await heard)], [0, 250, 255]);
+  await fetch(`${path}&sid=${sid}`, { method: "POST", body: "1:1" });
+});
