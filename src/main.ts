@@ -283,7 +283,7 @@ async function main(): Promise<void> {
     // Every worker exits in its own time. Heard from before there is any: they would be left alone.
     stopOnSignals(() => void primary.stop().then(() => exit(0), fail));
     const primary = startPrimary(settings, {
-      ...{ log, metrics: createAggregate(), exit },
+      ...{ log, metrics: createAggregate(output.dropped), exit },
       stopMs: countStopMs(shareDrain(settings)) + STOP_MS,
     });
     reloads(primary);

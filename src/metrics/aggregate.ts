@@ -17,8 +17,8 @@ export interface Aggregate {
 
 const MISSED = "sluice_cluster_scrapes_missed_total" satisfies MetricName;
 
-/** Returns an aggregate that knows no worker yet. */
-export function createAggregate(): Aggregate {
+/** Returns an aggregate that knows no worker yet, and what the log of the primary itself has dropped. */
+export function createAggregate(linesDropped: () => number): Aggregate {
   const newest = new Map<number, Counted>();
   /** The totals of all workers that have ended, in one. */
   let ended: Counted = [];
@@ -39,12 +39,20 @@ export function createAggregate(): Aggregate {
       const living = [...newest].map(([worker, counted]) =>
         silent.has(worker) ? counted.filter(isTotal) : counted,
       );
-      const own = { name: MISSED, help: METRICS[MISSED].help, type: "counter", aggregator: "sum" };
-      const counts = [{ ...own, values: [{ value: missed, labels: {} }] }];
+      const counts = [
+        count(MISSED, missed),
+        count("sluice_log_lines_dropped_total", linesDropped()),
+      ];
       const body = await AggregatorRegistry.aggregate([...living, ended, counts]).metrics();
       return { type: Registry.PROMETHEUS_CONTENT_TYPE, body };
     },
   };
+}
+
+/** One of the primary's own totals. */
+function count(name: MetricName, value: number) {
+  const about = { name, help: METRICS[name].help, type: "counter", aggregator: "sum" };
+  return { ...about, values: [{ value, labels: {} }] };
 }
 
 /** Whether a metric only grows; prom-client's types call its kinds numbers, and it calls them words. */

@@ -59,6 +59,16 @@ test("a full disk under the log stops nothing, and the lines are counted", async
   assert.equal(await run.exit(), 0);
 });
 
+test("with workers the lines that their primary could not write are counted, too", async (t) => {
+  const workers = ["--cluster.workers", "2", "--socket.transports", "websocket"];
+  const { run, metric } = await start(t, 'exec "$@" > /dev/full', workers);
+  // Each worker says that it listens, and the primary that it has started them.
+  const all = async () => (await metric("sluice_log_lines_dropped_total")) === 3;
+  await until(all, "three lines");
+  run.child.kill("SIGTERM");
+  assert.equal(await run.exit(), 0);
+});
+
 test("a reader of the log that is stuck holds up neither clients nor the stop", async (t) => {
   // Seen: SIGTERM ended nothing. A thread waited for the reader, and the exit for the thread.
   const pipe = join(testFolder(t), "pipe");
