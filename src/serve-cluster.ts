@@ -48,7 +48,7 @@ export async function serveCluster(
 
 /** Returns what makes an adapter recover sessions that Redis keeps, those of dead nodes too. */
 function recoverOver(
-  { link, lease, seal, position }: Bus & { readonly lease: Lease },
+  { link, lease, seal, position, isReplay }: Bus & { readonly lease: Lease },
   { cluster, recovery: settings }: Pick<Settings, "cluster" | "recovery">,
   { metrics, recovery, undo }: ServeClusterNeeds,
 ): BusNeeds["watch"] {
@@ -71,7 +71,7 @@ function recoverOver(
   const tail = createTail({
     ...{ link, packetsMax, bytesMax, messageBytesMax },
     stream: streamName(cluster),
-    isSigned: seal.isSigned,
+    ...{ seal, isReplay },
   });
   metrics.source(() => publishSessions(sessions.samples()));
   undo.push(

@@ -28,6 +28,8 @@ export interface Bus {
   readonly seal: Seal;
   /** How far this node has read the stream. */
   readonly position: Position;
+  /** Whether a message of the stream was refused because it had come before. */
+  isReplay(id: string): boolean;
   /** For the `adapter` option of a Socket.IO server. */
   readonly adapter: new (
     namespace: Namespace,
@@ -76,6 +78,8 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
   const streamEnd = byStream ? findEnd(link, stream) : link.ready().then(() => NOWHERE);
   const arrived = streamEnd.then(({ id }) => position.readTo(id));
   let closeAll = () => {};
+  /** Which of the stream's messages had come before: who returns is not sent them either. */
+  const replays = new Set<string>();
 
   function lost(): void {
     samples.gaps++;
@@ -83,6 +87,12 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     const text = `${byStream ? LOST_OF_STREAM : LOST_OF_CHANNEL}: its connections are closed`;
     log("error", { room: "cluster", adapter, ...(byStream && { streamPacketsMax }) }, text);
     closeAll();
+  }
+
+  function replayed(id: string): void {
+    replays.add(id);
+    const [oldest] = replays;
+    if (replays.size > settings.streamPacketsMax && oldest !== undefined) replays.delete(oldest);
   }
 
   function threw(error: unknown): void {
@@ -107,7 +117,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     });
     // Of its members only those that are there are touched.
     const guarded = adapter as unknown as Guarded;
-    guardMessages(guarded, { settings, link, seal, samples, lagged });
+    guardMessages(guarded, { settings, link, seal, samples, lagged, replayed });
     if (byStream) needs.watch(adapter);
     shield(adapter as object, threw);
     return adapter;
@@ -116,6 +126,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     link,
     seal,
     position,
+    isReplay: (id) => replays.has(id),
     adapter: BusAdapter as unknown as new (namespace: Namespace) => Adapter, // see above
     async arrive() {
       const { timeoutMs } = settings;
@@ -144,7 +155,7 @@ function createSamples(): BusSamples {
   return {
     messages: { in: 0, out: 0 },
     bytes: { in: 0, out: 0 },
-    refused: { size: 0, shape: 0, signature: 0 },
+    refused: { size: 0, shape: 0, signature: 0, replay: 0 },
     missed: 0,
     gaps: 0,
     errors: 0,

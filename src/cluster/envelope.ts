@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { decode } from "@msgpack/msgpack";
 import type { Client } from "./connect.ts";
 import type { BusSamples } from "./guard.ts";
 import { isBusMessage, isRequest } from "./messages.ts";
+import { createOnce, type Once } from "./once.ts";
 import type { RedisLink } from "./redis.ts";
 import type { Seal } from "./seal.ts";
 
@@ -22,6 +24,10 @@ const BROADCASTS = "pmessageBuffer";
 const REQUESTS = "messageBuffer";
 /** Characters of a signature: SHA-256 as base64. */
 const MAC_CHARS = 44;
+/** Characters of who published it, and of which of theirs it is. */
+const FROM_CHARS = 12;
+const NUMBER_CHARS = 16;
+const SEAL_CHARS = MAC_CHARS + FROM_CHARS + NUMBER_CHARS;
 
 /**
  * Returns a client for the classic adapter, which has no members of its own where what it says and
@@ -31,12 +37,16 @@ const MAC_CHARS = 44;
 export function guardClient(client: Client, needs: EnvelopeNeeds): Client {
   const { link, samples, threw } = needs;
   const guarded = new Map<Listener, Listener>();
+  const from = randomBytes(9).toString("base64url");
+  let said = 0;
 
   async function publish(channel: string, payload: string | Buffer): Promise<void> {
     const body = Buffer.from(payload as Buffer); // either
     samples.bytes.out += body.length;
     try {
-      await link.ask(() => client.publish(channel, seal(channel, body, needs)));
+      await link.ask(() =>
+        client.publish(channel, seal({ channel, body, from, n: ++said }, needs)),
+      );
       samples.messages.out++;
     } catch {
       if (link.isHere()) samples.errors++;
@@ -46,9 +56,11 @@ export function guardClient(client: Client, needs: EnvelopeNeeds): Client {
 
   function on(event: string, listener: Listener): unknown {
     if (event !== BROADCASTS && event !== REQUESTS) return client.on(event, listener);
+    // Each namespace's listener hears all of them.
+    const once = createOnce();
     const look = (...given: unknown[]) => {
       const message = given.at(-1) as Buffer; // the last of both events
-      const body = open(String(given.at(-2)), message, event, needs);
+      const body = open(String(given.at(-2)), message, event, { ...needs, once });
       if (!body) return;
       try {
         const result: unknown = listener(...given.slice(0, -1), body);
@@ -73,9 +85,18 @@ export function guardClient(client: Client, needs: EnvelopeNeeds): Client {
   });
 }
 
-function seal(channel: string, body: Buffer, { seal: { sign } }: EnvelopeNeeds): Buffer {
-  const { mac }: { body: Buffer; mac?: string } = sign({ channel, body });
-  return mac === undefined ? body : Buffer.concat([Buffer.from(mac), body]);
+interface Sealed {
+  readonly channel: string;
+  readonly body: Buffer;
+  readonly from: string;
+  readonly n: number;
+  readonly mac?: string;
+}
+
+function seal(message: Sealed, { seal: { sign } }: EnvelopeNeeds): Buffer {
+  const { mac, from, n, body }: Sealed = sign(message);
+  if (mac === undefined) return body;
+  return Buffer.concat([Buffer.from(mac + from + String(n).padStart(NUMBER_CHARS, "0")), body]);
 }
 
 /** Returns what a message holds; undefined, and counted, when it is not believed. */
@@ -83,17 +104,19 @@ function open(
   channel: string,
   message: Buffer,
   event: string,
-  { seal: { isSigned, hasKey }, samples, messageBytesMax }: EnvelopeNeeds,
+  { seal: { isSigned, hasKey }, samples, messageBytesMax, once }: EnvelopeNeeds & { once: Once },
 ): Buffer | undefined {
   const { refused } = samples;
   samples.messages.in++;
   samples.bytes.in += message.length;
-  const bare = hasKey ? MAC_CHARS : 0;
-  const body = message.subarray(bare);
+  const head = message.toString("latin1", 0, hasKey ? SEAL_CHARS : 0);
+  const body = message.subarray(head.length);
+  const [mac, from] = [head.slice(0, MAC_CHARS), head.slice(MAC_CHARS, MAC_CHARS + FROM_CHARS)];
+  const n = Number(head.slice(MAC_CHARS + FROM_CHARS));
   if (body.length > messageBytesMax) refused.size++;
-  else if (!isSigned({ channel, body, mac: message.toString("latin1", 0, bare) })) {
-    refused.signature++;
-  } else if (!hasShape(body, event)) refused.shape++;
+  else if (!isSigned({ channel, body, from, n, mac })) refused.signature++;
+  else if (hasKey && !once.isFirst(from, n)) refused.replay++;
+  else if (!hasShape(body, event)) refused.shape++;
   else return body;
   return undefined;
 }

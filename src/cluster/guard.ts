@@ -1,5 +1,6 @@
 import type { Settings } from "../core/settings.ts";
 import { isBusMessage, withoutUnfit } from "./messages.ts";
+import { createOnce } from "./once.ts";
 import type { RedisLink } from "./redis.ts";
 import type { Seal } from "./seal.ts";
 
@@ -8,7 +9,7 @@ export interface BusSamples {
   readonly messages: { in: number; out: number };
   readonly bytes: { in: number; out: number };
   /** Messages from the bus that were not believed. */
-  readonly refused: { size: number; shape: number; signature: number };
+  readonly refused: { size: number; shape: number; signature: number; replay: number };
   /** Messages for other nodes that were not sent, because Redis was away. */
   missed: number;
   /** Times messages of other nodes were gone before this node had read them. */
@@ -27,12 +28,15 @@ export interface GuardNeeds {
   readonly link: RedisLink;
   readonly seal: Seal;
   readonly samples: BusSamples;
+  /** Told of a message of the stream that had come before. */
+  replayed(id: string): void;
   /** Told how old a message from the bus was, in seconds, by Redis' clock and ours. */
   lagged(seconds: number): void;
 }
 
 /** The members of socket.io-adapter's `ClusterAdapter` and its heirs that the bus guards. */
 export interface Guarded {
+  readonly uid: string;
   publishAndReturnOffset?(message: object): Promise<string>;
   doPublish?(message: object): Promise<string>;
   doPublishResponse?(requester: string, response: object): Promise<void>;
@@ -46,13 +50,29 @@ export interface Guarded {
  * Guards what an adapter says to the bus and hears of it: while Redis is away, broadcasts reach this
  * node's own sockets at once and are counted as missed; messages are checked for size, shape and, with
  * a key, signature before they are acted on.
+ *
+ * What is signed says whose it is, for which namespace, for whom if it is an answer, and which of its
+ * publisher's messages: it is believed in its place, and once.
  */
 export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
-  const { settings, link, seal, samples, lagged } = needs;
+  const { settings, link, seal, samples, lagged, replayed } = needs;
   const byStream = settings.adapter === "streams";
   const { publishAndReturnOffset, encode, onRawMessage, onMessage } = adapter;
   const { doPublish, doPublishResponse, onResponse } = adapter;
   let said = 0;
+  const once = createOnce();
+  const sign = (message: object) => (seal.hasKey ? seal.sign({ ...message, n: ++said }) : message);
+
+  /** Why a message by PUB/SUB is not believed. */
+  function doubt(adapter: Guarded, message: Signed): keyof BusSamples["refused"] | undefined {
+    if (!seal.hasKey) return undefined;
+    const { uid, n, to, type } = message;
+    const isAnswer = ANSWERS.has(type);
+    if (!seal.isSigned(message) || to !== (isAnswer ? adapter.uid : undefined)) return "signature";
+    return once.isFirst(`${uid} ${isAnswer ? "answers" : "asks"}`, Number(n))
+      ? undefined
+      : "replay";
+  }
   if (publishAndReturnOffset) {
     adapter.publishAndReturnOffset = async function (this: Guarded, message) {
       // By the same way whether Redis is here or not, or what comes after an outage would pass
@@ -80,13 +100,14 @@ export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
   if (doPublish) {
     // Streams are signed in `encode`; what goes by PUB/SUB is signed as a whole.
     adapter.doPublish = function (this: Guarded, message) {
-      return doPublish.call(this, byStream && !isEphemeral(message) ? message : seal.sign(message));
+      return doPublish.call(this, byStream && !isEphemeral(message) ? message : sign(message));
     };
   }
   if (doPublishResponse) {
     adapter.doPublishResponse = async function (this: Guarded, requester, response) {
       // What cannot be said throws at once, where nothing could catch it.
-      const say = async (it: object) => doPublishResponse.call(this, requester, seal.sign(it));
+      const say = async (it: object) =>
+        doPublishResponse.call(this, requester, sign(seal.hasKey ? { ...it, to: requester } : it));
       try {
         await say(response);
       } catch (error) {
@@ -109,7 +130,8 @@ export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
   if (onResponse && !byStream) {
     adapter.onResponse = function (this: Guarded, response) {
       if (!isBusMessage(response)) return refuse("shape");
-      if (!seal.isSigned(response as object)) return refuse("signature");
+      const why = doubt(this, response as Signed);
+      if (why) return refuse(why);
       onResponse.call(this, response);
     };
   }
@@ -122,6 +144,10 @@ export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
       lagged(Math.max(0, Date.now() - sentAt) / 1000);
       if ((raw.data?.length ?? 0) > settings.messageBytesMax) return refuse("size");
       if (!seal.isSigned(raw)) return refuse("signature");
+      if (seal.hasKey && !once.isFirst(`${raw.uid} stream`, Number(raw.n))) {
+        replayed(offset);
+        return refuse("replay");
+      }
       // What was signed as text needs no signature as an object.
       believed = raw;
       try {
@@ -136,7 +162,8 @@ export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
       if (!isBusMessage(message)) return refuse("shape");
       if (believed === undefined) {
         samples.messages.in++;
-        if (!seal.isSigned(message as object)) return refuse("signature");
+        const why = doubt(this, message as Signed);
+        if (why) return refuse(why);
       }
       onMessage.call(this, message, offset);
     };
@@ -147,11 +174,23 @@ export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
   }
 }
 
+/** What a message by PUB/SUB that has its shape says of itself. */
+interface Signed {
+  readonly type: number;
+  readonly uid?: string;
+  readonly n?: unknown;
+  readonly to?: unknown;
+}
+
+/** Types that go to one node alone, which has asked. */
+const ANSWERS = new Set([8, 10, 11, 12]);
+
 interface RawMessage {
   readonly uid: string;
   readonly nsp: string;
   readonly type: string;
   readonly data?: string;
+  readonly n?: string;
 }
 
 function isRaw(raw: unknown): raw is RawMessage {

@@ -1,8 +1,10 @@
 import { decode } from "@msgpack/msgpack";
 import type { Move } from "../core/membership.ts";
 import { isBusMessage, isRoomList } from "./messages.ts";
+import { createOnce, type Once } from "./once.ts";
 import { compareIds } from "./position.ts";
 import type { RedisLink } from "./redis.ts";
+import type { Seal } from "./seal.ts";
 import { isLossNote } from "./stream-place.ts";
 
 /** A broadcast that the stream has, or what was done to sockets. */
@@ -47,7 +49,9 @@ export interface TailNeeds {
   readonly bytesMax: number;
   /** Largest message that is believed. */
   readonly messageBytesMax: number;
-  isSigned(raw: object): boolean;
+  readonly seal: Pick<Seal, "hasKey" | "isSigned">;
+  /** Whether the node has refused a message because it had come before. */
+  isReplay(id: string): boolean;
 }
 
 interface Ask {
@@ -62,6 +66,8 @@ interface Held {
   last: string;
   bytes: number;
   kept: Kept[];
+  /** Which messages have come since `first`. */
+  readonly once: Once;
 }
 
 type Entry = [id: string, fields: string[]];
@@ -112,8 +118,12 @@ export function createTail(needs: TailNeeds): Tail {
     const early = asks.filter(({ from }) => first === undefined || compareIds(from, first) < 0);
     await begin([...new Set(early.map(({ from }) => from))].sort(compareIds));
     for (const { from, resolve } of asks) {
-      if (!held || compareIds(from, held.first) < 0) resolve(undefined);
-      else resolve({ kept: held.kept.slice(search(held.kept, from)), end: held.last });
+      if (!held || compareIds(from, held.first) < 0) {
+        resolve(undefined);
+        continue;
+      }
+      const kept = held.kept.slice(search(held.kept, from));
+      resolve({ kept: kept.filter(({ id }) => !needs.isReplay(id)), end: held.last });
     }
   }
 
@@ -122,7 +132,7 @@ export function createTail(needs: TailNeeds): Tail {
     let oldest: string | undefined;
     for (const from of froms) {
       if (oldest !== undefined && compareIds(from, oldest) < 0) continue;
-      const anew: Held = { first: from, last: from, bytes: 0, kept: [] };
+      const anew: Held = { first: from, last: from, bytes: 0, kept: [], once: createOnce() };
       oldest = await extend(anew);
       if (oldest === undefined) {
         held = anew;
@@ -148,7 +158,7 @@ export function createTail(needs: TailNeeds): Tail {
   function take(to: Held, [id, fields]: Entry): void {
     to.last = id;
     if (isLossNote(fields)) Object.assign(to, { first: id, bytes: 0, kept: [] });
-    const kept = readKept(id, fields, needs);
+    const kept = readKept(id, fields, { ...needs, once: to.once });
     if (!kept) return;
     to.bytes += kept.bytes;
     to.kept.push(kept);
@@ -197,14 +207,15 @@ const MOVES: Readonly<Partial<Record<string, Move["do"]>>> = {
 function readKept(
   id: string,
   fields: readonly string[],
-  { messageBytesMax, isSigned }: TailNeeds,
+  { messageBytesMax, seal, once }: TailNeeds & Pick<Held, "once">,
 ): Kept | undefined {
   const raw: Record<string, string> = {};
   for (let at = 0; at < fields.length; at += 2) raw[fields[at] ?? ""] = fields[at + 1] ?? "";
   const { uid = "", nsp = "", type = "", data = "" } = raw;
   const move = Object.hasOwn(MOVES, type) ? MOVES[type] : undefined;
   if ((type !== BROADCAST && !move) || data.length > messageBytesMax) return undefined;
-  if (!isSigned(raw)) return undefined;
+  if (!seal.isSigned(raw)) return undefined;
+  if (seal.hasKey && !once.isFirst(uid, Number(raw.n))) return undefined;
   let message: unknown;
   try {
     message = { uid, type: Number(type), data: readData(data) };

@@ -415,7 +415,7 @@ export const METRICS = {
   sluice_cluster_refused_total: {
     kind: "counter",
     labels: ["reason"],
-    help: "Messages from the bus that were not believed: too large, of no known shape, or unsigned.",
+    help: "Messages from the bus that were not believed: too large, of no known shape, unsigned, or come a second time.",
   },
   sluice_cluster_missed_total: {
     kind: "counter",

@@ -41,7 +41,7 @@ export const cluster = z.strictObject({
     "Largest message believed from the bus, in bytes.",
   ),
   busKey: secret(
-    "Key that signs messages on the bus; with it, unsigned and foreign ones are refused.",
+    "Key that signs messages on the bus; with it, unsigned, foreign and repeated ones are refused.",
   ),
   leaseMs: ms(15_000, 500, 600_000, "How long a silent node counts as alive."),
   pendingMax: whole(

@@ -1,0 +1,116 @@
+/** With a key, what was captured between nodes is not believed a second time, or in another place. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { Redis } from "ioredis";
+import { createOnce } from "../../src/cluster/once.ts";
+import { type TestGateway, testGateway } from "../harness/gateway.ts";
+import { type TestRedis, testRedis } from "../harness/redis.ts";
+import { hasTool } from "../harness/tool.ts";
+import { until } from "../harness/wait.ts";
+import { member, move, twoNodes } from "./kit.ts";
+
+const busKey = "a key of sixteen bytes or more";
+
+/** Hears all that goes between the nodes, and can say it again. */
+async function eavesdrop(t: TestContext, redis: TestRedis, sharded: boolean) {
+  const [spy, mouth] = [new Redis(redis.url), new Redis(redis.url)];
+  t.after(() => {
+    for (const each of [spy, mouth]) each.disconnect();
+  });
+  const heard: [channel: string, message: Buffer][] = [];
+  if (sharded) {
+    // Who subscribes to a sharded channel counts as a node that should answer.
+    const monitor = await spy.monitor();
+    t.after(() => monitor.disconnect());
+    monitor.on("monitor", (_time, [command, channel, text]: string[]) => {
+      if (command === "spublish") heard.push([String(channel), Buffer.from(String(text))]);
+    });
+  } else await spy.psubscribe("*");
+  spy.on("pmessageBuffer", (_pattern, channel, message) => heard.push([String(channel), message]));
+  return {
+    async again() {
+      for (const [channel, message] of heard.splice(0)) {
+        if (sharded) await mouth.spublish(channel, message);
+        else await mouth.publish(channel, message);
+      }
+      for (const [id, fields] of await mouth.xrange("sluice:stream", "-", "+")) {
+        if (id && fields[0] === "uid") await mouth.xadd("sluice:stream", "*", ...fields);
+      }
+    },
+  };
+}
+
+const replays = (node: TestGateway) =>
+  node.metric("sluice_cluster_refused_total", { reason: "replay" });
+
+for (const adapter of ["streams", "sharded", "pubsub"] as const) {
+  test(`${adapter}: what is said again is refused and counted, broadcasts, requests and answers alike`, async (t) => {
+    // Seen: each copy was delivered. The signature said who had written a message, not which it was.
+    if (!hasTool(t, "redis-server")) return;
+    const redis = await testRedis(t);
+    const [a, b] = await twoNodes(t, [redis.url, redis.url], { cluster: { adapter, busKey } });
+    const far = await member(b, "red");
+    const spy = await eavesdrop(t, redis, adapter === "sharded");
+    let asked = 0;
+    b.io.on("hello", (done: (answer: string) => void) => {
+      asked++;
+      done("world");
+    });
+    a.io.to("red").emit("n", 1);
+    assert.deepEqual(await a.io.serverSideEmitWithAck("hello"), ["world"]);
+    far.client.on("ask", (done) => done("answer"));
+    assert.deepEqual(await a.io.timeout(5000).emitWithAck("ask"), ["answer"]);
+    a.io.in("red").socketsJoin("blue");
+    await until(() => far.socket.rooms.has("blue") && far.heard.length === 1, "all of it");
+    far.socket.leave("blue");
+    await spy.again();
+    await until(async () => (await replays(b)) >= 3, "the refusals");
+    a.io.to("red").emit("n", 2);
+    await until(() => far.heard.includes(2), "the next");
+    assert.deepEqual([far.heard, asked, far.socket.rooms.has("blue")], [[1, 2], 1, false]);
+    // A publisher that starts anew is another one: what it said before is still known.
+    await a.stop();
+    const anew = await testGateway(t, { cluster: { redisUrl: redis.url, adapter, busKey } });
+    const before = await replays(b);
+    await spy.again();
+    if (adapter === "streams") await until(async () => (await replays(b)) > before, "the refusals");
+    await until(() => {
+      anew.io.to("red").emit("n", 3);
+      return far.heard.includes(3);
+    }, "what the new one says");
+    assert.deepEqual(far.heard.slice(0, 3), [1, 2, 3]);
+  });
+}
+
+test("who returns is not sent what was said again meanwhile", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a, b] = await twoNodes(t, [redis.url, redis.url], { cluster: { busKey } });
+  const { client, socket, heard } = await member(a, "red");
+  a.io.emit("n", 0);
+  await until(() => heard.length === 1, "the first");
+  const spy = await eavesdrop(t, redis, false);
+  await move(client, socket, b);
+  a.io.to("red").emit("n", 1);
+  await until(async () => Number(await redis.command("XLEN", "sluice:stream")) >= 3, "its place");
+  await spy.again();
+  b.io.to("red").emit("n", 2);
+  client.connect();
+  await until(() => heard.includes(2), "the last");
+  assert.deepEqual([client.recovered, heard], [true, [0, 1, 2]]);
+});
+
+test("numbers are believed once each, in any order within the window, and few are remembered", () => {
+  const once = createOnce();
+  assert.ok(once.isFirst("a", 1000));
+  for (const n of [1000, 999, 745, 744, 1, 0, -1, 1.5, Number.NaN]) {
+    assert.equal(once.isFirst("a", n), false, String(n));
+  }
+  for (const n of [1003, 1001, 1002, 1250]) assert.ok(once.isFirst("a", n), String(n));
+  for (const n of [1003, 1001, 1002, 1250]) assert.equal(once.isFirst("a", n), false, String(n));
+  assert.ok(once.isFirst("a", 1100), "late, and new");
+  assert.ok(once.isFirst("a", 5000), "far ahead");
+  assert.equal(once.isFirst("a", 5000 - 256), false);
+  assert.ok(once.isFirst("a", 5000 - 255));
+  assert.ok(once.isFirst("b", 1), "another's");
+});
