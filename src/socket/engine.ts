@@ -135,7 +135,9 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const request = new IncomingRequest(req, raw, this.reading);
     const res = request.res as SafeResponse; // the request has just made it
     // A middleware may take its time, and the body does not wait for it.
-    if (request.method === "POST" && this.middlewares.length > 0) {
+    // Of a session that is not there nobody will want it.
+    const isWanted = request.method === "POST" && this.#session(request) !== undefined;
+    if (isWanted && this.middlewares.length > 0) {
       res.holdBody(this.opts.maxHttpBufferSize);
     }
     this.#check(request, false, () => {

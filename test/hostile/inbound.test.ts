@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { CloseReason } from "../../src/core/closes.ts";
 import { until } from "../harness/wait.ts";
+import { readAnswer, request } from "../harness/wire-http.ts";
 import { openClient, openSession } from "../harness/wire-io.ts";
 import { openTcp } from "../harness/wire-tcp.ts";
 import { encodeFrame, OP } from "../harness/wire-ws.ts";
@@ -124,4 +125,30 @@ test("long-polling payloads that are arriving are counted, whatever becomes of t
     tcp.close();
     session.close();
   }
+});
+
+// Seen, by reading: while a middleware waited, each payload for a session that was not there was held,
+// a megabyte a request. The old code looked for the session only afterwards.
+test("payloads for no session are held for no middleware", async (t) => {
+  const gateway = await start(t);
+  const before = (await gateway.memory()).peak;
+  const path = (more: string) => `/socket.io/?EIO=4&transport=polling&sid=nobody&${more}`;
+  const body = Buffer.alloc(MESSAGE, "4");
+  const answers = Array.from({ length: 80 }, async () => {
+    const tcp = await openTcp(gateway.port);
+    const head = `POST ${path("wait=x")} HTTP/1.1\r\nHost: a\r\nContent-Length: ${MESSAGE}\r\n\r\n`;
+    tcp.write(Buffer.concat([Buffer.from(head), body]));
+    const { status } = await readAnswer(tcp);
+    tcp.close();
+    return status;
+  });
+  let answered = 0;
+  for (const answer of answers) void answer.then(() => answered++);
+  await until(async () => {
+    await request(gateway.port, { path: path("go=x") });
+    return answered === answers.length;
+  }, "all are answered");
+  assert.deepEqual(new Set(await Promise.all(answers)), new Set([400]));
+  const grown = (await gateway.memory()).peak - before;
+  assert.ok(grown < 40 * MIB, `${Math.round(grown / MIB)} MiB more were resident`);
 });
