@@ -244,7 +244,7 @@ test("a listener that throws at a message of another node is counted, and nothin
   a.io.emit("n", 3);
   await until(() => far.heard.includes(3), "the last");
   assert.deepEqual(far.heard, [1, 2, 3]);
-  assert.equal(await b.metric("sluice_cluster_errors_total"), 1);
+  assert.equal(await b.metric("sluice_handler_errors_total", { kind: "room" }), 1);
 });
 
 test("a start without Redis is one sentence, or a wait, by setting", async (t) => {
