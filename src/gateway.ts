@@ -141,7 +141,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     server: io,
     acks: attached.samples().fanout,
   });
-  const state = { draining: 0, remaining: 0 };
+  const state = { draining: 0, remaining: 0, starved: false };
   metrics.source(() => ({
     ...publishSamples(attached.samples()),
     ...publishMistakes(mistakes.samples),
@@ -162,9 +162,16 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     metrics: { ...metrics, scrape: shareScrapes(worker?.scrape ?? metrics.scrape) },
     isAway: () => settings.cluster.away === "refuse" && bus?.link.isHere() === false,
     isDraining: () => state.draining === 1 || worker?.isStopping() === true,
-    refusing: attached.refusing,
+    refusing: () => (state.starved ? "SOCKET_NO_DESCRIPTORS" : attached.refusing()),
   });
-  const doors = await openDoors(settings, { app, apiApp, shared: worker !== undefined, undo });
+  const starved = (paused: boolean): void => {
+    state.starved = paused;
+    if (paused) metrics.count("sluice_accept_pauses_total");
+    const text = paused ? "no file descriptors left: accepting paused" : "accepting again";
+    log(paused ? "error" : "info", { room: "socket" }, text);
+  };
+  const shared = worker !== undefined;
+  const doors = await openDoors(settings, { app, apiApp, shared, undo, starved });
   load.begin();
   const about = { room: "gateway", ...doors.ports, uws: native.version, binary: native.binary };
   log("info", about, `listening on port ${doors.ports.port}`);

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Settings } from "./core/settings.ts";
 import type { Metrics } from "./metrics/registry.ts";
 import { type ServeNeeds, serveApi } from "./serve-api.ts";
+import { watchDescriptors } from "./socket/descriptors.ts";
 import { createHttp } from "./socket/http.ts";
 import { listen } from "./socket/listen.ts";
 import { loadNative, type TemplatedApp } from "./socket/native.ts";
@@ -49,14 +50,24 @@ export interface Doors {
   readonly apiApp: TemplatedApp;
   readonly shared: boolean;
   readonly undo: (() => unknown)[];
+  /** Told when clients' connections are no longer accepted for want of descriptors, and when again. */
+  readonly starved: (paused: boolean) => void;
 }
 
+/** Descriptors that are left to calls, files and the port of the API when clients find none. */
+const SPARE_DESCRIPTORS = 8;
+
 /** Listens where the settings say, on ports that other processes may share. */
-export async function openDoors({ socket, api }: Settings, { app, apiApp, shared, undo }: Doors) {
+export async function openDoors(
+  { socket, api }: Settings,
+  { app, apiApp, shared, undo, starved }: Doors,
+) {
   const door = await listen(app, socket.host, socket.port, shared);
   undo.push(() => door.close());
+  undo.push(watchDescriptors({ door, spare: SPARE_DESCRIPTORS, told: starved }));
   const apiDoor = apiApp === app ? door : await listen(apiApp, api.host, api.port, shared);
   undo.push(() => apiDoor.close());
+  if (apiDoor !== door) undo.push(watchDescriptors({ door: apiDoor, spare: 1, told: () => {} }));
   return { ports: { port: door.port, apiPort: apiDoor.port }, close: () => door.close() };
 }
 

@@ -226,6 +226,11 @@ export const FAILURES = {
   LIMIT_NAMESPACES: { status: 429, retry: false, text: "limits.namespacesMax is reached" },
   OVERLOADED: { status: 503, retry: true, text: "The gateway is overloaded" },
   // cluster
+  SOCKET_NO_DESCRIPTORS: {
+    status: 503,
+    retry: true,
+    text: "The process has no file descriptors left for new connections",
+  },
   CLUSTER_AWAY: {
     status: 503,
     retry: true,

@@ -41,6 +41,11 @@ export const METRICS = {
     aggregate: "max",
     help: "1 while the gateway is stopping and takes no new connections.",
   },
+  sluice_accept_pauses_total: {
+    kind: "counter",
+    labels: [],
+    help: "Times that no connections were accepted, for want of file descriptors, until some were free.",
+  },
   sluice_log_lines_dropped_total: {
     kind: "counter",
     labels: [],
