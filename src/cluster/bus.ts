@@ -71,7 +71,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     reconnected: () => samples.reconnects++,
     failed: () => samples.errors++,
   });
-  const seal = createSeal(settings.busKey);
+  const seal = createSeal(settings.busKey, settings.prefix);
   const byStream = settings.adapter === "streams";
   const stream = streamName(settings);
   const position = createPosition();

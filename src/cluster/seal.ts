@@ -13,18 +13,21 @@ export interface Seal {
 const FIELD = "mac";
 
 /**
- * Returns the seal of a key: HMAC-SHA256 over a form of the message that no bus changes.
+ * Returns the seal of a key for one bus, which `prefix` names: HMAC-SHA256 over the prefix and a form
+ * of the message that no bus changes.
  *
  * Adapters send a message as JSON or as msgpack: undefined becomes nothing or null, a Date becomes
  * text, typed arrays become others. The form is the same before and after each of these.
  */
-export function createSeal(key: string): Seal {
+export function createSeal(key: string, prefix: string): Seal {
   if (key === "") {
     return { hasKey: false, sign: (message) => message, isSigned: () => true };
   }
   const digest = (message: object): Buffer => {
     const { [FIELD]: _, ...rest } = message as Record<string, unknown>;
-    return createHmac("sha256", key).update(canonical(rest)).digest();
+    return createHmac("sha256", key)
+      .update(canonical([prefix, rest]))
+      .digest();
   };
   return {
     hasKey: true,

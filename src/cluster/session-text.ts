@@ -23,6 +23,12 @@ const WRITING = { ignoreUndefined: true } as const;
 /** Where a session begins that says nothing of it: before everything. */
 const NO_TIME = "0-0";
 
+/** How a session's text is signed: for the name under which it is kept, which says its namespace. */
+export interface Signing {
+  readonly name: string;
+  readonly seal: Seal;
+}
+
 /**
  * Returns a session as Redis keeps it: a line with the socket's id, one with the signature if there is
  * a key, and the rest. Undefined for what cannot be written: functions, cycles, bigints, more than
@@ -32,21 +38,21 @@ const NO_TIME = "0-0";
  */
 export function writeSession(
   session: LiveSession,
-  seal: Seal,
+  signing: Signing,
   bytesMax: number,
 ): string | undefined {
   const { since = NO_TIME, whole = true, changes = [] } = session;
   const last = changes.at(-1);
-  const text = write(session, seal, { since, whole, changes });
+  const text = write(session, signing, { since, whole, changes });
   if (text === undefined || text.length <= bytesMax) return text;
   if (!last) return undefined;
-  const short = write(session, seal, { since: last.at, whole: false, changes: [] });
+  const short = write(session, signing, { since: last.at, whole: false, changes: [] });
   return short !== undefined && short.length <= bytesMax ? short : undefined;
 }
 
 function write(
   { sid, pid, rooms, data }: LiveSession,
-  seal: Seal,
+  { name, seal }: Signing,
   { since, whole, changes }: Pick<Membership, "since" | "whole" | "changes">,
 ): string | undefined {
   const known = rooms.filter(isRoom);
@@ -59,14 +65,21 @@ function write(
   } catch {
     return undefined;
   }
-  const { mac = "" }: { session: string; mac?: string } = seal.sign({ session: body });
+  const { mac = "" }: { session: string; mac?: string } = seal.sign({ name, session: body });
   return `${sid}\n${mac}\n${body}`;
 }
 
-/** Returns the session of a text; undefined when it is none of ours, or not that of `pid`. */
-export function readSession(text: string, pid: string, seal: Seal): Session | undefined {
+/**
+ * Returns the session of a text; undefined when it is none of ours, not that of `pid`,
+ * or, with a key, was signed for another name.
+ */
+export function readSession(
+  text: string,
+  pid: string,
+  { name, seal }: Signing,
+): Session | undefined {
   const [sid, mac, body] = text.split("\n");
-  if (body === undefined || !seal.isSigned({ session: body, mac })) return undefined;
+  if (body === undefined || !seal.isSigned({ name, session: body, mac })) return undefined;
   let found: unknown;
   try {
     found = decode(Buffer.from(body, "base64"));

@@ -121,7 +121,7 @@ export function createSessions(
   }
 
   function write(name: string, session: LiveSession): string | undefined {
-    const text = writeSession(session, seal, bytesMax);
+    const text = writeSession(session, { name, seal }, bytesMax);
     if (text === undefined && !unfit.has(name)) {
       unfit.add(name);
       samples.unfit++;
@@ -181,7 +181,7 @@ export function createSessions(
           dead = holder;
           ({ holder, text } = await claim(name, dead));
         }
-        if (text !== undefined) return readSession(text, pid, seal);
+        if (text !== undefined) return readSession(text, pid, { name, seal });
         if (holder === undefined) return undefined;
       }
       return undefined;

@@ -6,8 +6,8 @@ import { createOnce } from "../../src/cluster/once.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
 import { type TestRedis, testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
-import { until } from "../harness/wait.ts";
-import { member, move, twoNodes } from "./kit.ts";
+import { next, until } from "../harness/wait.ts";
+import { lost, member, move, secretOf, thief, twoNodes } from "./kit.ts";
 
 const busKey = "a key of sixteen bytes or more";
 
@@ -98,6 +98,53 @@ test("who returns is not sent what was said again meanwhile", async (t) => {
   client.connect();
   await until(() => heard.includes(2), "the last");
   assert.deepEqual([client.recovered, heard], [true, [0, 1, 2]]);
+});
+
+test("a session of one namespace is believed in no other", async (t) => {
+  // Seen: copied to the key of another namespace, a session gave its rooms and data there. The old
+  // signature did not say for which namespace it was.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a, b] = await twoNodes(t, [redis.url, redis.url], { cluster: { busKey } });
+  for (const node of [a, b]) node.io.of("/admin");
+  const { client, socket, heard } = await member(a, "red");
+  a.io.emit("n", 0);
+  await until(() => heard.length === 1, "the first");
+  const secret = secretOf(client);
+  await move(client, socket, b);
+  await until(() => lost(redis, secret), "the session");
+  const key = (namespace: string) => `sluice:{nodes}:lost:${namespace},${secret.pid}`;
+  await redis.command("COPY", key("/"), key("/admin"));
+  const other = thief(b, secret, { namespace: "/admin" });
+  await next(other.connect(), "connect");
+  assert.equal(other.recovered, false);
+  client.connect();
+  await next(client, "connect");
+  assert.equal(client.recovered, true);
+});
+
+test("what was signed under one prefix is not believed under another", async (t) => {
+  // Seen: a message of one cluster, copied into the stream of another with the same key, was
+  // delivered there. The old signature did not say for which stream it was.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const start = (prefix: string) =>
+    testGateway(t, { cluster: { redisUrl: redis.url, timeoutMs: 10_000, prefix, busKey } });
+  const [one, two] = [await start("one"), await start("two")];
+  const { heard } = await member(two, "red");
+  one.io.to("red").emit("n", "from one");
+  const client = new Redis(redis.url);
+  t.after(() => client.disconnect());
+  const has = async () => (await client.xlen("one:stream")) >= 2;
+  await until(has, "its place");
+  for (const [, fields] of await client.xrange("one:stream", "-", "+")) {
+    if (fields.includes("uid")) await client.xadd("two:stream", "*", ...fields);
+  }
+  const refused = () => two.metric("sluice_cluster_refused_total", { reason: "signature" });
+  two.io.to("red").emit("n", "from two");
+  await until(() => heard.includes("from two"), "its own");
+  await until(async () => heard.length > 1 || (await refused()) > 0, "what becomes of the other");
+  assert.deepEqual(heard, ["from two"]);
 });
 
 test("numbers are believed once each, in any order within the window, and few are remembered", () => {
