@@ -84,7 +84,9 @@ export function recoverExactly(adapter: Recovering, needs: RecoverNeeds): void {
     if (isMove) void sent.then(own.end, () => own.end(""));
     return sent;
   };
-  adapter.broadcast = function (this: Recovering, packet, opts) {
+  adapter.broadcast = function (this: Recovering, shared, opts) {
+    // A copy: dynamic namespaces of one parent share its packets, and each has its own offsets.
+    const packet = Array.isArray(shared.data) ? { ...shared, data: [...shared.data] } : shared;
     // It is not published, and nobody else will give it an offset.
     if (opts.flags?.local) mark(packet, own.offset());
     return broadcast.call(this, packet, opts);

@@ -200,13 +200,16 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     }
 
     override broadcast(packet: Packet, to: BroadcastOptions): void {
-      if (packet.type === EVENT && packet.id === undefined) {
-        const data = packet.data as unknown[]; // as in every event
-        // What is volatile is kept for nobody; yet a client takes the last text it gets for an offset.
-        if (to.flags?.volatile === undefined) memory.keep(this.#store, data, to);
-        else data.push(this.#store.offset);
+      if (packet.type !== EVENT || packet.id !== undefined) {
+        super.broadcast(packet, to);
+        return;
       }
-      super.broadcast(packet, to);
+      // A copy: dynamic namespaces of one parent share its packets, and each has its own offsets.
+      const data = [...(packet.data as unknown[])]; // as in every event
+      // What is volatile is kept for nobody; yet a client takes the last text it gets for an offset.
+      if (to.flags?.volatile === undefined) memory.keep(this.#store, data, to);
+      else data.push(this.#store.offset);
+      super.broadcast({ ...packet, data }, to);
     }
 
     here(): number {
