@@ -1,10 +1,11 @@
-import { createAdapter as createPubSub, createShardedAdapter } from "@socket.io/redis-adapter";
+import { createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter as createStreams } from "@socket.io/redis-streams-adapter";
 import { Cluster } from "ioredis";
 import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { Settings } from "../core/settings.ts";
 import { type EnvelopeNeeds, guardClient } from "./envelope.ts";
+import { createPubSub } from "./pubsub.ts";
 import { createReader, type ReaderNeeds } from "./reader.ts";
 import type { Client, RedisLink } from "./redis.ts";
 
@@ -43,8 +44,10 @@ export function chooseAdapter(
     return createShardedAdapter(client, listener, own);
   }
   const guard = (each: Client) => guardClient(each, { ...needs, link, messageBytesMax });
-  const own = { key: prefix, requestsTimeout: requestTimeoutMs };
-  return createPubSub(guard(client), guard(listener), own);
+  return createPubSub({
+    ...{ client: guard(client), listener: guard(listener), failed: needs.failed },
+    ...{ key: prefix, requestsTimeout: requestTimeoutMs },
+  });
 }
 
 /**

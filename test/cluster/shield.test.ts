@@ -31,7 +31,7 @@ for (const adapter of ["streams", "sharded", "pubsub"] as const) {
   });
 }
 
-for (const adapter of ["streams", "sharded"] as const) {
+for (const adapter of ["streams", "sharded", "pubsub"] as const) {
   test(`${adapter}: a socket whose data cannot be sent is told of with the reason, and ends nothing`, async (t) => {
     // Seen: with a function or a timer in any socket's `data` a request of another node ended this one.
     if (!hasTool(t, "redis-server")) return;
@@ -49,7 +49,9 @@ for (const adapter of ["streams", "sharded"] as const) {
       assert.deepEqual(found.find(({ id }) => id === two.socket.id)?.data, { color: "red" });
     }
   });
+}
 
+for (const adapter of ["streams", "sharded"] as const) {
   test(`${adapter}: a broadcast that cannot be said is counted, and takes nobody's place`, async (t) => {
     // Seen: it ended the process; and each kept one of the places of those who wait for Redis.
     if (!hasTool(t, "redis-server")) return;

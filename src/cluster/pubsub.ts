@@ -1,0 +1,77 @@
+import { RedisAdapter } from "@socket.io/redis-adapter";
+import type { Namespace } from "socket.io";
+import { Adapter } from "socket.io-adapter";
+import type { Client } from "./connect.ts";
+import { withoutUnfit } from "./messages.ts";
+
+/** The members by which a node answers another, private in @socket.io/redis-adapter 8.3.0. */
+interface Answering extends Adapter {
+  onrequest(channel: Buffer, message: Buffer): Promise<void>;
+  publishResponse(request: Request, response: string): void;
+}
+
+interface Request {
+  readonly type: number;
+  readonly requestId: string;
+  readonly opts: { readonly rooms: string[]; readonly except?: string[] };
+}
+
+/** What the classic adapter is given. */
+export interface PubSubNeeds {
+  readonly client: Client;
+  readonly listener: Client;
+  readonly key: string;
+  readonly requestsTimeout: number;
+  failed(): void;
+}
+
+/** The type of a request for a node's sockets. */
+const FETCH = 5;
+
+// Its declarations hide what it binds, in its constructor, to its connection: see Answering.
+const Classic = RedisAdapter as unknown as new (
+  namespace: Namespace,
+  client: Client,
+  listener: Client,
+  options: Pick<PubSubNeeds, "key" | "requestsTimeout">,
+) => Answering;
+
+/**
+ * Returns what makes classic adapters, which list the other sockets of a node when the `data` of one
+ * cannot be written: Socket.IO's own leaves the question of the other node unanswered.
+ */
+export function createPubSub({ client, listener, failed, ...options }: PubSubNeeds) {
+  class PubSub extends Classic {
+    override async onrequest(channel: Buffer, message: Buffer): Promise<void> {
+      try {
+        await super.onrequest(channel, message);
+      } catch (error) {
+        const request = readFetch(message);
+        if (!request) throw error;
+        failed();
+        const data = { sockets: await this.#list(request) };
+        const fit = withoutUnfit({ data }, JSON.stringify) as { data: typeof data }; // it has sockets
+        const response = { requestId: request.requestId, ...fit.data };
+        this.publishResponse(request, JSON.stringify(response));
+      }
+    }
+
+    async #list({ opts }: Request): Promise<object[]> {
+      const to = { rooms: new Set(opts.rooms), except: new Set(opts.except) };
+      const sockets = await Adapter.prototype.fetchSockets.call(this, to);
+      return sockets.map(({ id, handshake, rooms, data }) => {
+        // Socket.IO leaves it out, too.
+        const { sessionStore: _, ...shown } = handshake;
+        return { id, handshake: shown, rooms: [...rooms], data };
+      });
+    }
+  }
+  return (namespace: Namespace): Adapter => new PubSub(namespace, client, listener, options);
+}
+
+function readFetch(message: Buffer): Request | undefined {
+  // All but broadcasts with acks are JSON, and it has been looked at before.
+  if (message[0] !== 0x7b) return undefined;
+  const request: Request = JSON.parse(message.toString());
+  return request.type === FETCH ? request : undefined;
+}
