@@ -80,6 +80,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
       connectionName: name,
     };
     const client = connect(options, listens);
+    client.setMaxListeners(0); // each namespace's adapter has its own
     let ended = false;
     client.on("error", (error: Error & { lastNodeError?: Error }) => {
       trouble = (error.lastNodeError ?? error).message;

@@ -1,5 +1,6 @@
 import type { Namespace, Server } from "socket.io";
 import { Adapter } from "socket.io-adapter";
+import { passing } from "../core/passing.ts";
 
 /** What Socket.IO keeps for itself and is read here, and nowhere else in `fanout/`. */
 interface Inner {
@@ -12,7 +13,7 @@ interface Inner {
  * then connect to whatever name a command happened to carry.
  *
  * A name that a `io.of(/pattern/)` of this server takes is made in a cluster, since on another node
- * somebody may already be in it. On a node that is alone nobody can be, and it is not made: a
+ * somebody may already be in it; it goes again as those of clients do. On a node that is alone nobody can be, and it is not made: a
  * backend that emits to whoever may be there would fill the memory with namespaces of nobody, up to
  * where clients' names create no more. Throws when this version of Socket.IO keeps its namespaces
  * elsewhere.
@@ -29,7 +30,11 @@ export function createNamespaceFinder(
     const found: Namespace | undefined = open.get(name);
     if (found) return found;
     for (const pattern of patterns.keys()) {
-      if (pattern.test(name)) return isAlone(server.of("/")) ? "nobody" : server.of(name);
+      if (!pattern.test(name)) continue;
+      if (isAlone(server.of("/"))) return "nobody";
+      const made = server.of(name);
+      passing.add(made);
+      return made;
     }
     return undefined;
   };

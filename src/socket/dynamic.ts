@@ -4,7 +4,9 @@
  */
 import type { Namespace, Server } from "socket.io";
 import type { HandlerFailed } from "../core/handler.ts";
+import { passing } from "../core/passing.ts";
 import { callSafely } from "./dispatch.ts";
+import { eachNamespace } from "./socket-io.ts";
 
 type AskedForNamespace = (
   name: string,
@@ -76,8 +78,9 @@ function askParents(
 
 /**
  * Lets clients' names create at most `max` namespaces, those that the application named included;
- * the others do not exist for them. At the bound those of clients that are empty make room, once a
- * second at most: not before, since whoever comes back finds what the application keeps in one.
+ * the others do not exist for them. At the bound the empty ones that clients or commands named make
+ * room, once a second at most: not before, since whoever comes back finds what the application keeps
+ * in one. What a command names is made over the bound, too: others may be in it on other nodes.
  * Namespaces that hold lost sessions in this process' memory stay for as long as those can be resumed.
  */
 export function boundNamespaces(
@@ -87,13 +90,14 @@ export function boundNamespaces(
   const inside = io as unknown as NamespacesInside; // see above
   const check = inside._checkNamespace;
   /** How many clients are on their way into each, before Socket.IO itself knows of them. */
-  const coming = new Map<Namespace, number>();
+  const coming = new WeakMap<Namespace, number>();
   let lookedAt = Number.NEGATIVE_INFINITY;
 
   function watch(namespace: Namespace): void {
+    if (inside._nsps.size > max) makeRoom();
+    if (![...inside.parentNsps.values()].some(({ children }) => children.has(namespace))) return;
     const child = namespace as unknown as ChildInside; // see above
     const add = child._add;
-    coming.set(namespace, 0);
     child._add = async (...given) => {
       coming.set(namespace, (coming.get(namespace) ?? 0) + 1);
       try {
@@ -114,9 +118,8 @@ export function boundNamespaces(
   function makeRoom(): boolean {
     if (now() - lookedAt < LOOK_MS) return false;
     lookedAt = now();
-    for (const [namespace, clients] of coming) {
-      if (clients > 0 || !isEmpty(namespace)) continue;
-      coming.delete(namespace);
+    for (const namespace of inside._nsps.values()) {
+      if (!passing.has(namespace) || coming.get(namespace) || !isEmpty(namespace)) continue;
       inside._nsps.delete(namespace.name);
       for (const { children } of inside.parentNsps.values()) children.delete(namespace);
       namespace.adapter.close();
@@ -127,7 +130,7 @@ export function boundNamespaces(
   inside._checkNamespace = (name, auth, done) => {
     if (inside._nsps.size < max || inside._nsps.has(name) || makeRoom()) {
       askParents(inside, { name, auth, handlerFailed }, (found) => {
-        if (found && !coming.has(found)) watch(found);
+        if (found) passing.add(found);
         done(found);
       });
       return;
@@ -135,7 +138,9 @@ export function boundNamespaces(
     refused();
     done(false);
   };
+  const unwatch = eachNamespace(io, watch);
   return () => {
+    unwatch();
     inside._checkNamespace = check;
   };
 }
