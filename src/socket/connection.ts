@@ -10,6 +10,7 @@ import type {
 } from "./engine-io.ts";
 import type { Allowance, Toll } from "./limits.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
+import type { BodyOwner } from "./response.ts";
 import { heardBytes, isWebSocket, type WebSocketTransport } from "./websocket.ts";
 
 /** How long a close waits for the next poll of a client that is in no namespace. */
@@ -80,6 +81,8 @@ export class Connection extends Outbox {
   heardAt = this.openedAt;
   /** Bytes its client has sent of packets and payloads that are not complete. */
   inboundBytes = 0;
+  /** A payload of its client that waits for a middleware. */
+  waiting: BodyOwner["waiting"];
   /** What its rates leave it; the door's. */
   allowance: Allowance | undefined;
   readonly #needs: ConnectionNeeds;
@@ -345,6 +348,7 @@ export class Connection extends Outbox {
     this.#needs.samples.closed[why]++;
     clearTimeout(this.#goodbye);
     this.letGo();
+    this.waiting?.dropBody();
     this.hold(-this.inboundBytes);
     this.#needs.monitor.remove(this);
     this.#reader.destroy();

@@ -10,6 +10,7 @@ import {
   type EngineOptions,
   type EngineRequest,
   EngineServer,
+  type EngineSocketBase,
   type EngineTransportBase,
   formatCookie,
 } from "./engine-io.ts";
@@ -134,26 +135,35 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   #request(raw: HttpResponse, req: HttpRequest): void {
     const request = new IncomingRequest(req, raw, this.reading);
     const res = request.res as SafeResponse; // the request has just made it
-    // A middleware may take its time, and the body does not wait for it.
-    // Of a session that is not there nobody will want it.
-    const isWanted = request.method === "POST" && this.#session(request) !== undefined;
-    if (isWanted && this.middlewares.length > 0) {
-      res.holdBody(this.opts.maxHttpBufferSize);
-    }
+    if (request.method === "POST" && this.middlewares.length > 0 && !this.#hold(request)) return;
     this.#check(request, false, () => {
       res.statusCode = 200; // as on Node.js' http server, where a transport answers, its status counts
       const session = this.#session(request);
       if (session && session.transport.name !== "polling") {
         this.#refuse(request, BAD_REQUEST, { name: "TRANSPORT_MISMATCH" });
       } else if (session && isBusy(session.transport, request.method)) {
-        session.transport.onError("overlap from client");
-        res.writeStatus("400 Bad Request").end();
+        refuseOverlap(session, res);
       } else if (session) {
         session.transport.onRequest(request);
       } else {
         void this.#shake(request, res);
       }
     });
+  }
+
+  /**
+   * Holds a payload, for which a middleware may take its time, if there is the session that it names:
+   * one of a session, or its client could have any number of them held. Returns false when it was
+   * refused.
+   */
+  #hold(request: EngineRequest): boolean {
+    const session = this.#session(request);
+    if (!session) return true; // it is refused later, and its body is wanted by nobody
+    const connection = session as Connection; // this engine makes no others
+    const res = request.res as SafeResponse; // set until a transport takes it
+    if (connection.waiting) refuseOverlap(session, res);
+    else res.holdBody(this.opts.maxHttpBufferSize, connection);
+    return !res.done;
   }
 
   /** Answers an upgrade request: a new session, or one that comes from long-polling. */
@@ -323,4 +333,10 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const status = code === FORBIDDEN ? "403 Forbidden" : "400 Bad Request";
     answer(request.res as SafeResponse, status, { code, message: text }); // refused before any transport took it
   }
+}
+
+/** Ends a session whose client sends a request before another of its kind is over (protocol v4). */
+function refuseOverlap({ transport }: EngineSocketBase, res: SafeResponse): void {
+  transport.onError("overlap from client");
+  res.writeStatus("400 Bad Request").end();
 }

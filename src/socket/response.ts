@@ -20,6 +20,13 @@ interface AnsweredRequest {
   readonly socket: RequestSocket;
 }
 
+/** Whose body is held, and counted among what it has sent in part. */
+export interface BodyOwner {
+  /** The response whose request's body is held. */
+  waiting: Pick<SafeResponse, "dropBody"> | undefined;
+  hold(bytes: number): void;
+}
+
 /** A header as it was set, and the lines it is written as. */
 interface Held {
   readonly name: string;
@@ -59,7 +66,7 @@ export class SafeResponse extends LazyEmitter {
   readonly #headers = new Map<string, Held>();
   #body: Buffer[] | undefined;
   #listeners: (() => void)[] = [];
-  #heldBody: { readonly bytes: Gathering; isLast: boolean } | undefined;
+  #heldBody: { readonly bytes: Gathering; readonly owner: BodyOwner; isLast: boolean } | undefined;
   #wants: ((chunk: ArrayBuffer, isLast: boolean) => void) | undefined;
 
   constructor(raw: HttpResponse, req: AnsweredRequest, leftOut: LeftOut) {
@@ -70,6 +77,7 @@ export class SafeResponse extends LazyEmitter {
     this.#leftOut = leftOut;
     raw.onAborted(() => {
       this.aborted = true;
+      this.dropBody();
       const listeners = this.#listeners;
       this.#listeners = [];
       for (const listener of listeners) listener();
@@ -194,6 +202,7 @@ export class SafeResponse extends LazyEmitter {
 
   #over(): void {
     this.ended = true;
+    this.dropBody();
     this.socket.carrier = undefined;
   }
 
@@ -253,6 +262,7 @@ export class SafeResponse extends LazyEmitter {
     if (held) {
       this.#wants = handler;
       const bytes = Uint8Array.from(held.bytes.bytes());
+      this.dropBody();
       if (!this.done && (bytes.length > 0 || held.isLast)) handler(bytes.buffer, held.isLast);
     } else if (!this.done) {
       // A body may go on arriving after an early answer; nobody is interested in it then.
@@ -263,17 +273,30 @@ export class SafeResponse extends LazyEmitter {
 
   /**
    * Keeps what arrives of the body, up to `bytesMax` and then cut off, until somebody wants it:
-   * uWebSockets.js throws away what comes before `onData` was called.
+   * uWebSockets.js throws away what comes before `onData` was called. `owner` counts it meanwhile, and
+   * may drop it.
    */
-  holdBody(bytesMax: number): void {
-    const held = { bytes: createGathering(bytesMax), isLast: false };
+  holdBody(bytesMax: number, owner: BodyOwner): void {
+    const held = { bytes: createGathering(bytesMax), owner, isLast: false };
     this.#heldBody = held;
+    owner.waiting = this;
     this.#raw.onData((chunk, isLast) => {
       if (this.done) return;
       held.isLast = isLast;
       if (this.#wants) this.#wants(chunk, isLast);
-      else if (!held.bytes.add(new Uint8Array(chunk))) this.close();
+      else if (owner.waiting !== this) return;
+      else if (held.bytes.add(new Uint8Array(chunk))) owner.hold(chunk.byteLength);
+      else this.close();
     });
+  }
+
+  /** Lets go of a body that is held. */
+  dropBody(): void {
+    const { bytes, owner } = this.#heldBody ?? {};
+    if (!bytes || owner?.waiting !== this) return;
+    owner.waiting = undefined;
+    owner.hold(-bytes.length);
+    bytes.drop();
   }
 
   /** Ends the TCP connection without an answer. */

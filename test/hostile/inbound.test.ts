@@ -152,3 +152,37 @@ test("payloads for no session are held for no middleware", async (t) => {
   const grown = (await gateway.memory()).peak - before;
   assert.ok(grown < 40 * MIB, `${Math.round(grown / MIB)} MiB more were resident`);
 });
+
+// Seen: while a middleware waited, one session could have any number of payloads held, a megabyte each,
+// and none was counted. The old code held each body that named a session there was.
+test("of one session one payload is held for a middleware, and counted", async (t) => {
+  const gateway = await start(t);
+  const before = (await gateway.memory()).peak;
+  const session = await openSession(gateway.port, "polling");
+  const body = Buffer.alloc(MESSAGE, "4");
+  const post = async () => {
+    const tcp = await openTcp(gateway.port);
+    const head = `POST ${session.path}&wait=x HTTP/1.1\r\nHost: a\r\nContent-Length: ${MESSAGE}\r\n\r\n`;
+    tcp.write(Buffer.concat([Buffer.from(head), body]));
+    return tcp;
+  };
+  const first = await post();
+  await until(async () => (await metric(gateway, HELD)) === MESSAGE, "the first is counted");
+  const others = await Promise.all(Array.from({ length: 80 }, post));
+  await until(async () => (await metric(gateway, HELD)) === 0, "nothing is held");
+  let answered = 0;
+  for (const tcp of [first, ...others]) {
+    void readAnswer(tcp).then(({ status }) => {
+      assert.equal(status, 400);
+      answered++;
+    });
+  }
+  await until(async () => {
+    await request(gateway.port, { path: "/socket.io/?EIO=4&transport=polling&sid=nobody&go=x" });
+    return answered === 81;
+  }, "all are answered");
+  const grown = (await gateway.memory()).peak - before;
+  assert.ok(grown < 40 * MIB, `${Math.round(grown / MIB)} MiB more were resident`);
+  for (const tcp of [first, ...others]) tcp.close();
+  session.close();
+});
