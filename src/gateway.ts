@@ -114,6 +114,10 @@ interface Build {
 async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const { log, worker, undo } = needs;
   const native = loadNative();
+  const { module } = settings.handlers;
+  const handler = module ? await loadHandler<Server>(module, needs.folder) : undefined;
+  // Before prom-client looks at garbage collections: it would end the start for what is put there.
+  hideInherited();
   const metrics = startMetrics(settings, needs);
   worker?.answer(metrics.counted);
   const opened = openApp(native.uws, settings.socket.tls, log);
@@ -148,11 +152,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     sluice_draining: state.draining,
     sluice_drain_remaining_connections: state.remaining,
   }));
-  if (settings.handlers.module) {
-    const handler = await loadHandler<Server>(settings.handlers.module, needs.folder);
-    await handler(io);
-  }
-  keepHiding(undo);
+  await handler?.(io);
+  hideInherited();
   // After the module, so that its middlewares come first.
   const upstream = await startUpstream(settings, { io, executor, metrics, log, lease: bus?.lease });
   if (upstream.stop) calls.stop = upstream.stop;
@@ -302,16 +303,6 @@ async function startUpstream(
   if (!namesFunctions(settings) && settings.auth.mode !== "upstream") return {};
   const { serveUpstream } = await import("./serve-upstream.ts");
   return serveUpstream(settings, needs);
-}
-
-/** How soon what a library puts on `Object.prototype` is hidden; a look takes 50 ns. */
-const HIDE_MS = 100;
-
-/** Hides what the libraries of handlers put on `Object.prototype`, those loaded later as well. */
-function keepHiding(undo: Build["undo"]): void {
-  hideInherited();
-  const timer = setInterval(hideInherited, HIDE_MS).unref();
-  undo.push(() => clearInterval(timer));
 }
 
 function startMetrics(settings: Settings, { undo, linesDropped }: Build): Metrics {

@@ -1,14 +1,14 @@
 /**
- * Takes what old libraries put on `Object.prototype` out of `for…in` loops, and returns its names. It
- * stays where it is, for whoever calls it.
+ * Takes what old libraries have put on `Object.prototype` out of `for…in` loops. It stays where it is,
+ * for whoever calls it. What is put there after this call is listed by loops again.
  *
- * Several libraries here loop over objects that way: zod would refuse each such name as an unknown
- * setting or argument, prom-client as an unknown label, and uWebSockets.js as a header that is no text.
+ * Libraries here loop over objects that way: zod would refuse each such name as an unknown setting
+ * or argument, prom-client as an unknown label.
  */
-export function hideInherited(): string[] {
-  const names = Object.keys(Object.prototype);
-  for (const name of names) Reflect.defineProperty(Object.prototype, name, { enumerable: false });
-  return names;
+export function hideInherited(): void {
+  for (const name of Object.keys(Object.prototype)) {
+    Reflect.defineProperty(Object.prototype, name, { enumerable: false });
+  }
 }
 
 // Before zod is used for the first time: it looks at prototypes then.

@@ -5,17 +5,16 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { newClient, WAYS } from "../harness/gateway.ts";
 import { startProcess, testFolder } from "../harness/process.ts";
-import { next, until } from "../harness/wait.ts";
+import { next } from "../harness/wait.ts";
 
 const KEY = "k".repeat(24);
+// It has garbage collected while it loads: prom-client observes that where it may.
 const MODULE = `
+  globalThis.gc();
+  await new Promise((resolve) => setTimeout(resolve, 50));
   export default (io) => {
     io.on("connection", (socket) => {
       socket.on("echo", (value, done) => done(value));
-      socket.on("late", (done) => {
-        Object.prototype.late = null;
-        setTimeout(done, 300);
-      });
     });
   };`;
 
@@ -31,12 +30,22 @@ for (const [name, [when, value]] of Object.entries(PUT)) {
   test(`Object.prototype holds ${name}: it starts and serves`, async (t) => {
     // Seen: "15 settings are not usable", 500 from the API and /metrics, and an exception for each
     // handshake. What for…in lists was taken for settings, labels and headers of the object itself.
+    // A collection of garbage while the module was loaded ended the start, for the same reason.
     const folder = testFolder(t);
     const put = `Object.prototype.odd = ${value};\n`;
     const [before, module] = [join(folder, "before.mjs"), join(folder, "module.mjs")];
     writeFileSync(before, when === "before" ? put : "");
     writeFileSync(module, (when === "module" ? put : "") + MODULE);
-    const args = ["--import", "tsx", "--import", before, "src/main.ts", "--socket.port", "0"];
+    const args = [
+      "--expose-gc",
+      "--import",
+      "tsx",
+      "--import",
+      before,
+      "src/main.ts",
+      "--socket.port",
+      "0",
+    ];
     const more = ["--socket.host", "127.0.0.1", "--handlers.module", module];
     const run = startProcess(t, [process.execPath, ...args, ...more, "--api.keys", `a:${KEY}`]);
     const { port } = await run.line("port");
@@ -60,16 +69,9 @@ for (const [name, [when, value]] of Object.entries(PUT)) {
       for (const path of ["/metrics", "/readyz", "/v1/openapi.json", "/v1/rooms"]) {
         const answer = await fetch(url + path, { headers });
         assert.equal(answer.status, 200, path);
-        assert.doesNotMatch(await answer.text(), /\bodd\b|\blate\b/);
+        assert.doesNotMatch(await answer.text(), /\bodd\b/);
       }
     };
-    await serves();
-    const client = newClient(url);
-    t.after(() => client.disconnect());
-    await next(client.connect(), "connect");
-    await client.emitWithAck("late");
-    const isHidden = async () => (await fetch(`${url}/metrics`)).status === 200;
-    await until(isHidden, "what came later is hidden as well");
     await serves();
     run.child.kill("SIGTERM");
     assert.equal(await run.exit(), 0);
