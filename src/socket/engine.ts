@@ -84,7 +84,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   }
 
   override attach(app: TemplatedApp, options: { path?: string; addTrailingSlash?: boolean }): void {
-    const path = this._computePath(options);
+    const path = this._computePath(options) || "/"; // no request has a shorter one
     app.any(path, (res, req) => this.#request(res, req));
     app.ws<WebSocketData>(path, {
       maxPayloadLength: this.opts.maxHttpBufferSize,

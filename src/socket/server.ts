@@ -134,7 +134,8 @@ export function serveSocketIo(
   });
   door?.guard(engine);
   const { addTrailingSlash } = options;
-  engine.attach(app, { path: io.path(), ...(addTrailingSlash === false && { addTrailingSlash }) });
+  const path = io.path() || "/"; // Socket.IO takes the slash off its end
+  engine.attach(app, { path, ...(addTrailingSlash === false && { addTrailingSlash }) });
   if (io.serveClient()) serveClientFiles(io, app, engine.reading);
   io.bind(engine);
 
