@@ -224,8 +224,11 @@ export function createDoor(
       const found = full(request);
       return found && refuse(found, request);
     },
-    refusing: () =>
-      overload.isActive("refuse") ? "OVERLOADED" : limits.fullForAll(settings.socket.transports),
+    refusing() {
+      if (overload.isActive("refuse")) return "OVERLOADED";
+      const full = limits.fullForAll(settings.socket.transports);
+      return full ?? (outside.refuses() ? OUTSIDE.code : undefined);
+    },
     headers: origin.headers,
     preflight: origin.preflight,
     opened(connection) {

@@ -10,6 +10,8 @@ export interface Outside {
   delete(connection: Outsider): void;
   /** Whether one more would be too many; closes the one that has been there for too long, if any. */
   isFull(): boolean;
+  /** The same, and closes none. */
+  refuses(): boolean;
   readonly size: number;
 }
 
@@ -25,13 +27,20 @@ const GRACE_MS = 10_000;
  */
 export function createOutside(max: number, now: () => number): Outside {
   const all = new Set<Outsider>();
+  function refuses(): boolean {
+    if (all.size < max) return false;
+    const [oldest] = all;
+    return !oldest || now() - oldest.openedAt < GRACE_MS;
+  }
+
   return {
     add: (connection) => void all.add(connection),
     delete: (connection) => void all.delete(connection),
+    refuses,
     isFull() {
-      if (all.size < max) return false;
+      if (refuses()) return true;
       const [oldest] = all;
-      if (!oldest || now() - oldest.openedAt < GRACE_MS) return true;
+      if (!oldest || all.size < max) return false;
       all.delete(oldest);
       oldest.closeAs("outside_exceeded");
       return false;

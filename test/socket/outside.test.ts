@@ -26,8 +26,9 @@ test("as many connections as may be are outside, and whoever is so for ten secon
   now = 2;
   connect();
   now = 10_000;
-  assert.deepEqual([outside.isFull(), closed], [true, []]);
+  assert.deepEqual([outside.isFull(), outside.refuses(), closed], [true, true, []]);
   now = 10_001;
+  assert.deepEqual([outside.refuses(), closed, outside.size], [false, [], 2]);
   assert.deepEqual([outside.isFull(), closed, outside.size], [false, [1], 1]);
 });
 

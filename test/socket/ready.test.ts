@@ -20,6 +20,8 @@ const REASONS: Readonly<Record<string, [PartialSettings, GatewayNeeds?]>> = {
   ],
   LIMIT_CONNECTIONS: [{ limits: { connectionsMax: 1 } }],
   LIMIT_HANDSHAKES: [{ limits: { handshakesPerSecond: 1, handshakesBurst: 1 } }],
+  // Seen: ready, though connections in no namespace kept everyone out. They had been left out here.
+  LIMIT_OUTSIDE: [{ limits: { outsideMax: 1 } }],
   LIMIT_POLLING: [{ limits: { pollingConnectionsMax: 1 }, socket: { transports: ["polling"] } }],
 };
 
