@@ -314,8 +314,13 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   #addHeaders(request: EngineRequest, res: SafeResponse, headers: HeadersHeard): void {
     if (!request._query.sid) this.emit("initial_headers", headers, request);
     this.emit("headers", headers, request);
+    const written = new Set<string>();
     for (const [name, value] of Object.entries(headers)) {
-      res.setHeader(name, value);
+      const key = name.toLowerCase();
+      // Beside the cookie of the session, which is `Set-Cookie`, one may be spelled `set-cookie`.
+      if (written.has(key)) res.appendHeader(name, value);
+      else res.setHeader(name, value);
+      written.add(key);
       delete headers[name];
     }
   }

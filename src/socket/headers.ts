@@ -58,7 +58,8 @@ export function writeHeader(
 
 /** Returns a status line's text; without words of its own, or with unfit ones, the usual ones. */
 export function formatStatus(code: number, words: string | undefined): string {
-  const known = Number.isInteger(code) && code >= 100 && code <= 999 ? code : 500;
+  const asked = Number(code); // Node.js takes a text as well
+  const known = Number.isInteger(asked) && asked >= 100 && asked <= 999 ? asked : 500;
   const own = words && readHeader("status", words);
   return `${known} ${own ? words : (STATUS_CODES[known] ?? "")}`;
 }

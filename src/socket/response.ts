@@ -43,6 +43,9 @@ const HANDSHAKE = [
   ...["sec-websocket-protocol", "sec-websocket-extensions"],
 ];
 
+/** Answers that end with their head (RFC 9112, section 6.3): a body would begin the next answer. */
+const BARE = /^(204|304) /;
+
 /**
  * A uWebSockets.js response that can be touched at any time: after an abort or the end of the
  * answer every call does nothing, where the bare object would throw.
@@ -132,6 +135,11 @@ export class SafeResponse extends LazyEmitter {
     return this.setHeader(name, before === undefined ? value : [before, value].flat());
   }
 
+  setHeaders(given: Iterable<readonly [string, unknown]>): this {
+    for (const [name, value] of given) this.setHeader(name, value);
+    return this;
+  }
+
   getHeader(name: string): unknown {
     return this.#headers.get(name.toLowerCase())?.value;
   }
@@ -209,14 +217,17 @@ export class SafeResponse extends LazyEmitter {
   #finish(body: Chunk | undefined): void {
     const raw = this.#raw;
     raw.cork(() => {
-      raw.writeStatus(formatStatus(this.statusCode, this.statusMessage));
+      const status = formatStatus(this.statusCode, this.statusMessage);
+      const isBare = BARE.test(status);
+      raw.writeStatus(status);
       this.#writeHeaders(FRAMING);
-      if (this.req.method !== "HEAD") {
+      if (this.req.method !== "HEAD" && !isBare) {
         if (body === undefined) raw.end();
         else raw.end(body);
         return;
       }
-      raw.writeHeader("Content-Length", `${body === undefined ? 0 : Buffer.byteLength(body)}`);
+      const length = body === undefined ? 0 : Buffer.byteLength(body);
+      if (!isBare) raw.writeHeader("Content-Length", `${length}`);
       // No arguments: the legacy binary would wait for a body of the length it is given.
       raw.endWithoutBody();
     });

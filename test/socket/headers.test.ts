@@ -9,6 +9,7 @@ import { startApp } from "../harness/app.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { ask, UPGRADE } from "../harness/http.ts";
 import { openRaw } from "../harness/raw-http.ts";
+import { until } from "../harness/wait.ts";
 
 /** Headers as applications set them, with names and values of every kind. */
 const ROWS: readonly (readonly [string, string, unknown])[] = [
@@ -137,6 +138,46 @@ test("an answer to HEAD has no body, and the next answer on its connection is re
   raw.close();
 });
 
+for (const status of [204, 304]) {
+  test(`an answer of ${status} has no body, whatever it is ended with`, async (t) => {
+    // Seen: the body of a middleware's answer stood where its client read the next answer. Only the
+    // method was looked at.
+    const gateway = await testGateway(t);
+    gateway.io.engine.use((_request: unknown, response: ServerResponse) => {
+      response.statusCode = status;
+      response.end("HTTP/1.1 200 OK\r\n\r\n");
+    });
+    const raw = await openRaw(gateway.port);
+    const get = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
+    raw.write(get);
+    await until(() => raw.received.includes("\r\n\r\n"), "the first answer");
+    raw.write(get);
+    await until(() => raw.received.split("\r\n\r\n").length > 2, "the second answer");
+    const heads = raw.received.split("\r\n\r\n");
+    assert.deepEqual(
+      heads.map((head) => head.slice(0, 12)),
+      [`HTTP/1.1 ${status}`, `HTTP/1.1 ${status}`, ""],
+    );
+    assert.doesNotMatch(raw.received, /content-length/i);
+    raw.close();
+  });
+}
+
+test("a cookie that a listener spells in small letters stands beside the session's", async (t) => {
+  // Seen: the session's was lost, and with it the way back to this gateway through a proxy that goes
+  // by it. Names were told apart by their letters when set, and not when written.
+  const gateway = await testGateway(t);
+  const { engine } = gateway.io as unknown as { engine: Server["engine"] & { opts: object } };
+  Object.assign(engine.opts, { cookie: { name: "io" } }); // what the option of the same name sets
+  engine.on("initial_headers", (headers: Record<string, unknown>) => {
+    headers["set-cookie"] = ["a=1", "b=2"];
+  });
+  const { rawHeaders } = await ask(`${gateway.url}/socket.io/?EIO=4&transport=polling`);
+  const [session, ...others] = linesOf(rawHeaders, "set-cookie");
+  assert.match(session ?? "", /^io=/);
+  assert.deepEqual(others, ["a=1", "b=2"]);
+});
+
 /** Middlewares that lean on `http.ServerResponse`, and what one of them saw. */
 const MIDDLEWARES: Readonly<Record<string, (seen: unknown[]) => Middleware>> = {
   "reads, changes and takes back what others set": (seen) => (_, response, next) => {
@@ -162,6 +203,11 @@ const MIDDLEWARES: Readonly<Record<string, (seen: unknown[]) => Middleware>> = {
   "sets a status and goes on": (_seen) => (_, response, next) => {
     response.statusCode = 418;
     next();
+  },
+  "sets a status as text, and headers as a map": (_seen) => (_, response) => {
+    response.setHeaders(new Map<string, string | string[]>([["X-A", ["b", "c"]]]));
+    response.statusCode = "404" as unknown as number; // as written in JavaScript
+    response.end("not here");
   },
   "answers by itself, in pieces": (seen) => (_, response) => {
     response.writeHead(401, "Who are you", { "Content-Type": "text/plain", "X-A": ["b", "c"] });
