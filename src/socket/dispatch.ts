@@ -11,7 +11,7 @@ import { FAILURES } from "../core/failures.ts";
 import type { HandlerFailed, HandlerKind } from "../core/handler.ts";
 import { inWords } from "./auth.ts";
 import type { Connection } from "./connection.ts";
-import type { EngineServerBase } from "./engine-io.ts";
+import { type EngineServerBase, FORBIDDEN, type VerifyDone } from "./engine-io.ts";
 import type { EventPacket } from "./socket-io.ts";
 
 type Call = (...given: unknown[]) => unknown;
@@ -329,7 +329,27 @@ function guardEngine(engine: EngineServerBase, failed: HandlerFailed): void {
   engine.on("connection", (connection: Connection) => {
     connection.emit = emit; // one function for all: it knows its own by `this`
   });
-  const { use } = engine;
+  const { use, verify } = engine;
+  engine.verify = (request, upgrade, done) => {
+    if (!engine.opts.allowRequest) {
+      verify.call(engine, request, upgrade, done);
+      return;
+    }
+    let said = false;
+    const say: VerifyDone = (...verdict) => {
+      if (said) return;
+      said = true;
+      done(...verdict);
+    };
+    // engine.io returns what `allowRequest` returned.
+    callSafely(
+      () => verify.call(engine, request, upgrade, say),
+      (error) => {
+        failed(error, { kind: "engine", event: "allowRequest" });
+        say(FORBIDDEN, { message: FAILED.message });
+      },
+    );
+  };
   engine.use = (middleware) =>
     use.call(engine, (req: unknown, res: unknown, next: Next) =>
       runAll([middleware as Call], [req, res], {

@@ -147,6 +147,9 @@ export type EngineMiddleware = (
   next: (error?: unknown) => void,
 ) => unknown;
 
+/** engine.io's code for a request that `allowRequest` refused. */
+export const FORBIDDEN = 4;
+
 /** engine.io's verdict on a request: nothing, or an error code and what led to it. */
 export type VerifyDone = (code?: number, context?: Record<string, unknown>) => void;
 

@@ -12,6 +12,7 @@ import {
   EngineServer,
   type EngineSocketBase,
   type EngineTransportBase,
+  FORBIDDEN,
   formatCookie,
 } from "./engine-io.ts";
 import { createLeftOut } from "./headers.ts";
@@ -41,7 +42,6 @@ const ERRORS: readonly (readonly [RefusalReason, string])[] = [
 ];
 
 const BAD_REQUEST = 3;
-const FORBIDDEN = 4;
 const BAD_PROTOCOL = 5;
 
 /** What the engine needs besides what its connections need. */

@@ -8,6 +8,7 @@ import type { Socket } from "socket.io-client";
 import type { HandlerKind } from "../../src/core/handler.ts";
 import type { LogFields } from "../../src/core/log.ts";
 import { type ClientOptions, type TestGateway, testGateway } from "../harness/gateway.ts";
+import { ask, UPGRADE } from "../harness/http.ts";
 import { next, until } from "../harness/wait.ts";
 
 const boom = (): never => {
@@ -271,6 +272,23 @@ for (const [how, fails] of Object.entries({ throws: boom, rejects: reject })) {
     const [error] = await next<[Error]>(client.connect(), "connect_error");
     assert.equal(error.message, "Invalid namespace");
     assert.equal(told[0]?.namespace, "/odd");
+    await gateway.connected();
+  });
+
+  test(`an \`allowRequest\` that ${how} refuses the request`, async (t) => {
+    // Seen: the request was never answered, and nothing said why. engine.io calls it, and nobody there
+    // looks at what it returns.
+    const { gateway, told } = await mistakenGateway(t);
+    const { opts } = gateway.io.engine as unknown as { opts: { allowRequest?: unknown } };
+    opts.allowRequest = fails;
+    for (const [transport, headers] of Object.entries({ polling: {}, websocket: UPGRADE })) {
+      const url = `${gateway.url}/socket.io/?EIO=4&transport=${transport}`;
+      const { status, body } = await ask(url, { headers });
+      assert.equal(status, 403);
+      assert.deepEqual(JSON.parse(body), { code: 4, message: FAILED.message });
+    }
+    assert.deepEqual([told[0]?.kind, told[0]?.event], ["engine", "allowRequest"]);
+    delete opts.allowRequest;
     await gateway.connected();
   });
 
