@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { Server } from "socket.io";
+import type { Door } from "./door.ts";
 import type { EngineRequest } from "./engine-io.ts";
 import type { TemplatedApp } from "./native.ts";
 import { IncomingRequest, isAmbiguous, type RequestNeeds } from "./request.ts";
@@ -14,11 +15,16 @@ export const CLIENT_FILES: readonly string[] = BUNDLES.flatMap((name) => [
   `${name}.js.map`,
 ]);
 
+/** What serving the bundles needs to know. */
+export interface ClientFilesNeeds extends RequestNeeds {
+  readonly door: Pick<Door, "headers"> | undefined;
+}
+
 /**
  * Serves the client bundles of the installed socket.io below the server's path, with the headers of
- * `serveClient` on Node.js' http server; uncompressed. Each file is read when it is first asked for.
+ * `serveClient` on Node.js' http server; uncompressed; a page of an allowed origin may import them. Each file is read when it is first asked for.
  */
-export function serveClientFiles(io: Server, app: TemplatedApp, needs: RequestNeeds): void {
+export function serveClientFiles(io: Server, app: TemplatedApp, needs: ClientFilesNeeds): void {
   const about = createRequire(import.meta.url).resolve("socket.io/package.json");
   const { version } = JSON.parse(readFileSync(about, "utf8")) as { version: string }; // its own file
   const folder = join(dirname(about), "client-dist");
@@ -43,9 +49,14 @@ export function serveClientFiles(io: Server, app: TemplatedApp, needs: RequestNe
     };
     app.any(`${io.path()}/${name}`, (raw, req) => {
       const request = new IncomingRequest(req, raw, needs);
-      if (isAmbiguous(request.headers))
+      if (isAmbiguous(request.headers)) {
         request.destroy(); // as the endpoint itself does
-      else if (cors) cors(request, request.res, () => answer(request));
+        return;
+      }
+      for (const [header, value] of needs.door?.headers(request) ?? []) {
+        request.res?.setHeader(header, value);
+      }
+      if (cors) cors(request, request.res, () => answer(request));
       else answer(request);
     });
   }

@@ -136,7 +136,7 @@ export function serveSocketIo(
   const { addTrailingSlash } = options;
   const path = io.path() || "/"; // Socket.IO takes the slash off its end
   engine.attach(app, { path, ...(addTrailingSlash === false && { addTrailingSlash }) });
-  if (io.serveClient()) serveClientFiles(io, app, engine.reading);
+  if (io.serveClient()) serveClientFiles(io, app, { ...engine.reading, door });
   io.bind(engine);
 
   // engine.clients holds what the engine itself made: connections of ours.

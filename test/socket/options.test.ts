@@ -118,6 +118,27 @@ test("a gateway serves the bundles where socket.serveClient says so", async (t) 
   assert.equal((await fetch(`${off.url}${path}`)).status, 404);
 });
 
+test("a page of an allowed origin may import the bundles of a gateway", async (t) => {
+  // Seen: no CORS headers at all, so that a browser refused the module. They were those of the option
+  // `cors` alone, which a gateway does not have: its origins are a setting.
+  const origins = ["https://app.example"];
+  const { url } = await testGateway(t, { socket: { serveClient: true, origins } });
+  const file = `${url}/socket.io/socket.io.esm.min.js`;
+  for (const [origin, allowed] of [
+    ["https://app.example", "https://app.example"],
+    ["https://other.example", null],
+  ] as const) {
+    const whole = await fetch(file, { headers: { origin } });
+    const etag = whole.headers.get("etag") ?? "";
+    const known = await fetch(file, { headers: { origin, "if-none-match": etag } });
+    assert.deepEqual([whole.status, known.status], [200, 304]);
+    for (const { headers } of [whole, known]) {
+      assert.equal(headers.get("access-control-allow-origin"), allowed);
+      assert.equal(headers.get("vary"), "Origin");
+    }
+  }
+});
+
 for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]] as const) {
   test(`addTrailingSlash: false is honoured (${transports})`, async (t) => {
     // Seen: 404 for clients that were told the same; the engine was given the path alone.
