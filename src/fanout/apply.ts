@@ -13,7 +13,7 @@ import { COMMAND_LIMITS } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import { messageOf } from "../core/message-of.ts";
 import { createAsk } from "./asked.ts";
-import { createGathers, type Gathering, type GatherSettings } from "./gather.ts";
+import { createGathers, type Gathering, type GatherSettings, type Search } from "./gather.ts";
 import { createHolds, type Held, type TellCommand } from "./hold.ts";
 import { createNamespaceFinder, isAlone } from "./namespaces.ts";
 import { type AnySocket, type Page, pageOf, showSocket } from "./present.ts";
@@ -205,10 +205,27 @@ function choose(
   return except === undefined || except.length === 0 ? chosen : chosen.except([...except]);
 }
 
+function search(
+  namespace: Namespace,
+  rooms: readonly string[] | undefined,
+  except: readonly string[] | undefined,
+): Search {
+  const { adapter, sockets } = namespace;
+  return {
+    find: () => choose(namespace, rooms, except).fetchSockets() as Promise<AnySocket[]>, // what it resolves with
+    count() {
+      let count = rooms === undefined ? sockets.size : 0;
+      for (const room of [rooms ?? [], except ?? []].flat()) {
+        count += adapter.rooms.get(room)?.size ?? 0;
+      }
+      return count;
+    },
+  };
+}
+
 function list(namespace: Namespace, command: FetchCommand, gathering: Gathering): Slow {
   const { in: rooms, except, limit = COMMAND_LIMITS.fetchDefault, after } = command;
-  const look = () => choose(namespace, rooms, except).fetchSockets() as Promise<AnySocket[]>; // what it resolves with
-  const answer = gathering.sockets(look).then((sockets): Answer => {
+  const answer = gathering.sockets(search(namespace, rooms, except)).then((sockets): Answer => {
     const { items, next } = pageOf(sockets, (socket) => socket.id, { limit, after });
     gathering.hold(items.length);
     return { ok: true, sockets: items.map(showSocket), ...(next !== undefined && { next }) };
@@ -230,8 +247,8 @@ function askAll(namespace: Namespace, command: EmitWithAckCommand, asking: Askin
   const { to, except, event, args = [] } = command;
   const timeoutMs = command.timeoutMs ?? COMMAND_LIMITS.ackTimeoutMsDefault;
   const { settings, acks, gathering } = asking;
-  const look = () => choose(namespace, to, except).fetchSockets() as Promise<AnySocket[]>; // what it resolves with
-  const sent = gathering.sockets(look).then((sockets): (() => Promise<Answer>) => {
+  const found = gathering.sockets(search(namespace, to, except));
+  const sent = found.then((sockets): (() => Promise<Answer>) => {
     const { length } = sockets;
     if (length > settings.ackSocketsMax) {
       throw new FailureError("COMMANDS_TOO_MANY_SOCKETS", `${length} of ${settings.ackSocketsMax}`);

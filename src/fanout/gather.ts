@@ -11,13 +11,20 @@ export interface GatherSettings {
   readonly listsWaitingMax: number;
 }
 
+/** A search for sockets, in the whole cluster. */
+export interface Search {
+  find(): Promise<AnySocket[]>;
+  /** How many sockets of this node it goes through: those that are left out cost as much. */
+  count(): number;
+}
+
 /** What one request gathers, until it is answered. */
 export interface Gathering {
   /**
    * Looks for sockets when it is this one's turn. Rejects with COMMANDS_TOO_MANY_LISTED,
-   * COMMANDS_BUSY, or what `look` rejects with.
+   * COMMANDS_BUSY, or what the search rejects with.
    */
-  sockets(look: () => Promise<AnySocket[]>): Promise<AnySocket[]>;
+  sockets(search: Search): Promise<AnySocket[]>;
   /** An answer of the request holds so many sockets. */
   hold(count: number): void;
   /** The request is answered: it holds nothing any more. */
@@ -83,12 +90,13 @@ export function createGathers(settings: GatherSettings): Gathers {
       let seen = 0;
       let own = 0;
       return {
-        async sockets(look) {
+        async sockets({ find, count }) {
           if (seen >= settings.requestSocketsMax) {
             throw new FailureError("COMMANDS_TOO_MANY_LISTED");
           }
-          const found = await inTurn(look);
-          seen += found.length;
+          const found = await inTurn(find);
+          // Of another node only what it found is known.
+          seen += Math.max(found.length, count());
           return found;
         },
         hold(count) {

@@ -394,6 +394,27 @@ test("a request may look through requestSocketsMax sockets and finish that list;
   assert.deepEqual(seen, [["goes on"]]);
 });
 
+// Seen: 1,000 lists of everyone but a room that everyone is in walked all sockets a thousand times. Only
+// what was found was counted, and that was nobody.
+test("sockets that are looked through and left out count as well", async () => {
+  for (let i = 0; i < 3; i++) await connect();
+  gateway.io.socketsJoin("all");
+  const limits = { ...LIMITS, requestSocketsMax: 6 };
+  const own = createExecutor(limits, { server: gateway.io, acks: createSamples() });
+  const left = { except: ["all"] };
+  for (const [command, fits] of [
+    [{ do: "fetchSockets", ...left }, 1],
+    [{ do: "emitWithAck", event: "x", ...left }, 1],
+    [{ do: "fetchSockets", in: ["all"], ...left }, 1],
+    [{ do: "fetchSockets", in: ["nobody"], ...left }, 2],
+    [{ do: "fetchSockets", in: ["nobody"] }, 4],
+  ] as [Command, number][]) {
+    const answers = await own.apply(Array<Command>(4).fill(command), "api");
+    const found = answers.findIndex(({ ok }) => !ok);
+    assert.equal(found < 0 ? 4 : found, fits, JSON.stringify(command));
+  }
+});
+
 test("lists begin one in a turn of the event loop, whoever asks, and in their order", async () => {
   const socket = await connect();
   let turns = 0;
