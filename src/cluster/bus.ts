@@ -117,7 +117,7 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     });
     // Of its members only those that are there are touched.
     const guarded = adapter as unknown as Guarded;
-    guardMessages(guarded, { settings, link, seal, samples, lagged, replayed });
+    guardMessages(guarded, { settings, link, seal, samples, position, lagged, replayed });
     if (byStream) needs.watch(adapter);
     shield(adapter as object, threw);
     return adapter;

@@ -1,6 +1,7 @@
 import type { Settings } from "../core/settings.ts";
 import { isBusMessage, withoutUnfit } from "./messages.ts";
 import { createOnce } from "./once.ts";
+import type { Position } from "./position.ts";
 import type { RedisLink } from "./redis.ts";
 import type { Seal } from "./seal.ts";
 
@@ -28,6 +29,7 @@ export interface GuardNeeds {
   readonly link: RedisLink;
   readonly seal: Seal;
   readonly samples: BusSamples;
+  readonly position: Position;
   /** Told of a message of the stream that had come before. */
   replayed(id: string): void;
   /** Told how old a message from the bus was, in seconds, by Redis' clock and ours. */
@@ -52,24 +54,26 @@ export interface Guarded {
  * a key, signature before they are acted on.
  *
  * What is signed says whose it is, for which namespace, for whom if it is an answer, and which of its
- * publisher's messages: it is believed in its place, and once.
+ * publisher's messages: it is believed in its place, and once. It also says up to where of the stream
+ * its publisher had read: a node that hears of a publisher for the first time believes nothing old.
  */
 export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
-  const { settings, link, seal, samples, lagged, replayed } = needs;
+  const { settings, link, seal, samples, position, lagged, replayed } = needs;
   const byStream = settings.adapter === "streams";
   const { publishAndReturnOffset, encode, onRawMessage, onMessage } = adapter;
   const { doPublish, doPublishResponse, onResponse } = adapter;
   let said = 0;
   const once = createOnce();
-  const sign = (message: object) => (seal.hasKey ? seal.sign({ ...message, n: ++said }) : message);
+  const stamp = () => ({ n: String(++said), ...(seal.hasKey && { at: position.here() }) });
+  const sign = (message: object) => (seal.hasKey ? seal.sign({ ...message, ...stamp() }) : message);
 
   /** Why a message by PUB/SUB is not believed. */
   function doubt(adapter: Guarded, message: Signed): keyof BusSamples["refused"] | undefined {
     if (!seal.hasKey) return undefined;
-    const { uid, n, to, type } = message;
+    const { uid, n, at, to, type } = message;
     const isAnswer = ANSWERS.has(type);
     if (!seal.isSigned(message) || to !== (isAnswer ? adapter.uid : undefined)) return "signature";
-    return once.isFirst(`${uid} ${isAnswer ? "answers" : "asks"}`, Number(n))
+    return once.isFirst(`${uid} ${isAnswer ? "answers" : "asks"}`, Number(n), position.isRecent(at))
       ? undefined
       : "replay";
   }
@@ -92,7 +96,7 @@ export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
   if (byStream && encode) {
     adapter.encode = function (this: Guarded, message) {
       const plain: Record<string, string> = encode.call(this, message);
-      const raw = seal.sign<Record<string, string>>({ ...plain, n: String(++said) });
+      const raw = seal.sign<Record<string, string>>({ ...plain, ...stamp() });
       samples.bytes.out += raw.data?.length ?? 0;
       return raw;
     };
@@ -144,7 +148,8 @@ export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
       lagged(Math.max(0, Date.now() - sentAt) / 1000);
       if ((raw.data?.length ?? 0) > settings.messageBytesMax) return refuse("size");
       if (!seal.isSigned(raw)) return refuse("signature");
-      if (seal.hasKey && !once.isFirst(`${raw.uid} stream`, Number(raw.n))) {
+      const recent = seal.hasKey && position.isRecent(raw.at, offset);
+      if (seal.hasKey && !once.isFirst(`${raw.uid} stream`, Number(raw.n), recent)) {
         replayed(offset);
         return refuse("replay");
       }
@@ -179,6 +184,7 @@ interface Signed {
   readonly type: number;
   readonly uid?: string;
   readonly n?: unknown;
+  readonly at?: unknown;
   readonly to?: unknown;
 }
 
@@ -191,6 +197,7 @@ interface RawMessage {
   readonly type: string;
   readonly data?: string;
   readonly n?: string;
+  readonly at?: string;
 }
 
 function isRaw(raw: unknown): raw is RawMessage {

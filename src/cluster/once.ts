@@ -1,7 +1,10 @@
 /** Knows which numbers of whom have come. */
 export interface Once {
-  /** Whether a publisher's number comes for the first time; from then on it does not. */
-  isFirst(publisher: string, n: number): boolean;
+  /**
+   * Whether a publisher's number comes for the first time; from then on it does not. Of a publisher
+   * that is not remembered nothing is taken that is not `recent`.
+   */
+  isFirst(publisher: string, n: number, recent?: boolean): boolean;
 }
 
 interface Seen {
@@ -30,10 +33,10 @@ export function createOnce(): Once {
   }
 
   return {
-    isFirst(publisher, n) {
+    isFirst(publisher, n, recent = true) {
       if (!Number.isSafeInteger(n) || n < 1) return false;
       const seen = publishers.get(publisher);
-      if (!seen) return begin(publisher, n);
+      if (!seen) return recent && begin(publisher, n);
       publishers.delete(publisher);
       publishers.set(publisher, seen);
       if (n <= seen.top - WINDOW) return false;

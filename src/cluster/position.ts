@@ -37,8 +37,26 @@ export interface Position {
   /** Messages were lost: what comes after this one is read next, whatever had been published before. */
   restart(id: string): void;
   publisher(uid: string): Publisher;
+  /** The last message that was read. */
+  here(): string;
+  /** Whether a publisher that had read up to `at` may have published what comes now: {@link isRecent}. */
+  isRecent(at: unknown, id?: string): boolean;
 }
 
+/** How far behind a node that publishes may be, in milliseconds of Redis' clock. */
+const BEHIND_MS = 60_000;
+
+/**
+ * Whether a publisher that had read up to `at` may have published the message after `before`. What was
+ * said long ago and comes again says so itself. A publisher that had read nothing is believed: it may
+ * be starting.
+ */
+export function isRecent(at: unknown, before: string): boolean {
+  if (at === NOWHERE) return true;
+  return typeof at === "string" && split(at)[0] >= split(before)[0] - BEHIND_MS;
+}
+
+const NOWHERE = "0-0";
 /** Characters of a publisher's id in an offset. */
 const TAG_CHARS = 6;
 const POINT = /^(\d{1,16})-(\d{1,16})(?:\.(-?\d{1,16})-(\d{1,16})\.([0-9a-f]{6}))?(\.away)?$/;
@@ -76,7 +94,8 @@ export function readPoint(offset: string): Point | undefined {
 
 /** Returns the position of a node that has joined where the stream ended. */
 export function createPosition(): Position {
-  let read = "0-0";
+  let read = NOWHERE;
+  let before = read;
   let restarts = 0;
   let restartedAt = read;
   const waiting = new Set<() => void>();
@@ -150,6 +169,7 @@ export function createPosition(): Position {
 
   return {
     readTo(id) {
+      if (id !== read) before = read;
       read = id;
       if (waiting.size > 0) wake();
     },
@@ -160,6 +180,8 @@ export function createPosition(): Position {
       wake();
     },
     publisher,
+    here: () => read,
+    isRecent: (at, id) => isRecent(at, id === read ? before : read),
   };
 }
 

@@ -2,7 +2,7 @@ import { decode } from "@msgpack/msgpack";
 import type { Move } from "../core/membership.ts";
 import { isBusMessage, isRoomList } from "./messages.ts";
 import { createOnce, type Once } from "./once.ts";
-import { compareIds } from "./position.ts";
+import { compareIds, isRecent } from "./position.ts";
 import type { RedisLink } from "./redis.ts";
 import type { Seal } from "./seal.ts";
 import { isLossNote } from "./stream-place.ts";
@@ -156,9 +156,10 @@ export function createTail(needs: TailNeeds): Tail {
   }
 
   function take(to: Held, [id, fields]: Entry): void {
+    const before = to.last;
     to.last = id;
     if (isLossNote(fields)) Object.assign(to, { first: id, bytes: 0, kept: [] });
-    const kept = readKept(id, fields, { ...needs, once: to.once });
+    const kept = readKept(id, fields, { ...needs, once: to.once, before });
     if (!kept) return;
     to.bytes += kept.bytes;
     to.kept.push(kept);
@@ -207,7 +208,7 @@ const MOVES: Readonly<Partial<Record<string, Move["do"]>>> = {
 function readKept(
   id: string,
   fields: readonly string[],
-  { messageBytesMax, seal, once }: TailNeeds & Pick<Held, "once">,
+  { messageBytesMax, seal, once, before }: TailNeeds & { once: Once; before: string },
 ): Kept | undefined {
   const raw: Record<string, string> = {};
   for (let at = 0; at < fields.length; at += 2) raw[fields[at] ?? ""] = fields[at + 1] ?? "";
@@ -215,7 +216,7 @@ function readKept(
   const move = Object.hasOwn(MOVES, type) ? MOVES[type] : undefined;
   if ((type !== BROADCAST && !move) || data.length > messageBytesMax) return undefined;
   if (!seal.isSigned(raw)) return undefined;
-  if (seal.hasKey && !once.isFirst(uid, Number(raw.n))) return undefined;
+  if (seal.hasKey && !once.isFirst(uid, Number(raw.n), isRecent(raw.at, before))) return undefined;
   let message: unknown;
   try {
     message = { uid, type: Number(type), data: readData(data) };

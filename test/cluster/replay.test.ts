@@ -100,6 +100,39 @@ test("who returns is not sent what was said again meanwhile", async (t) => {
   assert.deepEqual([client.recovered, heard], [true, [0, 1, 2]]);
 });
 
+test("a node that has just started believes nothing that was said long ago", async (t) => {
+  // Seen: to a node that was new, all that had been captured could be said again, in its order. The old
+  // code took the first number of each publisher that it heard.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const start = () =>
+    testGateway(t, { cluster: { redisUrl: redis.url, timeoutMs: 10_000, busKey } });
+  const old = await start();
+  await member(old, "red");
+  const client = new Redis(redis.url);
+  t.after(() => client.disconnect());
+  old.io.to("red").emit("n", "captured");
+  const kept = () => client.xrange("sluice:stream", "-", "+");
+  const isThere = async () => (await kept()).some(([, fields]) => /captured/.test(fields.join()));
+  await until(isThere, "its place");
+  const captured = await kept();
+  await old.stop();
+  // Two minutes pass by Redis' clock, which is that of the stream's ids.
+  await client.xadd("sluice:stream", `${Date.now() + 120_000}-0`, "join", "");
+  const anew = await start();
+  const { heard } = await member(anew, "red");
+  for (const [, fields] of captured) {
+    if (fields.includes("uid")) await client.xadd("sluice:stream", "*", ...fields);
+  }
+  await until(async () => heard.length > 0 || (await replays(anew)) > 0, "what becomes of it");
+  const other = await start();
+  await until(() => {
+    other.io.to("red").emit("n", "new");
+    return heard.length > 0;
+  }, "what another says");
+  assert.equal(heard[0], "new");
+});
+
 test("a session of one namespace is believed in no other", async (t) => {
   // Seen: copied to the key of another namespace, a session gave its rooms and data there. The old
   // signature did not say for which namespace it was.
@@ -160,4 +193,6 @@ test("numbers are believed once each, in any order within the window, and few ar
   assert.equal(once.isFirst("a", 5000 - 256), false);
   assert.ok(once.isFirst("a", 5000 - 255));
   assert.ok(once.isFirst("b", 1), "another's");
+  assert.equal(once.isFirst("c", 1, false), false, "not recent, and of nobody who is remembered");
+  assert.ok(once.isFirst("b", 2, false), "of somebody who is");
 });
