@@ -40,7 +40,12 @@ export function serveClientFiles(io: Server, app: TemplatedApp, needs: ClientFil
         res.end();
         return;
       }
-      body ??= readFileSync(join(folder, name));
+      body ??= readIfThere(join(folder, name));
+      if (!body) {
+        res.statusCode = 404;
+        res.end();
+        return;
+      }
       const kind = name.endsWith(".map") ? "json" : "javascript";
       res.setHeader("Cache-Control", "public, max-age=0");
       res.setHeader("Content-Type", `application/${kind}; charset=utf-8`);
@@ -59,5 +64,14 @@ export function serveClientFiles(io: Server, app: TemplatedApp, needs: ClientFil
       if (cors) cors(request, request.res, () => answer(request));
       else answer(request);
     });
+  }
+}
+
+/** Images leave source maps out, and an update may take files away while the process runs. */
+function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
   }
 }

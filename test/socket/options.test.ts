@@ -1,6 +1,6 @@
 /** Every option of a Socket.IO server is honoured under `attach`, or refused at start. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -10,6 +10,7 @@ import { CLIENT_FILES } from "../../src/socket/client-files.ts";
 import { SERVER_OPTIONS } from "../../src/socket/options.ts";
 import { startApp } from "../harness/app.ts";
 import { newClient, testGateway } from "../harness/gateway.ts";
+import { ROOT, startProcess } from "../harness/process.ts";
 import { next } from "../harness/wait.ts";
 
 async function serve(t: TestContext, options: Partial<ServerOptions> = {}) {
@@ -137,6 +138,32 @@ test("a page of an allowed origin may import the bundles of a gateway", async (t
       assert.equal(headers.get("vary"), "Origin");
     }
   }
+});
+
+test("a bundle that is not installed is a 404, and nobody's end", async (t) => {
+  // Seen: in an image without source maps one GET for a .map ended the process. The file was read in a
+  // handler of uWebSockets.js, where what throws is thrown at the process.
+  const folder = mkdtempSync(join(ROOT, "node_modules", ".bare-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  cpSync(join(ROOT, "src"), join(folder, "src"), { recursive: true });
+  cpSync(join(ROOT, "package.json"), join(folder, "package.json"));
+  const [own, bare] = [ROOT, folder].map((at) => join(at, "node_modules/socket.io")) as [
+    string,
+    string,
+  ];
+  cpSync(join(own, "package.json"), join(bare, "package.json"));
+  for (const name of ["dist", "wrapper.mjs"]) symlinkSync(join(own, name), join(bare, name));
+  const args = ["--socket.port", "0", "--socket.host", "127.0.0.1", "--socket.serveClient", "true"];
+  const run = startProcess(t, [
+    ...[process.execPath, "--import", "tsx", join(folder, "src/main.ts"), ...args],
+    ...["--handlers.onError", "exit", "--handlers.module", join(ROOT, "examples/chat.ts")],
+  ]);
+  const { port } = await run.line("port");
+  const url = `http://127.0.0.1:${port}`;
+  for (const file of CLIENT_FILES) {
+    assert.equal((await fetch(`${url}/socket.io/${file}`)).status, 404, file);
+  }
+  assert.equal((await fetch(`${url}/healthz`)).status, 200);
 });
 
 for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]] as const) {
