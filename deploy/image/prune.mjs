@@ -3,7 +3,7 @@
  *
  * The uWebSockets.js package carries a binary per system, processor and Node version, 100 MB in
  * all; the one of the Node that runs this script stays. Declarations, source maps and READMEs go;
- * licence files stay.
+ * licence files stay, and the source maps of the client bundles, which `socket.serveClient` serves.
  */
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -17,6 +17,7 @@ if (root === undefined || basename(root) !== "node_modules") {
 const own = `uws_${process.platform}_${process.arch}_${process.versions.modules}.node`;
 const deadWeight = /\.(d\.[cm]?ts|[cm]?ts|map|md|markdown)$/i;
 const licence = /licen[cs]e|notice|copying/i;
+const served = join(root, "socket.io", "client-dist");
 let kept = 0;
 let freedBytes = 0;
 
@@ -24,6 +25,7 @@ for (const entry of readdirSync(root, { recursive: true, withFileTypes: true }))
   if (!entry.isFile()) continue;
   const path = join(entry.parentPath, entry.name);
   if (entry.name === own) kept += 1;
+  if (entry.parentPath === served) continue;
   const foreign = /^uws_.*\.node$/.test(entry.name) && entry.name !== own;
   if (!foreign && (!deadWeight.test(entry.name) || licence.test(entry.name))) continue;
   freedBytes += statSync(path).size;
