@@ -75,6 +75,7 @@ test("a name for no setting is answered with the setting that was meant", () => 
     redis: "--cluster.redisUrl",
     "socket-port": "--socket.port",
     "socket.hots": "--socket.host",
+    prot: "--socket.port", // it was socket.proxyProtocol, which has the word in it
     workers: "--cluster.workers",
     log: "--log.level",
     xyzzy: undefined,
