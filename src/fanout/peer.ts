@@ -15,6 +15,8 @@ export interface Peer {
   readonly native: boolean;
   /** Whether what is written to it is sent or held; false while it waits to be closed. */
   readonly accepts: boolean;
+  /** What was sent before, by `performance.now()`, has reached its client. */
+  readonly reachedAt: number;
   /** Subscribes its WebSocket. Only while `native`. */
   subscribe(topic: string): void;
   /** Unsubscribes its WebSocket; does nothing once that is closed. */

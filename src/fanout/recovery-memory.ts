@@ -53,6 +53,8 @@ export interface Store {
   packetBytes: number;
   /** The number of the first of `packets`, or of the next one. */
   first: number;
+  /** When the newest of those that are dropped was kept. */
+  droppedAt: number;
   /** Begins this store's offsets: few texts that an application sends look like one. */
   readonly name: string;
   /** The offset of the newest packet. */
@@ -65,6 +67,8 @@ interface Kept extends Lost<number> {
   readonly bytes: number;
   /** The number of what came next. */
   readonly end: number;
+  /** What was kept before this moment its client has, or it was not for it. */
+  readonly reachedAt: number;
 }
 
 /** A packet, or what was done to sockets while somebody was away. */
@@ -86,7 +90,7 @@ export interface Memory {
   /** Keeps what is done to sockets, for those that are away. */
   keepMove(store: Store, move: Move): void;
   /** Keeps a session; with `end` if what was kept from that number on has not been looked at. */
-  persist(store: Store, session: Lost<number> & { readonly end?: number }): void;
+  persist(store: Store, session: Losing): void;
   /**
    * Takes a session out, with the arguments of what was emitted after `offset` to rooms that it was
    * in then, of those that `narrow` leaves it; undefined when it is not kept, or when some of those
@@ -100,6 +104,9 @@ export interface Memory {
   ): Found | undefined;
   stop(): void;
 }
+
+/** A session to be kept. */
+export type Losing = Lost<number> & Pick<Kept, "reachedAt"> & Partial<Pick<Kept, "end">>;
 
 /** A session that was taken out. */
 export interface Found extends Lost<number> {
@@ -124,6 +131,7 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
   sweep.unref();
 
   function drop(store: Store, count: number): void {
+    store.droppedAt = store.packets[count - 1]?.keptAt ?? store.droppedAt;
     for (const { bytes } of store.packets.splice(0, count)) {
       samples.packets--;
       samples.bytes -= bytes;
@@ -195,7 +203,7 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
     open() {
       const name = Math.random().toString(36).slice(2, 6);
       const begun = { sessions: new Map(), packets: [], first: 0, name, offset: "" };
-      const sizes = { sessionBytes: 0, packetBytes: 0 };
+      const sizes = { sessionBytes: 0, packetBytes: 0, droppedAt: Number.NEGATIVE_INFINITY };
       const store: Store = { ...begun, ...sizes, offset: offsetOf({ name }, -1) };
       stores.add(store);
       return store;
@@ -261,17 +269,22 @@ export function nextOf({ first, packets }: Store): number {
   return first + packets.length;
 }
 
-/** The number after an offset of a session, if all that comes after it is kept. */
-function beginOf(store: Store, { since, whole, end }: Kept, offset: string): number | undefined {
+/**
+ * The number after an offset of a session, if all that its client may have missed is kept: the rest
+ * had reached it, so that without an offset of it none was for it.
+ */
+function beginOf(store: Store, kept: Kept, offset: string): number | undefined {
+  const { since, whole, end, reachedAt } = kept;
   const number = Number.parseInt(offset.slice(store.name.length + 1), 36);
   const after = offset === offsetOf(store, number) ? number + 1 : since - 1;
   if (after < since && !whole) return undefined;
   const from = Math.max(after, since);
-  return from >= store.first && from <= end ? from : undefined;
+  if (from > end || (from < store.first && store.droppedAt >= reachedAt)) return undefined;
+  return Math.max(from, store.first);
 }
 
 /** Does to a session what was done to others since it was lost; undefined if that ended it. */
-function moveAlong(store: Store, session: Kept): (Lost<number> & { end: number }) | undefined {
+function moveAlong(store: Store, session: Kept): Losing | undefined {
   const { lostAt: _, bytes: __, ...lost } = session;
   const inside = new Set(lost.rooms);
   const changes: RoomChange<number>[] = [...lost.changes];

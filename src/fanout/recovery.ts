@@ -75,6 +75,7 @@ type Restored = Awaited<ReturnType<Adapter["restoreSession"]>>;
 const ASKED = /^[\w.:-]{1,128}$/;
 /** Stands for the offset of a client that has none. */
 const NO_OFFSET = "none";
+const NEVER = Number.NEGATIVE_INFINITY;
 
 /**
  * Returns connection state recovery whose memory is bounded, and whose sessions are used once.
@@ -191,12 +192,16 @@ export function createRecovery(settings: RecoverySettings): Recovery {
   // Not socket.io-adapter's own, which forgets by a timer that nobody can stop and that counts nothing.
   class MemoryAdapter extends Adapter {
     readonly #store = memory.open();
+    readonly #connectedAt = new WeakMap<Socket, number>();
     /** That it has any says that the namespace must not be taken away: see `socket/dynamic.ts`. */
     readonly sessions = this.#store.sessions;
 
     constructor(namespace: Namespace) {
       super(namespace);
       watch(this);
+      namespace.prependListener("connect", (socket: Socket) => {
+        this.#connectedAt.set(socket, performance.now());
+      });
     }
 
     override broadcast(packet: Packet, to: BroadcastOptions): void {
@@ -221,7 +226,16 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     }
 
     override persistSession(session: Parameters<Adapter["persistSession"]>[0]): void {
-      memory.persist(this.#store, session as unknown as Lost<number>); // `watch` has added the rest
+      const reachedAt = this.#reachedAt(this.nsp.sockets.get(session.sid));
+      // `watch` has added the rest. One that was kept before, and is again, has its own.
+      memory.persist(this.#store, { reachedAt, ...(session as unknown as Lost<number>) });
+    }
+
+    /** Of what was sent before it was connected its client may have got nothing yet. */
+    #reachedAt(socket?: Socket): number {
+      const { reachedAt } = (socket?.conn ?? {}) as Partial<Peer>; // of others' servers it is none
+      const since = socket && this.#connectedAt.get(socket);
+      return since === undefined || !reachedAt || reachedAt < since ? NEVER : reachedAt;
     }
 
     override async restoreSession(pid: string, offset: string, narrow: Narrow = everywhere) {

@@ -33,11 +33,14 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   unsentBytes = 0;
   pressedAt = 0;
   progressAt = 0;
+  /** What was sent before has reached its client, which has answered a ping behind it. */
+  reachedAt = Number.NEGATIVE_INFINITY;
   /** Set when it holds too much: nothing is sent any more. */
   protected doomed = false;
   /** Whether the client owes an answer to a ping; of one of protocol 3, a ping. */
   #awaitsPong = false;
   #pongWaits = false;
+  #pingedAt = Number.NEGATIVE_INFINITY;
   readonly #needs: OutboxNeeds;
 
   constructor(needs: OutboxNeeds, given: ConstructorParameters<typeof EngineSocket>) {
@@ -118,6 +121,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
       if (this.#pongWaits) return;
       this.#pongWaits = true;
     }
+    if (given[0] === "ping") this.#pingedAt = performance.now();
     super.sendPacket(...given);
   }
 
@@ -217,6 +221,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
 
   /** Called when its client answered a ping. */
   protected ponged(): void {
+    this.reachedAt = this.#pingedAt;
     this.#awaitsPong = false;
   }
 

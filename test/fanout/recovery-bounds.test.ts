@@ -143,3 +143,25 @@ test("secrets and offsets that no server has written go nowhere", async (t) => {
   );
   assert.equal(recovery.samples().refused, 13);
 });
+
+// Seen: what the application emitted in a namespace that had been taken away was kept for good, and at
+// recovery.packetsMax the process hung. The old code looked for room where nothing was kept any more.
+test("in a namespace that was taken away nothing is kept for anybody", async (t) => {
+  const gateway = await testGateway(t, {
+    limits: { dynamicNamespacesMax: 2 },
+    recovery: { windowMs: 60_000, packetsMax: 10 },
+  });
+  const arrived = next<[ServerSocket]>(gateway.io.of(/^\/tenant-/), "connection");
+  const client = await gateway.connected({ namespace: "/tenant-1" });
+  const [{ nsp }] = await arrived;
+  client.disconnect();
+  await until(() => nsp.sockets.size === 0, "it is empty");
+  await gateway.connected({ namespace: "/tenant-2" });
+  assert.equal(gateway.io._nsps.has("/tenant-1"), false);
+  const kept = () => gateway.metric("sluice_recovery_packets");
+  for (let n = 0; n < 10; n++) nsp.emit("tick", n);
+  assert.equal(await kept(), 0);
+  for (let n = 0; n < 10; n++) nsp.emit("tick", n);
+  gateway.io.emit("tick", 0);
+  assert.equal(await kept(), 1);
+});
