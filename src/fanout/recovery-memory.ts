@@ -83,7 +83,7 @@ interface KeptPacket {
 /** Keeps packets and lost sessions for a while, within bounds. */
 export interface Memory {
   open(): Store;
-  /** Forgets all that a store has. */
+  /** Forgets all that a store has; from then on it keeps nothing. */
   close(store: Store): void;
   /** Keeps a packet's arguments, with their offset as one more, unless they cannot be sent. */
   keep(store: Store, data: unknown[], to: Recipients): void;
@@ -172,6 +172,8 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
   }
 
   function add(store: Store, packet: KeptPacket): void {
+    // The application may emit in a namespace that was taken away: nobody will come back to it.
+    if (!stores.has(store)) return;
     store.packets.push(packet);
     samples.packets++;
     samples.bytes += packet.bytes;
@@ -226,6 +228,7 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
       add(store, { keptAt: performance.now(), bytes, data: [], to: move.to, move });
     },
     persist(store, session) {
+      if (!stores.has(store)) return;
       forget(store, session.pid);
       const bytes = sizeOfSession(session, settings.sessionBytesMax);
       if (bytes > settings.sessionBytesMax) {
