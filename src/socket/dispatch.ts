@@ -321,6 +321,11 @@ function createEmit(report: Report<EventEmitter>): EventEmitter["emit"] {
   };
 }
 
+/** What the engine says of a request that it refused. */
+interface ConnectionError {
+  readonly context: { readonly name?: unknown; readonly error?: unknown };
+}
+
 function guardEngine(engine: EngineServerBase, failed: HandlerFailed): void {
   guardEmitter(engine, (error, _, event) => failed(error, { kind: "engine", event }));
   const emit = createEmit((error, connection, event) =>
@@ -328,6 +333,10 @@ function guardEngine(engine: EngineServerBase, failed: HandlerFailed): void {
   );
   engine.on("connection", (connection: Connection) => {
     connection.emit = emit; // one function for all: it knows its own by `this`
+  });
+  engine.on("connection_error", ({ context }: ConnectionError) => {
+    if (context.name === "ID_GENERATION_ERROR")
+      failed(context.error, { kind: "engine", event: "generateId" });
   });
   const { use, verify } = engine;
   engine.verify = (request, upgrade, done) => {

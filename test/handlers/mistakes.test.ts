@@ -292,6 +292,19 @@ for (const [how, fails] of Object.entries({ throws: boom, rejects: reject })) {
     await gateway.connected();
   });
 
+  test(`a \`generateId\` that ${how} refuses the handshake`, async (t) => {
+    // Seen: 400 for everyone, and no line of why. The engine told its own listeners alone.
+    const { gateway, told } = await mistakenGateway(t);
+    const { engine } = gateway.io as unknown as { engine: { generateId?: unknown } };
+    engine.generateId = fails;
+    const { status } = await ask(`${gateway.url}/socket.io/?EIO=4&transport=polling`);
+    assert.equal(status, 400);
+    assert.deepEqual([told[0]?.kind, told[0]?.event], ["engine", "generateId"]);
+    assert.match(String(told[0]?.stack), /boom/);
+    delete engine.generateId; // its own, of the class, is below
+    await gateway.connected();
+  });
+
   test(`an engine's middleware that ${how} refuses the request`, async (t) => {
     const { gateway, told } = await mistakenGateway(t);
     gateway.io.engine.use((req: { _query: { odd?: string } }, _res: unknown, go: () => void) =>
