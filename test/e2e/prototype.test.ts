@@ -3,7 +3,10 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { newClient, WAYS } from "../harness/gateway.ts";
+import { Server } from "socket.io";
+import { attach } from "../../src/attach.ts";
+import { startApp } from "../harness/app.ts";
+import { newClient, testGateway, WAYS } from "../harness/gateway.ts";
 import { startProcess, testFolder } from "../harness/process.ts";
 import { next } from "../harness/wait.ts";
 
@@ -78,3 +81,29 @@ for (const [name, [when, value]] of Object.entries(PUT)) {
     assert.doesNotMatch(run.output(), /"level":50/);
   });
 }
+
+test("Object.prototype got something after Sluice was imported: startGateway and attach work", async (t) => {
+  // Seen: "15 settings are not usable", though nobody gave any. To hide the names when zod is loaded is
+  // not enough, where others load what puts them there after that.
+  const put = (name: string) => Object.assign(Object.prototype, { [name]: null });
+  t.after(() => {
+    for (const name of ["first", "second"]) Reflect.deleteProperty(Object.prototype, name);
+  });
+  put("first");
+  const gateway = await testGateway(t, { api: { keys: [`a:${KEY}`] } });
+  assert.equal((await fetch(`${gateway.url}/metrics`)).status, 200);
+  put("second");
+  const { app, url, close } = await startApp();
+  const io = new Server();
+  const attached = attach(io, app);
+  t.after(async () => {
+    await io.close();
+    attached.detach();
+    close();
+  });
+  for (const at of [gateway.url, url]) {
+    const client = newClient(at);
+    t.after(() => client.disconnect());
+    await next(client.connect(), "connect");
+  }
+});
