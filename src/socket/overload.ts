@@ -27,6 +27,8 @@ export interface Sheddable {
   readonly heldBytes: number;
   /** Bytes it has sent of packets that are not complete. */
   readonly inboundBytes: number;
+  /** Set once it is being closed; one of long-polling may still wait for its client's next poll. */
+  readonly closeReason: string | undefined;
   closeAs(reason: "overload" | "overload_outside"): void;
 }
 
@@ -106,7 +108,7 @@ export function createOverloadMonitor(
     for (const connection of needs.connections()) {
       const isQuiet = connection.transport.name === "polling" && connection.heardAt <= quietSince;
       if (outsiders && !connection.joined) {
-        if (left-- > 0) connection.closeAs("overload_outside");
+        if (!connection.closeReason && left-- > 0) connection.closeAs("overload_outside");
       } else if (isQuiet) {
         if (idle.length < most) idle.push(connection);
       } else if (stage > 2 && bytesOf(connection) > 0) {

@@ -10,6 +10,7 @@ interface Fake extends Sheddable {
   readonly name: string;
   joined: boolean;
   inboundBytes: number;
+  closeReason: string | undefined;
   closed: string | undefined;
 }
 
@@ -54,6 +55,7 @@ function createWorld(overload: Record<string, unknown> = {}) {
         heldBytes,
         joined: true,
         inboundBytes: 0,
+        closeReason: undefined,
         closed: undefined,
         closeAs(reason) {
           this.closed = reason;
@@ -152,6 +154,21 @@ test("where it is memory, connections in no namespace are closed first, the olde
   assert.deepEqual(world.closed(), ["idle", "outside 0", "outside 1", "outside 2"]);
   const reasons = world.connections.map(({ closed }) => closed);
   assert.deepEqual(reasons, ["overload", ...Array(3).fill("overload_outside"), undefined]);
+});
+
+// Seen: long-polling connections that waited for the poll that takes their close were closed anew with
+// each sample, and nobody else. The old code counted them among closesPerSample.
+test("who is being closed already takes nobody's place among those that are closed next", () => {
+  const world = createWorld({ closesPerSample: 2 });
+  for (let n = 0; n < 3; n++) {
+    Object.assign(world.add(`closing ${n}`, "polling", world.now), {
+      ...{ joined: false, closeReason: "overload_outside" },
+    });
+  }
+  world.add("outside", "polling", world.now).joined = false;
+  world.add("idle", "polling", 0);
+  world.tick(2, { lagMs: 600, memoryPercent: 91 });
+  assert.deepEqual(world.closed(), ["outside", "idle"]);
 });
 
 // Seen, and why: as above, with attachments that never come.
