@@ -50,6 +50,8 @@ export function serveClientFiles(io: Server, app: TemplatedApp, needs: ClientFil
       res.setHeader("Cache-Control", "public, max-age=0");
       res.setHeader("Content-Type", `application/${kind}; charset=utf-8`);
       res.setHeader("ETag", etag);
+      // Requests that follow on one connection, whose answers nobody reads, would hold a copy each.
+      res.isLast = true;
       res.end(body);
     };
     app.any(`${io.path()}/${name}`, (raw, req) => {

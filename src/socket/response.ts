@@ -63,6 +63,8 @@ export class SafeResponse extends LazyEmitter {
   headersSent = false;
   statusCode = 200;
   statusMessage: string | undefined;
+  /** Whether the TCP connection ends with this answer. */
+  isLast = false;
   readonly req: AnsweredRequest;
   readonly #raw: HttpResponse;
   readonly #leftOut: LeftOut;
@@ -223,7 +225,7 @@ export class SafeResponse extends LazyEmitter {
       this.#writeHeaders(FRAMING);
       if (this.req.method !== "HEAD" && !isBare) {
         if (body === undefined) raw.end();
-        else raw.end(body);
+        else raw.end(body, this.isLast);
         return;
       }
       const length = body === undefined ? 0 : Buffer.byteLength(body);
