@@ -155,7 +155,9 @@ function createPages(rows: readonly RouteRow[], needs: ApiNeeds): Record<string,
     },
     openapi: async () => {
       document ??= JSON.stringify(describeApi(rows, needs.version));
-      return { status: 200, headers: { "content-type": "application/json" }, body: document };
+      const headers = { "content-type": "application/json" };
+      // Requests that follow on one connection, whose answers nobody reads, would hold a copy each.
+      return { status: 200, headers, body: document, close: true };
     },
   };
 }
