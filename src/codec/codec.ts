@@ -1,10 +1,10 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { CodecName, Frame, Frames, Packet } from "../core/packet.ts";
 import { keepOwn, keepSlice } from "./held-frames.ts";
-import { encodeJson } from "./json-encode.ts";
+import { encodeJson } from "./json/encode.ts";
 import { type ConnectBounds, type Limits, limitConnect } from "./limits.ts";
-import { createMsgpackDecoder } from "./msgpack-decode.ts";
-import { createMsgpackEncoder, type EncodeMsgpack } from "./msgpack-encode.ts";
+import { createMsgpackDecoder } from "./msgpack/decode.ts";
+import { createMsgpackEncoder, type EncodeMsgpack } from "./msgpack/encode.ts";
 import { createReader, type Reader } from "./reader.ts";
 
 export type { Reader } from "./reader.ts";

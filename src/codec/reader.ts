@@ -1,9 +1,9 @@
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { CodecName, Packet } from "../core/packet.ts";
-import { awaitAttachments, type TakeAttachment } from "./attachments.ts";
-import { decodeJson } from "./json-decode.ts";
+import { awaitAttachments, type TakeAttachment } from "./json/attachments.ts";
+import { decodeJson } from "./json/decode.ts";
 import { type Limits, TYPE } from "./limits.ts";
-import type { DecodeMsgpack } from "./msgpack-decode.ts";
+import type { DecodeMsgpack } from "./msgpack/decode.ts";
 
 /** Turns the frames of one connection into packets. */
 export interface Reader {

@@ -1,9 +1,9 @@
 import { FailureError } from "../core/failures.ts";
-import { begin, createFrameCursor, end } from "./frame-cursor.ts";
-import { createFrameWriter, writeFrame } from "./frame-writer.ts";
 import type { Limits } from "./limits.ts";
-import { putValue } from "./msgpack-encode.ts";
-import { takeValue } from "./msgpack-read.ts";
+import { putValue } from "./msgpack/encode.ts";
+import { begin, createFrameCursor, end } from "./msgpack/frame-cursor.ts";
+import { createFrameWriter, writeFrame } from "./msgpack/frame-writer.ts";
+import { takeValue } from "./msgpack/read.ts";
 
 /** Any value as msgpack, in the same wire format and within the same bounds as packets. */
 export interface ValueCodec {

@@ -1,4 +1,5 @@
-import { FailureError } from "../core/failures.ts";
+import { FailureError } from "../../core/failures.ts";
+import { checkKey } from "../limits.ts";
 import { readAscii } from "./ascii.ts";
 import {
   claim,
@@ -11,7 +12,6 @@ import {
   takeByte,
 } from "./frame-cursor.ts";
 import { INDEX_STEP, makeRoom, readSmallIndex } from "./indices.ts";
-import { checkKey } from "./limits.ts";
 
 const TWO_32 = 0x100000000;
 const UNDERSCORE = 0x5f;

@@ -1,5 +1,5 @@
-import { FailureError } from "../core/failures.ts";
-import type { Limits } from "./limits.ts";
+import { FailureError } from "../../core/failures.ts";
+import type { Limits } from "../limits.ts";
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;

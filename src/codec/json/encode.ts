@@ -1,7 +1,7 @@
 import { Encoder } from "socket.io-parser";
-import { type Bytes, viewOn } from "../core/bytes.ts";
-import type { Frame, Packet } from "../core/packet.ts";
-import { plainType } from "./limits.ts";
+import { type Bytes, viewOn } from "../../core/bytes.ts";
+import type { Frame, Packet } from "../../core/packet.ts";
+import { plainType } from "../limits.ts";
 
 const encoder = new Encoder();
 

@@ -1,5 +1,5 @@
-import { FailureError } from "../core/failures.ts";
-import { checkKey } from "./limits.ts";
+import { FailureError } from "../../core/failures.ts";
+import { checkKey } from "../limits.ts";
 
 /** Where an attachment belongs: `holder[key]`. */
 export interface Placeholder {

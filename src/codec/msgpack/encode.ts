@@ -1,6 +1,6 @@
-import type { Packet } from "../core/packet.ts";
+import type { Packet } from "../../core/packet.ts";
+import { plainType } from "../limits.ts";
 import { createFrameWriter, type FrameWriter, writeFrame } from "./frame-writer.ts";
-import { plainType } from "./limits.ts";
 import {
   put64,
   putArrayBuffer,
@@ -10,7 +10,7 @@ import {
   putMapHead,
   putNumber,
   putText,
-} from "./msgpack-write.ts";
+} from "./write.ts";
 
 /** Returns one packet as one frame of its own bytes. */
 export type EncodeMsgpack = (packet: Packet) => Buffer;

@@ -1,6 +1,6 @@
-import { FailureError } from "../core/failures.ts";
-import type { Packet } from "../core/packet.ts";
-import type { Unfinished } from "./json-decode.ts";
+import { FailureError } from "../../core/failures.ts";
+import type { Packet } from "../../core/packet.ts";
+import type { Unfinished } from "./decode.ts";
 
 /** Takes the next attachment, a copy unless it is lasting; returns the packet once it is complete. */
 export type TakeAttachment = (bytes: Buffer, lasting: boolean) => Packet | undefined;

@@ -1,5 +1,6 @@
-import { FailureError } from "../core/failures.ts";
-import type { Packet } from "../core/packet.ts";
+import { FailureError } from "../../core/failures.ts";
+import type { Packet } from "../../core/packet.ts";
+import { checkPacket, type Limits } from "../limits.ts";
 import {
   begin,
   claim,
@@ -10,8 +11,7 @@ import {
   take32,
   takeByte,
 } from "./frame-cursor.ts";
-import { checkPacket, type Limits } from "./limits.ts";
-import { takeData, takeKey, takeName, takeValue } from "./msgpack-read.ts";
+import { takeData, takeKey, takeName, takeValue } from "./read.ts";
 
 /** Reads one packet; `lasting` says whether the frame's bytes stay valid after the call. */
 export type DecodeMsgpack = (frame: Buffer, lasting: boolean) => Packet;

@@ -1,6 +1,6 @@
-import { FailureError } from "../core/failures.ts";
+import { FailureError } from "../../core/failures.ts";
+import type { Limits } from "../limits.ts";
 import { createKeyCache, type KeyCache } from "./key-cache.ts";
-import type { Limits } from "./limits.ts";
 
 /** A frame that is being read, and what its packet may still claim. */
 export interface FrameCursor {

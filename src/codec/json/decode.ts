@@ -1,7 +1,7 @@
-import { FailureError } from "../core/failures.ts";
-import type { Packet } from "../core/packet.ts";
-import { measureJson } from "./json-measure.ts";
-import { checkPacket, type Limits, plainType, TYPE } from "./limits.ts";
+import { FailureError } from "../../core/failures.ts";
+import type { Packet } from "../../core/packet.ts";
+import { checkPacket, type Limits, plainType, TYPE } from "../limits.ts";
+import { measureJson } from "./measure.ts";
 import { checkKeys, findPlaceholders, type Placeholder } from "./placeholders.ts";
 
 /** A packet read from text, and the places its attachments go to once they have come. */
