@@ -13,10 +13,10 @@ import {
   SettingsError,
 } from "./core/settings.ts";
 import { gatherSettings } from "./core/sources.ts";
-import { examine } from "./doctor.ts";
-import { type Gateway, type GatewayNeeds, startGateway } from "./gateway.ts";
-import { createLogOutput, type LogOutput } from "./log-output.ts";
-import { createPinoLog } from "./log-pino.ts";
+import { examine } from "./gateway/doctor.ts";
+import { type Gateway, type GatewayNeeds, startGateway } from "./gateway/gateway.ts";
+import { createLogOutput, type LogOutput } from "./gateway/log-output.ts";
+import { createPinoLog } from "./gateway/log-pino.ts";
 import { createAggregate } from "./metrics/aggregate.ts";
 
 const EXIT_FAILED = 1;

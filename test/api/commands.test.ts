@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { createValueCodec } from "../../src/codec/values.ts";
-import { type Gateway, startGateway } from "../../src/gateway.ts";
+import { type Gateway, startGateway } from "../../src/gateway/gateway.ts";
 import { SECRET, startApi, WIDE } from "../harness/api.ts";
 import { connectClient, type Socket, watchClient } from "../harness/clients.ts";
 import { findFreePort } from "../harness/free-port.ts";

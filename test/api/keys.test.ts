@@ -4,7 +4,7 @@ import { after, test } from "node:test";
 import { SignJWT, UnsecuredJWT } from "jose";
 import { createKeyring } from "../../src/api/keys.ts";
 import { listSettings, readSettings, SettingsError } from "../../src/core/settings.ts";
-import { type Gateway, startGateway } from "../../src/gateway.ts";
+import { type Gateway, startGateway } from "../../src/gateway/gateway.ts";
 import { startApi, type TestApi } from "../harness/api.ts";
 
 const open: (() => unknown)[] = [];

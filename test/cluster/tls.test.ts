@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { openRedis } from "../../src/cluster/redis.ts";
 import { readSettings } from "../../src/core/settings.ts";
-import { examine } from "../../src/doctor.ts";
+import { examine } from "../../src/gateway/doctor.ts";
 import { createCertificates } from "../harness/certificates.ts";
 import { findFreePort } from "../harness/free-port.ts";
 import { testGateway } from "../harness/gateway.ts";

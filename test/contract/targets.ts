@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { Server, type ServerOptions } from "socket.io";
 import type { CodecName } from "../../src/core/packet.ts";
-import { startGateway } from "../../src/gateway.ts";
+import { startGateway } from "../../src/gateway/gateway.ts";
 
 /** Timings and sizes that a target is started with, under Engine.IO's own names. */
 export interface TargetOptions {

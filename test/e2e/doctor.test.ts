@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readSettings } from "../../src/core/settings.ts";
-import { examine } from "../../src/doctor.ts";
+import { examine } from "../../src/gateway/doctor.ts";
 import { SECRET, startFunction } from "../harness/function.ts";
 import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";

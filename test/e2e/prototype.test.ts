@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Server } from "socket.io";
-import { attach } from "../../src/attach.ts";
+import { attach } from "../../src/gateway/attach.ts";
 import { startApp } from "../harness/app.ts";
 import { newClient, testGateway, WAYS } from "../harness/gateway.ts";
 import { startProcess, testFolder } from "../harness/process.ts";

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { type TestContext, test } from "node:test";
 import { Server, type Socket as ServerSocket } from "socket.io";
 import type { Socket } from "socket.io-client";
-import { attach } from "../../src/attach.ts";
+import { attach } from "../../src/gateway/attach.ts";
 import { listen } from "../../src/socket/listen.ts";
 import { loadNative } from "../../src/socket/native.ts";
 import { newClient, testGateway } from "../harness/gateway.ts";

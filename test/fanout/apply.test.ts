@@ -3,7 +3,7 @@ import { after, afterEach, before, test } from "node:test";
 import type { Answer, Command } from "../../src/core/command.ts";
 import { createExecutor, type Executor, type ExecutorSettings } from "../../src/fanout/apply.ts";
 import { createSamples } from "../../src/fanout/samples.ts";
-import { type Gateway, startGateway } from "../../src/gateway.ts";
+import { type Gateway, startGateway } from "../../src/gateway/gateway.ts";
 import { collect, connectClient, type Socket, watchClient } from "../harness/clients.ts";
 import { until } from "../harness/wait.ts";
 

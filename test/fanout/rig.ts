@@ -1,7 +1,7 @@
 import type { TestContext } from "node:test";
 import { Server, type ServerOptions } from "socket.io";
-import { type Attached, attach } from "../../src/attach.ts";
 import type { PartialSettings } from "../../src/core/settings.ts";
+import { type Attached, attach } from "../../src/gateway/attach.ts";
 import { listen } from "../../src/socket/listen.ts";
 import { loadNative } from "../../src/socket/native.ts";
 

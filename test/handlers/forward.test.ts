@@ -402,7 +402,7 @@ test("a stop brings every disconnect to the function before the process may end"
 });
 
 test("auth.mode upstream without a function that answers connects does not start", async () => {
-  const { startGateway } = await import("../../src/gateway.ts");
+  const { startGateway } = await import("../../src/gateway/gateway.ts");
   await assert.rejects(startGateway({ auth: { mode: "upstream" } }), /auth\.mode/);
 });
 

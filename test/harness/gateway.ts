@@ -2,7 +2,7 @@ import type { TestContext } from "node:test";
 import { io as connect, type Socket } from "socket.io-client";
 import * as msgpack from "socket.io-msgpack-parser";
 import type { PartialSettings } from "../../src/core/settings.ts";
-import { type Gateway, type GatewayNeeds, startGateway } from "../../src/gateway.ts";
+import { type Gateway, type GatewayNeeds, startGateway } from "../../src/gateway/gateway.ts";
 import { next } from "./wait.ts";
 
 /** How a real client connects. */

@@ -4,7 +4,7 @@
  */
 import { readdirSync } from "node:fs";
 import type { Server } from "socket.io";
-import { startGateway } from "../../src/gateway.ts";
+import { startGateway } from "../../src/gateway/gateway.ts";
 import type { Question } from "./gateway-child.ts";
 
 interface Waiting {

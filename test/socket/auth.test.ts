@@ -335,14 +335,14 @@ test("an open door in production is said once, with what it means", async (t) =>
 });
 
 test("mode jwt without a key does not start", async () => {
-  const { startGateway } = await import("../../src/gateway.ts");
+  const { startGateway } = await import("../../src/gateway/gateway.ts");
   await assert.rejects(startGateway({ auth: { mode: "jwt" } }), /one of auth\.secret/);
 });
 
 const SIGNING = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
 test("mode upstream refuses whoever no function decides on, and starts only with a function", async (t) => {
-  const { startGateway } = await import("../../src/gateway.ts");
+  const { startGateway } = await import("../../src/gateway/gateway.ts");
   await assert.rejects(startGateway({ auth: { mode: "upstream" } }), /auth\.mode/);
   const gateway = await testGateway(t, {
     auth: { mode: "upstream" },

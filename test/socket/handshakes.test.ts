@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Server } from "socket.io";
-import { attach } from "../../src/attach.ts";
+import { attach } from "../../src/gateway/attach.ts";
 import { startApp } from "../harness/app.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { ask, UPGRADE } from "../harness/http.ts";

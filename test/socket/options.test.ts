@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Server, type ServerOptions } from "socket.io";
-import { attach } from "../../src/attach.ts";
+import { attach } from "../../src/gateway/attach.ts";
 import { CLIENT_FILES } from "../../src/socket/client-files.ts";
 import { SERVER_OPTIONS } from "../../src/socket/options.ts";
 import { startApp } from "../harness/app.ts";

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { PartialSettings } from "../../src/core/settings.ts";
-import type { GatewayNeeds } from "../../src/gateway.ts";
+import type { GatewayNeeds } from "../../src/gateway/gateway.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { ask } from "../harness/http.ts";
 import { testFolder } from "../harness/process.ts";

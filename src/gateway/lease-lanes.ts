@@ -1,8 +1,8 @@
 import type { Server, Socket } from "socket.io";
-import type { Lease } from "./cluster/lease.ts";
-import { entryName, type LeasedSocket } from "./cluster/leased-socket.ts";
-import type { Connection } from "./socket/connection.ts";
-import type { Upstream } from "./upstream/upstream.ts";
+import type { Lease } from "../cluster/lease.ts";
+import { entryName, type LeasedSocket } from "../cluster/leased-socket.ts";
+import type { Connection } from "../socket/connection.ts";
+import type { Upstream } from "../upstream/upstream.ts";
 
 /** The reason of a disconnect call that another node makes. */
 const NODE_LOST = "node_lost";

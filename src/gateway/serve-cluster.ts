@@ -1,16 +1,16 @@
-import { streamName } from "./cluster/adapters.ts";
-import { type Bus, type BusNeeds, openBus } from "./cluster/bus.ts";
-import { holdLease, type Lease } from "./cluster/lease.ts";
-import { type Recovering, recoverExactly } from "./cluster/recover.ts";
-import { createSessions } from "./cluster/sessions.ts";
-import { createTail } from "./cluster/tail.ts";
-import type { Log } from "./core/log.ts";
-import type { Settings } from "./core/settings.ts";
-import type { Recovery } from "./fanout/recovery.ts";
-import { createLiving } from "./fanout/recovery-living.ts";
-import type { Metrics } from "./metrics/registry.ts";
+import { streamName } from "../cluster/adapters.ts";
+import { type Bus, type BusNeeds, openBus } from "../cluster/bus.ts";
+import { holdLease, type Lease } from "../cluster/lease.ts";
+import { type Recovering, recoverExactly } from "../cluster/recover.ts";
+import { createSessions } from "../cluster/sessions.ts";
+import { createTail } from "../cluster/tail.ts";
+import type { Log } from "../core/log.ts";
+import type { Settings } from "../core/settings.ts";
+import type { Recovery } from "../fanout/recovery.ts";
+import { createLiving } from "../fanout/recovery-living.ts";
+import type { Metrics } from "../metrics/registry.ts";
+import type { Connection } from "../socket/connection.ts";
 import { publishBus, publishLease, publishSessions } from "./publish.ts";
-import type { Connection } from "./socket/connection.ts";
 
 /** What the connection to the other nodes is built from. */
 export interface ServeClusterNeeds {

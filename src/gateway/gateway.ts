@@ -1,32 +1,32 @@
 import { Server } from "socket.io";
-import { type Attached, attach } from "./attach.ts";
-import { checkWorkers } from "./cluster/worker-settings.ts";
-import type { WorkerSide } from "./cluster/workers.ts";
-import { CLOSES } from "./core/closes.ts";
-import { type Log, silentLog, stderrLog } from "./core/log.ts";
-import { messageOf } from "./core/message-of.ts";
-import { hideInherited } from "./core/prototype.ts";
+import { checkWorkers } from "../cluster/worker-settings.ts";
+import type { WorkerSide } from "../cluster/workers.ts";
+import { CLOSES } from "../core/closes.ts";
+import { type Log, silentLog, stderrLog } from "../core/log.ts";
+import { messageOf } from "../core/message-of.ts";
+import { hideInherited } from "../core/prototype.ts";
 import {
   namesFunctions,
   type PartialSettings,
   readSettings,
   type Settings,
-} from "./core/settings.ts";
-import { createThrottle } from "./core/throttle.ts";
-import { createExecutor } from "./fanout/apply.ts";
-import { createRecovery, type Recovery } from "./fanout/recovery.ts";
-import { createMistakes, type Mistakes } from "./handlers/mistakes.ts";
-import { loadHandler } from "./handlers/module.ts";
-import { watchLoop } from "./metrics/loop.ts";
-import { createMetrics, type Metrics } from "./metrics/registry.ts";
-import { shareScrapes } from "./metrics/share.ts";
+} from "../core/settings.ts";
+import { createThrottle } from "../core/throttle.ts";
+import { createExecutor } from "../fanout/apply.ts";
+import { createRecovery, type Recovery } from "../fanout/recovery.ts";
+import { createMistakes, type Mistakes } from "../handlers/mistakes.ts";
+import { loadHandler } from "../handlers/module.ts";
+import { watchLoop } from "../metrics/loop.ts";
+import { createMetrics, type Metrics } from "../metrics/registry.ts";
+import { shareScrapes } from "../metrics/share.ts";
+import { createLoadSampler, type LoadSampler } from "../socket/load.ts";
+import { loadNative } from "../socket/native.ts";
+import type { Load } from "../socket/overload.ts";
+import { openApp } from "../socket/tls.ts";
+import { type Attached, attach } from "./attach.ts";
 import { publishMistakes, publishRecovery, publishSamples } from "./publish.ts";
 import { closeApp, openDoors, readVersion, startApi } from "./serve-http.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
-import { createLoadSampler, type LoadSampler } from "./socket/load.ts";
-import { loadNative } from "./socket/native.ts";
-import type { Load } from "./socket/overload.ts";
-import { openApp } from "./socket/tls.ts";
 
 /** A running gateway. */
 export interface Gateway {
@@ -219,7 +219,7 @@ async function createServer(settings: Settings, needs: Build & { readonly metric
         });
   const between =
     bus?.adapter ??
-    (worker && (await import("./cluster/workers.ts")).workersAdapter(workerFailed(log)));
+    (worker && (await import("../cluster/workers.ts")).workersAdapter(workerFailed(log)));
   const io = new Server({
     path: settings.socket.path,
     connectTimeout: settings.socket.connectTimeoutMs,

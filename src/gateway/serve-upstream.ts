@@ -1,24 +1,24 @@
 import type { Namespace, Server } from "socket.io";
-import type { DeadLetters } from "./api/dead-letters.ts";
-import type { Lease } from "./cluster/lease.ts";
-import type { Command, Refused } from "./core/command.ts";
-import { FAILURES } from "./core/failures.ts";
-import type { Log } from "./core/log.ts";
-import { namesFunctions, type Settings, SettingsError } from "./core/settings.ts";
-import { createThrottle } from "./core/throttle.ts";
-import type { Executor } from "./fanout/apply.ts";
-import { createForward, type ForwardNamespace, type ForwardSocket } from "./handlers/forward.ts";
-import { leaseLanes } from "./lease-lanes.ts";
-import type { Metrics, Samples } from "./metrics/registry.ts";
-import type { Connection } from "./socket/connection.ts";
+import type { DeadLetters } from "../api/dead-letters.ts";
+import type { Lease } from "../cluster/lease.ts";
+import type { Command, Refused } from "../core/command.ts";
+import { FAILURES } from "../core/failures.ts";
+import type { Log } from "../core/log.ts";
+import { namesFunctions, type Settings, SettingsError } from "../core/settings.ts";
+import { createThrottle } from "../core/throttle.ts";
+import type { Executor } from "../fanout/apply.ts";
+import { createForward, type ForwardNamespace, type ForwardSocket } from "../handlers/forward.ts";
+import type { Metrics, Samples } from "../metrics/registry.ts";
+import type { Connection } from "../socket/connection.ts";
 import {
   eachNamespace,
   type Middleware,
   prependMiddleware,
   watchRemoved,
-} from "./socket/socket-io.ts";
-import type { UpstreamSamples } from "./upstream/samples.ts";
-import { createUpstream } from "./upstream/upstream.ts";
+} from "../socket/socket-io.ts";
+import type { UpstreamSamples } from "../upstream/samples.ts";
+import { createUpstream } from "../upstream/upstream.ts";
+import { leaseLanes } from "./lease-lanes.ts";
 
 /** What calls to functions are built from. */
 export interface ServeUpstreamNeeds {

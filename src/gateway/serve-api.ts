@@ -1,17 +1,17 @@
 import type { Server } from "socket.io";
-import { type Api, createApi } from "./api/api.ts";
-import type { CheckToken } from "./api/authenticate.ts";
-import type { DeadLetters } from "./api/dead-letters.ts";
-import { createValueCodec } from "./codec/values.ts";
-import { COMMAND_LIMITS } from "./core/commands.ts";
-import type { FailureCode } from "./core/failures.ts";
-import type { Log } from "./core/log.ts";
-import { type Settings, SettingsError } from "./core/settings.ts";
-import { createThrottle } from "./core/throttle.ts";
-import type { Executor } from "./fanout/apply.ts";
-import type { Labels, Metrics, Samples } from "./metrics/registry.ts";
-import type { Http } from "./socket/http.ts";
-import { createTokenCheck } from "./socket/tokens.ts";
+import { type Api, createApi } from "../api/api.ts";
+import type { CheckToken } from "../api/authenticate.ts";
+import type { DeadLetters } from "../api/dead-letters.ts";
+import { createValueCodec } from "../codec/values.ts";
+import { COMMAND_LIMITS } from "../core/commands.ts";
+import type { FailureCode } from "../core/failures.ts";
+import type { Log } from "../core/log.ts";
+import { type Settings, SettingsError } from "../core/settings.ts";
+import { createThrottle } from "../core/throttle.ts";
+import type { Executor } from "../fanout/apply.ts";
+import type { Labels, Metrics, Samples } from "../metrics/registry.ts";
+import type { Http } from "../socket/http.ts";
+import { createTokenCheck } from "../socket/tokens.ts";
 
 /** What the API is built from. */
 export interface ServeNeeds {

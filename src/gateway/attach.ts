@@ -1,14 +1,14 @@
 import type { Server } from "socket.io";
-import { createCodec } from "./codec/codec.ts";
-import type { CloseReason } from "./core/closes.ts";
-import type { FailureCode } from "./core/failures.ts";
-import type { Log } from "./core/log.ts";
-import { hideInherited } from "./core/prototype.ts";
-import { type PartialSettings, readSettings } from "./core/settings.ts";
-import { createFanout } from "./fanout/fanout.ts";
-import type { Connection } from "./socket/connection.ts";
-import type { TemplatedApp } from "./socket/native.ts";
-import { type SocketNeeds, type SocketRoom, serveSocketIo } from "./socket/server.ts";
+import { createCodec } from "../codec/codec.ts";
+import type { CloseReason } from "../core/closes.ts";
+import type { FailureCode } from "../core/failures.ts";
+import type { Log } from "../core/log.ts";
+import { hideInherited } from "../core/prototype.ts";
+import { type PartialSettings, readSettings } from "../core/settings.ts";
+import { createFanout } from "../fanout/fanout.ts";
+import type { Connection } from "../socket/connection.ts";
+import type { TemplatedApp } from "../socket/native.ts";
+import { type SocketNeeds, type SocketRoom, serveSocketIo } from "../socket/server.ts";
 
 /** What someone who attaches may want to hear of. */
 export interface AttachWatch {

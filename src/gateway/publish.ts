@@ -1,9 +1,9 @@
+import type { BusSamples } from "../cluster/bus.ts";
+import type { LeaseSamples } from "../cluster/lease.ts";
+import type { SessionsSamples } from "../cluster/sessions.ts";
+import type { RecoverySamples } from "../fanout/recovery.ts";
+import type { Labels, Samples } from "../metrics/registry.ts";
 import type { AttachedSamples } from "./attach.ts";
-import type { BusSamples } from "./cluster/bus.ts";
-import type { LeaseSamples } from "./cluster/lease.ts";
-import type { SessionsSamples } from "./cluster/sessions.ts";
-import type { RecoverySamples } from "./fanout/recovery.ts";
-import type { Labels, Samples } from "./metrics/registry.ts";
 
 /** Returns the samples of the rooms as rows of the metric table. */
 export function publishSamples({ socket, door, codec, fanout }: AttachedSamples): Samples {

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { cpus, totalmem } from "node:os";
-import { messageOf } from "./core/message-of.ts";
-import { namesFunctions, type Settings } from "./core/settings.ts";
-import { loadNative, readLibc } from "./socket/native.ts";
+import { messageOf } from "../core/message-of.ts";
+import { namesFunctions, type Settings } from "../core/settings.ts";
+import { loadNative, readLibc } from "../socket/native.ts";
 
 /** What {@link examine} needs. */
 export interface DoctorNeeds {
@@ -92,7 +92,7 @@ function findRedis({ cluster }: Settings): Promise<Finding>[] {
   if (redisUrl === "") return [];
   const probe = async (): Promise<Finding> => {
     try {
-      const { probeRedis } = await import("./cluster/probe.ts");
+      const { probeRedis } = await import("../cluster/probe.ts");
       await probeRedis(cluster);
       return { level: "ok", text: "cluster.redisUrl: Redis answers" };
     } catch (error) {

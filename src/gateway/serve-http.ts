@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
-import type { Settings } from "./core/settings.ts";
-import type { Metrics } from "./metrics/registry.ts";
+import type { Settings } from "../core/settings.ts";
+import type { Metrics } from "../metrics/registry.ts";
+import { watchDescriptors } from "../socket/descriptors.ts";
+import { createHttp } from "../socket/http.ts";
+import { listen } from "../socket/listen.ts";
+import { loadNative, type TemplatedApp } from "../socket/native.ts";
 import { type ServeNeeds, serveApi } from "./serve-api.ts";
-import { watchDescriptors } from "./socket/descriptors.ts";
-import { createHttp } from "./socket/http.ts";
-import { listen } from "./socket/listen.ts";
-import { loadNative, type TemplatedApp } from "./socket/native.ts";
 
 /** How long open requests may take to end at a stop. */
 const REQUESTS_MS = 500;
@@ -73,7 +73,7 @@ export async function openDoors(
 
 /** Version of this package. */
 export function readVersion(): string {
-  const about = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  const about = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
   return (JSON.parse(about) as { version: string }).version; // our own file
 }
 

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync, constants, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { createLogOutput } from "../../src/log-output.ts";
+import { createLogOutput } from "../../src/gateway/log-output.ts";
 import { testFolder } from "../harness/process.ts";
 import { until } from "../harness/wait.ts";
 

@@ -1,5 +1,5 @@
 import { type DestinationStream, pino } from "pino";
-import type { Log } from "./core/log.ts";
+import type { Log } from "../core/log.ts";
 
 /** Returns a log that writes JSON lines to `to`, from `level` up. */
 export function createPinoLog(
