@@ -1,4 +1,4 @@
-import { loadNative, type Native } from "../../src/socket/native.ts";
+import { loadNative, type Native } from "../../src/host/native.ts";
 
 /**
  * Returns the uWebSockets.js that the gateway would load here, so that all subjects stand on it.

@@ -6,8 +6,8 @@ import type { Log } from "../core/log.ts";
 import { hideInherited } from "../core/prototype.ts";
 import { type PartialSettings, readSettings } from "../core/settings.ts";
 import { createFanout } from "../fanout/fanout.ts";
+import type { TemplatedApp } from "../host/native.ts";
 import type { Connection } from "../socket/connection.ts";
-import type { TemplatedApp } from "../socket/native.ts";
 import { type SocketNeeds, type SocketRoom, serveSocketIo } from "../socket/server.ts";
 
 /** What someone who attaches may want to hear of. */

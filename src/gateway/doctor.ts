@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { cpus, totalmem } from "node:os";
 import { messageOf } from "../core/message-of.ts";
 import { namesFunctions, type Settings } from "../core/settings.ts";
-import { loadNative, readLibc } from "../socket/native.ts";
+import { loadNative, readLibc } from "../host/native.ts";
 
 /** What {@link examine} needs. */
 export interface DoctorNeeds {

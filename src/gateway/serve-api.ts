@@ -9,8 +9,8 @@ import type { Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
 import type { Executor } from "../fanout/apply.ts";
+import type { Http } from "../host/http.ts";
 import type { Labels, Metrics, Samples } from "../metrics/registry.ts";
-import type { Http } from "../socket/http.ts";
 import { createTokenCheck } from "../socket/tokens.ts";
 
 /** What the API is built from. */

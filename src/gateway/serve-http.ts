@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import type { Settings } from "../core/settings.ts";
+import { watchDescriptors } from "../host/descriptors.ts";
+import { createHttp } from "../host/http.ts";
+import { listen } from "../host/listen.ts";
+import { loadNative, type TemplatedApp } from "../host/native.ts";
 import type { Metrics } from "../metrics/registry.ts";
-import { watchDescriptors } from "../socket/descriptors.ts";
-import { createHttp } from "../socket/http.ts";
-import { listen } from "../socket/listen.ts";
-import { loadNative, type TemplatedApp } from "../socket/native.ts";
 import { type ServeNeeds, serveApi } from "./serve-api.ts";
 
 /** How long open requests may take to end at a stop. */

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
+import type { SafeResponse } from "../host/response.ts";
 import type { Door, DoorHeaders, Refusal } from "./door.ts";
 import type { EngineRequest } from "./engine-io.ts";
-import type { SafeResponse } from "./response.ts";
 
 // An error's words must not be taken for a page, kept, or shown in a frame.
 const SECURITY: DoorHeaders = [

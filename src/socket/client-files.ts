@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { Server } from "socket.io";
+import type { TemplatedApp } from "../host/native.ts";
+import { IncomingRequest, isAmbiguous, type RequestNeeds } from "../host/request.ts";
 import type { Door } from "./door.ts";
 import type { EngineRequest } from "./engine-io.ts";
-import type { TemplatedApp } from "./native.ts";
-import { IncomingRequest, isAmbiguous, type RequestNeeds } from "./request.ts";
 import { corsOf } from "./socket-io.ts";
 
 const BUNDLES = ["socket.io", "socket.io.min", "socket.io.esm.min", "socket.io.msgpack.min"];

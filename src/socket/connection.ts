@@ -1,6 +1,7 @@
 import { CLOSES, type CloseReason } from "../core/closes.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import { type CodecName, type Frame, type Frames, isEvent, type Packet } from "../core/packet.ts";
+import type { BodyOwner } from "../host/response.ts";
 import { inWords, readForced, readReason } from "./close-reason.ts";
 import type {
   EnginePacket,
@@ -10,7 +11,6 @@ import type {
 } from "./engine-io.ts";
 import type { Allowance, Toll } from "./limits.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
-import type { BodyOwner } from "./response.ts";
 import { heardBytes, isWebSocket, type WebSocketTransport } from "./websocket.ts";
 
 /** How long a close waits for the next poll of a client that is in no namespace. */

@@ -4,6 +4,7 @@ import type { HandlerFailed } from "../core/handler.ts";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
+import { namesNoSession } from "../host/request.ts";
 import { createAddressReader, limitKeyOf } from "./address.ts";
 import { type AskingConnection, AUTH_RESULTS, createAuth } from "./auth.ts";
 import { createBounds, SOCKET_LIMITS, type SocketLimit } from "./bounds.ts";
@@ -15,7 +16,6 @@ import { type Allowance, createLimits, type OverLimit, type Toll } from "./limit
 import { createOriginCheck } from "./origin.ts";
 import { createOutside, type Outsider } from "./outside.ts";
 import { createOverloadMonitor, type Load, STAGES, type Stage } from "./overload.ts";
-import { namesNoSession } from "./request.ts";
 import { zeros } from "./samples.ts";
 import { checkSocketIo } from "./socket-io.ts";
 

@@ -6,8 +6,8 @@ import type { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
 import { Socket, Transport, uServer } from "engine.io";
 import type { Frame } from "../core/packet.ts";
-import type { RequestSocket } from "./request-socket.ts";
-import type { SafeResponse } from "./response.ts";
+import type { RequestSocket } from "../host/request-socket.ts";
+import type { SafeResponse } from "../host/response.ts";
 
 /** An Engine.IO packet. */
 export interface EnginePacket {

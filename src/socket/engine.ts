@@ -1,6 +1,15 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from "uWebSockets.js";
 import type { CloseReason } from "../core/closes.ts";
 import type { Log } from "../core/log.ts";
+import { createLeftOut } from "../host/headers.ts";
+import {
+  asksForWebSocket,
+  IncomingRequest,
+  isAmbiguous,
+  namesNoSession,
+  type RequestNeeds,
+} from "../host/request.ts";
+import type { SafeResponse } from "../host/response.ts";
 import { answer, answerAtDoor, answerRefusal } from "./answer.ts";
 import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
 import type { Door } from "./door.ts";
@@ -15,16 +24,7 @@ import {
   FORBIDDEN,
   formatCookie,
 } from "./engine-io.ts";
-import { createLeftOut } from "./headers.ts";
 import { isBusy, takePayloads } from "./polling.ts";
-import {
-  asksForWebSocket,
-  IncomingRequest,
-  isAmbiguous,
-  namesNoSession,
-  type RequestNeeds,
-} from "./request.ts";
-import type { SafeResponse } from "./response.ts";
 import type { RefusalReason } from "./samples.ts";
 import { isWebSocket, type WebSocketData, WebSocketTransport } from "./websocket.ts";
 

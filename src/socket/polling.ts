@@ -1,7 +1,7 @@
 import { createGathering } from "../core/gather.ts";
 import type { Frame } from "../core/packet.ts";
+import type { SafeResponse } from "../host/response.ts";
 import type { EngineRequest, EngineTransportBase } from "./engine-io.ts";
-import type { SafeResponse } from "./response.ts";
 
 /** Whether a poll, or a payload, is still under way: one of each at a time (protocol v4). */
 export function isBusy(transport: EngineTransportBase, method: string): boolean {

@@ -1,4 +1,5 @@
 import { bytesOf, type Frame } from "../core/packet.ts";
+import type { WebSocket } from "../host/native.ts";
 import {
   type EnginePacket,
   type EngineRequest,
@@ -6,7 +7,6 @@ import {
   type EngineTransportBase,
   type PacketOwner,
 } from "./engine-io.ts";
-import type { WebSocket } from "./native.ts";
 
 /** What uWebSockets.js keeps with each WebSocket. */
 export interface WebSocketData {

@@ -2,8 +2,8 @@ import type { TestContext } from "node:test";
 import { Server, type ServerOptions } from "socket.io";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { type Attached, attach } from "../../src/gateway/attach.ts";
-import { listen } from "../../src/socket/listen.ts";
-import { loadNative } from "../../src/socket/native.ts";
+import { listen } from "../../src/host/listen.ts";
+import { loadNative } from "../../src/host/native.ts";
 
 /** A Socket.IO server on a uWebSockets.js app of its own, as `sluice/attach` makes it. */
 export interface Rig {

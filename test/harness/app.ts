@@ -1,5 +1,5 @@
-import { createHttp, type Http } from "../../src/socket/http.ts";
-import { loadNative, type TemplatedApp } from "../../src/socket/native.ts";
+import { createHttp, type Http } from "../../src/host/http.ts";
+import { loadNative, type TemplatedApp } from "../../src/host/native.ts";
 
 /** A uWebSockets.js app that listens on a free port. */
 export interface TestApp {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { loadNative } from "../../../src/socket/native.ts";
+import { loadNative } from "../../../src/host/native.ts";
 import { openClient, type WireClient } from "../../harness/wire-io.ts";
 import { encodeFrame, type FrameParts, OP, type Ws } from "../../harness/wire-ws.ts";
 import { closed, type Row } from "../row.ts";

@@ -1,5 +1,4 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
-import type { EngineRequest } from "./engine-io.ts";
 import type { LeftOut } from "./headers.ts";
 import { LazyEmitter } from "./lazy-emitter.ts";
 import { RequestSocket } from "./request-socket.ts";
@@ -16,7 +15,7 @@ const FIRST_ONLY = new Set([
  * A request as handlers know it from Node.js' http server: the members of `http.IncomingMessage`
  * but its body, copied, because uWebSockets.js takes the request back when its handler returns.
  */
-export class IncomingRequest extends LazyEmitter implements EngineRequest {
+export class IncomingRequest extends LazyEmitter {
   readonly method: string;
   /** Path and query string. */
   url: string;
@@ -136,7 +135,7 @@ export function namesNoSession(query: Readonly<Record<string, string>>): boolean
  * Whether a request asks for a WebSocket in a version that is spoken (RFC 6455, section 4.2.1);
  * uWebSockets.js itself looks at the key alone. Version 8 differs in the name of a header only.
  */
-export function asksForWebSocket({ headers }: Pick<EngineRequest, "headers">): boolean {
+export function asksForWebSocket({ headers }: Pick<IncomingRequest, "headers">): boolean {
   const { connection = "", upgrade = "" } = headers;
   const version = headers["sec-websocket-version"] ?? "";
   const asks = upgrade.toLowerCase() === "websocket" && /\bupgrade\b/i.test(connection);

@@ -5,7 +5,7 @@ import { connect, type TLSSocket } from "node:tls";
 import { io, type Socket } from "socket.io-client";
 import type { Log } from "../../src/core/log.ts";
 import { startGateway } from "../../src/gateway/gateway.ts";
-import { createServerNames } from "../../src/socket/server-names.ts";
+import { createServerNames } from "../../src/host/server-names.ts";
 import { type CertificateFiles, createCertificates } from "../harness/certificates.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { startProcess } from "../harness/process.ts";
