@@ -190,7 +190,10 @@ function outliveReaders(): void {
   }
 }
 
-/** Exits with 0 once `stop` is over, or when its time is: whatever hangs, a platform waits no longer. */
+/**
+ * Exits with 0 once `stop` is over, or when its time is: whatever hangs, a platform waits no
+ * longer.
+ */
 function exitAfter(stop: () => Promise<void>, { log, exit }: Process, settings: Settings): void {
   const withinMs = countStopMs(settings);
   setTimeout(() => {
@@ -211,8 +214,9 @@ function raiseHeaderBound({ limits }: Settings): void {
 }
 
 /**
- * As servers do: a new certificate is read without a restart. The signal is heard from here on, since
- * it would end the process otherwise; what came by then is done once there is something to reload.
+ * As servers do: a new certificate is read without a restart. The signal is heard from here on,
+ * since it would end the process otherwise; what came by then is done once there is something to
+ * reload.
  */
 function reloadOnSignal(): (gateway: Pick<Gateway, "reload">) => void {
   let asked = false;
@@ -309,7 +313,9 @@ function shareDrain(settings: Settings): Settings {
   return { ...settings, socket: { ...settings.socket, drainMs } };
 }
 
-/** Runs one worker: its primary says when it stops, in its turn, and keeps the terminal's signals. */
+/**
+ * Runs one worker: its primary says when it stops, in its turn, and keeps the terminal's signals.
+ */
 async function work(settings: Settings, needs: GatewayNeeds, own: Process): Promise<Gateway> {
   const { joinPrimary } = await import("./cluster/workers.ts");
   const primary = joinPrimary();

@@ -105,7 +105,10 @@ export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
   };
 }
 
-/** Two routes of one path: the later would be served, and the metrics are the ones that may be moved. */
+/**
+ * Two routes of one path: the later would be served, and the metrics are the ones that may be
+ * moved.
+ */
 function checkPaths(rows: readonly RouteRow[]): void {
   const gets = rows.filter(({ method }) => method === "GET").map(({ path }) => path);
   const twice = gets.find((path, at) => gets.indexOf(path) < at);

@@ -4,8 +4,9 @@ import type { Exchange } from "../core/http.ts";
 import { type Coding, inflateBody, readCoding } from "../core/inflate.ts";
 
 /**
- * Reads request bodies, all of them bounded together. Those whose sender is still being checked have
- * as many places of their own: while a key set does not answer, false tokens keep nobody else out.
+ * Reads request bodies, all of them bounded together. Those whose sender is still being checked
+ * have as many places of their own: while a key set does not answer, false tokens keep nobody else
+ * out.
  */
 export interface Bodies {
   /** Bodies and streams that are open now. */

@@ -48,9 +48,9 @@ const costOf = (name: string) => ENTRY_BYTES + name.length * 2;
  * as long as that takes.
  *
  * What is kept is never given up early to make room, because a retry would then be carried out
- * twice: beyond `idempotencyBytesMax` new keys are refused instead, and of an answer that has no room
- * only is kept that there was one. On one node only; a retry that
- * reaches another node is new there.
+ * twice: beyond `idempotencyBytesMax` new keys are refused instead, and of an answer that has no
+ * room only is kept that there was one. On one node only; a retry that reaches another node is new
+ * there.
  */
 export function createIdempotency(
   settings: { readonly idempotencyMs: number; readonly idempotencyBytesMax: number },

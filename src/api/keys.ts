@@ -67,8 +67,8 @@ function writeBlock(block: Buffer, text: string): Buffer {
 
 /**
  * Returns a grant of some commands in some namespaces. Throws {@link SettingsError} for commands
- * that do not exist and namespaces that cannot: a typing mistake must not become a key that silently
- * can do less.
+ * that do not exist and namespaces that cannot: a typing mistake must not become a key that
+ * silently can do less.
  */
 export function createGrant(
   id: string,

@@ -23,9 +23,9 @@ const DONE = '{"ok":true}\n';
  * that is refused, such as one longer than `bytesMax`, does not keep the others from being carried
  * out. Empty lines are passed over.
  *
- * Returns them in the parts that are to be carried out one after the other: a line that lists sockets
- * by itself, so that its answer is on its way before the next list is gathered, and the others together,
- * so that none waits for another's acknowledgements.
+ * Returns them in the parts that are to be carried out one after the other: a line that lists
+ * sockets by itself, so that its answer is on its way before the next list is gathered, and the
+ * others together, so that none waits for another's acknowledgements.
  */
 export function readLines(bytes: Buffer, bytesMax: number, grant: Grant): Lines[] {
   const parts: Lines[] = [];

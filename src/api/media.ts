@@ -30,7 +30,9 @@ const BY_TYPE: ReadonlyMap<string, Media> = new Map([
   ["application/ndjson", "ndjson"],
 ]);
 
-/** Returns how a body of this `Content-Type` is written; `undefined` when that is not known here. */
+/**
+ * Returns how a body of this `Content-Type` is written; `undefined` when that is not known here.
+ */
 export function readMedia(contentType: string | undefined): Media | undefined {
   const [type = "", ...parameters] = (contentType ?? "").toLowerCase().split(";");
   const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith("charset="));
@@ -60,9 +62,9 @@ export function readValue(body: Buffer, media: Media, packer: Packer): unknown {
 }
 
 /**
- * Returns answers as the body of an answer. The application's own `socket.data` may hold a bigint, or
- * itself: then an `Unfit` stands for it, and the others are listed. Throws COMMANDS_FAILED for what
- * cannot be written even so.
+ * Returns answers as the body of an answer. The application's own `socket.data` may hold a bigint,
+ * or itself: then an `Unfit` stands for it, and the others are listed. Throws COMMANDS_FAILED for
+ * what cannot be written even so.
  */
 export function writeValue(value: unknown, media: "json" | "msgpack", packer: Packer): Payload {
   const headers = { "content-type": MEDIA_TYPES[media] };
@@ -86,12 +88,13 @@ export function writeJson(value: unknown): string {
 }
 
 /**
- * Returns answers with an `Unfit` for every part that `write` throws for of what they list: of sockets, and
- * of those who answered.
+ * Returns answers with an `Unfit` for every part that `write` throws for of what they list: of
+ * sockets, and of those who answered.
  */
 export function withoutUnfit(value: unknown, write: (value: unknown) => unknown): unknown {
   if (Array.isArray(value)) return value.map((one) => withoutUnfit(one, write));
-  const answer = { ...(value as { sockets?: object[]; answers?: object[] }) }; // an answer of the API
+  // An answer of the API.
+  const answer = { ...(value as { sockets?: object[]; answers?: object[] }) };
   for (const list of ["sockets", "answers"] as const) {
     const items = answer[list];
     if (items) answer[list] = items.map((item) => replaceUnfit(item, write));

@@ -257,7 +257,8 @@ function mapping(names: readonly CommandName[]): Json {
 }
 
 function toSchema(schema: z.ZodMiniType): Json {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" }) as Json; // a JSON Schema is an object
+  // A JSON Schema is an object.
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" }) as Json;
   return rest;
 }
 

@@ -35,7 +35,8 @@ export async function answerSockets(
   if (unready) return answerFailure(unready);
   const [answer] = await needs.apply([command], "api");
   if (!answer?.ok) {
-    return answerFailure((answer?.code ?? "COMMANDS_FAILED") as FailureCode, answer?.detail); // the executor refuses with rows of the table
+    // The executor refuses with rows of the table.
+    return answerFailure((answer?.code ?? "COMMANDS_FAILED") as FailureCode, answer?.detail);
   }
   const { sockets, next } = answer;
   return write(exchange, { sockets, ...(next !== undefined && { next }) }, needs.packer);

@@ -86,8 +86,8 @@ export async function answerCommands(
 }
 
 /**
- * Resolves with the whole body and the grant. Nobody without a grant is let hold a place among those
- * of the known. To be called before the handler returns.
+ * Resolves with the whole body and the grant. Nobody without a grant is let hold a place among
+ * those of the known. To be called before the handler returns.
  */
 export async function readBody(
   exchange: Exchange,

@@ -18,7 +18,9 @@ export function streamName({ prefix }: Settings["cluster"]): string {
   return `${prefix}:stream`;
 }
 
-/** Returns what makes the adapters of a node's namespaces, over connections to Redis of their own. */
+/**
+ * Returns what makes the adapters of a node's namespaces, over connections to Redis of their own.
+ */
 export function chooseAdapter(
   settings: Settings["cluster"],
   link: RedisLink,

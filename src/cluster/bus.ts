@@ -34,7 +34,9 @@ export interface Bus {
   readonly adapter: new (
     namespace: Namespace,
   ) => Adapter;
-  /** Resolves when Redis answered; rejects with one sentence after a while, or waits, by setting. */
+  /**
+   * Resolves when Redis answered; rejects with one sentence after a while, or waits, by setting.
+   */
   arrive(): Promise<void>;
   /**
    * Has `call` close every connection of this node: its sockets have missed messages that were

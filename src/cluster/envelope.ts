@@ -31,8 +31,8 @@ const SEAL_CHARS = MAC_CHARS + FROM_CHARS + NUMBER_CHARS;
 
 /**
  * Returns a client for the classic adapter, which has no members of its own where what it says and
- * hears could be guarded: its messages are counted, missed while Redis is away, signed with a key, and
- * looked at before they are believed, as those of the others.
+ * hears could be guarded: its messages are counted, missed while Redis is away, signed with a key,
+ * and looked at before they are believed, as those of the others.
  */
 export function guardClient(client: Client, needs: EnvelopeNeeds): Client {
   const { link, samples, threw } = needs;

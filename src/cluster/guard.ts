@@ -49,13 +49,14 @@ export interface Guarded {
 }
 
 /**
- * Guards what an adapter says to the bus and hears of it: while Redis is away, broadcasts reach this
- * node's own sockets at once and are counted as missed; messages are checked for size, shape and, with
- * a key, signature before they are acted on.
+ * Guards what an adapter says to the bus and hears of it: while Redis is away, broadcasts reach
+ * this node's own sockets at once and are counted as missed; messages are checked for size, shape
+ * and, with a key, signature before they are acted on.
  *
- * What is signed says whose it is, for which namespace, for whom if it is an answer, and which of its
- * publisher's messages: it is believed in its place, and once. It also says up to where of the stream
- * its publisher had read: a node that hears of a publisher for the first time believes nothing old.
+ * What is signed says whose it is, for which namespace, for whom if it is an answer, and which of
+ * its publisher's messages: it is believed in its place, and once. It also says up to where of the
+ * stream its publisher had read: a node that hears of a publisher for the first time believes
+ * nothing old.
  */
 export function guardMessages(adapter: Guarded, needs: GuardNeeds): void {
   const { settings, link, seal, samples, position, lagged, replayed } = needs;

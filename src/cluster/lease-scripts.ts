@@ -1,6 +1,6 @@
 /**
- * What happens to leases in Redis, each at once. `alive` holds the nodes by when their lease ends, by
- * Redis' own clock; `estates` whose sockets which node speaks for.
+ * What happens to leases in Redis, each at once. `alive` holds the nodes by when their lease ends,
+ * by Redis' own clock; `estates` whose sockets which node speaks for.
  */
 
 const NOW = `
@@ -19,10 +19,10 @@ return redis.call("ZCOUNT", KEYS[1], "(" .. now, "+inf")
 `;
 
 /**
- * Takes one lease that has ended, with every estate its node had taken; answers with the nodes whose
- * sockets the caller speaks for now, the dead one first. A node that speaks for no sockets takes
- * only leases without any. KEYS: alive, estates. ARGV: node, 1 if it speaks for sockets, prefix,
- * milliseconds to remember that a lease was taken.
+ * Takes one lease that has ended, with every estate its node had taken; answers with the nodes
+ * whose sockets the caller speaks for now, the dead one first. A node that speaks for no sockets
+ * takes only leases without any. KEYS: alive, estates. ARGV: node, 1 if it speaks for sockets,
+ * prefix, milliseconds to remember that a lease was taken.
  */
 export const TAKE = `${NOW}
 local dead

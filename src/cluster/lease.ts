@@ -53,7 +53,9 @@ export interface Lease {
   name(heir: Heir): void;
   /** Has someone know of every renewal. */
   accompany(follower: Follower): void;
-  /** Speaks for one socket of a dead node, whose entry is in this node's ledger in Redis already. */
+  /**
+   * Speaks for one socket of a dead node, whose entry is in this node's ledger in Redis already.
+   */
   adopt(entry: string): void;
   samples(): LeaseSamples;
   /** Gives the lease back. */
@@ -70,11 +72,12 @@ const FLUSH_MS = 20;
 /**
  * Holds a lease of `leaseMs` and looks for those that ended.
  *
- * Exactly one node takes an ended lease, by a script that runs at once. It has the functions told of
- * each socket before it strikes it out, so when it dies too, another goes on. A node that finds its
- * own lease taken, since it was frozen or cut off, gives up the sockets of it and begins a new one.
- * Who starts, or whose own lease has ended without being taken, takes none for the time of a lease:
- * when Redis itself was away, all leases have ended, and whoever is back first is not the only one.
+ * Exactly one node takes an ended lease, by a script that runs at once. It has the functions told
+ * of each socket before it strikes it out, so when it dies too, another goes on. A node that finds
+ * its own lease taken, since it was frozen or cut off, gives up the sockets of it and begins a new
+ * one. Who starts, or whose own lease has ended without being taken, takes none for the time of a
+ * lease: when Redis itself was away, all leases have ended, and whoever is back first is not the
+ * only one.
  */
 export function holdLease(
   settings: Settings["cluster"],
@@ -135,7 +138,8 @@ export function holdLease(
     if (performance.now() < patientUntil) return;
     const speaks = heir ? "1" : "0";
     const given = [alive, estates, node, speaks, prefix, String(TAKEN_MS)];
-    const mine = (await link.ask((client) => client.eval(TAKE, 2, ...given))) as string[]; // the script answers with names
+    // The script answers with names.
+    const mine = (await link.ask((client) => client.eval(TAKE, 2, ...given))) as string[];
     const [dead] = mine;
     if (dead === undefined) return;
     log("warn", { room: "cluster", node: dead }, "a node is lost");

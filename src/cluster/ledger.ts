@@ -37,8 +37,8 @@ const CHUNK = 500;
 const HALF_MS = 600_000;
 
 /**
- * Returns an empty ledger. It holds one entry a name, here and in Redis; while Redis is away nothing
- * else is kept, and all of it is written again afterwards.
+ * Returns an empty ledger. It holds one entry a name, here and in Redis; while Redis is away
+ * nothing else is kept, and all of it is written again afterwards.
  */
 export function createLedger({ link, key, flushMs, keptMs }: LedgerNeeds): Ledger {
   const entries = new Map<string, Entry>();

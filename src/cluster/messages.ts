@@ -13,8 +13,8 @@ const OWN_EVENTS: ReadonlySet<unknown> = new Set(["connect", "connection", "new_
 /**
  * Whether a message from the bus has the shape of its type (socket.io-adapter's `MessageType`).
  *
- * Whoever can write to Redis can write anything: what passes here cannot make a listener of Socket.IO
- * itself run, or throw where it is delivered.
+ * Whoever can write to Redis can write anything: what passes here cannot make a listener of
+ * Socket.IO itself run, or throw where it is delivered.
  */
 export function isBusMessage(message: unknown): boolean {
   if (!isObject(message)) return false;
@@ -38,9 +38,9 @@ export function isRequest(found: unknown): boolean {
 }
 
 /**
- * Returns a node's answer about its sockets, or about an acknowledgement, with an `Unfit` for each part
- * that `write` throws for: a function or a timer in one socket's `data` must not keep the others from
- * being told of. Undefined for other answers.
+ * Returns a node's answer about its sockets, or about an acknowledgement, with an `Unfit` for each
+ * part that `write` throws for: a function or a timer in one socket's `data` must not keep the
+ * others from being told of. Undefined for other answers.
  */
 export function withoutUnfit(
   response: object,

@@ -19,8 +19,8 @@ const WINDOW = 256;
 const PUBLISHERS_MAX = 1_000;
 
 /**
- * Returns a memory of numbers that only grow, each publisher's for itself. It asks no clock. What is
- * far behind the newest, or came before the first that was heard, counts as seen.
+ * Returns a memory of numbers that only grow, each publisher's for itself. It asks no clock. What
+ * is far behind the newest, or came before the first that was heard, counts as seen.
  */
 export function createOnce(): Once {
   const publishers = new Map<string, Seen>();

@@ -12,7 +12,9 @@ export interface Point {
   readonly from: string;
   /** Whether the stream has the packet that carried the offset. */
   readonly kept: boolean;
-  /** Whether a message was delivered before the packet that carried the offset, or is that packet. */
+  /**
+   * Whether a message was delivered before the packet that carried the offset, or is that packet.
+   */
   has(id: string, uid: string): boolean;
 }
 
@@ -34,12 +36,17 @@ export interface Publisher {
 export interface Position {
   /** All messages of others up to this one have been delivered here, or this one is about to be. */
   readTo(id: string): void;
-  /** Messages were lost: what comes after this one is read next, whatever had been published before. */
+  /**
+   * Messages were lost: what comes after this one is read next, whatever had been published before.
+   */
   restart(id: string): void;
   publisher(uid: string): Publisher;
   /** The last message that was read. */
   here(): string;
-  /** Whether a publisher that had read up to `at` may have published what comes now: {@link isRecent}. */
+  /**
+   * Whether a publisher that had read up to `at` may have published what comes now: {@link
+   * isRecent}.
+   */
   isRecent(at: unknown, id?: string): boolean;
 }
 
@@ -47,9 +54,9 @@ export interface Position {
 const BEHIND_MS = 60_000;
 
 /**
- * Whether a publisher that had read up to `at` may have published the message after `before`. What was
- * said long ago and comes again says so itself. A publisher that had read nothing is believed: it may
- * be starting.
+ * Whether a publisher that had read up to `at` may have published the message after `before`. What
+ * was said long ago and comes again says so itself. A publisher that had read nothing is believed:
+ * it may be starting.
  */
 export function isRecent(at: unknown, before: string): boolean {
   if (at === NOWHERE) return true;

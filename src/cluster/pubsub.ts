@@ -37,8 +37,8 @@ const Classic = RedisAdapter as unknown as new (
 ) => Answering;
 
 /**
- * Returns what makes classic adapters, which list the other sockets of a node when the `data` of one
- * cannot be written: Socket.IO's own leaves the question of the other node unanswered.
+ * Returns what makes classic adapters, which list the other sockets of a node when the `data` of
+ * one cannot be written: Socket.IO's own leaves the question of the other node unanswered.
  */
 export function createPubSub({ client, listener, failed, ...options }: PubSubNeeds) {
   class PubSub extends Classic {
@@ -50,7 +50,8 @@ export function createPubSub({ client, listener, failed, ...options }: PubSubNee
         if (!request) throw error;
         failed();
         const data = { sockets: await this.#list(request) };
-        const fit = withoutUnfit({ data }, JSON.stringify) as { data: typeof data }; // it has sockets
+        // It has sockets.
+        const fit = withoutUnfit({ data }, JSON.stringify) as { data: typeof data };
         const response = { requestId: request.requestId, ...fit.data };
         this.publishResponse(request, JSON.stringify(response));
       }

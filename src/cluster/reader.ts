@@ -31,7 +31,8 @@ const SAME_LOSS_MS = 60_000;
  */
 export function createReader(client: Client, link: RedisLink, needs: ReaderNeeds) {
   const { stream, streamEnd, position, timeoutMs, failed, lost } = needs;
-  const read = client.xread.bind(client) as (...given: unknown[]) => Promise<unknown>; // of many shapes
+  // Of many shapes.
+  const read = client.xread.bind(client) as (...given: unknown[]) => Promise<unknown>;
   let place: Place | undefined;
   let lostAt: string | undefined;
 

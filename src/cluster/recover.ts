@@ -4,7 +4,9 @@ import type { LiveSession, Session } from "./session-text.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Kept, Tail } from "./tail.ts";
 
-/** The members of the streams adapter by which sessions are kept and found, of its version 0.3.1. */
+/**
+ * The members of the streams adapter by which sessions are kept and found, of its version 0.3.1.
+ */
 export interface Recovering {
   readonly uid: string;
   readonly nsp: { readonly name: string };
@@ -57,10 +59,11 @@ export function sessionName(namespace: string, pid: string): string {
 
 /**
  * Makes an adapter of the stream recover sessions exactly: what was delivered before a connection
- * ended is not sent again, and nothing is left out, whichever node the message and the client came from.
+ * ended is not sent again, and nothing is left out, whichever node the message and the client came
+ * from.
  *
- * A session is handed out when this node has delivered all that the client is sent instead of it: so
- * nothing comes twice afterwards.
+ * A session is handed out when this node has delivered all that the client is sent instead of it:
+ * so nothing comes twice afterwards.
  */
 export function recoverExactly(adapter: Recovering, needs: RecoverNeeds): void {
   const { sessions, tail, position } = needs;

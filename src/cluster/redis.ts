@@ -33,8 +33,8 @@ export interface RedisLink {
   /** Resolves with the answer, or rejects at once when Redis is away or becomes so meanwhile. */
   ask<T>(command: (client: Client) => Promise<T>): Promise<T>;
   /**
-   * Returns another connection, one that waits for Redis for as long as it takes, and asks again for
-   * a subscription that was refused; one that `listens` can subscribe to sharded channels.
+   * Returns another connection, one that waits for Redis for as long as it takes, and asks again
+   * for a subscription that was refused; one that `listens` can subscribe to sharded channels.
    */
   patient(listens?: boolean): Client;
   /** Has a connection on which Redis is silent made again. */
@@ -170,8 +170,8 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
   void check();
 
   /**
-   * A handshake of TLS that is broken off can fail a second time, at what Redis says to that; ioredis
-   * hears of the first failure only, and the second would end the process.
+   * A handshake of TLS that is broken off can fail a second time, at what Redis says to that;
+   * ioredis hears of the first failure only, and the second would end the process.
    */
   function disconnect(each: Client, again?: boolean): void {
     const all = each instanceof Cluster ? each.nodes("all") : [each];

@@ -13,8 +13,8 @@ export interface Seal {
 const FIELD = "mac";
 
 /**
- * Returns the seal of a key for one bus, which `prefix` names: HMAC-SHA256 over the prefix and a form
- * of the message that no bus changes.
+ * Returns the seal of a key for one bus, which `prefix` names: HMAC-SHA256 over the prefix and a
+ * form of the message that no bus changes.
  *
  * Adapters send a message as JSON or as msgpack: undefined becomes nothing or null, a Date becomes
  * text, typed arrays become others. The form is the same before and after each of these.

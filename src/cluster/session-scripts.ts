@@ -1,8 +1,8 @@
 /**
  * What happens to sessions in Redis, each at once. `sessions:<node>` holds those of a node's living
- * sockets, `keepers` the nodes by when nobody can come back to their sockets any more, `lost:<session>`
- * a session whose socket is gone; `moved:<node>` those that came back elsewhere while their node may
- * still be there. A session is named by its namespace, a comma and its secret.
+ * sockets, `keepers` the nodes by when nobody can come back to their sockets any more,
+ * `lost:<session>` a session whose socket is gone; `moved:<node>` those that came back elsewhere
+ * while their node may still be there. A session is named by its namespace, a comma and its secret.
  */
 
 const NOW = `
@@ -24,8 +24,8 @@ return moved
 `;
 
 /**
- * Ends the sessions of a node that was taken for dead and is not. Answers with those that have moved.
- * KEYS: keepers, sessions:<node>, moved:<node>. ARGV: node.
+ * Ends the sessions of a node that was taken for dead and is not. Answers with those that have
+ * moved. KEYS: keepers, sessions:<node>, moved:<node>. ARGV: node.
  */
 export const RECLAIM = `
 redis.call("ZREM", KEYS[1], ARGV[1])

@@ -23,16 +23,18 @@ const WRITING = { ignoreUndefined: true } as const;
 /** Where a session begins that says nothing of it: before everything. */
 const NO_TIME = "0-0";
 
-/** How a session's text is signed: for the name under which it is kept, which says its namespace. */
+/**
+ * How a session's text is signed: for the name under which it is kept, which says its namespace.
+ */
 export interface Signing {
   readonly name: string;
   readonly seal: Seal;
 }
 
 /**
- * Returns a session as Redis keeps it: a line with the socket's id, one with the signature if there is
- * a key, and the rest. Undefined for what cannot be written: functions, cycles, bigints, more than
- * `bytesMax`; its changes of rooms are left out before that.
+ * Returns a session as Redis keeps it: a line with the socket's id, one with the signature if there
+ * is a key, and the rest. Undefined for what cannot be written: functions, cycles, bigints, more
+ * than `bytesMax`; its changes of rooms are left out before that.
  *
  * Rooms that are no texts or numbers are left out: no other node could be told of them.
  */

@@ -31,7 +31,9 @@ export interface SessionsSamples {
   unfit: number;
 }
 
-/** The sessions of all nodes, in Redis. A name is the namespace, a comma and the session's secret. */
+/**
+ * The sessions of all nodes, in Redis. A name is the namespace, a comma and the session's secret.
+ */
 export interface Sessions {
   /** The session of a socket that lives, for when this node dies. */
   keep(name: string, session: LiveSession): void;
@@ -48,17 +50,18 @@ export interface Sessions {
 /** Sessions of one command. */
 const CHUNK = 200;
 /**
- * How long a client waits for its node to be found dead, step by step: Redis may hear later than the
- * client that a connection is gone.
+ * How long a client waits for its node to be found dead, step by step: Redis may hear later than
+ * the client that a connection is gone.
  */
 const WAITS_MS = [0, 50, 100, 150, 300, 400];
 
 /**
  * Keeps sessions in Redis, those of living sockets too.
  *
- * A node's living sessions are recovered when it is dead: its lease has been taken, or its connections
- * to Redis are gone. The second can be an error, for a moment: so a node hears, with every renewal of
- * its lease, which of its sessions have moved. They are kept for a window after its lease ends.
+ * A node's living sessions are recovered when it is dead: its lease has been taken, or its
+ * connections to Redis are gone. The second can be an error, for a moment: so a node hears, with
+ * every renewal of its lease, which of its sessions have moved. They are kept for a window after
+ * its lease ends.
  */
 export function createSessions(
   { windowMs, leaseMs, bytesMax }: SessionsSettings,

@@ -2,11 +2,13 @@
 export interface Place {
   readonly id: string;
   /**
-   * Whose message it is, and which of theirs: a stream that begins anew under an earlier clock gives
-   * the same ids to others.
+   * Whose message it is, and which of theirs: a stream that begins anew under an earlier clock
+   * gives the same ids to others.
    */
   readonly mark: string;
-  /** How many messages the stream had had up to this one; below 0 where Redis does not count (6.2). */
+  /**
+   * How many messages the stream had had up to this one; below 0 where Redis does not count (6.2).
+   */
   readonly count: number;
 }
 
@@ -47,10 +49,10 @@ return place(newest())
  * Says whether nothing is missing after a message: the stream still has it, or was trimmed up to it
  * and no further. The payload stays in Redis.
  *
- * Otherwise it answers with where to go on, the end. Where there are older messages but not this one
- * (a replica that was behind, an earlier clock), others may have lost messages without a sign of it:
- * they are left a note. Its id is greater than that of the message, so that from there on no id comes
- * a second time. KEYS: stream. ARGV: id, mark, count.
+ * Otherwise it answers with where to go on, the end. Where there are older messages but not this
+ * one (a replica that was behind, an earlier clock), others may have lost messages without a sign
+ * of it: they are left a note. Its id is greater than that of the message, so that from there on no
+ * id comes a second time. KEYS: stream. ARGV: id, mark, count.
  */
 export const LOOK = `${SHARED}
 local found = redis.call("XRANGE", KEYS[1], ARGV[1], ARGV[1])[1]

@@ -25,7 +25,8 @@ export function insistOnSubscriptions(client: Client, needs: InsistNeeds): void 
     for (const go of waiting.splice(0)) go();
   });
   for (const name of ["subscribe", "psubscribe", "ssubscribe"] as const) {
-    const once = client[name].bind(client) as (...given: unknown[]) => Promise<unknown>; // of many shapes
+    // Of many shapes.
+    const once = client[name].bind(client) as (...given: unknown[]) => Promise<unknown>;
     const insist = async (...given: unknown[]): Promise<unknown> => {
       while (!isStopped()) {
         if (client.status !== "ready") {

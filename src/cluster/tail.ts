@@ -83,8 +83,8 @@ const DROP_SHARE = 16;
 /**
  * Returns the tail of a stream.
  *
- * After a node's death thousands come back with nearly the same offset. Who comes while the stream is
- * read waits for the next reading, and that begins where the one before ended: each message is
+ * After a node's death thousands come back with nearly the same offset. Who comes while the stream
+ * is read waits for the next reading, and that begins where the one before ended: each message is
  * fetched and decoded once, not once a client.
  */
 export function createTail(needs: TailNeeds): Tail {
@@ -204,7 +204,9 @@ const MOVES: Readonly<Partial<Record<string, Move["do"]>>> = {
   6: "disconnect",
 };
 
-/** Returns what a message is here, unless it is sent once or never: volatile, or to be acknowledged. */
+/**
+ * Returns what a message is here, unless it is sent once or never: volatile, or to be acknowledged.
+ */
 function readKept(
   id: string,
   fields: readonly string[],

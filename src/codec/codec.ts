@@ -95,7 +95,10 @@ export function createCodec(settings: CodecSettings): Codec {
   };
 }
 
-/** A class because there is one a packet: closures would take as long as the encoding of a short one. */
+/**
+ * A class because there is one a packet: closures would take as long as the encoding of a short
+ * one.
+ */
 class PacketFrames implements Frames {
   readonly type: number;
   readonly #packet: Packet;

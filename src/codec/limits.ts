@@ -1,7 +1,9 @@
 import { FailureError } from "../core/failures.ts";
 import { type Packet, RESERVED_EVENTS } from "../core/packet.ts";
 
-/** How much of a packet is believed: the section `codec`, and the size from the section `socket`. */
+/**
+ * How much of a packet is believed: the section `codec`, and the size from the section `socket`.
+ */
 export interface Limits {
   readonly depthMax: number;
   readonly elementsMax: number;
@@ -54,7 +56,8 @@ export interface Parts {
 }
 
 /**
- * Returns the packet that the parts make, or throws a {@link FailureError} that names what is wrong.
+ * Returns the packet that the parts make, or throws a {@link FailureError} that names what is
+ * wrong.
  *
  * `null` counts as absent for `id`, and for the `data` of CONNECT and DISCONNECT: encoders of other
  * languages have no `undefined`. An event's name is a string or a number, as in Socket.IO's own
@@ -141,8 +144,8 @@ function isPlainObject(value: unknown): boolean {
 
 /**
  * Throws for keys that no client has a use for: `__proto__` would become a prototype somewhere
- * behind us, and a placeholder that is not ours would make JSON recipients of a broadcast look for an
- * attachment that was never sent.
+ * behind us, and a placeholder that is not ours would make JSON recipients of a broadcast look for
+ * an attachment that was never sent.
  */
 export function checkKey(key: string, value: unknown): void {
   if (key === "__proto__") throw new FailureError("CODEC_BAD_SHAPE", "a key is __proto__");

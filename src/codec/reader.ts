@@ -19,10 +19,10 @@ export interface Reader {
   /**
    * Returns the frame's packet, or undefined while attachments are awaited.
    *
-   * `lasting` says that the frame's bytes stay valid after the call: binary values are then views on
-   * them, otherwise copies. `outside` says that the connection has been in no namespace yet: then
-   * the limits of a CONNECT are those of every packet. Throws {@link FailureError} with a CODEC_
-   * code, once; the connection is then to be closed, and further frames are undefined.
+   * `lasting` says that the frame's bytes stay valid after the call: binary values are then views
+   * on them, otherwise copies. `outside` says that the connection has been in no namespace yet:
+   * then the limits of a CONNECT are those of every packet. Throws {@link FailureError} with a
+   * CODEC_ code, once; the connection is then to be closed, and further frames are undefined.
    */
   read(
     frame: string | Buffer | ArrayBuffer,

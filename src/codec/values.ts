@@ -9,7 +9,9 @@ import { takeValue } from "./msgpack/read.ts";
 export interface ValueCodec {
   /** Throws a TypeError for what cannot be sent, such as a bigint. */
   encode(value: unknown): Buffer;
-  /** Throws FailureError CODEC_*. Binary values are views on `bytes`, which must stay as they are. */
+  /**
+   * Throws FailureError CODEC_*. Binary values are views on `bytes`, which must stay as they are.
+   */
   decode(bytes: Buffer): unknown;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the gateway tells functions and what they answer: the JSON bodies of its calls. Types only, so
- * that `edge/` shares them with `upstream/`. Bytes in them are spelled as core/spelling.ts says.
+ * What the gateway tells functions and what they answer: the JSON bodies of its calls. Types only,
+ * so that `edge/` shares them with `upstream/`. Bytes in them are spelled as core/spelling.ts says.
  */
 import type { Command } from "./command.ts";
 
@@ -79,8 +79,8 @@ export interface EventAnswer {
 }
 
 /**
- * Answer to a batch. Events that are not in `failed` are done. Each event's commands stand under its
- * own id, so that what one client made a function say wrong costs that event alone.
+ * Answer to a batch. Events that are not in `failed` are done. Each event's commands stand under
+ * its own id, so that what one client made a function say wrong costs that event alone.
  */
 export interface BatchAnswer {
   readonly answers?:

@@ -104,7 +104,9 @@ export interface Done {
   readonly next?: string;
 }
 
-/** What came of a command that could not be carried out; `code` is a row of the table of failures. */
+/**
+ * What came of a command that could not be carried out; `code` is a row of the table of failures.
+ */
 export interface Refused {
   readonly ok: false;
   readonly code: string;

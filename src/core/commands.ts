@@ -140,7 +140,8 @@ export const COMMANDS = {
 } as const satisfies { [Name in CommandName]: z.ZodMiniType<{ do: Name }> };
 
 /** Every command's name, in the order of the docs. */
-export const COMMAND_NAMES = Object.keys(COMMANDS) as readonly CommandName[]; // the keys of COMMANDS are the names by its type
+// The keys of COMMANDS are the names by its type.
+export const COMMAND_NAMES = Object.keys(COMMANDS) as readonly CommandName[];
 
 const COMMAND = z.discriminatedUnion("do", [
   COMMANDS.emit,
@@ -195,7 +196,8 @@ export function readCommand(given: unknown, notation: Notation = "json", index =
   if (!read.success) throw badCommand(index, read.error.issues[0]);
   const command: Command = read.data;
   if ("args" in command && command.args !== undefined && command.args.length > 0) {
-    const bad = reviveArgs(command.args as unknown[], notation, COMMAND_LIMITS); // a list zod has just built
+    // A list zod has just built.
+    const bad = reviveArgs(command.args as unknown[], notation, COMMAND_LIMITS);
     if (bad) throw new BadCommand(index, bad.path, bad.bound);
   }
   return command;

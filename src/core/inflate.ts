@@ -14,7 +14,10 @@ const BY_NAME: ReadonlyMap<string, Coding> = new Map([
   ["br", "br"],
 ]);
 
-/** Returns the coding that a `Content-Encoding` names; `undefined` for others, and for several at once. */
+/**
+ * Returns the coding that a `Content-Encoding` names; `undefined` for others, and for several at
+ * once.
+ */
 export function readCoding(given: string | undefined): Coding | undefined {
   const names = (given ?? "").toLowerCase().split(",");
   const coded = names.map((name) => name.trim()).filter((name) => !PLAIN.has(name));
@@ -42,7 +45,8 @@ export function inflateBody(
     if (coding === "br")
       brotliDecompress(bytes, options as object, done); // both take this option
     else if (coding === "gzip") gunzip(bytes, options, done);
-    // RFC 9110, 8.4.1.2: it has a zlib header, and some send it without; compression method 8 tells.
+    // RFC 9110, 8.4.1.2: it has a zlib header, and some send it without; compression method 8
+    // tells.
     else if (((bytes[0] ?? 0) & 15) === 8) inflate(bytes, options, done);
     else inflateRaw(bytes, options, done);
   });

@@ -91,7 +91,9 @@ export function createWitness<At>({
 /** The part of a membership in which rooms are named. */
 type Rooms<At> = Pick<Membership<At>, "rooms" | "changes">;
 
-/** Takes out of a membership, as if it had never been in them, the rooms that `narrow` leaves out. */
+/**
+ * Takes out of a membership, as if it had never been in them, the rooms that `narrow` leaves out.
+ */
 export function narrowRooms<At, Member extends Rooms<At>>(
   member: Member,
   narrow: (member: Member) => readonly unknown[],

@@ -1,4 +1,6 @@
-/** Returns what was thrown in words: the message of an error, or the text of whatever else it was. */
+/**
+ * Returns what was thrown in words: the message of an error, or the text of whatever else it was.
+ */
 export function messageOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown);

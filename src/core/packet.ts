@@ -49,9 +49,9 @@ export interface Frames {
 }
 
 /**
- * Event names that nobody may send: Socket.IO and Node.js' EventEmitter give them a meaning of their
- * own, so whoever could send one would speak with the server's voice. Socket.IO refuses them from
- * clients and throws when a server emits them.
+ * Event names that nobody may send: Socket.IO and Node.js' EventEmitter give them a meaning of
+ * their own, so whoever could send one would speak with the server's voice. Socket.IO refuses them
+ * from clients and throws when a server emits them.
  */
 export const RESERVED_EVENTS: ReadonlySet<string> = new Set([
   "connect",

@@ -12,7 +12,9 @@ import { socket } from "./settings/socket.ts";
 import { upstream } from "./settings/upstream.ts";
 import { tellUnknown } from "./suggest.ts";
 
-/** Every setting, one section per room: the source of types, validation, `--settings` and the docs. */
+/**
+ * Every setting, one section per room: the source of types, validation, `--settings` and the docs.
+ */
 export const SETTINGS = z.strictObject({
   socket: z.prefault(socket, {}),
   auth: z.prefault(auth, {}),

@@ -27,9 +27,9 @@ type Tree = { [key: string]: unknown };
 /**
  * Merges flags over environment over file into one tree for `readSettings`, which checks it.
  *
- * Texts become what their setting wants: numbers, yes or no, lists separated by commas, JSON. Throws
- * {@link SettingsError} with every unknown variable, every text that cannot be read and everything
- * out of its bounds, at once.
+ * Texts become what their setting wants: numbers, yes or no, lists separated by commas, JSON.
+ * Throws {@link SettingsError} with every unknown variable, every text that cannot be read and
+ * everything out of its bounds, at once.
  */
 export function gatherSettings(sources: SettingSources): unknown {
   const problems: SettingProblem[] = [];

@@ -1,8 +1,8 @@
 /**
  * How values travel in JSON, to functions and back, and over the HTTP API. Bytes are
- * `{"$binary":"<base64>"}`. An object of a client that looks like that, or like what follows here, is
- * written as `{"$escape":{…}}` around its one member, so that nothing a client says becomes bytes:
- * Meteor's EJSON does the same. Web APIs alone: `edge/` reads and writes with this too.
+ * `{"$binary":"<base64>"}`. An object of a client that looks like that, or like what follows here,
+ * is written as `{"$escape":{…}}` around its one member, so that nothing a client says becomes
+ * bytes: Meteor's EJSON does the same. Web APIs alone: `edge/` reads and writes with this too.
  */
 import { type Bytes, isBytes } from "./bytes.ts";
 
@@ -16,7 +16,9 @@ const LEFT_OUT = new Set(["undefined", "function", "symbol"]);
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
-/** Whether a value is base64 as it is written here: padded, no spaces. Decoders take more than that. */
+/**
+ * Whether a value is base64 as it is written here: padded, no spaces. Decoders take more than that.
+ */
 export function isBase64(value: unknown): value is string {
   return typeof value === "string" && value.length % 4 === 0 && BASE64.test(value);
 }
@@ -32,7 +34,9 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Whether {@link spell} would change a value; most have nothing to spell, and it copies everything. */
+/**
+ * Whether {@link spell} would change a value; most have nothing to spell, and it copies everything.
+ */
 export function needsSpelling(value: unknown): boolean {
   if (typeof value !== "object" || value === null || value instanceof Date) return false;
   if (isBytes(value) || typeof toJsonOf(value) === "function") return true;

@@ -12,9 +12,9 @@ const MEANT: Readonly<Record<string, { readonly path: string; readonly value?: s
 };
 
 /**
- * Returns what to say of a word for no setting, with the one that was probably meant where any comes
- * near. `spell` writes it as the word was: as a path, a variable or a flag, with the value that the
- * word has in it, as "verbose" has.
+ * Returns what to say of a word for no setting, with the one that was probably meant where any
+ * comes near. `spell` writes it as the word was: as a path, a variable or a flag, with the value
+ * that the word has in it, as "verbose" has.
  */
 export function tellUnknown(
   word: string,

@@ -1,6 +1,8 @@
 import { messageOf } from "./message-of.ts";
 
-/** What stands for a value that cannot be written or sent: it must not keep others from being so. */
+/**
+ * What stands for a value that cannot be written or sent: it must not keep others from being so.
+ */
 export interface Unfit {
   readonly $error: string;
 }
@@ -8,8 +10,9 @@ export interface Unfit {
 const WHY_CHARS_MAX = 200;
 
 /**
- * Returns an object with each of its members that `write` throws for as an {@link Unfit}: a bigint, a
- * cycle, a `toJSON` that throws. To be asked once the whole could not be written: it writes all again.
+ * Returns an object with each of its members that `write` throws for as an {@link Unfit}: a bigint,
+ * a cycle, a `toJSON` that throws. To be asked once the whole could not be written: it writes all
+ * again.
  */
 export function replaceUnfit<T extends object>(whole: T, write: (value: unknown) => unknown): T {
   const members = Object.entries(whole).map(([name, value]) => {

@@ -27,8 +27,9 @@ export interface ValueBounds {
  * `{"$binary":"<base64>"}` becomes a Buffer, and every `{"$escape":{…}}` the object in it.
  *
  * Returns what is wrong with the first bad one: nested too deep, too many bytes values, bytes that
- * are not base64, an escape around no object, or an object that clients would take for something else than data: a `__proto__`
- * for a prototype, a true `_placeholder` for an attachment that never comes.
+ * are not base64, an escape around no object, or an object that clients would take for something
+ * else than data: a `__proto__` for a prototype, a true `_placeholder` for an attachment that never
+ * comes.
  */
 export function reviveArgs(
   args: unknown[],
@@ -70,7 +71,8 @@ function reviveOne(holder: Holder, key: string | number, walk: Walk): BadValue |
   if (!isPlain(child)) return isBytes(child) ? countBytes(walk) : undefined;
   const mark = walk.json && !Array.isArray(child) ? markOf(child) : undefined;
   if (mark === undefined) return reviveBelow(child, walk);
-  const { [BINARY]: text, [ESCAPE]: escaped } = child as Record<string, unknown>; // a list has no mark
+  // A list has no mark.
+  const { [BINARY]: text, [ESCAPE]: escaped } = child as Record<string, unknown>;
   if (mark === BINARY) {
     if (!isBase64(text)) return bad(walk, BINARY, "must be base64");
     holder[key] = Buffer.from(text, "base64");

@@ -31,7 +31,9 @@ export interface Acked {
   readonly timedOut: readonly string[];
 }
 
-/** Speaks to a gateway over its HTTP API; every call is one request that resolves once it is done. */
+/**
+ * Speaks to a gateway over its HTTP API; every call is one request that resolves once it is done.
+ */
 export interface Emitter<Events extends EventsMap> extends Operator<Events, Promise<void>> {
   to(rooms: string | readonly string[]): Emitter<Events>;
   in(rooms: string | readonly string[]): Emitter<Events>;
@@ -150,7 +152,8 @@ function isHttp(url: unknown): url is string {
 function parse(text: string): Record<string, unknown> | undefined {
   try {
     const value = revive(JSON.parse(text));
-    return typeof value === "object" && value ? (value as Record<string, unknown>) : undefined; // of JSON
+    // Of JSON.
+    return typeof value === "object" && value ? (value as Record<string, unknown>) : undefined;
   } catch {
     return undefined;
   }

@@ -20,7 +20,9 @@ import {
 import { type CallEvent, readCall, Unreadable } from "./read-call.ts";
 import { readSecrets, VerifyError } from "./verify.ts";
 
-/** Commands that ride back in the answer: no second request. They are carried out in their order. */
+/**
+ * Commands that ride back in the answer: no second request. They are carried out in their order.
+ */
 export type AnswerIo<Events extends EventsMap> = ServerOperator<Events, void>;
 
 type Later<T> = T | Promise<T>;
@@ -73,9 +75,9 @@ export interface HandlerOptions<Listen extends EventsMap, Emit extends EventsMap
 }
 
 /**
- * Thrown by a handler to say no: the client's `connect_error` has its message and `data`, the callback
- * of an event gets them as `error`. It is an answer, so it is never tried again; everything else that
- * is thrown is a failure, and what the client does not wait for is sent again.
+ * Thrown by a handler to say no: the client's `connect_error` has its message and `data`, the
+ * callback of an event gets them as `error`. It is an answer, so it is never tried again;
+ * everything else that is thrown is a failure, and what the client does not wait for is sent again.
  */
 export class Refusal extends Error {
   readonly data: unknown;
@@ -91,17 +93,19 @@ const REFUSED = { connect: 403, event: 422, disconnect: 422 } as const;
 const BODY_BYTES_MAX = 4_194_304;
 
 /**
- * Returns the `fetch` handler of a function that a gateway calls. Throws a TypeError without a secret.
+ * Returns the `fetch` handler of a function that a gateway calls. Throws a TypeError without a
+ * secret.
  *
  * A call is answered with 400 unless it is signed with a secret, of now, and says the same in its
- * signed body and its headers. In a batch, events are handled in order; after one that failed, those
- * of the same socket wait for it to be sent again.
+ * signed body and its headers. In a batch, events are handled in order; after one that failed,
+ * those of the same socket wait for it to be sent again.
  */
 export function createHandler<
   Listen extends EventsMap = AnyEvents,
   Emit extends EventsMap = AnyEvents,
 >(options: HandlerOptions<Listen, Emit>): (request: Request) => Promise<Response> {
-  const { bodyBytesMax = BODY_BYTES_MAX, toleranceSeconds } = options ?? {}; // JavaScript may leave it out
+  // JavaScript may leave it out.
+  const { bodyBytesMax = BODY_BYTES_MAX, toleranceSeconds } = options ?? {};
   const read = {
     bodyBytesMax,
     secret: readSecrets(options?.secret),

@@ -1,6 +1,8 @@
 import type { Command } from "../core/command.ts";
 
-/** Events by name, as Socket.IO declares them: `interface Events { news: (text: string) => void }`. */
+/**
+ * Events by name, as Socket.IO declares them: `interface Events { news: (text: string) => void }`.
+ */
 export type EventsMap = object;
 
 /** Any event with any arguments. */

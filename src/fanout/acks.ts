@@ -22,10 +22,11 @@ const TIMEOUT_MS = 60_000;
 /**
  * Returns the delivery of broadcasts that want an answer from every recipient.
  *
- * `counted` hears once how many answers are awaited, `ack` each answer. What is awaited is forgotten
- * with the broadcast's timeout, on whichever node it is awaited. More than `acksPendingMax` at once
- * are refused: nothing is sent and nothing counted, so the caller's timeout tells it, because
- * throwing out of a handler or a cluster's message would cost more than the broadcast.
+ * `counted` hears once how many answers are awaited, `ack` each answer. What is awaited is
+ * forgotten with the broadcast's timeout, on whichever node it is awaited. More than
+ * `acksPendingMax` at once are refused: nothing is sent and nothing counted, so the caller's
+ * timeout tells it, because throwing out of a handler or a cluster's message would cost more than
+ * the broadcast.
  */
 export function createDeliverWithAck(
   settings: { readonly acksPendingMax: number },

@@ -25,11 +25,13 @@ export interface Executor {
   /**
    * Begins to keep commands for a socket that is being let in; to be ended by `release` once it is
    * connected, or by `drop`. `emitWithAck` and `fetchSockets` are never kept: they are about who is
-   * there now, and a hook that awaited them would wait for itself. Nor are emits to a session that is
-   * recovered, which its recovery brings.
+   * there now, and a hook that awaited them would wait for itself. Nor are emits to a session that
+   * is recovered, which its recovery brings.
    */
   hold(namespace: string, socketId: string, recovered?: boolean): Held;
-  /** Lists the rooms of a namespace with their sizes; `undefined` when there is no such namespace. */
+  /**
+   * Lists the rooms of a namespace with their sizes; `undefined` when there is no such namespace.
+   */
   rooms(namespace: string, page: PageRequest): Promise<Page<PresentRoom> | undefined>;
   /** Commands carried out so far, by `command caller outcome`. */
   readonly samples: Readonly<Record<string, number>>;
@@ -212,7 +214,8 @@ function search(
 ): Search {
   const { adapter, sockets } = namespace;
   return {
-    find: () => choose(namespace, rooms, except).fetchSockets() as Promise<AnySocket[]>, // what it resolves with
+    // What it resolves with.
+    find: () => choose(namespace, rooms, except).fetchSockets() as Promise<AnySocket[]>,
     count() {
       let count = rooms === undefined ? sockets.size : 0;
       for (const room of [rooms ?? [], except ?? []].flat()) {
@@ -272,8 +275,8 @@ function askAll(namespace: Namespace, command: EmitWithAckCommand, asking: Askin
   };
 }
 
-// Every socket is in a room named by its id; those are not what anyone means by rooms. A room that is
-// a number is listed by its text: pages are cut between texts.
+// Every socket is in a room named by its id; those are not what anyone means by rooms. A room that
+// is a number is listed by its text: pages are cut between texts.
 async function countRooms(namespace: Namespace): Promise<PresentRoom[]> {
   const counts = new Map<string, number>();
   const add = (room: unknown, sockets: number) =>

@@ -40,7 +40,8 @@ export function createAsk(): Ask {
 
   return (sockets, { event, args, timeoutMs }, over) => {
     const tally = createTally(sockets.length, over);
-    // One timer for all of this process: what is awaited is bounded by number, so each must be small.
+    // One timer for all of this process: what is awaited is bounded by number, so each must be
+    // small.
     const waiting = new Map<Socket, number>();
     const timer = setTimeout(() => {
       for (const socket of waiting.keys()) miss(socket);

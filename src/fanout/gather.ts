@@ -44,9 +44,9 @@ const AT_ONCE = 4;
 /**
  * Returns the line of those who look through sockets.
  *
- * A list costs as much as its namespace has sockets, whatever little is asked for, and a request may
- * hold a thousand. So a request may look through some and then one list more; at most one list begins
- * in a turn of the event loop, whoever asks; and what their answers hold is bounded.
+ * A list costs as much as its namespace has sockets, whatever little is asked for, and a request
+ * may hold a thousand. So a request may look through some and then one list more; at most one list
+ * begins in a turn of the event loop, whoever asks; and what their answers hold is bounded.
  */
 export function createGathers(settings: GatherSettings): Gathers {
   const line: (() => void)[] = [];

@@ -5,7 +5,9 @@ export type TellCommand = Exclude<Command, EmitWithAckCommand | FetchCommand>;
 
 /** Commands for one socket that is not connected yet. */
 export interface Held {
-  /** The socket is connected: carries out what was kept for it, in its order, before this returns. */
+  /**
+   * The socket is connected: carries out what was kept for it, in its order, before this returns.
+   */
   release(): void;
   /** It will never be: forgets what was kept. */
   drop(): void;
@@ -24,7 +26,8 @@ export interface Holds {
 
 /** Returns an empty keeper; `carryOut` is called on release. */
 export function createHolds(max: number, carryOut: (command: TellCommand) => void): Holds {
-  // A function may address a socket from inside its own connect hook; the socket is in no room then.
+  // A function may address a socket from inside its own connect hook; the socket is in no room
+  // then.
   const held = new Map<string, { readonly kept: TellCommand[]; readonly recovered: boolean }>();
   const keyOf = (namespace: string, id: string) => `${namespace},${id}`; // no namespace has a comma
 

@@ -13,10 +13,10 @@ interface Inner {
  * then connect to whatever name a command happened to carry.
  *
  * A name that a `io.of(/pattern/)` of this server takes is made in a cluster, since on another node
- * somebody may already be in it; it goes again as those of clients do. On a node that is alone nobody can be, and it is not made: a
- * backend that emits to whoever may be there would fill the memory with namespaces of nobody, up to
- * where clients' names create no more. Throws when this version of Socket.IO keeps its namespaces
- * elsewhere.
+ * somebody may already be in it; it goes again as those of clients do. On a node that is alone
+ * nobody can be, and it is not made: a backend that emits to whoever may be there would fill the
+ * memory with namespaces of nobody, up to where clients' names create no more. Throws when this
+ * version of Socket.IO keeps its namespaces elsewhere.
  */
 export function createNamespaceFinder(
   server: Server,
@@ -40,7 +40,9 @@ export function createNamespaceFinder(
   };
 }
 
-/** Whether a namespace has no other nodes: the adapters of a cluster have their own serverSideEmit. */
+/**
+ * Whether a namespace has no other nodes: the adapters of a cluster have their own serverSideEmit.
+ */
 export function isAlone({ adapter }: Namespace): boolean {
   return adapter.serverSideEmit === Adapter.prototype.serverSideEmit;
 }

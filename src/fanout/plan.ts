@@ -7,10 +7,10 @@ import type { Parts, Unions } from "./unions.ts";
 /**
  * Excluded members per recipient above which the recipients are sent to one by one.
  *
- * Excluding one costs an unsubscribe and a subscribe, 0.3 µs. Sending to one costs 11 µs, publishing
- * to one 0.3 µs with 20 broadcasts a turn of the loop and 6 µs with one: the two meet at 17 to 34
- * excluded per recipient (1,000 members, 100 bytes, uWebSockets.js 20.30). Without exclusions
- * publishing is cheaper from the first recipient on, so no room is too small for it.
+ * Excluding one costs an unsubscribe and a subscribe, 0.3 µs. Sending to one costs 11 µs,
+ * publishing to one 0.3 µs with 20 broadcasts a turn of the loop and 6 µs with one: the two meet at
+ * 17 to 34 excluded per recipient (1,000 members, 100 bytes, uWebSockets.js 20.30). Without
+ * exclusions publishing is cheaper from the first recipient on, so no room is too small for it.
  */
 const EXCLUDED_PER_SEND = 20;
 /** Rooms of a union above which the sockets already served are kept in a set of their own. */
@@ -38,8 +38,8 @@ export interface Step {
 }
 
 /**
- * Plans how every subscribed member of the crowd is served, each once: by the topics of `steps`, or,
- * where sending is cheaper, in `single`.
+ * Plans how every subscribed member of the crowd is served, each once: by the topics of `steps`,
+ * or, where sending is cheaper, in `single`.
  *
  * Between the plan and what it plans no code of anyone else may run, or members come, go and change
  * sides.

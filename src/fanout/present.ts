@@ -4,7 +4,9 @@ import type { PresentSocket } from "../core/command.ts";
 /** A socket of this node or of another one of the cluster. */
 export type AnySocket = Socket | RemoteSocket<Record<string, never>, unknown>;
 
-/** Returns what is shown of a socket. Its headers and `auth` stay inside: they carry credentials. */
+/**
+ * Returns what is shown of a socket. Its headers and `auth` stay inside: they carry credentials.
+ */
 export function showSocket(socket: AnySocket): PresentSocket {
   const { address, issued, secure, query } = socket.handshake;
   return {

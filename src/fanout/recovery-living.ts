@@ -2,7 +2,9 @@ import type { Namespace, Socket } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { History, HistoryOf } from "./recovery-rooms.ts";
 
-/** Where the sessions of living sockets are kept; a name is the namespace, a comma and the secret. */
+/**
+ * Where the sessions of living sockets are kept; a name is the namespace, a comma and the secret.
+ */
 export interface LivingStore {
   /** Keeps a session as it is now, if that is new. */
   keep(name: string, session: LivingSession): void;

@@ -94,8 +94,8 @@ export interface Memory {
   /**
    * Takes a session out, with the arguments of what was emitted after `offset` to rooms that it was
    * in then, of those that `narrow` leaves it; undefined when it is not kept, or when some of those
-   * packets no longer are. An offset of another store is none: its client has received nothing since
-   * it connected.
+   * packets no longer are. An offset of another store is none: its client has received nothing
+   * since it connected.
    */
   take(
     store: Store,

@@ -33,13 +33,18 @@ export interface ReturnsNeeds {
   readonly sids: ReadonlyMap<string, ReadonlySet<unknown>>;
   addAll(id: string, rooms: ReadonlySet<unknown>): void;
   del(id: string, room: unknown): void;
-  /** Which packet it is, where a missed one and one that was delivered meanwhile can be the same. */
+  /**
+   * Which packet it is, where a missed one and one that was delivered meanwhile can be the same.
+   */
   identify?(data: unknown[]): string | undefined;
 }
 
 /** The clients of one namespace that are on their way back. */
 export interface Returns {
-  /** Returns the session that `restore` brings, as it is by then, unless somebody asks for it already. */
+  /**
+   * Returns the session that `restore` brings, as it is by then, unless somebody asks for it
+   * already.
+   */
   ask(pid: string, restore: () => Promise<Session | null> | null): Promise<Session | undefined>;
   /** Takes out a client by its socket's id: it is connected, or it will not be. */
   take(id: string): Return | undefined;
@@ -53,7 +58,10 @@ export interface Returns {
 /** Packets kept for one client while a middleware decides about it. */
 const PASSED_MAX = 10_000;
 
-/** Returns the bookkeeping of who is on the way back: nothing that happens to others is lost to them. */
+/**
+ * Returns the bookkeeping of who is on the way back: nothing that happens to others is lost to
+ * them.
+ */
 export function createReturns(adapter: ReturnsNeeds): Returns {
   // A map for each kind of name: who asks with another's socket id for a secret meets nobody.
   /** Whose sessions are asked for, by their secrets. */

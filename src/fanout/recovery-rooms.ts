@@ -85,5 +85,7 @@ export function followRooms(adapter: Adapter, changesMax: number): RoomHistories
   };
 }
 
-/** Returns what a socket's session is but for its rooms; empty of one that recovery does not follow. */
+/**
+ * Returns what a socket's session is but for its rooms; empty of one that recovery does not follow.
+ */
 export type HistoryOf = (socket: Socket) => History | undefined;

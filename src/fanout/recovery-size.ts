@@ -7,8 +7,8 @@ const NAME_BYTES = 48;
 const SESSION_BYTES = 256;
 
 /**
- * Returns the bytes that a packet's data and its recipients hold in memory, roughly: what a bound on
- * memory needs, at the cost of one walk. Undefined for what cannot be sent: a cycle, a bigint.
+ * Returns the bytes that a packet's data and its recipients hold in memory, roughly: what a bound
+ * on memory needs, at the cost of one walk. Undefined for what cannot be sent: a cycle, a bigint.
  */
 export function sizeOf(data: unknown, { rooms, except }: Recipients): number | undefined {
   try {

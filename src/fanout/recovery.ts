@@ -81,11 +81,12 @@ const NEVER = Number.NEGATIVE_INFINITY;
  * Returns connection state recovery whose memory is bounded, and whose sessions are used once.
  *
  * Missed packets are sent when the socket is connected, not when it is made: a middleware that
- * refuses a client keeps them from it. What is delivered to others while a client is between the two
- * is added, and what both ways would bring comes once. What was missed is judged by the rooms of its
- * time. Over a bound the oldest packets, or sessions, of the namespace that holds most go first; a
- * client whose offset went with them is told `recovered: false`, never given a part. So is, when it
- * has been closed as a slow consumer, one that missed more than its connection may hold.
+ * refuses a client keeps them from it. What is delivered to others while a client is between the
+ * two is added, and what both ways would bring comes once. What was missed is judged by the rooms
+ * of its time. Over a bound the oldest packets, or sessions, of the namespace that holds most go
+ * first; a client whose offset went with them is told `recovered: false`, never given a part. So
+ * is, when it has been closed as a slow consumer, one that missed more than its connection may
+ * hold.
  */
 export function createRecovery(settings: RecoverySettings): Recovery {
   const samples: RecoverySamples = {
@@ -189,7 +190,8 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     }
   }
 
-  // Not socket.io-adapter's own, which forgets by a timer that nobody can stop and that counts nothing.
+  // Not socket.io-adapter's own, which forgets by a timer that nobody can stop and that counts
+  // nothing.
   class MemoryAdapter extends Adapter {
     readonly #store = memory.open();
     readonly #connectedAt = new WeakMap<Socket, number>();
@@ -211,7 +213,8 @@ export function createRecovery(settings: RecoverySettings): Recovery {
       }
       // A copy: dynamic namespaces of one parent share its packets, and each has its own offsets.
       const data = [...(packet.data as unknown[])]; // as in every event
-      // What is volatile is kept for nobody; yet a client takes the last text it gets for an offset.
+      // What is volatile is kept for nobody; yet a client takes the last text it gets for an
+      // offset.
       if (to.flags?.volatile === undefined) memory.keep(this.#store, data, to);
       else data.push(this.#store.offset);
       super.broadcast({ ...packet, data }, to);

@@ -32,7 +32,9 @@ export interface FanoutSamples {
   acksPending: number;
   /** Acknowledgements that were awaited in vain: until the timeout, or their socket had left. */
   acksMissed: number;
-  /** Broadcasts and commands with acknowledgement not sent, because too many were awaited already. */
+  /**
+   * Broadcasts and commands with acknowledgement not sent, because too many were awaited already.
+   */
   acksRefused: number;
 }
 

@@ -55,8 +55,8 @@ const UPKEEP_MIN = 32;
  *
  * A topic is made once doing without it has cost what making it costs, and given up once its upkeep
  * since its last use has: whatever the use, that is at most twice what knowing the future would
- * have cost. Together they hold at most `membersMax` memberships, each of their rooms counted as one
- * more; the least recently used go first.
+ * have cost. Together they hold at most `membersMax` memberships, each of their rooms counted as
+ * one more; the least recently used go first.
  */
 export function createUnions(membersMax: number, samples: FanoutSamples): Unions {
   const kept = new Map<string, KeptUnion>();

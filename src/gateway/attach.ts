@@ -52,11 +52,12 @@ export interface AttachedSamples {
 /**
  * Serves a Socket.IO server on a uWebSockets.js app, in the place of `io.attachApp(app)`.
  *
- * Every broadcast is native, pressure is truthful, and msgpack and JSON clients share rooms. Options
- * `io` was constructed with win over `given`, its parser excepted: both codecs are Sluice's own. An
- * option that cannot be honoured is refused (docs/options.md). The client's bundles are served too.
- * Throws `SettingsError` when a setting is out of its bounds, and an error of a sentence when `io`
- * is attached already or its path on `app` ever was: uWebSockets.js gives no path back.
+ * Every broadcast is native, pressure is truthful, and msgpack and JSON clients share rooms.
+ * Options `io` was constructed with win over `given`, its parser excepted: both codecs are Sluice's
+ * own. An option that cannot be honoured is refused (docs/options.md). The client's bundles are
+ * served too. Throws `SettingsError` when a setting is out of its bounds, and an error of a
+ * sentence when `io` is attached already or its path on `app` ever was: uWebSockets.js gives no
+ * path back.
  */
 export function attach(
   io: Server,

@@ -38,11 +38,14 @@ export interface Gateway {
   readonly apiPort: number;
   /** Where clients connect, such as `http://127.0.0.1:3000`. */
   readonly url: string;
-  /** Serves the certificate that the files of `socket.tls` hold now; see the log for what came of it. */
+  /**
+   * Serves the certificate that the files of `socket.tls` hold now; see the log for what came of
+   * it.
+   */
   reload(): void;
   /**
-   * Logs and counts what nobody caught, as a mistake of a handler: for `uncaughtException` of a process
-   * that is to go on. A gateway listens to nothing of its process by itself.
+   * Logs and counts what nobody caught, as a mistake of a handler: for `uncaughtException` of a
+   * process that is to go on. A gateway listens to nothing of its process by itself.
    */
   uncaught(error: unknown, origin?: string): void;
   /** The text of `/metrics`. */
@@ -186,7 +189,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     await attached.drain(settings.socket.drainMs, (left) => {
       state.remaining = left;
     });
-    // Long-polling clients fetch what is left over new TCP connections, so the door stays until then.
+    // Long-polling clients fetch what is left over new TCP connections, so the door stays until
+    // then.
     await flushed(attached);
     doors.close();
     for (const step of undo.reverse()) await step();

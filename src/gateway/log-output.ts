@@ -19,9 +19,10 @@ const LINE_END = Buffer.from("\n");
 /**
  * Returns the output of log lines to `fd`: a pipe, a socket, a terminal or a file.
  *
- * Beside the line that is being written, up to `bufferBytesMax` wait for a slow reader; a line above
- * that is dropped. A line that cannot be written (nobody reads any more, the disk is full) is dropped
- * with all that wait, and not tried again; the next one is, so that lines come again once they can.
+ * Beside the line that is being written, up to `bufferBytesMax` wait for a slow reader; a line
+ * above that is dropped. A line that cannot be written (nobody reads any more, the disk is full) is
+ * dropped with all that wait, and not tried again; the next one is, so that lines come again once
+ * they can.
  */
 export function createLogOutput(fd: number, bufferBytesMax: number): LogOutput {
   const own = openWithoutWaiting(fd);

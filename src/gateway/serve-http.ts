@@ -50,7 +50,9 @@ export interface Doors {
   readonly apiApp: TemplatedApp;
   readonly shared: boolean;
   readonly undo: (() => unknown)[];
-  /** Told when clients' connections are no longer accepted for want of descriptors, and when again. */
+  /**
+   * Told when clients' connections are no longer accepted for want of descriptors, and when again.
+   */
   readonly starved: (paused: boolean) => void;
 }
 
@@ -87,7 +89,9 @@ async function within(ms: number, promise: Promise<unknown>): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Closes every connection of an app, where the binary can; else its idle ones end by themselves. */
+/**
+ * Closes every connection of an app, where the binary can; else its idle ones end by themselves.
+ */
 export function closeApp(app: TemplatedApp): void {
   const { close } = app as Partial<Pick<TemplatedApp, "close">>; // older binaries have none
   close?.call(app);

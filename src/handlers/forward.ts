@@ -98,9 +98,9 @@ interface Entering {
 /**
  * Returns what makes a namespace's events calls to functions: connects, events and disconnects.
  *
- * A refused socket gets a `connect_error` with the function's `message` and `data`, or, when the call
- * failed, with `data` of `{ code, retry }`. An acknowledgement that cannot be had is called with
- * `{ error: { code, message, retry, data? } }`; without one the client hears of it by
+ * A refused socket gets a `connect_error` with the function's `message` and `data`, or, when the
+ * call failed, with `data` of `{ code, retry }`. An acknowledgement that cannot be had is called
+ * with `{ error: { code, message, retry, data? } }`; without one the client hears of it by
  * `event_refused`, at most once a second. For every connect call that was accepted there is one
  * disconnect call, after the socket's events, even when the client was gone before it was let in.
  */
@@ -121,7 +121,8 @@ export function createForward(
   }
 
   function enter(socket: ForwardSocket, next: (error?: Error) => void): void {
-    // It left while its token or an earlier middleware was waited for: nothing would tell of its end.
+    // It left while its token or an earlier middleware was waited for: nothing would tell of its
+    // end.
     if (socket.conn.readyState === "closed") {
       next();
       return;

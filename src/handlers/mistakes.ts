@@ -17,8 +17,8 @@ const STACK_CHARS_MAX = 8000;
 const CAUSES_MAX = 3;
 
 /**
- * Counts and logs what the application's code throws, one line per kind and second. Nothing else comes
- * of it with `log`. With `exit` the error is thrown again, where nobody can catch it.
+ * Counts and logs what the application's code throws, one line per kind and second. Nothing else
+ * comes of it with `log`. With `exit` the error is thrown again, where nobody can catch it.
  */
 export function createMistakes(
   { onError }: Pick<Settings["handlers"], "onError">,

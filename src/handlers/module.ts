@@ -5,9 +5,9 @@ import { pathToFileURL } from "node:url";
 export type Handler<Server> = (io: Server) => void | Promise<void>;
 
 /**
- * Imports the module at `path`, relative to `folder`. Throws one sentence when it cannot be found or
- * its default export is not a function, and for its own mistakes, now or when it is called, says where
- * they are; with the cause attached.
+ * Imports the module at `path`, relative to `folder`. Throws one sentence when it cannot be found
+ * or its default export is not a function, and for its own mistakes, now or when it is called, says
+ * where they are; with the cause attached.
  */
 export async function loadHandler<Server>(path: string, folder: string): Promise<Handler<Server>> {
   const file = isAbsolute(path) ? path : resolve(folder, path);

@@ -8,7 +8,9 @@ const LOOK_MS = 250;
 /** What is to pause when file descriptors run out. */
 export interface Watched {
   readonly door: Pick<Listening, "pause" | "resume">;
-  /** File descriptors that must be free for it to take connections; twice as many to do so again. */
+  /**
+   * File descriptors that must be free for it to take connections; twice as many to do so again.
+   */
   readonly spare: number;
   /** Told of each pause and each end of one. */
   readonly told: (paused: boolean) => void;
@@ -17,8 +19,9 @@ export interface Watched {
 /**
  * Pauses a door while the process has hardly any file descriptors left; returns the undoing.
  *
- * A connection that cannot be accepted stays with the kernel, which reports it again at once: a loop
- * that takes a whole core. Nobody says how many are left on every platform, so some are opened.
+ * A connection that cannot be accepted stays with the kernel, which reports it again at once: a
+ * loop that takes a whole core. Nobody says how many are left on every platform, so some are
+ * opened.
  */
 export function watchDescriptors({ door, spare, told }: Watched): () => void {
   let paused = false;

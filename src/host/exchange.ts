@@ -112,8 +112,8 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
   };
 }
 
-// No getters here nor in an exchange: an object that is made with one gets a hidden class of its own,
-// and everything it holds then lives until the next full collection.
+// No getters here nor in an exchange: an object that is made with one gets a hidden class of its
+// own, and everything it holds then lives until the next full collection.
 /** Whether a request still waits for its answer, and whether it is being read. */
 interface Life {
   isDone(): boolean;

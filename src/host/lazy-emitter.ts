@@ -6,4 +6,5 @@ function None(): void {}
 None.prototype = EventEmitter.prototype;
 
 /** An EventEmitter that costs nothing before it has a listener. */
-export const LazyEmitter = None as unknown as new () => EventEmitter; // constructs what has its prototype
+// Constructs what has its prototype.
+export const LazyEmitter = None as unknown as new () => EventEmitter;

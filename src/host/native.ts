@@ -55,7 +55,8 @@ export function loadNative(): LoadedNative {
   for (const candidate of CANDIDATES) {
     try {
       const root = findPackage(require, candidate.module);
-      const uws = require(join(root, candidate.folder, file)) as Native; // the addon's documented exports
+      // The addon's documented exports.
+      const uws = require(join(root, candidate.folder, file)) as Native;
       const about: { version?: string } = JSON.parse(
         readFileSync(join(root, "package.json"), "utf8"),
       );

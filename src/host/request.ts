@@ -4,7 +4,9 @@ import { LazyEmitter } from "./lazy-emitter.ts";
 import { RequestSocket } from "./request-socket.ts";
 import { SafeResponse } from "./response.ts";
 
-/** Headers of which Node.js keeps the first, if they come twice. Two hosts or lengths are nobody's. */
+/**
+ * Headers of which Node.js keeps the first, if they come twice. Two hosts or lengths are nobody's.
+ */
 const FIRST_ONLY = new Set([
   ...["age", "authorization", "content-type", "etag", "expires", "from", "if-modified-since"],
   ...["if-unmodified-since", "last-modified", "location", "max-forwards", "proxy-authorization"],
@@ -143,9 +145,10 @@ export function asksForWebSocket({ headers }: Pick<IncomingRequest, "headers">):
 }
 
 /**
- * Whether a request says in two ways, or in none that all agree on, where it ends (RFC 9112, section
- * 6.3): a proxy may go by one, uWebSockets.js by the other, and what lies between would be taken for
- * a request of its own.
+ * Whether a request says in two ways, or in none that all agree on, where it ends (RFC 9112,
+ * section
+ * 6.3): a proxy may go by one, uWebSockets.js by the other, and what lies between would be taken
+ * for a request of its own.
  */
 export function isAmbiguous(headers: Readonly<Record<string, string>>): boolean {
   const { "content-length": length, "transfer-encoding": coding } = headers;

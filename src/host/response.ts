@@ -174,7 +174,8 @@ export class SafeResponse extends LazyEmitter {
     return this;
   }
 
-  // These two are no documented members, but what keeps a session at the end of a request uses them.
+  // These two are no documented members, but what keeps a session at the end of a request uses
+  // them.
   get _header(): boolean {
     return this.headersSent;
   }
@@ -186,7 +187,8 @@ export class SafeResponse extends LazyEmitter {
   /** Keeps a piece of the body until the end. */
   write(chunk: Chunk, encoding?: unknown): boolean {
     if (this.done) return false;
-    const text = typeof encoding === "string" ? (encoding as BufferEncoding) : undefined; // as its caller says
+    // As its caller says.
+    const text = typeof encoding === "string" ? (encoding as BufferEncoding) : undefined;
     this.#body ??= [];
     this.#body.push(typeof chunk === "string" ? Buffer.from(chunk, text) : Buffer.from(chunk));
     return true;
@@ -286,8 +288,8 @@ export class SafeResponse extends LazyEmitter {
 
   /**
    * Keeps what arrives of the body, up to `bytesMax` and then cut off, until somebody wants it:
-   * uWebSockets.js throws away what comes before `onData` was called. `owner` counts it meanwhile, and
-   * may drop it.
+   * uWebSockets.js throws away what comes before `onData` was called. `owner` counts it meanwhile,
+   * and may drop it.
    */
   holdBody(bytesMax: number, owner: BodyOwner): void {
     const held = { bytes: createGathering(bytesMax), owner, isLast: false };

@@ -61,7 +61,9 @@ export function createServerNames(): ServerNames {
   };
 }
 
-/** The labels whose bit is set stand as they are, the others as `*`; the left-most bit counts most. */
+/**
+ * The labels whose bit is set stand as they are, the others as `*`; the left-most bit counts most.
+ */
 function toPattern(labels: readonly string[], mask: number): string {
   const top = labels.length - 1;
   return labels.map((label, at) => ((mask >> (top - at)) & 1 ? label : "*")).join(".");

@@ -84,7 +84,9 @@ interface Certificate {
   readonly keyFile: string;
 }
 
-/** Reads and tries the files; the paths returned are real ones, so that a swapped link cannot mix. */
+/**
+ * Reads and tries the files; the paths returned are real ones, so that a swapped link cannot mix.
+ */
 function readCertificate(settings: TlsSettings): Certificate {
   try {
     const certFile = realpathSync(settings.certFile);

@@ -17,7 +17,10 @@ export interface Aggregate {
 
 const MISSED = "sluice_cluster_scrapes_missed_total" satisfies MetricName;
 
-/** Returns an aggregate that knows no worker yet, and what the log of the primary itself has dropped. */
+/**
+ * Returns an aggregate that knows no worker yet, and what the log of the primary itself has
+ * dropped.
+ */
 export function createAggregate(linesDropped: () => number): Aggregate {
   const newest = new Map<number, Counted>();
   /** The totals of all workers that have ended, in one. */
@@ -55,7 +58,9 @@ function count(name: MetricName, value: number) {
   return { ...about, values: [{ value, labels: {} }] };
 }
 
-/** Whether a metric only grows; prom-client's types call its kinds numbers, and it calls them words. */
+/**
+ * Whether a metric only grows; prom-client's types call its kinds numbers, and it calls them words.
+ */
 function isTotal({ type }: Counted[number]): boolean {
   return ["counter", "histogram"].includes(String(type));
 }

@@ -6,14 +6,17 @@ const RESOLUTION_MS = 20;
 
 /**
  * Returns the lag in what Node.js measured, in seconds: it records the time from one sample to the
- * next, in nanoseconds, of which the resolution is what was asked for. NaN, before any sample, is 0.
+ * next, in nanoseconds, of which the resolution is what was asked for. NaN, before any sample, is
+ * 0.
  */
 export function lagSeconds(nanoseconds: number): number {
   const lag = nanoseconds / 1e9 - RESOLUTION_MS / 1e3;
   return Number.isFinite(lag) ? Math.max(lag, 0) : 0;
 }
 
-/** Returns what Prometheus reads of the event loop since its last scrape, and how to stop looking. */
+/**
+ * Returns what Prometheus reads of the event loop since its last scrape, and how to stop looking.
+ */
 export function watchLoop(): { read(): Samples; stop(): void } {
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();

@@ -12,7 +12,9 @@ import { METRICS, type MetricName, type MetricRow } from "./table.ts";
 /** Label values of one series. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** What a room publishes at scrape time: a number, or one per set of labels. Counters give totals. */
+/**
+ * What a room publishes at scrape time: a number, or one per set of labels. Counters give totals.
+ */
 export type Samples = Partial<Record<MetricName, number | readonly (readonly [Labels, number])[]>>;
 
 /** Exposition text. */
@@ -99,7 +101,8 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     scrape(accept = "") {
       const open = isOpenMetrics(accept);
       return inTurn(async () => {
-        registry.setContentType((open ? Registry.OPENMETRICS_CONTENT_TYPE : plainType) as never); // the two types the registry itself declares
+        // The two types the registry itself declares.
+        registry.setContentType((open ? Registry.OPENMETRICS_CONTENT_TYPE : plainType) as never);
         return { type: registry.contentType, body: await registry.metrics() };
       });
     },

@@ -4,9 +4,9 @@ import { isOpenMetrics, type Scraped } from "./registry.ts";
 export type Scrape = (accept: string) => Promise<Scraped>;
 
 /**
- * Returns a scrape that is shared by all who ask for it until it has ended: it takes milliseconds in
- * which nothing else happens, and its route may be open to strangers. It begins with the next turn
- * of the event loop, after whatever else this one brings.
+ * Returns a scrape that is shared by all who ask for it until it has ended: it takes milliseconds
+ * in which nothing else happens, and its route may be open to strangers. It begins with the next
+ * turn of the event loop, after whatever else this one brings.
  */
 export function shareScrapes(scrape: Scrape): Scrape {
   const shared = new Map<boolean, Promise<Scraped>>();

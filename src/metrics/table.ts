@@ -14,7 +14,10 @@ export const SECONDS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ] as const;
 
-/** Every metric Sluice exports besides Node.js' own: docs, alerts and dashboards are compared with it. */
+/**
+ * Every metric Sluice exports besides Node.js' own: docs, alerts and dashboards are compared with
+ * it.
+ */
 export const METRICS = {
   // gateway
   sluice_build_info: {

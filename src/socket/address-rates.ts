@@ -7,7 +7,9 @@ export interface AddressRates {
   readonly size: number;
 }
 
-/** Buckets looked at for forgetting with every new address: more than one, so that a map shrinks. */
+/**
+ * Buckets looked at for forgetting with every new address: more than one, so that a map shrinks.
+ */
 const SWEEP = 2;
 
 /**

@@ -107,12 +107,12 @@ export function createAuth(
 /**
  * Returns authentication by JSON Web Token.
  *
- * `socket.data.user` is the token's claims, `socket.data.userId` the user they name. A session is recovered only by the user it was opened
- * by: its secret carries a digest of the user's name, so that the stored packets of another's
- * session are never read. With `exp` the connection is told by `token_expiring` and closed as
- * `token_expired`, unless the client emits `token_refresh` with a newer token of the same user;
- * that event is answered with `{ expiresAt }` or `{ error: { code, message, retry } }` and no listener
- * of the application sees it. All tokens share one timer.
+ * `socket.data.user` is the token's claims, `socket.data.userId` the user they name. A session is
+ * recovered only by the user it was opened by: its secret carries a digest of the user's name, so
+ * that the stored packets of another's session are never read. With `exp` the connection is told by
+ * `token_expiring` and closed as `token_expired`, unless the client emits `token_refresh` with a
+ * newer token of the same user; that event is answered with `{ expiresAt }` or `{ error: { code,
+ * message, retry } }` and no listener of the application sees it. All tokens share one timer.
  */
 export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Auth {
   const grants = createGrants(settings, createTokenCheck(settings, needs));

@@ -36,8 +36,8 @@ export interface Bounds {
   /** Returns why a socket may not enter its namespace, or bounds what it may hold there. */
   enter(socket: Socket): FailureCode | undefined;
   /**
-   * Takes a place for a session that a connection asks for, until `asked`; false when it asks for as
-   * many as it may be in namespaces. Each holds memory here, and may be a question to Redis.
+   * Takes a place for a session that a connection asks for, until `asked`; false when it asks for
+   * as many as it may be in namespaces. Each holds memory here, and may be a question to Redis.
    */
   ask(conn: object): boolean;
   asked(conn: object): void;

@@ -22,11 +22,13 @@ export interface ClientFilesNeeds extends RequestNeeds {
 
 /**
  * Serves the client bundles of the installed socket.io below the server's path, with the headers of
- * `serveClient` on Node.js' http server; uncompressed; a page of an allowed origin may import them. Each file is read when it is first asked for.
+ * `serveClient` on Node.js' http server; uncompressed; a page of an allowed origin may import them.
+ * Each file is read when it is first asked for.
  */
 export function serveClientFiles(io: Server, app: TemplatedApp, needs: ClientFilesNeeds): void {
   const about = createRequire(import.meta.url).resolve("socket.io/package.json");
-  const { version } = JSON.parse(readFileSync(about, "utf8")) as { version: string }; // its own file
+  // Its own file.
+  const { version } = JSON.parse(readFileSync(about, "utf8")) as { version: string };
   const folder = join(dirname(about), "client-dist");
   const etag = `"${version}"`;
   const cors = corsOf(io);

@@ -18,8 +18,8 @@ export function readReason(reason: string, description: unknown): CloseReason {
 const TIMER_SLACK_MS = 5;
 
 /**
- * Returns the row of a connection without a namespace that was closed from this side: Socket.IO does
- * that to one that has been so for too long, in the same words as the application.
+ * Returns the row of a connection without a namespace that was closed from this side: Socket.IO
+ * does that to one that has been so for too long, in the same words as the application.
  */
 export function readForced(ageMs: number, timeoutMs: number): CloseReason {
   return ageMs >= timeoutMs - TIMER_SLACK_MS ? "connect_timeout" : "server_closed";

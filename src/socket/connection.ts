@@ -40,7 +40,9 @@ export interface PacketDoor {
 /** What a connection needs of the rooms around it. */
 export interface ConnectionNeeds extends OutboxNeeds {
   readonly door?: PacketDoor | undefined;
-  /** Returns a new connection's reader; of an Engine.IO 3 connection, which is always JSON, fixed. */
+  /**
+   * Returns a new connection's reader; of an Engine.IO 3 connection, which is always JSON, fixed.
+   */
   createReader(fixed?: CodecName): FrameReader;
   /** How long a connection may stay outside every namespace, in milliseconds. */
   connectTimeoutMs(): number;
@@ -140,7 +142,8 @@ export class Connection extends Outbox {
       return;
     }
     packet.data ??= ""; // engine.io leaves it out of an empty message, which is no packet either
-    // A WebSocket's bytes are valid only during this call: a listener of the raw packet gets a copy.
+    // A WebSocket's bytes are valid only during this call: a listener of the raw packet gets a
+    // copy.
     const valid = !isWebSocket(this.transport);
     const lasting = valid || this.listenerCount("packet") > 0;
     if (lasting && !valid && typeof packet.data !== "string")
@@ -206,7 +209,9 @@ export class Connection extends Outbox {
     this.closeAs("bad_packet", failure, "flush");
   }
 
-  /** Socket.IO tells `error` listeners of its sockets, and then closes: here that follows anyway. */
+  /**
+   * Socket.IO tells `error` listeners of its sockets, and then closes: here that follows anyway.
+   */
   #tellSockets(failure: FailureError): void {
     if (this.listenerCount("error") === 0) return;
     this.#refusing = true;
@@ -293,7 +298,10 @@ export class Connection extends Outbox {
     else this.onClose(CLOSES[reason].disconnect, details);
   }
 
-  /** Its sockets end at once, as with Socket.IO's own `disconnect(true)`; its client polls when it may. */
+  /**
+   * Its sockets end at once, as with Socket.IO's own `disconnect(true)`; its client polls when it
+   * may.
+   */
   #closePolling(): void {
     this.close();
     this.flush(); // nothing was sent to a poll that came when it held too much
@@ -310,7 +318,8 @@ export class Connection extends Outbox {
   override close(discard?: boolean): void {
     if (this.#refusing) return;
     if (this.#handing && !this.closeReason) this.closeAs("stray_packet");
-    this.closeReason ??= (this.server as ConnectionServer).closing; // `server` is the engine of the constructor
+    // `server` is the engine of the constructor.
+    this.closeReason ??= (this.server as ConnectionServer).closing;
     super.close(discard);
     this.settle();
     if (this.readyState === "closing" && !isWebSocket(this.transport)) this.#awaitPoll();

@@ -2,8 +2,9 @@
  * Where socket.io 4.8.4 and engine.io 6.6.12 call functions of the application. The private members
  * that are opened here have been found by checkSocketIo() and checkEngineIo().
  *
- * Calling is taken over, not registering: `off`, `once`, `listeners`, `rawListeners` and `events.on` see
- * the functions that were given. Nothing outside the server that is guarded is touched.
+ * Calling is taken over, not registering: `off`, `once`, `listeners`, `rawListeners` and
+ * `events.on` see the functions that were given. Nothing outside the server that is guarded is
+ * touched.
  */
 import { EventEmitter, errorMonitor } from "node:events";
 import { type Namespace, Socket } from "socket.io";
@@ -102,8 +103,8 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /**
- * Runs middlewares one after the other. What one says first counts: `next` called again does nothing,
- * so that a refusal stays one. One that fails before it said anything refuses.
+ * Runs middlewares one after the other. What one says first counts: `next` called again does
+ * nothing, so that a refusal stays one. One that fails before it said anything refuses.
  */
 function runAll(
   fns: readonly Call[],
@@ -149,9 +150,9 @@ export interface Guards {
 }
 
 /**
- * Returns the guards of one server. Whatever they call, listeners, middlewares and acknowledgements, may
- * throw, or return a promise that rejects: `failed` hears of it, a client that waits for an answer gets
- * HANDLERS_FAILED, and everything else goes on.
+ * Returns the guards of one server. Whatever they call, listeners, middlewares and
+ * acknowledgements, may throw, or return a promise that rejects: `failed` hears of it, a client
+ * that waits for an answer gets HANDLERS_FAILED, and everything else goes on.
  */
 export function createGuards(failed: HandlerFailed): Guards {
   const sockets = guardSockets(failed);

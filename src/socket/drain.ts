@@ -35,7 +35,9 @@ export async function closeInWaves(
   for (const connection of connections()) closeSafely(connection, "shutdown");
 }
 
-/** Closes; what a listener throws goes where it would from any event, and ends no loop of closes. */
+/**
+ * Closes; what a listener throws goes where it would from any event, and ends no loop of closes.
+ */
 export function closeSafely(connection: Connection, reason: CloseReason): void {
   try {
     connection.closeAs(reason);

@@ -79,9 +79,10 @@ function askParents(
 /**
  * Lets clients' names create at most `max` namespaces, those that the application named included;
  * the others do not exist for them. At the bound the empty ones that clients or commands named make
- * room, once a second at most: not before, since whoever comes back finds what the application keeps
- * in one. What a command names is made over the bound, too: others may be in it on other nodes.
- * Namespaces that hold lost sessions in this process' memory stay for as long as those can be resumed.
+ * room, once a second at most: not before, since whoever comes back finds what the application
+ * keeps in one. What a command names is made over the bound, too: others may be in it on other
+ * nodes. Namespaces that hold lost sessions in this process' memory stay for as long as those can
+ * be resumed.
  */
 export function boundNamespaces(
   io: Server,

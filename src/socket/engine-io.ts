@@ -27,7 +27,9 @@ export type EnginePacketType =
   | "noop"
   | "error";
 
-/** A request as engine.io keeps it: a copy of everything, because uWebSockets.js takes `req` back. */
+/**
+ * A request as engine.io keeps it: a copy of everything, because uWebSockets.js takes `req` back.
+ */
 export interface EngineRequest {
   method: string;
   /** Path and query string. */
@@ -189,7 +191,9 @@ export const EngineServer = uServer as unknown as Class<[Partial<EngineOptions>]
 
 // What uServer inherits; the second cast's proof is the same as that of those above.
 const BaseServer = Object.getPrototypeOf(EngineServer) as typeof EngineServer;
-/** Runs an engine's middlewares with the response it is given, where uServer's own wraps it first. */
+/**
+ * Runs an engine's middlewares with the response it is given, where uServer's own wraps it first.
+ */
 export const applyMiddlewares = BaseServer.prototype._applyMiddlewares;
 
 /** Returns the Set-Cookie header of a session, written by the package engine.io itself uses. */

@@ -31,7 +31,9 @@ import { isWebSocket, type WebSocketData, WebSocketTransport } from "./websocket
 /** A topic every WebSocket is in: old binaries forget queued messages with the last topic. */
 const KEEP_TOPIC = "k";
 
-/** engine.io's errors by their code (its `Server.errors`), as reasons of refusal and in its words. */
+/**
+ * engine.io's errors by their code (its `Server.errors`), as reasons of refusal and in its words.
+ */
 const ERRORS: readonly (readonly [RefusalReason, string])[] = [
   ["unknown_transport", "Transport unknown"],
   ["unknown_session", "Session ID unknown"],
@@ -137,7 +139,8 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const res = request.res as SafeResponse; // the request has just made it
     if (request.method === "POST" && this.middlewares.length > 0 && !this.#hold(request)) return;
     this.#check(request, false, () => {
-      res.statusCode = 200; // as on Node.js' http server, where a transport answers, its status counts
+      // As on Node.js' http server, where a transport answers, its status counts.
+      res.statusCode = 200;
       const session = this.#session(request);
       if (session && session.transport.name !== "polling") {
         this.#refuse(request, BAD_REQUEST, { name: "TRANSPORT_MISMATCH" });
@@ -152,9 +155,9 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   }
 
   /**
-   * Holds a payload, for which a middleware may take its time, if there is the session that it names:
-   * one of a session, or its client could have any number of them held. Returns false when it was
-   * refused.
+   * Holds a payload, for which a middleware may take its time, if there is the session that it
+   * names: one of a session, or its client could have any number of them held. Returns false when
+   * it was refused.
    */
   #hold(request: EngineRequest): boolean {
     const session = this.#session(request);
@@ -230,7 +233,8 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     this.#count("draining");
     const headers = [["Retry-After", String(wait)]] as const;
     const body = { code: FORBIDDEN, message: "Draining" };
-    answer(request.res as SafeResponse, "503 Service Unavailable", body, headers); // as in #refuse()
+    // As in #refuse().
+    answer(request.res as SafeResponse, "503 Service Unavailable", body, headers);
     return true;
   }
 
@@ -336,7 +340,8 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     this.emit("connection_error", { req: request, code, message, context: why });
     const text = typeof why.message === "string" ? why.message : message;
     const status = code === FORBIDDEN ? "403 Forbidden" : "400 Bad Request";
-    answer(request.res as SafeResponse, status, { code, message: text }); // refused before any transport took it
+    // Refused before any transport took it.
+    answer(request.res as SafeResponse, status, { code, message: text });
   }
 }
 

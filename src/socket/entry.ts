@@ -39,8 +39,8 @@ const TELL_MS = 1000;
  * recovered sessions included, and before every middleware of the application.
  *
  * Who is refused gets a `connect_error` whose `data` is `{ code, retry }`. An event over its rate
- * reaches no listener: its acknowledgement is answered with `{ error: { code, message, retry } }`, or, if
- * it asks for none, the socket is told by `rate_limited` at most once a second.
+ * reaches no listener: its acknowledgement is answered with `{ error: { code, message, retry } }`,
+ * or, if it asks for none, the socket is told by `rate_limited` at most once a second.
  */
 export function guardNamespaces(io: Server, needs: EntryNeeds): () => void {
   const { bounds, auth, guards } = needs;

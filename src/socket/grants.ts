@@ -55,7 +55,8 @@ export function createGrants(settings: AuthSettings, check: TokenCheck) {
   function roomsOf(claims: Readonly<Record<string, unknown>> | undefined): ReadonlySet<string> {
     const claimed = claims?.[settings.roomsClaim];
     const list: unknown[] = Array.isArray(claimed) ? claimed.slice(0, CLAIMED_ROOMS_MAX) : [];
-    return new Set(list.filter((room) => typeof room === "string" && allows(room)) as string[]); // just filtered
+    // Just filtered.
+    return new Set(list.filter((room) => typeof room === "string" && allows(room)) as string[]);
   }
 
   async function grant(token: unknown): Promise<Grant | Refused> {

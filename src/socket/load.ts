@@ -12,8 +12,8 @@ export interface LoadSampler {
 const STEP_MS = 20;
 
 /**
- * Returns the sampler of this process's load. It counts from the first turn of the event loop on: what
- * the start of a process still has to do then keeps nobody waiting afterwards.
+ * Returns the sampler of this process's load. It counts from the first turn of the event loop on:
+ * what the start of a process still has to do then keeps nobody waiting afterwards.
  *
  * Lag is how late the event loop is at a random moment: each delay since the last sample counts by
  * the time it took, so that one garbage collection of 100 ms in half a second is 20 ms and a loop

@@ -22,11 +22,15 @@ export interface OriginCheck {
    * sandboxed frames) only by `*` or by standing in the list itself.
    */
   allows(request: OriginSource): boolean;
-  /** What a log line says of a request that may not go on: its origin, and the setting that decides. */
+  /**
+   * What a log line says of a request that may not go on: its origin, and the setting that decides.
+   */
   tell(request: OriginSource): Readonly<Record<string, string>>;
   /** CORS headers of every answer to it; empty for a request without an Origin that may read. */
   headers(request: OriginSource): readonly (readonly [string, string])[];
-  /** CORS headers of the answer to a preflight; undefined where no page of another host may come. */
+  /**
+   * CORS headers of the answer to a preflight; undefined where no page of another host may come.
+   */
   preflight(request: OriginSource): readonly (readonly [string, string])[] | undefined;
 }
 

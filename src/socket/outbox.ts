@@ -190,9 +190,12 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     this.settle();
   }
 
-  /** The ping is behind what the kernel still holds, which nobody can see: the stall time on top. */
+  /**
+   * The ping is behind what the kernel still holds, which nobody can see: the stall time on top.
+   */
   #awaitLatePong(): void {
-    const { pingInterval, pingTimeout } = (this.server as EngineServerBase).opts; // the engine of the constructor
+    // The engine of the constructor.
+    const { pingInterval, pingTimeout } = (this.server as EngineServerBase).opts;
     // Clients of protocol 3 are the ones to ping, once an interval.
     const beatMs = this.protocol === 3 ? pingInterval + pingTimeout : pingTimeout;
     const afterMs = beatMs + this.#needs.monitor.stallMsMax;
@@ -256,7 +259,9 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     this.#needs.monitor.doom(this);
   }
 
-  /** Closes it as `slow_consumer`, dropping what is unsent: the peer has a prefix of what was sent. */
+  /**
+   * Closes it as `slow_consumer`, dropping what is unsent: the peer has a prefix of what was sent.
+   */
   closeSlow(why: string): void {
     this.doomed = true;
     this.closeAs(

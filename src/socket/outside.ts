@@ -8,7 +8,9 @@ export interface Outsider {
 export interface Outside {
   add(connection: Outsider): void;
   delete(connection: Outsider): void;
-  /** Whether one more would be too many; closes the one that has been there for too long, if any. */
+  /**
+   * Whether one more would be too many; closes the one that has been there for too long, if any.
+   */
   isFull(): boolean;
   /** The same, and closes none. */
   refuses(): boolean;

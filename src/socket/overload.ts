@@ -57,12 +57,13 @@ const CALM_SHARE = 0.8;
 
 /**
  * Returns the monitor that sheds load in stages: it refuses handshakes, then closes idle
- * long-polling connections too, then those that hold most, unsent or unfinished. Where it is memory,
- * connections outside every namespace go before the idle ones: what they hold cannot be seen.
+ * long-polling connections too, then those that hold most, unsent or unfinished. Where it is
+ * memory, connections outside every namespace go before the idle ones: what they hold cannot be
+ * seen.
  *
  * With each sample the stage rises by at most one, so that every stage may help before the next is
- * tried, and falls by one after `calmSamples` in a row that are below 80 % of its threshold. At most
- * `closesPerSample` connections are closed per sample: closing is work too.
+ * tried, and falls by one after `calmSamples` in a row that are below 80 % of its threshold. At
+ * most `closesPerSample` connections are closed per sample: closing is work too.
  */
 export function createOverloadMonitor(
   settings: OverloadSettings,

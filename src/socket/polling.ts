@@ -10,11 +10,12 @@ export function isBusy(transport: EngineTransportBase, method: string): boolean 
 }
 
 /**
- * Makes a long-polling transport take payloads of any kind: with their length said beforehand, or in
- * chunks, as some clients send them (RFC 9112, section 7.1); bounded by what arrives.
+ * Makes a long-polling transport take payloads of any kind: with their length said beforehand, or
+ * in chunks, as some clients send them (RFC 9112, section 7.1); bounded by what arrives.
  *
- * A payload is read packet by packet, until one of them has ended its connection. Decoded as a whole
- * first, one of two-byte packets would cost fifty times its bytes before the first was looked at.
+ * A payload is read packet by packet, until one of them has ended its connection. Decoded as a
+ * whole first, one of two-byte packets would cost fifty times its bytes before the first was looked
+ * at.
  */
 export function takePayloads(transport: EngineTransportBase): EngineTransportBase {
   transport.onDataRequest = takeRequest;

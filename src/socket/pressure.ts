@@ -97,7 +97,8 @@ export function createPressureMonitor(
       if (drained) samples.drains++;
       needs.pressuredFor((performance.now() - connection.pressedAt) / 1000);
     },
-    // One each, stopped or not: nothing is sent there any more, and a listener may throw at a close.
+    // One each, stopped or not: nothing is sent there any more, and a listener may throw at a
+    // close.
     doom(connection) {
       setImmediate(() => connection.closeSlow("more than socket.bufferBytesMax"));
     },

@@ -44,7 +44,9 @@ export interface SocketRoom {
   readonly samples: SocketSamples;
   /** What the door counted; undefined without one. */
   readonly door: DoorSamples | undefined;
-  /** Why every handshake would be refused now; `undefined` while some would not, or while it drains. */
+  /**
+   * Why every handshake would be refused now; `undefined` while some would not, or while it drains.
+   */
   refusing(): FailureCode | undefined;
   /** Connections open now. */
   count(): number;

@@ -41,7 +41,8 @@ function openServer(io: Server): ServerInside {
 export function corsOf(
   io: Server,
 ): ((request: object, response: object | null, next: () => void) => void) | undefined {
-  return (io as unknown as { _corsMiddleware?: ReturnType<typeof corsOf> })._corsMiddleware; // 4.8.4 has it with `cors`
+  // 4.8.4 has it with `cors`.
+  return (io as unknown as { _corsMiddleware?: ReturnType<typeof corsOf> })._corsMiddleware;
 }
 
 /** Returns the options a server was constructed with. */

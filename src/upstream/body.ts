@@ -31,7 +31,8 @@ function write(body: Body): string | undefined {
   try {
     return writeJson(body);
   } catch {
-    // A bigint, or what holds itself; the application's own `socket.data` is no reason to keep quiet.
+    // A bigint, or what holds itself; the application's own `socket.data` is no reason to keep
+    // quiet.
   }
   try {
     const { handshake, ...socket } = body.socket;

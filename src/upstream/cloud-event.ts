@@ -20,14 +20,19 @@ export interface CloudEvent {
   readonly traceparent: string | undefined;
 }
 
-/** Returns ever new ids that nobody can guess or choose, without a `.`, which signatures end ids with. */
+/**
+ * Returns ever new ids that nobody can guess or choose, without a `.`, which signatures end ids
+ * with.
+ */
 export function createIds(): (prefix: string) => string {
   const run = randomBytes(12).toString("base64url");
   let count = 0;
   return (prefix) => `${prefix}_${run}_${(count++).toString(36)}`;
 }
 
-/** Where a socket's events come from: its namespace begins with a slash, so `//` for the main one. */
+/**
+ * Where a socket's events come from: its namespace begins with a slash, so `//` for the main one.
+ */
 export function sourceOf(namespace: string, socketId: string): string {
   return encodeURI(toWellFormed(`/namespaces${namespace}/sockets/${socketId}`));
 }

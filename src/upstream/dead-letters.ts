@@ -50,7 +50,9 @@ export interface DeadLetters {
 /** What a letter costs besides its body. */
 const LETTER_BYTES = 512;
 
-/** Returns an empty list; over `max` letters or `bytesMax` bytes the oldest is dropped and counted. */
+/**
+ * Returns an empty list; over `max` letters or `bytesMax` bytes the oldest is dropped and counted.
+ */
 export function createDeadLetters(max: number, bytesMax: number): DeadLetters {
   const letters = new Map<string, { readonly letter: Undelivered; readonly leave: () => void }>();
   // The oldest is taken out of a line: a map looks past every letter that has left it.

@@ -14,7 +14,10 @@ import type { Lanes } from "./lanes.ts";
 import type { Failed } from "./outcome.ts";
 import type { Reply } from "./parcel.ts";
 
-/** What the functions say to an event whose client waits: arguments of its ack, or why there are none. */
+/**
+ * What the functions say to an event whose client waits: arguments of its ack, or why there are
+ * none.
+ */
 export type EventReply =
   | { readonly ack: readonly unknown[] }
   | { readonly code: FailureCode; readonly message?: string | undefined; readonly data?: unknown };
@@ -45,8 +48,8 @@ export interface Lane {
     answer?: (reply: EventReply) => void,
   ): FailureCode | undefined;
   /**
-   * The last word: the socket is gone. Without a reason nobody is told. `done` is called once nobody
-   * needs to be told any more: a function has been, or it has become a dead letter.
+   * The last word: the socket is gone. Without a reason nobody is told. `done` is called once
+   * nobody needs to be told any more: a function has been, or it has become a dead letter.
    */
   end(reason?: string, done?: () => void): void;
 }
@@ -91,7 +94,8 @@ export function openLane(socket: LaneSocket, room: LaneRoom): Lane {
         timeoutMs: settings.timeoutMs,
         tell(reply: Reply) {
           const { said, commands } = readReply(reply);
-          // Whoever gets the ack may rely on what the commands did. Whom they disconnect gets none after.
+          // Whoever gets the ack may rely on what the commands did. Whom they disconnect gets none
+          // after.
           const last = !commands.some(({ do: what }) => what === "disconnectSockets");
           if (last) apply(commands);
           answer(said);

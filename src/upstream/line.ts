@@ -15,7 +15,9 @@ interface Place<T> {
   gone: boolean;
 }
 
-/** Returns an empty line: a linked list, because those who run out of time leave from its middle. */
+/**
+ * Returns an empty line: a linked list, because those who run out of time leave from its middle.
+ */
 export function createLine<T>(): Line<T> {
   let head: Place<T> | undefined;
   let tail: Place<T> | undefined;

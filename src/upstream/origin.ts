@@ -51,11 +51,12 @@ interface Ticket {
 type UpstreamSettings = Settings["upstream"];
 
 /**
- * Returns the calls to one origin: at most `inflightMax` open at once, the others in one line in the
- * order they came.
+ * Returns the calls to one origin: at most `inflightMax` open at once, the others in one line in
+ * the order they came.
  *
- * While its breaker is open, or it asked to be left alone, urgent attempts are refused at once, those
- * in the line included; the others wait. An origin that hangs holds up nobody of another origin.
+ * While its breaker is open, or it asked to be left alone, urgent attempts are refused at once,
+ * those in the line included; the others wait. An origin that hangs holds up nobody of another
+ * origin.
  */
 export function createOrigin(
   name: string,

@@ -53,8 +53,9 @@ export function judge(posted: Posted, nowMs: number): Outcome {
 }
 
 /**
- * What an attempt says about its origin's health; 429 and a stop of ours say nothing. Answers that are
- * not taken, too large ones among them, are answers: what a client sent may be all that is wrong.
+ * What an attempt says about its origin's health; 429 and a stop of ours say nothing. Answers that
+ * are not taken, too large ones among them, are answers: what a client sent may be all that is
+ * wrong.
  */
 export function healthOf(outcome: Outcome): "ok" | "failed" | "unknown" {
   if (outcome.ok) return "ok";

@@ -41,7 +41,8 @@ export interface PosterSettings {
  * Returns a bounded pool of connections to an origin.
  *
  * Redirects are answers, not followed. An answer is read up to `answerBytesMax`. No compression is
- * asked for; what comes compressed all the same is inflated, up to as many bytes. Nothing is retried.
+ * asked for; what comes compressed all the same is inflated, up to as many bytes. Nothing is
+ * retried.
  */
 export function createPoster(origin: string, settings: PosterSettings): Poster {
   const pool = new Pool(origin, {

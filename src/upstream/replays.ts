@@ -23,8 +23,9 @@ export interface ReplayNeeds {
 }
 
 /**
- * Returns the replay of dead letters: one attempt each, those of one socket in their order and behind
- * what it has queued. A function that answered 410 is called again; what fails is a dead letter again.
+ * Returns the replay of dead letters: one attempt each, those of one socket in their order and
+ * behind what it has queued. A function that answered 410 is called again; what fails is a dead
+ * letter again.
  */
 export function createReplay({ letters, courier, lanes, queued }: ReplayNeeds) {
   async function replayOne(id: string): Promise<Replayed> {

@@ -36,8 +36,9 @@ type UpstreamSettings = Settings["upstream"];
  * `upstream.url`.
  *
  * Throws {@link SettingsError} for URLs that are none, that hold a template outside of their path,
- * a password, or plain HTTP beyond this machine without `upstream.insecure`; and for namespaces that
- * cannot be: Socket.IO would make `chat` the namespace `/chat`, which no function would answer for.
+ * a password, or plain HTTP beyond this machine without `upstream.insecure`; and for namespaces
+ * that cannot be: Socket.IO would make `chat` the namespace `/chat`, which no function would answer
+ * for.
  */
 export function readRoutes(settings: UpstreamSettings): Routes {
   const problems: SettingProblem[] = [];

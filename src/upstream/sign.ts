@@ -15,11 +15,12 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3
 const KEY_BYTES = { min: 24, max: 64 } as const;
 
 /**
- * Returns the signer of Standard Webhooks: HMAC-SHA256 of `id.timestamp.body` under every secret, in
- * one list, so that a receiver that knows any of them accepts the call while secrets rotate.
+ * Returns the signer of Standard Webhooks: HMAC-SHA256 of `id.timestamp.body` under every secret,
+ * in one list, so that a receiver that knows any of them accepts the call while secrets rotate.
  *
- * Throws {@link SettingsError} for secrets that are not `whsec_` and 24 to 64 bytes of base64. `now`
- * is the wall clock in milliseconds. Source: Standard Webhooks specification, "Signature scheme".
+ * Throws {@link SettingsError} for secrets that are not `whsec_` and 24 to 64 bytes of base64.
+ * `now` is the wall clock in milliseconds. Source: Standard Webhooks specification, "Signature
+ * scheme".
  */
 export function createSigner(secrets: readonly string[], now: () => number): Sign {
   const keys = secrets.map(readSecret);

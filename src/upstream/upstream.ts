@@ -34,8 +34,9 @@ export interface Upstream {
   replayDeadLetters(ids: readonly string[] | undefined): Promise<Replayed[]>;
   samples(): UpstreamSamples;
   /**
-   * Takes nothing more but disconnects, lets what is queued go out for `drainMs` and what is open finish until then;
-   * the rest ends as UPSTREAM_STOPPING or a dead letter. Leaves no timer and no connection.
+   * Takes nothing more but disconnects, lets what is queued go out for `drainMs` and what is open
+   * finish until then; the rest ends as UPSTREAM_STOPPING or a dead letter. Leaves no timer and no
+   * connection.
    */
   stop(): Promise<void>;
 }
@@ -53,11 +54,11 @@ export interface UpstreamNeeds {
 /**
  * Returns the calls to functions that the settings name.
  *
- * Per socket there is one request at a time, in the order of its events; sockets do not wait for each
- * other. An event somebody waits for is sent at most once and answered or refused within its timeout;
- * any other is sent until it is taken, at most `attemptsMax` times, with the same id, and becomes a
- * dead letter after that. What may wait is bounded per socket and over all, by count and bytes.
- * Throws {@link SettingsError}.
+ * Per socket there is one request at a time, in the order of its events; sockets do not wait for
+ * each other. An event somebody waits for is sent at most once and answered or refused within its
+ * timeout; any other is sent until it is taken, at most `attemptsMax` times, with the same id, and
+ * becomes a dead letter after that. What may wait is bounded per socket and over all, by count and
+ * bytes. Throws {@link SettingsError}.
  */
 export function createUpstream(settings: Settings["upstream"], needs: UpstreamNeeds): Upstream {
   const clock = needs.clock ?? machineClock;

@@ -2,14 +2,17 @@ import { FailureError } from "../../core/failures.ts";
 import type { Packet } from "../../core/packet.ts";
 import type { Unfinished } from "./decode.ts";
 
-/** Takes the next attachment, a copy unless it is lasting; returns the packet once it is complete. */
+/**
+ * Takes the next attachment, a copy unless it is lasting; returns the packet once it is complete.
+ */
 export type TakeAttachment = (bytes: Buffer, lasting: boolean) => Packet | undefined;
 
 /**
  * Returns what puts the attachments of one packet into their places, in the order they come.
  *
  * Throws CODEC_TOO_LARGE as soon as the text of `textBytes` and its attachments are together larger
- * than `packetBytesMax`: until its last attachment has come, a packet is memory that a client holds.
+ * than `packetBytesMax`: until its last attachment has come, a packet is memory that a client
+ * holds.
  */
 export function awaitAttachments(
   { packet, places }: Unfinished,

@@ -17,8 +17,8 @@ const SLASH = 0x2f;
 const MINUS = 0x2d;
 
 /**
- * Reads one text frame: `<type>[<attachments>-][<namespace>,][<id>][<JSON>]` (Socket.IO protocol v5,
- * "Packet encoding").
+ * Reads one text frame: `<type>[<attachments>-][<namespace>,][<id>][<JSON>]` (Socket.IO protocol
+ * v5, "Packet encoding").
  *
  * Depth and number of values are counted before the text is given to JSON.parse. A packet with
  * attachments must hold exactly one placeholder for each. Throws {@link FailureError}.

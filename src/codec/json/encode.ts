@@ -6,8 +6,8 @@ import { plainType } from "../limits.ts";
 const encoder = new Encoder();
 
 /**
- * Returns a packet as Socket.IO's own parser writes it: a text, then one frame per attachment, which
- * is a view on the caller's bytes.
+ * Returns a packet as Socket.IO's own parser writes it: a text, then one frame per attachment,
+ * which is a view on the caller's bytes.
  */
 export function encodeJson(packet: Packet): readonly Frame[] {
   // The parser itself finds out whether there are attachments.

@@ -3,8 +3,8 @@ const MAX = 12;
 const { fromCharCode } = String;
 
 /**
- * Returns the text of at most 12 bytes if all of them are ASCII; otherwise undefined, and the caller
- * decodes them as UTF-8. The caller knows the bytes to be there.
+ * Returns the text of at most 12 bytes if all of them are ASCII; otherwise undefined, and the
+ * caller decodes them as UTF-8. The caller knows the bytes to be there.
  *
  * A call into native code costs as much as five such strings.
  */

@@ -1,4 +1,6 @@
-/** Where the bytes of a frame are written. Only this file and the functions that put bytes know it. */
+/**
+ * Where the bytes of a frame are written. Only this file and the functions that put bytes know it.
+ */
 export interface FrameWriter {
   bytes: Buffer;
   /** The next free byte; never beyond what was reserved. */

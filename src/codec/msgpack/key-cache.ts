@@ -12,8 +12,8 @@ const SLOTS = 1024;
 /**
  * Returns a cache that spares the native call and the allocation for a string seen before.
  *
- * Only plain ASCII is remembered, so that one byte of the frame is one unit of the string and the two
- * are compared without decoding. Strings that share a slot only take turns in it.
+ * Only plain ASCII is remembered, so that one byte of the frame is one unit of the string and the
+ * two are compared without decoding. Strings that share a slot only take turns in it.
  */
 export function createKeyCache(): KeyCache {
   const slots = new Array<string>(SLOTS).fill("");

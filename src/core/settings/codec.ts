@@ -10,8 +10,8 @@ export const codec = z.strictObject({
   // 10 is what Socket.IO's own JSON parser accepts: a packet with more would disconnect the JSON
   // clients it is broadcast to.
   attachmentsMax: whole(10, 1, 1000, "Binary values one packet may hold, in either codec."),
-  // What a CONNECT carries stays in `handshake.auth` for as long as its socket lives, and comes from
-  // strangers. A token of auth.tokenBytesMax fits.
+  // What a CONNECT carries stays in `handshake.auth` for as long as its socket lives, and comes
+  // from strangers. A token of auth.tokenBytesMax fits.
   connectBytesMax: whole(
     16_384,
     256,

@@ -1,7 +1,9 @@
 import "../prototype.ts";
 import * as z from "zod/mini";
 
-/** A setting: what it may hold, what it holds when it is not given, and what it is in a sentence. */
+/**
+ * A setting: what it may hold, what it holds when it is not given, and what it is in a sentence.
+ */
 export const field = <const T extends z.ZodMiniType>(
   schema: T,
   byDefault: z.core.util.NoUndefined<z.output<T>>,

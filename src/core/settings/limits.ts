@@ -3,7 +3,9 @@ import { choice, whole } from "./field.ts";
 
 const rate = (byDefault: number, text: string) => whole(byDefault, 0, 1_000_000_000, text);
 
-/** How much clients may take. A rate of 0 is no limit; a burst is at least one second of its rate. */
+/**
+ * How much clients may take. A rate of 0 is no limit; a burst is at least one second of its rate.
+ */
 export const limits = z.strictObject({
   connectionsMax: whole(1_000_000, 1, 10_000_000, "Open connections in all."),
   addressConnectionsMax: whole(
