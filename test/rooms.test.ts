@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { join, relative, sep } from "node:path";
+import { join, posix, relative, sep } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
@@ -106,6 +106,43 @@ test("ARCHITECTURE.md has one row for each folder of src/", () => {
 test("src/ itself holds the two entry points and nothing else", () => {
   const files = readdirSync(SRC, { withFileTypes: true }).filter((each) => each.isFile());
   assert.deepEqual(files.map(({ name }) => name).sort(), ["index.ts", "main.ts"]);
+});
+
+/** Returns the circles that files import each other in, each as its files. */
+function findCircles(files: ReadonlyMap<string, string>): string[][] {
+  const circles: string[][] = [];
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const at = path.indexOf(file);
+    if (at >= 0) circles.push(path.slice(at));
+    if (at >= 0 || done.has(file)) return;
+    for (const from of importsOf(files.get(file) ?? "")) {
+      if (from.startsWith(".")) visit(posix.join(posix.dirname(file), from), [...path, file]);
+    }
+    done.add(file);
+  };
+  for (const file of files.keys()) visit(file, []);
+  return circles;
+}
+
+test("no files import each other in a circle", () => {
+  assert.deepEqual(findCircles(readTree(SRC)), []);
+  const planted = new Map([
+    ["a/one.ts", 'import { two } from "./two.ts";'],
+    ["a/two.ts", 'import type { Three } from "../b/three.ts";'],
+    ["b/three.ts", 'export { one } from "../a/one.ts";'],
+  ]);
+  assert.deepEqual(findCircles(planted), [[...planted.keys()]]);
+});
+
+test("no line of src/ is longer than 100 columns, but for text in quotes", () => {
+  const long: string[] = [];
+  for (const [file, source] of readTree(SRC)) {
+    for (const [at, line] of source.split("\n").entries()) {
+      if (line.length > 100 && !/["'`][^"'`]{20}/.test(line)) long.push(`${file}:${at + 1}`);
+    }
+  }
+  assert.deepEqual(long, []);
 });
 
 test("a planted leak is found", () => {

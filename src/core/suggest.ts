@@ -1,4 +1,7 @@
-import type { SettingName } from "./settings.ts";
+/** A setting by its section and key, such as `socket.port`. */
+interface Named {
+  readonly path: string;
+}
 
 /** What other programs call things, and what is meant by it here. */
 const MEANT: Readonly<Record<string, { readonly path: string; readonly value?: string }>> = {
@@ -16,10 +19,10 @@ const MEANT: Readonly<Record<string, { readonly path: string; readonly value?: s
  * comes near. `spell` writes it as the word was: as a path, a variable or a flag, with the value
  * that the word has in it, as "verbose" has.
  */
-export function tellUnknown(
+export function tellUnknown<Name extends Named>(
   word: string,
-  names: readonly SettingName[],
-  spell: (name: SettingName, value?: string) => string,
+  names: readonly Name[],
+  spell: (name: Name, value?: string) => string,
 ): string {
   const given = bare(word.replace(/^sluice_/i, ""));
   const meant = Object.hasOwn(MEANT, given) ? MEANT[given] : undefined;
@@ -37,8 +40,8 @@ const bare = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
 const WRONG_SHARE_MAX = 0.4;
 
 /** The setting with the fewest edits, in its whole path, its key or its section alone. */
-function nearest(word: string, names: readonly SettingName[]): SettingName | undefined {
-  let best: SettingName | undefined;
+function nearest<Name extends Named>(word: string, names: readonly Name[]): Name | undefined {
+  let best: Name | undefined;
   let least = WRONG_SHARE_MAX;
   for (const name of names) {
     const [section = "", ...keys] = name.path.split(".");
@@ -51,7 +54,7 @@ function nearest(word: string, names: readonly SettingName[]): SettingName | und
 }
 
 /** "redis" for cluster.redisUrl: the first whose name has the word in it. */
-function containing(word: string, names: readonly SettingName[]): SettingName | undefined {
+function containing<Name extends Named>(word: string, names: readonly Name[]): Name | undefined {
   return word.length < 3 ? undefined : names.find(({ path }) => bare(path).includes(word));
 }
 

@@ -2,7 +2,36 @@ import type { CodecName } from "../core/packet.ts";
 import type { AdapterInside, Room, SocketInside } from "./adapter.ts";
 import type { FanoutSamples } from "./samples.ts";
 import { createTarget, isDeserted, type Target } from "./target.ts";
-import type { Unions } from "./unions.ts";
+
+/** A union of rooms that is used so often that it has a topic of its own. */
+export interface Union {
+  readonly target: Target;
+  /** The members some room of the union subscribes. */
+  readonly subscribers: ReadonlySet<Member>;
+}
+
+/** Some rooms of one audience, each with its target. */
+export interface Parts {
+  readonly audience: Audience;
+  readonly rooms: readonly Room[];
+  readonly targets: readonly Target[];
+}
+
+/** Knows which unions of rooms deserve topics of their own, and keeps those. */
+export interface Unions {
+  find(parts: Parts): Union | undefined;
+  /**
+   * Tells what one broadcast to a union without a topic has cost more than one with: `doubles`
+   * members left out because another room served them, `scanned` members looked at for that.
+   */
+  spent(parts: Parts, doubles: number, scanned: number): void;
+  /** A member was subscribed to a room's target. */
+  joined(member: Member, codec: CodecName, target: Target): void;
+  /** A member is being unsubscribed from a room's target, or from all of them. */
+  left(member: Member, codec: CodecName, from: { room: Room; target: Target; all: boolean }): void;
+  /** Nobody is subscribed to a room's target any more; it is not used again. */
+  deserted(target: Target): void;
+}
 
 /** A connected Socket.IO socket in its namespace. */
 export interface Member {

@@ -1,11 +1,10 @@
 import type { Frames, Packet } from "../core/packet.ts";
 import type { BroadcastFlags, Recipients } from "./adapter.ts";
-import type { Audience, Member } from "./audience.ts";
+import type { Audience, Member, Unions } from "./audience.ts";
 import { type Crowd, listRecipients, readCrowd } from "./crowd.ts";
 import type { Listeners } from "./listeners.ts";
 import { type Broadcast, isInTopics, planTopics } from "./plan.ts";
 import { encodePlanned, lookAtSubscribers, type PublishNeeds, publishSteps } from "./publish.ts";
-import type { Unions } from "./unions.ts";
 
 /** What delivering needs. */
 export interface DeliverNeeds extends PublishNeeds {

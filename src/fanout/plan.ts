@@ -1,8 +1,7 @@
 import type { CodecName, Frames } from "../core/packet.ts";
-import type { Audience, Member } from "./audience.ts";
+import type { Audience, Member, Parts, Unions } from "./audience.ts";
 import { type Crowd, eachShared } from "./crowd.ts";
 import { CODECS, type Target, type Topic } from "./target.ts";
-import type { Parts, Unions } from "./unions.ts";
 
 /**
  * Excluded members per recipient above which the recipients are sent to one by one.

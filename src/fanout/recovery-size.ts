@@ -1,6 +1,6 @@
 import { isBytes } from "../core/bytes.ts";
+import type { Membership } from "../core/membership.ts";
 import type { Recipients, Room } from "./adapter.ts";
-import type { Lost } from "./recovery-memory.ts";
 
 /** What a name in a set, or a session without its rooms and data, takes beside its text. */
 const NAME_BYTES = 48;
@@ -53,7 +53,10 @@ export function sizeOfSession(
     rooms,
     changes = [],
     data,
-  }: Pick<Lost, "rooms" | "data"> & { readonly changes?: readonly unknown[] },
+  }: Pick<Membership<unknown>, "rooms"> & {
+    readonly data: unknown;
+    readonly changes?: readonly unknown[];
+  },
   most: number,
 ): number {
   const seen = new Set<object>();

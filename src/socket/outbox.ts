@@ -8,14 +8,28 @@ import {
   type EngineSocketBase,
   type EngineTransportBase,
 } from "./engine-io.ts";
-import type { PressureMonitor } from "./pressure.ts";
 import type { SocketSamples } from "./samples.ts";
 import { isWebSocket, type TransportOwner } from "./websocket.ts";
+
+/** Hears of connections that hold bytes unsent, and ends those that hold too much. */
+export interface OutboxMonitor {
+  /** Bytes above which a connection is closed. */
+  readonly bytesMax: number;
+  /** Time without progress after which a pressured connection is closed, in milliseconds. */
+  readonly stallMsMax: number;
+  add(connection: Outbox): void;
+  remove(connection: Outbox): void;
+  pressed(connection: Outbox): void;
+  /** `drained`: it is over because everything went out, not because the connection closed. */
+  relieved(connection: Outbox, drained: boolean): void;
+  /** Closes a connection as `slow_consumer` once the stack is clean. */
+  doom(connection: Outbox): void;
+}
 
 /** What an outbox needs of the rooms around it. */
 export interface OutboxNeeds {
   readonly samples: SocketSamples;
-  readonly monitor: PressureMonitor;
+  readonly monitor: OutboxMonitor;
 }
 
 /**

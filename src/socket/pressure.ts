@@ -1,20 +1,8 @@
-import type { Connection } from "./connection.ts";
-import type { Outbox } from "./outbox.ts";
+import type { Outbox, OutboxMonitor } from "./outbox.ts";
 import type { SocketSamples } from "./samples.ts";
 
 /** Watches what connections hold unsent. */
-export interface PressureMonitor {
-  /** Bytes above which a connection is closed. */
-  readonly bytesMax: number;
-  /** Time without progress after which a pressured connection is closed, in milliseconds. */
-  readonly stallMsMax: number;
-  add(connection: Connection): void;
-  remove(connection: Connection): void;
-  pressed(connection: Outbox): void;
-  /** `drained`: it is over because everything went out, not because the connection closed. */
-  relieved(connection: Outbox, drained: boolean): void;
-  /** Closes a connection as `slow_consumer` once the stack is clean. */
-  doom(connection: Outbox): void;
+export interface PressureMonitor extends OutboxMonitor {
   stop(): void;
 }
 
@@ -24,7 +12,7 @@ export interface PressureNeeds {
   /** Told how long a connection was pressured, in seconds. */
   pressuredFor(seconds: number): void;
   /** Told of every connection about once a second, to look at its age. */
-  seen(connection: Connection, nowMs: number): void;
+  seen(connection: Outbox, nowMs: number): void;
 }
 
 const TICK_MS = 100;
@@ -44,7 +32,7 @@ export function createPressureMonitor(
   needs: PressureNeeds,
 ): PressureMonitor {
   const { samples } = needs;
-  const all = new Set<Connection>();
+  const all = new Set<Outbox>();
   const pressured = new Set<Outbox>();
   let cursor = all.values();
   // The most that one not under pressure held, in this round and the one before: between two polls

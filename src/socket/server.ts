@@ -102,6 +102,7 @@ export function serveSocketIo(
   const monitor = createPressureMonitor(settings, {
     samples,
     pressuredFor: needs.pressuredFor,
+    // Whatever is watched is a connection of this server, not just an outbox.
     seen: ages,
   });
   const door =

@@ -1,14 +1,23 @@
-import type { CallKind } from "../core/call.ts";
+import type { CallKind, CallSocket } from "../core/call.ts";
 import type { FailureCode } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Clock } from "./clock.ts";
 import { readTraceparent, sourceOf } from "./cloud-event.ts";
 import type { Courier } from "./courier.ts";
-import type { LaneSocket } from "./lane.ts";
 import type { LaneState, Lanes } from "./lanes.ts";
 import type { Item } from "./parcel.ts";
 import type { Route, Routes } from "./routes.ts";
+
+/** A socket as its calls show it. */
+export interface LaneSocket {
+  readonly id: string;
+  readonly namespace: string;
+  /** A client's `traceparent` header; passed on if it is one. */
+  readonly traceparent?: unknown;
+  /** What may change between events. */
+  describe(): Pick<CallSocket, "userId" | "data">;
+}
 
 /** Something to tell a function. */
 export interface Given {

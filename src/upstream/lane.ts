@@ -2,7 +2,7 @@ import type { CallHandshake, CallSocket } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
-import type { Admission } from "./admission.ts";
+import type { Admission, LaneSocket } from "./admission.ts";
 import {
   type ReadConnectAnswer,
   readConnectAnswer,
@@ -52,16 +52,6 @@ export interface Lane {
    * nobody needs to be told any more: a function has been, or it has become a dead letter.
    */
   end(reason?: string, done?: () => void): void;
-}
-
-/** A socket as its calls show it. */
-export interface LaneSocket {
-  readonly id: string;
-  readonly namespace: string;
-  /** A client's `traceparent` header; passed on if it is one. */
-  readonly traceparent?: unknown;
-  /** What may change between events. */
-  describe(): Pick<CallSocket, "userId" | "data">;
 }
 
 /** What lanes share. */
