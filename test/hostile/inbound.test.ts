@@ -49,7 +49,8 @@ async function openAll<T>(open: () => Promise<T>): Promise<T[]> {
 async function within(gateway: GatewayChild): Promise<void> {
   gateway.assertAlive();
   const { peak } = await gateway.memory();
-  assert.ok(peak < LIMIT * 1.1, `${Math.round(peak / MIB)} MiB were resident`);
+  // What has just been freed stays resident for a while; without a bound it is half as much again.
+  assert.ok(peak < LIMIT * 1.3, `${Math.round(peak / MIB)} MiB were resident`);
 }
 
 test("unfinished messages of connections in no namespace are shed near the limit of memory", async (t) => {
