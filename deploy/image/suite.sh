@@ -29,7 +29,7 @@ inside='
     ca-certificates procps >/tmp/apt.log 2>&1 || { tail /tmp/apt.log; exit 1; }
   cd /work
   npm ci --silent
-  npm test
+  npm run test:all
 '
 unshare --mount --pid --fork sh -ec '
   root=$1
