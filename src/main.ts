@@ -6,13 +6,13 @@ import { checkWorkers, countWorkers, isWorker } from "./cluster/worker-settings.
 import type { Log } from "./core/log.ts";
 import { messageOf } from "./core/message-of.ts";
 import {
+  hasUpstream,
   listSettings,
-  namesFunctions,
   readSettings,
   type Settings,
   SettingsError,
 } from "./core/settings.ts";
-import { gatherSettings } from "./core/sources.ts";
+import { mergeSettings } from "./core/sources.ts";
 import { examine } from "./gateway/doctor.ts";
 import { type Gateway, type GatewayNeeds, startGateway } from "./gateway/gateway.ts";
 import { createLogOutput, type LogOutput } from "./gateway/log-output.ts";
@@ -101,7 +101,7 @@ function readFile(path: string): unknown {
 
 function readProcessSettings(line: CommandLine): Settings {
   const file = line.config === undefined ? {} : readFile(line.config);
-  const given = gatherSettings({ flags: line.flags, env: process.env, file });
+  const given = mergeSettings({ flags: line.flags, env: process.env, file });
   return readSettings(given);
 }
 
@@ -120,7 +120,7 @@ function findChat(): string {
 }
 
 function chooseHandler(settings: Settings, production: boolean): Settings {
-  if (settings.handlers.module || namesFunctions(settings)) return settings;
+  if (settings.handlers.module || hasUpstream(settings)) return settings;
   if (production) {
     throw new Mistake(
       "NODE_ENV is production and nothing answers events: set handlers.module " +
@@ -156,7 +156,7 @@ const STOP_MS = 2000;
 /** Returns what a stop may take. */
 function countStopMs(settings: Settings): number {
   const { socket, upstream } = settings;
-  return socket.drainMs + (namesFunctions(settings) ? upstream.drainMs : 0) + STOP_MS;
+  return socket.drainMs + (hasUpstream(settings) ? upstream.drainMs : 0) + STOP_MS;
 }
 
 /** How long the last log lines may wait for a slow reader, before the process ends without them. */

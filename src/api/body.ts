@@ -1,5 +1,5 @@
+import { createByteBuffer } from "../core/byte-buffer.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
-import { createGathering } from "../core/gather.ts";
 import type { Exchange } from "../core/http.ts";
 import { type Coding, inflateBody, readCoding } from "../core/inflate.ts";
 
@@ -119,7 +119,7 @@ function readWhole(
   { coding, place }: { readonly coding: Coding; readonly place: Place },
 ): Reading {
   const { promise, resolve, reject } = defer<Buffer | undefined>();
-  const body = createGathering(settings.bodyBytesMax);
+  const body = createByteBuffer(settings.bodyBytesMax);
   let over = false;
   const timer = setTimeout(() => refuse("API_BODY_TOO_SLOW"), settings.bodyMs);
   function finish(): void {

@@ -1,7 +1,7 @@
 import { FailureError } from "../core/failures.ts";
 import { messageOf } from "../core/message-of.ts";
-import { replaceUnfit } from "../core/unfit.ts";
-import { spellBytes } from "../core/value.ts";
+import { replaceUnsendable } from "../core/unsendable.ts";
+import { toTaggedJson } from "../core/value.ts";
 
 /** Values as msgpack; `codec/` has one. */
 export interface Packer {
@@ -63,8 +63,8 @@ export function readValue(body: Buffer, media: Media, packer: Packer): unknown {
 
 /**
  * Returns answers as the body of an answer. The application's own `socket.data` may hold a bigint,
- * or itself: then an `Unfit` stands for it, and the others are listed. Throws COMMANDS_FAILED for
- * what cannot be written even so.
+ * or itself: then an `Unsendable` stands for it, and the others are listed. Throws COMMANDS_FAILED
+ * for what cannot be written even so.
  */
 export function writeValue(value: unknown, media: "json" | "msgpack", packer: Packer): Payload {
   const headers = { "content-type": MEDIA_TYPES[media] };
@@ -84,11 +84,11 @@ export function writeValue(value: unknown, media: "json" | "msgpack", packer: Pa
 
 /** Returns a value as JSON; throws for what has no JSON form. */
 export function writeJson(value: unknown): string {
-  return JSON.stringify(spellBytes(value));
+  return JSON.stringify(toTaggedJson(value));
 }
 
 /**
- * Returns answers with an `Unfit` for every part that `write` throws for of what they list: of
+ * Returns answers with an `Unsendable` for every part that `write` throws for of what they list: of
  * sockets, and of those who answered.
  */
 export function withoutUnfit(value: unknown, write: (value: unknown) => unknown): unknown {
@@ -97,7 +97,7 @@ export function withoutUnfit(value: unknown, write: (value: unknown) => unknown)
   const answer = { ...(value as { sockets?: object[]; answers?: object[] }) };
   for (const list of ["sockets", "answers"] as const) {
     const items = answer[list];
-    if (items) answer[list] = items.map((item) => replaceUnfit(item, write));
+    if (items) answer[list] = items.map((item) => replaceUnsendable(item, write));
   }
   return answer;
 }

@@ -1,4 +1,4 @@
-import { spellBytes, unspellBytes } from "../core/value.ts";
+import { fromTaggedJson, toTaggedJson } from "../core/value.ts";
 
 /** A socket that other nodes speak for when this one dies. */
 export interface LeasedSocket {
@@ -20,7 +20,7 @@ export function entryName({ namespace, id }: Pick<LeasedSocket, "id" | "namespac
 export function writeEntry({ id, namespace, userId, data }: LeasedSocket): string {
   const bare = JSON.stringify({ id, namespace, userId });
   try {
-    const full = JSON.stringify({ id, namespace, userId, data: spellBytes(data) });
+    const full = JSON.stringify({ id, namespace, userId, data: toTaggedJson(data) });
     return full.length > ENTRY_CHARS_MAX ? bare : full;
   } catch {
     // A bigint, or data that holds itself.
@@ -33,7 +33,7 @@ export function readEntry(entry: string): LeasedSocket | undefined {
   try {
     const { id, namespace, userId, data } = JSON.parse(entry) as Record<string, unknown>;
     if (typeof id !== "string" || typeof namespace !== "string") return undefined;
-    const entered = { id, namespace, data: unspellBytes(data) };
+    const entered = { id, namespace, data: fromTaggedJson(data) };
     return { ...entered, ...(typeof userId === "string" && { userId }) };
   } catch {
     return undefined;

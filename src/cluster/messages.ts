@@ -1,6 +1,6 @@
 import { encode } from "@msgpack/msgpack";
 import { RESERVED_EVENTS } from "../core/packet.ts";
-import { replaceUnfit } from "../core/unfit.ts";
+import { replaceUnsendable } from "../core/unsendable.ts";
 
 const BROADCAST = 3;
 /** Types that address sockets: join, leave, disconnect, fetch. */
@@ -38,8 +38,8 @@ export function isRequest(found: unknown): boolean {
 }
 
 /**
- * Returns a node's answer about its sockets, or about an acknowledgement, with an `Unfit` for each
- * part that `write` throws for: a function or a timer in one socket's `data` must not keep the
+ * Returns a node's answer about its sockets, or about an acknowledgement, with an `Unsendable` for
+ * each part that `write` throws for: a function or a timer in one socket's `data` must not keep the
  * others from being told of. Undefined for other answers.
  */
 export function withoutUnfit(
@@ -48,8 +48,8 @@ export function withoutUnfit(
 ): object | undefined {
   const { data } = response as { data?: { sockets?: object[]; packet?: unknown } };
   if (!data) return undefined;
-  if (!Array.isArray(data.sockets)) return { ...response, data: replaceUnfit(data, write) };
-  const sockets = data.sockets.map((each) => replaceUnfit(each, write));
+  if (!Array.isArray(data.sockets)) return { ...response, data: replaceUnsendable(data, write) };
+  const sockets = data.sockets.map((each) => replaceUnsendable(each, write));
   return { ...response, data: { ...data, sockets } };
 }
 

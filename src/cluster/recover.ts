@@ -1,4 +1,4 @@
-import { applyMove, createWitness, narrowRooms, type RoomChange } from "../core/membership.ts";
+import { applyMove, createRoomHistory, narrowRooms, type RoomChange } from "../core/membership.ts";
 import { compareIds, type Point, type Position, readPoint, unkept } from "./position.ts";
 import type { LiveSession, Session } from "./session-text.ts";
 import type { Sessions } from "./sessions.ts";
@@ -160,10 +160,10 @@ function moveAlong(session: Session, since: readonly Kept[]): Session | undefine
 /** Lists what a session's client has not got, though it was for it when it was sent. */
 function listMissed(session: Session, since: readonly Kept[], point: Point): Kept[] {
   const changes = session.changes.map((change) => ({ ...change, at: readPoint(change.at) }));
-  const isFor = createWitness({ rooms: session.rooms, changes });
+  const wasRecipient = createRoomHistory({ rooms: session.rooms, changes });
   return since.filter((kept) => {
     if (kept.move || point.has(kept.id, kept.uid)) return false;
-    return isFor(kept, (at) => at?.has(kept.id, kept.uid) === false);
+    return wasRecipient(kept, (at) => at?.has(kept.id, kept.uid) === false);
   });
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the gateway tells functions and what they answer: the JSON bodies of its calls. Types only,
- * so that `edge/` shares them with `upstream/`. Bytes in them are spelled as core/spelling.ts says.
+ * The JSON bodies of calls to functions and of their answers. Bytes are tagged as in
+ * core/tagged-json.ts. Types only, so that `edge/` and `upstream/` can share this file.
  */
 import type { Command } from "./command.ts";
 

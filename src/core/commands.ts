@@ -3,10 +3,10 @@ import * as z from "zod/mini";
 import type { Command, CommandName } from "./command.ts";
 import { ENGLISH } from "./english.ts";
 import { FailureError } from "./failures.ts";
-import { RESERVED_EVENTS } from "./packet.ts";
+import { type CodecName, RESERVED_EVENTS } from "./packet.ts";
 import { reviveArgs } from "./value.ts";
 
-/** How much one command may hold. These belong to the vocabulary, so they are not settings. */
+/** Limits of one command. They are part of the API's contract, so they are not settings. */
 export const COMMAND_LIMITS = {
   /** Commands of one batch. */
   batchMax: 1000,
@@ -29,7 +29,7 @@ export const COMMAND_LIMITS = {
 // Socket.IO's own namespace events.
 const RESERVED_SERVER_SIDE = new Set(["connect", "connection", "new_namespace"]);
 
-/** What the API's description says of an argument. */
+/** An optional argument with its description for the OpenAPI document. */
 const optional = <T extends z.ZodMiniType>(
   schema: T,
   description: string,
@@ -39,36 +39,36 @@ const optional = <T extends z.ZodMiniType>(
   z.globalRegistry.add(argument, { description, ...about });
   return argument;
 };
-const word = (charsMax: number) => z.string().check(z.minLength(1), z.maxLength(charsMax));
+const name = (charsMax: number) => z.string().check(z.minLength(1), z.maxLength(charsMax));
 const whole = (max: number) => z.int().check(z.gte(1), z.lte(max));
 
 const namespace = optional(
   z.string().check(
     z.maxLength(COMMAND_LIMITS.namespaceCharsMax),
-    // A comma ends the namespace in the text protocol, so no client could be in such a namespace.
+    // A comma ends the namespace in JSON packets, so no client could be in such a namespace.
     z.regex(/^\/[^\p{Cc},]*$/u, "must start with / and have no comma or control character"),
   ),
   "Namespace; `/` when left out.",
   { default: "/" },
 );
-const room = word(COMMAND_LIMITS.roomCharsMax);
+const room = name(COMMAND_LIMITS.roomCharsMax);
 const rooms = (description: string) =>
   optional(z.array(room).check(z.maxLength(COMMAND_LIMITS.roomsMax)), description);
 const except = rooms("Rooms or socket ids that are left out; an empty list leaves nobody out.");
 const to = rooms(
   "Rooms or socket ids; an empty list is nobody; without this field: everyone in the namespace.",
 );
-const eventBut = (reserved: ReadonlySet<string>) =>
-  word(COMMAND_LIMITS.eventCharsMax).check(
-    z.refine((name) => !reserved.has(name), "is reserved by Socket.IO"),
+const eventExcept = (reserved: ReadonlySet<string>) =>
+  name(COMMAND_LIMITS.eventCharsMax).check(
+    z.refine((event) => !reserved.has(event), "is reserved by Socket.IO"),
   );
-const event = eventBut(RESERVED_EVENTS);
+const event = eventExcept(RESERVED_EVENTS);
 const args = optional(
   z.array(z.unknown()).check(z.maxLength(COMMAND_LIMITS.argsMax)),
   'The event\'s arguments. In JSON, bytes are `{"$binary":"<base64>"}`, and `{"$escape":{…}}` is ' +
     "an object of one key that only looks like that.",
 );
-const moved = (description: string) => {
+const requiredRooms = (description: string) => {
   const list = z.array(room).check(z.maxLength(COMMAND_LIMITS.roomsMax));
   z.globalRegistry.add(list, { description });
   return list;
@@ -82,7 +82,7 @@ const limit = optional(whole(COMMAND_LIMITS.fetchMax), "Most sockets listed.", {
   default: COMMAND_LIMITS.fetchDefault,
 });
 
-/** The schema of every command, by its name. */
+/** The schema of each command, by name. */
 export const COMMANDS = {
   emit: z.strictObject({
     do: z.literal("emit"),
@@ -107,14 +107,14 @@ export const COMMANDS = {
     namespace,
     in: to,
     except,
-    rooms: moved("Rooms the sockets join; an empty list is none."),
+    rooms: requiredRooms("Rooms the sockets join; an empty list is none."),
   }),
   socketsLeave: z.strictObject({
     do: z.literal("socketsLeave"),
     namespace,
     in: to,
     except,
-    rooms: moved("Rooms the sockets leave; an empty list is none."),
+    rooms: requiredRooms("Rooms the sockets leave; an empty list is none."),
   }),
   disconnectSockets: z.strictObject({
     do: z.literal("disconnectSockets"),
@@ -134,13 +134,13 @@ export const COMMANDS = {
   serverSideEmit: z.strictObject({
     do: z.literal("serverSideEmit"),
     namespace,
-    event: eventBut(RESERVED_SERVER_SIDE),
+    event: eventExcept(RESERVED_SERVER_SIDE),
     args,
   }),
 } as const satisfies { [Name in CommandName]: z.ZodMiniType<{ do: Name }> };
 
-/** Every command's name, in the order of the docs. */
-// The keys of COMMANDS are the names by its type.
+/** The names of all commands, in the order of the docs. */
+// By its type, COMMANDS has exactly these keys.
 export const COMMAND_NAMES = Object.keys(COMMANDS) as readonly CommandName[];
 
 const COMMAND = z.discriminatedUnion("do", [
@@ -153,13 +153,13 @@ const COMMAND = z.discriminatedUnion("do", [
   COMMANDS.serverSideEmit,
 ]) satisfies z.ZodMiniType<Command>;
 
-/** A command that was refused before any of its batch was carried out. */
+/** An invalid command. None of its batch has been carried out. */
 export class BadCommand extends FailureError {
-  /** Its place in the batch. */
+  /** Its index in the batch. */
   readonly index: number;
   /** Where in the command, such as `args.0.$binary`; empty for the command itself. */
   readonly path: string;
-  /** What the value there must be. */
+  /** What the value at `path` must be. */
   readonly bound: string;
   constructor(index: number, path: string, bound: string) {
     super("COMMANDS_BAD", `command ${index}${path && `, ${path}`}: ${bound}`);
@@ -169,16 +169,14 @@ export class BadCommand extends FailureError {
   }
 }
 
-/** How the arguments were written: JSON spells bytes, see core/spelling.ts. */
-export type Notation = "json" | "msgpack";
-
 /**
- * Returns the commands of a batch, each valid and its bytes as Buffers.
+ * Returns the commands of a batch, validated, with bytes as Buffers. `codec` says how the batch was
+ * encoded: JSON writes bytes as core/tagged-json.ts describes.
  *
- * Throws {@link BadCommand} for the first that is not, with its index, path and bound. `given` must
- * be freshly parsed: bytes are put in place into it.
+ * Throws {@link BadCommand} for the first invalid one, with its index, path and bound. `given` must
+ * be freshly parsed, because its arguments are changed in place.
  */
-export function readCommands(given: unknown, notation: Notation = "json"): Command[] {
+export function readCommands(given: unknown, codec: CodecName = "json"): Command[] {
   if (!Array.isArray(given)) throw new BadCommand(0, "", "commands must be a list");
   if (given.length > COMMAND_LIMITS.batchMax) {
     throw new BadCommand(
@@ -187,17 +185,17 @@ export function readCommands(given: unknown, notation: Notation = "json"): Comma
       `at most ${COMMAND_LIMITS.batchMax} commands`,
     );
   }
-  return given.map((one, index) => readCommand(one, notation, index));
+  return given.map((one, index) => readCommand(one, codec, index));
 }
 
-/** Returns one command, valid; throws {@link BadCommand}. See {@link readCommands}. */
-export function readCommand(given: unknown, notation: Notation = "json", index = 0): Command {
+/** Returns one command, validated. Throws {@link BadCommand}. See {@link readCommands}. */
+export function readCommand(given: unknown, codec: CodecName = "json", index = 0): Command {
   const read = COMMAND.safeParse(given, ENGLISH);
   if (!read.success) throw badCommand(index, read.error.issues[0]);
   const command: Command = read.data;
   if ("args" in command && command.args !== undefined && command.args.length > 0) {
-    // A list zod has just built.
-    const bad = reviveArgs(command.args as unknown[], notation, COMMAND_LIMITS);
+    // Zod has just built this array, so changing it is safe.
+    const bad = reviveArgs(command.args as unknown[], codec, COMMAND_LIMITS);
     if (bad) throw new BadCommand(index, bad.path, bad.bound);
   }
   return command;

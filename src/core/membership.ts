@@ -1,53 +1,53 @@
-/** A room that a socket has joined or left. Times are compared by whoever keeps them. */
+/** A socket joined or left a room. `At` is a time that only the owner of the log can compare. */
 export interface RoomChange<At = unknown> {
   readonly at: At;
   readonly room: unknown;
   readonly joined: boolean;
 }
 
-/** In which rooms a socket is, and was. */
+/** The rooms a socket is in, and its recent joins and leaves. */
 export interface Membership<At = unknown> {
-  /** Those of now. */
+  /** The rooms it is in now. */
   readonly rooms: readonly unknown[];
-  /** Its changes of rooms since then are known. */
+  /** `changes` is complete from this time on. */
   readonly since: At;
-  /** Whether that is when it connected: nothing that was sent before is for it. */
+  /** Whether `since` is when it connected: nothing sent before that was for it. */
   readonly whole: boolean;
   /** Oldest first. */
   readonly changes: readonly RoomChange<At>[];
 }
 
-/** Recipients: sockets in one of `rooms`, everyone if there is none, but for those in `except`. */
-export interface Addressed {
+/** Sockets in any of `rooms`, or all sockets if `rooms` is empty, except those in `except`. */
+export interface Recipients {
   readonly rooms: ReadonlySet<unknown>;
   readonly except?: ReadonlySet<unknown>;
 }
 
-/** What was done to sockets wherever they are. */
+/** A join, leave or disconnect that applies to all matching sockets, also to lost sessions. */
 export interface Move {
   readonly do: "join" | "leave" | "disconnect";
-  readonly to: Addressed;
-  /** The rooms that they join or leave. */
+  readonly to: Recipients;
+  /** The rooms to join or leave. */
   readonly rooms: readonly unknown[];
 }
 
-/** Whether recipients include a socket that is in `inside`. */
-export function isFor(inside: ReadonlySet<unknown>, { rooms, except }: Addressed): boolean {
+/** Whether a socket that is in the rooms `inside` is one of the recipients. */
+export function isRecipient(inside: ReadonlySet<unknown>, { rooms, except }: Recipients): boolean {
   for (const room of except ?? []) if (inside.has(room)) return false;
   for (const room of rooms) if (inside.has(room)) return true;
   return rooms.size === 0;
 }
 
 /**
- * Does to a socket that is away what was done to others, and notes what that changed. Returns false
- * when it was disconnected.
+ * Applies a move to the rooms of a lost session, and appends what it changed to `changes`. Returns
+ * false if the move disconnects the socket.
  */
 export function applyMove<At>(
   inside: Set<unknown>,
   { move, at }: { readonly move: Move; readonly at: At },
   changes: RoomChange<At>[],
 ): boolean {
-  if (!isFor(inside, move.to)) return true;
+  if (!isRecipient(inside, move.to)) return true;
   if (move.do === "disconnect") return false;
   const joined = move.do === "join";
   for (const room of move.rooms) {
@@ -60,13 +60,14 @@ export function applyMove<At>(
 }
 
 /**
- * Returns whether something was for a socket when it was sent, by the rooms that the socket was in
- * then; `isAfter` says which changes came before. Asked in order it costs a step a change.
+ * Returns a function that says whether a socket was a recipient of a packet when it was sent, by
+ * the rooms the socket was in then. `isAfter(at)` says whether the packet was sent after a change.
+ * If packets are asked for in order, each change is applied once.
  */
-export function createWitness<At>({
+export function createRoomHistory<At>({
   rooms,
   changes,
-}: Rooms<At>): (to: Addressed, isAfter: (at: At) => boolean) => boolean {
+}: Rooms<At>): (to: Recipients, isAfter: (at: At) => boolean) => boolean {
   const inside = new Set(rooms);
   let done = changes.length;
 
@@ -84,15 +85,16 @@ export function createWitness<At>({
       step(last, false);
       done--;
     }
-    return isFor(inside, to);
+    return isRecipient(inside, to);
   };
 }
 
-/** The part of a membership in which rooms are named. */
+/** The fields of a membership that name rooms. */
 type Rooms<At> = Pick<Membership<At>, "rooms" | "changes">;
 
 /**
- * Takes out of a membership, as if it had never been in them, the rooms that `narrow` leaves out.
+ * Returns a membership without the rooms that `narrow` omits, as if the socket had never been in
+ * them. `narrow` is given all rooms of the membership, past ones included.
  */
 export function narrowRooms<At, Member extends Rooms<At>>(
   member: Member,

@@ -10,7 +10,7 @@ import { overload } from "./settings/overload.ts";
 import { handlers, log, metrics, recovery } from "./settings/rest.ts";
 import { socket } from "./settings/socket.ts";
 import { upstream } from "./settings/upstream.ts";
-import { tellUnknown } from "./suggest.ts";
+import { describeUnknown } from "./suggest.ts";
 
 /**
  * Every setting, one section per room: the source of types, validation, `--settings` and the docs.
@@ -38,7 +38,7 @@ export type Settings = z.output<typeof SETTINGS>;
 export type PartialSettings = DeepPartial<Settings>;
 
 /** Whether any function is named that events may go to. */
-export function namesFunctions({ upstream }: Pick<Settings, "upstream">): boolean {
+export function hasUpstream({ upstream }: Pick<Settings, "upstream">): boolean {
   return upstream.url !== "" || upstream.routes.length > 0;
 }
 
@@ -180,7 +180,7 @@ function problemsOf(issue: z.core.$ZodIssue, given: unknown): SettingProblem[] {
       const path = [...issue.path, key].join(".");
       // A field of an entry of a list comes near no setting.
       const isInside = issue.path.some((part) => typeof part === "number");
-      const bound = tellUnknown(path, isInside ? [] : nameSettings(), spellPath);
+      const bound = describeUnknown(path, isInside ? [] : nameSettings(), spellPath);
       return { path, value: "(given)", bound };
     });
   }

@@ -7,7 +7,7 @@ import {
   type SettingRow,
   SettingsError,
 } from "./settings.ts";
-import { tellUnknown } from "./suggest.ts";
+import { describeUnknown } from "./suggest.ts";
 
 /** Where settings come from, strongest first. */
 export interface SettingSources {
@@ -31,7 +31,7 @@ type Tree = { [key: string]: unknown };
  * Throws {@link SettingsError} with every unknown variable, every text that cannot be read and
  * everything out of its bounds, at once.
  */
-export function gatherSettings(sources: SettingSources): unknown {
+export function mergeSettings(sources: SettingSources): unknown {
   const problems: SettingProblem[] = [];
   const tree: Tree = structuredClone(isTree(sources.file) ? sources.file : {});
   const names = nameSettings();
@@ -59,12 +59,12 @@ export function gatherSettings(sources: SettingSources): unknown {
     if (!isSetting(name, text)) continue;
     const known = byEnv.get(name);
     if (known) put(known, name, text);
-    else problems.push(unknown(name, tellUnknown(name, names, spellVariable)));
+    else problems.push(unknown(name, describeUnknown(name, names, spellVariable)));
   }
   for (const [path, text] of sources.flags) {
     const known = byPath.get(path);
     const flag = `--${path}`;
-    if (!known) problems.push(unknown(flag, tellUnknown(path, names, spellFlag)));
+    if (!known) problems.push(unknown(flag, describeUnknown(path, names, spellFlag)));
     else if (text !== undefined) put(known, flag, text);
     else if (describeSetting(known).kind === "boolean") put(known, flag, "true");
     else problems.push(valueless(flag, describeSetting(known)));

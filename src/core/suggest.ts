@@ -19,7 +19,7 @@ const MEANT: Readonly<Record<string, { readonly path: string; readonly value?: s
  * comes near. `spell` writes it as the word was: as a path, a variable or a flag, with the value
  * that the word has in it, as "verbose" has.
  */
-export function tellUnknown<Name extends Named>(
+export function describeUnknown<Name extends Named>(
   word: string,
   names: readonly Name[],
   spell: (name: Name, value?: string) => string,

@@ -1,59 +1,55 @@
 import { type Bytes, isBytes, viewOn } from "./bytes.ts";
+import type { CodecName } from "./packet.ts";
 import {
+  addTags,
   BINARY,
   ESCAPE,
   isBase64,
   isRecord,
-  markOf,
-  needsSpelling,
-  spell,
-  unspell,
-} from "./spelling.ts";
+  needsTags,
+  removeTags,
+  tagOf,
+} from "./tagged-json.ts";
 
-/** Where a value breaks a bound. */
+/** What is wrong with a value, and where. */
 export interface BadValue {
   readonly path: string;
   readonly bound: string;
 }
 
-/** How much the arguments of one event may hold. */
-export interface ValueBounds {
-  readonly depthMax: number;
-  readonly binariesMax: number;
-}
-
 /**
- * Makes the arguments of an event ready to be sent, in place: in JSON notation every
- * `{"$binary":"<base64>"}` becomes a Buffer, and every `{"$escape":{…}}` the object in it.
+ * Checks the arguments of an event and decodes tagged JSON in place: every `{"$binary":"<base64>"}`
+ * becomes a Buffer, and every `{"$escape":{…}}` becomes the object inside it. Arguments that came
+ * as msgpack carry no tags and are only checked.
  *
- * Returns what is wrong with the first bad one: nested too deep, too many bytes values, bytes that
- * are not base64, an escape around no object, or an object that clients would take for something
- * else than data: a `__proto__` for a prototype, a true `_placeholder` for an attachment that never
+ * Returns the first problem: too deep, too many binary values, bytes that are not base64, an escape
+ * around something other than an object, or a key that clients would not take for data. Clients
+ * would take `__proto__` for a prototype, and `_placeholder: true` for an attachment that never
  * comes.
  */
 export function reviveArgs(
   args: unknown[],
-  notation: "json" | "msgpack",
-  { depthMax, binariesMax }: ValueBounds,
+  codec: CodecName,
+  { depthMax, binariesMax }: { readonly depthMax: number; readonly binariesMax: number },
 ): BadValue | undefined {
-  const json = notation === "json";
+  const json = codec === "json";
   return reviveIn(args, { json, path: ["args"], levels: depthMax - 1, binaries: binariesMax });
 }
 
 interface Walk {
   readonly json: boolean;
   readonly path: (string | number)[];
-  /** Levels and bytes values that are left. */
+  /** Levels that may still be entered. */
   levels: number;
+  /** Binary values that may still come. */
   binaries: number;
 }
 
 type Holder = Record<string | number, unknown>;
 
-// A list's and an object's children alike: `holder[key]` is replaced where bytes were spelled out.
 function reviveIn(holder: unknown[] | Record<string, unknown>, walk: Walk): BadValue | undefined {
   for (const key of Array.isArray(holder) ? holder.keys() : Object.keys(holder)) {
-    const child = (holder as Holder)[key]; // both kinds are indexed by their own keys
+    const child = (holder as Holder)[key]; // own keys index arrays and objects alike
     if (key === "__proto__" || (key === "_placeholder" && child === true)) {
       return bad(walk, key, "is not a usable key");
     }
@@ -69,11 +65,11 @@ function reviveIn(holder: unknown[] | Record<string, unknown>, walk: Walk): BadV
 function reviveOne(holder: Holder, key: string | number, walk: Walk): BadValue | undefined {
   const child = holder[key];
   if (!isPlain(child)) return isBytes(child) ? countBytes(walk) : undefined;
-  const mark = walk.json && !Array.isArray(child) ? markOf(child) : undefined;
-  if (mark === undefined) return reviveBelow(child, walk);
-  // A list has no mark.
+  const tag = walk.json && !Array.isArray(child) ? tagOf(child) : undefined;
+  if (tag === undefined) return reviveBelow(child, walk);
+  // `child` has a tag, so it is not an array.
   const { [BINARY]: text, [ESCAPE]: escaped } = child as Record<string, unknown>;
-  if (mark === BINARY) {
+  if (tag === BINARY) {
     if (!isBase64(text)) return bad(walk, BINARY, "must be base64");
     holder[key] = Buffer.from(text, "base64");
     return countBytes(walk);
@@ -110,14 +106,14 @@ function bad(walk: Walk, key: string | undefined, bound: string): BadValue {
   return { path: [...walk.path, ...(key === undefined ? [] : [key])].join("."), bound };
 }
 
-/** Returns a value as JSON can carry it; one with nothing to spell is returned as it is. */
-export function spellBytes(value: unknown): unknown {
-  return needsSpelling(value) ? spell(value, toBase64) : value;
+/** Returns a value for `JSON.stringify`; a value that needs no tags is returned as it is. */
+export function toTaggedJson(value: unknown): unknown {
+  return needsTags(value) ? addTags(value, toBase64) : value;
 }
 
-/** Returns parsed JSON that was written from what {@link spellBytes} returned, as it was before. */
-export function unspellBytes(value: unknown): unknown {
-  return unspell(value, fromBase64);
+/** Returns the value that {@link toTaggedJson} was given, from parsed JSON. */
+export function fromTaggedJson(value: unknown): unknown {
+  return removeTags(value, fromBase64);
 }
 
 const toBase64 = (bytes: Bytes): string => viewOn(bytes).toString("base64");

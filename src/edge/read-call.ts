@@ -5,7 +5,7 @@ import {
   type DisconnectCall,
   type EventCall,
 } from "../core/call.ts";
-import { isRecord } from "../core/spelling.ts";
+import { isRecord } from "../core/tagged-json.ts";
 import { revive } from "./binary.ts";
 import { verify } from "./verify.ts";
 

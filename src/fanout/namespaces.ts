@@ -1,6 +1,6 @@
 import type { Namespace, Server } from "socket.io";
 import { Adapter } from "socket.io-adapter";
-import { passing } from "../core/passing.ts";
+import { dynamicNamespaces } from "../core/dynamic-namespaces.ts";
 
 /** What Socket.IO keeps for itself and is read here, and nowhere else in `fanout/`. */
 interface Inner {
@@ -33,7 +33,7 @@ export function createNamespaceFinder(
       if (!pattern.test(name)) continue;
       if (isAlone(server.of("/"))) return "nobody";
       const made = server.of(name);
-      passing.add(made);
+      dynamicNamespaces.add(made);
       return made;
     }
     return undefined;

@@ -1,6 +1,6 @@
 import {
   applyMove,
-  createWitness,
+  createRoomHistory,
   type Membership,
   type Move,
   narrowRooms,
@@ -252,9 +252,9 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
       const now = moveAlong(store, kept);
       if (!now) return undefined;
       const narrowed = narrowRooms(now, narrow);
-      const isFor = createWitness(narrowed);
+      const wasRecipient = createRoomHistory(narrowed);
       const missedPackets = store.packets.slice(from - store.first).flatMap((packet, i) => {
-        if (packet.move || !isFor(packet.to, (at) => at <= from + i)) return [];
+        if (packet.move || !wasRecipient(packet.to, (at) => at <= from + i)) return [];
         return [packet.data];
       });
       return { ...narrowed, missedPackets, stored: now };

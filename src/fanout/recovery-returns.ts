@@ -1,4 +1,4 @@
-import { applyMove, isFor, type Move, type RoomChange } from "../core/membership.ts";
+import { applyMove, isRecipient, type Move, type RoomChange } from "../core/membership.ts";
 import type { Recipients } from "./adapter.ts";
 import type { Lost } from "./recovery-memory.ts";
 
@@ -74,7 +74,7 @@ export function createReturns(adapter: ReturnsNeeds): Returns {
   }
 
   function moveEntering(id: string, back: Return, move: Move): void {
-    if (!isFor(roomsNow(id, back), move.to)) return;
+    if (!isRecipient(roomsNow(id, back), move.to)) return;
     if (!adapter.sids.has(id)) back.early.push(move);
     else if (move.do === "disconnect") back.failed = "disconnect";
     else if (move.do === "join") adapter.addAll(id, new Set(move.rooms));
@@ -112,7 +112,7 @@ export function createReturns(adapter: ReturnsNeeds): Returns {
       for (const each of asking.values()) pass(each, { data, to });
       for (const [id, each] of entering) {
         settle(id, each);
-        if (isFor(roomsNow(id, each), to)) pass(each, { data, to });
+        if (isRecipient(roomsNow(id, each), to)) pass(each, { data, to });
       }
     },
     move(move, at) {
@@ -146,7 +146,11 @@ function catchUp(
   for (const each of coming.passed) {
     if ("move" in each) {
       if (!applyMove(inside, each, changes)) return undefined;
-    } else if (isFor(inside, each.to) && !found.settled?.(each.data) && !isMissed(each.data)) {
+    } else if (
+      isRecipient(inside, each.to) &&
+      !found.settled?.(each.data) &&
+      !isMissed(each.data)
+    ) {
       kept.push(each);
     }
   }

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { cpus, totalmem } from "node:os";
 import { messageOf } from "../core/message-of.ts";
-import { namesFunctions, type Settings } from "../core/settings.ts";
+import { hasUpstream, type Settings } from "../core/settings.ts";
 import { loadNative, readLibc } from "../host/native.ts";
 
 /** What {@link examine} needs. */
@@ -72,7 +72,7 @@ function findMachine(): Finding {
 function findSettings(settings: Settings, production: boolean): Finding[] {
   const { handlers, auth, socket } = settings;
   const found: Finding[] = [];
-  const answers = handlers.module !== "" || namesFunctions(settings);
+  const answers = handlers.module !== "" || hasUpstream(settings);
   if (production && !answers) {
     const text = "nothing answers events, which NODE_ENV=production does not start with: set";
     found.push({ level: "bad", text: `${text} handlers.module or upstream.url` });

@@ -6,7 +6,7 @@ import { type Log, silentLog, stderrLog } from "../core/log.ts";
 import { messageOf } from "../core/message-of.ts";
 import { hideInherited } from "../core/prototype.ts";
 import {
-  namesFunctions,
+  hasUpstream,
   type PartialSettings,
   readSettings,
   type Settings,
@@ -304,7 +304,7 @@ async function startUpstream(
   settings: Settings,
   needs: ServeUpstreamNeeds,
 ): Promise<Partial<ServedUpstream>> {
-  if (!namesFunctions(settings) && settings.auth.mode !== "upstream") return {};
+  if (!hasUpstream(settings) && settings.auth.mode !== "upstream") return {};
   const { serveUpstream } = await import("./serve-upstream.ts");
   return serveUpstream(settings, needs);
 }

@@ -4,7 +4,7 @@ import type { Lease } from "../cluster/lease.ts";
 import type { Command, Refused } from "../core/command.ts";
 import { FAILURES } from "../core/failures.ts";
 import type { Log } from "../core/log.ts";
-import { namesFunctions, type Settings, SettingsError } from "../core/settings.ts";
+import { hasUpstream, type Settings, SettingsError } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
 import type { Executor } from "../fanout/apply.ts";
 import { createForward, type ForwardNamespace, type ForwardSocket } from "../handlers/forward.ts";
@@ -47,7 +47,7 @@ export function serveUpstream(
   { io, executor, metrics, log, lease }: ServeUpstreamNeeds,
 ): ServedUpstream {
   const { auth, upstream: settings } = all;
-  if (!namesFunctions(all)) {
+  if (!hasUpstream(all)) {
     if (auth.mode === "upstream") noDecider();
     return { deadLetters: undefined, stop: async () => {} };
   }

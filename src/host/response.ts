@@ -1,5 +1,5 @@
 import type { HttpResponse } from "uWebSockets.js";
-import { createGathering, type Gathering } from "../core/gather.ts";
+import { type ByteBuffer, createByteBuffer } from "../core/byte-buffer.ts";
 import {
   formatStatus,
   type HeadersGiven,
@@ -71,7 +71,7 @@ export class SafeResponse extends LazyEmitter {
   readonly #headers = new Map<string, Held>();
   #body: Buffer[] | undefined;
   #listeners: (() => void)[] = [];
-  #heldBody: { readonly bytes: Gathering; readonly owner: BodyOwner; isLast: boolean } | undefined;
+  #heldBody: { readonly bytes: ByteBuffer; readonly owner: BodyOwner; isLast: boolean } | undefined;
   #wants: ((chunk: ArrayBuffer, isLast: boolean) => void) | undefined;
 
   constructor(raw: HttpResponse, req: AnsweredRequest, leftOut: LeftOut) {
@@ -292,7 +292,7 @@ export class SafeResponse extends LazyEmitter {
    * and may drop it.
    */
   holdBody(bytesMax: number, owner: BodyOwner): void {
-    const held = { bytes: createGathering(bytesMax), owner, isLast: false };
+    const held = { bytes: createByteBuffer(bytesMax), owner, isLast: false };
     this.#heldBody = held;
     owner.waiting = this;
     this.#raw.onData((chunk, isLast) => {

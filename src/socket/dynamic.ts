@@ -3,8 +3,8 @@
  * members that are opened here.
  */
 import type { Namespace, Server } from "socket.io";
+import { dynamicNamespaces } from "../core/dynamic-namespaces.ts";
 import type { HandlerFailed } from "../core/handler.ts";
-import { passing } from "../core/passing.ts";
 import { callSafely } from "./dispatch.ts";
 import { eachNamespace } from "./socket-io.ts";
 
@@ -120,7 +120,8 @@ export function boundNamespaces(
     if (now() - lookedAt < LOOK_MS) return false;
     lookedAt = now();
     for (const namespace of inside._nsps.values()) {
-      if (!passing.has(namespace) || coming.get(namespace) || !isEmpty(namespace)) continue;
+      if (!dynamicNamespaces.has(namespace) || coming.get(namespace) || !isEmpty(namespace))
+        continue;
       inside._nsps.delete(namespace.name);
       for (const { children } of inside.parentNsps.values()) children.delete(namespace);
       namespace.adapter.close();
@@ -131,7 +132,7 @@ export function boundNamespaces(
   inside._checkNamespace = (name, auth, done) => {
     if (inside._nsps.size < max || inside._nsps.has(name) || makeRoom()) {
       askParents(inside, { name, auth, handlerFailed }, (found) => {
-        if (found) passing.add(found);
+        if (found) dynamicNamespaces.add(found);
         done(found);
       });
       return;

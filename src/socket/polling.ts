@@ -1,4 +1,4 @@
-import { createGathering } from "../core/gather.ts";
+import { createByteBuffer } from "../core/byte-buffer.ts";
 import type { Frame } from "../core/packet.ts";
 import type { SafeResponse } from "../host/response.ts";
 import type { EngineRequest, EngineTransportBase } from "./engine-io.ts";
@@ -25,7 +25,7 @@ export function takePayloads(transport: EngineTransportBase): EngineTransportBas
 
 function takeRequest(this: EngineTransportBase, request: EngineRequest, res: SafeResponse): void {
   const bytesMax = this.maxHttpBufferSize ?? 0; // the engine sets it
-  const payload = createGathering(bytesMax);
+  const payload = createByteBuffer(bytesMax);
   let held = 0;
   const hold = (bytes: number): void => {
     this.owner?.hold(bytes - held);

@@ -3,7 +3,7 @@ import type { ConnectAnswer } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { BadCommand, COMMAND_LIMITS, readCommands } from "../core/commands.ts";
 import { FailureError } from "../core/failures.ts";
-import { isRecord } from "../core/spelling.ts";
+import { isRecord } from "../core/tagged-json.ts";
 import { reviveArgs } from "../core/value.ts";
 
 /** What a function's answer asks for, read and valid. */

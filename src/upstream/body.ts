@@ -1,6 +1,6 @@
 import type { CallHandshake, CallSocket } from "../core/call.ts";
-import { replaceUnfit } from "../core/unfit.ts";
-import { spellBytes } from "../core/value.ts";
+import { replaceUnsendable } from "../core/unsendable.ts";
+import { toTaggedJson } from "../core/value.ts";
 
 /** Returns a connect call's body; `undefined` for what has no JSON form. */
 export function connectBody(socket: CallSocket, handshake: CallHandshake): string | undefined {
@@ -36,8 +36,8 @@ function write(body: Body): string | undefined {
   }
   try {
     const { handshake, ...socket } = body.socket;
-    const fit = replaceUnfit(socket, writeJson);
-    const shaken = handshake && { handshake: replaceUnfit(handshake, writeJson) };
+    const fit = replaceUnsendable(socket, writeJson);
+    const shaken = handshake && { handshake: replaceUnsendable(handshake, writeJson) };
     return writeJson({ ...body, socket: { ...fit, ...shaken } });
   } catch {
     return undefined;
@@ -45,5 +45,5 @@ function write(body: Body): string | undefined {
 }
 
 function writeJson(value: unknown): string {
-  return JSON.stringify(spellBytes(value));
+  return JSON.stringify(toTaggedJson(value));
 }

@@ -1,5 +1,5 @@
 import type { FailureCode } from "../core/failures.ts";
-import { unspellBytes } from "../core/value.ts";
+import { fromTaggedJson } from "../core/value.ts";
 import type { CloudEvent } from "./cloud-event.ts";
 import { createLine } from "./line.ts";
 import type { Route } from "./routes.ts";
@@ -112,6 +112,6 @@ function show({ event, route, attempts, code, detail }: Undelivered): DeadLetter
     attempts,
     code,
     ...(detail !== undefined && { detail }),
-    data: unspellBytes(JSON.parse(event.data)),
+    data: fromTaggedJson(JSON.parse(event.data)),
   };
 }

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
-import { type Addressed, applyMove, isFor, type Move } from "../../src/core/membership.ts";
+import { applyMove, isRecipient, type Move, type Recipients } from "../../src/core/membership.ts";
 import { createRandom } from "../fuzz/mutate.ts";
 import type { TestGateway } from "../harness/gateway.ts";
 import { type TestRedis, testRedis } from "../harness/redis.ts";
@@ -148,8 +148,8 @@ async function play(t: TestContext, world: World): Promise<void> {
   for (const { client } of players) client.disconnect();
 }
 
-function record(players: readonly Player[], to: Addressed, n: number): void {
-  for (const { rooms, expected } of players) if (rooms && isFor(rooms, to)) expected.push(n);
+function record(players: readonly Player[], to: Recipients, n: number): void {
+  for (const { rooms, expected } of players) if (rooms && isRecipient(rooms, to)) expected.push(n);
 }
 
 function moveAll(players: readonly Player[], move: Move): void {

@@ -8,7 +8,7 @@ import {
   readCommand,
   readCommands,
 } from "../../src/core/commands.ts";
-import { spellBytes } from "../../src/core/value.ts";
+import { toTaggedJson } from "../../src/core/value.ts";
 
 const emit = (more: object = {}) => ({ do: "emit", event: "news", ...more });
 
@@ -145,7 +145,7 @@ test("bytes written as $binary arrive as Buffers, at any depth, in JSON notation
     { a: [Buffer.from([1, 2, 3])], b: Buffer.alloc(0), c: { $binary: "x", d: 1 } },
     Buffer.from([0xff, 0xef]),
   ]);
-  assert.deepEqual(spellBytes(command.args), [spelled(), { $binary: "/+8=" }]);
+  assert.deepEqual(toTaggedJson(command.args), [spelled(), { $binary: "/+8=" }]);
   const packed = readCommand(emit({ args: [spelled()] }), "msgpack");
   assert.ok(packed.do === "emit");
   assert.deepEqual(packed.args, [spelled()]);
@@ -153,10 +153,10 @@ test("bytes written as $binary arrive as Buffers, at any depth, in JSON notation
 
 test("bytes in answers are spelled from the view they are, not from its whole buffer", () => {
   const bytes = new Uint8Array([9, 1, 2, 9]);
-  assert.deepEqual(spellBytes({ at: bytes.subarray(1, 3), of: bytes.buffer.slice(0, 1) }), {
+  assert.deepEqual(toTaggedJson({ at: bytes.subarray(1, 3), of: bytes.buffer.slice(0, 1) }), {
     at: { $binary: "AQI=" },
     of: { $binary: "CQ==" },
   });
   const date = new Date(0);
-  assert.equal(spellBytes(date), date);
+  assert.equal(toTaggedJson(date), date);
 });

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nameSettings, readSettings, SettingsError } from "../../src/core/settings.ts";
-import { gatherSettings, type SettingSources } from "../../src/core/sources.ts";
+import { mergeSettings, type SettingSources } from "../../src/core/sources.ts";
 
-const gather = (env: Record<string, string>) => gatherSettings({ flags: new Map(), env, file: {} });
+const gather = (env: Record<string, string>) => mergeSettings({ flags: new Map(), env, file: {} });
 
 function boundsOf(sources: SettingSources): string[] {
   try {
-    gatherSettings(sources);
+    mergeSettings(sources);
     return [];
   } catch (error) {
     assert.ok(error instanceof SettingsError);
@@ -42,7 +42,7 @@ test("PORT is heard beside a Service whose variable has the name of socket.port"
   assert.deepEqual(gather({ PORT: "8080", SLUICE_SOCKET_PORT: "9" }), { socket: { port: 9 } });
   const file = { socket: { port: 1 } };
   const env = { ...link, PORT: "8080" };
-  assert.deepEqual(gatherSettings({ flags: new Map(), env, file }), { socket: { port: 8080 } });
+  assert.deepEqual(mergeSettings({ flags: new Map(), env, file }), { socket: { port: 8080 } });
 });
 
 test("no variable of Kubernetes for a Service is taken for a setting, whatever the Service is called", () => {
@@ -94,7 +94,7 @@ test("a name for no setting is answered with the setting that was meant", () => 
 test("a flag without a value is no text, and yes only where yes or no is asked", () => {
   // Seen: --auth.secret without one set the secret "true", and a module of that name was looked for.
   const flags = (...names: string[]) => new Map(names.map((name) => [name, undefined]));
-  const on = gatherSettings({ flags: flags("socket.allowEio3"), env: {}, file: {} });
+  const on = mergeSettings({ flags: flags("socket.allowEio3"), env: {}, file: {} });
   assert.deepEqual(on, { socket: { allowEio3: true } });
   const names = ["auth.secret", "handlers.module", "socket.port", "socket.origins"];
   const bounds = boundsOf({ flags: flags(...names), env: {}, file: {} });
@@ -123,7 +123,7 @@ test("what cannot be read, what is unknown and what is out of bounds are told at
     file: { codec: { accept: "xml" } },
   };
   assert.throws(
-    () => gatherSettings(sources),
+    () => mergeSettings(sources),
     ({ problems }: SettingsError) => {
       assert.deepEqual(
         problems.map(({ path }) => path),

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { parse as parseToml } from "smol-toml";
 import { parse } from "yaml";
 import { listSettings, readSettings, type Settings } from "../../src/core/settings.ts";
-import { gatherSettings } from "../../src/core/sources.ts";
+import { mergeSettings } from "../../src/core/sources.ts";
 import { createAddressReader } from "../../src/socket/address.ts";
 
 const DEPLOY = fileURLToPath(new URL("../../deploy/", import.meta.url));
@@ -114,7 +114,7 @@ interface FlyFile {
 }
 
 function settingsOf(platform: Platform): Settings {
-  return readSettings(gatherSettings({ flags: new Map(), env: platform.env, file: {} }));
+  return readSettings(mergeSettings({ flags: new Map(), env: platform.env, file: {} }));
 }
 
 test("every SLUICE_ variable that a file of deploy/ names is a setting", () => {

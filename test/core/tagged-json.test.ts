@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readEntry, writeEntry } from "../../src/cluster/leased-socket.ts";
 import { COMMAND_LIMITS } from "../../src/core/commands.ts";
-import { isBase64, needsSpelling } from "../../src/core/spelling.ts";
-import { reviveArgs, spellBytes, unspellBytes } from "../../src/core/value.ts";
+import { isBase64, needsTags } from "../../src/core/tagged-json.ts";
+import { fromTaggedJson, reviveArgs, toTaggedJson } from "../../src/core/value.ts";
 import { revive, spell } from "../../src/edge/binary.ts";
 
 const BYTES = Buffer.from([104, 105, 0, 255]);
@@ -34,7 +34,7 @@ const PLAIN: readonly unknown[] = [
   { toJSON: 1, constructor: 2, hasOwnProperty: 3, length: 4 },
 ];
 
-const throughGateway = (value: unknown) => JSON.parse(JSON.stringify(spellBytes(value)));
+const throughGateway = (value: unknown) => JSON.parse(JSON.stringify(toTaggedJson(value)));
 const throughEdge = (value: unknown) => JSON.parse(JSON.stringify(spell(value)));
 const revived = (value: unknown): unknown => {
   const args = [value];
@@ -45,14 +45,14 @@ const revived = (value: unknown): unknown => {
 test("every value comes back as it was, whichever side writes and whichever reads", () => {
   for (const plain of PLAIN) {
     for (const write of [throughGateway, throughEdge]) {
-      for (const read of [revived, revive, unspellBytes]) {
+      for (const read of [revived, revive, fromTaggedJson]) {
         assert.deepEqual(read(write(plain)), plain, JSON.stringify(plain));
       }
     }
     // Beside bytes, and below them in turn.
     const mixed = { plain, list: [BYTES, plain, { toJSON: null, BYTES }] };
     assert.deepEqual(revived(throughGateway(mixed)), mixed);
-    assert.deepEqual(unspellBytes(throughEdge(mixed)), mixed);
+    assert.deepEqual(fromTaggedJson(throughEdge(mixed)), mixed);
     assert.deepEqual(revive(throughGateway({ BYTES })), { BYTES: new Uint8Array(BYTES) });
   }
 });
@@ -161,8 +161,8 @@ test("base64 of any length is told from what is none", () => {
 
 test("values without anything to spell are not copied", () => {
   const plain = { a: [1, { b: "c" }], at: new Date(0), binary: "$binary", toJSON: 1 };
-  assert.equal(needsSpelling(plain), false);
-  assert.equal(spellBytes(plain), plain);
+  assert.equal(needsTags(plain), false);
+  assert.equal(toTaggedJson(plain), plain);
 });
 
 // The disconnect call for a socket of a node that had died told of bytes as of records of numbers.
