@@ -66,10 +66,12 @@ export async function openDoors(
 ) {
   const door = await listen(app, socket.host, socket.port, shared);
   undo.push(() => door.close());
-  undo.push(watchDescriptors({ door, spare: SPARE_DESCRIPTORS, told: starved }));
+  undo.push(watchDescriptors({ listening: door, spare: SPARE_DESCRIPTORS, told: starved }));
   const apiDoor = apiApp === app ? door : await listen(apiApp, api.host, api.port, shared);
   undo.push(() => apiDoor.close());
-  if (apiDoor !== door) undo.push(watchDescriptors({ door: apiDoor, spare: 1, told: () => {} }));
+  if (apiDoor !== door) {
+    undo.push(watchDescriptors({ listening: apiDoor, spare: 1, told: () => {} }));
+  }
   return { ports: { port: door.port, apiPort: apiDoor.port }, close: () => door.close() };
 }
 

@@ -2,41 +2,45 @@ import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";
 import type { Listening } from "./listen.ts";
 
-/** How often is looked; so long a core may spin at most when a flood takes all of them at once. */
-const LOOK_MS = 250;
-
-/** What is to pause when file descriptors run out. */
-export interface Watched {
-  readonly door: Pick<Listening, "pause" | "resume">;
-  /**
-   * File descriptors that must be free for it to take connections; twice as many to do so again.
-   */
-  readonly spare: number;
-  /** Told of each pause and each end of one. */
-  readonly told: (paused: boolean) => void;
-}
+/**
+ * Time between two checks. It is also the longest time a core can spin when a burst of connections
+ * takes all file descriptors at once.
+ */
+const CHECK_MS = 250;
 
 /**
- * Pauses a door while the process has hardly any file descriptors left; returns the undoing.
+ * Pauses listening while the process has few file descriptors left. Returns a function that ends
+ * the checks.
  *
- * A connection that cannot be accepted stays with the kernel, which reports it again at once: a
- * loop that takes a whole core. Nobody says how many are left on every platform, so some are
- * opened.
+ * It pauses when fewer than `spare` file descriptors are free, and resumes when twice as many are.
+ * `told` is called at each pause and each resume.
+ *
+ * The kernel keeps reporting a connection that cannot be accepted, so the event loop would spin and
+ * take a whole core. No call tells the number of free descriptors on every platform. The check
+ * therefore opens that many and closes them again.
  */
-export function watchDescriptors({ door, spare, told }: Watched): () => void {
+export function watchDescriptors({
+  listening,
+  spare,
+  told,
+}: {
+  readonly listening: Pick<Listening, "pause" | "resume">;
+  readonly spare: number;
+  readonly told: (paused: boolean) => void;
+}): () => void {
   let paused = false;
   const timer = setInterval(() => {
     if (!paused && !hasFree(spare)) {
       paused = true;
-      timer.ref(); // with no door and no connection open the process would end
-      door.pause();
+      timer.ref(); // with no listen socket and no connection open the process would exit
+      listening.pause();
       told(true);
-    } else if (paused && hasFree(2 * spare) && door.resume()) {
+    } else if (paused && hasFree(2 * spare) && listening.resume()) {
       paused = false;
       timer.unref();
       told(false);
     }
-  }, LOOK_MS);
+  }, CHECK_MS);
   timer.unref();
   return () => clearInterval(timer);
 }
@@ -47,7 +51,7 @@ function hasFree(count: number): boolean {
     while (opened.length < count) opened.push(openSync(devNull, "r"));
     return true;
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException; // what `openSync` throws
+    const { code } = error as NodeJS.ErrnoException; // openSync throws nothing else
     return code !== "EMFILE" && code !== "ENFILE";
   } finally {
     for (const descriptor of opened) closeSync(descriptor);

@@ -3,39 +3,48 @@ import type { AnswerStream, Exchange, HttpAnswer } from "../core/http.ts";
 import type { Log } from "../core/log.ts";
 import { createLeftOut, formatStatus, type LeftOut, writeHeader } from "./headers.ts";
 
-// Nothing here is a page: browsers must not sniff, frame, keep or pass on what they get.
+// No response is a page: browsers must not sniff, frame or cache it, nor send its URL as referrer.
 const SECURITY: readonly (readonly [string, string])[] = [
   ["x-content-type-options", "nosniff"],
   ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
   ["referrer-policy", "no-referrer"],
 ];
 
-/** What the requests of one app share. */
+/** State that all requests of one app share. */
 export interface State {
+  /** Requests that are not yet answered. */
   open: number;
   stopping: boolean;
+  /** Called once, when no request is open. */
   idle: (() => void)[];
-  readonly slow: Slow;
+  readonly arriving: ArrivingBodies;
   readonly leftOut: LeftOut;
 }
 
-/** Returns the state of an app without requests. */
+/** Returns the state of an app that has no open request. */
 export function createState(log: Log): State {
-  return { open: 0, stopping: false, idle: [], slow: createSlow(), leftOut: createLeftOut(log) };
+  return {
+    ...{ open: 0, stopping: false, idle: [] },
+    arriving: createArrivingBodies(),
+    leftOut: createLeftOut(log),
+  };
 }
 
-/** Bodies that are still arriving. */
-interface Slow {
+/** Request bodies that are still arriving. */
+interface ArrivingBodies {
   add(body: HttpResponse): void;
   delete(body: HttpResponse): void;
 }
 
-/** uWebSockets.js ends a request whose body brings under 16 KiB a second for ten seconds. */
-const NATIVE_PATIENCE_MS = 4000;
+/**
+ * Time between two restarts of the body timeout of uWebSockets.js. It ends a request whose body
+ * brings under 16 KiB a second for ten seconds.
+ */
+const TIMEOUT_RESTART_MS = 4000;
 
-// How slow a body may be is its handler's to say, so the native clock is started over before it
-// strikes: resuming does that.
-function createSlow(): Slow {
+// The handler of a request decides how slow its body may be. So the timeout of uWebSockets.js is
+// restarted before it ends the request. Pausing and resuming restarts it.
+function createArrivingBodies(): ArrivingBodies {
   const bodies = new Set<HttpResponse>();
   let timer: NodeJS.Timeout | undefined;
   function tick(): void {
@@ -47,7 +56,7 @@ function createSlow(): Slow {
     }
   }
   function begin(): void {
-    if (timer === undefined) timer = setTimeout(tick, NATIVE_PATIENCE_MS).unref();
+    if (timer === undefined) timer = setTimeout(tick, TIMEOUT_RESTART_MS).unref();
   }
   return {
     add(body) {
@@ -58,13 +67,13 @@ function createSlow(): Slow {
   };
 }
 
-/** Reads a request and returns it as an exchange; to be called as soon as it arrives. */
+/** Reads a request and returns it as an exchange. Call it before the route handler returns. */
 export function createExchange(res: HttpResponse, req: HttpRequest, state: State): Exchange {
   const method = req.getMethod().toUpperCase();
   const path = req.getUrl();
   const query = req.getQuery() ?? "";
   const headers: Record<string, string> = Object.create(null);
-  // Read every header now; when the handler returns uWebSockets.js has taken `req` back.
+  // Read every header now: once the route handler returns, `req` is no longer valid.
   req.forEach((name, value) => {
     headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`;
   });
@@ -80,11 +89,11 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
     onAborted: life.onAborted,
     onChunk(listener) {
       if (life.isDone()) return;
-      state.slow.add(res);
+      state.arriving.add(res);
       res.onData((chunk, last) => {
-        // A body may go on arriving after an early answer; nobody is interested in it then.
+        // The rest of a body may still arrive after an early answer. It is discarded.
         if (life.isDone()) return;
-        if (last) state.slow.delete(res);
+        if (last) state.arriving.delete(res);
         listener(Buffer.from(chunk), last);
       });
     },
@@ -93,7 +102,8 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
     answer(answer) {
       if (life.isDone()) return;
       if (streaming) {
-        // Half of another answer has gone out: only an end without its mark can tell the client.
+        // Part of a streamed answer has been sent. Closing without the final chunk is the only way
+        // to tell the client that it failed.
         res.close();
         return;
       }
@@ -112,9 +122,9 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
   };
 }
 
-// No getters here nor in an exchange: an object that is made with one gets a hidden class of its
-// own, and everything it holds then lives until the next full collection.
-/** Whether a request still waits for its answer, and whether it is being read. */
+// No getters here nor in an exchange. V8 gives each object literal with a getter its own hidden
+// class, and everything it references then lives until the next full garbage collection.
+/** Whether a request is answered or aborted, and whether its body is paused. */
 interface Life {
   isDone(): boolean;
   finish(): void;
@@ -131,7 +141,7 @@ function createLife(res: HttpResponse, state: State): Life {
 
   function end(): void {
     done = true;
-    state.slow.delete(res);
+    state.arriving.delete(res);
     if (--state.open > 0) return;
     for (const resolve of state.idle.splice(0)) resolve();
   }
@@ -139,7 +149,7 @@ function createLife(res: HttpResponse, state: State): Life {
     if (done || !paused) return;
     paused = false;
     res.resume();
-    state.slow.add(res);
+    state.arriving.add(res);
   }
   state.open++;
   res.onAborted(() => {
@@ -151,14 +161,14 @@ function createLife(res: HttpResponse, state: State): Life {
   return {
     isDone: () => done,
     finish() {
-      // A connection left paused would never read its next request.
+      // If the connection stayed paused, its next request would never be read.
       resume();
       end();
     },
     pause() {
       if (done || paused) return;
       paused = true;
-      state.slow.delete(res); // a paused request has no native clock
+      state.arriving.delete(res); // uWebSockets.js has no timeout for a paused request
       res.pause();
     },
     resume,
@@ -186,12 +196,12 @@ function writeAnswer(
   const body = answer.body ?? "";
   writeHead(res, answer, state.leftOut);
   if (!head) {
-    res.end(body, close); // it writes `Connection: close` itself
+    res.end(body, close); // with `close` it writes `Connection: close` itself
     return;
   }
   if (close) res.writeHeader("connection", "close");
   res.writeHeader("content-length", `${Buffer.byteLength(body)}`);
-  // No arguments: the legacy binary would wait for a body of the length it is given.
+  // No arguments: given a length, the legacy binary would wait for a body of that length.
   res.endWithoutBody();
 }
 

@@ -5,38 +5,38 @@ import { problemOf } from "../core/problem.ts";
 import { createExchange, createState } from "./exchange.ts";
 import { isAmbiguous } from "./request.ts";
 
-/** The plain HTTP side of a uWebSockets.js app. */
+/** The plain HTTP routes of a uWebSockets.js app. */
 export interface Http {
-  /** Adds a route, at any time. HEAD comes with GET. */
+  /** Adds a route, at any time. A GET route answers HEAD as well. */
   readonly route: Route;
   /** Requests that are not yet answered. */
   readonly open: number;
-  /** From now on every answer ends its connection; resolves when no request is open. */
+  /** Makes every further answer close its connection. Resolves when no request is open. */
   stop(): Promise<void>;
 }
 
-/** What the HTTP side needs of the rest. */
-export interface HttpNeeds {
-  readonly log: Log;
-  /** A request that no route takes was answered with this status. */
-  readonly unrouted?: (status: number) => void;
-}
-
 /**
- * Answers every HTTP request of the app that no other route of it takes: by its route, or with a
- * 404 or 405 problem document.
+ * Handles every HTTP request that no other route of the app handles. It runs the handler of the
+ * request's route, or answers with a 404 or 405 problem document.
  *
- * Whatever happens, each request is answered once or aborted, and a connection stays usable for the
- * next request unless the answer says otherwise.
+ * Each request is answered once or aborted, even if its handler fails. The connection can carry the
+ * next request unless the answer closes it.
+ *
+ * `needs.unrouted` is called with the status when a request has no route, and with 400 when its
+ * length is ambiguous and the connection was closed instead.
  */
-export function createHttp(app: TemplatedApp, needs: HttpNeeds): Http {
+export function createHttp(
+  app: TemplatedApp,
+  needs: { readonly log: Log; readonly unrouted?: (status: number) => void },
+): Http {
   const routes = new Map<string, Map<string, HttpHandler>>();
   const state = createState(needs.log);
 
   app.any("/*", (res, req) => {
     const exchange = createExchange(res, req, state);
     if (isAmbiguous(exchange.headers)) {
-      // Nothing is answered: uWebSockets.js would go on with the bytes after it.
+      // Close without an answer: otherwise uWebSockets.js would read the bytes that follow as the
+      // next request.
       res.close();
       needs.unrouted?.(400);
       return;

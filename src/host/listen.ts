@@ -3,17 +3,21 @@ import { loadNative, type TemplatedApp, type us_listen_socket } from "./native.t
 /** An open listen socket. */
 export interface Listening {
   readonly port: number;
-  /** Takes no new TCP connections from now on. */
+  /** Stops accepting TCP connections, for good. */
   close(): void;
-  /** Takes none until `resume`; meanwhile they are refused, and those that wait are reset. */
+  /**
+   * Stops accepting TCP connections until `resume`. New ones are refused, and those not yet
+   * accepted are reset.
+   */
   pause(): void;
-  /** Listens again at the same port; false when that failed, and after `close`. */
+  /** Listens on the same port again. Returns false if that failed, and after `close`. */
   resume(): boolean;
 }
 
 /**
- * Listens on `host` and `port`, 0 being any free one. Rejects with one sentence when the port is
- * taken or the address is not this machine's. `shared` lets other processes listen on it too.
+ * Listens on `host` and `port`; port 0 picks a free one. Rejects with one sentence when the port is
+ * taken or the address does not belong to this machine. With `shared`, other processes may listen
+ * on the same port.
  */
 export async function listen(
   app: TemplatedApp,
@@ -27,8 +31,9 @@ export async function listen(
     throw new Error(`cannot listen on ${host}:${port}: the port is taken, or not allowed here`);
   }
   const own = uws.us_socket_local_port(open);
-  // That the port is nobody else's is known now. Only a shared one can be listened on again while
-  // connections of before are open; who wants it exclusively is still told that it is taken.
+  // Now it is certain that no other process has the port. Open it again as a shared one, because
+  // `resume` could not open an exclusive one while earlier connections are open. A process that
+  // asks for the port exclusively still gets an error.
   if (!shared) {
     uws.us_listen_socket_close(open);
     open = openSocket(app, host, own, 0);
@@ -59,7 +64,7 @@ function openSocket(
   port: number,
   options: number,
 ): us_listen_socket | undefined {
-  // The addon takes options between port and callback with a host too; its types leave that out.
+  // The addon accepts options between port and callback; its types omit them when a host is given.
   const open = app.listen.bind(app) as unknown as (
     host: string,
     port: number,
@@ -67,7 +72,7 @@ function openSocket(
     done: (socket: us_listen_socket | false) => void,
   ) => void;
   let opened: us_listen_socket | false = false;
-  // It calls back before it returns.
+  // The callback runs before `listen` returns.
   open(host, port, options, (socket) => {
     opened = socket;
   });

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
-/** What both binaries export and Sluice uses. */
+/** The exports that Sluice uses; both binaries have them. */
 export interface Native {
   App(): TemplatedApp;
   SSLApp(options: Record<string, string | undefined>): TemplatedApp;
@@ -14,7 +14,7 @@ export interface Native {
   readonly DISABLED: number;
 }
 
-/** The uWebSockets.js that loaded, and which it is. */
+/** The uWebSockets.js binary that was loaded. */
 export interface LoadedNative {
   readonly uws: Native;
   /** Package version, such as `20.57.0`. */
@@ -29,12 +29,12 @@ export type { HttpResponse, TemplatedApp, us_listen_socket, WebSocket };
 interface Candidate {
   readonly binary: LoadedNative["binary"];
   readonly module: string;
-  /** Folder of the binaries below the package's own. */
+  /** Folder of the binaries, relative to the package's root. */
   readonly folder: string;
 }
 
-// The legacy package's own entry point would fall back to a JavaScript server, so its binary is
-// loaded by path; the current package is loaded the same way so that there is one way.
+// The legacy package's entry point falls back to a JavaScript server if its binary does not load.
+// So both binaries are loaded by path.
 const CANDIDATES: readonly Candidate[] = [
   { binary: "current", module: "uWebSockets.js", folder: "." },
   { binary: "legacy", module: "uwebsockets-legacy", folder: "binaries" },
@@ -43,9 +43,8 @@ const CANDIDATES: readonly Candidate[] = [
 let loaded: LoadedNative | undefined;
 
 /**
- * Returns the first uWebSockets.js whose binary this machine can load, the current one before the
- * legacy one. Throws one sentence that names what was tried, what this machine has and what to
- * install.
+ * Returns the uWebSockets.js that this machine can load: the current one, or else the legacy one.
+ * Throws one sentence that says what was tried, what this machine has and what to install.
  */
 export function loadNative(): LoadedNative {
   if (loaded) return loaded;
@@ -55,7 +54,7 @@ export function loadNative(): LoadedNative {
   for (const candidate of CANDIDATES) {
     try {
       const root = findPackage(require, candidate.module);
-      // The addon's documented exports.
+      // The cast is safe: both binaries export these documented names.
       const uws = require(join(root, candidate.folder, file)) as Native;
       const about: { version?: string } = JSON.parse(
         readFileSync(join(root, "package.json"), "utf8"),
@@ -75,7 +74,7 @@ export function loadNative(): LoadedNative {
 }
 
 function findPackage(require: NodeJS.Require, name: string): string {
-  // The packages hide their package.json from `exports`, so it is found beside the entry point.
+  // The packages do not list package.json in `exports`, so walk up from the entry point.
   let folder = dirname(require.resolve(name));
   for (let up = 0; up < 3; up++) {
     try {
@@ -92,7 +91,7 @@ function firstLine(error: unknown): string {
   return String(error instanceof Error ? error.message : error).split("\n", 1)[0] ?? "";
 }
 
-/** Returns the C library of this machine in words, such as `glibc 2.36`. */
+/** Returns the name and version of this machine's C library, such as `glibc 2.36`. */
 export function readLibc(): string {
   if (process.platform !== "linux") return "no glibc";
   const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };

@@ -1,20 +1,25 @@
-import { LazyEmitter } from "./lazy-emitter.ts";
+import { EventEmitter } from "node:events";
 
-/** What ends a request's connection. */
-interface Carrier {
-  destroy(): unknown;
-}
+function None(): void {}
+None.prototype = EventEmitter.prototype;
 
-/** The connection of a request, with what is known of it of `net.Socket`'s members. */
+/**
+ * An EventEmitter whose constructor does nothing. EventEmitter's methods create its fields when the
+ * first listener is added, and most of these objects never get one.
+ */
+// The cast is safe: `new None()` returns an object with EventEmitter's prototype.
+export const LazyEmitter = None as unknown as new () => EventEmitter;
+
+/** The connection of a request, with those members of `net.Socket` that can be filled in. */
 export class RequestSocket extends LazyEmitter {
-  /** The client's address: where proxies are trusted, not that of the TCP peer. */
+  /** The client's address. Behind a trusted proxy this is not the address of the TCP peer. */
   remoteAddress: string;
-  /** The PROXY protocol's address, empty without one. */
+  /** The address in the PROXY protocol header, empty without one. */
   readonly proxiedAddress: string;
   readonly encrypted: boolean;
   destroyed = false;
-  /** The response while there is one, then the WebSocket. */
-  carrier: Carrier | undefined;
+  /** The open response, later the WebSocket. Undefined when neither is open. */
+  carrier: { destroy(): unknown } | undefined;
 
   constructor(address: string, proxiedAddress: string, encrypted: boolean) {
     super();
@@ -35,13 +40,13 @@ export class RequestSocket extends LazyEmitter {
     return !this.destroyed;
   }
 
-  /** Ends the TCP connection; between two long-polling requests there is none to end. */
+  /** Closes the TCP connection. Does nothing between two long-polling requests. */
   destroy(): this {
     this.carrier?.destroy();
     return this;
   }
 
-  /** Called when the connection is over. */
+  /** Marks the connection as closed and emits `close` once. */
   closed(): void {
     this.carrier = undefined;
     if (this.destroyed) return;
@@ -49,7 +54,7 @@ export class RequestSocket extends LazyEmitter {
     this.emit("close", false);
   }
 
-  // uWebSockets.js decides on these.
+  // uWebSockets.js controls keep-alive, Nagle's algorithm and timeouts, so these do nothing.
   setKeepAlive(): this {
     return this;
   }

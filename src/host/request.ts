@@ -1,11 +1,11 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import type { LeftOut } from "./headers.ts";
-import { LazyEmitter } from "./lazy-emitter.ts";
-import { RequestSocket } from "./request-socket.ts";
+import { LazyEmitter, RequestSocket } from "./request-socket.ts";
 import { SafeResponse } from "./response.ts";
 
 /**
- * Headers of which Node.js keeps the first, if they come twice. Two hosts or lengths are nobody's.
+ * Headers of which Node.js keeps only the first value if they are repeated. Node.js does so for
+ * `host` and `content-length` too; here a repeated one is joined, so that no value is trusted.
  */
 const FIRST_ONLY = new Set([
   ...["age", "authorization", "content-type", "etag", "expires", "from", "if-modified-since"],
@@ -14,8 +14,9 @@ const FIRST_ONLY = new Set([
 ]);
 
 /**
- * A request as handlers know it from Node.js' http server: the members of `http.IncomingMessage`
- * but its body, copied, because uWebSockets.js takes the request back when its handler returns.
+ * A request with the members that handlers know from `http.IncomingMessage`, except the body.
+ * Everything is copied, because the native request is no longer valid once the route handler
+ * returns.
  */
 export class IncomingRequest extends LazyEmitter {
   readonly method: string;
@@ -25,7 +26,7 @@ export class IncomingRequest extends LazyEmitter {
   readonly socket: RequestSocket;
   readonly _query: Record<string, string>;
   res: SafeResponse | null;
-  /** Names and values in turn, if one of the names came twice. */
+  /** All names and values in turn, if a name was repeated; otherwise undefined. */
   readonly #repeated: readonly string[] | undefined;
 
   constructor(req: HttpRequest, res: HttpResponse, needs: RequestNeeds) {
@@ -35,8 +36,8 @@ export class IncomingRequest extends LazyEmitter {
     this.url = query ? `${req.getUrl()}?${query}` : req.getUrl();
     this.#repeated = readHeaders(req, this.headers);
     this._query = Object.fromEntries(new URLSearchParams(query));
-    const address = readAddress(res.getRemoteAddress());
-    const proxied = readAddress(res.getProxiedRemoteAddress());
+    const address = formatAddress(res.getRemoteAddress());
+    const proxied = formatAddress(res.getProxiedRemoteAddress());
     this.socket = new RequestSocket(address, proxied, needs.encrypted);
     this.res = new SafeResponse(res, this, needs.leftOut);
   }
@@ -82,27 +83,28 @@ export class IncomingRequest extends LazyEmitter {
   }
 }
 
-// The same for every request: uWebSockets.js takes no other version, and none with trailers.
+// The same for every request: uWebSockets.js accepts HTTP/1.1 only, and no trailers.
 const ALWAYS = {
   ...{ httpVersion: "1.1", httpVersionMajor: 1, httpVersionMinor: 1, complete: true },
   ...{ trailers: {}, trailersDistinct: {}, rawTrailers: [], statusCode: null, statusMessage: null },
 };
 Object.assign(IncomingRequest.prototype, ALWAYS);
 
-/** What reading a request needs to know. */
+/** What is the same for all requests of an app. */
 export interface RequestNeeds {
+  /** Whether the app speaks TLS. */
   readonly encrypted: boolean;
   readonly leftOut: LeftOut;
 }
 
 /**
- * Reads headers into `headers`, those that came in several joined as Node.js joins them; then it
- * also returns all of them as they came.
+ * Reads all headers into `headers` and joins repeated ones as Node.js does. If any was repeated, it
+ * also returns all names and values in the order they arrived.
  */
 function readHeaders(req: HttpRequest, headers: Record<string, string>): string[] | undefined {
   let all: string[] | undefined;
   req.forEach((name, value) => {
-    // For the name "constructor" there is no text, but what every object has.
+    // Not `headers[name]` alone: for a header named "constructor" that is Object's own member.
     const before = Object.hasOwn(headers, name) ? headers[name] : undefined;
     if (before !== undefined) all ??= Object.entries(headers).flat();
     all?.push(name, value);
@@ -113,8 +115,11 @@ function readHeaders(req: HttpRequest, headers: Record<string, string>): string[
   return all;
 }
 
-/** Returns an address of 4 or 16 bytes in its usual notation; IPv4 in IPv6 as IPv4. */
-export function readAddress(bytes: ArrayBuffer): string {
+/**
+ * Returns an address of 4 or 16 bytes as text, and an IPv4 address mapped into IPv6 as IPv4. For
+ * any other length it returns an empty string.
+ */
+function formatAddress(bytes: ArrayBuffer): string {
   const octets = new Uint8Array(bytes);
   if (octets.length === 4) return octets.join(".");
   if (octets.length !== 16) return "";
@@ -128,14 +133,15 @@ export function readAddress(bytes: ArrayBuffer): string {
   return new URL(`http://[${words.join(":")}]`).hostname.slice(1, -1);
 }
 
-/** Whether a request asks for a new connection. Engine.IO takes an empty `sid` for none. */
+/** Whether a request asks for a new connection. For Engine.IO an empty `sid` means none. */
 export function namesNoSession(query: Readonly<Record<string, string>>): boolean {
   return !query.sid;
 }
 
 /**
- * Whether a request asks for a WebSocket in a version that is spoken (RFC 6455, section 4.2.1);
- * uWebSockets.js itself looks at the key alone. Version 8 differs in the name of a header only.
+ * Whether a request asks for a WebSocket in a supported version, 13 or 8 (RFC 6455, section 4.2.1).
+ * uWebSockets.js itself checks only that there is a key. Version 8 differs from 13 only in the name
+ * of one header.
  */
 export function asksForWebSocket({ headers }: Pick<IncomingRequest, "headers">): boolean {
   const { connection = "", upgrade = "" } = headers;
@@ -145,10 +151,9 @@ export function asksForWebSocket({ headers }: Pick<IncomingRequest, "headers">):
 }
 
 /**
- * Whether a request says in two ways, or in none that all agree on, where it ends (RFC 9112,
- * section
- * 6.3): a proxy may go by one, uWebSockets.js by the other, and what lies between would be taken
- * for a request of its own.
+ * Whether the length of a request is ambiguous (RFC 9112, section 6.3): it has both Content-Length
+ * and Transfer-Encoding, or one that implementations read differently. A proxy and uWebSockets.js
+ * could then disagree on where the request ends, and an attacker could smuggle in a second one.
  */
 export function isAmbiguous(headers: Readonly<Record<string, string>>): boolean {
   const { "content-length": length, "transfer-encoding": coding } = headers;

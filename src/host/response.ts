@@ -8,67 +8,68 @@ import {
   readHeader,
   writeLines,
 } from "./headers.ts";
-import { LazyEmitter } from "./lazy-emitter.ts";
-import type { RequestSocket } from "./request-socket.ts";
+import { LazyEmitter, type RequestSocket } from "./request-socket.ts";
 
-/** A piece of an answer's body. */
+/** A piece of a response's body. */
 type Chunk = string | Uint8Array;
 
-/** What a response knows of its request. */
+/** The members of a request that its response uses. */
 interface AnsweredRequest {
   readonly method: string;
   readonly socket: RequestSocket;
 }
 
-/** Whose body is held, and counted among what it has sent in part. */
+/** The connection on whose account a request's body is buffered. */
 export interface BodyOwner {
-  /** The response whose request's body is held. */
+  /** The response that buffers its request's body now. */
   waiting: Pick<SafeResponse, "dropBody"> | undefined;
+  /** Adds to the bytes buffered for the owner; negative when they are released. */
   hold(bytes: number): void;
 }
 
-/** A header as it was set, and the lines it is written as. */
-interface Held {
-  readonly name: string;
-  readonly value: unknown;
-  readonly lines: readonly string[];
-}
-
-// uWebSockets.js writes these itself, and a second one would say where another answer begins.
+// uWebSockets.js writes these itself. With a second one the client could misread where the response
+// ends.
 const FRAMING = ["content-length", "transfer-encoding"];
-/** What it writes of a WebSocket handshake. */
+/** Headers of a WebSocket handshake that uWebSockets.js writes itself. */
 const HANDSHAKE = [
   ...FRAMING,
   ...["connection", "upgrade", "sec-websocket-accept"],
   ...["sec-websocket-protocol", "sec-websocket-extensions"],
 ];
 
-/** Answers that end with their head (RFC 9112, section 6.3): a body would begin the next answer. */
+/**
+ * Statuses of responses without a body (RFC 9112, section 6.3). The client would read a body as the
+ * start of the next response.
+ */
 const BARE = /^(204|304) /;
 
 /**
- * A uWebSockets.js response that can be touched at any time: after an abort or the end of the
- * answer every call does nothing, where the bare object would throw.
+ * A uWebSockets.js response that is safe to use at any time. Once the request is aborted or
+ * answered, every call does nothing, where the native response would throw.
  *
- * For engine.io it has the methods of uWebSockets.js, and for middlewares, which are written for
- * Node.js' http server, those of `http.ServerResponse`. Either way a header that Node.js would
- * refuse is left out and told, and everything is written at the end, in one piece.
+ * It has the methods of uWebSockets.js for engine.io, and those of `http.ServerResponse` for
+ * middlewares, which are written for Node.js. Headers that Node.js would refuse are left out and
+ * reported to `leftOut`. Everything is written at the end, at once.
  *
- * `onAborted` takes any number of listeners; one added after the abort is called at once.
+ * `onAborted` takes any number of listeners. A listener added after the abort is called at once.
  */
 export class SafeResponse extends LazyEmitter {
   aborted = false;
   ended = false;
-  /** Whether a middleware has settled status and headers; what is set later is written as well. */
+  /** Whether `writeHead` was called. Headers that are set later are still written. */
   headersSent = false;
   statusCode = 200;
   statusMessage: string | undefined;
-  /** Whether the TCP connection ends with this answer. */
+  /** Whether the TCP connection is closed after this response. */
   isLast = false;
   readonly req: AnsweredRequest;
   readonly #raw: HttpResponse;
   readonly #leftOut: LeftOut;
-  readonly #headers = new Map<string, Held>();
+  /** By name in lower case. `value` is what was set, `lines` what is written. */
+  readonly #headers = new Map<
+    string,
+    { readonly name: string; readonly value: unknown; readonly lines: readonly string[] }
+  >();
   #body: Buffer[] | undefined;
   #listeners: (() => void)[] = [];
   #heldBody: { readonly bytes: ByteBuffer; readonly owner: BodyOwner; isLast: boolean } | undefined;
@@ -174,8 +175,7 @@ export class SafeResponse extends LazyEmitter {
     return this;
   }
 
-  // These two are no documented members, but what keeps a session at the end of a request uses
-  // them.
+  // Node.js does not document these two, but session middlewares use them when a request ends.
   get _header(): boolean {
     return this.headersSent;
   }
@@ -184,10 +184,10 @@ export class SafeResponse extends LazyEmitter {
     this.writeHead(this.statusCode);
   }
 
-  /** Keeps a piece of the body until the end. */
+  /** Buffers a piece of the body until `end`. */
   write(chunk: Chunk, encoding?: unknown): boolean {
     if (this.done) return false;
-    // As its caller says.
+    // The caller promises that a string here names an encoding; Buffer.from throws otherwise.
     const text = typeof encoding === "string" ? (encoding as BufferEncoding) : undefined;
     this.#body ??= [];
     this.#body.push(typeof chunk === "string" ? Buffer.from(chunk, text) : Buffer.from(chunk));
@@ -201,7 +201,7 @@ export class SafeResponse extends LazyEmitter {
     if (last !== undefined && (this.#body || typeof encoding === "string")) {
       this.write(last, encoding);
     }
-    // As in Node.js: some middlewares add their headers when this is called.
+    // As in Node.js: some middlewares wrap writeHead and add their headers there.
     if (!this.headersSent) this._implicitHeader();
     if (this.done) return this;
     this.#over();
@@ -232,7 +232,7 @@ export class SafeResponse extends LazyEmitter {
       }
       const length = body === undefined ? 0 : Buffer.byteLength(body);
       if (!isBare) raw.writeHeader("Content-Length", `${length}`);
-      // No arguments: the legacy binary would wait for a body of the length it is given.
+      // No arguments: given a length, the legacy binary would wait for a body of that length.
       raw.endWithoutBody();
     });
   }
@@ -243,7 +243,7 @@ export class SafeResponse extends LazyEmitter {
     }
   }
 
-  /** Ends the TCP connection. */
+  /** Closes the TCP connection without a response. */
   destroy(): this {
     return this.close();
   }
@@ -266,7 +266,7 @@ export class SafeResponse extends LazyEmitter {
     return this.setHeader(name, value);
   }
 
-  /** Everything is written at the end, which corks by itself. */
+  /** Runs `write`. The response is written at the end, which corks it. */
   cork(write: () => void): this {
     if (!this.done) write();
     return this;
@@ -280,16 +280,16 @@ export class SafeResponse extends LazyEmitter {
       this.dropBody();
       if (!this.done && (bytes.length > 0 || held.isLast)) handler(bytes.buffer, held.isLast);
     } else if (!this.done) {
-      // A body may go on arriving after an early answer; nobody is interested in it then.
+      // The rest of a body may still arrive after an early answer. It is discarded.
       this.#raw.onData((chunk, isLast) => void (this.done || handler(chunk, isLast)));
     }
     return this;
   }
 
   /**
-   * Keeps what arrives of the body, up to `bytesMax` and then cut off, until somebody wants it:
-   * uWebSockets.js throws away what comes before `onData` was called. `owner` counts it meanwhile,
-   * and may drop it.
+   * Buffers the body until `onData` is called, because uWebSockets.js discards what arrives before.
+   * The TCP connection is closed if more than `bytesMax` arrive, or far too many tiny pieces. The
+   * bytes are counted at `owner`, which may drop them.
    */
   holdBody(bytesMax: number, owner: BodyOwner): void {
     const held = { bytes: createByteBuffer(bytesMax), owner, isLast: false };
@@ -305,7 +305,7 @@ export class SafeResponse extends LazyEmitter {
     });
   }
 
-  /** Lets go of a body that is held. */
+  /** Releases the buffered body, if any. */
   dropBody(): void {
     const { bytes, owner } = this.#heldBody ?? {};
     if (!bytes || owner?.waiting !== this) return;
@@ -314,13 +314,13 @@ export class SafeResponse extends LazyEmitter {
     bytes.drop();
   }
 
-  /** Ends the TCP connection without an answer. */
+  /** Closes the TCP connection without a response. */
   close(): this {
     if (!this.done) this.#raw.close();
     return this;
   }
 
-  /** Hands the connection over to a WebSocket; the response is over after it. */
+  /** Answers with a WebSocket handshake. The response cannot be used afterwards. */
   upgrade<UserData>(
     data: UserData,
     handshake: { key: string; protocol: string; extensions: string },

@@ -1,30 +1,29 @@
-/** Under which names a further certificate must be added to be served before the earlier ones. */
+/** Finds the patterns under which a renewed certificate takes precedence over earlier ones. */
 export interface ServerNames {
-  next(names: readonly string[]): ServerNamesStep;
+  /**
+   * Returns the distinct patterns to add a certificate for `names` under, and those names for which
+   * no pattern is left.
+   */
+  next(names: readonly string[]): {
+    readonly patterns: readonly string[];
+    readonly exhausted: readonly string[];
+  };
 }
 
-/** What one further certificate is added under. */
-export interface ServerNamesStep {
-  /** Patterns to add it under, none twice. */
-  readonly patterns: readonly string[];
-  /** Names for which no pattern is left. */
-  readonly exhausted: readonly string[];
-}
-
-/** uWebSockets.js looks no deeper. */
+/** uWebSockets.js matches no more labels than this. */
 const LABELS_MAX = 10;
 
 /**
- * Returns the order of patterns by which certificates follow each other without one being removed.
+ * Returns the source of patterns by which a certificate is renewed without removing the old one.
  *
  * uWebSockets.js serves a connection by the most specific pattern that matches its server name,
  * label by label from the left. Removing a pattern would free the routes that open keep-alive
- * connections still use, so each further certificate takes the next more specific pattern of its
- * names: for `a.example` that is `*.*`, `*.example`, `a.*`, `a.example`. A name of n labels can so
- * be renewed 2^n times in the life of a process.
+ * connections still use. So each renewed certificate takes the next more specific pattern of its
+ * names: for `a.example` that is `*.*`, `*.example`, `a.*`, `a.example`. A name of n labels can
+ * therefore be renewed 2^n times in the life of a process.
  */
 export function createServerNames(): ServerNames {
-  /** The step in which each pattern was taken. */
+  /** The call of `next` in which each pattern was taken, counted from 1. */
   const taken = new Map<string, number>();
   let step = 0;
 
@@ -33,7 +32,7 @@ export function createServerNames(): ServerNames {
     for (let mask = last; mask >= 0; mask--) {
       const at = taken.get(toPattern(labels, mask));
       if (at === undefined) continue;
-      if (at === step) return toPattern(labels, mask); // shared with another name of this step
+      if (at === step) return toPattern(labels, mask); // taken in this call by another name
       return mask === last ? undefined : toPattern(labels, mask + 1);
     }
     return toPattern(labels, 0);
@@ -47,7 +46,8 @@ export function createServerNames(): ServerNames {
       for (const name of names) {
         const labels = name.split(".");
         const pattern = labels.length > LABELS_MAX ? undefined : patternFor(labels);
-        // A wildcard name has two masks for one pattern: what is taken already is of no use.
+        // Two masks of a wildcard name give the same pattern. One that an earlier certificate has
+        // cannot be used again.
         const stale = pattern !== undefined && (taken.get(pattern) ?? step) < step;
         if (pattern === undefined || stale) {
           exhausted.push(name);
@@ -62,7 +62,8 @@ export function createServerNames(): ServerNames {
 }
 
 /**
- * The labels whose bit is set stand as they are, the others as `*`; the left-most bit counts most.
+ * Returns a pattern: labels whose bit in `mask` is set stay, the others become `*`. The highest bit
+ * is the leftmost label.
  */
 function toPattern(labels: readonly string[], mask: number): string {
   const top = labels.length - 1;

@@ -9,13 +9,13 @@ import { createServerNames } from "./server-names.ts";
 
 type TlsSettings = Settings["socket"]["tls"];
 
-/** An app, and how its certificate is replaced. */
+/** An app, and the function that renews its certificate. */
 export interface OpenedApp {
   readonly app: TemplatedApp;
   readonly encrypted: boolean;
   /**
-   * Serves the certificate that its files hold now to new connections; open ones go on. Never
-   * throws: files that are not usable are logged and change nothing.
+   * Reads the certificate files again and serves the certificate to new connections. Open ones are
+   * not affected. Never throws: if the files are not usable, that is logged and nothing changes.
    */
   reload(): void;
 }
@@ -23,10 +23,10 @@ export interface OpenedApp {
 const ROUTES = "get post options del patch put head connect trace any ws".split(" ");
 
 /**
- * Returns an app that speaks TLS if `certFile` is set, plain HTTP otherwise.
+ * Returns an app that speaks TLS if `certFile` or `keyFile` is set, and plain HTTP otherwise.
  *
- * Throws `SettingsError` for files that are missing or do not fit each other: they are tried before
- * uWebSockets.js sees them, because it ends the process over a bad one.
+ * Throws `SettingsError` for files that are missing or do not fit each other. They are checked
+ * before uWebSockets.js reads them, because it ends the process if one is bad.
  */
 export function openApp(uws: Native, settings: TlsSettings, log: Log): OpenedApp {
   if (settings.certFile === "" && settings.keyFile === "") {
@@ -37,22 +37,22 @@ export function openApp(uws: Native, settings: TlsSettings, log: Log): OpenedApp
       reload: () => log("info", { room: "socket" }, text),
     };
   }
-  let shown = readCertificate(settings);
-  const app = uws.SSLApp(optionsOf(shown, settings));
+  let served = readCertificate(settings);
+  const app = uws.SSLApp(optionsOf(served, settings));
   const replay = recordRoutes(app);
   const names = createServerNames();
 
   function reload(): void {
     const next = readCertificate(settings);
-    if (next.certificate.fingerprint256 === shown.certificate.fingerprint256) {
+    if (next.certificate.fingerprint256 === served.certificate.fingerprint256) {
       log("info", { room: "socket" }, "the certificate has not changed");
       return;
     }
-    shown = next;
+    served = next;
     const { patterns, exhausted } = names.next(namesOf(next.certificate));
     for (const pattern of patterns) {
       app.addServerName(pattern, optionsOf(next, settings));
-      // Every server name has routes of its own.
+      // Each server name has its own routes, so they are all added again.
       app.domain(pattern);
       replay();
     }
@@ -85,7 +85,8 @@ interface Certificate {
 }
 
 /**
- * Reads and tries the files; the paths returned are real ones, so that a swapped link cannot mix.
+ * Reads the files and checks that they fit. Returns their real paths: if a symbolic link changes
+ * later, uWebSockets.js still reads the same pair.
  */
 function readCertificate(settings: TlsSettings): Certificate {
   try {
@@ -93,7 +94,7 @@ function readCertificate(settings: TlsSettings): Certificate {
     const keyFile = realpathSync(settings.keyFile);
     const cert = readFileSync(certFile);
     const key = readFileSync(keyFile);
-    // Throws unless the key opens and belongs to the certificate.
+    // Throws if the key cannot be decrypted or does not belong to the certificate.
     createSecureContext({
       cert,
       key,
@@ -120,7 +121,7 @@ function namesOf(certificate: X509Certificate): string[] {
   return names.filter((name) => name.startsWith("DNS:")).map((name) => name.slice(4).toLowerCase());
 }
 
-/** Remembers every route that is put on an app; the returned function puts them on again. */
+/** Records every route that is added to an app. The returned function adds them all again. */
 function recordRoutes(app: TemplatedApp): () => void {
   type Register = (...given: unknown[]) => TemplatedApp;
   const methods = app as unknown as Record<string, Register>; // ROUTES are methods of every app
