@@ -64,7 +64,7 @@ export function buildGateway(tree: string, folder: string): string {
   cpSync(join(tree, "package.json"), join(folder, "package.json"));
   const words = ["--import", "tsx", join(ROOT, "build.ts"), tree, out];
   const result = spawnSync(process.execPath, words, { cwd: ROOT, encoding: "utf8" });
-  if (!existsSync(join(out, "gateway.js")) || !existsSync(join(out, "main.js")))
+  if (!existsSync(join(out, "index.js")) || !existsSync(join(out, "main.js")))
     throw new Error(`src/ does not build to a gateway: ${result.stdout}${result.stderr}`);
   return out;
 }

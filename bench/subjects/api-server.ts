@@ -27,7 +27,7 @@ serve({
 });
 
 async function startOurs(build: string, secret: string): Promise<number> {
-  const module: unknown = await import(pathToFileURL(join(build, "gateway.js")).href);
+  const module: unknown = await import(pathToFileURL(join(build, "index.js")).href);
   const { startGateway } = module as GatewayModule; // the build's own public face
   const { io, port } = await startGateway({
     socket: { host: "127.0.0.1", port: 0 },

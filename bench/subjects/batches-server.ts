@@ -23,7 +23,7 @@ serve({
   async start({ build, port }: BatchesServerOptions) {
     functionPort = port;
     if (build === undefined) return { port: 0 };
-    const module: unknown = await import(pathToFileURL(join(build, "gateway.js")).href);
+    const module: unknown = await import(pathToFileURL(join(build, "index.js")).href);
     const { startGateway } = module as GatewayModule; // the build's own public face
     const gateway = await startGateway({
       socket: { host: "127.0.0.1", port: 0 },

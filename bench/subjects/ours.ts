@@ -16,7 +16,7 @@ const SECRET = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 /** Sluice as `npm run build` compiles it, with its default settings but for address, rates and overload. */
 hostSubject(async ({ codec, build, loseEvery, callUrl, unionMembersMax }) => {
   if (build === undefined) throw new Error("no compiled gateway was named");
-  const module: unknown = await import(pathToFileURL(join(build, "gateway.js")).href);
+  const module: unknown = await import(pathToFileURL(join(build, "index.js")).href);
   const { startGateway } = module as GatewayModule; // the build's own public face
   const gateway = await startGateway({
     socket: { host: "127.0.0.1", port: 0, drainMs: 0 },

@@ -349,7 +349,11 @@ test("on a port of its own the API is there and only there", async () => {
   });
   try {
     assert.notEqual(own.apiPort, own.port);
-    const at = (port: number, path: string) => fetch(`http://127.0.0.1:${port}${path}`);
+    const at = async (port: number, path: string) => {
+      const answer = await fetch(`http://127.0.0.1:${port}${path}`);
+      await answer.text();
+      return answer;
+    };
     for (const path of ["/metrics", "/healthz", "/readyz", "/v1/openapi.json"]) {
       assert.equal((await at(own.apiPort, path)).status, 200, path);
       assert.equal((await at(own.port, path)).status, 404, path);

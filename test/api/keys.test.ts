@@ -45,6 +45,7 @@ test("without a key every command route is closed and says how to open it; healt
   }
   for (const path of ["/metrics", "/healthz", "/readyz", "/v1/openapi.json"]) {
     const answer = await fetch(api.on.url + path);
+    await answer.text();
     assert.equal(answer.status, 200, path);
   }
   assert.deepEqual(api.applied, []);

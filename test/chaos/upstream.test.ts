@@ -28,8 +28,9 @@ const BAD: readonly [name: string, answer: (response: ServerResponse) => void, c
     "larger than it may be, without saying so",
     (response) => {
       const chunk = Buffer.alloc(65_536);
-      const write = (): void => {
-        if (!response.destroyed) response.write(chunk, () => write());
+      // To write on after an error would keep the event loop from seeing that the client has gone.
+      const write = (error?: Error | null): void => {
+        if (!error && !response.destroyed) response.write(chunk, write);
       };
       response.writeHead(200);
       write();
