@@ -3,20 +3,20 @@ import type { SafeResponse } from "../host/response.ts";
 import type { Door, DoorHeaders, Refusal } from "./door.ts";
 import type { EngineRequest } from "./engine-io.ts";
 
-// An error's words must not be taken for a page, kept, or shown in a frame.
+// Keep error bodies out of caches, and keep browsers from reading them as another type.
 const SECURITY: DoorHeaders = [
   ["Cache-Control", "no-store"],
   ["X-Content-Type-Options", "nosniff"],
 ];
 
-/** Answers in engine.io's own form: a JSON object with a code and a message; or without a body. */
+/** Ends a response as engine.io does: with a JSON object of a code and a message, or no body. */
 export function answer(
   res: SafeResponse,
   status: string,
   body: { code: number | string; message: string } | undefined,
   headers: DoorHeaders = [],
 ): void {
-  // A middleware may have begun an answer before it failed: nothing is left to say then.
+  // A middleware may have sent headers before it failed; the status can no longer be changed.
   if (res.headersSent) {
     res.end();
     return;
@@ -32,8 +32,8 @@ export function answer(
   res.end(JSON.stringify(body));
 }
 
-/** Whom the door looks at, and where its refusals are counted. */
-export interface AtDoor {
+/** A request that the door checks, and the counters of refusals by reason. */
+interface AtDoor {
   readonly door: Door;
   readonly request: EngineRequest;
   readonly res: SafeResponse;
@@ -41,8 +41,8 @@ export interface AtDoor {
 }
 
 /**
- * Lets the door look at a request; returns whether it was answered here: refused and counted, or a
- * preflight.
+ * Runs the door's checks on a request. Returns true if the request has been answered: refused and
+ * counted, or a CORS preflight.
  */
 export function answerAtDoor(at: AtDoor): boolean {
   const { door, request, res } = at;
@@ -54,7 +54,7 @@ export function answerAtDoor(at: AtDoor): boolean {
   return true;
 }
 
-/** Answers and counts what the door refuses; returns whether it refused. */
+/** Answers and counts a refusal of the door. Returns false if there is none. */
 export function answerRefusal(at: AtDoor, refusal: Refusal | undefined): boolean {
   if (!refusal) return false;
   const { code, status, message, retryAfterS } = refusal;

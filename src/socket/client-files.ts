@@ -9,25 +9,25 @@ import type { EngineRequest } from "./engine-io.ts";
 import { corsOf } from "./socket-io.ts";
 
 const BUNDLES = ["socket.io", "socket.io.min", "socket.io.esm.min", "socket.io.msgpack.min"];
-/** What `serveClient` serves. */
+/** The files that `serveClient` serves. */
 export const CLIENT_FILES: readonly string[] = BUNDLES.flatMap((name) => [
   `${name}.js`,
   `${name}.js.map`,
 ]);
 
-/** What serving the bundles needs to know. */
-export interface ClientFilesNeeds extends RequestNeeds {
-  readonly door: Pick<Door, "headers"> | undefined;
-}
-
 /**
- * Serves the client bundles of the installed socket.io below the server's path, with the headers of
- * `serveClient` on Node.js' http server; uncompressed; a page of an allowed origin may import them.
- * Each file is read when it is first asked for.
+ * Serves the client bundles of the installed socket.io below the server's path.
+ *
+ * The headers are those of `serveClient` on Node.js' http server. The files are not compressed.
+ * Pages of allowed origins may import them. Each file is read at its first request.
  */
-export function serveClientFiles(io: Server, app: TemplatedApp, needs: ClientFilesNeeds): void {
+export function serveClientFiles(
+  io: Server,
+  app: TemplatedApp,
+  needs: RequestNeeds & { readonly door: Pick<Door, "headers"> | undefined },
+): void {
   const about = createRequire(import.meta.url).resolve("socket.io/package.json");
-  // Its own file.
+  // The cast holds: npm requires `version` in every package.json.
   const { version } = JSON.parse(readFileSync(about, "utf8")) as { version: string };
   const folder = join(dirname(about), "client-dist");
   const etag = `"${version}"`;
@@ -52,14 +52,14 @@ export function serveClientFiles(io: Server, app: TemplatedApp, needs: ClientFil
       res.setHeader("Cache-Control", "public, max-age=0");
       res.setHeader("Content-Type", `application/${kind}; charset=utf-8`);
       res.setHeader("ETag", etag);
-      // Requests that follow on one connection, whose answers nobody reads, would hold a copy each.
+      // A client could pipeline requests without reading; each response would keep its own copy.
       res.isLast = true;
       res.end(body);
     };
     app.any(`${io.path()}/${name}`, (raw, req) => {
       const request = new IncomingRequest(req, raw, needs);
       if (isAmbiguous(request.headers)) {
-        request.destroy(); // as the endpoint itself does
+        request.destroy(); // as the Socket.IO endpoint does
         return;
       }
       for (const [header, value] of needs.door?.headers(request) ?? []) {
@@ -71,7 +71,7 @@ export function serveClientFiles(io: Server, app: TemplatedApp, needs: ClientFil
   }
 }
 
-/** Images leave source maps out, and an update may take files away while the process runs. */
+/** A file may be missing: images drop source maps, and an update may delete files meanwhile. */
 function readIfThere(path: string): Buffer | undefined {
   try {
     return readFileSync(path);

@@ -2,7 +2,7 @@ import { CLOSES, type CloseReason } from "../core/closes.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import { type CodecName, type Frame, type Frames, isEvent, type Packet } from "../core/packet.ts";
 import type { BodyOwner } from "../host/response.ts";
-import { inWords, readForced, readReason } from "./close-reason.ts";
+import { describeClose, readForced, readReason } from "./close-reason.ts";
 import type {
   EnginePacket,
   EngineRequest,
@@ -11,92 +11,96 @@ import type {
 } from "./engine-io.ts";
 import type { Allowance, Toll } from "./limits.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
-import { heardBytes, isWebSocket, type WebSocketTransport } from "./websocket.ts";
+import { isWebSocket, receivedBytes, type WebSocketTransport } from "./websocket.ts";
 
-/** How long a close waits for the next poll of a client that is in no namespace. */
-const STRANGER_GOODBYE_MS = 1000;
+/** How long a close waits for the next poll of a client that never joined a namespace. */
+const OUTSIDE_CLOSE_MS = 1000;
 
-/** Reads one connection's frames; the first decides the codec. */
+/** Decodes one connection's frames; the first frame decides the codec. */
 export interface FrameReader {
   readonly name: CodecName | undefined;
-  /** After a refusal: a CONNECT_ERROR that tells the client why, where its codec allows one. */
+  /** After a refusal: the CONNECT_ERROR that tells the client why, if its codec allows one. */
   readonly refusal: Packet | undefined;
-  /** Bytes of a packet whose attachments have not all come. */
+  /** Bytes of a packet whose attachments have not all arrived. */
   readonly heldBytes: number;
   /**
-   * Returns a packet, or undefined while attachments are missing; throws `FailureError`. `lasting`
-   * says that the frame's bytes stay valid after the call, `outside` that no CONNECT was answered.
+   * Returns a packet, or undefined while attachments are missing. Throws `FailureError`. `lasting`:
+   * the frame's bytes stay valid after the call. `outside`: no CONNECT has been answered yet.
    */
   read(frame: Frame, lasting: boolean, outside: boolean): Packet | undefined;
   destroy(): void;
 }
 
-/** Where each inbound packet pays: see `Door`. */
-export interface PacketDoor {
+/** Checks each inbound packet against the rate limits: see `Door`. */
+interface PacketDoor {
   take(connection: Connection, bytes: number, message: boolean): Toll;
   owed(connection: Connection): FailureCode;
 }
 
-/** What a connection needs of the rooms around it. */
+/** The functions that other rooms give to every connection. */
 export interface ConnectionNeeds extends OutboxNeeds {
   readonly door?: PacketDoor | undefined;
   /**
-   * Returns a new connection's reader; of an Engine.IO 3 connection, which is always JSON, fixed.
+   * Returns the reader of a new connection. `fixed` names the codec if it is known beforehand:
+   * Engine.IO 3 clients always use JSON.
    */
   createReader(fixed?: CodecName): FrameReader;
-  /** How long a connection may stay outside every namespace, in milliseconds. */
+  /** How long a connection may take to join its first namespace, in milliseconds. */
   connectTimeoutMs(): number;
   /** Encodes a packet in one codec. */
   encode(packet: Packet): Frames;
-  /** Told whenever `native` of a connection changed. */
+  /** Called when `native` of a connection has changed. */
   moved(connection: Connection): void;
-  /** Told once, when a connection is over. */
+  /** Called once, when a connection has closed. */
   ended(connection: Connection, reason: CloseReason, details: string): void;
 }
 
-/** Socket.IO's side of a connection, which it closes as its own `Client` does. */
+/** The Socket.IO `Client` of a connection. */
 export interface ConnectionClient {
-  /** Ends its sockets, once: it no longer listens to the connection then. */
+  /** Disconnects its sockets. Works once: afterwards it no longer listens to the connection. */
   onclose(reason: string, details: unknown): void;
 }
 
-/** A server that can make connections. */
+/** The server that owns a connection. */
 export interface ConnectionServer extends EngineServerBase {
   readonly needs: ConnectionNeeds;
-  /** The reason for connections that the server itself closes at present. */
+  /** The close reason of connections that the server is closing now, if it is. */
   readonly closing: CloseReason | undefined;
 }
 
 /**
- * One Engine.IO connection: it decodes, counts, knows its codec, tells the truth about pressure and
- * is closed once, with a reason. It is `socket.conn` of every Socket.IO socket it carries, and
- * fan-out's peer.
+ * One Engine.IO connection. It decodes packets, counts them, knows its codec and its backpressure,
+ * and closes once, with a reason. It is `socket.conn` of each of its Socket.IO sockets, and the
+ * `Peer` of `fanout/`.
  */
 export class Connection extends Outbox {
-  /** Whether topics may serve it: see `Peer` in `fanout/`. */
+  /** Whether it may be subscribed to uWebSockets.js topics: see `Peer` in `fanout/`. */
   native = false;
-  /** Set when a Socket.IO CONNECT was answered: it is in a namespace, or was. */
+  /** Set when its first CONNECT is answered; stays set when it leaves the namespace. */
   client: ConnectionClient | undefined;
   closeReason: CloseReason | undefined;
   readonly openedAt = performance.now();
-  /** When its client last sent a message. */
+  /** When the last message arrived from the client. */
   heardAt = this.openedAt;
-  /** Bytes its client has sent of packets and payloads that are not complete. */
+  /** Bytes received of packets and payloads that are not complete yet. */
   inboundBytes = 0;
-  /** A payload of its client that waits for a middleware. */
+  /** The response whose request body is held while a middleware runs. */
   waiting: BodyOwner["waiting"];
-  /** What its rates leave it; the door's. */
+  /** The remaining rate limits; kept by the door. */
   allowance: Allowance | undefined;
   readonly #needs: ConnectionNeeds;
   readonly #reader: FrameReader;
   #codecLabel: CodecName | "unknown" = "unknown";
   #closeDetails: unknown;
   #over = false;
-  #goodbye: NodeJS.Timeout | undefined;
+  #closeTimer: NodeJS.Timeout | undefined;
   #overRate: FailureCode | undefined;
-  /** While Socket.IO looks at a packet; no listener of the application runs that soon. */
-  #handing = false;
-  /** While sockets hear of a packet that cannot be decoded. */
+  /**
+   * True while Socket.IO reads a packet. The application's listeners run later, so a close during
+   * this time is Socket.IO's own.
+   */
+  #dispatching = false;
+  /** True while `error` listeners run for a packet that cannot be decoded. */
   #refusing = false;
 
   constructor(
@@ -115,7 +119,7 @@ export class Connection extends Outbox {
     this.#needs.monitor.add(this);
   }
 
-  /** Whether it is in a namespace, or was. */
+  /** Whether it has ever joined a namespace. */
   get joined(): boolean {
     return this.client !== undefined;
   }
@@ -131,25 +135,25 @@ export class Connection extends Outbox {
   override onPacket(packet: EnginePacket): void {
     if (this.readyState !== "open") return;
     const { samples } = this.#needs;
-    packet.type ??= "error"; // where engine.io's parser of protocol 3 knows no type of binary data
+    packet.type ??= "error"; // engine.io's protocol 3 parser leaves unknown binary types undefined
     samples.received[packet.type]++;
-    const bytes = heardBytes(this.transport, packet.data);
+    const bytes = receivedBytes(this.transport, packet.data);
     samples.receivedBytes += bytes;
     if (packet.type === "pong") this.ponged();
-    if (this.#needs.door && !this.#pays(this.#needs.door, packet, bytes)) return;
+    if (this.#needs.door && !this.#isWithinRate(this.#needs.door, packet, bytes)) return;
     if (packet.type !== "message") {
       super.onPacket(packet);
       return;
     }
-    packet.data ??= ""; // engine.io leaves it out of an empty message, which is no packet either
-    // A WebSocket's bytes are valid only during this call: a listener of the raw packet gets a
-    // copy.
+    packet.data ??= ""; // engine.io omits the data of an empty message; decoding refuses it
+    // A WebSocket's bytes are valid only during this call. Listeners of the raw packet may keep
+    // them, so they get a copy.
     const valid = !isWebSocket(this.transport);
     const lasting = valid || this.listenerCount("packet") > 0;
     if (lasting && !valid && typeof packet.data !== "string")
       packet.data = Buffer.from(packet.data);
     this.emit("packet", packet);
-    // As engine.io does: one other packet vouches once for a client that owes a pong.
+    // As engine.io does: another packet extends the wait for a pong once.
     if (this.protocol !== 3 && this.pingTimeoutTimer && !this.hasRefreshedPingTimeout) {
       this.pingTimeoutTimer.refresh();
       this.hasRefreshedPingTimeout = true;
@@ -157,8 +161,11 @@ export class Connection extends Outbox {
     this.#decode(packet.data, lasting);
   }
 
-  /** Whether the packet may come in; one that is refused is decoded all the same and marked. */
-  #pays(door: PacketDoor, packet: EnginePacket, bytes: number): boolean {
+  /**
+   * Returns whether to read the packet. A message over its rate limit is still decoded, and marked
+   * as refused: it may be one frame of several that make up a packet.
+   */
+  #isWithinRate(door: PacketDoor, packet: EnginePacket, bytes: number): boolean {
     const toll = door.take(this, bytes, packet.type === "message");
     if (toll === "refuse" && packet.type === "message") this.#overRate = door.owed(this);
     if (toll === "close") this.closeAs("rate_exceeded");
@@ -176,22 +183,22 @@ export class Connection extends Outbox {
       this.#refuse(error);
       return;
     }
-    if (this.#codecLabel === "unknown" && this.#reader.name) this.#speak(this.#reader.name);
+    if (this.#codecLabel === "unknown" && this.#reader.name) this.#setCodec(this.#reader.name);
     if (!decoded) return;
     if (this.#overRate) {
-      // Only now: a refused frame may have been one of several that make a packet.
+      // Marked only now that the packet is complete: the refused frame may have been part of it.
       if (isEvent(decoded.type)) decoded.refused = this.#overRate;
       this.#overRate = undefined;
     }
     if (decoded.id !== undefined && isEvent(decoded.type)) this.owedAcks++;
-    this.#handing = true;
+    this.#dispatching = true;
     this.emit("data", decoded);
-    this.#handing = false;
+    this.#dispatching = false;
   }
 
-  /** So many bytes more are held of what is not complete; fewer, if negative. */
+  /** Adds to the bytes held of incomplete packets and payloads; negative to subtract. */
   hold(bytes: number): void {
-    if (this.readyState === "closed") return; // it has let go of everything
+    if (this.readyState === "closed") return; // onClose() has set the count to zero
     this.inboundBytes += bytes;
     this.#needs.samples.inboundBytes += bytes;
   }
@@ -203,14 +210,15 @@ export class Connection extends Outbox {
       this.closeAs("bad_packet", failure);
       return;
     }
-    // The client is to learn why, in its own codec; with long-polling that takes its next poll.
+    // Tell the client why, in its own codec. A long-polling client reads it with its next poll.
     this.codec = name;
     this.write(this.#needs.encode(refusal));
     this.closeAs("bad_packet", failure, "flush");
   }
 
   /**
-   * Socket.IO tells `error` listeners of its sockets, and then closes: here that follows anyway.
+   * Emits `error` as engine.io does. Socket.IO then calls the sockets' `error` listeners and
+   * closes; `close` ignores that, because the caller closes with the right reason.
    */
   #tellSockets(failure: FailureError): void {
     if (this.listenerCount("error") === 0) return;
@@ -222,12 +230,12 @@ export class Connection extends Outbox {
     }
   }
 
-  #speak(codec: CodecName): void {
+  #setCodec(codec: CodecName): void {
     this.#count(-1);
     this.codec = codec;
     this.#codecLabel = codec;
     this.#count(1);
-    this.settle(); // its topics are those of its codec
+    this.updateNative(); // each codec has its own topics
   }
 
   // --- topics ---
@@ -245,7 +253,7 @@ export class Connection extends Outbox {
     this.transport.ws?.publish(topic, frame, typeof frame !== "string", false);
   }
 
-  protected override settle(): void {
+  protected override updateNative(): void {
     const { transport } = this;
     const native =
       isWebSocket(transport) &&
@@ -255,7 +263,7 @@ export class Connection extends Outbox {
       !this.#over &&
       this.#codecLabel !== "unknown" &&
       !this.pressured &&
-      !this.doomed;
+      !this.overLimit;
     if (native === this.native) return;
     this.native = native;
     this.#needs.moved(this);
@@ -267,21 +275,22 @@ export class Connection extends Outbox {
     const upgraded = this.transport !== undefined;
     if (upgraded) this.#count(-1);
     super.setTransport(transport);
-    if (!upgraded) return; // engine.io's constructor: the rest follows in ours
+    if (!upgraded) return; // called by engine.io's constructor; our constructor does the rest
     this.#count(1);
     this.#needs.samples.upgraded++;
-    clearTimeout(this.#goodbye);
+    clearTimeout(this.#closeTimer);
     transport.owner = this;
     if (this.closeReason && isWebSocket(transport)) this.#explain(transport, this.closeReason);
-    // What waited must go out before any topic may serve this connection: that is its order.
+    // Queued packets must go out before the first published one, or packets change their order.
     this.flush();
-    this.settle();
+    this.updateNative();
   }
 
   /**
-   * Closes it for a reason of the gateway's own, in the way its row says: after what is unsent, at
-   * once with a close frame, or by cutting the TCP connection. A long-polling client has what is
-   * unsent with its next poll, and then the close; only overload needs the memory at once.
+   * Closes the connection for a reason of `CLOSES`, in the way `how` says: after the unsent
+   * packets, at once with a close frame, or by cutting the TCP connection. A long-polling client
+   * first gets the unsent packets with its next poll, then the close; except under overload, where
+   * the memory is needed at once.
    */
   closeAs(reason: CloseReason, details?: unknown, how = CLOSES[reason].how): void {
     if (this.readyState === "closed") return;
@@ -299,17 +308,17 @@ export class Connection extends Outbox {
   }
 
   /**
-   * Its sockets end at once, as with Socket.IO's own `disconnect(true)`; its client polls when it
-   * may.
+   * Disconnects its sockets at once, as Socket.IO's `disconnect(true)` does, and lets the client
+   * fetch the close with its next poll.
    */
   #closePolling(): void {
     this.close();
-    this.flush(); // nothing was sent to a poll that came when it held too much
+    this.flush(); // over the buffer limit nothing was sent; a poll may be waiting
     if (this.readyState !== "closing" || !this.closeReason) return;
     this.client?.onclose(CLOSES[this.closeReason].disconnect, this.#closeDetails);
   }
 
-  /** What the peer is told when this side closes the WebSocket. */
+  /** Sets the code and text of the WebSocket's close frame. */
   #explain(transport: WebSocketTransport, reason: CloseReason): void {
     transport.closeCode = CLOSES[reason].code;
     transport.closeText = reason;
@@ -317,30 +326,33 @@ export class Connection extends Outbox {
 
   override close(discard?: boolean): void {
     if (this.#refusing) return;
-    if (this.#handing && !this.closeReason) this.closeAs("stray_packet");
-    // `server` is the engine of the constructor.
+    if (this.#dispatching && !this.closeReason) this.closeAs("stray_packet");
+    // The cast holds: `server` is the engine that the constructor got.
     this.closeReason ??= (this.server as ConnectionServer).closing;
     super.close(discard);
-    this.settle();
+    this.updateNative();
     if (this.readyState === "closing" && !isWebSocket(this.transport)) this.#awaitPoll();
   }
 
-  /** What is unsent waits for the next poll no longer than a pong would; a stranger's, a moment. */
+  /**
+   * Bounds how long a close waits for the client's next poll: the ping timeout, or one second if
+   * the client never joined a namespace.
+   */
   #awaitPoll(): void {
-    if (this.#goodbye) return;
-    if (this.pingTimeoutTimer) clearTimeout(this.pingTimeoutTimer); // a pong is not heard any more
+    if (this.#closeTimer) return;
+    if (this.pingTimeoutTimer) clearTimeout(this.pingTimeoutTimer); // pongs are ignored now
     const { pingTimeout } = (this.server as ConnectionServer).opts; // as above
-    const waitMs = this.client ? pingTimeout : Math.min(pingTimeout, STRANGER_GOODBYE_MS);
-    this.#goodbye = setTimeout(() => this.closeTransport(true), waitMs);
+    const waitMs = this.client ? pingTimeout : Math.min(pingTimeout, OUTSIDE_CLOSE_MS);
+    this.#closeTimer = setTimeout(() => this.closeTransport(true), waitMs);
   }
 
   override closeTransport(discard?: boolean): void {
     if (discard) {
       this.transport.discard();
-      // A polling transport that waits for a poll to say goodbye waits no longer.
-      const goodbye = this.transport.shouldClose;
+      // Do not let a polling transport wait for another poll to send its close packet.
+      const closeNow = this.transport.shouldClose;
       this.transport.shouldClose = null;
-      goodbye?.();
+      closeNow?.();
     }
     const reason = this.closeReason ? CLOSES[this.closeReason].disconnect : "forced close";
     this.transport.close(() => this.onClose(reason, this.#closeDetails));
@@ -348,27 +360,27 @@ export class Connection extends Outbox {
 
   override onClose(given: string, description: unknown = this.#closeDetails): void {
     if (this.readyState === "closed") return;
-    // engine.io ends a close that met an upgrade with words of its own.
+    // engine.io says "forced close" when a close of ours coincides with an upgrade.
     const own = given === "forced close" ? this.closeReason : undefined;
     const reason = own ? CLOSES[own].disconnect : given;
     const why = this.closeReason ?? this.#whyClosed(given, description);
     this.closeReason = why;
     this.#count(-1);
     this.#needs.samples.closed[why]++;
-    clearTimeout(this.#goodbye);
-    this.letGo();
+    clearTimeout(this.#closeTimer);
+    this.releaseBytes();
     this.waiting?.dropBody();
     this.hold(-this.inboundBytes);
     this.#needs.monitor.remove(this);
     this.#reader.destroy();
     // A poll that may never come would keep the closed transport alive for 30 s.
     if (!isWebSocket(this.transport) && !this.transport.writable) this.transport.discard();
-    // Out of the topics before anyone hears of the end: what a `disconnecting` listener broadcasts
-    // must not be published by a WebSocket that is gone.
+    // Leave the topics before any listener runs: a broadcast from a `disconnecting` listener must
+    // not be published by a closed WebSocket.
     this.#over = true;
-    this.settle();
+    this.updateNative();
     super.onClose(reason, description);
-    this.#needs.ended(this, why, inWords(description));
+    this.#needs.ended(this, why, describeClose(description));
   }
 
   #whyClosed(reason: string, description: unknown): CloseReason {

@@ -1,10 +1,10 @@
 /**
- * Where socket.io 4.8.4 and engine.io 6.6.12 call functions of the application. The private members
- * that are opened here have been found by checkSocketIo() and checkEngineIo().
+ * Replaces the places where socket.io 4.8.4 and engine.io 6.6.12 call functions of the application,
+ * so that one that throws or rejects is reported and does no further harm. checkSocketIo() and
+ * checkEngineIo() prove that the private members used here exist.
  *
- * Calling is taken over, not registering: `off`, `once`, `listeners`, `rawListeners` and
- * `events.on` see the functions that were given. Nothing outside the server that is guarded is
- * touched.
+ * Only calling is replaced, not registering: `off`, `once`, `listeners`, `rawListeners` and
+ * `events.on` see the functions that the application passed. Only the given server is changed.
  */
 import { EventEmitter, errorMonitor } from "node:events";
 import { type Namespace, Socket } from "socket.io";
@@ -18,7 +18,7 @@ import type { EventPacket } from "./socket-io.ts";
 type Call = (...given: unknown[]) => unknown;
 type Next = (error?: unknown) => void;
 
-// Without Socket itself in it: what it declares private cannot be opened beside that.
+// Does not extend Socket: TypeScript lets no type redeclare its private members as public.
 interface SocketInside extends EventEmitter {
   readonly id: string;
   readonly nsp: { readonly name: string };
@@ -46,7 +46,7 @@ interface NamespaceInside {
   _initAdapter(): void;
 }
 
-/** What a function that failed was called with. */
+/** Reports a function that failed, with its event and arguments. */
 type Report<Owner> = (
   error: unknown,
   owner: Owner,
@@ -54,7 +54,7 @@ type Report<Owner> = (
   args: readonly unknown[],
 ) => void;
 
-/** Calls a function of the application; where it returns a promise, that may fail, too. */
+/** Calls a function of the application. Calls `failed` if it throws, or if its promise rejects. */
 export function callSafely(call: () => unknown, failed: (error: unknown) => void): void {
   try {
     const result = call();
@@ -64,7 +64,7 @@ export function callSafely(call: () => unknown, failed: (error: unknown) => void
   }
 }
 
-/** The same for one listener, without a closure where none fails. */
+/** The same for one listener. It creates no closure unless the listener returns a promise. */
 function callOne<Owner>(
   listener: Call,
   owner: Owner,
@@ -81,7 +81,7 @@ function callOne<Owner>(
   }
 }
 
-/** Calls every listener of an event: one that fails keeps no other from being called. */
+/** Calls every listener of an event, also after one of them has failed. */
 function callEach<Owner extends EventEmitter>(
   owner: Owner,
   event: string | symbol,
@@ -103,8 +103,8 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /**
- * Runs middlewares one after the other. What one says first counts: `next` called again does
- * nothing, so that a refusal stays one. One that fails before it said anything refuses.
+ * Runs middlewares one after the other. Only the first call of `next` counts, so a refusal cannot
+ * be taken back. A middleware that fails before it calls `next` refuses.
  */
 function runAll(
   fns: readonly Call[],
@@ -135,24 +135,24 @@ function runAll(
   run(0);
 }
 
-/** What a client is told whose middleware failed; the error itself may name secrets. */
+/** What the client gets when a middleware failed. The error itself may contain secrets. */
 const FAILED = Object.assign(new Error(FAILURES.HANDLERS_FAILED.text), {
   data: { code: "HANDLERS_FAILED", retry: FAILURES.HANDLERS_FAILED.retry },
 });
 
-/** What keeps mistakes of the application from ending more than themselves, in one server. */
+/** Isolates failures of the application's functions, in one server. */
 export interface Guards {
   socket(socket: Socket): void;
   namespace(namespace: Namespace): void;
   engine(engine: EngineServerBase): void;
-  /** Shows an event to the listeners of a guarded socket. */
+  /** Calls the listeners of a guarded socket with an event. */
   onevent(this: Socket, packet: EventPacket): void;
 }
 
 /**
- * Returns the guards of one server. Whatever they call, listeners, middlewares and
- * acknowledgements, may throw, or return a promise that rejects: `failed` hears of it, a client
- * that waits for an answer gets HANDLERS_FAILED, and everything else goes on.
+ * Returns the guards of one server. When a listener, middleware or acknowledgement callback throws
+ * or returns a promise that rejects, `failed` is called, a client that waits for an ack gets
+ * HANDLERS_FAILED, and everything else goes on.
  */
 export function createGuards(failed: HandlerFailed): Guards {
   const sockets = guardSockets(failed);
@@ -160,17 +160,17 @@ export function createGuards(failed: HandlerFailed): Guards {
     socket: (socket) => void Object.assign(socket, sockets),
     namespace: (namespace) => guardNamespace(namespace, failed),
     engine: (engine) => guardEngine(engine, failed),
-    onevent: sockets.onevent as unknown as Guards["onevent"], // the same object, seen from inside
+    onevent: sockets.onevent as unknown as Guards["onevent"], // its `this` is a Socket
   };
 }
 
-/** What an event's client gets that waits for an answer, unless it has had one. */
+/** Acknowledges with HANDLERS_FAILED, if the client asked for an ack and has not had it. */
 function answerFailed(args: readonly unknown[]): void {
   const ack = args.at(-1);
   if (typeof ack === "function") ack({ error: inWords("HANDLERS_FAILED") });
 }
 
-/** Returns the members of every socket that call the application. */
+/** Returns the methods of a socket that call functions of the application. */
 function guardSockets(failed: HandlerFailed) {
   const tell =
     (kind: HandlerKind): Report<SocketInside> =>
@@ -179,7 +179,7 @@ function guardSockets(failed: HandlerFailed) {
   const tellEvent = tell("event");
   const tellAny = tell("any");
   const tellAck = tell("ack");
-  // socket.io's own; its declarations call the first one private.
+  // The cast opens socket.io's private registerAckCallback; checkSocketIo() has found it.
   const { registerAckCallback, _error } = Socket.prototype as unknown as SocketInside;
   const tellEnd = tell("disconnect");
   const tellMiddleware = tell("middleware");
@@ -190,7 +190,7 @@ function guardSockets(failed: HandlerFailed) {
   };
   const anyFailed: Report<SocketInside> = (error, socket, event, args) => {
     tellAny(error, socket, event, args);
-    // Else the answer is somebody else's to give: a listener's, or that of a function.
+    // Otherwise a listener, or a function upstream, acknowledges the event.
     if (socket.listenerCount(event) === 0 && socket.fns.length === 0) answerFailed(args);
   };
 
@@ -201,29 +201,29 @@ function guardSockets(failed: HandlerFailed) {
     }
     if (!socket.connected) return;
     const [event, ...args] = data;
-    callEach(socket, event as string, args, listenerFailed); // the codec lets no other name in
+    callEach(socket, event as string, args, listenerFailed); // the codec accepts only strings here
   }
 
   return {
     onevent(this: SocketInside, packet: EventPacket): void {
-      const data = (packet.data ?? []) as unknown[]; // the codec lets nothing else in
+      const data = (packet.data ?? []) as unknown[]; // the codec accepts only arrays
       if (packet.id !== undefined) data.push(this.ack(packet.id));
       const any = this.listenersAny();
       if (any.length > 0) {
         const event = data[0] as string; // as in deliver()
-        // They get the name, too; the ack is the last in both.
+        // Catch-all listeners get the event's name first; the ack is last in both cases.
         for (const listener of any.slice()) callOne(listener, this, [event, data], anyFailed);
       }
       this.dispatch(data);
     },
     dispatch(this: SocketInside, data: unknown[]): void {
-      // Two steps, as Socket.IO does: what a middleware emits comes before what a listener does.
+      // Wait a tick in both cases, as Socket.IO does: middlewares emit before listeners do.
       if (this.fns.length === 0) process.nextTick(deliver, this, data, undefined);
       else this.run(data, (error) => process.nextTick(deliver, this, data, error));
     },
     run(this: SocketInside, data: unknown[], done: Next): void {
       runAll(this.fns.slice(), [data], {
-        // A middleware that failed is nothing that `error` listeners should take for a refusal.
+        // `error` listeners expect refusals; a middleware that failed is reported instead.
         done: (error) => error !== FAILED && done(error),
         failed: (error) => {
           tellMiddleware(error, this, data[0] as string, data); // as in deliver()
@@ -233,10 +233,10 @@ function guardSockets(failed: HandlerFailed) {
     },
     registerAckCallback(this: SocketInside, id: number, ack: Call): void {
       if (this.flags.timeout === undefined) {
-        this.acks.set(id, ack); // onack() guards it
+        this.acks.set(id, ack); // onack() calls it safely
         return;
       }
-      // Socket.IO's timer calls it, too.
+      // Socket.IO's timer calls it as well as onack(), so it is wrapped here.
       registerAckCallback.call(this, id, (...given) => callOne(ack, this, ["ack", given], tellAck));
     },
     onack(this: SocketInside, { id, data }: EventPacket): void {
@@ -250,7 +250,7 @@ function guardSockets(failed: HandlerFailed) {
       return true;
     },
     notifyOutgoingListeners(this: SocketInside, packet: EventPacket): void {
-      const data = packet.data as unknown[]; // what was emitted
+      const data = packet.data as unknown[]; // emit() makes it an array
       for (const listener of this.listenersAnyOutgoing().slice()) {
         callOne(listener, this, [data[0] as string, data], tellAny);
       }
@@ -259,7 +259,7 @@ function guardSockets(failed: HandlerFailed) {
       try {
         _error.call(this, error);
       } catch (cause) {
-        // The `data` of a refusal that no codec can say.
+        // The refusal's `data` cannot be encoded.
         tellMiddleware(cause, this, "connect_error", []);
         _error.call(this, { message: FAILED.message, data: FAILED.data });
       }
@@ -292,7 +292,7 @@ function guardNamespace(namespace: Namespace, failed: HandlerFailed): void {
     return true;
   };
   inside._onServerSideEmit = ([event, ...args]) =>
-    callEach(namespace, event as string, args, tellServerSide); // the bus lets no other name in
+    callEach(namespace, event as string, args, tellServerSide); // a string: checked by the bus
   guardAdapter();
   const init = inside._initAdapter;
   inside._initAdapter = () => {
@@ -307,7 +307,7 @@ function idOf(socket: unknown): string | undefined {
     : undefined;
 }
 
-/** Guards the listeners of an emitter; an `error` that nobody hears is thrown, as Node.js does. */
+/** Guards the listeners of an emitter. An `error` without a listener is thrown, as in Node.js. */
 function guardEmitter(emitter: EventEmitter, report: Report<EventEmitter>): void {
   emitter.emit = createEmit(report);
 }
@@ -322,7 +322,7 @@ function createEmit(report: Report<EventEmitter>): EventEmitter["emit"] {
   };
 }
 
-/** What the engine says of a request that it refused. */
+/** The event `connection_error` of engine.io, for a request that was refused. */
 interface ConnectionError {
   readonly context: { readonly name?: unknown; readonly error?: unknown };
 }
@@ -333,7 +333,7 @@ function guardEngine(engine: EngineServerBase, failed: HandlerFailed): void {
     failed(error, { kind: "engine", event, socket: idOf(connection) }),
   );
   engine.on("connection", (connection: Connection) => {
-    connection.emit = emit; // one function for all: it knows its own by `this`
+    connection.emit = emit; // one function for all connections: it uses `this`
   });
   engine.on("connection_error", ({ context }: ConnectionError) => {
     if (context.name === "ID_GENERATION_ERROR")
@@ -351,7 +351,7 @@ function guardEngine(engine: EngineServerBase, failed: HandlerFailed): void {
       said = true;
       done(...verdict);
     };
-    // engine.io returns what `allowRequest` returned.
+    // engine.io's verify returns what `allowRequest` returned, so a promise is seen here.
     callSafely(
       () => verify.call(engine, request, upgrade, say),
       (error) => {

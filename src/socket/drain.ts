@@ -4,11 +4,11 @@ import type { Connection } from "./connection.ts";
 const STEP_MS = 50;
 
 /**
- * Closes connections over `drainMs` in jittered waves, so that their clients do not come back all
- * at once elsewhere. Resolves when the last wave is out; connections that still owe an ack are
- * left for the last.
+ * Closes connections over `drainMs` in waves of random size, so that their clients do not all
+ * reconnect elsewhere at once. Connections that still owe an ack are closed last. Resolves after
+ * the last wave.
  *
- * `seen` is told how many are left after each wave.
+ * Calls `seen` after each wave with the number of connections left.
  */
 export async function closeInWaves(
   connections: () => Iterable<Connection>,
@@ -20,7 +20,7 @@ export async function closeInWaves(
   seen(waiting.length);
   while (waiting.length > 0) {
     const steps = Math.max(1, Math.floor((end - performance.now()) / STEP_MS));
-    // Between half and one and a half of an even share: no two waves are alike.
+    // Random between 0.5 and 1.5 times an even share, so that reconnects spread out.
     const share = (waiting.length / steps) * (0.5 + Math.random());
     const size = steps === 1 ? waiting.length : Math.floor(share + Math.random());
     const wave = waiting.slice(0, size);
@@ -31,12 +31,13 @@ export async function closeInWaves(
     seen(waiting.length);
     if (waiting.length > 0) await new Promise((resolve) => setTimeout(resolve, STEP_MS));
   }
-  // Those that came in by an upgrade or a handshake that was already under way.
+  // Connections whose handshake was already under way when the drain began.
   for (const connection of connections()) closeSafely(connection, "shutdown");
 }
 
 /**
- * Closes; what a listener throws goes where it would from any event, and ends no loop of closes.
+ * Closes a connection. If a listener throws, the error is rethrown from `setImmediate`, so that a
+ * loop over connections goes on.
  */
 export function closeSafely(connection: Connection, reason: CloseReason): void {
   try {

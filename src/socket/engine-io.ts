@@ -1,6 +1,6 @@
 /**
- * The door to engine.io: the members Sluice overrides or reads, private ones among them, typed
- * here and nowhere else. {@link checkEngineIo} compares them with the installed version at start.
+ * Types the members of engine.io that Sluice overrides or reads, private ones included. No other
+ * file does. {@link checkEngineIo} compares them with the installed version at start.
  */
 import type { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
@@ -28,7 +28,7 @@ export type EnginePacketType =
   | "error";
 
 /**
- * A request as engine.io keeps it: a copy of everything, because uWebSockets.js takes `req` back.
+ * A request as engine.io keeps it: a copy, because uWebSockets.js reuses `req` after the callback.
  */
 export interface EngineRequest {
   method: string;
@@ -36,7 +36,7 @@ export interface EngineRequest {
   url: string;
   headers: Record<string, string>;
   readonly socket: RequestSocket;
-  /** The same, as engine.io calls it. */
+  /** The same socket, under the name engine.io uses. */
   readonly connection: RequestSocket;
   _query: Record<string, string>;
   res: SafeResponse | null;
@@ -49,7 +49,7 @@ interface EngineParser {
 
 /** The connection that a transport carries. */
 export interface PacketOwner extends Pick<EngineSocketBase, "readyState"> {
-  /** So many bytes more are held of what has not come whole; fewer, if negative. */
+  /** Adds to the bytes held of incomplete packets and payloads; negative to subtract. */
   hold(bytes: number): void;
 }
 
@@ -65,20 +65,20 @@ export interface EngineTransportBase extends EventEmitter {
   readonly parser: EngineParser;
   maxHttpBufferSize?: number;
   httpCompression?: unknown;
-  /** Long-polling: the poll, and the payload, that are under way. */
+  /** Long-polling: the current GET (poll) and the current POST (payload). */
   req?: EngineRequest | null;
   res?: SafeResponse | null;
   dataReq?: EngineRequest | null;
   dataRes?: SafeResponse | null;
   /** The connection it carries. */
   owner?: PacketOwner | undefined;
-  /** On long-polling: the close that waits for the next poll. */
+  /** Long-polling: completes a close that waits for the next poll. */
   shouldClose?: (() => void) | null;
   discard(): void;
   onRequest(request: EngineRequest): void;
-  /** On long-polling: takes a request with a payload. */
+  /** Long-polling: reads the payload of a POST. */
   onDataRequest(request: EngineRequest, res: SafeResponse): void;
-  /** On long-polling: completes the headers of an answer, listeners' included. */
+  /** Long-polling: completes the headers of a response, those of listeners included. */
   headers(request: EngineRequest, headers: Record<string, unknown>): void;
   close(done?: () => void): void;
   send(packets: EnginePacket[]): void;
@@ -123,7 +123,7 @@ export interface CookieOptions {
   readonly name: string;
 }
 
-/** What the engine of one Socket.IO server is configured with, in engine.io's words. */
+/** The options of an engine, under engine.io's names. */
 export interface EngineOptions {
   path: string;
   addTrailingSlash?: boolean;
@@ -142,7 +142,7 @@ export interface EngineOptions {
   initialPacket?: unknown;
 }
 
-/** A function that `io.engine.use` takes, in the manner of Express. */
+/** An Express-style middleware, as `io.engine.use` takes it. */
 export type EngineMiddleware = (
   req: unknown,
   res: unknown,
@@ -152,7 +152,7 @@ export type EngineMiddleware = (
 /** engine.io's code for a request that `allowRequest` refused. */
 export const FORBIDDEN = 4;
 
-/** engine.io's verdict on a request: nothing, or an error code and what led to it. */
+/** Takes engine.io's result of checking a request: nothing, or an error code and its context. */
 export type VerifyDone = (code?: number, context?: Record<string, unknown>) => void;
 
 /** engine.io's `uServer` with its protected members open. */
@@ -177,8 +177,8 @@ export interface EngineServerBase extends EventEmitter {
 
 type Class<Arguments extends unknown[], Instance> = new (...given: Arguments) => Instance;
 
-// The three casts open what the declarations of engine.io 6.6.12 call private or protected;
-// checkEngineIo() proves at start that the installed version has each of these members.
+// The three casts open members that engine.io 6.6.12 declares private or protected.
+// checkEngineIo() proves at start that the installed version has each of them.
 /** engine.io's connection class. */
 export const EngineSocket = Socket as unknown as Class<
   [string, EngineServerBase, EngineTransportBase, EngineRequest, 3 | 4],
@@ -189,14 +189,14 @@ export const EngineTransport = Transport as unknown as Class<[EngineRequest], En
 /** engine.io's server class for uWebSockets.js. */
 export const EngineServer = uServer as unknown as Class<[Partial<EngineOptions>], EngineServerBase>;
 
-// What uServer inherits; the second cast's proof is the same as that of those above.
+// uServer extends BaseServer. checkEngineIo() proves this cast as well.
 const BaseServer = Object.getPrototypeOf(EngineServer) as typeof EngineServer;
 /**
- * Runs an engine's middlewares with the response it is given, where uServer's own wraps it first.
+ * Runs an engine's middlewares with the given response. uServer's own method would wrap it first.
  */
 export const applyMiddlewares = BaseServer.prototype._applyMiddlewares;
 
-/** Returns the Set-Cookie header of a session, written by the package engine.io itself uses. */
+/** Returns a session's Set-Cookie header, formatted by the package that engine.io uses. */
 export function formatCookie(id: string, options: CookieOptions): string {
   const require = createRequire(createRequire(import.meta.url).resolve("engine.io"));
   // The package's documented function; engine.io's own server calls it with the same arguments.
@@ -224,7 +224,7 @@ const MEMBERS: readonly (readonly [string, { prototype: object }, readonly strin
   ],
 ];
 
-/** Throws a sentence that names the version when a member Sluice relies on is gone. */
+/** Throws if the installed engine.io lacks a member that Sluice uses; names its version. */
 export function checkEngineIo(): void {
   const missing = MEMBERS.flatMap(([name, { prototype }, members]) =>
     members.filter((member) => !(member in prototype)).map((member) => `${name}.${member}`),

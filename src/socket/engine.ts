@@ -28,12 +28,13 @@ import { isBusy, takePayloads } from "./polling.ts";
 import type { RefusalReason } from "./samples.ts";
 import { isWebSocket, type WebSocketData, WebSocketTransport } from "./websocket.ts";
 
-/** A topic every WebSocket is in: old binaries forget queued messages with the last topic. */
+/**
+ * A topic that every WebSocket subscribes to. Older binaries drop queued messages when a WebSocket
+ * leaves its last topic.
+ */
 const KEEP_TOPIC = "k";
 
-/**
- * engine.io's errors by their code (its `Server.errors`), as reasons of refusal and in its words.
- */
+/** The refusal reason and engine.io's message for each error code, as in its `Server.errors`. */
 const ERRORS: readonly (readonly [RefusalReason, string])[] = [
   ["unknown_transport", "Transport unknown"],
   ["unknown_session", "Session ID unknown"],
@@ -46,36 +47,36 @@ const ERRORS: readonly (readonly [RefusalReason, string])[] = [
 const BAD_REQUEST = 3;
 const BAD_PROTOCOL = 5;
 
-/** What the engine needs besides what its connections need. */
+/** What the engine needs, besides what its connections need. */
 export interface EngineNeeds extends ConnectionNeeds {
   readonly log: Log;
   readonly encrypted: boolean;
   readonly door?: Door | undefined;
-  /** Seconds after which a refused client may come back; undefined while clients are welcome. */
+  /** Seconds after which a refused client may retry; undefined while handshakes are accepted. */
   draining(): number | undefined;
 }
 
-/** Where a response to an upgrade request finds its WebSocket handshake. */
+/** The headers of an upgrade request that the WebSocket handshake needs. */
 interface Handshake {
   readonly key: string;
   readonly protocol: string;
   readonly extensions: string;
 }
 
-/** What listeners of `headers` and `initial_headers` add to. */
-type HeadersHeard = Record<string, unknown>;
+/** Response headers, to which listeners of `headers` and `initial_headers` add. */
+type AddedHeaders = Record<string, unknown>;
 
 /**
- * The Engine.IO server of one Socket.IO server: stock long-polling and protocol rules, with
- * connections and a WebSocket transport of its own.
+ * The Engine.IO server of one Socket.IO server. Long-polling and the protocol are engine.io's;
+ * connections and the WebSocket transport are Sluice's.
  *
- * No request can crash it: everything is copied before the first asynchronous step, nothing touches
- * a response after its end, and an upgrade is only ever one to a WebSocket.
+ * No request can crash it: requests are copied before the first asynchronous step, no response is
+ * touched after its end, and only WebSocket upgrades are accepted.
  */
 export class GatewayEngine extends EngineServer implements ConnectionServer {
   readonly needs: EngineNeeds;
   readonly reading: RequestNeeds;
-  /** The reason for connections that this engine itself closes at present. */
+  /** The close reason of connections that this engine is closing now, if it is. */
   closing: CloseReason | undefined;
 
   constructor(options: Partial<EngineOptions>, needs: EngineNeeds) {
@@ -86,11 +87,11 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   }
 
   override attach(app: TemplatedApp, options: { path?: string; addTrailingSlash?: boolean }): void {
-    const path = this._computePath(options) || "/"; // no request has a shorter one
+    const path = this._computePath(options) || "/"; // the shortest path a request can have
     app.any(path, (res, req) => this.#request(res, req));
     app.ws<WebSocketData>(path, {
       maxPayloadLength: this.opts.maxHttpBufferSize,
-      // Nothing is ever dropped: who holds too much is closed instead. Engine.IO has heartbeats.
+      // Never drop a message: slow consumers are closed instead. Engine.IO has its own heartbeats.
       maxBackpressure: 0,
       idleTimeout: 0,
       sendPingsAutomatically: false,
@@ -98,17 +99,17 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       open(ws) {
         ws.subscribe(KEEP_TOPIC);
         const { transport } = ws.getUserData();
-        if (transport) transport.opened(ws);
+        if (transport) transport.onOpen(ws);
         else ws.end();
       },
       message(ws, message, isBinary) {
-        ws.getUserData().transport?.heard(Buffer.from(message), isBinary);
+        ws.getUserData().transport?.onMessage(Buffer.from(message), isBinary);
       },
-      ping: (ws) => ws.getUserData().transport?.pinged(),
-      drain: (ws) => ws.getUserData().transport?.drained(),
+      ping: (ws) => ws.getUserData().transport?.onPing(),
+      drain: (ws) => ws.getUserData().transport?.onDrain(),
       close(ws, code, message) {
         const { transport, response } = ws.getUserData();
-        transport?.closed(code, Buffer.from(message).toString());
+        transport?.onEnd(code, Buffer.from(message).toString());
         response?.emit("close");
       },
     });
@@ -124,7 +125,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     return super.close();
   }
 
-  /** Middlewares get the response as it is, which has what they know of Node.js' http server. */
+  /** Passes the response unwrapped: it already has the methods of Node.js' http response. */
   override _applyMiddlewares(
     request: EngineRequest,
     res: SafeResponse,
@@ -137,9 +138,10 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   #request(raw: HttpResponse, req: HttpRequest): void {
     const request = new IncomingRequest(req, raw, this.reading);
     const res = request.res as SafeResponse; // the request has just made it
-    if (request.method === "POST" && this.middlewares.length > 0 && !this.#hold(request)) return;
+    if (request.method === "POST" && this.middlewares.length > 0 && !this.#holdPayload(request))
+      return;
     this.#check(request, false, () => {
-      // As on Node.js' http server, where a transport answers, its status counts.
+      // Undo a status that a middleware set: on Node.js' http server the transport's 200 wins too.
       res.statusCode = 200;
       const session = this.#session(request);
       if (session && session.transport.name !== "polling") {
@@ -149,27 +151,26 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       } else if (session) {
         session.transport.onRequest(request);
       } else {
-        void this.#shake(request, res);
+        void this.#openSession(request, res);
       }
     });
   }
 
   /**
-   * Holds a payload, for which a middleware may take its time, if there is the session that it
-   * names: one of a session, or its client could have any number of them held. Returns false when
-   * it was refused.
+   * Buffers a request's payload while middlewares run, if its session exists. Each session may have
+   * one buffered, or a client could fill memory with them. Returns false if it refused the request.
    */
-  #hold(request: EngineRequest): boolean {
+  #holdPayload(request: EngineRequest): boolean {
     const session = this.#session(request);
-    if (!session) return true; // it is refused later, and its body is wanted by nobody
-    const connection = session as Connection; // this engine makes no others
+    if (!session) return true; // refused later; its body is not needed
+    const connection = session as Connection; // this engine creates only Connections
     const res = request.res as SafeResponse; // set until a transport takes it
     if (connection.waiting) refuseOverlap(session, res);
     else res.holdBody(this.opts.maxHttpBufferSize, connection);
     return !res.done;
   }
 
-  /** Answers an upgrade request: a new session, or one that comes from long-polling. */
+  /** Answers an upgrade request: of a new session, or of one that uses long-polling now. */
   #upgrade(raw: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
     const handshake = {
       key: req.getHeader("sec-websocket-key"),
@@ -181,38 +182,38 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     this.#check(request, true, () => {
       const session = this.#session(request);
       if (!session) {
-        void this.#shake(request, res).then((transport) => {
-          if (transport) this.#switch(request, res, transport, handshake, context);
+        void this.#openSession(request, res).then((transport) => {
+          if (transport) this.#upgradeTo(request, res, transport, handshake, context);
         });
         return;
       }
-      // One too many gets what it asked for, and then its end: so it is on Node.js' http server.
-      const welcome = session.transport.name === "polling" && !session.upgrading;
-      const transport = welcome ? this.createTransport("websocket", request) : undefined;
+      // A second WebSocket of a session is opened and then closed, as on Node.js' http server.
+      const mayUpgrade = session.transport.name === "polling" && !session.upgrading;
+      const transport = mayUpgrade ? this.createTransport("websocket", request) : undefined;
       if (transport) session._maybeUpgrade(transport);
-      this.#switch(request, res, transport, handshake, context);
+      this.#upgradeTo(request, res, transport, handshake, context);
     });
   }
 
-  /** Calls `go` unless the request is refused or its client has left meanwhile. */
+  /** Calls `go`, unless the request is refused or its client leaves before all checks are done. */
   #check(request: EngineRequest, upgrade: boolean, go: () => void): void {
     const res = request.res as SafeResponse; // set until a transport takes it
     if (isAmbiguous(request.headers)) {
-      // Nothing is answered: uWebSockets.js would go on with the bytes after it.
+      // Close without an answer: after one, uWebSockets.js would parse the bytes that follow.
       this.#count("bad_request");
       res.close();
       return;
     }
     const { door, samples } = this.needs;
     if (door && answerAtDoor({ door, request, res, refused: samples.refused })) return;
-    if (this.#turnsAway(request)) return;
+    if (this.#refuseDraining(request)) return;
     this._applyMiddlewares(request, res, (error) => {
       if (res.done) return;
       if (error) {
         this.#refuse(request, BAD_REQUEST, { name: "MIDDLEWARE_FAILURE" });
         return;
       }
-      // engine.io knows polling and would make a session of it that no WebSocket carries.
+      // engine.io would accept `polling` and create a session that no WebSocket carries.
       const wrong = request._query.transport === "polling" || !asksForWebSocket(request);
       if (upgrade && wrong) {
         this.#refuse(request, BAD_REQUEST, { name: "TRANSPORT_HANDSHAKE_ERROR" });
@@ -221,28 +222,30 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       this.verify(request, upgrade, (code, why) => {
         if (res.done) return;
         if (code !== undefined) this.#refuse(request, code, why);
-        else if (!this.#turnsAway(request)) go(); // a stop may have begun meanwhile
+        else if (!this.#refuseDraining(request)) go(); // a drain may have begun meanwhile
       });
     });
   }
 
-  /** Refuses a handshake while clients shall go elsewhere; returns whether it did. */
-  #turnsAway(request: EngineRequest): boolean {
+  /** Refuses a handshake while the gateway drains; returns whether it did. */
+  #refuseDraining(request: EngineRequest): boolean {
     const wait = namesNoSession(request._query) ? this.needs.draining() : undefined;
     if (wait === undefined) return false;
     this.#count("draining");
     const headers = [["Retry-After", String(wait)]] as const;
     const body = { code: FORBIDDEN, message: "Draining" };
-    // As in #refuse().
+    // The cast holds as in #refuse().
     answer(request.res as SafeResponse, "503 Service Unavailable", body, headers);
     return true;
   }
 
-  /** Refuses a handshake that waited until others had taken its room; returns whether it did. */
-  #isFull(request: EngineRequest): boolean {
+  /**
+   * Refuses a handshake if others reached a limit while it waited; returns whether it did.
+   */
+  #refuseFull(request: EngineRequest): boolean {
     const { door, samples } = this.needs;
     if (!door) return false;
-    const res = request.res as SafeResponse; // as in #refuse()
+    const res = request.res as SafeResponse; // the cast holds as in #refuse()
     return answerRefusal({ door, request, res, refused: samples.refused }, door.fit(request));
   }
 
@@ -251,8 +254,8 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     return sid !== undefined && Object.hasOwn(this.clients, sid) ? this.clients[sid] : undefined;
   }
 
-  /** Makes a session, if the protocol version is one that is spoken here. */
-  async #shake(
+  /** Creates a session, or refuses its protocol version; resolves with its transport. */
+  async #openSession(
     request: EngineRequest,
     res: SafeResponse,
   ): Promise<EngineTransportBase | undefined> {
@@ -260,14 +263,14 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       this.#refuse(request, BAD_PROTOCOL, {});
       return undefined;
     }
-    const id = await this.#name(request);
-    if (res.aborted || id === undefined || this.#isFull(request)) return undefined;
+    const id = await this.#createId(request);
+    if (res.aborted || id === undefined || this.#refuseFull(request)) return undefined;
     const transport = this.createTransport(request._query.transport ?? "", request);
     transport.maxHttpBufferSize = this.opts.maxHttpBufferSize;
     transport.httpCompression = this.opts.httpCompression;
     const connection = new Connection(id, this, transport, request);
     this.needs.door?.opened(connection);
-    transport.on("headers", (headers: HeadersHeard, of: EngineRequest) => {
+    transport.on("headers", (headers: AddedHeaders, of: EngineRequest) => {
       const { cookie } = this.opts;
       if (!of._query.sid && cookie) headers["Set-Cookie"] = formatCookie(id, cookie);
       const to = transport.dataReq === of ? transport.dataRes : transport.res;
@@ -281,16 +284,16 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       this.clientsCount--;
       this.needs.door?.closed(connection);
     });
-    // The client may leave before its WebSocket is open: then there is no other sign of it.
+    // If the client leaves before its WebSocket is open, this is the only sign of it.
     if (isWebSocket(transport)) {
-      res.onAborted(() => transport.closed(1006, "Received TCP FIN before the upgrade"));
+      res.onAborted(() => transport.onEnd(1006, "Received TCP FIN before the upgrade"));
     }
     this.emit("connection", connection);
     return transport;
   }
 
-  /** Returns an id, or refuses the request when the server's own `generateId` fails. */
-  async #name(request: EngineRequest): Promise<string | undefined> {
+  /** Resolves with a session id, or refuses the request if `generateId` fails. */
+  async #createId(request: EngineRequest): Promise<string | undefined> {
     try {
       return await this.generateId(request);
     } catch (error) {
@@ -299,7 +302,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     }
   }
 
-  #switch(
+  #upgradeTo(
     request: EngineRequest,
     res: SafeResponse,
     transport: EngineTransportBase | undefined,
@@ -311,17 +314,20 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const response = this.middlewares.length > 0 ? res : undefined;
     res.upgrade({ transport: owned, response }, handshake, context);
     request.socket.carrier = owned;
-    request.res = null; // as long-polling does: the connection keeps its first request
+    request.res = null; // free it: the connection keeps its request
   }
 
-  /** Lets listeners add headers, and takes all of them: engine.io would write each as one text. */
-  #addHeaders(request: EngineRequest, res: SafeResponse, headers: HeadersHeard): void {
+  /**
+   * Calls the header listeners, then writes and removes all headers: engine.io would write a list
+   * of values as one.
+   */
+  #addHeaders(request: EngineRequest, res: SafeResponse, headers: AddedHeaders): void {
     if (!request._query.sid) this.emit("initial_headers", headers, request);
     this.emit("headers", headers, request);
     const written = new Set<string>();
     for (const [name, value] of Object.entries(headers)) {
       const key = name.toLowerCase();
-      // Beside the cookie of the session, which is `Set-Cookie`, one may be spelled `set-cookie`.
+      // A listener may add `set-cookie` next to the session's own `Set-Cookie`: send both.
       if (written.has(key)) res.appendHeader(name, value);
       else res.setHeader(name, value);
       written.add(key);
@@ -340,12 +346,12 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     this.emit("connection_error", { req: request, code, message, context: why });
     const text = typeof why.message === "string" ? why.message : message;
     const status = code === FORBIDDEN ? "403 Forbidden" : "400 Bad Request";
-    // Refused before any transport took it.
+    // The cast holds: `res` is set until a transport takes it, and none has.
     answer(request.res as SafeResponse, status, { code, message: text });
   }
 }
 
-/** Ends a session whose client sends a request before another of its kind is over (protocol v4). */
+/** Ends a session whose client sent two GETs or two POSTs at once (against protocol v4). */
 function refuseOverlap({ transport }: EngineSocketBase, res: SafeResponse): void {
   transport.onError("overlap from client");
   res.writeStatus("400 Bad Request").end();

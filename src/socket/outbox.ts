@@ -11,7 +11,7 @@ import {
 import type { SocketSamples } from "./samples.ts";
 import { isWebSocket, type TransportOwner } from "./websocket.ts";
 
-/** Hears of connections that hold bytes unsent, and ends those that hold too much. */
+/** Watches unsent bytes, and closes connections that hold too many. */
 export interface OutboxMonitor {
   /** Bytes above which a connection is closed. */
   readonly bytesMax: number;
@@ -20,38 +20,38 @@ export interface OutboxMonitor {
   add(connection: Outbox): void;
   remove(connection: Outbox): void;
   pressed(connection: Outbox): void;
-  /** `drained`: it is over because everything went out, not because the connection closed. */
+  /** `drained`: the pressure ended because everything was sent, not because it closed. */
   relieved(connection: Outbox, drained: boolean): void;
-  /** Closes a connection as `slow_consumer` once the stack is clean. */
-  doom(connection: Outbox): void;
+  /** Closes a connection as `slow_consumer`, later, from a clean stack. */
+  closeSoon(connection: Outbox): void;
 }
 
-/** What an outbox needs of the rooms around it. */
+/** The counters and the monitor of an outbox. */
 export interface OutboxNeeds {
   readonly samples: SocketSamples;
   readonly monitor: OutboxMonitor;
 }
 
 /**
- * The sending half of a connection: packets go out in order, or wait while uWebSockets.js holds
- * something unsent. It knows what it holds, and when that is too much nothing more is sent.
+ * The sending half of a connection. Packets are sent in order; while uWebSockets.js holds unsent
+ * bytes, they wait. Above `bytesMax` of held bytes nothing more is sent, and it is closed.
  */
 export abstract class Outbox extends EngineSocket implements TransportOwner {
   codec: CodecName = "json";
   pressured = false;
-  /** Events that asked for an ack which has not been written yet. */
+  /** Received events whose acks have not been written yet. */
   owedAcks = 0;
   /** Bytes of packets that wait in `writeBuffer`. */
   queuedBytes = 0;
-  /** Bytes uWebSockets.js held at the last look. */
+  /** Bytes unsent in uWebSockets.js, when last checked. */
   unsentBytes = 0;
   pressedAt = 0;
   progressAt = 0;
-  /** What was sent before has reached its client, which has answered a ping behind it. */
+  /** Everything sent before this time has reached the client: it answered a ping sent then. */
   reachedAt = Number.NEGATIVE_INFINITY;
-  /** Set when it holds too much: nothing is sent any more. */
-  protected doomed = false;
-  /** Whether the client owes an answer to a ping; of one of protocol 3, a ping. */
+  /** Set when it holds too many bytes: nothing more is sent, and it will be closed. */
+  protected overLimit = false;
+  /** Whether a pong is due; with protocol 3, where the client pings, a ping. */
   #awaitsPong = false;
   #pongWaits = false;
   #pingedAt = Number.NEGATIVE_INFINITY;
@@ -62,27 +62,27 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     this.#needs = needs;
   }
 
-  /** Called when topics may, or may no longer, serve this connection. */
-  protected abstract settle(): void;
-  /** Bytes more, or fewer, of what has not come whole. */
+  /** Called when something that decides on topics has changed, such as pressure. */
+  protected abstract updateNative(): void;
+  /** Adds to the bytes held of incomplete packets and payloads; negative to subtract. */
   abstract hold(bytes: number): void;
-  /** Closes it for a reason of the gateway's own. */
+  /** Closes the connection for a reason of `CLOSES`. */
   abstract closeAs(reason: CloseReason, details?: unknown): void;
 
-  /** Whether what is written is sent or held; false once it holds too much and is to be closed. */
+  /** Whether writes are sent or queued; false once it holds too many bytes and will be closed. */
   get accepts(): boolean {
-    return !this.doomed;
+    return !this.overLimit;
   }
 
-  /** Bytes this connection has not handed to the kernel, or to a poll. */
+  /** Bytes not yet handed to the kernel, or to a poll. */
   get heldBytes(): number {
     return this.queuedBytes + this.unsentBytes;
   }
 
-  /** Writes a packet's frames in this connection's codec; or a message of engine.io's own types. */
+  /** Sends or queues a packet in this connection's codec, or a plain message, as in engine.io. */
   override write(data: Frames | Message, options?: WriteOptions | Done, done?: Done): this {
-    if (this.doomed) return this; // holding more for it would only cost memory until it is closed
-    // As in engine.io, whoever has no options may leave them out.
+    if (this.overLimit) return this; // queueing more would only cost memory until it is closed
+    // As in engine.io, the second argument may be the callback.
     if (typeof options === "function") return this.write(data, undefined, options);
     if (!isPacket(data)) {
       this.#send([toFrame(data)], options, done);
@@ -91,22 +91,22 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     if (isAck(data.type) && this.owedAcks > 0) this.owedAcks--;
     const held = this.#send(data.of(this.codec), options, done);
     if (held.length === 0) return this;
-    // The caller may reuse the bytes of its arguments, and what is held is what is counted.
+    // Queue copies: the caller may reuse its bytes, and `heldBytes` must count what is kept alive.
     const kept = data.keep(this.codec);
-    for (const [i, packet] of held.entries()) packet.data = kept[i] as Frame; // one frame each
+    for (const [i, packet] of held.entries()) packet.data = kept[i] as Frame; // one frame a packet
     return this;
   }
 
-  /** The same: what waits is held and bounded, whoever sent it. */
+  /** The same as `write`, so that messages of the application count as well. */
   override send(data: Message, options?: WriteOptions | Done, done?: Done): this {
     return this.write(data, options, done);
   }
 
   /**
-   * Sends some frames, or holds them; returns what it holds of them.
+   * Sends frames or queues them; returns the queued packets.
    *
-   * Does what engine.io's `sendPacket` does, for all of them together: listeners of `drain` and the
-   * like may send as well, and nothing must come between a packet and its attachments.
+   * Does what engine.io's `sendPacket` does, but queues all frames before it flushes: a `drain`
+   * listener may send too, and nothing may come between a packet and its attachments.
    */
   #send(frames: readonly Frame[], options?: WriteOptions, done?: Done): EnginePacket[] {
     if (this.readyState === "closing" || this.readyState === "closed") return [];
@@ -116,7 +116,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     const { writeBuffer } = this;
     writeBuffer.push(...packets);
     if (done) this.packetsFn.push(done);
-    this.flush(); // which puts another list in the place of this one if it sends it
+    this.flush(); // if it sends, it replaces `this.writeBuffer`
     if (this.writeBuffer !== writeBuffer || this.readyState !== "open") return [];
     for (const frame of frames) this.#hold(frame);
     return packets;
@@ -126,11 +126,11 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     const bytes = bytesOf(frame);
     this.queuedBytes += bytes;
     this.#needs.samples.heldBytes += bytes;
-    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
+    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#stopSending();
   }
 
   override sendPacket(...given: Parameters<EngineSocketBase["sendPacket"]>): void {
-    // A client of protocol 3 pings as often as it likes; one answer waits for all of that.
+    // Protocol 3 clients may ping without limit: queue one pong at most.
     if (given[0] === "pong" && !this.transport.writable) {
       if (this.#pongWaits) return;
       this.#pongWaits = true;
@@ -140,10 +140,10 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   }
 
   override flush(): void {
-    // engine.io's constructor comes here before ours has run; nothing is writable then.
+    // engine.io's constructor calls this before ours has run; the transport is not writable then.
     if (!this.transport.writable || this.writeBuffer.length === 0) return;
     if (this.readyState === "closed") return;
-    if (this.doomed && this.readyState !== "closing") return; // the close follows
+    if (this.overLimit && this.readyState !== "closing") return; // it will be closed
     const packets = this.writeBuffer;
     this.writeBuffer = [];
     this.#needs.samples.heldBytes -= this.queuedBytes;
@@ -153,7 +153,8 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     this.packetsFn = [];
     this.#countSent(packets);
     this.transport.send(packets);
-    // Not before it, as engine.io does: what a listener sends comes after what is flushed, once.
+    // engine.io emits this before it sends; here after, so that packets a listener sends come
+    // after these, and are sent once.
     this.emit("flush", packets);
     this.server.emit("flush", this, packets);
     if (!this.pressured) this.#announceDrain();
@@ -175,49 +176,50 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   // --- pressure ---
 
   press(bytes: number): void {
-    this.#hear(bytes);
+    this.#setUnsent(bytes);
     if (this.pressured || this.readyState === "closed") return;
     this.pressured = true;
     this.transport.writable = false;
     this.pressedAt = performance.now();
     this.progressAt = this.pressedAt;
     this.#needs.monitor.pressed(this);
-    // A slow client's pong is behind what it has yet to read: the stall clock watches it now.
+    // A slow client answers the ping only after all it has yet to read: `stallMsMax` applies now.
     if (this.pingTimeoutTimer) {
       clearTimeout(this.pingTimeoutTimer);
       this.pingTimeoutTimer = null;
       this.#awaitsPong = true;
     }
-    this.settle();
-    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
+    this.updateNative();
+    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#stopSending();
   }
 
   relieve(): void {
-    this.#hear(0);
-    this.#calm(true);
+    this.#setUnsent(0);
+    this.#endPressure(true);
     this.transport.emit("drain");
     const sent = this.writeBuffer.length > 0;
     this.transport.emit("ready");
     if (this.pressured || this.readyState === "closed") return;
     if (!sent) this.#announceDrain();
     if (this.#awaitsPong && this.readyState === "open") this.#awaitLatePong();
-    this.settle();
+    this.updateNative();
   }
 
   /**
-   * The ping is behind what the kernel still holds, which nobody can see: the stall time on top.
+   * Waits for the pong `stallMsMax` longer than usual: the ping is behind bytes in the kernel's
+   * buffer, whose number is unknown.
    */
   #awaitLatePong(): void {
-    // The engine of the constructor.
+    // The cast holds: `server` is the engine that the constructor got.
     const { pingInterval, pingTimeout } = (this.server as EngineServerBase).opts;
-    // Clients of protocol 3 are the ones to ping, once an interval.
+    // With protocol 3 the client pings, once an interval.
     const beatMs = this.protocol === 3 ? pingInterval + pingTimeout : pingTimeout;
     const afterMs = beatMs + this.#needs.monitor.stallMsMax;
     if (this.pingTimeoutTimer) clearTimeout(this.pingTimeoutTimer);
     this.pingTimeoutTimer = setTimeout(() => this.onClose("ping timeout"), afterMs);
   }
 
-  #calm(drained: boolean): void {
+  #endPressure(drained: boolean): void {
     if (!this.pressured) return;
     this.pressured = false;
     this.#needs.monitor.relieved(this, drained);
@@ -226,31 +228,31 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   override setTransport(transport: EngineTransportBase): void {
     const upgraded = this.transport !== undefined;
     super.setTransport(transport);
-    // engine.io has stopped waiting with the old transport, and without an answer never asks again.
+    // engine.io stops the timer with the old transport, and pings again only after a pong.
     if (upgraded && (this.protocol === 3 || this.#awaitsPong)) this.resetPingTimeout();
   }
 
   override resetPingTimeout(): void {
-    // Clients of protocol 3 owe no pong, and of theirs engine.io's constructor calls this.
+    // Protocol 3 clients owe no pong; for them engine.io's constructor calls this, before ours.
     if (this.protocol === 4) this.#awaitsPong = true;
     if (!this.pressured) super.resetPingTimeout();
   }
 
-  /** Called when its client answered a ping. */
+  /** Called when the client answered a ping. */
   protected ponged(): void {
     this.reachedAt = this.#pingedAt;
     this.#awaitsPong = false;
   }
 
-  /** Gives up what it holds, because it is over. */
-  protected letGo(): void {
-    this.#calm(false);
+  /** Forgets the bytes it holds, because it is closed. */
+  protected releaseBytes(): void {
+    this.#endPressure(false);
     this.#needs.samples.heldBytes -= this.heldBytes;
     this.queuedBytes = 0;
     this.unsentBytes = 0;
   }
 
-  #hear(unsent: number): void {
+  #setUnsent(unsent: number): void {
     if (unsent < this.unsentBytes) this.progressAt = performance.now();
     this.#needs.samples.heldBytes += unsent - this.unsentBytes;
     this.unsentBytes = unsent;
@@ -258,26 +260,24 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
 
   look(): void {
     const ws = isWebSocket(this.transport) ? this.transport.ws : undefined;
-    if (!ws || this.doomed) return;
+    if (!ws || this.overLimit) return;
     const unsent = ws.getBufferedAmount();
     if (unsent > 0 && !this.pressured) this.press(unsent);
-    else if (this.pressured) this.#hear(unsent);
-    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#doom();
+    else if (this.pressured) this.#setUnsent(unsent);
+    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#stopSending();
   }
 
-  /** Nothing is sent from here on; the close follows from a clean stack. */
-  #doom(): void {
-    if (this.doomed || this.readyState === "closed") return;
-    this.doomed = true;
-    this.settle();
-    this.#needs.monitor.doom(this);
+  /** Sends nothing more, and has the monitor close it. */
+  #stopSending(): void {
+    if (this.overLimit || this.readyState === "closed") return;
+    this.overLimit = true;
+    this.updateNative();
+    this.#needs.monitor.closeSoon(this);
   }
 
-  /**
-   * Closes it as `slow_consumer`, dropping what is unsent: the peer has a prefix of what was sent.
-   */
+  /** Closes it as `slow_consumer` and drops unsent packets: the client has the first ones only. */
   closeSlow(why: string): void {
-    this.doomed = true;
+    this.overLimit = true;
     this.closeAs(
       "slow_consumer",
       new Error(`slow consumer: ${this.heldBytes} bytes unsent, ${why}`),
@@ -288,7 +288,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
 type WriteOptions = NonNullable<EnginePacket["options"]>;
 type Done = () => void;
 
-/** What engine.io takes for one message; of anything else it sends the text, or none. */
+/** What engine.io accepts as a message. Of what is no string or bytes it sends the text. */
 type Message = string | Bytes | number | boolean | null | undefined;
 
 const isPacket = (data: Frames | Message): data is Frames =>

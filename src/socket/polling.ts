@@ -3,19 +3,18 @@ import type { Frame } from "../core/packet.ts";
 import type { SafeResponse } from "../host/response.ts";
 import type { EngineRequest, EngineTransportBase } from "./engine-io.ts";
 
-/** Whether a poll, or a payload, is still under way: one of each at a time (protocol v4). */
+/** Whether a request of this method is still open: one GET and one POST at a time (protocol v4). */
 export function isBusy(transport: EngineTransportBase, method: string): boolean {
   if (method === "GET") return transport.req != null;
   return method === "POST" && transport.dataReq != null;
 }
 
 /**
- * Makes a long-polling transport take payloads of any kind: with their length said beforehand, or
- * in chunks, as some clients send them (RFC 9112, section 7.1); bounded by what arrives.
+ * Makes a long-polling transport accept payloads with a Content-Length and chunked ones, which some
+ * clients send (RFC 9112, section 7.1). The bytes that arrive are bounded, not those announced.
  *
- * A payload is read packet by packet, until one of them has ended its connection. Decoded as a
- * whole first, one of two-byte packets would cost fifty times its bytes before the first was looked
- * at.
+ * A payload is decoded packet by packet, until one of them closes the connection. engine.io decodes
+ * the whole payload first; if its packets have two bytes each, that takes fifty times its bytes.
  */
 export function takePayloads(transport: EngineTransportBase): EngineTransportBase {
   transport.onDataRequest = takeRequest;
@@ -24,7 +23,7 @@ export function takePayloads(transport: EngineTransportBase): EngineTransportBas
 }
 
 function takeRequest(this: EngineTransportBase, request: EngineRequest, res: SafeResponse): void {
-  const bytesMax = this.maxHttpBufferSize ?? 0; // the engine sets it
+  const bytesMax = this.maxHttpBufferSize ?? 0; // always set by the engine
   const payload = createByteBuffer(bytesMax);
   let held = 0;
   const hold = (bytes: number): void => {
@@ -55,7 +54,7 @@ function takeRequest(this: EngineTransportBase, request: EngineRequest, res: Saf
     this.onError("data request connection closed prematurely");
   });
   res.onData((chunk, isLast) => {
-    hold(isLast ? 0 : held + chunk.byteLength); // what comes in one piece is held by nobody
+    hold(isLast ? 0 : held + chunk.byteLength); // the last chunk is read at once
     if (!payload.add(new Uint8Array(chunk))) refuse("413 Payload Too Large", "payload too large");
     else if (isLast) concludeRequest(this, isBinary ? payload.bytes() : payload.bytes().toString());
   });
@@ -64,7 +63,7 @@ function takeRequest(this: EngineTransportBase, request: EngineRequest, res: Saf
 function concludeRequest(transport: EngineTransportBase, payload: Frame): void {
   const { dataReq, dataRes } = transport;
   transport.onData(payload);
-  // What engine.io answers a payload with; text/html keeps some browsers from offering a download.
+  // The type engine.io answers with; text/html keeps some browsers from offering a download.
   if (dataReq) transport.headers(dataReq, { "Content-Type": "text/html" });
   transport.dataReq = transport.dataRes = null;
   dataRes?.end("ok");
@@ -74,7 +73,7 @@ const SEPARATOR = "\x1e";
 
 function takePayload(this: EngineTransportBase, data: Frame): void {
   const payload = data.toString();
-  // A connection that is closing keeps its transport for the client's next poll.
+  // Check the connection as well: while it closes, its transport stays open for the next poll.
   for (let from = 0; this.readyState === "open" && this.owner?.readyState === "open"; ) {
     const at = payload.indexOf(SEPARATOR, from);
     const packet = this.parser.decodePacket(payload.slice(from, at < 0 ? undefined : at));

@@ -1,42 +1,34 @@
 import type { Outbox, OutboxMonitor } from "./outbox.ts";
 import type { SocketSamples } from "./samples.ts";
 
-/** Watches what connections hold unsent. */
-export interface PressureMonitor extends OutboxMonitor {
-  stop(): void;
-}
-
-/** What {@link createPressureMonitor} needs. */
-export interface PressureNeeds {
-  readonly samples: SocketSamples;
-  /** Told how long a connection was pressured, in seconds. */
-  pressuredFor(seconds: number): void;
-  /** Told of every connection about once a second, to look at its age. */
-  seen(connection: Outbox, nowMs: number): void;
-}
-
 const TICK_MS = 100;
-/** Ticks in which every connection is looked at once. */
+/** Every connection is checked once in this many ticks. */
 const ROUND_TICKS = 10;
 
 /**
  * Returns the monitor of one engine.
  *
- * Pressured connections are looked at every 100 ms, all others once a second in slices of a tenth:
- * the cost of a tick is 20–100 ns for each of those. A connection is closed when it holds more than
+ * Connections under pressure are checked every 100 ms, all others once a second, a tenth of them
+ * per tick; each of those costs 20–100 ns. A connection is closed when it holds more than
  * `bufferBytesMax`, or drained nothing for `stallMsMax`. Closing always happens from a timer or
  * `setImmediate`, because uWebSockets.js must not be re-entered while it publishes or drains.
  */
 export function createPressureMonitor(
   settings: { readonly bufferBytesMax: number; readonly stallMsMax: number },
-  needs: PressureNeeds,
-): PressureMonitor {
+  needs: {
+    readonly samples: SocketSamples;
+    /** Called when pressure ends, with how long it lasted in seconds. */
+    pressuredFor(seconds: number): void;
+    /** Called for every connection about once a second, to check its age. */
+    checked(connection: Outbox, nowMs: number): void;
+  },
+): OutboxMonitor & { stop(): void } {
   const { samples } = needs;
   const all = new Set<Outbox>();
   const pressured = new Set<Outbox>();
   let cursor = all.values();
-  // The most that one not under pressure held, in this round and the one before: between two polls
-  // of a long-polling client everything waits.
+  // The most bytes that one connection without pressure held, in this round of checks and in the
+  // one before. Long-polling connections hold all packets between two polls.
   let roundMost = 0;
   let lastMost = 0;
 
@@ -61,9 +53,9 @@ export function createPressureMonitor(
       }
       next.value.look();
       if (!next.value.pressured) roundMost = Math.max(roundMost, next.value.heldBytes);
-      needs.seen(next.value, now);
+      needs.checked(next.value, now);
     }
-    // What a round has seen may be gone since.
+    // Not above the sum: what this round found may have been sent since.
     samples.heldBytesMax = Math.min(samples.heldBytes, Math.max(most, roundMost));
   }
 
@@ -85,9 +77,9 @@ export function createPressureMonitor(
       if (drained) samples.drains++;
       needs.pressuredFor((performance.now() - connection.pressedAt) / 1000);
     },
-    // One each, stopped or not: nothing is sent there any more, and a listener may throw at a
-    // close.
-    doom(connection) {
+    // Closes even after stop(): nothing is sent to it any more. One setImmediate each: a listener
+    // that throws at one close must not prevent the others.
+    closeSoon(connection) {
       setImmediate(() => connection.closeSlow("more than socket.bufferBytesMax"));
     },
     stop: () => clearInterval(timer),

@@ -10,7 +10,7 @@ export const REFUSALS = [
   "forbidden",
   "bad_protocol",
   "draining",
-  // The door's: its failures in lower case.
+  // Refusals of the door: its failure codes in lower case.
   "origin_forbidden",
   "overloaded",
   "limit_connections",
@@ -29,7 +29,7 @@ const PACKET_TYPES = "open close ping pong message upgrade noop error".split(
   " ",
 ) as EnginePacketType[];
 
-/** Everything `socket/` counts, as plain numbers: counting costs an addition. */
+/** Everything `socket/` counts, as plain numbers: counting costs one addition. */
 export interface SocketSamples {
   /** Open connections by transport and codec, keyed `transport codec`. */
   readonly connections: Record<string, number>;
@@ -43,12 +43,12 @@ export interface SocketSamples {
   sentBytes: number;
   drains: number;
   pressured: number;
-  /** Bytes unsent in user space, over all pressured connections, as last looked at. */
+  /** Bytes queued or unsent in user space, over all connections, when last checked. */
   heldBytes: number;
-  /** The most one connection holds, as of the last tick. */
+  /** The most bytes one connection holds, as of the last tick. */
   heldBytesMax: number;
   volatileDropped: number;
-  /** Bytes that clients have sent of packets and payloads that are not complete. */
+  /** Bytes received of packets and payloads that are not complete yet. */
   inboundBytes: number;
 }
 

@@ -22,71 +22,69 @@ import {
   watchVolatile,
 } from "./socket-io.ts";
 
-/** What `socket/` needs of the rooms downstream, and whom it tells. */
+/** What `socket/` needs from other rooms. */
 export interface SocketNeeds {
   readonly parser: Parser;
   readonly log: Log;
   /** Whether the app speaks TLS. */
   readonly encrypted: boolean;
-  /** Whether JSON is accepted; Engine.IO 3 clients, who know nothing else, may come only then. */
+  /** Whether JSON is accepted. If not, Engine.IO 3 clients, which only use JSON, are refused. */
   readonly speaksJson: boolean;
   createReader: ConnectionNeeds["createReader"];
   encode: ConnectionNeeds["encode"];
   moved(connection: Connection): void;
   ended(connection: Connection, reason: CloseReason, details: string): void;
   pressuredFor(seconds: number): void;
-  /** Who gets in and how much they may take; everyone and anything without it. */
+  /** Authentication and limits; without it everyone may connect and send anything. */
   readonly door?: (DoorNeeds & { readonly settings: DoorSettings }) | undefined;
 }
 
 /** The connections of one Socket.IO server. */
 export interface SocketRoom {
   readonly samples: SocketSamples;
-  /** What the door counted; undefined without one. */
+  /** The door's counters; undefined without a door. */
   readonly door: DoorSamples | undefined;
-  /**
-   * Why every handshake would be refused now; `undefined` while some would not, or while it drains.
-   */
+  /** Why every handshake would be refused now; undefined if some would not, or during a drain. */
   refusing(): FailureCode | undefined;
   /** Connections open now. */
   count(): number;
   /**
-   * Refuses new handshakes from now on and closes every connection, paced over `drainMs`; resolves
-   * when the last one has been told. `seen` hears how many are left.
+   * Refuses new handshakes from now on and closes every connection, spread over `drainMs`. Resolves
+   * when the last close has been sent. Calls `seen` with the number of connections left.
    */
   drain(drainMs: number, seen: (left: number) => void): Promise<void>;
   /** Closes every connection at once. */
   closeAll(reason: CloseReason): void;
   /**
-   * Stops watching and refuses new handshakes, for good: uWebSockets.js keeps a path's handlers.
-   * Connections that are still open stay with the server.
+   * Stops watching, and refuses new handshakes for good: uWebSockets.js cannot remove a path's
+   * handlers. Open connections stay open.
    */
   detach(): void;
 }
 
-/** Where the samples count long-polling connections. */
+/** The keys of `samples.connections` that count long-polling connections. */
 const POLLING_KEYS = ["polling json", "polling msgpack", "polling unknown"];
-/** Seconds after which clients refused during a drain may try again, here or elsewhere. */
+/** Seconds after which a client that was refused during a drain may retry. */
 const RETRY_AFTER_S = 1;
 
-/** The paths of each app that an engine has taken. */
-const taken = new WeakMap<TemplatedApp, Set<string>>();
+/** The paths of each app that have had an engine. */
+const usedPaths = new WeakMap<TemplatedApp, Set<string>>();
 
-/** Throws where uWebSockets.js would end the process: when a path is to get handlers again. */
-function take(app: TemplatedApp, path: string): void {
-  const paths = taken.get(app) ?? new Set();
+/** Throws if a path already has an engine. uWebSockets.js itself would end the process. */
+function claimPath(app: TemplatedApp, path: string): void {
+  const paths = usedPaths.get(app) ?? new Set();
   if (paths.has(path)) {
     throw new Error(
       `${path} of this uWebSockets.js app is taken, for good: use another app or path`,
     );
   }
-  taken.set(app, paths.add(path));
+  usedPaths.set(app, paths.add(path));
 }
 
 /**
- * Serves `io` on `app`: binds an engine whose connections decode, count and tell the truth about
- * pressure. Options that `io` was constructed with win over `settings`, as they do in Socket.IO.
- * Throws when the path of `io` on this app has been served before, or an option cannot be honoured.
+ * Serves `io` on `app`, with an engine whose connections report real backpressure. Options that
+ * `io` was constructed with win over `settings`. Throws if the path of `io` on this app has been
+ * served before, or if an option cannot be honoured.
  */
 export function serveSocketIo(
   io: Server,
@@ -95,15 +93,14 @@ export function serveSocketIo(
   needs: SocketNeeds,
 ): SocketRoom {
   checkOptions(io);
-  take(app, io.path());
+  claimPath(app, io.path());
   const samples = createSamples();
   let draining = false;
   const ages = createAges(settings.connectionAgeMaxMs);
   const monitor = createPressureMonitor(settings, {
     samples,
     pressuredFor: needs.pressuredFor,
-    // Whatever is watched is a connection of this server, not just an outbox.
-    seen: ages,
+    checked: ages,
   });
   const door =
     needs.door &&
@@ -129,7 +126,7 @@ export function serveSocketIo(
   const unsetParser = setParser(io, needs.parser);
   const unwatch = eachNamespace(io, (namespace) => {
     namespace.prependListener("connection", (socket) => {
-      const connection = socket.conn as unknown as Connection; // this engine makes no others
+      const connection = socket.conn as unknown as Connection; // the engine creates no others
       if (!connection.joined) door?.joined(connection);
       connection.client = clientOf(socket);
       watchVolatile(socket, () => samples.volatileDropped++);
@@ -137,12 +134,12 @@ export function serveSocketIo(
   });
   door?.guard(engine);
   const { addTrailingSlash } = options;
-  const path = io.path() || "/"; // Socket.IO takes the slash off its end
+  const path = io.path() || "/"; // Socket.IO removes the trailing slash
   engine.attach(app, { path, ...(addTrailingSlash === false && { addTrailingSlash }) });
   if (io.serveClient()) serveClientFiles(io, app, { ...engine.reading, door });
   io.bind(engine);
 
-  // engine.clients holds what the engine itself made: connections of ours.
+  // The cast holds: GatewayEngine creates every connection in `clients`.
   const connections = () => Object.values(engine.clients) as Connection[];
   return {
     samples,
@@ -178,12 +175,13 @@ function readEngineOptions(io: Server, settings: Settings["socket"]): Partial<En
   return { ...own, ...readOptions(io) };
 }
 
-/** Returns the check of a connection's age: over its limit it is closed so that it comes back. */
+/** Returns the function that closes connections above the age limit; their clients reconnect. */
 function createAges(ageMaxMs: number): (connection: Connection, nowMs: number) => void {
   if (ageMaxMs === 0) return () => {};
   return (connection, nowMs) => {
-    // Up to a tenth less, the same for one connection at every look: the moment it opened decides,
-    // to the microsecond. Ids may be the application's, and alike.
+    // Shorten the limit by 0 to 10 %, so that connections of one moment do not all reconnect at
+    // once. The share must be the same at each check, so it is taken from the microseconds of
+    // openedAt. Ids would not do: the application may choose similar ones.
     const share = (connection.openedAt * 1000) % 100;
     if (nowMs - connection.openedAt > ageMaxMs * (1 - share / 1000)) connection.closeAs("max_age");
   };

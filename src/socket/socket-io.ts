@@ -1,12 +1,12 @@
 /**
- * The door to socket.io: the private members Sluice sets or reads, typed here and nowhere else.
+ * Types the private members of socket.io that `socket/` sets or reads, and checks them at start.
  */
 import { createRequire } from "node:module";
 import { Namespace, type Server, Socket } from "socket.io";
 import type { FailureCode } from "../core/failures.ts";
 import type { Connection, ConnectionClient } from "./connection.ts";
 
-/** A Socket.IO parser: the two classes a server makes its encoder and decoders of. */
+/** A Socket.IO parser: the classes of a server's encoder and decoders. */
 export interface Parser {
   readonly Encoder: new () => unknown;
   readonly Decoder: new () => unknown;
@@ -37,11 +37,11 @@ function openServer(io: Server): ServerInside {
   return io as unknown as ServerInside;
 }
 
-/** Returns the middleware that sets the CORS headers of the client's files, if there is one. */
+/** Returns the middleware that sets CORS headers on the client bundles, if `cors` is set. */
 export function corsOf(
   io: Server,
 ): ((request: object, response: object | null, next: () => void) => void) | undefined {
-  // 4.8.4 has it with `cors`.
+  // socket.io 4.8.4 sets it when it gets the option `cors`.
   return (io as unknown as { _corsMiddleware?: ReturnType<typeof corsOf> })._corsMiddleware;
 }
 
@@ -50,7 +50,7 @@ export function readOptions(io: Server): Readonly<Record<string, unknown>> {
   return openServer(io).opts;
 }
 
-/** Makes a server, and the adapters it already has, speak through `parser`; returns the undoing. */
+/** Sets the parser of a server and of its adapters; returns a function that restores the old. */
 export function setParser(io: Server, parser: Parser): () => void {
   const inside = openServer(io);
   const before = { parser: inside._parser, encoder: inside.encoder };
@@ -58,7 +58,7 @@ export function setParser(io: Server, parser: Parser): () => void {
     inside._parser = next.parser;
     inside.encoder = next.encoder;
     for (const namespace of inside._nsps.values()) {
-      // Adapters took the encoder when they were made.
+      // Adapters copied the encoder when they were constructed.
       (namespace.adapter as unknown as { encoder: unknown }).encoder = next.encoder;
     }
   };
@@ -66,21 +66,21 @@ export function setParser(io: Server, parser: Parser): () => void {
   return () => use(before);
 }
 
-/** Calls `seen` for every namespace there is and will be; returns the undoing. */
+/** Calls `seen` for every namespace, now and later; returns a function that stops that. */
 export function eachNamespace(io: Server, seen: (namespace: Namespace) => void): () => void {
   for (const namespace of openServer(io)._nsps.values()) seen(namespace);
   io.on("new_namespace", seen);
   return () => void io.off("new_namespace", seen);
 }
 
-/** Returns Socket.IO's side of this socket's connection, which its sockets share. */
+/** Returns the Socket.IO client of a socket. All sockets of a connection share it. */
 export function clientOf(socket: Socket): ConnectionClient {
-  return socket.client as unknown as ClientInside; // its constructor binds `onclose`, in 4.8.4
+  return socket.client as unknown as ClientInside; // 4.8.4 binds `onclose` at the start
 }
 
 /** Calls `dropped` for each volatile packet that Socket.IO discards on this socket's connection. */
 export function watchVolatile(socket: Socket, dropped: () => void): void {
-  const client = socket.client as unknown as ClientInside; // checked by the call below on first use
+  const client = socket.client as unknown as ClientInside; // 4.8.4 has both members
   if (Object.hasOwn(client, "writeToEngine")) return;
   const write = client.writeToEngine;
   client.writeToEngine = function watched(packets, options) {
@@ -89,7 +89,7 @@ export function watchVolatile(socket: Socket, dropped: () => void): void {
   };
 }
 
-// --- what the doors need: see doorkeeper.ts ---
+// --- for authentication and limits: see door.ts ---
 
 /** A function that `namespace.use` takes. */
 export type Middleware = Parameters<Namespace["use"]>[0];
@@ -98,7 +98,7 @@ export type Middleware = Parameters<Namespace["use"]>[0];
 export interface EventPacket {
   readonly data?: unknown;
   readonly id?: number;
-  /** Set by the connection when the packet is over its rate. */
+  /** Set by the connection when the packet is over a rate limit. */
   readonly refused?: FailureCode;
 }
 
@@ -128,7 +128,7 @@ const NAMESPACE_MEMBERS = [
   ..."_createSocket run emitReserved _onServerSideEmit _initAdapter _add _remove".split(" "),
 ];
 
-/** Throws a sentence when a member the doors rely on is gone. */
+/** Throws if the installed socket.io lacks a member that authentication, limits or guards use. */
 export function checkSocketIo(io: Server): void {
   const gone = [
     ...SOCKET_MEMBERS.filter((member) => !(member in Socket.prototype)),
@@ -143,7 +143,7 @@ export function checkSocketIo(io: Server): void {
 
 // The casts below open private members of socket.io 4.8.4 that checkSocketIo() has found.
 
-/** Calls `removed` for every socket that leaves a namespace or is refused by it. */
+/** Calls `removed` for every socket that leaves a namespace, or that it refuses. */
 export function watchRemoved(namespace: Namespace, removed: (socket: Socket) => void): void {
   const inside = namespace as unknown as NamespaceInside;
   const remove = inside._remove;
@@ -153,12 +153,12 @@ export function watchRemoved(namespace: Namespace, removed: (socket: Socket) => 
   };
 }
 
-/** Runs `middleware` before every other of a namespace, those of its dynamic parent included. */
+/** Puts a middleware before all others of a namespace, those of its dynamic parent included. */
 export function prependMiddleware(namespace: Namespace, middleware: Middleware): void {
   (namespace as unknown as NamespaceInside)._fns.unshift(middleware);
 }
 
-/** Whether a socket is in its namespace or still entering it. */
+/** Whether a socket is in its namespace, or its CONNECT is under way. */
 export function isPresent(socket: Socket): boolean {
   if (socket.nsp.sockets.get(socket.id) === socket) return true;
   const { _preConnectSockets } = socket.nsp as unknown as NamespaceInside;
@@ -166,9 +166,9 @@ export function isPresent(socket: Socket): boolean {
 }
 
 /**
- * Lets `decide` look at a CONNECT that wants a session back before the session is touched: it calls
- * `create` with the auth object to go on with, without `pid` if it shall be a new session. Must not
- * reject.
+ * Calls `decide` for each CONNECT that asks for its earlier session, before Socket.IO looks it up.
+ * `decide` goes on by calling `create` with the auth object; without `pid` in it, the session will
+ * be new. `decide` must not reject.
  */
 export function guardSessions(
   namespace: Namespace,
@@ -186,20 +186,19 @@ export function guardSessions(
   };
 }
 
-/** The secret by which a client gets its session back; undefined without recovery. */
+/** Returns the secret id for recovering a session; undefined without recovery. */
 export function sessionIdOf(socket: Socket): string | undefined {
   return (socket as unknown as SocketInside).pid;
 }
 
-/** Gives a new session another secret; before its CONNECT is answered. */
+/** Replaces the secret id of a new session. Call it before its CONNECT is answered. */
 export function setSessionId(socket: Socket, pid: string): void {
   (socket as unknown as SocketInside).pid = pid;
 }
 
 /**
- * Returns the function that puts a gate before `socket.join`: `allows` says whether these rooms may
- * be joined, and a join it refuses does nothing. One function for all sockets, so a gate costs a
- * socket one property.
+ * Returns a function that makes `socket.join` of one socket do nothing if `allows` returns false.
+ * All sockets share the new method, so it costs a socket one property.
  */
 export function createJoinGate(
   allows: (socket: Socket, rooms: unknown) => boolean,
@@ -214,8 +213,8 @@ export function createJoinGate(
 }
 
 /**
- * Returns the function that shows a socket's events to `takes` before `onevent`, which calls the
- * listeners, catch-all ones included; where that returns true the event is over.
+ * Returns a function that passes the events of one socket to `takes` first. If that returns true,
+ * no listener is called; otherwise `onevent` calls them, catch-all listeners included.
  */
 export function createEventGate(
   takes: (socket: Socket, packet: EventPacket) => boolean,
@@ -229,17 +228,17 @@ export function createEventGate(
   };
 }
 
-/** Tells a socket's `error` listeners. */
+/** Calls a socket's `error` listeners. */
 export function tellError(socket: Socket, error: Error): void {
   (socket as unknown as SocketInside).emitReserved("error", error);
 }
 
-/** Acknowledges an event, if its client asked for that. */
+/** Acknowledges an event, if its client asked for an ack. */
 export function answerEvent(socket: Socket, packet: EventPacket, answer: unknown): void {
   if (packet.id !== undefined) (socket as unknown as SocketInside).ack(packet.id)(answer);
 }
 
-/** Lets a socket wait for at most `max` acknowledgements; one more calls `over` and is not kept. */
+/** Bounds the acks that a socket waits for at `max`. One more calls `over` and is dropped. */
 export function boundAcks(socket: Socket, max: number, over: (socket: Socket) => void): void {
   (socket as unknown as SocketInside).acks = new BoundedAcks(socket, max, over);
 }

@@ -8,25 +8,25 @@ import {
   type PacketOwner,
 } from "./engine-io.ts";
 
-/** What uWebSockets.js keeps with each WebSocket. */
+/** The data that uWebSockets.js keeps for each WebSocket. */
 export interface WebSocketData {
-  /** Absent when the WebSocket is only opened to be told that it is one too many. */
+  /** Undefined if the session has a WebSocket already: this one is closed as soon as it opens. */
   transport: WebSocketTransport | undefined;
-  /** The response that middlewares had, which may want to hear of the end. */
+  /** The response that middlewares got; it emits `close` when the WebSocket closes. */
   response: { emit(event: "close"): unknown } | undefined;
 }
 
-/** What a transport tells the connection it carries. */
+/** The connection of a WebSocket transport. */
 export interface TransportOwner extends PacketOwner {
-  /** uWebSockets.js could not write everything: `bytes` are unsent in user space. */
+  /** Called when uWebSockets.js could not write everything: `bytes` are unsent in user space. */
   press(bytes: number): void;
-  /** Nothing is unsent in user space any more. */
+  /** Called when nothing is unsent in user space any more. */
   relieve(): void;
-  /** Looks at what is unsent. */
+  /** Reads the number of unsent bytes, and acts on it. */
   look(): void;
 }
 
-/** How a WebSocket ended, in the shape socket.io-client gives its own close details. */
+/** How a WebSocket closed, in the shape of socket.io-client's close details. */
 export interface CloseDetails {
   readonly description: string;
   readonly context: { readonly code: number; readonly reason: string };
@@ -35,9 +35,9 @@ export interface CloseDetails {
 /**
  * The WebSocket transport of one connection.
  *
- * Unlike engine.io's own it is `writable` only while uWebSockets.js holds nothing unsent for it,
- * emits `drain` when that has really gone out, and survives being used before the WebSocket opened
- * and after it closed.
+ * Unlike engine.io's, it is `writable` only while uWebSockets.js holds no unsent bytes for it,
+ * emits `drain` only once those are sent, and may be used before the WebSocket opens and after it
+ * closes.
  */
 export class WebSocketTransport extends EngineTransport {
   override readonly name = "websocket";
@@ -46,18 +46,18 @@ export class WebSocketTransport extends EngineTransport {
   override owner: TransportOwner | undefined;
   /** The open WebSocket; undefined before and after. */
   ws: WebSocket<WebSocketData> | undefined;
-  /** What to tell the peer when this side closes. */
+  /** Code and text of the close frame that this server sends. */
   closeCode = 1000;
   closeText = "";
-  /** Set when what is unsent must not be waited for. */
+  /** Set to close without waiting for unsent bytes. */
   abrupt = false;
   /** Bytes of the message that is being read. */
-  heardBytes = 0;
+  messageBytes = 0;
   #pressed = false;
   #probed = false;
   readonly #socket: EngineRequest["socket"];
   readonly #write = (data: Frame): void => {
-    // 1: written or corked. 0: some of it stays in user space. 2 cannot be: maxBackpressure is 0.
+    // 1: written or corked. 0: some bytes stay in user space. 2 (dropped) needs a maxBackpressure.
     if (this.ws?.send(data, typeof data !== "string", false) !== 1) this.#pressed = true;
   };
 
@@ -67,7 +67,7 @@ export class WebSocketTransport extends EngineTransport {
   }
 
   /** Called when the WebSocket is open. */
-  opened(ws: WebSocket<WebSocketData>): void {
+  onOpen(ws: WebSocket<WebSocketData>): void {
     this.ws = ws;
     if (this.readyState !== "open") {
       ws.end(this.closeCode, this.closeText);
@@ -77,14 +77,14 @@ export class WebSocketTransport extends EngineTransport {
     this.emit("ready");
   }
 
-  /** Called with each message; its bytes are valid only during the call. */
-  heard(bytes: Buffer, isBinary: boolean): void {
-    this.heardBytes = bytes.length;
+  /** Called with each message. Its bytes are valid only during the call. */
+  onMessage(bytes: Buffer, isBinary: boolean): void {
+    this.messageBytes = bytes.length;
     this.onData(isBinary ? bytes : bytes.toString());
   }
 
-  /** Called when the WebSocket is closed, by whomever. */
-  closed(code: number, reason: string): void {
+  /** Called when the WebSocket has closed, whichever side closed it. */
+  onEnd(code: number, reason: string): void {
     this.ws = undefined;
     this.writable = false;
     this.readyState = "closed";
@@ -101,23 +101,23 @@ export class WebSocketTransport extends EngineTransport {
     this.ws?.close();
   }
 
-  /** Called by uWebSockets.js whenever it could write some of what was unsent. */
-  drained(): void {
+  /** Called when uWebSockets.js could write some unsent bytes. */
+  onDrain(): void {
     if (this.writable || !this.ws || this.ws.getBufferedAmount() > 0) return;
     this.writable = true;
     this.owner?.relieve();
   }
 
-  /** Called when the peer pinged, which uWebSockets.js answers by itself. */
-  pinged(): void {
+  /** Called when the client sent a WebSocket ping, which uWebSockets.js answers itself. */
+  onPing(): void {
     if (this.ws?.getBufferedAmount() === 0) return;
-    // Without an open connection nobody else looks at what waits for a peer that does not read.
+    // Pongs pile up if the client does not read. Without an open connection nothing bounds them.
     if (this.owner && this.readyState === "open") this.owner.look();
     else this.ws?.close();
   }
 
   override onPacket(packet: EnginePacket): void {
-    // An upgrade takes one probe. What has no owner yet pays no toll, so more must not be answered.
+    // An upgrade needs one probe. Rate limits apply only with an owner, so refuse a second probe.
     if (!this.owner && packet.type === "ping") {
       if (this.#probed) {
         this.onError("probed twice");
@@ -133,7 +133,7 @@ export class WebSocketTransport extends EngineTransport {
     this.writable = false;
     this.#pressed = false;
     for (const packet of packets) {
-      // Engine.IO 4 needs no more than the type before a text; binary messages go as they are.
+      // In Engine.IO 4 a text frame is the type and the text; binary messages are sent unchanged.
       if (this.protocol === 4 && packet.type === "message" && packet.data !== undefined) {
         this.#write(typeof packet.data === "string" ? `4${packet.data}` : packet.data);
       } else {
@@ -157,15 +157,15 @@ export class WebSocketTransport extends EngineTransport {
   }
 }
 
-/** Tells a WebSocket transport from a polling one. */
+/** Whether a transport is a WebSocket. */
 export function isWebSocket(transport: EngineTransportBase): transport is WebSocketTransport {
   return transport instanceof WebSocketTransport;
 }
 
-/** Returns the bytes of a packet's data as they came; a WebSocket knows them without counting. */
-export function heardBytes(transport: EngineTransportBase, data: Frame | undefined): number {
+/** Returns the size of a packet's data as received. For a WebSocket it is known, not counted. */
+export function receivedBytes(transport: EngineTransportBase, data: Frame | undefined): number {
   if (data === undefined) return 0;
-  // A text message begins with the packet's type, which is none of its data, unless it is empty.
+  // Subtract the packet's type, the first character of a text message, unless it is empty.
   const counted = typeof data === "string" && isWebSocket(transport);
-  return counted ? Math.max(0, transport.heardBytes - 1) : bytesOf(data);
+  return counted ? Math.max(0, transport.messageBytes - 1) : bytesOf(data);
 }
