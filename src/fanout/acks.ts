@@ -1,32 +1,32 @@
 import type { Packet } from "../core/packet.ts";
-import type { Recipients, SocketInside } from "./adapter.ts";
+import type { BroadcastOptions, SocketInside } from "./adapter.ts";
 import type { Audience } from "./audience.ts";
-import { eachRecipient, readCrowd } from "./crowd.ts";
 import type { Deliver } from "./deliver.ts";
+import { eachRecipient, readRecipients } from "./recipients.ts";
 import type { FanoutSamples } from "./samples.ts";
 
 type Ack = (...given: unknown[]) => void;
 
-/** Delivers a packet and awaits an answer from each recipient. */
+/** Delivers a packet and waits for an ack from each recipient. */
 export type DeliverWithAck = (
   audience: Audience,
   packet: Packet,
-  to: Recipients,
+  to: BroadcastOptions,
   counted: (recipients: number) => void,
   ack: Ack,
 ) => void;
 
-/** Longest wait for answers that a caller without a timeout gets; Socket.IO's callers name one. */
+/** Timeout for a broadcast that sets none. Socket.IO's own callers always set one. */
 const TIMEOUT_MS = 60_000;
 
 /**
- * Returns the delivery of broadcasts that want an answer from every recipient.
+ * Returns the function that delivers broadcasts with acknowledgement.
  *
- * `counted` hears once how many answers are awaited, `ack` each answer. What is awaited is
- * forgotten with the broadcast's timeout, on whichever node it is awaited. More than
- * `acksPendingMax` at once are refused: nothing is sent and nothing counted, so the caller's
- * timeout tells it, because throwing out of a handler or a cluster's message would cost more than
- * the broadcast.
+ * It calls `counted` once with the number of acks it waits for, and `ack` with each one. Every node
+ * forgets its pending acks after the broadcast's timeout. A broadcast that would exceed
+ * `acksPendingMax` is refused: nothing is sent, `counted` is not called, and the caller learns of
+ * it by its own timeout. Throwing instead would break the handler, or the cluster's message
+ * handling.
  */
 export function createDeliverWithAck(
   settings: { readonly acksPendingMax: number },
@@ -37,9 +37,9 @@ export function createDeliverWithAck(
   return (audience, packet, to, counted, ack) => {
     const { adapter } = audience;
     const sockets: SocketInside[] = [];
-    const crowd = readCrowd(adapter, to);
-    if (crowd) {
-      eachRecipient(adapter, crowd, (id) => {
+    const recipients = readRecipients(adapter, to);
+    if (recipients) {
+      eachRecipient(adapter, recipients, (id) => {
         const member = audience.members.get(id);
         if (member) sockets.push(member.socket);
       });
@@ -50,7 +50,8 @@ export function createDeliverWithAck(
     }
     const id = adapter.nsp._ids++;
     packet.id = id;
-    // Answers come in a later turn; what can't be encoded throws before anything is awaited.
+    // Deliver first: a packet that can't be encoded throws before any ack is pending. Acks arrive
+    // in a later turn of the event loop, so none is missed.
     needs.deliver(audience, packet, to);
     if (sockets.length > 0) awaitAnswers(samples, sockets, { id, ack, to });
     counted(sockets.length);
@@ -60,7 +61,7 @@ export function createDeliverWithAck(
 function awaitAnswers(
   samples: FanoutSamples,
   sockets: readonly SocketInside[],
-  { id, ack, to }: { id: number; ack: Ack; to: Recipients },
+  { id, ack, to }: { id: number; ack: Ack; to: BroadcastOptions },
 ): void {
   let missing = sockets.length;
   samples.acksPending += missing;
@@ -71,7 +72,7 @@ function awaitAnswers(
     for (const socket of sockets) socket.acks.delete(id);
   }, to.flags?.timeout ?? TIMEOUT_MS);
   timer.unref();
-  const answered: Ack = (...given) => {
+  const onAnswer: Ack = (...given) => {
     if (missing > 0) {
       missing--;
       samples.acksPending--;
@@ -79,5 +80,5 @@ function awaitAnswers(
     }
     ack(...given);
   };
-  for (const socket of sockets) socket.acks.set(id, answered);
+  for (const socket of sockets) socket.acks.set(id, onAnswer);
 }

@@ -1,57 +1,53 @@
 /**
- * The door to socket.io-adapter, and to the members of socket.io that a broadcast touches: private
- * ones among them, typed here and nowhere else. {@link checkSocketIo} compares them with the
- * installed versions when a server is registered.
+ * Types the members of socket.io-adapter and socket.io that a broadcast uses, private ones
+ * included.
+ *
+ * {@link checkSocketIo} checks that the installed versions have them when a server is registered.
  */
 import { createRequire } from "node:module";
 import { type Server, Socket } from "socket.io";
 import { Adapter } from "socket.io-adapter";
-import type { Move } from "../core/membership.ts";
+import type { Move, Recipients } from "../core/membership.ts";
 import type { Frames, Packet } from "../core/packet.ts";
 import type { Peer } from "./peer.ts";
 
 /** A Socket.IO room. Rooms are keys of a Map: the number 1 and the text "1" are two rooms. */
 export type Room = unknown;
 
-/** What a broadcast says about its recipients: Socket.IO's `BroadcastOptions`. */
-export interface Recipients {
-  readonly rooms: ReadonlySet<Room>;
-  readonly except?: ReadonlySet<Room>;
-  readonly flags?: BroadcastFlags;
+/** Socket.IO's `BroadcastOptions`: the recipients, and the flags that fan-out reads. */
+export interface BroadcastOptions extends Recipients {
+  readonly flags?: {
+    readonly volatile?: boolean;
+    readonly compress?: boolean;
+    readonly timeout?: number;
+  };
 }
 
-/** The flags of a broadcast that fan-out heeds. */
-export interface BroadcastFlags {
-  readonly volatile?: boolean;
-  readonly compress?: boolean;
-  readonly timeout?: number;
-}
-
-/** A Socket.IO adapter with its private members open. */
+/** A Socket.IO adapter with its private members. */
 export interface AdapterInside {
   readonly nsp: NamespaceInside;
   readonly rooms: Map<Room, Set<string>>;
   readonly sids: Map<string, Set<Room>>;
   emit(event: "create-room" | "join-room", room: Room, id?: string): boolean;
-  /** Set by recovery: hears of each packet before it is delivered here. */
-  delivering?(packet: Packet, to: Recipients): void;
-  /** Set by recovery: hears of what is done to sockets before it is done here. */
+  /** Set by recovery. Called with each packet before it is delivered on this node. */
+  delivering?(packet: Packet, to: BroadcastOptions): void;
+  /** Set by recovery. Called before sockets of this node join, leave or are disconnected. */
   moving?(move: Move): void;
-  apply(to: Recipients, each: (socket: SocketInside) => void): void;
+  apply(to: BroadcastOptions, each: (socket: SocketInside) => void): void;
   _del(room: Room, id: string): void;
 }
 
-/** A Socket.IO namespace with its private members open. */
+/** A Socket.IO namespace with its private members. */
 export interface NamespaceInside {
   readonly name: string;
   readonly server: { readonly encoder: { encode(packet: Packet): [Frames] } };
-  /** The connected sockets; one that is still in a middleware is not among them. */
+  /** The connected sockets. A socket still in a middleware is not included. */
   readonly sockets: Map<string, SocketInside>;
   /** The next packet id. */
   _ids: number;
 }
 
-/** A Socket.IO socket with its private members open. */
+/** A Socket.IO socket with its private members. */
 export interface SocketInside {
   readonly id: string;
   readonly conn: Peer & EngineConnection;
@@ -66,7 +62,7 @@ export interface SocketInside {
   notifyOutgoingListeners(packet: Packet): void;
 }
 
-/** What fan-out reads of an Engine.IO connection besides what makes it a peer. */
+/** The members of an Engine.IO connection that fan-out uses in addition to {@link Peer}. */
 export interface EngineConnection {
   readonly readyState: string;
   readonly transport: { readonly writable: boolean };
@@ -76,21 +72,21 @@ export interface EngineConnection {
   listenerCount(event: "packetCreate"): number;
 }
 
-/** What is done in place of `Adapter.prototype`'s own methods, for one adapter. */
+/** The methods that replace those of `Adapter.prototype` for one adapter. */
 export interface LocalDelivery {
   addAll(id: string, rooms: ReadonlySet<Room>): void;
   del(id: string, room: Room): void;
   delAll(id: string): void;
-  broadcast(packet: Packet, to: Recipients): void;
+  broadcast(packet: Packet, to: BroadcastOptions): void;
   broadcastWithAck(
     packet: Packet,
-    to: Recipients,
+    to: BroadcastOptions,
     counted: (recipients: number) => void,
     ack: (...given: unknown[]) => void,
   ): void;
-  addSockets(to: Recipients, rooms: readonly Room[]): void;
-  delSockets(to: Recipients, rooms: readonly Room[]): void;
-  disconnectSockets(to: Recipients, close: boolean): void;
+  addSockets(to: BroadcastOptions, rooms: readonly Room[]): void;
+  delSockets(to: BroadcastOptions, rooms: readonly Room[]): void;
+  disconnectSockets(to: BroadcastOptions, close: boolean): void;
 }
 
 const METHODS = [
@@ -101,17 +97,18 @@ const METHODS = [
 type Method = (this: object, ...given: unknown[]) => unknown;
 type Find = (adapter: AdapterInside) => LocalDelivery | undefined;
 
-/** Who serves a Socket.IO server: every other server keeps what it has. */
+/** The replacement methods per server. Servers that are not listed keep their own methods. */
 const finders = new WeakMap<object, Find>();
 let registered = 0;
 
 /**
- * Lets `find` say who delivers locally for the adapters of `io`; returns the undoing.
+ * Replaces local delivery for the adapters of `io` by what `find` returns. Returns the undo
+ * function.
  *
- * `Adapter.prototype` is the only place below `super.broadcast` of cluster adapters. Its methods
- * become accessors while any server is registered: servers that are not see exactly what was there,
- * and what others assign to the prototype meanwhile (Socket.IO does, in `attachApp` and `close`)
- * reaches only those.
+ * Cluster adapters call `super.broadcast`, so only `Adapter.prototype` can be replaced. While any
+ * server is registered, its methods are accessors. Servers that are not registered see exactly the
+ * methods that were there before. Methods that others assign to the prototype meanwhile (Socket.IO
+ * does so in `attachApp` and `close`) apply to those servers only.
  */
 export function takeOver(io: Server, find: Find): () => void {
   checkSocketIo(io);
@@ -125,7 +122,7 @@ export function takeOver(io: Server, find: Find): () => void {
 }
 
 const PROTOTYPE: object = Adapter.prototype;
-/** What the methods of the prototype are for everyone else. */
+/** The methods of the prototype for all servers that are not registered. */
 const others = new Map<string, PropertyDescriptor>();
 
 function openMethod(name: (typeof METHODS)[number]): void {
@@ -134,7 +131,8 @@ function openMethod(name: (typeof METHODS)[number]): void {
   const dispatch: Method = function (this: object, ...given) {
     const adapter = this as AdapterInside; // only adapters inherit from the prototype
     const local = finders.get(adapter.nsp.server)?.(adapter);
-    const own = (local?.[name] ?? readOther(name, this)) as Method; // each takes its own arguments
+    // Called with the arguments of the same method.
+    const own = (local?.[name] ?? readOther(name, this)) as Method;
     return own.apply(local ?? this, given);
   };
   Object.defineProperty(PROTOTYPE, name, {
@@ -162,7 +160,7 @@ function closeMethod(name: string): void {
   others.delete(name);
 }
 
-/** Throws a sentence that names the version when a member fan-out relies on is gone. */
+/** Throws an error that names the installed versions if a member that fan-out needs is missing. */
 function checkSocketIo(io: Server): void {
   const { adapter } = io.sockets;
   const missing = [

@@ -1,36 +1,49 @@
 import type { CodecName } from "../core/packet.ts";
 import type { AdapterInside, Room, SocketInside } from "./adapter.ts";
 import type { FanoutSamples } from "./samples.ts";
-import { createTarget, isDeserted, type Target } from "./target.ts";
 
-/** A union of rooms that is used so often that it has a topic of its own. */
+/** One uWebSockets.js topic and how many WebSockets are subscribed to it. */
+export interface Topic {
+  readonly name: string;
+  subscribed: number;
+  /** Bytes published since its subscribers' unsent bytes were last checked. */
+  unlooked: number;
+}
+
+/** The topics of a namespace, a room or a union of rooms: one per codec. */
+export type Target = Readonly<Record<CodecName, Topic>>;
+
+/** The codecs in the order in which a broadcast publishes to their topics. */
+export const CODECS: readonly CodecName[] = ["msgpack", "json"];
+
+/** A union of rooms that is used so often that it has its own topic. */
 export interface Union {
   readonly target: Target;
-  /** The members some room of the union subscribes. */
+  /** The members that are subscribed to the topic of a room of the union. */
   readonly subscribers: ReadonlySet<Member>;
 }
 
-/** Some rooms of one audience, each with its target. */
+/** The rooms of a union, in one audience. `targets[i]` belongs to `rooms[i]`. */
 export interface Parts {
   readonly audience: Audience;
   readonly rooms: readonly Room[];
   readonly targets: readonly Target[];
 }
 
-/** Knows which unions of rooms deserve topics of their own, and keeps those. */
+/** Decides which unions of rooms get their own topic, and keeps those topics up to date. */
 export interface Unions {
   find(parts: Parts): Union | undefined;
   /**
-   * Tells what one broadcast to a union without a topic has cost more than one with: `doubles`
-   * members left out because another room served them, `scanned` members looked at for that.
+   * Records what a broadcast to a union without a topic cost in addition: `duplicates` members
+   * excluded because another room served them, found by scanning `scanned` members.
    */
-  spent(parts: Parts, doubles: number, scanned: number): void;
-  /** A member was subscribed to a room's target. */
+  spent(parts: Parts, duplicates: number, scanned: number): void;
+  /** Call after a member was subscribed to a room's target. */
   joined(member: Member, codec: CodecName, target: Target): void;
-  /** A member is being unsubscribed from a room's target, or from all of them. */
+  /** Call when a member is unsubscribed from a room's target; `all`: from all its rooms'. */
   left(member: Member, codec: CodecName, from: { room: Room; target: Target; all: boolean }): void;
-  /** Nobody is subscribed to a room's target any more; it is not used again. */
-  deserted(target: Target): void;
+  /** Call when a room's target lost its last subscriber. The target is not used again. */
+  emptied(target: Target): void;
 }
 
 /** A connected Socket.IO socket in its namespace. */
@@ -38,11 +51,11 @@ export interface Member {
   readonly socket: SocketInside;
   readonly audience: Audience;
   /**
-   * The codec of the topics it is subscribed to: its namespace's and those of its rooms. Undefined
+   * The codec of the topics it is subscribed to: those of its namespace and its rooms. Undefined
    * while it is served packet by packet.
    */
   codec: CodecName | undefined;
-  /** The same connection's membership in another namespace. */
+  /** The next member of the same connection, usually in another namespace. */
   next: Member | undefined;
 }
 
@@ -50,68 +63,92 @@ export interface Member {
 export interface Audience {
   readonly adapter: AdapterInside;
   readonly everyone: Target;
-  /** The rooms some member is subscribed to. A socket's membership in its own room never counts. */
+  /** The rooms that have subscribers. A socket is never subscribed to the room of its own id. */
   readonly targets: ReadonlyMap<Room, Target>;
   readonly members: ReadonlyMap<string, Member>;
   /** The ids of `members`. */
   readonly ids: Iterable<string>;
-  /** The members served packet by packet. */
+  /** The members that are served packet by packet. */
   readonly slow: ReadonlySet<Member>;
-  /** The members whose listeners want to hear of what is sent; some may have stopped listening. */
+  /** The members that may have listeners for outgoing packets. Some may have removed theirs. */
   readonly listening: Set<Member>;
-  /** Grows whenever a member comes, goes, joins, leaves or is served another way, or topics go. */
+  /**
+   * Grows whenever a member comes, goes, joins or leaves a room, or is served in another way, and
+   * whenever a union's topic is dropped.
+   */
   changes: number;
-  /** Takes a connected socket in, with the rooms it has. */
+  /** Adds a connected socket, with the rooms it is in. */
   enter(socket: SocketInside): Member;
-  /** Forgets a socket; does nothing if it isn't a member. */
+  /** Removes a socket. Does nothing if it isn't a member. */
   leave(id: string): void;
-  /** A member is about to be added to a room. */
+  /** Call before a member is added to a room. */
   joins(member: Member, room: Room): void;
-  /** A member is about to be taken from a room. */
+  /** Call before a member is removed from a room. */
   leaves(member: Member, room: Room): void;
-  /** Subscribes or unsubscribes a member as its connection now asks for. */
-  settle(member: Member): void;
+  /** Subscribes or unsubscribes a member after its connection's `native` changed. */
+  resubscribe(member: Member): void;
 }
 
-/** Whom an audience tells of its members. */
-export interface AudienceNeeds {
-  readonly samples: FanoutSamples;
-  entered(member: Member): void;
-  left(member: Member): void;
-  /** Whether it is its connection's first membership of the audience: topics know only one. */
-  isFirst(member: Member): boolean;
-  readonly unions: Pick<Unions, "joined" | "left" | "deserted">;
+let last = 0;
+
+/**
+ * Returns a target without subscribers.
+ *
+ * Its topics are named by a number that this process never uses again. So a topic's name contains
+ * nothing that a client sent, and no later topic gets the name of one that is gone.
+ */
+export function createTarget(): Target {
+  const name = (++last).toString(36);
+  return {
+    msgpack: { name: `m${name}`, subscribed: 0, unlooked: 0 },
+    json: { name: `j${name}`, subscribed: 0, unlooked: 0 },
+  };
 }
 
-/** Returns the audience of one namespace, the connected sockets of its adapter already in it. */
-export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Audience {
+/** Whether neither topic has subscribers. */
+function isEmpty(target: Target): boolean {
+  return target.msgpack.subscribed === 0 && target.json.subscribed === 0;
+}
+
+/** Returns the audience of one adapter. It already has the adapter's connected sockets. */
+export function createAudience(
+  adapter: AdapterInside,
+  needs: {
+    readonly samples: FanoutSamples;
+    readonly unions: Pick<Unions, "joined" | "left" | "emptied">;
+    entered(member: Member): void;
+    left(member: Member): void;
+    /** Whether it is its connection's first in the audience: a WebSocket subscribes only once. */
+    isFirst(member: Member): boolean;
+  },
+): Audience {
   const everyone = createTarget();
   const targets = new Map<Room, Target>();
   const members = new Map<string, Member>();
   const slow = new Set<Member>();
 
   function subscribe(member: Member, codec: CodecName, room: Room): void {
-    if (room === member.socket.id) return; // its own room: a topic for one would be a waste
+    if (room === member.socket.id) return; // no topic for a single recipient
     let target = targets.get(room);
     if (!target) {
       target = createTarget();
       targets.set(room, target);
     }
-    turn(member, codec, target, 1);
+    setSubscription(member, codec, target, 1);
     needs.unions.joined(member, codec, target);
   }
 
   function unsubscribe(member: Member, codec: CodecName, room: Room, all: boolean): void {
     const target = room === member.socket.id ? undefined : targets.get(room);
     if (!target) return;
-    turn(member, codec, target, -1);
+    setSubscription(member, codec, target, -1);
     needs.unions.left(member, codec, { room, target, all });
-    if (!isDeserted(target)) return;
+    if (!isEmpty(target)) return;
     targets.delete(room);
-    needs.unions.deserted(target);
+    needs.unions.emptied(target);
   }
 
-  function settle(member: Member): void {
+  function resubscribe(member: Member): void {
     const { conn } = member.socket;
     const codec = conn.native && needs.isFirst(member) ? conn.codec : undefined;
     const before = member.codec;
@@ -120,12 +157,12 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
     const rooms = adapter.sids.get(member.socket.id) ?? [];
     if (before) {
       for (const room of rooms) unsubscribe(member, before, room, true);
-      turn(member, before, everyone, -1);
+      setSubscription(member, before, everyone, -1);
       slow.add(member);
     }
     member.codec = codec;
     if (codec) {
-      turn(member, codec, everyone, 1);
+      setSubscription(member, codec, everyone, 1);
       for (const room of rooms) subscribe(member, codec, room);
       slow.delete(member);
     }
@@ -148,7 +185,7 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
       slow.add(member);
       needs.samples.slow++;
       needs.entered(member);
-      settle(member);
+      resubscribe(member);
       return member;
     },
     leave(id) {
@@ -158,7 +195,7 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
       if (member.codec) {
         const rooms = adapter.sids.get(id) ?? [];
         for (const room of rooms) unsubscribe(member, member.codec, room, true);
-        turn(member, member.codec, everyone, -1);
+        setSubscription(member, member.codec, everyone, -1);
       } else {
         needs.samples.slow--;
       }
@@ -175,17 +212,23 @@ export function createAudience(adapter: AdapterInside, needs: AudienceNeeds): Au
       audience.changes++;
       if (member.codec) unsubscribe(member, member.codec, room, false);
     },
-    settle,
+    resubscribe,
   };
-  // Those an earlier adapter of the namespace has are that one's: it alone hears of their end.
+  // Only this adapter's sockets: when one of an earlier adapter of the namespace leaves, only that
+  // adapter is told.
   for (const socket of adapter.nsp.sockets.values()) {
     if (adapter.sids.has(socket.id)) audience.enter(socket);
   }
   return audience;
 }
 
-/** Subscribes a member to a target's topic, or unsubscribes it, and keeps the count. */
-export function turn(member: Member, codec: CodecName, target: Target, by: 1 | -1): void {
+/** Subscribes a member to a target's topic, or unsubscribes it, and updates the topic's count. */
+export function setSubscription(
+  member: Member,
+  codec: CodecName,
+  target: Target,
+  by: 1 | -1,
+): void {
   const topic = target[codec];
   if (by === 1) member.socket.conn.subscribe(topic.name);
   else member.socket.conn.unsubscribe(topic.name);

@@ -1,26 +1,31 @@
-import type { Frames, Packet } from "../core/packet.ts";
-import type { BroadcastFlags, Recipients } from "./adapter.ts";
+import { bytesOf, type CodecName, type Frame, type Frames, type Packet } from "../core/packet.ts";
+import type { BroadcastOptions } from "./adapter.ts";
 import type { Audience, Member, Unions } from "./audience.ts";
-import { type Crowd, listRecipients, readCrowd } from "./crowd.ts";
 import type { Listeners } from "./listeners.ts";
-import { type Broadcast, isInTopics, planTopics } from "./plan.ts";
-import { encodePlanned, lookAtSubscribers, type PublishNeeds, publishSteps } from "./publish.ts";
+import type { Peer, Topics } from "./peer.ts";
+import { type Broadcast, isInTopics, planTopics, type Step } from "./plan.ts";
+import { listRecipients, type RecipientSets, readRecipients } from "./recipients.ts";
+import type { FanoutSamples } from "./samples.ts";
 
-/** What delivering needs. */
-export interface DeliverNeeds extends PublishNeeds {
+interface DeliverNeeds {
+  readonly topics: Topics;
+  readonly samples: FanoutSamples;
   readonly listeners: Pick<Listeners, "tell" | "created">;
   readonly unions: Pick<Unions, "find" | "spent">;
+  /** Bytes published to a topic after which its subscribers' unsent bytes are checked. */
+  readonly lookBytes: number;
 }
 
 /** Delivers a packet to the members of an audience. */
-export type Deliver = (audience: Audience, packet: Packet, to: Recipients) => void;
+export type Deliver = (audience: Audience, packet: Packet, to: BroadcastOptions) => void;
 
 /**
- * Returns the one function through which every broadcast goes.
+ * Returns the function that delivers every broadcast.
  *
- * It reaches exactly the sockets that Socket.IO's in-memory adapter would, once each: subscribed
- * members through topics, at the cost of the excluded ones; all others, and a socket addressed by
- * its own room, packet by packet. Nothing is encoded that has no recipient.
+ * It reaches exactly the sockets that Socket.IO's in-memory adapter would reach, each once.
+ * Subscribed members get the packet through topics, at a cost per excluded member. All others, and
+ * a socket addressed by its own room, get it packet by packet. A packet without recipients is not
+ * encoded.
  */
 export function createDeliver(needs: DeliverNeeds): Deliver {
   return function deliver(audience, packet, to) {
@@ -28,8 +33,8 @@ export function createDeliver(needs: DeliverNeeds): Deliver {
     packet.nsp = nsp.name;
     const [frames] = nsp.server.encoder.encode(packet);
     let broadcast = plan(needs, audience, frames, to);
-    // Listeners run after encoding: what they do to the arguments reaches nobody. What they do to
-    // the members makes for another plan.
+    // Listeners run after encoding, so their changes to the arguments reach no recipient. They can
+    // change the members too, so the plan is made again.
     if (broadcast && needs.listeners.tell(broadcast, packet)) {
       broadcast = plan(needs, audience, frames, to);
     }
@@ -43,23 +48,24 @@ export function createDeliver(needs: DeliverNeeds): Deliver {
 }
 
 /**
- * Settles who is served how, before anything is sent; undefined when nobody is meant.
+ * Decides how each recipient is served, before anything is sent. Undefined if nobody is addressed.
  *
- * Sending one by one runs code of others, and a look takes members out of topics: whoever changed
- * sides meanwhile would be served twice. A toJSON of the arguments is such code too, and what it
- * has done to the members makes for another plan; each codec encodes once, so that soon ends.
+ * Sending to single members runs code of others, and checking unsent bytes takes members out of
+ * topics. Without a plan, a member that changes sides meanwhile would be served twice. Encoding
+ * runs code of others too (`toJSON`): if that changes the members, the plan is made again. Each
+ * codec encodes at most once, so the loop ends.
  */
 function plan(
   { unions }: DeliverNeeds,
   audience: Audience,
   frames: Frames,
-  to: Recipients,
+  to: BroadcastOptions,
 ): Broadcast | undefined {
   for (;;) {
-    const crowd = readCrowd(audience.adapter, to);
-    if (!crowd) return undefined;
-    const single = listSingle(audience, crowd);
-    const broadcast: Broadcast = { audience, crowd, frames, steps: [], single };
+    const recipients = readRecipients(audience.adapter, to);
+    if (!recipients) return undefined;
+    const single = listSingle(audience, recipients);
+    const broadcast: Broadcast = { audience, recipients, frames, steps: [], single };
     planTopics(broadcast, unions);
     const { changes } = audience;
     encodePlanned(broadcast);
@@ -67,30 +73,108 @@ function plan(
   }
 }
 
-/** Lists the members that no topic serves: slow ones, and those addressed by their own room. */
-function listSingle({ adapter, members, slow }: Audience, crowd: Crowd): Member[] {
-  const single = listRecipients(adapter, crowd, { some: slow, all: members });
-  for (const room of crowd.rooms) {
-    const id = room as string; // a room that isn't a text is no key of the map
+/** Lists the recipients that no topic serves: slow ones, and those addressed by their own room. */
+function listSingle({ adapter, members, slow }: Audience, recipients: RecipientSets): Member[] {
+  const single = listRecipients(adapter, recipients, { some: slow, all: members });
+  for (const room of recipients.rooms) {
+    const id = room as string; // a room that isn't a string is never a key of the map
     const owner = members.get(id);
-    if (!owner?.codec || !crowd.has(id) || isInTopics(crowd, id)) continue;
-    if (!crowd.isExcluded(id)) single.push(owner);
+    if (!owner?.codec || !recipients.has(id) || isInTopics(recipients, id)) continue;
+    if (!recipients.isExcluded(id)) single.push(owner);
   }
   return single;
 }
 
-function sendEach({ audience, crowd, frames, single }: Broadcast, flags: BroadcastFlags): number {
+function sendEach(
+  { audience, recipients, frames, single }: Broadcast,
+  flags: NonNullable<BroadcastOptions["flags"]>,
+): number {
   const options = { preEncoded: true, volatile: flags.volatile, compress: flags.compress };
   const packets: [Frames] = [frames];
   let served = 0;
   for (const member of single) {
     const { id, conn, client } = member.socket;
-    // Sending to the one before may have run code that made this one leave.
-    if (audience.members.get(id) !== member || !crowd.has(id) || crowd.isExcluded(id)) continue;
+    // Sending to an earlier member may have run code that made this one leave.
+    if (audience.members.get(id) !== member) continue;
+    if (!recipients.has(id) || recipients.isExcluded(id)) continue;
     if (conn.readyState !== "open" || !conn.accepts) continue;
     const lost = flags.volatile && !conn.transport.writable;
     client.writeToEngine(packets, options);
     if (!lost) served++;
   }
   return served;
+}
+
+/** A packet's Engine.IO messages in one codec. `bytes` leaves out Engine.IO's type prefix. */
+interface Wire {
+  readonly frames: readonly Frame[];
+  readonly bytes: number;
+}
+
+/**
+ * Encodes in every codec that the plan needs, before anything is published. So arguments that a
+ * codec can't encode throw before any recipient has got them.
+ */
+function encodePlanned({ audience, steps, single, frames }: Broadcast): void {
+  // Listeners get the packet before it is sent. "keep" makes sure that their changes are not sent.
+  const encode = audience.listening.size > 0 ? "keep" : "of";
+  for (const { codec } of steps) frames[encode](codec);
+  for (const { socket } of single) frames[encode](socket.conn.codec);
+}
+
+/** Publishes to the planned topics. Returns the number of recipients. */
+function publishSteps(needs: DeliverNeeds, { steps, frames }: Broadcast): number {
+  const wires: { [C in CodecName]?: Wire } = {};
+  for (const { codec } of steps) wires[codec] ??= readWire(frames, codec);
+  let served = 0;
+  for (const step of steps) {
+    const wire = wires[step.codec];
+    if (!wire) continue;
+    publish(needs.topics, step, wire.frames);
+    const recipients = step.topic.subscribed - step.out.length;
+    served += recipients;
+    needs.samples.framesOut += recipients * wire.frames.length;
+    needs.samples.bytesOut += recipients * wire.bytes;
+    step.topic.unlooked += wire.bytes;
+  }
+  return served;
+}
+
+function readWire(packet: Frames, codec: CodecName): Wire {
+  let bytes = 0;
+  const frames = packet.of(codec).map((frame) => {
+    bytes += bytesOf(frame);
+    // Engine.IO 4 puts the packet type before a text message; a binary message has no prefix.
+    return typeof frame === "string" ? `4${frame}` : frame;
+  });
+  return { frames, bytes };
+}
+
+/**
+ * Publishes to a topic's subscribers, `out` excluded. A WebSocket's own publish excludes itself, so
+ * the first of `out` publishes and only the others have to leave the topic meanwhile.
+ */
+function publish(topics: Topics, { topic, out }: Step, frames: readonly Frame[]): void {
+  const sender: Peer | undefined = out[0]?.socket.conn;
+  for (let i = 1; i < out.length; i++) out[i]?.socket.conn.unsubscribe(topic.name);
+  try {
+    for (const frame of frames) {
+      if (sender) sender.publish(topic.name, frame);
+      else topics.publish(topic.name, frame);
+    }
+  } finally {
+    for (let i = 1; i < out.length; i++) out[i]?.socket.conn.subscribe(topic.name);
+  }
+}
+
+/** Checks the subscribers of topics that got more than `lookBytes` since the last check. */
+function lookAtSubscribers(needs: DeliverNeeds, { audience, steps }: Broadcast): void {
+  for (const { topic, codec, ids } of steps) {
+    if (topic.unlooked < needs.lookBytes) continue;
+    topic.unlooked = 0;
+    for (const id of ids) {
+      const member = audience.members.get(id);
+      if (member?.codec === codec) member.socket.conn.look();
+    }
+  }
 }

@@ -8,31 +8,34 @@ import type { Peer, Topics } from "./peer.ts";
 import { createSamples, type FanoutSamples, shapeOf } from "./samples.ts";
 import { createUnions } from "./unions.ts";
 
-/** What fan-out is set to. */
-export interface FanoutSettings {
-  /** `socket.bufferBytesMax`: subscribers are looked at after every quarter of it. */
-  readonly bufferBytesMax: number;
-  readonly acksPendingMax: number;
-  readonly unionMembersMax: number;
-}
-
 /** The native local delivery of Socket.IO servers. */
 export interface Fanout {
   /**
-   * Delivers for all adapters of `io` from now on, in-memory, session-aware and cluster ones.
-   * Throws when the installed Socket.IO isn't the one this is made for.
+   * Delivers for all adapters of `io` from now on: in-memory, session-aware and cluster adapters.
+   * Throws if the installed Socket.IO lacks a member that this needs, or `io` is registered
+   * already.
    */
   register(io: Server): void;
-  /** Must be called, at once, whenever `native` of a connection changed. */
+  /** Call at once whenever `native` of a connection changed. */
   moved(peer: Peer): void;
-  /** Everything counted so far. */
+  /** Returns the live counts. */
   samples(): FanoutSamples;
-  /** Gives the servers their own delivery back, and takes everyone out of the topics. */
+  /** Restores the servers' own delivery and unsubscribes all members from their topics. */
   detach(): void;
 }
 
 /** Returns the fan-out of one uWebSockets.js app. */
-export function createFanout(settings: FanoutSettings, topics: Topics): Fanout {
+export function createFanout(
+  settings: {
+    /**
+     * `socket.bufferBytesMax`: unsent bytes are checked after every quarter published to a topic.
+     */
+    readonly bufferBytesMax: number;
+    readonly acksPendingMax: number;
+    readonly unionMembersMax: number;
+  },
+  topics: Topics,
+): Fanout {
   const samples = createSamples();
   const undoings: (() => void)[] = [];
   const memberships = createMemberships();
@@ -65,7 +68,7 @@ export function createFanout(settings: FanoutSettings, topics: Topics): Fanout {
         adapter._del(room, id);
       },
       delAll(id) {
-        // Before anyone hears of it: whoever is taken out of everything gets nothing any more.
+        // First, before listeners run: from here on, no broadcast may reach this socket.
         audience.leave(id);
         for (const room of adapter.sids.get(id) ?? []) adapter._del(room, id);
         adapter.sids.delete(id);
@@ -110,7 +113,7 @@ export function createFanout(settings: FanoutSettings, topics: Topics): Fanout {
       undoings.push(takeOver(io, find));
     },
     moved(peer) {
-      for (const member of memberships.of(peer)) member.audience.settle(member);
+      for (const member of memberships.of(peer)) member.audience.resubscribe(member);
     },
     samples: () => samples,
     detach() {
@@ -121,14 +124,14 @@ export function createFanout(settings: FanoutSettings, topics: Topics): Fanout {
 }
 
 /**
- * Does what `Adapter.addAll` does, each room's topic joined in the moment the room is: whoever
- * broadcasts in a `join-room` listener reaches the newcomer too, as without topics.
+ * Does the same as `Adapter.addAll`, and subscribes the socket to each room's topic first. So a
+ * broadcast from a `join-room` listener reaches the new socket, as it does without topics.
  */
 function addAll(audience: Audience, id: string, rooms: ReadonlySet<unknown>): void {
   const { adapter } = audience;
   if (!audience.members.has(id)) {
-    // A socket in a middleware, or one that is being recovered, isn't in `sockets` yet: it enters
-    // with all its rooms when it joins its own room, which is when it is connected.
+    // A socket in a middleware, or one being recovered, isn't in `sockets` yet. It enters with all
+    // its rooms once it is connected, when it joins its own room.
     const socket = adapter.nsp.sockets.get(id);
     if (socket) audience.enter(socket);
   }
@@ -152,7 +155,7 @@ function addAll(audience: Audience, id: string, rooms: ReadonlySet<unknown>): vo
   }
 }
 
-/** Which sockets a connection carries: a list per connection, oldest first. */
+/** Returns the lists of members per connection, oldest first. */
 function createMemberships() {
   const heads = new Map<unknown, Member>();
 
@@ -163,7 +166,7 @@ function createMemberships() {
   return {
     of,
     all: (): Member[] => [...heads.keys()].flatMap((conn) => [...of(conn)]),
-    /** Returns whether it is the first of its connection. */
+    /** Returns whether it is the first member of its connection. */
     add(member: Member): boolean {
       const { conn } = member.socket;
       let tail: Member | undefined;
@@ -172,7 +175,7 @@ function createMemberships() {
       else heads.set(conn, member);
       return !tail;
     },
-    /** Returns whether it was the last of its connection. */
+    /** Returns whether it was the last member of its connection. */
     remove(member: Member): boolean {
       const { conn } = member.socket;
       let before: Member | undefined;

@@ -2,37 +2,39 @@ import { Socket } from "socket.io";
 import type { Packet } from "../core/packet.ts";
 import type { EngineConnection, SocketInside } from "./adapter.ts";
 import type { Audience, Member } from "./audience.ts";
-import { type Crowd, listRecipients } from "./crowd.ts";
 import { type Broadcast, isInTopics } from "./plan.ts";
+import { listRecipients, type RecipientSets } from "./recipients.ts";
 
 type Listener = (...given: unknown[]) => void;
 type Listen = (this: SocketInside, listener: Listener) => SocketInside;
 
-// The declarations of these two methods are generic in the server's events; the shape is the same.
+// The library's declarations are generic in the server's events. At run time the shape is this one.
 const proto = Socket.prototype as unknown as Record<"onAnyOutgoing" | "prependAnyOutgoing", Listen>;
 
-/** Calls those who listen to what broadcasts send, and costs the others nothing. */
+/**
+ * Calls the listeners for outgoing packets. Members without listeners cost nothing per broadcast.
+ */
 export interface Listeners {
-  /** Watches a new member for listeners; `first` is whether its connection had no member yet. */
+  /** Watches a new member for listeners. `first`: it is the first member of its connection. */
   entered(member: Member, first: boolean): void;
-  /** `last` is whether its connection has no member any more. */
+  /** Stops watching a member. `last`: its connection has no other member. */
   left(member: Member, last: boolean): void;
   /**
-   * Calls the `onAnyOutgoing` listeners of recipients, after the packet is encoded for them and
-   * before anything is sent. Returns whether there were any.
+   * Calls the `onAnyOutgoing` listeners of the recipients. The packet must be encoded by then, and
+   * not sent yet. Returns whether there were any.
    */
   tell(broadcast: Broadcast, packet: Packet): boolean;
-  /** Emits `packetCreate` on the connections that topics have just served. */
+  /** Emits `packetCreate` on the connections that just got the packet through a topic. */
   created(broadcast: Broadcast): void;
 }
 
-/** Returns the listeners of one fan-out. `membersOf` lists the memberships of a connection. */
+/** Returns the listeners of one fan-out. `membersOf` lists the members of a connection. */
 export function createListeners(membersOf: (conn: unknown) => Iterable<Member>): Listeners {
   function hear(conn: unknown): void {
     for (const member of membersOf(conn)) member.audience.listening.add(member);
   }
 
-  // One function each for all sockets and connections: they know theirs by `this`.
+  // Shared by all sockets and connections, which they get as `this`: no closure per socket.
   function newListener(this: unknown, event: string | symbol): void {
     if (event === "packetCreate") hear(this);
   }
@@ -59,10 +61,10 @@ export function createListeners(membersOf: (conn: unknown) => Iterable<Member>):
       member.audience.listening.delete(member);
       if (last) member.socket.conn.off("newListener", newListener);
     },
-    tell({ audience, crowd }, packet) {
+    tell({ audience, recipients }, packet) {
       let told = false;
       if (audience.listening.size === 0) return told;
-      for (const member of listHeard(audience, crowd)) {
+      for (const member of listHeard(audience, recipients)) {
         const { socket } = member;
         const count = socket.listenersAnyOutgoing().length;
         if (count === 0 && !isHeard(socket.conn)) audience.listening.delete(member);
@@ -72,13 +74,13 @@ export function createListeners(membersOf: (conn: unknown) => Iterable<Member>):
       }
       return told;
     },
-    created({ audience, crowd, frames, single }) {
+    created({ audience, recipients, frames, single }) {
       if (audience.listening.size === 0) return;
-      for (const member of listHeard(audience, crowd)) {
+      for (const member of listHeard(audience, recipients)) {
         const { conn, id } = member.socket;
-        // Who is sent to one by one gets it from Engine.IO itself.
+        // Engine.IO itself emits it for members that are served packet by packet.
         if (!member.codec || !isHeard(conn)) continue;
-        if (!isInTopics(crowd, id) || single.includes(member)) continue;
+        if (!isInTopics(recipients, id) || single.includes(member)) continue;
         for (const data of frames.of(member.codec)) {
           conn.emit("packetCreate", { type: "message", data, options: { compress: true } });
         }
@@ -91,6 +93,6 @@ function isHeard(conn: EngineConnection): boolean {
   return conn.listenerCount("packetCreate") > 0;
 }
 
-function listHeard({ adapter, members, listening }: Audience, crowd: Crowd): Member[] {
-  return listRecipients(adapter, crowd, { some: listening, all: members });
+function listHeard({ adapter, members, listening }: Audience, recipients: RecipientSets): Member[] {
+  return listRecipients(adapter, recipients, { some: listening, all: members });
 }

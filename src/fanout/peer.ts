@@ -1,31 +1,28 @@
 import type { CodecName, Frame } from "../core/packet.ts";
 
-/**
- * A connection as fan-out sees it; `socket/`'s connection is one, and it is `socket.conn` of every
- * Socket.IO socket it carries.
- */
+/** The part of a connection that fan-out uses: `socket.conn` of each Socket.IO socket. */
 export interface Peer {
-  /** The codec of its first packet; JSON until then (Engine.IO 3 clients never say). */
+  /** The codec of its first packet; JSON until then, and always for Engine.IO 3 clients. */
   readonly codec: CodecName;
   /**
-   * Whether topics may serve it now: an open WebSocket that speaks Engine.IO 4 and has nothing
-   * unsent in user space. Everyone else is served packet by packet through `write`, whose queue
-   * keeps order, counts bytes and knows the limits.
+   * Whether topics may serve it now: it is an open WebSocket with Engine.IO 4 and no unsent bytes
+   * in user space. All other connections are served packet by packet through Engine.IO's queue,
+   * which keeps order, counts bytes and enforces the limits.
    */
   readonly native: boolean;
-  /** Whether what is written to it is sent or held; false while it waits to be closed. */
+  /** Whether writes are sent or queued; false while it waits to be closed. */
   readonly accepts: boolean;
-  /** What was sent before, by `performance.now()`, has reached its client. */
+  /** Everything sent before this `performance.now()` time has reached the client. */
   readonly reachedAt: number;
   /** Subscribes its WebSocket. Only while `native`. */
   subscribe(topic: string): void;
-  /** Unsubscribes its WebSocket; does nothing once that is closed. */
+  /** Unsubscribes its WebSocket. Does nothing once the WebSocket is closed. */
   unsubscribe(topic: string): void;
   /** Publishes to all other subscribers of a topic it is subscribed to. Only while `native`. */
   publish(topic: string, frame: Frame): void;
   /**
-   * Looks at its unsent bytes (20–100 ns): over the limit it is closed later from a clean stack,
-   * under pressure it stops being `native` at once, which calls `moved`.
+   * Checks its unsent bytes (20–100 ns). Under pressure it stops being `native` at once, which
+   * calls `Fanout.moved`. Over the limit it is closed too, in a later turn of the event loop.
    */
   look(): void;
 }

@@ -1,7 +1,14 @@
 import type { CodecName, Frames } from "../core/packet.ts";
-import type { Audience, Member, Parts, Unions } from "./audience.ts";
-import { type Crowd, eachShared } from "./crowd.ts";
-import { CODECS, type Target, type Topic } from "./target.ts";
+import {
+  type Audience,
+  CODECS,
+  type Member,
+  type Parts,
+  type Target,
+  type Topic,
+  type Unions,
+} from "./audience.ts";
+import { eachShared, type RecipientSets } from "./recipients.ts";
 
 /**
  * Excluded members per recipient above which the recipients are sent to one by one.
@@ -15,12 +22,12 @@ const EXCLUDED_PER_SEND = 20;
 /** Rooms of a union above which the sockets already served are kept in a set of their own. */
 const ROOMS_COMPARED = 8;
 
-/** One packet on its way to a crowd. */
+/** One packet and how its recipients are served. */
 export interface Broadcast {
   readonly audience: Audience;
-  readonly crowd: Crowd;
+  readonly recipients: RecipientSets;
   readonly frames: Frames;
-  /** What to publish. */
+  /** The topics to publish to. */
   readonly steps: Step[];
   /** Members to be served packet by packet. */
   readonly single: Member[];
@@ -30,36 +37,36 @@ export interface Broadcast {
 export interface Step {
   readonly topic: Topic;
   readonly codec: CodecName;
-  /** Subscribers that must not get it. */
+  /** Subscribers that must not get the packet. */
   readonly out: readonly Member[];
-  /** The sockets among which the topic's subscribers are. */
+  /** Socket ids that include all subscribers of the topic. */
   readonly ids: Iterable<string>;
 }
 
 /**
- * Plans how every subscribed member of the crowd is served, each once: by the topics of `steps`,
- * or, where sending is cheaper, in `single`.
+ * Plans how each subscribed recipient is served exactly once: through a topic in `steps`, or, where
+ * sending is cheaper, in `single`.
  *
- * Between the plan and what it plans no code of anyone else may run, or members come, go and change
- * sides.
+ * No application code may run between this plan and its publishing: it could add or remove members,
+ * or change how they are served.
  */
 export function planTopics(broadcast: Broadcast, unions: Pick<Unions, "find" | "spent">): void {
-  const { audience, crowd } = broadcast;
-  if (crowd.sets.length === 0) {
+  const { audience, recipients } = broadcast;
+  if (recipients.sets.length === 0) {
     const excluded = listExcepted(broadcast, () => true);
     planTarget(broadcast, audience.everyone, { ids: audience.ids, excluded });
     return;
   }
-  const rooms = crowd.rooms.filter((room) => audience.targets.has(room));
+  const rooms = recipients.rooms.filter((room) => audience.targets.has(room));
   if (rooms.length > 1) {
     const targets = rooms.map((room) => audience.targets.get(room) ?? audience.everyone);
     planUnion(broadcast, { audience, rooms, targets }, unions);
   } else planRooms(broadcast);
 }
 
-/** Whether topics serve a subscribed member of a crowd: by any of its rooms but its own. */
-export function isInTopics(crowd: Crowd, id: string): boolean {
-  return crowd.has(id, id);
+/** Whether a topic serves a subscribed recipient: it is addressed by more than its own room. */
+export function isInTopics(recipients: RecipientSets, id: string): boolean {
+  return recipients.has(id, id);
 }
 
 function planUnion(
@@ -74,21 +81,21 @@ function planUnion(
     planTarget(broadcast, union.target, { ids, excluded });
     return;
   }
-  const { doubles, scanned } = planRooms(broadcast);
-  unions.spent(parts, doubles, scanned);
+  const { duplicates, scanned } = planRooms(broadcast);
+  unions.spent(parts, duplicates, scanned);
 }
 
 function* idsOf(members: Iterable<Member>): Generator<string> {
   for (const member of members) yield member.socket.id;
 }
 
-/** Lists the excepted members, of those that `counts`. */
+/** Lists the subscribed members in `except` for which `counts` returns true. */
 function listExcepted(
-  { audience, crowd }: Broadcast,
+  { audience, recipients }: Broadcast,
   counts: (member: Member) => boolean,
 ): Set<Member> {
   const excluded = new Set<Member>();
-  for (const ids of crowd.except) {
+  for (const ids of recipients.except) {
     for (const id of ids) {
       const member = audience.members.get(id);
       if (member?.codec && counts(member)) excluded.add(member);
@@ -97,72 +104,77 @@ function listExcepted(
   return excluded;
 }
 
-/** Plans one room after the other, leaving out whom an earlier one serves. */
+/** Plans room by room. Excludes members that an earlier room serves. */
 function planRooms(broadcast: Broadcast) {
-  const { audience, crowd } = broadcast;
-  const sum = { doubles: 0, scanned: 0 };
-  const seen = crowd.sets.length > ROOMS_COMPARED ? new Set<string>() : undefined;
-  crowd.sets.forEach((ids, i) => {
-    const target = audience.targets.get(crowd.rooms[i]);
+  const { audience, recipients } = broadcast;
+  const sum = { duplicates: 0, scanned: 0 };
+  const seen = recipients.sets.length > ROOMS_COMPARED ? new Set<string>() : undefined;
+  recipients.sets.forEach((ids, i) => {
+    const target = audience.targets.get(recipients.rooms[i]);
     if (target) {
       const excluded = listExcluded(broadcast, i, seen);
-      planTarget(broadcast, target, { ids, excluded, owner: crowd.rooms[i] });
-      sum.doubles += i > 0 ? excluded.size : 0;
+      planTarget(broadcast, target, { ids, excluded, owner: recipients.rooms[i] });
+      sum.duplicates += i > 0 ? excluded.size : 0;
       sum.scanned += i > 0 ? ids.size : 0;
     }
-    if (seen) for (const id of ids) if (id !== crowd.rooms[i]) seen.add(id);
+    if (seen) for (const id of ids) if (id !== recipients.rooms[i]) seen.add(id);
   });
   return sum;
 }
 
 /**
- * Lists the subscribed members of the i-th room that its topics must not serve: excluded ones, and
- * those an earlier room of the union serves.
+ * Lists the subscribed members that the i-th room's topics must not serve: members in `except`, and
+ * those that an earlier room of the union serves.
  */
 function listExcluded(broadcast: Broadcast, i: number, seen?: ReadonlySet<string>): Set<Member> {
-  const { audience, crowd } = broadcast;
+  const { audience, recipients } = broadcast;
   const excluded = new Set<Member>();
-  const ids = crowd.sets[i] ?? seen ?? new Set();
+  const ids = recipients.sets[i] ?? seen ?? new Set();
   const add = (id: string) => {
-    const member = id === crowd.rooms[i] ? undefined : audience.members.get(id);
+    const member = id === recipients.rooms[i] ? undefined : audience.members.get(id);
     if (member?.codec) excluded.add(member);
   };
-  if (crowd.except.length < ids.size) for (const some of crowd.except) eachShared(some, ids, add);
-  else for (const id of ids) if (crowd.isExcluded(id)) add(id);
-  if (i > 0) for (const id of ids) if (seen?.has(id) ?? isServed(crowd, i, id)) add(id);
+  if (recipients.except.length < ids.size)
+    for (const some of recipients.except) eachShared(some, ids, add);
+  else for (const id of ids) if (recipients.isExcluded(id)) add(id);
+  if (i > 0) for (const id of ids) if (seen?.has(id) ?? isServed(recipients, i, id)) add(id);
   return excluded;
 }
 
-function isServed(crowd: Crowd, before: number, id: string): boolean {
+function isServed(recipients: RecipientSets, before: number, id: string): boolean {
   for (let j = 0; j < before; j++) {
-    if (crowd.sets[j]?.has(id) && crowd.rooms[j] !== id) return true;
+    if (recipients.sets[j]?.has(id) && recipients.rooms[j] !== id) return true;
   }
   return false;
 }
 
-interface Audible {
+interface Subscribers {
   readonly ids: Iterable<string>;
   readonly excluded: ReadonlySet<Member>;
-  /** The room, whose own socket its topics don't serve. */
+  /** The room's name. A socket with this id is not subscribed: the room is its own. */
   readonly owner?: unknown;
 }
 
-function planTarget(broadcast: Broadcast, target: Target, audible: Audible): void {
+function planTarget(broadcast: Broadcast, target: Target, subscribers: Subscribers): void {
   for (const codec of CODECS) {
     const topic = target[codec];
     const out: Member[] = [];
-    for (const member of audible.excluded) if (member.codec === codec) out.push(member);
+    for (const member of subscribers.excluded) if (member.codec === codec) out.push(member);
     const recipients = topic.subscribed - out.length;
     if (recipients <= 0) continue;
-    if (recipients * EXCLUDED_PER_SEND < out.length) planSingle(broadcast, codec, audible);
-    else broadcast.steps.push({ topic, codec, out, ids: audible.ids });
+    if (recipients * EXCLUDED_PER_SEND < out.length) planSingle(broadcast, codec, subscribers);
+    else broadcast.steps.push({ topic, codec, out, ids: subscribers.ids });
   }
 }
 
-function planSingle({ audience, single }: Broadcast, codec: CodecName, audible: Audible): void {
-  for (const id of audible.ids) {
+function planSingle(
+  { audience, single }: Broadcast,
+  codec: CodecName,
+  subscribers: Subscribers,
+): void {
+  for (const id of subscribers.ids) {
     const member = audience.members.get(id);
-    if (member?.codec !== codec || id === audible.owner) continue;
-    if (!audible.excluded.has(member)) single.push(member);
+    if (member?.codec !== codec || id === subscribers.owner) continue;
+    if (!subscribers.excluded.has(member)) single.push(member);
   }
 }

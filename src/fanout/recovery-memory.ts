@@ -4,9 +4,9 @@ import {
   type Membership,
   type Move,
   narrowRooms,
+  type Recipients,
   type RoomChange,
 } from "../core/membership.ts";
-import type { Recipients } from "./adapter.ts";
 import { sizeOf, sizeOfSession } from "./recovery-size.ts";
 
 /** What connection state recovery may keep in this process, over all namespaces of a server. */

@@ -1,5 +1,10 @@
-import { applyMove, isRecipient, type Move, type RoomChange } from "../core/membership.ts";
-import type { Recipients } from "./adapter.ts";
+import {
+  applyMove,
+  isRecipient,
+  type Move,
+  type Recipients,
+  type RoomChange,
+} from "../core/membership.ts";
 import type { Lost } from "./recovery-memory.ts";
 
 /** The session of a client that comes back, as adapters give it. */

@@ -1,6 +1,5 @@
 import { isBytes } from "../core/bytes.ts";
-import type { Membership } from "../core/membership.ts";
-import type { Recipients, Room } from "./adapter.ts";
+import type { Membership, Recipients } from "../core/membership.ts";
 
 /** What a name in a set, or a session without its rooms and data, takes beside its text. */
 const NAME_BYTES = 48;
@@ -19,7 +18,7 @@ export function sizeOf(data: unknown, { rooms, except }: Recipients): number | u
   }
 }
 
-function sizeOfNames(names: Iterable<Room>): number {
+function sizeOfNames(names: Iterable<unknown>): number {
   let bytes = 0;
   for (const name of names) bytes += NAME_BYTES + String(name).length;
   return bytes;

@@ -1,8 +1,7 @@
 import type { Namespace, Socket } from "socket.io";
 import { Adapter } from "socket.io-adapter";
-import type { Move } from "../core/membership.ts";
+import type { Move, Recipients } from "../core/membership.ts";
 import type { Packet } from "../core/packet.ts";
-import type { Recipients } from "./adapter.ts";
 import type { Peer } from "./peer.ts";
 import {
   createMemory,

@@ -1,4 +1,4 @@
-import type { Recipients } from "./adapter.ts";
+import type { BroadcastOptions } from "./adapter.ts";
 
 /** The shapes of recipients that broadcasts are counted by. */
 export const SHAPES = [
@@ -9,36 +9,34 @@ export const SHAPES = [
   "rooms",
   "rooms_except",
 ] as const;
-/** One of {@link SHAPES}; a broadcast to a socket's id is one to a room. */
+/** One of {@link SHAPES}. A broadcast to a socket's id counts as one to a room. */
 export type Shape = (typeof SHAPES)[number];
 
-/** Everything `fanout/` counts, as plain numbers. */
+/** The numbers that `fanout/` counts. */
 export interface FanoutSamples {
-  /** Broadcasts by shape, those without a recipient included. */
+  /** Broadcasts by shape, including those without a recipient. */
   readonly broadcasts: Record<Shape, number>;
-  /** Packets handed to recipients: a broadcast to N adds N, however it travels. */
+  /** Packets delivered: a broadcast to N recipients adds N, through topics or one by one. */
   deliveries: number;
-  /** Engine.IO messages published to topics, counted per recipient; the rest `socket/` counts. */
+  /** Engine.IO messages published to topics, counted per recipient. `socket/` counts the others. */
   framesOut: number;
-  /** Their bytes, without framing. */
+  /** Bytes of those messages, without WebSocket framing. */
   bytesOut: number;
-  /** Sockets served packet by packet at present: polling, Engine.IO 3, or under pressure. */
+  /** Sockets currently served packet by packet: long-polling, Engine.IO 3, or under pressure. */
   slow: number;
-  /** Unions of rooms that have a topic of their own at present. */
+  /** Unions of rooms that currently have a topic of their own. */
   unionTopics: number;
-  /** Memberships of those topics. */
+  /** Subscriptions to those topics. */
   unionMembers: number;
-  /** Acknowledgements of broadcasts and `emitWithAck` commands that are still awaited. */
+  /** Pending acks of broadcasts and `emitWithAck` commands. */
   acksPending: number;
-  /** Acknowledgements that were awaited in vain: until the timeout, or their socket had left. */
+  /** Acks that never came: the timeout passed, or the socket left. */
   acksMissed: number;
-  /**
-   * Broadcasts and commands with acknowledgement not sent, because too many were awaited already.
-   */
+  /** Broadcasts and commands that were not sent because too many acks were pending. */
   acksRefused: number;
 }
 
-/** Returns samples in which everything is 0. */
+/** Returns samples that are all 0. */
 export function createSamples(): FanoutSamples {
   return {
     broadcasts: {
@@ -62,7 +60,7 @@ export function createSamples(): FanoutSamples {
 }
 
 /** Returns the shape of a broadcast's recipients. */
-export function shapeOf(to: Recipients): Shape {
+export function shapeOf(to: BroadcastOptions): Shape {
   const whole = to.rooms.size === 0 ? "namespace" : to.rooms.size === 1 ? "room" : "rooms";
   return to.except && to.except.size > 0 ? `${whole}_except` : whole;
 }

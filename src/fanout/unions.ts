@@ -1,32 +1,39 @@
 import type { CodecName } from "../core/packet.ts";
 import type { Room } from "./adapter.ts";
-import { type Member, type Parts, turn, type Union, type Unions } from "./audience.ts";
+import {
+  createTarget,
+  type Member,
+  type Parts,
+  setSubscription,
+  type Target,
+  type Union,
+  type Unions,
+} from "./audience.ts";
 import type { FanoutSamples } from "./samples.ts";
-import { createTarget, type Target } from "./target.ts";
 
 interface KeptUnion extends Union, Parts {
   readonly key: string;
   readonly subscribers: Set<Member>;
-  /** Subscribing and unsubscribing since it was last published to. */
+  /** Joins and leaves of its members since it was last published to. */
   upkeep: number;
 }
 
-/** Members scanned that cost as much as one left out: ≈ 35 ns against ≈ 350 ns. */
-const SCANNED_PER_DOUBLE = 10;
-/** Subscriptions that cost as much as one member left out, which is one and its undoing. */
-const SUBSCRIPTIONS_PER_DOUBLE = 2;
-/** Rooms of all the unions without a topic whose costs are remembered. */
+/** Members scanned that cost as much as excluding one duplicate: ≈ 35 ns against ≈ 350 ns. */
+const SCANNED_PER_DUPLICATE = 10;
+/** Subscriptions that cost as much as excluding one duplicate: an unsubscribe and a subscribe. */
+const SUBSCRIPTIONS_PER_DUPLICATE = 2;
+/** Rooms, in all, of the unions without a topic whose costs are remembered. */
 const CANDIDATE_ROOMS_MAX = 10_000;
-/** Upkeep that even the smallest union may cost between two uses. */
+/** Upkeep between two uses that even the smallest union may cost. */
 const UPKEEP_MIN = 32;
 
 /**
  * Returns the unions of one fan-out.
  *
- * A topic is made once doing without it has cost what making it costs, and given up once its upkeep
- * since its last use has: whatever the use, that is at most twice what knowing the future would
- * have cost. Together they hold at most `membersMax` memberships, each of their rooms counted as
- * one more; the least recently used go first.
+ * A union gets a topic once publishing without one has cost as much as making it. It loses the
+ * topic once the upkeep since its last use has cost as much. So the total cost is at most twice the
+ * best possible, for any pattern of use. All unions together hold at most `membersMax`
+ * subscriptions, plus one for each of their rooms. The least recently used are dropped first.
  */
 export function createUnions(membersMax: number, samples: FanoutSamples): Unions {
   const kept = new Map<string, KeptUnion>();
@@ -42,13 +49,13 @@ export function createUnions(membersMax: number, samples: FanoutSamples): Unions
     if (union.subscribers.has(member)) return;
     union.subscribers.add(member);
     samples.unionMembers++;
-    turn(member, codec, union.target, 1);
+    setSubscription(member, codec, union.target, 1);
   }
 
   function remove(union: KeptUnion, member: Member, codec: CodecName): void {
     if (!union.subscribers.delete(member)) return;
     samples.unionMembers--;
-    turn(member, codec, union.target, -1);
+    setSubscription(member, codec, union.target, -1);
   }
 
   function make(parts: Parts, key: string): void {
@@ -77,7 +84,7 @@ export function createUnions(membersMax: number, samples: FanoutSamples): Unions
   }
 
   function drop(union: KeptUnion): void {
-    union.audience.changes++; // whoever has planned to publish to its topic must plan anew
+    union.audience.changes++; // a broadcast planned with its topic must be planned again
     kept.delete(union.key);
     keptRooms -= union.targets.length;
     for (const target of union.targets) {
@@ -96,7 +103,7 @@ export function createUnions(membersMax: number, samples: FanoutSamples): Unions
     }
   }
 
-  /** Strikes out a candidate, and returns what it has cost. */
+  /** Removes a candidate and returns what it has cost so far. */
   function forget(key: string): number {
     const found = candidates.get(key);
     if (!found) return 0;
@@ -118,18 +125,18 @@ export function createUnions(membersMax: number, samples: FanoutSamples): Unions
       if (!union) return undefined;
       union.upkeep = 0;
       kept.delete(key);
-      kept.set(key, union); // the map's order is that of use
+      kept.set(key, union); // the map is in the order of last use
       return union;
     },
-    spent(parts, doubles, scanned) {
+    spent(parts, duplicates, scanned) {
       const rooms = parts.targets.length;
       let size = 0;
       for (const target of parts.targets)
         size += target.json.subscribed + target.msgpack.subscribed;
       if (size + rooms > membersMax) return;
       const key = keyOf(parts.targets);
-      const cost = forget(key) + doubles + scanned / SCANNED_PER_DOUBLE;
-      if (cost * SUBSCRIPTIONS_PER_DOUBLE >= size) make(parts, key);
+      const cost = forget(key) + duplicates + scanned / SCANNED_PER_DUPLICATE;
+      if (cost * SUBSCRIPTIONS_PER_DUPLICATE >= size) make(parts, key);
       else {
         candidates.set(key, { cost, rooms });
         candidateRooms += rooms;
@@ -156,13 +163,13 @@ export function createUnions(membersMax: number, samples: FanoutSamples): Unions
         maintain(union);
       }
     },
-    deserted(target) {
+    emptied(target) {
       for (const union of byTarget.get(target) ?? []) drop(union);
     },
   };
 }
 
-/** Names a union by its targets, whose topics' names are unique in the process. */
+/** Returns a union's key, made of its topics' names, which are unique in the process. */
 function keyOf(targets: readonly Target[]): string {
   const names = targets.map((target) => target.json.name);
   return names.sort().join();

@@ -1,27 +1,30 @@
-import type { AdapterInside, Recipients, Room } from "./adapter.ts";
+import type { AdapterInside, BroadcastOptions, Room } from "./adapter.ts";
 
 type Ids = ReadonlySet<string>;
 
-/** The recipients of one broadcast, as the adapter's rooms have them at that moment. */
-export interface Crowd {
-  /** The rooms that have anyone, largest first; empty when the whole namespace is meant. */
+/** The recipients of one broadcast, read from the adapter's live room sets. */
+export interface RecipientSets {
+  /** The addressed rooms that are not empty, largest first. Empty for the whole namespace. */
   readonly rooms: readonly Room[];
   /** The sockets of each of `rooms`. */
   readonly sets: readonly Ids[];
-  /** The sockets of each room in `except` that has anyone. */
+  /** The sockets of each room in `except` that is not empty. */
   readonly except: readonly Ids[];
-  /** Whether a socket is meant, `except` aside, and by another room than `but`. */
+  /** Whether a socket is addressed by a room other than `but`. Ignores `except`. */
   has(id: string, but?: Room): boolean;
   isExcluded(id: string): boolean;
 }
 
 const NONE: readonly Ids[] = [];
 const NOWHERE: ReadonlySet<Room> = new Set();
-/** What no room is: even `undefined` may name one. */
+/** A value that names no room. `undefined` would not do: it can be a room. */
 const NO_ROOM: Room = Symbol();
 
-/** Returns who is meant by a broadcast, or undefined when nobody can be. */
-export function readCrowd(adapter: AdapterInside, to: Recipients): Crowd | undefined {
+/** Returns the recipients of a broadcast, or undefined if nobody is addressed. */
+export function readRecipients(
+  adapter: AdapterInside,
+  to: BroadcastOptions,
+): RecipientSets | undefined {
   const { rooms: named, except: left = NOWHERE } = to;
   const except = left.size > 0 ? pick(adapter, left).sets : NONE;
   const isExcluded = (id: string) => except.length > 0 && isIn(adapter, id, left);
@@ -34,7 +37,10 @@ export function readCrowd(adapter: AdapterInside, to: Recipients): Crowd | undef
   return { rooms, sets, except, has: (id, but) => isIn(adapter, id, named, but), isExcluded };
 }
 
-/** Whether a socket is in one of some rooms, at the cost of the fewer: those, or its own. */
+/**
+ * Whether a socket is in one of `rooms`, `but` aside. Walks the smaller of `rooms` and the socket's
+ * own rooms.
+ */
 function isIn(
   adapter: AdapterInside,
   id: string,
@@ -44,7 +50,8 @@ function isIn(
   const own = adapter.sids.get(id) ?? NOWHERE;
   const [few, many] = own.size < rooms.size ? [own, rooms] : [rooms, own];
   for (const room of few) {
-    // While one comes or goes, and listeners hear of it, its list has a room that has it not.
+    // Check both sides: while a socket joins or leaves, and listeners run, its own list can name a
+    // room whose set doesn't contain it.
     if (room !== but && many.has(room) && adapter.rooms.get(room)?.has(id)) return true;
   }
   return false;
@@ -60,13 +67,13 @@ function pick(adapter: AdapterInside, rooms: ReadonlySet<Room>) {
   return { rooms: found.map((one) => one.room), sets: found.map((one) => one.set) };
 }
 
-/** Calls `seen` once for every socket of a crowd that isn't excluded: O(crowd). */
+/** Calls `seen` once for each recipient that isn't excluded. Walks all recipients. */
 export function eachRecipient(
   adapter: AdapterInside,
-  crowd: Crowd,
+  recipients: RecipientSets,
   seen: (id: string) => void,
 ): void {
-  const { sets, isExcluded } = crowd;
+  const { sets, isExcluded } = recipients;
   const [ids] = sets;
   const all = sets.length > 1 ? new Set(idsOf(sets)) : (ids ?? adapter.sids.keys());
   for (const id of all) if (!isExcluded(id)) seen(id);
@@ -76,29 +83,29 @@ function* idsOf(sets: readonly Ids[]): Generator<string> {
   for (const set of sets) yield* set;
 }
 
-/** Lists the recipients among some members, at the cost of the fewer: those, or the crowd. */
+/** Lists the recipients among the members `some`. Walks the smaller of the two. */
 export function listRecipients<Member extends { readonly socket: { readonly id: string } }>(
   adapter: AdapterInside,
-  crowd: Crowd,
+  recipients: RecipientSets,
   { some, all }: { some: ReadonlySet<Member>; all: ReadonlyMap<string, Member> },
 ): Member[] {
   const found: Member[] = [];
-  const size = crowd.sets.reduce((sum, ids) => sum + ids.size, 0);
+  const size = recipients.sets.reduce((sum, ids) => sum + ids.size, 0);
   if (size > 0 && size < some.size) {
-    eachRecipient(adapter, crowd, (id) => {
+    eachRecipient(adapter, recipients, (id) => {
       const member = all.get(id);
       if (member && some.has(member)) found.push(member);
     });
   } else {
     for (const member of some) {
       const { id } = member.socket;
-      if (crowd.has(id) && !crowd.isExcluded(id)) found.push(member);
+      if (recipients.has(id) && !recipients.isExcluded(id)) found.push(member);
     }
   }
   return found;
 }
 
-/** Calls `seen` with what two sets share, at the cost of the smaller one. */
+/** Calls `seen` with each id that is in both sets. Walks the smaller set. */
 export function eachShared(a: Ids, b: Ids, seen: (id: string) => void): void {
   const [few, many] = a.size < b.size ? [a, b] : [b, a];
   for (const id of few) if (many.has(id)) seen(id);
