@@ -13,6 +13,7 @@ import {
   SettingsError,
 } from "./core/settings.ts";
 import { mergeSettings } from "./core/sources.ts";
+import { readVersion } from "./core/version.ts";
 import { examine } from "./gateway/doctor.ts";
 import { type Gateway, type GatewayNeeds, startGateway } from "./gateway/gateway.ts";
 import { createLogOutput, type LogOutput } from "./gateway/log-output.ts";
@@ -258,8 +259,7 @@ async function main(): Promise<void> {
     return;
   }
   if (line.switches.has("version")) {
-    const about = new URL("../package.json", import.meta.url);
-    console.log(JSON.parse(readFileSync(about, "utf8")).version);
+    console.log(readVersion());
     return;
   }
   const production = process.env.NODE_ENV === "production";

@@ -4,11 +4,12 @@
  *
  * {@link checkSocketIo} checks that the installed versions have them when a server is registered.
  */
-import { createRequire } from "node:module";
+
 import { type Server, Socket } from "socket.io";
 import { Adapter } from "socket.io-adapter";
 import type { Move, Recipients } from "../core/membership.ts";
 import type { Frames, Packet } from "../core/packet.ts";
+import { readVersion } from "../core/version.ts";
 import type { Peer } from "./peer.ts";
 
 /** A Socket.IO room. Rooms are keys of a Map: the number 1 and the text "1" are two rooms. */
@@ -179,9 +180,4 @@ function checkSocketIo(io: Server): void {
 
 function lacks(owner: string, object: object, members: readonly string[]): string[] {
   return members.filter((member) => !(member in object)).map((member) => `${owner}.${member}`);
-}
-
-function readVersion(name: string): string {
-  const require = createRequire(import.meta.url);
-  return (require(`${name}/package.json`) as { version: string }).version; // every package has one
 }

@@ -12,6 +12,7 @@ import {
   type Settings,
 } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
+import { readVersion } from "../core/version.ts";
 import { createExecutor } from "../fanout/apply.ts";
 import { createRecovery, type Recovery } from "../fanout/recovery.ts";
 import { createMistakes, type Mistakes } from "../handlers/mistakes.ts";
@@ -25,7 +26,7 @@ import { createLoadSampler, type LoadSampler } from "../socket/load.ts";
 import type { Load } from "../socket/overload.ts";
 import { type Attached, attach } from "./attach.ts";
 import { publishMistakes, publishRecovery, publishSamples } from "./publish.ts";
-import { closeApp, openDoors, readVersion, startApi } from "./serve-http.ts";
+import { closeApp, openDoors, startApi } from "./serve-http.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
 
 /** A running gateway. */

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import type { Settings } from "../core/settings.ts";
+import { readVersion } from "../core/version.ts";
 import { watchDescriptors } from "../host/descriptors.ts";
 import { createHttp } from "../host/http.ts";
 import { listen } from "../host/listen.ts";
@@ -73,12 +73,6 @@ export async function openDoors(
     undo.push(watchDescriptors({ listening: apiDoor, spare: 1, told: () => {} }));
   }
   return { ports: { port: door.port, apiPort: apiDoor.port }, close: () => door.close() };
-}
-
-/** Version of this package. */
-export function readVersion(): string {
-  const about = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(about) as { version: string }).version; // our own file
 }
 
 /** Resolves with the promise or after `ms`, whichever is first. */

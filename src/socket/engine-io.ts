@@ -2,10 +2,12 @@
  * Types the members of engine.io that Sluice overrides or reads, private ones included. No other
  * file does. {@link checkEngineIo} compares them with the installed version at start.
  */
+
 import type { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
 import { Socket, Transport, uServer } from "engine.io";
 import type { Frame } from "../core/packet.ts";
+import { readVersion } from "../core/version.ts";
 import type { RequestSocket } from "../host/request-socket.ts";
 import type { SafeResponse } from "../host/response.ts";
 
@@ -230,7 +232,6 @@ export function checkEngineIo(): void {
     members.filter((member) => !(member in prototype)).map((member) => `${name}.${member}`),
   );
   if (missing.length === 0) return;
-  const require = createRequire(import.meta.url);
-  const { version } = require("engine.io/package.json") as { version: string };
-  throw new Error(`engine.io ${version} lacks ${missing.join(", ")}; Sluice is made for 6.6.12`);
+  const found = `engine.io ${readVersion("engine.io")}`;
+  throw new Error(`${found} lacks ${missing.join(", ")}; Sluice is made for 6.6.12`);
 }

@@ -1,9 +1,10 @@
 /**
  * Types the private members of socket.io that `socket/` sets or reads, and checks them at start.
  */
-import { createRequire } from "node:module";
+
 import { Namespace, type Server, Socket } from "socket.io";
 import type { FailureCode } from "../core/failures.ts";
+import { readVersion } from "../core/version.ts";
 import type { Connection, ConnectionClient } from "./connection.ts";
 
 /** A Socket.IO parser: the classes of a server's encoder and decoders. */
@@ -30,9 +31,8 @@ const MEMBERS = ["_parser", "encoder", "opts", "_nsps", "_connectTimeout"] as co
 function openServer(io: Server): ServerInside {
   const missing = MEMBERS.filter((member) => !(member in io));
   if (missing.length > 0) {
-    const require = createRequire(import.meta.url);
-    const { version } = require("socket.io/package.json") as { version: string };
-    throw new Error(`socket.io ${version} lacks ${missing.join(", ")}; Sluice is made for 4.8.4`);
+    const found = `socket.io ${readVersion("socket.io")}`;
+    throw new Error(`${found} lacks ${missing.join(", ")}; Sluice is made for 4.8.4`);
   }
   return io as unknown as ServerInside;
 }
