@@ -73,7 +73,7 @@ async function startScript(t: TestContext, text: string) {
   writeFileSync(
     script,
     `import { Server } from ${packages};
-     import { attach } from "${from}/attach.ts";
+     import { attach } from "${from}/gateway/attach.ts";
      import { startGateway } from "${from}/index.ts";
      import { loadNative } from "${from}/socket/native.ts";
      const listen = (io) => io.on("connection", (socket) => {

@@ -40,7 +40,7 @@ test("while it drains: readiness is 503, handshakes are refused, open connection
 });
 
 test("an ack that is owed is given before its connection is closed", async (t) => {
-  const gateway = await testGateway(t, { socket: { drainMs: 2000 } });
+  const gateway = await testGateway(t, { socket: { drainMs: 6000 } });
   let answer: ((x: number) => void) | undefined;
   gateway.io.on("connection", (socket) => {
     socket.on("slow", (done) => {
