@@ -6,33 +6,34 @@ import {
   addRooms,
   createOperator,
   type EventsMap,
+  fieldsOf,
   type Operator,
   type Target,
-  wordsOf,
 } from "./operator.ts";
 
-/** Where a gateway is, and how to prove who asks. */
+/** Which gateway to call, and with which credentials. */
 export interface EmitterOptions {
-  /** Of the gateway, such as `https://sluice.example.com`. */
+  /** URL of the gateway, such as `https://sluice.example.com`. */
   readonly url: string;
   /** An API key's secret, or a JSON Web Token. */
   readonly key: string;
-  /** Instead of the global one, such as a service binding's. */
+  /** Used instead of the global `fetch`, such as the one of a service binding. */
   readonly fetch?: typeof fetch;
-  /** Of a trace that the commands belong to. */
+  /** Trace context that is sent with every command (W3C `traceparent`). */
   readonly traceparent?: string;
 }
 
-/** What came of an `emitWithAck`. */
+/** The result of an `emitWithAck`. */
 export interface Acked {
-  /** One per socket that answered. */
+  /** One answer for each socket that answered. */
   readonly answers: readonly { readonly id: string; readonly answer: unknown }[];
-  /** The sockets that did not answer in time. */
+  /** Ids of the sockets that did not answer in time. */
   readonly timedOut: readonly string[];
 }
 
 /**
- * Speaks to a gateway over its HTTP API; every call is one request that resolves once it is done.
+ * Sends commands to a gateway over its HTTP API. Every call is one request; its promise resolves
+ * when the gateway has carried out the command.
  */
 export interface Emitter<Events extends EventsMap> extends Operator<Events, Promise<void>> {
   to(rooms: string | readonly string[]): Emitter<Events>;
@@ -40,22 +41,22 @@ export interface Emitter<Events extends EventsMap> extends Operator<Events, Prom
   except(rooms: string | readonly string[]): Emitter<Events>;
   of(namespace: string): Emitter<Events>;
   readonly volatile: Emitter<Events>;
-  /** How long acknowledgements are waited for. */
+  /** How long `emitWithAck` waits for acknowledgements. */
   timeout(ms: number): Emitter<Events>;
   emitWithAck<Name extends keyof Events & string>(
     event: Name,
     ...args: ArgsOf<Events, Name>
   ): Promise<Acked>;
-  /** At most `limit` sockets, sorted by id. */
+  /** Resolves with at most `limit` sockets, sorted by id. */
   fetchSockets(limit?: number): Promise<readonly PresentSocket[]>;
   serverSideEmit(event: string, ...args: unknown[]): Promise<void>;
 }
 
-/** The gateway did not carry a command out. */
+/** A command that the gateway did not carry out. */
 export class SluiceError extends Error {
   /** HTTP status. */
   readonly status: number;
-  /** A row of the gateway's table of failures; empty when something else answered. */
+  /** A code of the gateway's table of failures; empty when something else answered. */
   readonly code: string;
   constructor(status: number, code: string, message: string) {
     super(message);
@@ -66,15 +67,15 @@ export class SluiceError extends Error {
 }
 
 /**
- * Returns the emitter of a gateway. Throws a TypeError that names the option which is missing.
- * Rejections are {@link SluiceError}s with the gateway's own words,
- * or what `fetch` rejects with.
+ * Returns an emitter for one gateway. Throws a TypeError that names the missing option. Calls
+ * reject with a {@link SluiceError} that has the gateway's own message, or with what `fetch` rejects
+ * with.
  */
 export function createEmitter<Events extends EventsMap = AnyEvents>(
   options: EmitterOptions,
 ): Emitter<Events> {
   const send = createSend(options);
-  // The events are a matter of types alone: at run time any name goes.
+  // Events exist in types only: at run time any event name is accepted.
   return build({}, send) as unknown as Emitter<Events>;
 }
 
@@ -95,18 +96,18 @@ function build(target: Target & { timeoutMs?: number }, send: Send): Emitter<Any
     },
     timeout: (ms) => again({ timeoutMs: ms }),
     async emitWithAck(event, ...args) {
-      const words = { ...wordsOf(target, "to"), ...(timeoutMs !== undefined && { timeoutMs }) };
+      const fields = { ...fieldsOf(target, "to"), ...(timeoutMs !== undefined && { timeoutMs }) };
       const { answers = [], timedOut = [] } = await send({
         do: "emitWithAck",
-        ...words,
+        ...fields,
         event,
         args,
       });
       return { answers, timedOut };
     },
     async fetchSockets(limit) {
-      const words = { ...wordsOf(target, "in"), ...(limit !== undefined && { limit }) };
-      return (await send({ do: "fetchSockets", ...words })).sockets ?? [];
+      const fields = { ...fieldsOf(target, "in"), ...(limit !== undefined && { limit }) };
+      return (await send({ do: "fetchSockets", ...fields })).sockets ?? [];
     },
     async serverSideEmit(event, ...args) {
       await send({ do: "serverSideEmit", ...(namespace && { namespace }), event, args });
@@ -115,7 +116,7 @@ function build(target: Target & { timeoutMs?: number }, send: Send): Emitter<Any
 }
 
 function createSend(given: EmitterOptions): Send {
-  const { url, key, traceparent, ...options } = given ?? {}; // JavaScript may leave it out
+  const { url, key, traceparent, ...options } = given ?? {}; // callers in JavaScript may leave it out
   if (!isHttp(url)) {
     throw new TypeError("createEmitter needs `url`: the gateway's, such as https://sluice.example");
   }
@@ -130,7 +131,8 @@ function createSend(given: EmitterOptions): Send {
     ...(traceparent !== undefined && { traceparent }),
   };
   return async (command) => {
-    // Looked up at each call: workers may set it late, and calling it as a method would fail there.
+    // Look `fetch` up at each call: workers may set it late. It is called without `this`, because
+    // there it fails as a method of another object.
     const send = options.fetch ?? globalThis.fetch;
     if (!send) throw new TypeError("there is no fetch here: give createEmitter one as `fetch`");
     const body = JSON.stringify(spell(command));
@@ -144,7 +146,7 @@ function createSend(given: EmitterOptions): Send {
   };
 }
 
-// Settings that are missing come as undefined, or as what a template made of them.
+// A missing setting arrives as undefined, or as text that a template made of it ("undefined").
 function isHttp(url: unknown): url is string {
   return typeof url === "string" && /^https?:\/\/[^\s/]/i.test(url);
 }
@@ -152,7 +154,7 @@ function isHttp(url: unknown): url is string {
 function parse(text: string): Record<string, unknown> | undefined {
   try {
     const value = revive(JSON.parse(text));
-    // Of JSON.
+    // Parsed JSON.
     return typeof value === "object" && value ? (value as Record<string, unknown>) : undefined;
   } catch {
     return undefined;

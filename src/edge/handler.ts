@@ -21,7 +21,8 @@ import { type CallEvent, readCall, Unreadable } from "./read-call.ts";
 import { readSecrets, VerifyError } from "./verify.ts";
 
 /**
- * Commands that ride back in the answer: no second request. They are carried out in their order.
+ * Collects commands that are sent back in the answer, without a second request. The gateway
+ * carries them out in this order.
  */
 export type AnswerIo<Events extends EventsMap> = ServerOperator<Events, void>;
 
@@ -34,15 +35,15 @@ export interface EventContext<Args> {
   readonly args: Args;
   /** Whether the client waits for an acknowledgement. */
   readonly ack: boolean;
-  /** The same when the event is sent again. */
+  /** Id of the call; a retry has the same id. */
   readonly id: string;
 }
 
-/** What a function does with its calls. */
+/** The handlers of a function, and how it reads its calls. */
 export interface HandlerOptions<Listen extends EventsMap, Emit extends EventsMap> {
-  /** The gateway's signing secret, or several while they rotate. */
+  /** The gateway's signing secret, or several during a rotation. */
   readonly secret: string | readonly string[];
-  /** Lets a client in, or throws {@link Refusal}. Without it everyone is let in. */
+  /** Accepts a client, or throws {@link Refusal}. Left out, every client is accepted. */
   readonly connect?: (
     context: {
       readonly socket: CallSocket;
@@ -52,7 +53,7 @@ export interface HandlerOptions<Listen extends EventsMap, Emit extends EventsMap
     io: AnswerIo<Emit>,
     // biome-ignore lint/suspicious/noConfusingVoidType: a handler may return nothing.
   ) => Later<Omit<ConnectAnswer, "commands"> | void>;
-  /** What is done with events, by name; what is returned is what the client's callback gets. */
+  /** Handlers by event name. The client's callback gets what the handler returns. */
   readonly events?: {
     readonly [Name in keyof Listen & string]?: (
       context: EventContext<ArgsOf<Listen, Name>>,
@@ -64,20 +65,21 @@ export interface HandlerOptions<Listen extends EventsMap, Emit extends EventsMap
     context: { readonly socket: CallSocket; readonly reason: string; readonly id: string },
     io: AnswerIo<Emit>,
   ) => Later<void>;
-  /** Hears of what handlers throw besides refusals; the gateway is told none of it. */
+  /** Called with what a handler throws, unless it is a refusal. The gateway never sees it. */
   readonly failed?: (error: unknown) => void;
-  /** Whether an id was handled before: such a call is answered with nothing done. */
+  /** Whether a call with this id was handled before. It is then answered without being handled. */
   readonly isRepeated?: (id: string) => Later<boolean>;
-  /** How far a call's timestamp may be from now; 300 when left out. */
+  /** How far a call's timestamp may be from now, in seconds; 300 when left out. */
   readonly toleranceSeconds?: number;
-  /** The largest body that is read; 4 MiB when left out. */
+  /** Bytes of the largest body that is read; 4 MiB when left out. */
   readonly bodyBytesMax?: number;
 }
 
 /**
- * Thrown by a handler to say no: the client's `connect_error` has its message and `data`, the
- * callback of an event gets them as `error`. It is an answer, so it is never tried again;
- * everything else that is thrown is a failure, and what the client does not wait for is sent again.
+ * Thrown by a handler to refuse a client or an event. The client's `connect_error` has its message
+ * and `data`; the callback of an event gets them as `error`. A refusal is an answer, so the gateway
+ * never retries it. Anything else that is thrown is a failure: the gateway retries the call, unless
+ * the client waits for its answer.
  */
 export class Refusal extends Error {
   readonly data: unknown;
@@ -88,7 +90,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Status for a socket that is refused, and for an event. */
+/** HTTP status of a refusal, by the kind of call. */
 const REFUSED = { connect: 403, event: 422, disconnect: 422 } as const;
 const BODY_BYTES_MAX = 4_194_304;
 
@@ -96,15 +98,15 @@ const BODY_BYTES_MAX = 4_194_304;
  * Returns the `fetch` handler of a function that a gateway calls. Throws a TypeError without a
  * secret.
  *
- * A call is answered with 400 unless it is signed with a secret, of now, and says the same in its
- * signed body and its headers. In a batch, events are handled in order; after one that failed,
- * those of the same socket wait for it to be sent again.
+ * A call is answered with 400 unless one of the secrets signed it, its timestamp is recent, and its
+ * headers agree with its signed body. The events of a batch are handled in order. After one that
+ * failed, later events of the same socket are not handled: the gateway sends them again too.
  */
 export function createHandler<
   Listen extends EventsMap = AnyEvents,
   Emit extends EventsMap = AnyEvents,
 >(options: HandlerOptions<Listen, Emit>): (request: Request) => Promise<Response> {
-  // JavaScript may leave it out.
+  // Callers in JavaScript may leave `options` out.
   const { bodyBytesMax = BODY_BYTES_MAX, toleranceSeconds } = options ?? {};
   const read = {
     bodyBytesMax,
@@ -141,12 +143,13 @@ async function handleOne<L extends EventsMap, E extends EventsMap>(
   }
 }
 
-/** Resolves with a {@link BatchAnswer} as JSON. */
+/** Handles a batch and resolves with its {@link BatchAnswer} as JSON. */
 async function handleBatch<L extends EventsMap, E extends EventsMap>(
   batch: readonly CallEvent[],
   options: HandlerOptions<L, E>,
 ): Promise<string> {
-  // Written one by one: commands that have no JSON, a bigint in them, fail their own event alone.
+  // Write each answer by itself: commands that JSON cannot hold, such as a bigint, then fail only
+  // their own event.
   const answers: string[] = [];
   const failed: NonNullable<BatchAnswer["failed"]>[number][] = [];
   const stuck = new Set<string>();
@@ -182,7 +185,7 @@ async function run<L extends EventsMap, E extends EventsMap>(
   options: HandlerOptions<L, E>,
   commands: Command[],
 ): Promise<object> {
-  const io = createIo(commands) as unknown as AnswerIo<E>; // events are a matter of types alone
+  const io = createIo(commands) as unknown as AnswerIo<E>; // events exist in types only
   const { id, kind, data } = call;
   if (kind === "connect") {
     const { handshake, ...socket } = (data as ConnectCall).socket; // by its kind

@@ -1,6 +1,6 @@
 /**
- * The SDK for functions, on Web APIs alone: one file runs on Cloudflare Workers, Deno, Bun, Node.js
- * and whatever else has `fetch` and Web Crypto.
+ * The SDK for functions. It uses Web APIs only, so the same code runs on Cloudflare Workers, Deno,
+ * Bun, Node.js and every other runtime with `fetch` and Web Crypto.
  */
 export type {
   BatchAnswer,

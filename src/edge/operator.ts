@@ -10,7 +10,7 @@ export type AnyEvents = Record<string, (...args: unknown[]) => void>;
 
 type NameOf<Events extends EventsMap> = keyof Events & string;
 
-/** Arguments of an event without the callback of its acknowledgement. */
+/** Arguments of an event, without the callback for its acknowledgement. */
 export type ArgsOf<Events extends EventsMap, Name extends keyof Events> = WithoutAck<
   Events[Name] extends (...args: infer Args) => unknown ? Args : unknown[]
 >;
@@ -22,7 +22,7 @@ type WithoutAck<Args extends unknown[]> = Args extends [
   ? Head
   : Args;
 
-/** Arguments of the callback of an event's acknowledgement; none when it has none. */
+/** Arguments of the callback for an event's acknowledgement; any, if the event has no callback. */
 export type AckOf<Events extends EventsMap, Name extends keyof Events> = Events[Name] extends (
   ...args: infer Args
 ) => unknown
@@ -31,13 +31,13 @@ export type AckOf<Events extends EventsMap, Name extends keyof Events> = Events[
     : unknown[]
   : unknown[];
 
-/** Chooses who is meant, then says what happens, in Socket.IO's own words. */
+/** Chooses sockets, then acts on them, with the names of Socket.IO's own methods. */
 export interface Operator<Events extends EventsMap, Result> {
-  /** Rooms or socket ids; several calls add up. An empty list is nobody: it is not left out. */
+  /** Adds rooms or socket ids. An empty list reaches nobody; it does not mean everyone. */
   to(rooms: string | readonly string[]): Operator<Events, Result>;
   in(rooms: string | readonly string[]): Operator<Events, Result>;
   except(rooms: string | readonly string[]): Operator<Events, Result>;
-  /** Clients that cannot take it now may miss it. */
+  /** A client that cannot receive the event at this moment may miss it. */
   readonly volatile: Operator<Events, Result>;
   emit<Name extends NameOf<Events>>(event: Name, ...args: ArgsOf<Events, Name>): Result;
   socketsJoin(rooms: string | readonly string[]): Result;
@@ -45,14 +45,14 @@ export interface Operator<Events extends EventsMap, Result> {
   disconnectSockets(close?: boolean): Result;
 }
 
-/** The same over a whole server. */
+/** An operator that also reaches other namespaces and the other nodes. */
 export interface ServerOperator<Events extends EventsMap, Result> extends Operator<Events, Result> {
-  /** Another namespace; `/` unless said. */
+  /** Chooses a namespace; `/` without it. */
   of(namespace: string): Operator<Events, Result>;
   serverSideEmit(event: string, ...args: unknown[]): Result;
 }
 
-/** Who is meant. */
+/** The sockets that a command is for. */
 export interface Target {
   readonly namespace?: string;
   readonly rooms?: readonly string[];
@@ -60,7 +60,7 @@ export interface Target {
   readonly volatile?: boolean;
 }
 
-/** Returns the rooms of `more` added to those of `known`. */
+/** Returns `known` with the rooms of `more` added. */
 export function addRooms(
   known: readonly string[] | undefined,
   more: string | readonly string[],
@@ -68,8 +68,8 @@ export function addRooms(
   return [...(known ?? []), ...(typeof more === "string" ? [more] : more)];
 }
 
-/** Returns the words of a target that its command carries; `key` names its rooms. */
-export function wordsOf({ namespace, rooms, except }: Target, key: "to" | "in") {
+/** Returns the fields of a command that name its target; `key` is the field for the rooms. */
+export function fieldsOf({ namespace, rooms, except }: Target, key: "to" | "in") {
   return {
     ...(namespace !== undefined && { namespace }),
     ...(rooms && { [key]: rooms }),
@@ -77,7 +77,7 @@ export function wordsOf({ namespace, rooms, except }: Target, key: "to" | "in") 
   };
 }
 
-/** Returns the operator of a target; every command goes to `send`. */
+/** Returns an operator for a target. It passes every command to `send`. */
 export function createOperator<Result>(
   target: Target,
   send: (command: Command) => Result,
@@ -85,7 +85,7 @@ export function createOperator<Result>(
   const again = (more: Target) => createOperator({ ...target, ...more }, send);
   const to = (rooms: string | readonly string[]) => again({ rooms: addRooms(target.rooms, rooms) });
   const move = (what: "socketsJoin" | "socketsLeave") => (rooms: string | readonly string[]) =>
-    send({ do: what, ...wordsOf(target, "in"), rooms: addRooms(undefined, rooms) });
+    send({ do: what, ...fieldsOf(target, "in"), rooms: addRooms(undefined, rooms) });
   return {
     to,
     in: to,
@@ -96,7 +96,7 @@ export function createOperator<Result>(
     emit: (event, ...args) =>
       send({
         do: "emit",
-        ...wordsOf(target, "to"),
+        ...fieldsOf(target, "to"),
         event,
         args,
         ...(target.volatile && { volatile: true }),
@@ -104,6 +104,6 @@ export function createOperator<Result>(
     socketsJoin: move("socketsJoin"),
     socketsLeave: move("socketsLeave"),
     disconnectSockets: (close = false) =>
-      send({ do: "disconnectSockets", ...wordsOf(target, "in"), close }),
+      send({ do: "disconnectSockets", ...fieldsOf(target, "in"), close }),
   };
 }

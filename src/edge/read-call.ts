@@ -9,14 +9,14 @@ import { isRecord } from "../core/tagged-json.ts";
 import { revive } from "./binary.ts";
 import { verify } from "./verify.ts";
 
-/** One call, proven. */
+/** One call whose signature was checked. */
 export interface CallEvent {
   readonly id: string;
   readonly kind: CallKind;
   readonly data: ConnectCall | EventCall | DisconnectCall;
 }
 
-/** A request that is no call, with the status that says so. */
+/** A request that is not a valid call, with the HTTP status to answer it with. */
 export class Unreadable extends Error {
   readonly status: number;
   constructor(status: number, message: string) {
@@ -25,22 +25,20 @@ export class Unreadable extends Error {
   }
 }
 
-/** How calls are read. */
-export interface ReadCallOptions {
-  readonly secret: string | readonly string[];
-  readonly toleranceSeconds?: number;
-  readonly bodyBytesMax: number;
-}
-
 /**
- * Resolves with the call, or the batch of calls, that a request is. Rejects with `VerifyError` or
+ * Resolves with the call, or the batch of calls, of a request. Rejects with `VerifyError` or
  * {@link Unreadable}.
  *
- * Only the body is signed: what kind of call it is comes from there, and headers must agree.
+ * The signature covers the id, the timestamp and the body. The `ce-*` headers are not signed, so the
+ * kind of a call is read from the body, and those headers must agree.
  */
 export async function readCall(
   request: Request,
-  options: ReadCallOptions,
+  options: {
+    readonly secret: string | readonly string[];
+    readonly toleranceSeconds?: number;
+    readonly bodyBytesMax: number;
+  },
 ): Promise<CallEvent | { readonly batch: readonly CallEvent[] }> {
   if (request.method !== "POST") throw new Unreadable(405, "calls are POST requests");
   const body = await readBody(request, options.bodyBytesMax);
@@ -73,7 +71,7 @@ function readData(given: unknown): CallEvent["data"] {
   if (!isRecord(given) || !isRecord(socket) || typeof socket.id !== "string") {
     throw new Unreadable(400, "the body is no call's");
   }
-  return revive(given) as CallEvent["data"]; // signed by the gateway, which has one shape
+  return revive(given) as CallEvent["data"]; // signed by the gateway, which sends this shape
 }
 
 function kindOf(data: CallEvent["data"]): CallKind {

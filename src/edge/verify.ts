@@ -1,22 +1,22 @@
-import { tryBase64 } from "./base64.ts";
+import { tryBase64 } from "./binary.ts";
 
-/** What a signature is made of. */
+/** The parts of a request that its signature covers. */
 export interface Signed {
-  /** Header by its name in lower case. */
+  /** Returns the header of a name in lower case. */
   header(name: string): string | null | undefined;
   /** The body as it was received. */
   readonly body: string | Uint8Array<ArrayBuffer>;
 }
 
-/** How a signature is checked. */
+/** Options of {@link verify}. */
 export interface VerifyOptions {
   /** How far the timestamp may be from now, in seconds; 300 when left out. */
   readonly toleranceSeconds?: number;
-  /** Milliseconds since 1970; the clock when left out. */
+  /** The current time in milliseconds since 1970; the system's clock when left out. */
   readonly now?: number;
 }
 
-/** A call was not signed with any of the secrets, or too long ago. */
+/** A call that none of the secrets signed, or whose timestamp is too far from now. */
 export class VerifyError extends Error {}
 
 const TOLERANCE_SECONDS = 300;
@@ -25,11 +25,11 @@ const HMAC = { name: "HMAC", hash: "SHA-256" } as const;
 const keys = new Map<string, Promise<CryptoKey>>();
 
 /**
- * Resolves with the `webhook-id` when a body was signed with one of `secrets` (`whsec_…`) less than
- * the tolerance ago; rejects with {@link VerifyError}, or a TypeError without a secret. Compared in
- * constant time.
+ * Resolves with the `webhook-id` when one of `secrets` (`whsec_…`) signed the body and the timestamp
+ * is at most the tolerance away from now. Rejects with {@link VerifyError}, or with a TypeError
+ * without a secret. Signatures are compared in constant time.
  *
- * Whoever keeps the ids of the tolerance's time knows every replay. Source: Standard Webhooks.
+ * To detect replays, remember every id for as long as the tolerance. Source: Standard Webhooks.
  */
 export async function verify(
   signed: Signed,
@@ -48,7 +48,7 @@ export async function verify(
   if (!(age <= toleranceSeconds)) throw new VerifyError("the timestamp is not of now");
   const content = concat(`${id}.${timestamp}.`, signed.body);
   for (const secret of own) {
-    // Once per secret, however long the list is: it is the caller's.
+    // Sign once per secret, not once per signature: the sender chooses how many of those it lists.
     const made = new Uint8Array(await crypto.subtle.sign(HMAC, await keyOf(secret), content));
     for (const one of signatures.split(" ")) {
       const given = one.startsWith("v1,") ? tryBase64(one.slice(3)) : undefined;
@@ -58,7 +58,7 @@ export async function verify(
   throw new VerifyError("no signature fits");
 }
 
-/** Returns the secrets as a list; throws a TypeError unless there is one, and each could be one. */
+/** Returns the secrets as a list. Throws a TypeError for an empty list or one that is not base64. */
 export function readSecrets(given: string | readonly string[]): readonly string[] {
   const secrets = typeof given === "string" ? [given] : (given ?? []);
   if (secrets.length > 0 && secrets.every((one) => bytesOf(one)?.length)) return secrets;
@@ -75,14 +75,14 @@ function bytesOf(secret: unknown): Uint8Array<ArrayBuffer> | undefined {
 function keyOf(secret: string): Promise<CryptoKey> {
   let key = keys.get(secret);
   if (!key) {
-    const bytes = bytesOf(secret) ?? new Uint8Array(); // readSecrets has seen that it is base64
+    const bytes = bytesOf(secret) ?? new Uint8Array(); // readSecrets() has checked that it is base64
     key = crypto.subtle.importKey("raw", bytes, HMAC, false, ["sign"]);
     keys.set(secret, key);
   }
   return key;
 }
 
-// Looks at every byte, wherever the first difference is.
+// Reads every byte even after a difference, so that the time does not tell where it is.
 function isSame(given: Uint8Array, own: Uint8Array): boolean {
   let differs = given.length ^ own.length;
   own.forEach((byte, at) => {
