@@ -5,7 +5,7 @@ import type { Exchange, HttpAnswer, Route } from "../core/http.ts";
 import type { Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
-import { type CheckToken, createAuthenticate } from "./authenticate.ts";
+import { type Authenticate, type CheckToken, createAuthenticate } from "./authenticate.ts";
 import { type Bodies, createBodies } from "./body.ts";
 import { answerLetters, answerReplay, type DeadLetters } from "./dead-letters.ts";
 import { createIdempotency, type Idempotency } from "./idempotency.ts";
@@ -17,29 +17,29 @@ import { answerCommands, answerError, type RequestNeeds } from "./requests.ts";
 import { listRoutes, type RouteName, type RouteRow } from "./routes.ts";
 import { createStreams, type Streams } from "./stream.ts";
 
-/** What the API needs of the rest. */
+/** What the API needs from the other folders. */
 export interface ApiNeeds {
   readonly route: Route;
   readonly apply: Apply;
   readonly rooms: PresenceNeeds["rooms"];
   readonly packer: Packer;
   readonly log: Log;
-  /** Exposition text in the format that `accept` asks for. */
+  /** Resolves with the metrics, in the format that the `Accept` header asks for. */
   scrape(accept: string): Promise<{ readonly type: string; readonly body: string }>;
-  /** Why commands cannot be carried out now; `undefined` when they can. */
+  /** Returns why commands cannot be carried out now; `undefined` when they can. */
   ready?(): FailureCode | undefined;
   /** Whether the process is stopping and takes no new connections. */
   isDraining(): boolean;
-  /** Why it takes none for a while; `undefined` when it does. */
+  /** Returns why the process refuses new connections now; `undefined` when it takes them. */
   refusing?(): FailureCode | undefined;
   /** Set when tokens are accepted. */
   readonly checkToken?: CheckToken | undefined;
   /** Set when there is an upstream. */
   readonly deadLetters?: DeadLetters | undefined;
-  /** A request was answered, or was given up by its client (status 0), after so long. */
+  /** Called when a request was answered, or when its client went away first (status 0). */
   answered(route: RouteName, status: number, seconds: number): void;
   readonly version: string;
-  /** Path of the metrics. */
+  /** Path that serves the metrics. */
   readonly metricsPath: string;
   /** A clock in milliseconds that agrees with the dates in tokens. */
   now(): number;
@@ -47,13 +47,13 @@ export interface ApiNeeds {
 
 /** The gateway's own HTTP routes. */
 export interface Api {
-  /** What is held now, as plain numbers. */
+  /** Returns what the API holds now, as plain numbers. */
   samples(): ApiSamples;
-  /** Ends the streams and refuses commands from now on; other requests finish. */
+  /** Ends the streams and refuses commands from now on. Other requests finish. */
   stop(): void;
 }
 
-/** What the API holds. */
+/** What the API holds at one moment. */
 export interface ApiSamples {
   readonly openBodies: number;
   readonly bodyBytes: number;
@@ -61,10 +61,16 @@ export interface ApiSamples {
   readonly idempotencyBytes: number;
 }
 
-/** Answers a request; a bare status means that it has been answered already. */
+/**
+ * Answers a request. A bare status means that the handler has answered already, `undefined` that
+ * the client has gone.
+ */
 type Handler = (exchange: Exchange) => Promise<HttpAnswer | number | undefined>;
 
-/** Adds every route of the API. */
+/**
+ * Adds every route of the API. Throws {@link SettingsError} when the path of the metrics is the
+ * path of another route.
+ */
 export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
   const { now, packer, apply, rooms } = needs;
   const state = { stopping: false };
@@ -74,7 +80,7 @@ export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
   const requests: RequestNeeds = { apply, bodies, idempotency, packer, ready };
   const streams = createStreams(settings, requests);
   const authenticate = createAuthenticate(settings, { checkToken: needs.checkToken, now });
-  const grant = (exchange: Exchange) => must(authenticate(exchange));
+  const grant = (exchange: Exchange) => grantOrThrow(authenticate(exchange));
 
   const letters = { bodies, packer, deadLetters: needs.deadLetters };
   const rows = listRoutes(needs.metricsPath);
@@ -106,8 +112,8 @@ export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
 }
 
 /**
- * Two routes of one path: the later would be served, and the metrics are the ones that may be
- * moved.
+ * Throws when two routes share a path, because only the later one would be served. The error names
+ * `metrics.path`: it is the only path that is a setting.
  */
 function checkPaths(rows: readonly RouteRow[]): void {
   const gets = rows.filter(({ method }) => method === "GET").map(({ path }) => path);
@@ -141,7 +147,7 @@ function commandHandlers(
 
 function createPages(rows: readonly RouteRow[], needs: ApiNeeds): Record<string, Handler> {
   const text = { "content-type": "text/plain; charset=utf-8" };
-  // Made when it is first asked for: most gateways never are.
+  // Made at the first request: most gateways never get one.
   let document: string | undefined;
   return {
     metrics: async ({ headers }) => {
@@ -159,35 +165,39 @@ function createPages(rows: readonly RouteRow[], needs: ApiNeeds): Record<string,
     openapi: async () => {
       document ??= JSON.stringify(describeApi(rows, needs.version));
       const headers = { "content-type": "application/json" };
-      // Requests that follow on one connection, whose answers nobody reads, would hold a copy each.
+      // Close: a client that sends request after request and reads no answer would otherwise make
+      // the gateway hold one copy of the document for each.
       return { status: 200, headers, body: document, close: true };
     },
   };
 }
 
-// Throws or rejects with the failure, so that a handler has a grant or is over.
-function must(granted: ReturnType<ReturnType<typeof createAuthenticate>>): Grant | Promise<Grant> {
+// Throws or rejects with the failure.
+function grantOrThrow(granted: ReturnType<Authenticate>): Grant | Promise<Grant> {
   if (typeof granted === "string") throw new FailureError(granted);
   if (!("then" in granted)) return granted;
   const found = granted.then((one) => {
     if (typeof one === "string") throw new FailureError(one);
     return one;
   });
-  found.catch(() => {}); // whoever awaits it may have refused the request for something else first
+  // The handler may refuse the request for another reason before it awaits this promise: without
+  // this line that would be an unhandled rejection.
+  found.catch(() => {});
   return found;
 }
 
-/** What became of a request. */
-interface Outcome {
-  readonly status: number;
-  readonly startedAt: number;
-  readonly code: FailureCode | undefined;
-  readonly traceparent: string | undefined;
-}
+/** Counts and logs a request that is over. */
+type Report = (
+  row: RouteRow,
+  outcome: {
+    readonly status: number;
+    readonly startedAt: number;
+    readonly code: FailureCode | undefined;
+    readonly traceparent: string | undefined;
+  },
+) => void;
 
-type Report = (row: RouteRow, outcome: Outcome) => void;
-
-/** W3C Trace Context, version 00. Anything else is what a client likes to write. */
+/** W3C Trace Context, version 00. Clients choose the header, so nothing else is logged. */
 const TRACEPARENT = /^00-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
 
 function createReport(needs: ApiNeeds): Report {
@@ -211,7 +221,7 @@ function serve(row: RouteRow, handler: Handler, report: Report) {
       answer = await handler(exchange);
     } catch (error) {
       if (error instanceof FailureError) ({ code } = error);
-      else report(row, { ...about, status: 500, code }); // the HTTP side logs and answers it
+      else report(row, { ...about, status: 500, code }); // answerError() rethrows it
       answer = answerError(error);
     }
     let status = typeof answer === "number" ? answer : 0;

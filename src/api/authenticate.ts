@@ -1,24 +1,26 @@
 import type { Exchange } from "../core/http.ts";
 import { createGrant, createKeyring, type Grant } from "./keys.ts";
 
-/** What is wrong with a request's credentials. */
+/** Why a request is not allowed. */
 export type Denied = "API_NO_KEY" | "API_UNAUTHENTICATED" | "API_FORBIDDEN";
 
-/** Says what a request may do; for tokens it takes a moment. Never rejects. */
+/** Returns what a request may do. Checking a token is asynchronous. Never throws or rejects. */
 export type Authenticate = (exchange: Exchange) => Grant | Denied | Promise<Grant | Denied>;
 
-/** Checks a JSON Web Token, and resolves with its claims or rejects. */
+/** Checks a JSON Web Token: resolves with its claims, or rejects. */
 export type CheckToken = (token: string) => Promise<Readonly<Record<string, unknown>>>;
 
-/** Checked tokens that are remembered, and for how long at most: a key may be withdrawn. */
+/** How many checked tokens are remembered. */
 const REMEMBERED_MAX = 1000;
+/** How long at most a checked token is remembered: its signing key may be withdrawn. */
 const REMEMBERED_MS = 30_000;
 
 /**
- * Returns the check of `Authorization: Bearer` against API keys, then tokens.
+ * Returns a check of `Authorization: Bearer`, which holds an API key or a token.
  *
- * A token's claim `sluice` grants: `{ "commands": ["emit"], "namespaces": ["/chat*"] }`, either of
- * them left out for all. A token without the claim or without an end is denied, however valid.
+ * The claim `sluice` of a token says what is granted, such as
+ * `{ "commands": ["emit"], "namespaces": ["/chat*"] }`. A list that is left out grants all. A valid
+ * token is still denied if it has no such claim or no expiry (`exp`).
  */
 export function createAuthenticate(
   settings: { readonly keys: readonly string[] },
@@ -59,7 +61,7 @@ export function createAuthenticate(
     if (presented === undefined) return "API_UNAUTHENTICATED";
     const grant = findKey(presented);
     if (grant) return grant;
-    // Three parts make a token; anything else is a wrong key and not worth a signature check.
+    // A token has three parts. Anything else is a wrong key: do not spend a signature check on it.
     if (!checkToken || presented.split(".").length !== 3) return "API_UNAUTHENTICATED";
     const known = remembered.get(presented);
     if (known && known.until > now()) return known.grant;
@@ -75,7 +77,8 @@ function readGrant(claims: Claims): Grant | undefined {
   if (typeof scope !== "object" || scope === null) return undefined;
   const { commands = ["*"], namespaces = ["*"] } = scope as Claims; // any object can be read so
   if (!isTexts(commands) || !isTexts(namespaces)) return undefined;
-  // What it may do is part of it: an answer kept for one token is not for another that may do less.
+  // The id includes the scope, so that an answer kept for one token (Idempotency-Key) is never
+  // given to another token of the same subject that may do less.
   const id = `jwt:${JSON.stringify([claims.sub, commands, namespaces])}`;
   try {
     return createGrant(id, commands, namespaces);

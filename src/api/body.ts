@@ -2,28 +2,30 @@ import { createByteBuffer } from "../core/byte-buffer.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange } from "../core/http.ts";
 import { type Coding, inflateBody, readCoding } from "../core/inflate.ts";
+import type { Settings } from "../core/settings.ts";
 
 /**
- * Reads request bodies, all of them bounded together. Those whose sender is still being checked
- * have as many places of their own: while a key set does not answer, false tokens keep nobody else
- * out.
+ * Reads request bodies, within bounds for all of them together.
+ *
+ * Bodies whose sender is still being checked are counted apart, against bounds of the same size.
+ * Otherwise, while a key set does not answer, requests with false tokens would take every place.
  */
 export interface Bodies {
   /** Bodies and streams that are open now. */
   readonly open: number;
-  /** Bytes of those that have arrived. */
+  /** Bytes that are held for them. */
   readonly bytes: number;
   /**
-   * Begins to read a whole body, inflated. To be called before the handler returns. Throws API_BUSY
-   * when there is no place, and API_BAD_ENCODING.
+   * Begins to read a whole body and to inflate it. Call it before the handler returns, or the
+   * first chunk is lost. Throws API_BUSY when there is no place, and API_BAD_ENCODING.
    */
   read(exchange: Exchange, sender: Sender): Reading;
-  /** Takes a place among the open ones, for a stream; throws API_BUSY when there is none. */
+  /** Takes a place for a stream. Throws API_BUSY when there is none. */
   enter(sender: Sender): Place;
 }
 
-/** Whether it is known who sends a body, and that he may. */
-export type Sender = "known" | "checked";
+/** Whether the sender of a body is known, or its token is still being checked. */
+export type Sender = "known" | "checking";
 
 /** A body that is being read. */
 export interface Reading {
@@ -32,34 +34,31 @@ export interface Reading {
    * API_BODY_TOO_LARGE, API_BODY_TOO_SLOW or API_BAD_BODY.
    */
   readonly body: Promise<Buffer | undefined>;
-  /** Its sender is known now. Throws API_BUSY when there is no place among those of the known. */
+  /** Call when the check has succeeded. Throws API_BUSY when known senders fill every place. */
   known(): void;
-  /** Nobody wants it any more. */
+  /** Stops reading and gives the place back. */
   cancel(): void;
 }
 
 /** A place among the open bodies. */
 export interface Place {
-  /** Its sender is known now. Throws API_BUSY when there is no place among those of the known. */
+  /** Call when the check has succeeded. Throws API_BUSY when known senders fill every place. */
   known(): void;
-  /** So many bytes are held for it now; false when all bodies together would hold too many. */
+  /** Sets how many bytes it holds. Returns false if all bodies together would hold too many. */
   hold(bytes: number): boolean;
-  /** Gives it back; once or more. */
+  /** Gives the place back. Further calls do nothing. */
   leave(): void;
 }
 
-/** The bounds of bodies, from the section `api`. */
-export interface BodySettings {
-  readonly bodyBytesMax: number;
-  readonly bodyMs: number;
-  readonly bodiesMax: number;
-  readonly bodiesBytesMax: number;
-}
+type BodySettings = Pick<
+  Settings["api"],
+  "bodyBytesMax" | "bodyMs" | "bodiesMax" | "bodiesBytesMax"
+>;
 
 /** Returns a reader of bodies. */
 export function createBodies(settings: BodySettings): Bodies {
-  const open = { known: 0, checked: 0 };
-  const held = { known: 0, checked: 0 };
+  const open = { known: 0, checking: 0 };
+  const held = { known: 0, checking: 0 };
 
   function take(sender: Sender, bytes: number): void {
     const isFull = open[sender] >= settings.bodiesMax;
@@ -81,7 +80,7 @@ export function createBodies(settings: BodySettings): Bodies {
     };
     return {
       known() {
-        if (at !== "checked") return;
+        if (at !== "checking") return;
         leave();
         take("known", own);
         at = "known";
@@ -99,10 +98,10 @@ export function createBodies(settings: BodySettings): Bodies {
 
   return {
     get open() {
-      return open.known + open.checked;
+      return open.known + open.checking;
     },
     get bytes() {
-      return held.known + held.checked;
+      return held.known + held.checking;
     },
     enter,
     read(exchange, sender) {
@@ -132,10 +131,10 @@ function readWhole(
     body.drop();
     reject(new FailureError(code, detail));
   }
-  /** All has arrived; it is over once it is inflated. */
+  /** Called when all of the body has arrived. */
   async function conclude(): Promise<void> {
     const given = body.bytes();
-    // It may become as large as one may be, and that is taken before it does.
+    // Reserve room for the largest inflated body before inflating: its size is not known yet.
     const most = Math.min(given.length + settings.bodyBytesMax, settings.bodiesBytesMax);
     if (coding !== "identity" && !place.hold(most)) return refuse("API_BUSY");
     const whole = await inflateBody(given, coding, settings.bodyBytesMax);
@@ -150,7 +149,9 @@ function readWhole(
     body.drop();
     resolve(undefined);
   }
-  promise.catch(() => {}); // whoever awaits it may be waiting for something else first
+  // The caller may still be awaiting the grant when this rejects: without this line that would be
+  // an unhandled rejection.
+  promise.catch(() => {});
   if (Number(exchange.headers["content-length"] ?? 0) > settings.bodyBytesMax) {
     refuse("API_BODY_TOO_LARGE");
     return { body: promise, known: place.known, cancel };
@@ -165,13 +166,7 @@ function readWhole(
   return { body: promise, known: place.known, cancel };
 }
 
-interface Deferred<T> {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: Error) => void;
-}
-
-function defer<T>(): Deferred<T> {
+function defer<T>() {
   let resolve: (value: T) => void = () => {};
   let reject: (error: Error) => void = () => {};
   const promise = new Promise<T>((yes, no) => {

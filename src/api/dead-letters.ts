@@ -9,31 +9,31 @@ import { readBody } from "./requests.ts";
 
 /** Calls to functions that were given up after their last attempt. */
 export interface DeadLetters {
-  /** Lists them, oldest first, those after the id `after`. */
+  /** Lists them, oldest first, beginning after the id `after`. */
   list(page: { readonly limit: number; readonly after?: string | undefined }): {
     readonly items: readonly unknown[];
     readonly next?: string | undefined;
   };
-  /** Tries these again, or all of them. */
+  /** Makes the calls of these ids again; of all dead letters without `ids`. */
   replay(ids: readonly string[] | undefined): Promise<Replayed>;
 }
 
-/** What came of a replay. */
+/** The result of a replay. */
 export interface Replayed {
-  /** How many were tried: those that there were. */
+  /** How many were tried; ids that are not there are ignored. */
   readonly replayed: number;
-  /** How many of them a function took; the others are dead letters again. */
+  /** How many of those succeeded; the others are dead letters again. */
   readonly delivered: number;
 }
 
-/** What the routes of dead letters need. */
+/** What the routes for dead letters need. */
 export interface DeadLetterNeeds {
   readonly bodies: Bodies;
   readonly packer: Packer;
   readonly deadLetters?: DeadLetters | undefined;
 }
 
-/** The body of a replay. */
+/** Schema of the body of a replay. */
 export const REPLAY = z.strictObject({
   ids: z
     .optional(z.array(z.string().check(z.minLength(1), z.maxLength(256))).check(z.maxLength(1000)))
@@ -42,7 +42,7 @@ export const REPLAY = z.strictObject({
     }),
 });
 
-/** Dead letters of one page. */
+/** How many dead letters a page has. */
 export const LETTERS_LIMIT = { byDefault: 100, max: 1000 } as const;
 
 /** Answers with one page of the dead letters. */
@@ -66,7 +66,7 @@ export function answerLetters(
   };
 }
 
-/** Answers a request to try dead letters again. */
+/** Answers a request to make the calls of dead letters again. */
 export async function answerReplay(
   exchange: Exchange,
   grant: Grant | Promise<Grant>,
@@ -87,7 +87,7 @@ export async function answerReplay(
   return { status: 200, ...writeValue(replayed, wanted, packer) };
 }
 
-// They hold what clients of every namespace sent, so a grant for some is not enough.
+// Dead letters hold what clients of every namespace sent, so the grant must be for all namespaces.
 function mustHave(grant: Grant, letters: DeadLetters | undefined): DeadLetters {
   if (!grant.allows("deadLetters", "*")) {
     throw new FailureError("API_FORBIDDEN", "deadLetters in every namespace");

@@ -3,13 +3,13 @@ import type { FailureCode } from "../core/failures.ts";
 import type { HttpAnswer } from "../core/http.ts";
 import { problemOf } from "../core/problem.ts";
 
-/** What makes a request the same request. */
+/** What must be equal for two requests to be the same. */
 export interface Identity {
-  /** Whose key it is: two callers' keys never meet. */
+  /** Id of the caller's grant: keys of different callers never meet. */
   readonly caller: string;
   readonly key: string;
   readonly path: string;
-  /** How the body is to be read: the same bytes in another way are another request. */
+  /** Format of the body: the same bytes in another format are another request. */
   readonly media: string;
   readonly body: Buffer;
 }
@@ -17,11 +17,12 @@ export interface Identity {
 /** Carries a request out once per Idempotency-Key. */
 export interface Idempotency {
   /**
-   * Runs `carryOut`, or repeats the answer the same request got before, waiting for it if it is
-   * still being carried out. Answers of status 500 and above are not kept: they ask to be retried.
+   * Runs `carryOut`, or repeats the answer that the same request got before. If that request is
+   * still being carried out, waits for its answer. Answers of status 500 and above are not kept,
+   * because the client should retry those.
    */
   once(identity: Identity, carryOut: () => Promise<HttpAnswer>): Promise<Outcome>;
-  /** Keys remembered now, and the bytes they take. */
+  /** How many keys are remembered now, and how many bytes they and their answers take. */
   readonly kept: { readonly keys: number; readonly bytes: number };
 }
 
@@ -31,32 +32,32 @@ export type Outcome =
   | { readonly refused: Extract<FailureCode, "API_KEY_REUSED" | "API_IDEMPOTENCY_FULL"> };
 
 interface Entry {
-  readonly print: string;
+  readonly fingerprint: string;
   readonly until: number;
   running: Promise<HttpAnswer>;
   isOver: boolean;
   bytes: number;
 }
 
-/** What an entry costs beyond its texts: a Map slot, three objects, a promise, a short answer. */
+/** Bytes of an entry beyond its texts: a Map slot, three objects, a promise, a short answer. */
 const ENTRY_BYTES = 512;
 
 const costOf = (name: string) => ENTRY_BYTES + name.length * 2;
 
 /**
- * Returns an empty memory of answers, kept for `idempotencyMs` from the first request, and at least
- * as long as that takes.
+ * Returns an empty memory of answers. An answer is kept for `idempotencyMs` from the start of its
+ * request, and at least until that request is over.
  *
- * What is kept is never given up early to make room, because a retry would then be carried out
- * twice: beyond `idempotencyBytesMax` new keys are refused instead, and of an answer that has no
- * room only is kept that there was one. On one node only; a retry that reaches another node is new
- * there.
+ * No answer is dropped early to make room, because its retry would then be carried out twice. Above
+ * `idempotencyBytesMax` new keys are refused instead. If only the answer does not fit, its key is
+ * kept, and retries get API_ANSWER_NOT_KEPT. Each node has its own memory: a retry that reaches
+ * another node is a new request there.
  */
 export function createIdempotency(
   settings: { readonly idempotencyMs: number; readonly idempotencyBytesMax: number },
   needs: { now(): number },
 ): Idempotency {
-  // In the order of their ends, since all are kept equally long.
+  // In the order in which they expire, because all are kept equally long.
   const entries = new Map<string, Entry>();
   let bytes = 0;
 
@@ -69,16 +70,16 @@ export function createIdempotency(
     const now = needs.now();
     for (const [name, entry] of entries) {
       if (entry.until > now) return;
-      // What takes longer than it is kept would be carried out twice at once.
+      // A request that runs longer than that must stay: a retry would be carried out beside it.
       if (entry.isOver) forget(name, entry);
     }
   }
 
-  async function begin(name: string, print: string, carryOut: () => Promise<HttpAnswer>) {
+  async function begin(name: string, fingerprint: string, carryOut: () => Promise<HttpAnswer>) {
     const running = carryOut();
     const cost = costOf(name);
     const entry: Entry = {
-      print,
+      fingerprint,
       until: needs.now() + settings.idempotencyMs,
       running,
       isOver: false,
@@ -110,17 +111,17 @@ export function createIdempotency(
     async once(identity, carryOut) {
       sweep();
       const name = JSON.stringify([identity.caller, identity.key]);
-      const print = createHash("sha256")
+      const fingerprint = createHash("sha256")
         .update(`${identity.path}\n${identity.media}\n`)
         .update(identity.body)
         .digest("base64");
       const known = entries.get(name);
-      if (known && known.print !== print) return { refused: "API_KEY_REUSED" };
+      if (known && known.fingerprint !== fingerprint) return { refused: "API_KEY_REUSED" };
       if (known) return { answer: await known.running, repeated: true };
       if (bytes + costOf(name) > settings.idempotencyBytesMax) {
         return { refused: "API_IDEMPOTENCY_FULL" };
       }
-      return { answer: await begin(name, print, carryOut), repeated: false };
+      return { answer: await begin(name, fingerprint, carryOut), repeated: false };
     },
     get kept() {
       return { keys: entries.size, bytes };

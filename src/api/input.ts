@@ -1,24 +1,27 @@
 import type { Exchange } from "../core/http.ts";
 
-/** What has arrived of a streamed body since it was last asked for. */
+/** What has arrived of a streamed body since the last call of `next`. */
 export type Arrived =
   | { readonly bytes: Buffer; readonly last: boolean }
-  /** Nothing more will: the client has gone, or whoever reads was told to end. */
+  /** Nothing more will arrive: the client has gone, or `end` was called. */
   | "gone"
   | "ended";
 
 /** A body that is read as it arrives. */
 export interface Input {
-  /** Resolves with all that has arrived, at once or with the next chunk. */
+  /** Resolves with everything that has arrived; if nothing has, with the next chunk. */
   next(): Promise<Arrived>;
   /** Makes `next` resolve with "ended" from now on. */
   end(): void;
 }
 
-/** Bytes that may wait to be read before the connection is paused. */
+/** Unread bytes above which the connection is paused. */
 const WAITING_BYTES_MAX = 65_536;
 
-/** Begins to read a body as it arrives. To be called before the handler returns. */
+/**
+ * Begins to read a body as it arrives. Call it before the handler returns, or the first chunk is
+ * lost.
+ */
 export function createInput(exchange: Exchange): Input {
   let chunks: Buffer[] = [];
   let bytes = 0;
@@ -36,7 +39,7 @@ export function createInput(exchange: Exchange): Input {
     arrive();
   });
   exchange.onChunk((chunk, isLast) => {
-    // The chunk is lent for the length of this call.
+    // Copy: the chunk's bytes are valid during this call only.
     if (chunk.length > 0) chunks.push(Buffer.from(chunk));
     bytes += chunk.length;
     last = isLast;

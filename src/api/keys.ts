@@ -1,37 +1,41 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Command, CommandName } from "../core/command.ts";
 import { COMMAND_NAMES } from "../core/commands.ts";
+import { FailureError } from "../core/failures.ts";
 import { SettingsError } from "../core/settings.ts";
 
-/** What a grant can be for: a command, or the calls to functions that were given up. */
+/** What a grant can allow: a command, or access to the dead letters. */
 export type Permission = CommandName | "deadLetters";
 
 const PERMISSIONS: readonly Permission[] = [...COMMAND_NAMES, "deadLetters"];
 
 /** What the bearer of a key or a token may do. */
 export interface Grant {
-  /** Keeps callers' Idempotency-Keys apart; never the secret. */
+  /** Identifies the caller, to keep Idempotency-Keys of different callers apart. Never the secret. */
   readonly id: string;
   allows(permission: Permission, namespace: string): boolean;
 }
 
-/** Returns whether every part of a command is granted. */
-export function isGranted(grant: Grant, command: Command): boolean {
-  return grant.allows(command.do, command.namespace ?? "/");
+/** Throws API_FORBIDDEN for the first command that is not granted. */
+export function checkGranted(grant: Grant, commands: readonly Command[]): void {
+  commands.forEach(({ do: name, namespace = "/" }, index) => {
+    if (grant.allows(name, namespace)) return;
+    throw new FailureError("API_FORBIDDEN", `command ${index}: ${name} in ${namespace}`);
+  });
 }
 
-/** Looks a presented secret up; costs the same whichever key it is, or none. */
-export type FindKey = (presented: string) => Grant | undefined;
-
 /**
- * Returns the lookup of API keys, written `id:secret`, `id:secret:commands` or
- * `id:secret:commands:namespaces`; `+` stands between names and `*` for any, in a namespace for any
- * characters at its end.
+ * Returns a function that finds the grant of a secret.
  *
- * Every key is compared with every request in constant time: blocks of equal length, no early end.
- * Throws {@link SettingsError} for two keys of one id and for commands that do not exist.
+ * A key is written `id:secret`, `id:secret:commands` or `id:secret:commands:namespaces`. `+`
+ * separates names. `*` means any command or any namespace; at the end of a namespace it means any
+ * characters.
+ *
+ * Each lookup compares the secret with every key in constant time, so its duration does not tell
+ * which key fits, or whether one does. Throws {@link SettingsError} for two keys with one id, for
+ * commands that do not exist and for namespaces that cannot exist.
  */
-export function createKeyring(keys: readonly string[]): FindKey {
+export function createKeyring(keys: readonly string[]): (presented: string) => Grant | undefined {
   const entries = keys.map((key) => {
     const [id = "", secret = "", commands = "*", ...namespaces] = key.split(":");
     const scope = { commands: commands.split("+"), namespaces: namespaces.join(":") || "*" };
@@ -52,12 +56,12 @@ export function createKeyring(keys: readonly string[]): FindKey {
   };
 }
 
-/** The longest secret has 512 characters, each at most three bytes; two more hold its length. */
+/** The longest secret has 512 characters of at most three bytes each; two bytes hold its length. */
 const BLOCK_BYTES = 2 + 3 * 512;
 
-// All blocks have one length, so the comparison does not tell how long a secret is either. A hash
-// would do the same, but its handle outlives the young generation: a third of a request's time went
-// into collecting them.
+// All blocks are equally long, so the comparison does not tell the length of a secret. Comparing
+// hashes would do the same, but the hash objects outlive the young generation: a third of a
+// request's time went into collecting them.
 function writeBlock(block: Buffer, text: string): Buffer {
   block.fill(0);
   block.write(text, 2, "utf8");
@@ -67,8 +71,8 @@ function writeBlock(block: Buffer, text: string): Buffer {
 
 /**
  * Returns a grant of some commands in some namespaces. Throws {@link SettingsError} for commands
- * that do not exist and namespaces that cannot: a typing mistake must not become a key that
- * silently can do less.
+ * that do not exist and for namespaces that cannot exist. Otherwise a typing mistake would silently
+ * make a key that may do less.
  */
 export function createGrant(
   id: string,

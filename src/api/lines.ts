@@ -3,29 +3,28 @@ import type { Answer, Command } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import { messageOf } from "../core/message-of.ts";
-import { type Grant, isGranted } from "./keys.ts";
-import { withoutUnfit, writeJson } from "./media.ts";
+import { checkGranted, type Grant } from "./keys.ts";
+import { withoutUnsendable, writeJson } from "./media.ts";
 
-/** Lines that are carried out together: their commands in one list, and how to answer them. */
+/** Lines whose commands are carried out together. */
 export interface Lines {
   readonly commands: readonly Command[];
-  /** Returns one line per line, in their order, from the answers to `commands`. */
+  /** Returns one answer line for each line, in their order, from the answers to `commands`. */
   write(answers: readonly Answer[]): string;
 }
 
-/** What one line asked for: a refusal, or how many of the commands are its own. */
+/** One line: the refusal to answer it with, or how many of the commands came from it. */
 type Line = { readonly refused: string } | { readonly count: number; readonly single: boolean };
 
 const DONE = '{"ok":true}\n';
 
 /**
- * Reads whole lines of NDJSON; each is a command or a list of commands, and stands for itself: one
- * that is refused, such as one longer than `bytesMax`, does not keep the others from being carried
- * out. Empty lines are passed over.
+ * Reads whole lines of NDJSON. Each line is a command or a list of commands. A refused line, such as
+ * one longer than `bytesMax`, does not affect the others. Empty lines are skipped.
  *
- * Returns them in the parts that are to be carried out one after the other: a line that lists
- * sockets by itself, so that its answer is on its way before the next list is gathered, and the
- * others together, so that none waits for another's acknowledgements.
+ * Returns parts to carry out one after the other. A line that lists sockets is a part by itself, so
+ * that its answer is sent before the next list is built. Other lines share a part, so that none of
+ * them waits for the acknowledgements of another.
  */
 export function readLines(bytes: Buffer, bytesMax: number, grant: Grant): Lines[] {
   const parts: Lines[] = [];
@@ -57,7 +56,7 @@ export function readLines(bytes: Buffer, bytesMax: number, grant: Grant): Lines[
   return parts;
 }
 
-// Text that is not UTF-8 costs its own line only.
+// A line that is not UTF-8 becomes `undefined`, and the other lines stay valid.
 function splitLines(bytes: Buffer): (string | undefined)[] {
   if (isUtf8(bytes)) return bytes.toString("utf8").split("\n");
   return bytes
@@ -70,7 +69,7 @@ function splitLines(bytes: Buffer): (string | undefined)[] {
 }
 
 function isLonger(text: string, bytesMax: number): boolean {
-  // No UTF-16 unit needs more than three bytes of UTF-8, so most lines need not be measured.
+  // A UTF-16 unit is at most three bytes of UTF-8, so most lines need no exact measuring.
   return text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax;
 }
 
@@ -78,18 +77,14 @@ function readLine(text: string | undefined, grant: Grant) {
   const value = parse(text);
   const single = !Array.isArray(value);
   const commands = single ? [readCommand(value)] : readCommands(value);
-  commands.forEach((command, index) => {
-    if (isGranted(grant, command)) return;
-    const { do: name, namespace = "/" } = command;
-    throw new FailureError("API_FORBIDDEN", `command ${index}: ${name} in ${namespace}`);
-  });
+  checkGranted(grant, commands);
   return { commands, single };
 }
 
 function parse(text: string | undefined): unknown {
   if (text === undefined) throw new FailureError("API_BAD_BODY", "the line is not UTF-8");
   try {
-    // A file that is sent as it is may begin with a byte order mark.
+    // A file may begin with a byte order mark.
     return JSON.parse(text.startsWith("\ufeff") ? text.slice(1) : text);
   } catch (cause) {
     const why = messageOf(cause);
@@ -97,7 +92,7 @@ function parse(text: string | undefined): unknown {
   }
 }
 
-/** Returns a refusal as a line; what is no failure of the table is thrown on. */
+/** Returns a thrown failure as an answer line. Rethrows what is not a failure of the table. */
 export function writeRefusal(error: unknown): string {
   if (!(error instanceof FailureError)) throw error;
   const { code, detail } = error;
@@ -126,23 +121,23 @@ function writeLines(lines: readonly Line[], answers: readonly Answer[]): string 
   return text;
 }
 
-// Most answers say nothing but that it was done, and Done has no other members then.
+// Most answers have no content: then the line is a constant.
 function writeAnswer(answer: Answer): string {
   if (answer.ok && !answer.answers && !answer.sockets) return DONE;
   try {
     return `${writeJson(answer)}\n`;
   } catch {
-    // As in writeValue(): the application's own `socket.data` may hold a bigint, or itself.
+    // As in writeValue(): `socket.data` may hold a bigint or a cycle. Written again below.
   }
   try {
-    return `${writeJson(withoutUnfit(answer, writeJson))}\n`;
+    return `${writeJson(withoutUnsendable(answer, writeJson))}\n`;
   } catch (cause) {
     const why = messageOf(cause);
     return writeRefusal(new FailureError("COMMANDS_FAILED", why, { cause }));
   }
 }
 
-/** Returns the answers of commands none of which can be carried out now. */
+/** Returns the answers when no command can be carried out now. */
 export function refuseAll(commands: readonly Command[], code: FailureCode): Answer[] {
   return commands.map(() => ({ ok: false, code, detail: FAILURES[code].text }));
 }

@@ -3,17 +3,17 @@ import { messageOf } from "../core/message-of.ts";
 import { replaceUnsendable } from "../core/unsendable.ts";
 import { toTaggedJson } from "../core/value.ts";
 
-/** Values as msgpack; `codec/` has one. */
+/** Writes and reads values as msgpack; made by `codec/`. */
 export interface Packer {
   encode(value: unknown): Buffer;
-  /** Throws for bytes that are not one value within the codec's bounds. */
+  /** Throws for bytes that are not exactly one value within the bounds of `codec.*`. */
   decode(bytes: Buffer): unknown;
 }
 
-/** How a body is written. */
+/** The format of a body. */
 export type Media = "json" | "msgpack" | "ndjson";
 
-/** The media types of the docs, by how they are written. */
+/** The media type of each format that the docs name and answers have. */
 export const MEDIA_TYPES = {
   json: "application/json",
   msgpack: "application/msgpack",
@@ -30,19 +30,17 @@ const BY_TYPE: ReadonlyMap<string, Media> = new Map([
   ["application/ndjson", "ndjson"],
 ]);
 
-/**
- * Returns how a body of this `Content-Type` is written; `undefined` when that is not known here.
- */
+/** Returns the format that a `Content-Type` names; `undefined` for one that is not supported. */
 export function readMedia(contentType: string | undefined): Media | undefined {
   const [type = "", ...parameters] = (contentType ?? "").toLowerCase().split(";");
   const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith("charset="));
-  // ASCII is UTF-8 as well.
+  // ASCII text is valid UTF-8.
   if (charset !== undefined && !/^charset="?(utf-?8|us-ascii)"?$/.test(charset)) return undefined;
   const name = type.trim();
   return BY_TYPE.get(name) ?? (/^[\w.-]+\/[\w.-]+\+json$/.test(name) ? "json" : undefined);
 }
 
-/** Returns how an answer is to be written: as `Accept` asks, else as the request was. */
+/** Returns the format of an answer: what `Accept` asks for, else the format of the request. */
 export function chooseMedia(accept: string | undefined, asked: Media): "json" | "msgpack" {
   if (accept?.includes("msgpack")) return "msgpack";
   if (accept?.includes("json")) return "json";
@@ -51,7 +49,7 @@ export function chooseMedia(accept: string | undefined, asked: Media): "json" | 
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Returns the value a body holds; throws API_BAD_BODY with what is wrong where. */
+/** Returns the value in a body. Throws API_BAD_BODY that says what is wrong and where. */
 export function readValue(body: Buffer, media: Media, packer: Packer): unknown {
   try {
     return media === "msgpack" ? packer.decode(body) : JSON.parse(UTF8.decode(body));
@@ -62,9 +60,9 @@ export function readValue(body: Buffer, media: Media, packer: Packer): unknown {
 }
 
 /**
- * Returns answers as the body of an answer. The application's own `socket.data` may hold a bigint,
- * or itself: then an `Unsendable` stands for it, and the others are listed. Throws COMMANDS_FAILED
- * for what cannot be written even so.
+ * Returns a value as the body of an answer. The application's `socket.data` may hold what cannot be
+ * written, such as a bigint or a cycle. An `Unsendable` then replaces it, and the rest of the list
+ * is written. Throws COMMANDS_FAILED when that fails too.
  */
 export function writeValue(value: unknown, media: "json" | "msgpack", packer: Packer): Payload {
   const headers = { "content-type": MEDIA_TYPES[media] };
@@ -75,7 +73,7 @@ export function writeValue(value: unknown, media: "json" | "msgpack", packer: Pa
     // Written again below, part by part.
   }
   try {
-    return { headers, body: write(withoutUnfit(value, write)) };
+    return { headers, body: write(withoutUnsendable(value, write)) };
   } catch (cause) {
     const why = messageOf(cause);
     throw new FailureError("COMMANDS_FAILED", why, { cause });
@@ -88,12 +86,12 @@ export function writeJson(value: unknown): string {
 }
 
 /**
- * Returns answers with an `Unsendable` for every part that `write` throws for of what they list: of
- * sockets, and of those who answered.
+ * Returns answers in which an `Unsendable` replaces each member of a listed socket or acknowledgement
+ * that `write` throws for.
  */
-export function withoutUnfit(value: unknown, write: (value: unknown) => unknown): unknown {
-  if (Array.isArray(value)) return value.map((one) => withoutUnfit(one, write));
-  // An answer of the API.
+export function withoutUnsendable(value: unknown, write: (value: unknown) => unknown): unknown {
+  if (Array.isArray(value)) return value.map((one) => withoutUnsendable(one, write));
+  // `value` is an answer of the API.
   const answer = { ...(value as { sockets?: object[]; answers?: object[] }) };
   for (const list of ["sockets", "answers"] as const) {
     const items = answer[list];

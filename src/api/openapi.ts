@@ -9,7 +9,7 @@ import { KIND_FAILURES, type RouteRow } from "./routes.ts";
 
 type Json = { [key: string]: unknown };
 
-/** How JSON has values that are an application's or a client's. */
+/** Description of values that an application or a client has set. */
 const SPELLED = "Anything; in JSON, bytes are spelled as the arguments of events are.";
 const DATA = `${SPELLED} Where it cannot be written: an object with \`$error\`, why.`;
 
@@ -257,12 +257,12 @@ function mapping(names: readonly CommandName[]): Json {
 }
 
 function toSchema(schema: z.ZodMiniType): Json {
-  // A JSON Schema is an object.
+  // A JSON Schema is always an object.
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" }) as Json;
   return rest;
 }
 
-// On a route of its own a command needs no `do`.
+// The route of a command names it, so `do` is not required there.
 function withoutName(schema: Json): Json {
   const { required } = schema as { required?: readonly string[] }; // as JSON Schema has it
   return { ...schema, required: (required ?? []).filter((name) => name !== "do") };

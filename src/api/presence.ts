@@ -1,16 +1,16 @@
 import type { Apply, FetchCommand } from "../core/command.ts";
-import { COMMAND_LIMITS, readCommand } from "../core/commands.ts";
+import { readCommand } from "../core/commands.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange, HttpAnswer } from "../core/http.ts";
-import type { Grant } from "./keys.ts";
+import { checkGranted, type Grant } from "./keys.ts";
 import { chooseMedia, type Packer, writeValue } from "./media.ts";
-import { answerFailure, checkGranted } from "./requests.ts";
+import { answerFailure } from "./requests.ts";
 
-/** What the lists of who is there need. */
+/** What the routes that list rooms and sockets need. */
 export interface PresenceNeeds {
   readonly apply: Apply;
   readonly packer: Packer;
-  /** Lists the rooms of a namespace; `undefined` when there is no such namespace. */
+  /** Lists the rooms of a namespace; resolves with `undefined` when it does not exist. */
   rooms(namespace: string, page: { limit: number; after?: string | undefined }): RoomsPage;
   ready(): FailureCode | undefined;
 }
@@ -20,10 +20,10 @@ type RoomsPage = Promise<
   | undefined
 >;
 
-/** Rooms and sockets of one page where the query does not say. */
+/** Items of a page when the query has no `limit`. */
 const LIMIT = 100;
 
-/** Answers with one page of the sockets of a namespace. Asks for the grant of `fetchSockets`. */
+/** Answers with one page of the sockets of a namespace. Needs a grant of `fetchSockets`. */
 export async function answerSockets(
   exchange: Exchange,
   grant: Grant,
@@ -35,14 +35,14 @@ export async function answerSockets(
   if (unready) return answerFailure(unready);
   const [answer] = await needs.apply([command], "api");
   if (!answer?.ok) {
-    // The executor refuses with rows of the table.
+    // Fan-out refuses with codes of the table only.
     return answerFailure((answer?.code ?? "COMMANDS_FAILED") as FailureCode, answer?.detail);
   }
   const { sockets, next } = answer;
   return write(exchange, { sockets, ...(next !== undefined && { next }) }, needs.packer);
 }
 
-/** Answers with one page of the rooms of a namespace. Asks for the grant of `fetchSockets`. */
+/** Answers with one page of the rooms of a namespace. Needs a grant of `fetchSockets`. */
 export async function answerRooms(
   exchange: Exchange,
   grant: Grant,
@@ -66,7 +66,7 @@ function write(exchange: Exchange, value: unknown, packer: Packer): HttpAnswer {
   };
 }
 
-// A query is the same question as a fetchSockets command, so the same schema bounds it.
+// Reads the query as a fetchSockets command, so that one schema bounds both.
 function readQuery(exchange: Exchange, lists: readonly ("in" | "except")[]): FetchCommand {
   const query = new URLSearchParams(exchange.query);
   const given: Record<string, unknown> = { do: "fetchSockets", limit: LIMIT };
@@ -84,10 +84,7 @@ function readQuery(exchange: Exchange, lists: readonly ("in" | "except")[]): Fet
   }
 }
 
-// `in=` is how a query spells an empty list, and that is nobody: no room has an empty name.
+// `in=` is an empty list, which selects nobody. No room has an empty name.
 function listOf(values: string[]): string[] {
   return values.length === 1 && values[0] === "" ? [] : values;
 }
-
-/** Most items of a page. */
-export const PAGE_MAX: number = COMMAND_LIMITS.fetchMax;

@@ -1,4 +1,4 @@
-import type { Answer, Apply, Command, CommandName } from "../core/command.ts";
+import type { Answer, Apply, CommandName } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange, HttpAnswer } from "../core/http.ts";
@@ -6,34 +6,34 @@ import { CODINGS } from "../core/inflate.ts";
 import { problemOf } from "../core/problem.ts";
 import type { Bodies, Sender } from "./body.ts";
 import type { Idempotency } from "./idempotency.ts";
-import { type Grant, isGranted } from "./keys.ts";
+import { checkGranted, type Grant } from "./keys.ts";
 import { chooseMedia, type Media, type Packer, readMedia, readValue, writeValue } from "./media.ts";
 
-/** What requests that carry commands need. */
+/** What answering requests with commands needs. */
 export interface RequestNeeds {
   readonly apply: Apply;
   readonly bodies: Bodies;
   readonly idempotency: Idempotency;
   readonly packer: Packer;
-  /** Why commands cannot be carried out now; `undefined` when they can. */
+  /** Returns why commands cannot be carried out now; `undefined` when they can. */
   ready(): FailureCode | undefined;
 }
 
-/** Seconds after which what failed for a while may be tried again. */
+/** Sent with 503: the client may retry after one second. */
 const RETRY_AFTER = { "retry-after": "1" };
 
-/** Returns a failure as an answer; those that may succeed later say when to try again. */
+/** Returns a failure as an answer. With status 503 it says when to retry. */
 export function answerFailure(code: FailureCode, detail?: string): HttpAnswer {
   const headers: Record<string, string> = {};
   if (FAILURES[code].status === 503) Object.assign(headers, RETRY_AFTER);
   if (code === "API_UNAUTHENTICATED") headers["www-authenticate"] = "Bearer";
-  // RFC 9110, 15.5.16: what would have been taken.
+  // RFC 9110, 15.5.16: name the encodings that are accepted.
   if (code === "API_BAD_ENCODING") headers["accept-encoding"] = CODINGS;
-  // The rest of a body that was too slow would be taken for the next request.
+  // Close after a body that was too slow: its rest would be read as the next request.
   return problemOf(code, { detail, headers, close: code === "API_BODY_TOO_SLOW" });
 }
 
-/** Returns what was thrown as an answer; what is no failure of the table is thrown on. */
+/** Returns the answer for a thrown failure. Rethrows what is not a failure of the table. */
 export function answerError(error: unknown): HttpAnswer {
   if (error instanceof BadCommand) {
     const { index, path, bound } = error;
@@ -43,18 +43,9 @@ export function answerError(error: unknown): HttpAnswer {
   throw error;
 }
 
-/** Throws API_FORBIDDEN for the first command that is not granted. */
-export function checkGranted(grant: Grant, commands: readonly Command[]): void {
-  commands.forEach((command, index) => {
-    if (isGranted(grant, command)) return;
-    const { do: name, namespace = "/" } = command;
-    throw new FailureError("API_FORBIDDEN", `command ${index}: ${name} in ${namespace}`);
-  });
-}
-
 /**
- * Answers a request whose body holds one command or a list of them: all are read and granted before
- * any is carried out. With `name` the route itself says which command it is.
+ * Answers a request whose body is one command or a list of them. All commands are read and checked
+ * against the grant before the first is carried out. `name` is set on the route of one command.
  */
 export async function answerCommands(
   exchange: Exchange,
@@ -86,8 +77,9 @@ export async function answerCommands(
 }
 
 /**
- * Resolves with the whole body and the grant. Nobody without a grant is let hold a place among
- * those of the known. To be called before the handler returns.
+ * Resolves with the whole body and the grant. Until the grant is there, the body takes one of the
+ * places for senders that are still being checked. Call it before the handler returns, or the first
+ * chunk is lost.
  */
 export async function readBody(
   exchange: Exchange,
@@ -104,9 +96,9 @@ export async function readBody(
   }
 }
 
-/** A grant that is there at once was a key's, or a token's that is remembered. */
+/** Keys and remembered tokens give a grant at once. Only other tokens are still being checked. */
 export function senderOf(grant: Grant | Promise<Grant>): Sender {
-  return grant instanceof Promise ? "checked" : "known";
+  return grant instanceof Promise ? "checking" : "known";
 }
 
 interface CommandRequest {
@@ -138,11 +130,11 @@ async function carryOut(request: CommandRequest, needs: RequestNeeds): Promise<H
 
 function answerOne(answer: Answer, write: (answer: Answer) => object): HttpAnswer {
   if (answer.ok) return { status: 200, ...write(answer) };
-  const code = answer.code as FailureCode; // the executor refuses with rows of the table
+  const code = answer.code as FailureCode; // fan-out refuses with codes of the table only
   return answerFailure(code, answer.detail);
 }
 
-// The route names the command; a `do` in the body may only say the same.
+// The route names the command, so a `do` in the body must agree with it.
 function named(value: unknown, name: CommandName): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   return "do" in value && value.do !== name

@@ -3,19 +3,19 @@ import { COMMAND_NAMES } from "../core/commands.ts";
 import type { FailureCode } from "../core/failures.ts";
 import type { HttpMethod } from "../core/http.ts";
 
-/** One route as the docs show it; the API serves exactly these. */
+/** One route. The docs show and the API serves exactly these rows. */
 export interface RouteRow {
   readonly method: HttpMethod;
   readonly path: string;
-  /** Name in metrics and operation id in the OpenAPI document. */
+  /** Label in metrics. The operation id in the OpenAPI document is made of it. */
   readonly name: RouteName;
   readonly kind: "command" | "commands" | "presence" | "deadletters" | "page";
   readonly text: string;
-  /** Failures it answers with, besides those of its kind. */
+  /** Failures it can answer with, besides those of its kind. */
   readonly failures: readonly FailureCode[];
 }
 
-/** The names of the routes: a closed set, for labels. */
+/** The names of the routes. A closed set, because metrics have them as labels. */
 export type RouteName =
   | CommandName
   | "commands"
@@ -28,7 +28,7 @@ export type RouteName =
   | "readyz"
   | "openapi";
 
-/** Failures of whatever asks for a key. */
+/** Failures of every route that needs a key. */
 const KEYED = ["API_NO_KEY", "API_UNAUTHENTICATED", "API_FORBIDDEN"] as const;
 const ANY = ["API_INTERNAL", "API_BAD_METHOD"] as const;
 const BODY = [
@@ -52,7 +52,7 @@ const ONCE = [
   "API_ANSWER_NOT_KEPT",
 ] as const;
 
-/** Failures that every route of a kind may answer with. */
+/** Failures that every route of a kind can answer with. */
 export const KIND_FAILURES: Readonly<Record<RouteRow["kind"], readonly FailureCode[]>> = {
   command: [...ANY, ...KEYED, ...BODY, "COMMANDS_BAD", ...CARRIED_OUT, ...ONCE],
   commands: [...ANY, ...KEYED, ...BODY, "COMMANDS_BAD", ...CARRIED_OUT, ...ONCE],
@@ -77,7 +77,7 @@ const COMMAND_FAILURES: Partial<Record<CommandName, readonly FailureCode[]>> = {
   serverSideEmit: ["COMMANDS_NO_CLUSTER"],
 };
 
-/** Returns every route; the path of the metrics is a setting. */
+/** Returns every route. The path of the metrics is a setting. */
 export function listRoutes(metricsPath: string): readonly RouteRow[] {
   const page = (name: RouteName, path: string, text: string): RouteRow => ({
     ...{ method: "GET", kind: "page", failures: [], name, path, text },

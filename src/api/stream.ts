@@ -1,6 +1,7 @@
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import type { AnswerStream, Exchange } from "../core/http.ts";
 import { readCoding } from "../core/inflate.ts";
+import type { Settings } from "../core/settings.ts";
 import type { Place } from "./body.ts";
 import { createInput, type Input } from "./input.ts";
 import type { Grant } from "./keys.ts";
@@ -11,20 +12,16 @@ import { type RequestNeeds, senderOf } from "./requests.ts";
 /** Streams of commands. */
 export interface Streams {
   /**
-   * Serves one: every line is a command or a list of commands and is answered by one line, in their
-   * order. Resolves with the status when it is over, `undefined` when the client has gone; rejects
-   * with what keeps it from beginning.
+   * Serves one stream. Every line is a command or a list of commands, and gets one answer line, in
+   * the same order. Resolves with the status at the end, or `undefined` when the client has gone.
+   * Rejects with the failure that keeps the stream from starting.
    */
   serve(exchange: Exchange, grant: Grant | Promise<Grant>): Promise<number | undefined>;
-  /** Ends every stream after the lines it is at. */
+  /** Ends every stream after the lines that are being carried out. */
   stop(): void;
 }
 
-/** The bounds of streams, from the section `api`. */
-export interface StreamSettings {
-  readonly bodyBytesMax: number;
-  readonly bodyMs: number;
-}
+type StreamSettings = Pick<Settings["api"], "bodyBytesMax" | "bodyMs">;
 
 const NEWLINE = 0x0a;
 const NONE = Buffer.alloc(0);
@@ -34,7 +31,7 @@ export function createStreams(settings: StreamSettings, needs: RequestNeeds): St
   const open = new Set<Stream>();
   return {
     async serve(exchange, grant) {
-      // Its lines are answered as they come; how much of it is inflated would have to be, too.
+      // Lines are answered as they arrive, so they would have to be inflated, and bounded, bit by bit.
       if (readCoding(exchange.headers["content-encoding"]) !== "identity") {
         throw new FailureError("API_BAD_ENCODING");
       }
@@ -63,17 +60,17 @@ export function createStreams(settings: StreamSettings, needs: RequestNeeds): St
   };
 }
 
-/** One stream: its input, and what may end it before its client does. */
+/** One open stream. */
 interface Stream {
   readonly input: Input;
-  /** Why it was ended, if it was. */
+  /** Why the gateway ended it; `undefined` while it has not. */
   readonly ended: FailureCode | undefined;
-  /** Whether its client is waited for, either to send or to read. */
+  /** Whether the gateway waits for the client to send or to read: only then does `bodyMs` count. */
   waiting: boolean;
   end(code: FailureCode): void;
-  /** Its client reads again, or never will. */
+  /** Call when the client reads again or has gone. */
   readonly writable: () => void;
-  /** Resolves when its client reads again, has gone, or was too slow. */
+  /** Resolves when the client reads again, has gone, or was too slow. */
   untilWritable(): Promise<void>;
   close(): void;
 }
@@ -142,7 +139,7 @@ async function run(
       await stream.untilWritable();
       stream.waiting = false;
       if (stream.ended === "API_BODY_TOO_SLOW") {
-        // It does not read: a last line would only wait behind the others.
+        // The client does not read, so a last line with the failure would never be sent.
         out.abort();
         return FAILURES.API_BODY_TOO_SLOW.status;
       }
@@ -153,7 +150,8 @@ async function run(
   }
 }
 
-// The beginning of a line whose end has not arrived; put together once, not with every chunk.
+// Holds the start of a line whose end has not arrived. Chunks are joined once per line: joining at
+// every chunk would cost the square of the line's length.
 function createCarry() {
   let parts: Buffer[] = [];
   let bytes = 0;
@@ -161,7 +159,7 @@ function createCarry() {
     get bytes() {
       return bytes;
     },
-    /** Returns all whole lines there are now; at the end of the body its last line is whole too. */
+    /** Returns all whole lines there are now. The last line of the body needs no newline. */
     take(chunk: Buffer, last: boolean): Buffer {
       const end = last ? chunk.length : chunk.lastIndexOf(NEWLINE) + 1;
       const whole = end > 0 || last ? Buffer.concat([...parts, chunk.subarray(0, end)]) : NONE;

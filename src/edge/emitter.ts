@@ -67,9 +67,8 @@ export class SluiceError extends Error {
 }
 
 /**
- * Returns an emitter for one gateway. Throws a TypeError that names the missing option. Calls
- * reject with a {@link SluiceError} that has the gateway's own message, or with what `fetch` rejects
- * with.
+ * Returns an emitter for one gateway. Throws a TypeError that names a missing option. Calls reject
+ * with a {@link SluiceError} that has the gateway's own message, or with what `fetch` rejects with.
  */
 export function createEmitter<Events extends EventsMap = AnyEvents>(
   options: EmitterOptions,
@@ -116,7 +115,7 @@ function build(target: Target & { timeoutMs?: number }, send: Send): Emitter<Any
 }
 
 function createSend(given: EmitterOptions): Send {
-  const { url, key, traceparent, ...options } = given ?? {}; // callers in JavaScript may leave it out
+  const { url, key, traceparent, ...options } = given ?? {}; // JavaScript may leave it out
   if (!isHttp(url)) {
     throw new TypeError("createEmitter needs `url`: the gateway's, such as https://sluice.example");
   }

@@ -29,8 +29,8 @@ export class Unreadable extends Error {
  * Resolves with the call, or the batch of calls, of a request. Rejects with `VerifyError` or
  * {@link Unreadable}.
  *
- * The signature covers the id, the timestamp and the body. The `ce-*` headers are not signed, so the
- * kind of a call is read from the body, and those headers must agree.
+ * The signature covers the id, the timestamp and the body, but not the `ce-*` headers. So the kind
+ * of a call is read from the body, and those headers must agree with it.
  */
 export async function readCall(
   request: Request,

@@ -25,9 +25,9 @@ const HMAC = { name: "HMAC", hash: "SHA-256" } as const;
 const keys = new Map<string, Promise<CryptoKey>>();
 
 /**
- * Resolves with the `webhook-id` when one of `secrets` (`whsec_…`) signed the body and the timestamp
- * is at most the tolerance away from now. Rejects with {@link VerifyError}, or with a TypeError
- * without a secret. Signatures are compared in constant time.
+ * Resolves with the `webhook-id` when one of `secrets` (`whsec_…`) signed the body, and the
+ * timestamp is at most the tolerance away from now. Rejects with {@link VerifyError}, or with a
+ * TypeError without a secret. Signatures are compared in constant time.
  *
  * To detect replays, remember every id for as long as the tolerance. Source: Standard Webhooks.
  */
@@ -58,7 +58,7 @@ export async function verify(
   throw new VerifyError("no signature fits");
 }
 
-/** Returns the secrets as a list. Throws a TypeError for an empty list or one that is not base64. */
+/** Returns the secrets as a list. Throws a TypeError if there are none, or one is not base64. */
 export function readSecrets(given: string | readonly string[]): readonly string[] {
   const secrets = typeof given === "string" ? [given] : (given ?? []);
   if (secrets.length > 0 && secrets.every((one) => bytesOf(one)?.length)) return secrets;
@@ -75,7 +75,7 @@ function bytesOf(secret: unknown): Uint8Array<ArrayBuffer> | undefined {
 function keyOf(secret: string): Promise<CryptoKey> {
   let key = keys.get(secret);
   if (!key) {
-    const bytes = bytesOf(secret) ?? new Uint8Array(); // readSecrets() has checked that it is base64
+    const bytes = bytesOf(secret) ?? new Uint8Array(); // readSecrets() has checked it
     key = crypto.subtle.importKey("raw", bytes, HMAC, false, ["sign"]);
     keys.set(secret, key);
   }
