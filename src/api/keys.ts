@@ -11,7 +11,7 @@ const PERMISSIONS: readonly Permission[] = [...COMMAND_NAMES, "deadLetters"];
 
 /** What the bearer of a key or a token may do. */
 export interface Grant {
-  /** Identifies the caller, to keep Idempotency-Keys of different callers apart. Never the secret. */
+  /** Identifies the caller, to keep the Idempotency-Keys of callers apart. Never the secret. */
   readonly id: string;
   allows(permission: Permission, namespace: string): boolean;
 }

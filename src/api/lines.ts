@@ -19,8 +19,8 @@ type Line = { readonly refused: string } | { readonly count: number; readonly si
 const DONE = '{"ok":true}\n';
 
 /**
- * Reads whole lines of NDJSON. Each line is a command or a list of commands. A refused line, such as
- * one longer than `bytesMax`, does not affect the others. Empty lines are skipped.
+ * Reads whole lines of NDJSON. Each line is a command or a list of commands. A refused line, such
+ * as one longer than `bytesMax`, does not affect the others. Empty lines are skipped.
  *
  * Returns parts to carry out one after the other. A line that lists sockets is a part by itself, so
  * that its answer is sent before the next list is built. Other lines share a part, so that none of

@@ -31,7 +31,7 @@ export function createStreams(settings: StreamSettings, needs: RequestNeeds): St
   const open = new Set<Stream>();
   return {
     async serve(exchange, grant) {
-      // Lines are answered as they arrive, so they would have to be inflated, and bounded, bit by bit.
+      // Lines are answered as they arrive: they would have to be inflated and bounded bit by bit.
       if (readCoding(exchange.headers["content-encoding"]) !== "identity") {
         throw new FailureError("API_BAD_ENCODING");
       }
