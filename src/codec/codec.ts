@@ -1,56 +1,32 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { CodecName, Frame, Frames, Packet } from "../core/packet.ts";
-import { keepOwn, keepSlice } from "./held-frames.ts";
 import { encodeJson } from "./json/encode.ts";
-import { type ConnectBounds, type Limits, limitConnect } from "./limits.ts";
+import { type CodecSettings, limitConnect } from "./limits.ts";
 import { createMsgpackDecoder } from "./msgpack/decode.ts";
 import { createMsgpackEncoder, type EncodeMsgpack } from "./msgpack/encode.ts";
 import { createReader, type Reader } from "./reader.ts";
 
 export type { Reader } from "./reader.ts";
 
-/** The section `codec`, and `packetBytesMax` of the section `socket`. */
-export interface CodecSettings extends Limits, ConnectBounds {
-  readonly accept: "both" | CodecName;
-}
-
-/** Frames ↔ packets, in both codecs. */
+/** Converts between frames and packets, in msgpack and JSON. */
 export interface Codec {
-  /**
-   * Returns the packet's frames, none of them made yet: each codec's are made when they are first
-   * asked for, and kept.
-   */
+  /** Returns the packet's frames. Each codec encodes them when they are first asked for. */
   encode(packet: Packet): Frames;
-  /** Returns the reader of one connection; of an Engine.IO 3 connection with `"json"`. */
+  /** Returns the reader of one connection. An Engine.IO 3 connection needs `"json"`. */
   createReader(fixed?: CodecName): Reader;
   /** For the `parser` option of a Socket.IO server whose connections write {@link Frames}. */
   readonly parser: {
-    readonly Encoder: new () => ParserEncoder;
-    readonly Decoder: new () => ParserDecoder;
+    /** Hands a packet to `conn.write` as one {@link Frames}: the codec is not known yet. */
+    readonly Encoder: new () => { encode(packet: Packet): [Frames] };
+    readonly Decoder: typeof PassThrough;
   };
-  /** What has happened so far; plain numbers that only grow. */
-  samples(): CodecSamples;
-}
-
-/** What a codec has done, in packets. */
-export interface CodecSamples {
-  readonly encoded: Readonly<Record<CodecName, number>>;
-  readonly decoded: Readonly<Record<CodecName, number>>;
-  /** By the code of the failure; codes that have not occurred are absent. */
-  readonly refused: Readonly<Partial<Record<FailureCode, number>>>;
-}
-
-/** Hands a packet to `conn.write` as one {@link Frames}, which knows no codec yet. */
-export interface ParserEncoder {
-  encode(packet: Packet): [Frames];
-}
-
-/** Passes packets through, because the connection has already decoded them with its reader. */
-export interface ParserDecoder {
-  add(packet: Packet): void;
-  on(event: "decoded", listener: (packet: Packet) => void): void;
-  removeListener(event: "decoded", listener: (packet: Packet) => void): void;
-  destroy(): void;
+  /** Numbers of packets so far. */
+  samples(): {
+    readonly encoded: Readonly<Record<CodecName, number>>;
+    readonly decoded: Readonly<Record<CodecName, number>>;
+    /** By failure code; codes that have not occurred are absent. */
+    readonly refused: Readonly<Partial<Record<FailureCode, number>>>;
+  };
 }
 
 /** Returns the codec of one gateway. */
@@ -95,10 +71,7 @@ export function createCodec(settings: CodecSettings): Codec {
   };
 }
 
-/**
- * A class because there is one a packet: closures would take as long as the encoding of a short
- * one.
- */
+/** A class, because creating closures for each packet costs as much as encoding a short one. */
 class PacketFrames implements Frames {
   readonly type: number;
   readonly #packet: Packet;
@@ -139,8 +112,27 @@ class PacketFrames implements Frames {
   }
 }
 
-// Socket.IO makes one per connection with `new` and adds one listener, so it is no EventEmitter.
-class PassThrough implements ParserDecoder {
+/** Returns a frame that owns its bytes, so that it may be held. */
+function keepOwn(frame: Frame): Frame {
+  if (typeof frame === "string") return frame;
+  // Buffer.from would cut it from Node.js' shared pool, and a held frame would keep the pool alive.
+  const own = Buffer.allocUnsafeSlow(frame.length);
+  frame.copy(own);
+  return own;
+}
+
+/** Copies a frame that is less than half of its buffer, which it would keep alive while held. */
+function keepSlice(frame: Frame): Frame {
+  const isSlice = typeof frame !== "string" && frame.buffer.byteLength > 2 * frame.length;
+  return isSlice ? keepOwn(frame) : frame;
+}
+
+/**
+ * Passes packets through, because the connection has already decoded them with its reader.
+ *
+ * Socket.IO creates one per connection and adds one listener, so an EventEmitter is not needed.
+ */
+class PassThrough {
   #listener: ((packet: Packet) => void) | undefined;
 
   add(packet: Packet): void {

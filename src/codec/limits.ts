@@ -1,9 +1,7 @@
 import { FailureError } from "../core/failures.ts";
-import { type Packet, RESERVED_EVENTS } from "../core/packet.ts";
+import { type CodecName, type Packet, RESERVED_EVENTS } from "../core/packet.ts";
 
-/**
- * How much of a packet is believed: the section `codec`, and the size from the section `socket`.
- */
+/** Limits of one packet: settings of the section `codec`, and `socket.packetBytesMax`. */
 export interface Limits {
   readonly depthMax: number;
   readonly elementsMax: number;
@@ -12,24 +10,25 @@ export interface Limits {
   readonly packetBytesMax: number;
 }
 
-/** How much of a CONNECT is believed, or of anything before one is answered. */
-export interface ConnectBounds {
+/** The settings of the codec: limits of packets, and tighter ones until a CONNECT is answered. */
+export interface CodecSettings extends Limits {
+  readonly accept: "both" | CodecName;
   readonly connectBytesMax: number;
   readonly connectElementsMax: number;
   readonly connectDepthMax: number;
 }
 
 /** Returns the limits of a CONNECT, which are never wider than those of other packets. */
-export function limitConnect(limits: Limits & ConnectBounds): Limits {
+export function limitConnect(settings: CodecSettings): Limits {
   return {
-    ...limits,
-    packetBytesMax: Math.min(limits.packetBytesMax, limits.connectBytesMax),
-    elementsMax: Math.min(limits.elementsMax, limits.connectElementsMax),
-    depthMax: Math.min(limits.depthMax, limits.connectDepthMax),
+    ...settings,
+    packetBytesMax: Math.min(settings.packetBytesMax, settings.connectBytesMax),
+    elementsMax: Math.min(settings.elementsMax, settings.connectElementsMax),
+    depthMax: Math.min(settings.depthMax, settings.connectDepthMax),
   };
 }
 
-/** The packet types both codecs share; 5 and 6 exist in JSON text only. */
+/** Packet types. Both codecs share 0 to 4; 5 and 6 exist in JSON text only. */
 export const TYPE = {
   connect: 0,
   disconnect: 1,
@@ -40,37 +39,32 @@ export const TYPE = {
   binaryAck: 6,
 } as const;
 
-/** Returns the type of a packet without regard to its attachments. */
+/** Returns EVENT for BINARY_EVENT, ACK for BINARY_ACK, and other types as they are. */
 export function plainType(type: number): number {
   return type === TYPE.binaryEvent ? TYPE.event : type === TYPE.binaryAck ? TYPE.ack : type;
 }
 
 const COMMA = 0x2c;
 
-/** The parts of a packet as they were found on the wire. */
-export interface Parts {
-  readonly type: unknown;
-  readonly nsp: unknown;
-  readonly id: unknown;
-  readonly data: unknown;
-}
-
 /**
- * Returns the packet that the parts make, or throws a {@link FailureError} that names what is
- * wrong.
+ * Returns a valid packet from its fields as read from the wire. Throws a {@link FailureError} that
+ * names what is wrong.
  *
  * `null` counts as absent for `id`, and for the `data` of CONNECT and DISCONNECT: encoders of other
  * languages have no `undefined`. An event's name is a string or a number, as in Socket.IO's own
  * parser.
  */
-export function checkPacket(limits: Limits, parts: Parts): Packet {
-  const { type } = parts;
+export function checkPacket(
+  limits: Limits,
+  fields: Readonly<Record<"type" | "nsp" | "id" | "data", unknown>>,
+): Packet {
+  const { type } = fields;
   if (typeof type !== "number" || !Number.isInteger(type) || type < 0 || type > TYPE.connectError) {
     throw new FailureError("CODEC_BAD_SHAPE", "type is not one of 0 to 4");
   }
-  const nsp = checkNamespace(limits, parts.nsp);
-  const id = checkId(parts.id);
-  return { type, nsp, data: checkData(limits, type, parts.data), id };
+  const nsp = checkNamespace(limits, fields.nsp);
+  const id = checkId(fields.id);
+  return { type, nsp, data: checkData(limits, type, fields.data), id };
 }
 
 function checkNamespace(limits: Limits, nsp: unknown): string {
@@ -81,7 +75,7 @@ function checkNamespace(limits: Limits, nsp: unknown): string {
   checkName(limits, nsp);
   for (let i = 0; i < nsp.length; i++) {
     const c = nsp.charCodeAt(i);
-    // In JSON text a comma ends the namespace: with one in it, JSON clients could never join.
+    // In JSON a comma ends the namespace, so JSON clients could never join one with a comma.
     if (c < 0x20 || c === 0x7f || c === COMMA) {
       throw new FailureError("CODEC_BAD_SHAPE", "namespace holds a control character or a comma");
     }
@@ -91,7 +85,7 @@ function checkNamespace(limits: Limits, nsp: unknown): string {
 
 /** Throws unless the name fits `codec.nameBytesMax`. */
 export function checkName(limits: Limits, name: string): void {
-  // No UTF-16 unit needs more than three bytes of UTF-8, so most names need not be measured.
+  // A UTF-16 unit takes at most three bytes of UTF-8, so most names need not be measured.
   if (name.length * 3 <= limits.nameBytesMax) return;
   if (name.length > limits.nameBytesMax || Buffer.byteLength(name) > limits.nameBytesMax) {
     throw new FailureError("CODEC_NAME_TOO_LONG");
@@ -143,9 +137,9 @@ function isPlainObject(value: unknown): boolean {
 }
 
 /**
- * Throws for keys that no client has a use for: `__proto__` would become a prototype somewhere
- * behind us, and a placeholder that is not ours would make JSON recipients of a broadcast look for
- * an attachment that was never sent.
+ * Throws for keys that would do harm. The application could take `__proto__` for a prototype. A
+ * `_placeholder: true` from a client would make JSON recipients of a broadcast wait for an
+ * attachment that is never sent.
  */
 export function checkKey(key: string, value: unknown): void {
   if (key === "__proto__") throw new FailureError("CODEC_BAD_SHAPE", "a key is __proto__");

@@ -1,43 +1,42 @@
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { CodecName, Packet } from "../core/packet.ts";
-import { awaitAttachments, type TakeAttachment } from "./json/attachments.ts";
-import { decodeJson } from "./json/decode.ts";
+import { awaitAttachments, decodeJson, type TakeAttachment } from "./json/decode.ts";
 import { type Limits, TYPE } from "./limits.ts";
 import type { DecodeMsgpack } from "./msgpack/decode.ts";
 
 /** Turns the frames of one connection into packets. */
 export interface Reader {
-  /** The codec its first frame decided; undefined before. */
+  /** The codec, decided by the first frame; undefined before. */
   readonly name: CodecName | undefined;
   /**
-   * After CODEC_NOT_ACCEPTED: the CONNECT_ERROR that tells the client why, to be encoded in `name`
-   * before the connection is closed. Otherwise undefined.
+   * After CODEC_NOT_ACCEPTED, the CONNECT_ERROR to send in the codec `name` before the connection
+   * is closed; otherwise undefined.
    */
   readonly refusal: Packet | undefined;
-  /** Bytes of a packet whose attachments have not all come. */
+  /** Bytes of a packet whose attachments have not all arrived. */
   readonly heldBytes: number;
   /**
-   * Returns the frame's packet, or undefined while attachments are awaited.
+   * Returns the frame's packet, or undefined while attachments are missing.
    *
-   * `lasting` says that the frame's bytes stay valid after the call: binary values are then views
-   * on them, otherwise copies. `outside` says that the connection has been in no namespace yet:
-   * then the limits of a CONNECT are those of every packet. Throws {@link FailureError} with a
-   * CODEC_ code, once; the connection is then to be closed, and further frames are undefined.
+   * `lasting`: the frame's bytes stay valid after the call, so binary values are views on them;
+   * otherwise they are copies. `outside`: the connection has been in no namespace yet, so the
+   * limits of a CONNECT apply to every packet. Throws {@link FailureError} with a CODEC_ code,
+   * once: the caller must then close the connection, and further frames return undefined.
    */
   read(
     frame: string | Buffer | ArrayBuffer,
     lasting?: boolean,
     outside?: boolean,
   ): Packet | undefined;
-  /** Forgets a packet whose attachments have not come. */
+  /** Frees a packet whose attachments have not all arrived. */
   destroy(): void;
 }
 
-/** What a reader is made of. */
-export interface ReaderNeeds {
-  readonly any: Believing;
-  /** For CONNECTs. */
-  readonly connect: Believing;
+/** What all readers of a gateway share. */
+interface ReaderNeeds {
+  readonly any: LimitedDecoder;
+  /** For CONNECTs, and for every packet before the first is answered. */
+  readonly connect: LimitedDecoder;
   readonly accept: "both" | CodecName;
   readonly seen: {
     decoded(codec: CodecName): void;
@@ -45,8 +44,7 @@ export interface ReaderNeeds {
   };
 }
 
-/** How much of a packet is believed, and a decoder that believes no more. */
-interface Believing {
+interface LimitedDecoder {
   readonly limits: Limits;
   readonly decodeMsgpack: DecodeMsgpack;
 }
@@ -54,14 +52,14 @@ interface Believing {
 /**
  * Returns the reader of one connection.
  *
- * The first frame decides: a CONNECT is text in JSON and bytes in msgpack. Engine.IO 3 clients are
- * spoken to before they speak, so theirs is JSON from the start.
+ * The first frame decides the codec: a CONNECT is text in JSON and bytes in msgpack. To an
+ * Engine.IO 3 client the server sends first, so its codec is fixed to JSON.
  */
 export function createReader(needs: ReaderNeeds, fixed?: CodecName): Reader {
   return new ConnectionReader(needs, fixed);
 }
 
-/** A class because there is one a connection: closures would take 700 bytes more of each. */
+/** A class, because closures would take 700 bytes more per connection. */
 class ConnectionReader implements Reader {
   name: CodecName | undefined;
   refusal: Packet | undefined;
@@ -86,7 +84,7 @@ class ConnectionReader implements Reader {
       return packet;
     } catch (error) {
       this.destroy();
-      throw refused(this.#needs, error);
+      throw countRefusal(this.#needs, error);
     }
   }
 
@@ -124,7 +122,8 @@ class ConnectionReader implements Reader {
       const packet = decodeBytes(any, bytes, lasting);
       if (packet.type !== TYPE.connect) return packet;
     }
-    // Again, within its own limits: where the type stands in a frame is the client's to choose.
+    // Decoded again with the limits of a CONNECT: the type may stand anywhere in the frame, so it
+    // is known only after decoding.
     return decodeBytes(connect, bytes, false);
   }
 
@@ -165,12 +164,12 @@ class ConnectionReader implements Reader {
   }
 }
 
-function decodeBytes({ limits, decodeMsgpack }: Believing, bytes: Buffer, lasting: boolean) {
+function decodeBytes({ limits, decodeMsgpack }: LimitedDecoder, bytes: Buffer, lasting: boolean) {
   if (bytes.length > limits.packetBytesMax) throw new FailureError("CODEC_TOO_LARGE");
   return decodeMsgpack(bytes, lasting);
 }
 
-function refused(needs: ReaderNeeds, error: unknown): FailureError {
+function countRefusal(needs: ReaderNeeds, error: unknown): FailureError {
   const failure =
     error instanceof FailureError
       ? error
@@ -180,14 +179,14 @@ function refused(needs: ReaderNeeds, error: unknown): FailureError {
 }
 
 function checkTextSize(limits: Limits, text: string): void {
-  // No UTF-16 unit needs more than three bytes of UTF-8, so most texts need not be measured.
+  // A UTF-16 unit takes at most three bytes of UTF-8, so most texts need not be measured.
   if (text.length * 3 <= limits.packetBytesMax) return;
   if (Buffer.byteLength(text) > limits.packetBytesMax) throw new FailureError("CODEC_TOO_LARGE");
 }
 
 /**
- * Reads a CONNECT of Socket.IO 2, whose namespace carries a query: `0/admin?token=abc,`. The query
- * is no part of the name's length.
+ * Reads a CONNECT of Socket.IO 2, whose namespace may carry a query: `0/admin?token=abc,`. The
+ * query does not count towards `nameBytesMax`.
  */
 function decodeOldConnect(limits: Limits, text: string): Packet {
   const mark = text.indexOf("?");

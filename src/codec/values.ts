@@ -5,17 +5,15 @@ import { begin, createFrameCursor, end } from "./msgpack/frame-cursor.ts";
 import { createFrameWriter, writeFrame } from "./msgpack/frame-writer.ts";
 import { takeValue } from "./msgpack/read.ts";
 
-/** Any value as msgpack, in the same wire format and within the same bounds as packets. */
+/** Encodes and decodes any value as msgpack, with the wire format and limits of packets. */
 export interface ValueCodec {
-  /** Throws a TypeError for what cannot be sent, such as a bigint. */
+  /** Throws a TypeError for values that cannot be sent, such as a bigint. */
   encode(value: unknown): Buffer;
-  /**
-   * Throws FailureError CODEC_*. Binary values are views on `bytes`, which must stay as they are.
-   */
+  /** Throws FailureError CODEC_*. Binary values are views on `bytes`, so do not change it. */
   decode(bytes: Buffer): unknown;
 }
 
-/** Returns the codec of values that are no packets: bodies of HTTP requests and answers. */
+/** Returns a codec for the bodies of HTTP requests and answers. */
 export function createValueCodec(limits: Limits): ValueCodec {
   const writer = createFrameWriter();
   const cursor = createFrameCursor(limits);

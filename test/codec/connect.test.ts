@@ -2,7 +2,7 @@
 // 512 MiB of heap. The old code held a CONNECT against the limits of any packet, and kept its auth.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CodecSettings } from "../../src/codec/codec.ts";
+import type { CodecSettings } from "../../src/codec/limits.ts";
 import { type FailureCode, FailureError } from "../../src/core/failures.ts";
 import type { Frame, Packet } from "../../src/core/packet.ts";
 import { createSpeech } from "../harness/wire-speech.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import type { Codec, CodecSettings, Reader } from "../../src/codec/codec.ts";
+import type { Codec, Reader } from "../../src/codec/codec.ts";
 import { createCodec } from "../../src/codec/codec.ts";
+import type { CodecSettings } from "../../src/codec/limits.ts";
 import { type FailureCode, FailureError } from "../../src/core/failures.ts";
 import type { Frame, Packet } from "../../src/core/packet.ts";
 import { readSettings } from "../../src/core/settings.ts";

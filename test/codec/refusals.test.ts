@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { CodecSettings } from "../../src/codec/codec.ts";
+import type { CodecSettings } from "../../src/codec/limits.ts";
 import { FAILURES, type FailureCode } from "../../src/core/failures.ts";
 import type { Frame, Packet } from "../../src/core/packet.ts";
 import { bytes, codecWith, event, packetWithData, readAll, refusalOf } from "./kit.ts";

@@ -4,10 +4,10 @@ import { checkPacket, type Limits, plainType, TYPE } from "../limits.ts";
 import { measureJson } from "./measure.ts";
 import { checkKeys, findPlaceholders, type Placeholder } from "./placeholders.ts";
 
-/** A packet read from text, and the places its attachments go to once they have come. */
-export interface Unfinished {
+/** A packet read from text, and the places of its attachments. */
+export interface DecodedText {
   readonly packet: Packet;
-  /** One per attachment, in the order the attachments come. */
+  /** One per attachment, in the order in which the attachments arrive. */
   readonly places: readonly Placeholder[];
 }
 
@@ -20,10 +20,10 @@ const MINUS = 0x2d;
  * Reads one text frame: `<type>[<attachments>-][<namespace>,][<id>][<JSON>]` (Socket.IO protocol
  * v5, "Packet encoding").
  *
- * Depth and number of values are counted before the text is given to JSON.parse. A packet with
- * attachments must hold exactly one placeholder for each. Throws {@link FailureError}.
+ * Depth and number of values are checked before JSON.parse. A packet with attachments must hold
+ * exactly one placeholder for each. Throws {@link FailureError}.
  */
-export function decodeJson(limits: Limits, text: string): Unfinished {
+export function decodeJson(limits: Limits, text: string): DecodedText {
   const type = text.charCodeAt(0) - ZERO;
   if (!(type >= 0 && type <= TYPE.binaryAck)) {
     throw new FailureError("CODEC_MALFORMED", "the text begins with no packet type");
@@ -40,10 +40,10 @@ export function decodeJson(limits: Limits, text: string): Unfinished {
   if (text.charCodeAt(at) === SLASH) {
     const comma = text.indexOf(",", at);
     const end = comma < 0 ? text.length : comma;
-    // Held against the limit before it is cut out.
     if (end - at > limits.nameBytesMax) throw new FailureError("CODEC_NAME_TOO_LONG");
     nsp = text.slice(at, end);
-    // A namespace made by a client's CONNECT keeps its name, and a part of a text keeps the whole.
+    // Copied, because V8 slices keep their parent string alive, and a CONNECT may create a
+    // namespace that keeps its name.
     if (type === TYPE.connect) nsp = Buffer.from(nsp).toString();
     at = end + 1;
   }
@@ -82,16 +82,44 @@ function parse(limits: Limits, text: string, from: number): unknown {
   try {
     return JSON.parse(text.slice(from));
   } catch {
-    // Without its cause, whose message quotes the client's text and would end up in a log.
+    // No `cause`: its message quotes the client's text, which must not reach a log.
     throw new FailureError("CODEC_MALFORMED", "the payload is not JSON");
   }
 }
 
 function settle(text: string, data: unknown, attachments: number): readonly Placeholder[] {
   if (attachments > 0) return findPlaceholders(data, attachments);
-  // Both refused keys hold "_p", unless they hide behind escapes; most texts have neither.
-  if (text.includes("_p") || text.includes("\\u00")) {
-    checkKeys(data);
-  }
+  // Both refused keys contain "_p", possibly as a \u00… escape. Most texts contain neither.
+  if (text.includes("_p") || text.includes("\\u00")) checkKeys(data);
   return [];
+}
+
+/**
+ * Adds the next attachment, copied unless its bytes are lasting. Returns the packet once it is
+ * complete.
+ */
+export type TakeAttachment = (bytes: Buffer, lasting: boolean) => Packet | undefined;
+
+/**
+ * Returns a function that takes the attachments of one packet in the order in which they arrive.
+ *
+ * It throws CODEC_TOO_LARGE once the text of `textBytes` and its attachments together exceed
+ * `packetBytesMax`, because a client can hold the memory of an incomplete packet for any time.
+ */
+export function awaitAttachments(
+  { packet, places }: DecodedText,
+  textBytes: number,
+  packetBytesMax: number,
+): TakeAttachment {
+  let next = 0;
+  let held = textBytes;
+  return (bytes, lasting) => {
+    const place = places[next];
+    if (!place) throw new FailureError("CODEC_BAD_SHAPE", "an attachment of no packet");
+    held += bytes.length;
+    if (held > packetBytesMax) throw new FailureError("CODEC_TOO_LARGE");
+    place.holder[place.key] = lasting ? bytes : Buffer.from(bytes);
+    next += 1;
+    return next < places.length ? undefined : packet;
+  };
 }

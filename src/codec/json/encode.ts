@@ -6,15 +6,15 @@ import { plainType } from "../limits.ts";
 const encoder = new Encoder();
 
 /**
- * Returns a packet as Socket.IO's own parser writes it: a text, then one frame per attachment,
- * which is a view on the caller's bytes.
+ * Encodes a packet with Socket.IO's own parser: one text frame, then one frame per attachment. An
+ * attachment is a view on the caller's bytes.
  */
 export function encodeJson(packet: Packet): readonly Frame[] {
-  // The parser itself finds out whether there are attachments.
+  // The parser looks for attachments itself and sets the binary types.
   const type = plainType(packet.type);
   const plain = type === packet.type ? packet : { ...packet, type };
-  // The parser is typed for its own enum of the same numbers, and returns text and binary values.
+  // The parser's enum has the same numbers. It returns a string, then the binary values.
   const frames = encoder.encode(plain as never) as (string | Bytes)[];
-  for (let i = 1; i < frames.length; i++) frames[i] = viewOn(frames[i] as Bytes); // after the text
+  for (let i = 1; i < frames.length; i++) frames[i] = viewOn(frames[i] as Bytes); // bytes
   return frames as Frame[]; // by the line above
 }

@@ -7,20 +7,21 @@ const BACKSLASH = 0x5c;
 
 /**
  * Throws if the JSON that begins at `from` nests deeper than `depthMax` or holds more values than
- * `elementsMax`, without building any of it.
+ * `elementsMax`. It allocates nothing.
  *
- * Whether it *is* JSON is for JSON.parse to say; for text that is, both numbers are exact.
+ * It does not check that the text is valid JSON. For valid JSON both numbers are exact.
  */
 export function measureJson(limits: Limits, text: string, from: number): void {
   const length = text.length - from;
-  // A value takes a character and its comma, a level its two brackets: short text fits any limit.
+  // Every value takes at least one character and every level two brackets, so short text is within
+  // the limits.
   if (length <= limits.elementsMax && openings(text, from, limits.depthMax) <= limits.depthMax) {
     return;
   }
   count(limits, text, from);
 }
 
-/** Returns how many brackets open, or some number above `most`; text inside strings counts too. */
+/** Counts opening brackets, also inside strings; stops at some number above `most`. */
 function openings(text: string, from: number, most: number): number {
   if (text.length - from <= 2 * most) return 0;
   let found = 0;
@@ -36,7 +37,7 @@ function openings(text: string, from: number, most: number): number {
 function count(limits: Limits, text: string, from: number): void {
   let depth = 0;
   let elements = 0;
-  // Whether the bracket just opened is still empty: its first member follows no comma.
+  // Whether a bracket has just opened: its first member is counted without a comma before it.
   let empty = false;
   for (let at = from; at < text.length; at++) {
     const c = text.charCodeAt(at);
@@ -55,7 +56,7 @@ function count(limits: Limits, text: string, from: number): void {
   }
 }
 
-/** Returns where the string that begins at `at` has its closing quote, or the end of the text. */
+/** Returns the index of the closing quote of the string at `at`, or the length of the text. */
 function stringEnd(text: string, at: number): number {
   let end = text.indexOf('"', at + 1);
   while (end >= 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1);

@@ -7,7 +7,7 @@ export interface Placeholder {
   readonly key: PropertyKey;
 }
 
-/** Throws if any key in `data` is one that {@link checkKey} refuses. Depth is already bounded. */
+/** Throws if {@link checkKey} refuses any key in `data`. The depth has been checked before. */
 export function checkKeys(data: unknown): void {
   if (typeof data !== "object" || data === null) return;
   for (const [key, member] of Object.entries(data)) {
@@ -19,9 +19,9 @@ export function checkKeys(data: unknown): void {
 /**
  * Returns the place of each attachment, by its number.
  *
- * Every number from 0 to `attachments - 1` must be there once: a placeholder used twice would let a
- * few bytes stand for many when the packet is sent on, and one that is missing keeps bytes that
- * nobody will read.
+ * Every number from 0 to `attachments - 1` must occur once. A number used twice would multiply the
+ * attachment's bytes when the packet is broadcast. A missing one would hold bytes that nobody
+ * reads.
  */
 export function findPlaceholders(data: unknown, attachments: number): readonly Placeholder[] {
   const places = new Array<Placeholder | undefined>(attachments).fill(undefined);
@@ -35,7 +35,7 @@ export function findPlaceholders(data: unknown, attachments: number): readonly P
 
 function walk(data: unknown, places: (Placeholder | undefined)[]): void {
   if (typeof data !== "object" || data === null) return;
-  // JSON.parse makes only records and lists, and both are read and written by key.
+  // JSON.parse creates plain objects and arrays only; both are read and written by key.
   const holder = data as Record<PropertyKey, unknown>;
   for (const [key, member] of Object.entries(holder)) {
     checkKey(key, member);

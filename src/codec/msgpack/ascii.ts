@@ -1,10 +1,10 @@
-// Beyond this length the native call is faster than putting the text together here.
+// Beyond this length the native call is faster.
 const MAX = 12;
 const { fromCharCode } = String;
 
 /**
- * Returns the text of at most 12 bytes if all of them are ASCII; otherwise undefined, and the
- * caller decodes them as UTF-8. The caller knows the bytes to be there.
+ * Returns the text of at most 12 bytes if all are ASCII; otherwise undefined, and the caller
+ * decodes them as UTF-8. The caller has checked the length.
  *
  * A call into native code costs as much as five such strings.
  */

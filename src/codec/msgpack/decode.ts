@@ -17,15 +17,14 @@ import { takeData, takeKey, takeName, takeValue } from "./read.ts";
 export type DecodeMsgpack = (frame: Buffer, lasting: boolean) => Packet;
 
 /**
- * Returns the decoder of the msgpack codec, whose wire format is that of notepack.io 2: the format
- * of socket.io-msgpack-parser.
+ * Returns the decoder of the msgpack codec. Its wire format is that of notepack.io 2, which
+ * socket.io-msgpack-parser uses.
  *
- * Nothing is allocated for a declared length before the bytes for it are known to be there: strings
- * and binary values are held against the rest of the frame, the members declared by all arrays and
- * maps together against the frame's length and `elementsMax`. Binary values are copies, or views on
- * a lasting frame.
+ * A declared length allocates nothing before it is checked: strings and binary values against the
+ * rest of the frame, the members of all arrays and maps together against the frame's length and
+ * `elementsMax`. Binary values are copies, or views on a lasting frame.
  *
- * Throws {@link FailureError}. Not re-entrant, and has no need to be: it calls nobody.
+ * Throws {@link FailureError}. Not re-entrant, which is safe because it calls no code of others.
  */
 export function createMsgpackDecoder(limits: Limits): DecodeMsgpack {
   const cursor = createFrameCursor(limits);
@@ -59,7 +58,7 @@ function takePacket(from: FrameCursor): Packet {
         id = takeValue(from);
         break;
       default:
-        // Keys of later protocols are read over, within the same limits.
+        // Unknown keys, perhaps of later protocols, are skipped within the same limits.
         takeValue(from);
     }
   }

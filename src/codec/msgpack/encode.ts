@@ -12,16 +12,16 @@ import {
   putText,
 } from "./write.ts";
 
-/** Returns one packet as one frame of its own bytes. */
+/** Encodes one packet as one frame. No later call changes its bytes. */
 export type EncodeMsgpack = (packet: Packet) => Buffer;
 
 /**
- * Returns the encoder of the msgpack codec, whose bytes are those of notepack.io 2, with exceptions
- * that its decoder understands: a typed array sends the bytes it shows and no others of its buffer,
- * whole numbers beyond 64 bits are sent as floats, half a surrogate pair as U+FFFD.
+ * Returns the encoder of the msgpack codec. It writes the same bytes as notepack.io 2, with
+ * exceptions that notepack's decoder understands: a typed array sends only its own part of its
+ * buffer, integers beyond 64 bits are sent as floats, and a lone surrogate as U+FFFD.
  *
- * Throws a TypeError for what cannot be sent (bigint, symbol, a function in a list) and whatever a
- * `toJSON` or a getter of the caller throws. Those may send packets themselves.
+ * Throws a TypeError for values that cannot be sent (bigint, symbol, a function in an array), and
+ * whatever a `toJSON` or a getter throws. These may send packets themselves.
  */
 export function createMsgpackEncoder(): EncodeMsgpack {
   const writer = createFrameWriter();
@@ -57,7 +57,7 @@ export function putValue(to: FrameWriter, value: unknown): void {
       putByte(to, value ? 0xc3 : 0xc2);
       return;
     case "undefined":
-      // notepack's own extension: type 0 in one byte.
+      // An extension of notepack: type 0 with one byte.
       putByte(to, 0xd4);
       putByte(to, 0);
       putByte(to, 0);
@@ -77,12 +77,12 @@ function putObject(to: FrameWriter, value: object): void {
   else if (value instanceof ArrayBuffer) putArrayBuffer(to, new Uint8Array(value));
   else if (ArrayBuffer.isView(value)) putView(to, value);
   else if ("toJSON" in value && typeof value.toJSON === "function") putValue(to, value.toJSON());
-  // Any other object is sent as the record of its own keys, whatever its class.
+  // An object of any other class is sent as a map of its own keys.
   else putMap(to, value as Record<string, unknown>);
 }
 
 function putList(to: FrameWriter, values: readonly unknown[]): void {
-  // Held, because a toJSON on the way may change the list.
+  // Read once, because a toJSON of a member may change the array.
   const { length } = values;
   putListHead(to, length);
   for (let i = 0; i < length; i++) putValue(to, values[i]);
@@ -101,10 +101,10 @@ function putView(to: FrameWriter, view: ArrayBufferView): void {
 
 function putMap(to: FrameWriter, value: Readonly<Record<string, unknown>>): void {
   const names = Object.keys(value);
-  // The header of a small map can be put right afterwards; before a large one, functions, which are
-  // never sent, must be counted.
+  // Functions are not sent, so the map may have fewer members than names. The one-byte header of a
+  // small map can be corrected afterwards; for a large one the members are counted first.
   const length = names.length < 0x10 ? names.length : countSent(value, names);
-  // Counted from the start, because the frame moves when it outgrows its slab.
+  // Relative to the start, because the frame moves when it outgrows its slab.
   const head = to.at - to.start;
   putMapHead(to, length);
   let sent = 0;

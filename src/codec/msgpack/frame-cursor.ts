@@ -2,7 +2,7 @@ import { FailureError } from "../../core/failures.ts";
 import type { Limits } from "../limits.ts";
 import { createKeyCache, type KeyCache } from "./key-cache.ts";
 
-/** A frame that is being read, and what its packet may still claim. */
+/** A frame that is being read, and what is left of its limits. */
 export interface FrameCursor {
   readonly limits: Limits;
   readonly keys: KeyCache;
@@ -13,14 +13,14 @@ export interface FrameCursor {
   lasting: boolean;
   depth: number;
   elementsLeft: number;
-  /** Values that may still be declared: each needs a byte of its own, so no more than bytes. */
+  /** Values that headers may still declare: each value takes at least one byte of the frame. */
   claimsLeft: number;
   binariesLeft: number;
 }
 
 const NOTHING = Buffer.alloc(0);
 
-/** Returns a cursor over no frame. */
+/** Returns a cursor without a frame. */
 export function createFrameCursor(limits: Limits): FrameCursor {
   return {
     limits,
@@ -36,7 +36,7 @@ export function createFrameCursor(limits: Limits): FrameCursor {
   };
 }
 
-/** Begins a frame. */
+/** Starts reading a frame. */
 export function begin(from: FrameCursor, frame: Buffer, lasting: boolean): void {
   from.bytes = frame;
   from.at = 0;
@@ -48,7 +48,7 @@ export function begin(from: FrameCursor, frame: Buffer, lasting: boolean): void 
   from.binariesLeft = from.limits.attachmentsMax;
 }
 
-/** Lets the frame go. */
+/** Releases the frame. */
 export function end(from: FrameCursor): void {
   from.bytes = NOTHING;
 }
@@ -57,7 +57,7 @@ function refuseTruncated(): never {
   throw new FailureError("CODEC_MALFORMED", "the frame ends inside a value");
 }
 
-/** Steps over `length` bytes, which must be there, and returns where they begin. */
+/** Skips `length` bytes and returns where they begin. Throws if the frame has fewer. */
 export function take(from: FrameCursor, length: number): number {
   const { at } = from;
   if (length > from.end - at) refuseTruncated();
@@ -73,28 +73,28 @@ export function takeByte(from: FrameCursor): number {
   return from.bytes[at] as number; // inside the frame, by the lines above
 }
 
-/** Returns the next byte without stepping over it; 0 at the end of the frame. */
+/** Returns the next byte without skipping it; 0 at the end of the frame. */
 export function peek(from: FrameCursor): number {
   return from.at < from.end ? (from.bytes[from.at] as number) : 0; // inside, by the comparison
 }
 
-/** Reads a whole number of 16 bits. */
+/** Reads an unsigned 16-bit integer. */
 export function take16(from: FrameCursor): number {
   return from.bytes.readUInt16BE(take(from, 2));
 }
 
-/** Reads a whole number of 32 bits. */
+/** Reads an unsigned 32-bit integer. */
 export function take32(from: FrameCursor): number {
   return from.bytes.readUInt32BE(take(from, 4));
 }
 
-/** Books values that a header declares, before anything is made for them. */
+/** Counts values that a header declares. Call it before allocating anything for them. */
 export function claim(from: FrameCursor, values: number): void {
   from.claimsLeft -= values;
   if (from.claimsLeft < 0) refuseTruncated();
 }
 
-/** Steps into an array or a map; `depth` goes down again by the caller's hand. */
+/** Enters an array or a map. The caller lowers `depth` again when it leaves. */
 export function enter(from: FrameCursor, members: number): void {
   from.elementsLeft -= members;
   if (from.elementsLeft < 0) throw new FailureError("CODEC_TOO_MANY_ELEMENTS");

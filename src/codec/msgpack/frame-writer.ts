@@ -1,33 +1,32 @@
-/**
- * Where the bytes of a frame are written. Only this file and the functions that put bytes know it.
- */
+/** The buffer that frames are written to. Only this file and the `put…` functions use it. */
 export interface FrameWriter {
   bytes: Buffer;
-  /** The next free byte; never beyond what was reserved. */
+  /** The next free byte, within what was reserved. */
   at: number;
-  /** Where the frame being written begins: all before it belongs to frames already given out. */
+  /** Where the current frame begins. The bytes before it belong to frames already returned. */
   start: number;
+  /** Whether a frame is being written. */
   busy: boolean;
 }
 
-// Frames are cut from slabs of the size of Node's own: a frame that is still queued keeps its whole
-// slab alive.
+// The size of Node.js' own pool. Larger would waste memory: a queued frame keeps its whole slab
+// alive.
 const SLAB_BYTES = 8192;
 const NOTHING = Buffer.alloc(0);
 
-/** Returns a writer with nothing written. */
+/** Returns an empty writer. */
 export function createFrameWriter(): FrameWriter {
   return { bytes: Buffer.allocUnsafeSlow(SLAB_BYTES), at: 0, start: 0, busy: false };
 }
 
-/** Makes room for `length` more bytes; when there is none, the frame moves as a whole. */
+/** Makes room for `length` more bytes. If the slab is full, the frame moves to a larger one. */
 export function reserve(to: FrameWriter, length: number): void {
   if (to.at + length > to.bytes.length) move(to, length);
 }
 
 function move(to: FrameWriter, length: number): void {
   const written = to.at - to.start;
-  // Doubling what is written keeps the moves few; one large value gets little more than it needs.
+  // Doubling keeps moves rare; one large value gets little more than it needs.
   const size = Math.max(SLAB_BYTES, written + length + 512, 2 * written);
   const larger = Buffer.allocUnsafeSlow(size);
   to.bytes.copy(larger, 0, to.start, to.at);
@@ -37,10 +36,9 @@ function move(to: FrameWriter, length: number): void {
 }
 
 /**
- * Returns what `put` writes as a frame of its own. If `put` throws, nothing is written.
+ * Returns what `put` writes as one frame. If `put` throws, nothing is written.
  *
- * Re-entrant: a `toJSON` of the packet being written may send another one, which gets a slab of its
- * own.
+ * Re-entrant: a `toJSON` of the packet may send another packet, which gets its own slab.
  */
 export function writeFrame<T>(
   to: FrameWriter,
@@ -69,7 +67,7 @@ export function writeFrame<T>(
   }
 }
 
-/** Returns the bytes of the frame; a large one is copied if its buffer is much larger still. */
+/** Returns the bytes of the frame. A large one is copied if its buffer is much larger. */
 function cut({ bytes, start, at }: FrameWriter): Buffer {
   const frame = bytes.subarray(start, at);
   const spare = bytes.length - frame.length;

@@ -1,19 +1,19 @@
 import { readAscii } from "./ascii.ts";
 
-/** A memory of short strings that come again and again on the wire: keys, event names. */
+/** A cache of short strings that are often repeated: keys and event names. */
 export interface KeyCache {
-  /** Returns the text of `length` bytes of UTF-8 at `from`, which the caller knows to be there. */
+  /** Returns the text of `length` bytes of UTF-8 at `from`. The caller has checked the length. */
   read(bytes: Buffer, from: number, length: number): string;
 }
 
-// A fixed table that newer strings overwrite: whatever clients send, it holds 1,024 short strings.
+// A fixed table in which newer strings overwrite older ones, so clients cannot make it grow.
 const SLOTS = 1024;
 
 /**
- * Returns a cache that spares the native call and the allocation for a string seen before.
+ * Returns a cache that avoids the native call and the allocation for a string seen before.
  *
- * Only plain ASCII is remembered, so that one byte of the frame is one unit of the string and the
- * two are compared without decoding. Strings that share a slot only take turns in it.
+ * Only ASCII is cached: one byte of the frame is then one unit of the string, so the two can be
+ * compared without decoding. Strings that share a slot replace each other.
  */
 export function createKeyCache(): KeyCache {
   const slots = new Array<string>(SLOTS).fill("");
@@ -31,7 +31,7 @@ export function createKeyCache(): KeyCache {
   };
 }
 
-/** The caller knows the bytes to be there and `length` not to be 0, so every read is inside. */
+/** `length` is not 0 and the caller has checked it, so every read is inside the frame. */
 function slotOf(bytes: Buffer, from: number, length: number): number {
   const first = bytes[from] as number;
   const middle = bytes[from + (length >> 1)] as number;

@@ -66,7 +66,7 @@ function takeWide(from: FrameCursor, head: number): unknown {
   }
 }
 
-/** Reads a value that is likely to have been read before, if it is short text. */
+/** Reads any value; short text comes from the key cache. */
 export function takeName(from: FrameCursor): unknown {
   const head = peek(from);
   if (head < 0xa0 || head >= 0xc0) return takeValue(from);
@@ -86,7 +86,7 @@ export function takeKey(from: FrameCursor): string {
   throw new FailureError("CODEC_MALFORMED", "a map key is not text");
 }
 
-/** Reads a packet's data: the first member of its array is likely to be the name of an event. */
+/** Reads a packet's data. The first member of a short array is read as an event name. */
 export function takeData(from: FrameCursor): unknown {
   const head = peek(from);
   if (head <= 0x90 || head >= 0xa0) return takeValue(from);
@@ -113,7 +113,7 @@ function takeMap(from: FrameCursor, length: number): Record<string, unknown> {
   claim(from, 2 * length);
   enter(from, length);
   let found: Record<string, unknown> = {};
-  // The first index is announced unless it is 0.
+  // Makes any first index but 0 go through makeRoom.
   let highest = -INDEX_STEP;
   for (let i = 0; i < length; i++) {
     const key = takeKey(from);
@@ -138,7 +138,7 @@ function takeText(from: FrameCursor, length: number): string {
 
 function takeBinary(from: FrameCursor, length: number): Buffer {
   const at = take(from, length);
-  bookBinary(from);
+  countBinary(from);
   if (from.lasting) return from.bytes.subarray(at, at + length);
   const copy = Buffer.allocUnsafe(length);
   from.bytes.copy(copy, 0, at, at + length);
@@ -147,24 +147,24 @@ function takeBinary(from: FrameCursor, length: number): Buffer {
 
 function takeArrayBuffer(from: FrameCursor, length: number): ArrayBuffer {
   const at = take(from, length);
-  bookBinary(from);
+  countBinary(from);
   const copy = new ArrayBuffer(length);
   new Uint8Array(copy).set(from.bytes.subarray(at, at + length));
   return copy;
 }
 
-function bookBinary(from: FrameCursor): void {
+function countBinary(from: FrameCursor): void {
   from.binariesLeft -= 1;
   if (from.binariesLeft < 0) throw new FailureError("CODEC_TOO_MANY_ATTACHMENTS");
 }
 
-/** Type 0 is an ArrayBuffer; any other type is handed on with its bytes. */
+/** Type 0 is an ArrayBuffer; any other type is returned with its bytes. */
 function takeExtension(from: FrameCursor, length: number): unknown {
   const type = from.bytes.readInt8(take(from, 1));
   return type === 0 ? takeArrayBuffer(from, length) : [type, takeBinary(from, length)];
 }
 
-/** Type 0 is `undefined` in one byte and a Date in eight. */
+/** Type 0 is `undefined` with one byte, and a Date with eight. */
 function takeFixedExtension(from: FrameCursor, length: number): unknown {
   const type = from.bytes.readInt8(take(from, 1));
   if (type === 0 && length === 8) return new Date(takeInt64(from));

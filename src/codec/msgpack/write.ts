@@ -1,8 +1,8 @@
 import { type FrameWriter, reserve } from "./frame-writer.ts";
 
-// Below this length a loop over the units is faster than the native call.
+// Up to this length a loop over the UTF-16 units is faster than the native call.
 const LOOP_UNITS = 40;
-// Up to this length it is cheaper to reserve three bytes a unit than to measure.
+// Up to this length it is cheaper to reserve three bytes per unit than to measure.
 const MEASURED_UNITS = 4096;
 const TWO_32 = 0x100000000;
 const TWO_63 = 2 ** 63;
@@ -37,7 +37,7 @@ function put32(to: FrameWriter, head: number, n: number): void {
   to.at = at + 5;
 }
 
-/** Writes a byte and a whole number of 64 bits in two's complement. */
+/** Writes a byte, then a 64-bit integer in two's complement. */
 export function put64(to: FrameWriter, head: number, n: number): void {
   put32(to, head, Math.floor(n / TWO_32));
   reserve(to, 4);
@@ -49,7 +49,7 @@ export function put64(to: FrameWriter, head: number, n: number): void {
   to.at = at + 4;
 }
 
-/** Writes a number: the shortest whole form, or a float of 64 bits. */
+/** Writes a number as the shortest integer, or as a 64-bit float. */
 export function putNumber(to: FrameWriter, n: number): void {
   if (n >= 0 && n < 0x80 && n === (n | 0)) putByte(to, n);
   else if (Math.floor(n) !== n || n >= 2 * TWO_63 || n < -TWO_63) putFloat(to, n);
@@ -80,13 +80,14 @@ function putNegative(to: FrameWriter, n: number): void {
   else put64(to, 0xd3, n);
 }
 
-/** Writes text as UTF-8; half a surrogate pair becomes U+FFFD. */
+/** Writes text as UTF-8; a lone surrogate becomes U+FFFD. */
 export function putText(to: FrameWriter, text: string): void {
   const units = text.length;
   if (units <= LOOP_UNITS && putAscii(to, text, units)) return;
   reserve(to, 5 + (units <= MEASURED_UNITS ? units * 3 : Buffer.byteLength(text)));
   const { bytes, at } = to;
-  // The header's size depends on a length that is known afterwards; for ASCII the guess is right.
+  // The header's size depends on the encoded length, which is known only after writing. For ASCII
+  // the guess is right.
   const guess = textHead(units);
   const length = bytes.write(text, at + guess, "utf8");
   const head = textHead(length);
@@ -98,7 +99,7 @@ export function putText(to: FrameWriter, text: string): void {
   to.at = at + head + length;
 }
 
-/** Writes short ASCII; returns false, with nothing written, at the first unit that is not. */
+/** Writes short ASCII text. Returns false and writes nothing if the text is not ASCII. */
 function putAscii(to: FrameWriter, text: string, units: number): boolean {
   reserve(to, 2 + units);
   const { bytes } = to;
