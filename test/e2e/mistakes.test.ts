@@ -75,7 +75,7 @@ async function startScript(t: TestContext, text: string) {
     `import { Server } from ${packages};
      import { attach } from "${from}/gateway/attach.ts";
      import { startGateway } from "${from}/index.ts";
-     import { loadNative } from "${from}/socket/native.ts";
+     import { loadNative } from "${from}/host/native.ts";
      const listen = (io) => io.on("connection", (socket) => {
        socket.on("throws", () => { throw new Error("boom"); });
        socket.on("echo", (value, ack) => ack(value));
