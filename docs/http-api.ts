@@ -47,7 +47,7 @@ interface Document {
 function openApiDocument(): Document {
   const about = readFileSync(new URL("../package.json", import.meta.url), "utf8");
   const { version } = JSON.parse(about) as { version: string }; // npm's own file
-  // What describeApi builds has the shape above; test/api holds it against OpenAPI's schema.
+  // What describeApi builds has the shape above; test/api checks it against OpenAPI's schema.
   return describeApi(listRoutes(readSettings({}).metrics.path), version) as unknown as Document;
 }
 
@@ -62,15 +62,15 @@ export function httpApiPage(): string {
   );
   return page(
     "HTTP API",
-    "Served on `api.port`, or beside the Socket.IO path while that is 0. The gateway serves this as " +
-      "OpenAPI 3.1 at `GET /v1/openapi.json`. Bodies " +
-      "are JSON or msgpack, as `Content-Type` says, and answers come as `Accept` asks. Requests " +
-      "marked *key* want `Authorization: Bearer` with an API key (`api.keys`) or a token. Errors are " +
-      "problem documents (RFC 9457) whose `code` is a row of [the failures](failures.md).",
-    "Bodies may be compressed, as `Content-Encoding` says: gzip, deflate or br; `api.bodyBytesMax` " +
-      "bounds what they inflate to. Streams of lines are not compressed.",
-    "In msgpack, bytes are bytes. In JSON they are spelled as in the calls of functions, in both " +
-      "directions: see [how values travel](functions.md#how-values-travel).",
+    "Served on `api.port`, or on the port of Socket.IO while that is 0. The same description is " +
+      "served as OpenAPI 3.1 at `GET /v1/openapi.json`. `Content-Type` says whether a body is JSON or " +
+      "msgpack; `Accept` chooses the format of the answer. Requests marked *key* need " +
+      "`Authorization: Bearer` with an API key (`api.keys`) or a token. Errors are problem documents " +
+      "(RFC 9457) whose `code` is a row of [the failures](failures.md).",
+    "Bodies may be compressed with gzip, deflate or br, named in `Content-Encoding`. " +
+      "`api.bodyBytesMax` also bounds the inflated body. Streams of lines cannot be compressed.",
+    "In msgpack, bytes are bytes. In JSON, requests and answers write bytes as the calls of functions " +
+      "do: see [how values travel](functions.md#how-values-travel).",
     table(
       ["Request", "What it does", ""],
       operations.map(({ title, operation }) => [

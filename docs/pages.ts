@@ -31,10 +31,11 @@ export function settingsPage(): string {
   );
   return page(
     "Settings",
-    "Given as flags (`--socket.port 3000`), environment variables (`SLUICE_SOCKET_PORT`, and `PORT`), " +
-      "a file (`--config sluice.json`), in this order of precedence, or not at all. Every value is " +
-      "checked at the start; all problems are reported at once and the process exits with 78. " +
-      "Times are milliseconds where the name ends in `Ms`, sizes bytes where it says `Bytes`.",
+    "Give settings as flags (`--socket.port 3000`), as environment variables (`SLUICE_SOCKET_PORT`, " +
+      "and `PORT`) or in a file (`--config sluice.json`). The first of these that has a setting wins; " +
+      "without any, the default holds. Every value is checked at the start. All problems are reported " +
+      "at once, and the process exits with 78. A name with `Ms` is in milliseconds, one with `Bytes` " +
+      "in bytes.",
     ...parts,
   );
 }
@@ -68,7 +69,7 @@ export function metricsPage(): string {
       ]),
     ),
     "## Recorded sums",
-    "The rules in `deploy/prometheus/rules/recording.yml` keep these for alerts and dashboards.",
+    "The rules in `deploy/prometheus/rules/recording.yml` record these for alerts and dashboards.",
     table(
       ["Series", "Expression"],
       recordings.map((rule) => [code(rule.name), code(rule.expression)]),
@@ -76,7 +77,7 @@ export function metricsPage(): string {
   );
 }
 
-/** Returns the alerts page: what each says, when, and what to do first. */
+/** Returns the alerts page: when each alert fires, and what to do first. */
 export function alertsPage(): string {
   const parts = readRules().alerts.map((alert) =>
     [
@@ -88,8 +89,8 @@ export function alertsPage(): string {
   );
   return page(
     "Alerts",
-    "The alerts in `deploy/prometheus/rules/`, each tested to fire and not to fire " +
-      "(`promtool test rules deploy/prometheus/tests/*.yml`). They find the gateways by " +
+    "The alerts in `deploy/prometheus/rules/`. Each is tested to fire and not to fire " +
+      "(`promtool test rules deploy/prometheus/tests/*.yml`). They select the gateways by " +
       '`job="sluice"`.',
     ...parts,
   );
@@ -101,10 +102,11 @@ export function closesPage(): string {
   return page(
     "Close reasons",
     "Every connection that ends is counted once in `sluice_connections_closed_total{reason}`. " +
-      "Socket.IO clients reconnect by themselves after every close but their own.\n\n" +
-      "*How* is what a WebSocket sees. A long-polling client that the server closes gets what is " +
-      "unsent with its next poll, if that comes within `socket.pingTimeoutMs` (or a second, outside " +
-      "any namespace), and then the close packet; but not after `overload` and `ping_timeout`.",
+      "Socket.IO clients reconnect by themselves after every close except their own.\n\n" +
+      "*How* is what a WebSocket client sees. A long-polling client that the server closes gets what " +
+      "is unsent with its next poll, and then the close packet. The poll must come within " +
+      "`socket.pingTimeoutMs`, or within a second if the client is in no namespace. After `overload` " +
+      "and `ping_timeout` it gets neither.",
     table(
       ["Reason", "What happened", "Ended by", "How", "WebSocket code", "`disconnect` reason"],
       Object.entries(CLOSES).map(([name, row]) => [
@@ -123,8 +125,8 @@ export function closesPage(): string {
 export function optionsPage(): string {
   return page(
     "Options of `new Server()`",
-    "What becomes of each option of a Socket.IO server that `attach` serves. One that is refused " +
-      "ends the start with this sentence.",
+    "What `attach` does with each option of a Socket.IO server. A refused option ends the start with " +
+      "the sentence of its row.",
     table(
       ["Option", "", "What it does here"],
       Object.entries(SERVER_OPTIONS).map(([name, row]) => [
@@ -147,9 +149,9 @@ const REFUSED_IN_PART: Readonly<Record<string, string>> = {
 export function failuresPage(): string {
   return page(
     "Failures",
-    "What clients, functions and operators can be told. HTTP callers get a problem document " +
+    "The failures that clients, functions and operators can get. HTTP callers get a problem document " +
       "(RFC 9457) with the code and this status. *Retry* says whether the same request may succeed " +
-      "later without being changed.",
+      "later unchanged.",
     table(
       ["Code", "What it says", "HTTP status", "Retry"],
       Object.entries(FAILURES).map(([name, row]) => [
