@@ -16,8 +16,7 @@ import { mergeSettings } from "./core/sources.ts";
 import { readVersion } from "./core/version.ts";
 import { examine } from "./gateway/doctor.ts";
 import { type Gateway, type GatewayNeeds, startGateway } from "./gateway/gateway.ts";
-import { createLogOutput, type LogOutput } from "./gateway/log-output.ts";
-import { createPinoLog } from "./gateway/log-pino.ts";
+import { createLogOutput, createPinoLog, type LogOutput } from "./gateway/log-output.ts";
 import { createAggregate } from "./metrics/aggregate.ts";
 
 const EXIT_FAILED = 1;
@@ -39,8 +38,8 @@ wants one of them.
 Exit codes: 0 stopped, 1 could not start, 78 settings are not usable.
 `;
 
-/** A mistake of whoever started the process: told in one sentence, without a stack. */
-class Mistake extends Error {
+/** A wrong use of the command line or the environment: printed as one sentence, without a stack. */
+class UsageError extends Error {
   readonly exitCode: number;
   constructor(message: string, exitCode: number) {
     super(message);
@@ -64,10 +63,10 @@ function readCommandLine(args: readonly string[]): CommandLine {
   const words: string[] = [];
   const used = new Set<number>();
   for (const token of tokens) {
-    if (used.has(token.index)) continue; // a value that looks like an option, such as -1
+    if (used.has(token.index)) continue; // the value of a flag may look like one, such as -1
     if (token.kind === "positional") words.push(token.value);
     if (token.kind !== "option") continue;
-    // -port is one flag with a mistake in it, not the four that each letter would be.
+    // parseArgs reads -port as four flags; here it is one, so that the error names it.
     const isShort = !token.rawName.startsWith("--");
     const given = isShort ? (args[token.index] ?? "").slice(1) : token.name;
     const name = given === "h" ? "help" : given;
@@ -80,7 +79,7 @@ function readCommandLine(args: readonly string[]): CommandLine {
     const inline = token.inlineValue === true;
     const value = inline ? token.value : next?.startsWith("--") ? undefined : next;
     if (!inline && value !== undefined) used.add(token.index + 1);
-    if (name === "config" && !value) throw new Mistake("--config wants a file", EXIT_SETTINGS);
+    if (name === "config" && !value) throw new UsageError("--config wants a file", EXIT_SETTINGS);
     flags.set(name, value);
   }
   const config = flags.get("config");
@@ -94,10 +93,10 @@ function readFile(path: string): unknown {
     found = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
     const why = messageOf(error);
-    throw new Mistake(`--config ${path} cannot be read: ${why}`, EXIT_SETTINGS);
+    throw new UsageError(`--config ${path} cannot be read: ${why}`, EXIT_SETTINGS);
   }
   if (typeof found === "object" && found !== null && !Array.isArray(found)) return found;
-  throw new Mistake(`--config ${path} must hold an object of sections`, EXIT_SETTINGS);
+  throw new UsageError(`--config ${path} must hold an object of sections`, EXIT_SETTINGS);
 }
 
 function readProcessSettings(line: CommandLine): Settings {
@@ -113,7 +112,7 @@ function printSettings(): void {
   }
 }
 
-/** The room chat that runs when nothing else is set: TypeScript in a clone, compiled in a build. */
+/** Returns the path of the example chat: the TypeScript file in a clone, else the compiled one. */
 function findChat(): string {
   const source = fileURLToPath(new URL("../examples/chat.ts", import.meta.url));
   const compiled = fileURLToPath(new URL("./examples/chat.js", import.meta.url));
@@ -123,7 +122,7 @@ function findChat(): string {
 function chooseHandler(settings: Settings, production: boolean): Settings {
   if (settings.handlers.module || hasUpstream(settings)) return settings;
   if (production) {
-    throw new Mistake(
+    throw new UsageError(
       "NODE_ENV is production and nothing answers events: set handlers.module " +
         "(SLUICE_HANDLERS_MODULE) to a module whose default export is (io) => void, or " +
         "upstream.url (SLUICE_UPSTREAM_URL) to a function",
@@ -133,7 +132,7 @@ function chooseHandler(settings: Settings, production: boolean): Settings {
   return { ...settings, handlers: { ...settings.handlers, module: findChat() } };
 }
 
-/** npm passes a Ctrl-C on to a process that has had it from the terminal: within this it is one. */
+/** npm repeats a Ctrl-C that the process has had from the terminal: ignore a repeat within this. */
 const ECHO_MS = 500;
 
 function stopOnSignals(stopAndExit: () => void): void {
@@ -145,25 +144,25 @@ function stopOnSignals(stopAndExit: () => void): void {
         stopAndExit();
         return;
       }
-      // A second signal is somebody in a hurry.
+      // A second signal ends the process at once.
       if (performance.now() - stoppingAt > ECHO_MS) process.exit(EXIT_FAILED);
     });
   }
 }
 
-/** What a stop may take beyond `socket.drainMs` and `upstream.drainMs`: see docs/operating.md. */
+/** How long a stop may take besides `socket.drainMs` and `upstream.drainMs`; docs/operating.md. */
 const STOP_MS = 2000;
 
-/** Returns what a stop may take. */
+/** Returns how long a stop may take. */
 function countStopMs(settings: Settings): number {
   const { socket, upstream } = settings;
   return socket.drainMs + (hasUpstream(settings) ? upstream.drainMs : 0) + STOP_MS;
 }
 
-/** How long the last log lines may wait for a slow reader, before the process ends without them. */
+/** How long the process waits at its end for a slow reader of the log. */
 const FLUSH_MS = 500;
 
-/** What the process has from its start on: its log, and how it ends once the log is out. */
+/** The log of the process, and a way to exit after the log has been written. */
 interface Process {
   readonly log: Log;
   readonly output: LogOutput;
@@ -172,18 +171,18 @@ interface Process {
 
 function startLog({ log: { level, bufferBytesMax } }: Settings): Process {
   const output = createLogOutput(process.stdout.fd, bufferBytesMax);
-  // However the process ends, what waits is tried once more.
+  // However the process ends, try once more to write the queued lines.
   process.on("exit", () => void output.flush(0));
   const exit = (code: number) => void output.flush(FLUSH_MS).then(() => process.exit(code));
   return { log: createPinoLog(level, output), output, exit };
 }
 
 /**
- * A reader that has gone and a disk that is full are told as errors of these streams, which end the
- * process where nobody hears them: with `sluice --settings | head`, or the next line that a handler
- * module prints. What prints and ends has failed on a full disk.
+ * Keeps errors of stdout and stderr (the reader is gone, the disk is full) from ending the process:
+ * `sluice --settings | head`, or a handler module that prints. A failed write, such as on a full
+ * disk, sets the exit code; a reader that is gone does not.
  */
-function outliveReaders(): void {
+function ignoreOutputErrors(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", ({ code }: NodeJS.ErrnoException) => {
       if (code !== "EPIPE") process.exitCode = EXIT_FAILED;
@@ -191,10 +190,7 @@ function outliveReaders(): void {
   }
 }
 
-/**
- * Exits with 0 once `stop` is over, or when its time is: whatever hangs, a platform waits no
- * longer.
- */
+/** Stops, then exits with 0; also if the stop takes too long, or the platform would kill it. */
 function exitAfter(stop: () => Promise<void>, { log, exit }: Process, settings: Settings): void {
   const withinMs = countStopMs(settings);
   setTimeout(() => {
@@ -205,19 +201,19 @@ function exitAfter(stop: () => Promise<void>, { log, exit }: Process, settings: 
 }
 
 /**
- * uWebSockets.js bounds a request's head by itself, to 4 KiB, too little for a token beside some
- * cookies. It reads the variable when its binary is loaded, which is later than this.
+ * Raises uWebSockets.js' own bound on a request's head. Its 4 KiB are too little for a token and
+ * some cookies. It reads the variable when its binary is loaded, which happens later.
  */
 function raiseHeaderBound({ limits }: Settings): void {
-  const lines = 2048; // the request line without its query, and what separates headers
+  const lines = 2048; // the request line without its query, and the separators of headers
   const bytes = limits.headerBytesMax + limits.queryBytesMax + lines;
   process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(bytes);
 }
 
 /**
- * As servers do: a new certificate is read without a restart. The signal is heard from here on,
- * since it would end the process otherwise; what came by then is done once there is something to
- * reload.
+ * Reads a new certificate at SIGHUP, as other servers do. Without a listener the signal would end
+ * the process, so it is listened to before the gateway exists: call the returned function with the
+ * gateway, which reloads then if a signal has come.
  */
 function reloadOnSignal(): (gateway: Pick<Gateway, "reload">) => void {
   let asked = false;
@@ -232,23 +228,24 @@ function reloadOnSignal(): (gateway: Pick<Gateway, "reload">) => void {
 }
 
 /**
- * A timer of a handler that throws, or a promise that nobody waits for, belongs to no client. This
- * process is the gateway's own, so what nobody caught is a mistake of a handler, and ends nothing.
+ * Keeps uncaught errors from ending the process. They come from timers and unawaited promises of
+ * handlers: the process runs nothing else, so they are counted as failures of handlers.
  */
-function goOn({ settings, uncaught }: Gateway): void {
+function surviveUncaught({ settings, uncaught }: Gateway): void {
   if (settings.handlers.onError === "log") process.on("uncaughtException", uncaught);
 }
 
 function fail(error: unknown): never {
-  const known = error instanceof Mistake || error instanceof SettingsError;
+  const known = error instanceof UsageError || error instanceof SettingsError;
   const text = messageOf(error);
   console.error(`sluice: ${text}`);
-  const exitCode = error instanceof Mistake ? error.exitCode : known ? EXIT_SETTINGS : EXIT_FAILED;
+  const exitCode =
+    error instanceof UsageError ? error.exitCode : known ? EXIT_SETTINGS : EXIT_FAILED;
   process.exit(exitCode);
 }
 
 async function main(): Promise<void> {
-  outliveReaders();
+  ignoreOutputErrors();
   const line = readCommandLine(process.argv.slice(2));
   if (line.switches.has("help")) {
     console.log(HELP);
@@ -270,7 +267,7 @@ async function main(): Promise<void> {
     return;
   }
   if (word !== undefined) {
-    throw new Mistake(
+    throw new UsageError(
       `there is no command ${line.words.join(" ")}; see sluice --help`,
       EXIT_FAILED,
     );
@@ -284,7 +281,8 @@ async function main(): Promise<void> {
   const reloads = reloadOnSignal();
   if (countWorkers(settings) > 0 && !isWorker()) {
     const { startPrimary } = await import("./cluster/workers.ts");
-    // Every worker exits in its own time. Heard from before there is any: they would be left alone.
+    // Listen before the first worker starts, or a signal would end only the primary. Workers stop
+    // one by one.
     stopOnSignals(() => void primary.stop().then(() => exit(0), fail));
     const primary = startPrimary(settings, {
       ...{ log, metrics: createAggregate(output.dropped), exit },
@@ -294,35 +292,33 @@ async function main(): Promise<void> {
     return;
   }
   if (!isWorker()) {
-    // From here on, not from when it listens: the first process of a container has no other way to
-    // hear of a signal, and a start may wait for Redis or for the handler module.
+    // Listen before the gateway starts, which may wait for Redis or for the handler module. The
+    // first process of a container ignores a signal without a listener.
     let stop = (): void => process.exit(0);
     stopOnSignals(() => stop());
     const gateway = await startGateway(settings, needs);
     stop = () => exitAfter(gateway.stop, own, settings);
-    goOn(gateway);
+    surviveUncaught(gateway);
     reloads(gateway);
     return;
   }
   reloads(await work(settings, needs, own));
 }
 
-/** Returns the settings of one worker: each has a share of the time for the drain. */
+/** Returns the settings of one worker: workers drain one by one and share `socket.drainMs`. */
 function shareDrain(settings: Settings): Settings {
   const drainMs = Math.floor(settings.socket.drainMs / countWorkers(settings));
   return { ...settings, socket: { ...settings.socket, drainMs } };
 }
 
-/**
- * Runs one worker: its primary says when it stops, in its turn, and keeps the terminal's signals.
- */
+/** Runs one worker. It ignores signals, because the primary tells each worker when to stop. */
 async function work(settings: Settings, needs: GatewayNeeds, own: Process): Promise<Gateway> {
   const { joinPrimary } = await import("./cluster/workers.ts");
   const primary = joinPrimary();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => {});
   const shared = shareDrain(settings);
   const gateway = await startGateway(shared, { ...needs, worker: primary });
-  goOn(gateway);
+  surviveUncaught(gateway);
   primary.onStop(() => exitAfter(gateway.stop, own, shared));
   primary.listening();
   return gateway;

@@ -10,38 +10,38 @@ import type { TemplatedApp } from "../host/native.ts";
 import type { Connection } from "../socket/connection.ts";
 import { type SocketNeeds, type SocketRoom, serveSocketIo } from "../socket/server.ts";
 
-/** What someone who attaches may want to hear of. */
+/** Optional callbacks and facts for {@link attach}. */
 export interface AttachWatch {
-  /** Whether the app speaks TLS; `handshake.secure` says so. */
+  /** Whether the app uses TLS; becomes `handshake.secure`. Default: false. */
   readonly encrypted?: boolean;
-  /** Lines about what goes wrong; without it they are warnings of the process. */
+  /** Gets log lines about problems. Default: `process.emitWarning`. */
   readonly log?: Log;
-  /** A connection is over. */
+  /** Called when a connection has closed. */
   readonly ended?: (connection: Connection, reason: CloseReason, details: string) => void;
-  /** A connection was under pressure for so long, in seconds. */
+  /** Called when backpressure on a connection ends, with its duration in seconds. */
   readonly pressuredFor?: (seconds: number) => void;
-  /** Who gets in and how much they may take; without it that is left to the server's owner. */
+  /** Authentication and limits; without it they are up to the application. */
   readonly door?: SocketNeeds["door"];
 }
 
-/** A Socket.IO server that Sluice's engine, codec and fan-out serve. */
+/** A Socket.IO server that Sluice serves. */
 export interface Attached {
-  /** Everything counted so far, as plain numbers. */
+  /** Returns everything counted so far, as plain numbers. */
   samples(): AttachedSamples;
-  /** Why every handshake would be refused now, by the door; `undefined` while some would not. */
+  /** Why every handshake would be refused now; undefined if some would not. */
   refusing(): FailureCode | undefined;
-  /** Closes every connection, paced over `drainMs`; `seen` hears how many are left. */
+  /** Closes every connection, spread over `drainMs`. Calls `seen` with how many are left. */
   drain(drainMs: number, seen?: (left: number) => void): Promise<void>;
   /** Closes every connection at once. */
   closeAll(reason: CloseReason): void;
   /**
-   * Gives the server its own parser and delivery back, and refuses whoever still comes to its path
-   * on the app with 503. Call it after `io.close()`.
+   * Restores the server's own parser and delivery. From then on its path on the app answers
+   * handshakes with 503. Call it after `io.close()`.
    */
   detach(): void;
 }
 
-/** The plain numbers of the three rooms. */
+/** The counters of an attached server. */
 export interface AttachedSamples {
   readonly socket: SocketRoom["samples"];
   readonly door: SocketRoom["door"];
@@ -52,12 +52,13 @@ export interface AttachedSamples {
 /**
  * Serves a Socket.IO server on a uWebSockets.js app, in the place of `io.attachApp(app)`.
  *
- * Every broadcast is native, pressure is truthful, and msgpack and JSON clients share rooms.
- * Options `io` was constructed with win over `given`, its parser excepted: both codecs are Sluice's
- * own. An option that cannot be honoured is refused (docs/options.md). The client's bundles are
- * served too. Throws `SettingsError` when a setting is out of its bounds, and an error of a
- * sentence when `io` is attached already or its path on `app` ever was: uWebSockets.js gives no
- * path back.
+ * Broadcasts are published by uWebSockets.js, backpressure is real, and msgpack and JSON clients
+ * share rooms. Options that `io` was constructed with win over `given`, except its parser: both
+ * codecs are Sluice's own. An option that cannot be honoured is refused (docs/options.md). The
+ * client bundles are served too.
+ *
+ * Throws `SettingsError` if a setting is out of bounds. Throws an Error if `io` is attached
+ * already, or if its path on `app` ever was: uWebSockets.js cannot remove a path's handlers.
  */
 export function attach(
   io: Server,
@@ -89,7 +90,7 @@ export function attach(
     pressuredFor: watch.pressuredFor ?? (() => {}),
     door: watch.door,
   };
-  fanout.register(io); // first: it refuses a server that is attached already
+  fanout.register(io); // first, because it throws if `io` is attached already
   let socket: SocketRoom;
   try {
     socket = serveSocketIo(io, app, settings.socket, needs);

@@ -5,34 +5,34 @@ import { messageOf } from "../core/message-of.ts";
 import { hasUpstream, type Settings } from "../core/settings.ts";
 import { loadNative, readLibc } from "../host/native.ts";
 
-/** What {@link examine} needs. */
-export interface DoctorNeeds {
-  readonly production: boolean;
-  print(line: string): void;
-}
-
-/** Descriptors a process needs besides its connections: files, timers, listen sockets, pools. */
+/** Descriptors that a process needs for files, timers, listen sockets and pools. */
 const SPARE_DESCRIPTORS = 64;
 
-/** How long a function's host may take to accept a connection. */
+/** How long a function's host may take to accept a TCP connection. */
 const CONNECT_MS = 2000;
 
-/** One thing looked at: `bad` keeps the gateway from working, `warn` would bite later. */
+/** The result of one check: `bad` prevents the gateway from working, `warn` may cause trouble. */
 interface Finding {
   readonly level: "ok" | "warn" | "bad";
   readonly text: string;
 }
 
-/** Says what this machine can carry and what would bite; returns whether a gateway can run here. */
-export async function examine(settings: Settings, needs: DoctorNeeds): Promise<boolean> {
+/**
+ * Checks this machine and the settings, and prints a line for each check. Resolves with whether a
+ * gateway can run here.
+ */
+export async function examine(
+  settings: Settings,
+  { production, print }: { readonly production: boolean; print(line: string): void },
+): Promise<boolean> {
   const findings = [
     findNative(),
     findDescriptors(),
     findMachine(),
-    ...findSettings(settings, needs.production),
+    ...findSettings(settings, production),
     ...(await Promise.all([...findRedis(settings), ...findFunctions(settings)])),
   ];
-  for (const { level, text } of findings) needs.print(`${level.padEnd(4)}  ${text}`);
+  for (const { level, text } of findings) print(`${level.padEnd(4)}  ${text}`);
   return findings.every(({ level }) => level !== "bad");
 }
 
@@ -97,7 +97,7 @@ function findRedis({ cluster }: Settings): Promise<Finding>[] {
       return { level: "ok", text: "cluster.redisUrl: Redis answers" };
     } catch (error) {
       const why = messageOf(error);
-      // With `wait` the gateway starts, once Redis does.
+      // With `wait` the gateway waits at start until Redis answers.
       return { level: startup === "wait" ? "warn" : "bad", text: `cluster.redisUrl: ${why}` };
     }
   };
@@ -110,7 +110,7 @@ function findFunctions({ upstream }: Settings): Promise<Finding>[] {
   return [...origins].map(async (origin): Promise<Finding> => {
     if (origin === undefined) return { level: "bad", text: "upstream: a URL cannot be read" };
     const why = await reach(new URL(origin));
-    // A gateway starts without its functions, and its breaker waits for them.
+    // Only a warning: a gateway starts without its functions, and its breaker retries them.
     if (why !== undefined) return { level: "warn", text: `upstream: ${origin}: ${why}` };
     return { level: "ok", text: `upstream: ${origin} accepts connections` };
   });
@@ -124,7 +124,7 @@ function originOf(url: string): string | undefined {
   }
 }
 
-/** Resolves with why a host does not accept connections, or with nothing when it does. */
+/** Resolves with why a host does not accept a connection, or with undefined when it does. */
 function reach({ hostname, port, protocol }: URL): Promise<string | undefined> {
   return new Promise((resolve) => {
     const to = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);

@@ -25,13 +25,13 @@ import { shareScrapes } from "../metrics/share.ts";
 import { createLoadSampler, type LoadSampler } from "../socket/load.ts";
 import type { Load } from "../socket/overload.ts";
 import { type Attached, attach } from "./attach.ts";
-import { publishMistakes, publishRecovery, publishSamples } from "./publish.ts";
-import { closeApp, openDoors, startApi } from "./serve-http.ts";
+import { listAttachedRows, listMistakeRows, listRecoveryRows } from "./metric-rows.ts";
+import { closeApp, openPorts, startApi } from "./serve-http.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
 
 /** A running gateway. */
 export interface Gateway {
-  /** The Socket.IO server: everything its documentation says works on it. */
+  /** The Socket.IO server. It works as Socket.IO's documentation says. */
   readonly io: Server;
   readonly settings: Settings;
   readonly port: number;
@@ -40,48 +40,48 @@ export interface Gateway {
   /** Where clients connect, such as `http://127.0.0.1:3000`. */
   readonly url: string;
   /**
-   * Serves the certificate that the files of `socket.tls` hold now; see the log for what came of
-   * it.
+   * Reads the certificate files of `socket.tls` again, and serves the new certificate. The log says
+   * whether that worked.
    */
   reload(): void;
   /**
-   * Logs and counts what nobody caught, as a mistake of a handler: for `uncaughtException` of a
-   * process that is to go on. A gateway listens to nothing of its process by itself.
+   * Logs and counts an error as a failure of a handler. Call it from `uncaughtException` if the
+   * process should go on; a gateway adds no listeners to its process by itself.
    */
   uncaught(error: unknown, origin?: string): void;
-  /** The text of `/metrics`. */
+  /** Resolves with the text of `/metrics`. */
   scrape(): Promise<string>;
   /**
-   * Stops from the door inward: no new handshakes, in-flight acks finish, connections close in
-   * waves over `socket.drainMs`, buffers flush. Leaves nothing running. A second call waits for
-   * the first.
+   * Stops the gateway: new handshakes are refused, in-flight acks finish, connections close in
+   * waves over `socket.drainMs`, buffers flush. Leaves nothing running. A second call waits for the
+   * first.
    */
   stop(): Promise<void>;
 }
 
-/** What surrounds a gateway. */
+/** What a gateway gets from its process, besides its settings. */
 export interface GatewayNeeds {
   readonly log?: Log;
-  /** Lines that `log` has dropped so far. */
+  /** Returns how many lines `log` has dropped so far. */
   readonly linesDropped?: () => number;
-  /** Folder that `handlers.module` is relative to. */
+  /** The folder that `handlers.module` is relative to. Default: the current folder. */
   readonly folder?: string;
   readonly production?: boolean;
-  /** The load that is shed by; of this process by default. */
+  /** Returns the load on which shedding depends. Default: that of this process. */
   readonly load?: () => Load;
-  /** Set in a worker: the port is shared, and its primary knows the metrics of all. */
+  /** Set in a worker: workers share the port, and the primary adds up their metrics. */
   readonly worker?: Pick<WorkerSide, "scrape" | "answer" | "isStopping">;
 }
 
-/** How long buffers may take to flush after the last connection was told to go. */
+/** How long buffers may take to flush after the last close was sent. */
 const FLUSH_MS = 1200;
 
 /**
  * Starts a gateway; resolves when it listens.
  *
- * Throws `SettingsError` with every problem of `given` at once, or an error of one sentence: no
- * binary for this machine, a handler module that cannot be loaded, a port that is taken. What had
- * been started by then is stopped.
+ * Throws `SettingsError` with every problem of `given` at once, or an Error of one sentence: no
+ * binary for this machine, a handler module that cannot be loaded, a port in use. Everything
+ * started before the error is stopped.
  */
 export async function startGateway(
   given: PartialSettings = {},
@@ -105,7 +105,7 @@ export async function startGateway(
 interface Build {
   readonly log: Log;
   linesDropped(): number;
-  /** Whoever embeds a gateway without a log sees mistakes of handlers all the same. */
+  /** Logs failures of handlers; writes to stderr where an embedded gateway has no log. */
   readonly handlersLog: Log;
   readonly folder: string;
   readonly production: boolean;
@@ -115,12 +115,13 @@ interface Build {
   readonly undo: (() => unknown)[];
 }
 
+/** Creates and starts everything, in the order in which a part needs others. */
 async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const { log, worker, undo } = needs;
   const native = loadNative();
   const { module } = settings.handlers;
   const handler = module ? await loadHandler<Server>(module, needs.folder) : undefined;
-  // Before prom-client looks at garbage collections: it would end the start for what is put there.
+  // Again, after the module was loaded: prom-client fails on properties added to prototypes.
   hideInherited();
   const metrics = startMetrics(settings, needs);
   worker?.answer(metrics.counted);
@@ -138,27 +139,25 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     sample: needs.load ?? load.sample,
   });
   bus?.whenLost(() => attached.closeAll("stream_gap"));
-  // Sockets leave first: their disconnect calls are among what goes out.
+  // Stops after the sockets have left, so that their disconnect calls are still made.
   const calls = { stop: async () => {} };
   undo.push(() => calls.stop());
   undo.push(async () => {
     await io.close();
     attached.detach();
   });
-  const executor = createExecutor(settings.fanout, {
-    server: io,
-    acks: attached.samples().fanout,
-  });
-  const state = { draining: 0, remaining: 0, starved: false };
+  const acks = attached.samples().fanout;
+  const executor = createExecutor(settings.fanout, { server: io, acks });
+  const state: State = { isDraining: false, remaining: 0, acceptsPaused: false };
   metrics.source(() => ({
-    ...publishSamples(attached.samples()),
-    ...publishMistakes(mistakes.samples),
-    sluice_draining: state.draining,
+    ...listAttachedRows(attached.samples()),
+    ...listMistakeRows(mistakes.samples),
+    sluice_draining: Number(state.isDraining),
     sluice_drain_remaining_connections: state.remaining,
   }));
   await handler?.(io);
   hideInherited();
-  // After the module, so that its middlewares come first.
+  // After the handler module, so that the module's middlewares run first.
   const upstream = await startUpstream(settings, { io, executor, metrics, log, lease: bus?.lease });
   if (upstream.stop) calls.stop = upstream.stop;
   const apiApp = startApi(settings, app, {
@@ -166,56 +165,72 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     count: metrics.count,
     metrics: { ...metrics, scrape: shareScrapes(worker?.scrape ?? metrics.scrape) },
     isAway: () => settings.cluster.away === "refuse" && bus?.link.isHere() === false,
-    isDraining: () => state.draining === 1 || worker?.isStopping() === true,
-    refusing: () => (state.starved ? "SOCKET_NO_DESCRIPTORS" : attached.refusing()),
+    isDraining: () => state.isDraining || worker?.isStopping() === true,
+    refusing: () => (state.acceptsPaused ? "SOCKET_NO_DESCRIPTORS" : attached.refusing()),
   });
-  const starved = (paused: boolean): void => {
-    state.starved = paused;
-    if (paused) metrics.count("sluice_accept_pauses_total");
-    const text = paused ? "no file descriptors left: accepting paused" : "accepting again";
-    log(paused ? "error" : "info", { room: "socket" }, text);
-  };
-  const shared = worker !== undefined;
-  const doors = await openDoors(settings, { app, apiApp, shared, undo, starved });
+  const { ports, close } = await openPorts(settings, {
+    ...{ app, apiApp, undo, shared: worker !== undefined },
+    paused: createPauseListener(state, metrics, log),
+  });
   load.begin();
-  const about = { room: "gateway", ...doors.ports, uws: native.version, binary: native.binary };
-  log("info", about, `listening on port ${doors.ports.port}`);
-
+  const about = { room: "gateway", ...ports, uws: native.version, binary: native.binary };
+  log("info", about, `listening on port ${ports.port}`);
   let stopped: Promise<void> | undefined;
-  const stop = async (): Promise<void> => {
-    state.draining = 1;
-    log("info", { room: "gateway", drainMs: settings.socket.drainMs }, "stopping");
-    // Other workers take who comes now.
-    if (worker) doors.close();
-    await attached.drain(settings.socket.drainMs, (left) => {
-      state.remaining = left;
-    });
-    // Long-polling clients fetch what is left over new TCP connections, so the door stays until
-    // then.
-    await flushed(attached);
-    doors.close();
-    for (const step of undo.reverse()) await step();
-    log("info", { room: "gateway" }, "stopped");
-  };
   return {
     io,
     settings,
-    ...doors.ports,
-    url: `${encrypted ? "https" : "http"}://${urlHost(settings.socket.host)}:${doors.ports.port}`,
+    ...ports,
+    url: `${encrypted ? "https" : "http"}://${urlHost(settings.socket.host)}:${ports.port}`,
     reload,
     uncaught: (error, event) => mistakes.failed(error, { kind: "process", event }),
     scrape: async () => (await metrics.scrape()).body,
-    stop: () => (stopped ??= stop()),
+    stop: () => (stopped ??= stopAll(settings, needs, { attached, state, close })),
   };
 }
 
-/** Makes the Socket.IO server, with recovery and with what lies between it and other nodes. */
+interface State {
+  isDraining: boolean;
+  /** Connections left to close in a drain. */
+  remaining: number;
+  /** Whether file descriptors ran out, so that no connections are accepted. */
+  acceptsPaused: boolean;
+}
+
+function createPauseListener(state: State, metrics: Metrics, log: Log) {
+  return (isPaused: boolean): void => {
+    state.acceptsPaused = isPaused;
+    if (isPaused) metrics.count("sluice_accept_pauses_total");
+    const text = isPaused ? "no file descriptors left: accepting paused" : "accepting again";
+    log(isPaused ? "error" : "info", { room: "socket" }, text);
+  };
+}
+
+async function stopAll(
+  { socket: { drainMs } }: Settings,
+  { log, worker, undo }: Build,
+  on: { readonly attached: Attached; readonly state: State; close(): void },
+): Promise<void> {
+  on.state.isDraining = true;
+  log("info", { room: "gateway", drainMs }, "stopping");
+  // The port is shared: other workers accept new connections.
+  if (worker) on.close();
+  await on.attached.drain(drainMs, (left) => {
+    on.state.remaining = left;
+  });
+  // Long-polling clients fetch the last packets over new TCP connections, so keep listening.
+  await flushed(on.attached);
+  on.close();
+  for (const step of undo.reverse()) await step();
+  log("info", { room: "gateway" }, "stopped");
+}
+
+/** Creates the Socket.IO server, with recovery and the adapter to other nodes or workers. */
 async function createServer(settings: Settings, needs: Build & { readonly metrics: Metrics }) {
   const { log, metrics, worker, undo } = needs;
   const recovery = createRecovery(settings.recovery);
   undo.push(() => recovery.stop());
-  metrics.source(() => publishRecovery(recovery.samples()));
-  // Redis and workers are loaded when they are set: a start without them is a third shorter.
+  metrics.source(() => listRecoveryRows(recovery.samples()));
+  // Load the code for Redis and workers only if they are set: that shortens the start by a third.
   const bus =
     settings.cluster.redisUrl === ""
       ? undefined
@@ -236,12 +251,12 @@ async function createServer(settings: Settings, needs: Build & { readonly metric
         skipMiddlewares: false,
       },
     }),
-    ...(between && { adapter: between as never }), // a class of adapters, as Socket.IO asks for
+    ...(between && { adapter: between as never }), // an adapter class, as Socket.IO expects
   });
   return { io, bus, recovery };
 }
 
-/** Tells of what could not be said to another worker, once a second. */
+/** Returns the function that logs failed messages to other workers, at most once a second. */
 function workerFailed(log: Log): (error: unknown) => void {
   const write = createThrottle(log, () => performance.now());
   return (error) => {
@@ -250,45 +265,47 @@ function workerFailed(log: Log): (error: unknown) => void {
   };
 }
 
-interface Attaching {
-  readonly settings: Settings;
-  readonly metrics: Metrics;
-  readonly recovery: Recovery;
-  readonly needs: Build;
-  readonly mistakes: Mistakes;
-  sample(): Load;
-}
-
 function attachServer(
   io: Server,
   { app, encrypted }: ReturnType<typeof openApp>,
-  { settings, metrics, recovery, mistakes, sample, needs: { log, production } }: Attaching,
+  on: {
+    readonly settings: Settings;
+    readonly metrics: Metrics;
+    readonly recovery: Recovery;
+    readonly needs: Build;
+    readonly mistakes: Mistakes;
+    sample(): Load;
+  },
 ): Attached {
-  return attach(io, app, pick(settings), {
-    ended(connection, reason, details) {
-      const fields = { room: "socket", reason, id: connection.id, details };
-      log("debug", fields, `connection closed: ${CLOSES[reason].text}`);
-    },
-    pressuredFor: (seconds) => metrics.observe("sluice_pressure_seconds", seconds),
-    encrypted,
-    log,
-    door: {
-      settings,
+  const { settings, metrics } = on;
+  const { log, production } = on.needs;
+  const { socket, codec, fanout } = settings;
+  return attach(
+    io,
+    app,
+    { socket, codec, fanout },
+    {
+      ended(connection, reason, details) {
+        const fields = { room: "socket", reason, id: connection.id, details };
+        log("debug", fields, `connection closed: ${CLOSES[reason].text}`);
+      },
+      pressuredFor: (seconds) => metrics.observe("sluice_pressure_seconds", seconds),
+      encrypted,
       log,
-      handlerFailed: mistakes.failed,
-      production,
-      sample,
-      authenticatedIn: (seconds) => metrics.observe("sluice_authentication_seconds", seconds),
-      recovering: recovery.during,
+      door: {
+        settings,
+        log,
+        handlerFailed: on.mistakes.failed,
+        production,
+        sample: on.sample,
+        authenticatedIn: (seconds) => metrics.observe("sluice_authentication_seconds", seconds),
+        recovering: on.recovery.during,
+      },
     },
-  });
+  );
 }
 
-function pick({ socket, codec, fanout }: Settings): Pick<Settings, "socket" | "codec" | "fanout"> {
-  return { socket, codec, fanout };
-}
-
-/** The load that is shed by. It is none until `begin`: the lag of a start is nobody's load. */
+/** Samples the load on which shedding depends. It is zero until `begin`, because a start lags. */
 function createLoad({ overload }: Settings, undo: Build["undo"]) {
   let sampler: LoadSampler | undefined;
   undo.push(() => sampler?.stop());
@@ -300,7 +317,7 @@ function createLoad({ overload }: Settings, undo: Build["undo"]) {
   };
 }
 
-/** Calls to functions, where the settings name any; loaded only then, as the bus is. */
+/** Starts the calls to functions if the settings name any; loads their code only then. */
 async function startUpstream(
   settings: Settings,
   needs: ServeUpstreamNeeds,
@@ -327,8 +344,8 @@ function startMetrics(settings: Settings, { undo, linesDropped }: Build): Metric
   return metrics;
 }
 
-/** Resolves when no connection is left that has something to send, or after {@link FLUSH_MS}. */
-async function flushed(attached: ReturnType<typeof attach>): Promise<void> {
+/** Resolves when all connections have closed, or after {@link FLUSH_MS}. */
+async function flushed(attached: Attached): Promise<void> {
   const end = Date.now() + FLUSH_MS;
   const open = () =>
     Object.values(attached.samples().socket.connections).some((count) => count > 0);

@@ -4,18 +4,19 @@ import { entryName, type LeasedSocket } from "../cluster/leased-socket.ts";
 import type { Connection } from "../socket/connection.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
-/** The reason of a disconnect call that another node makes. */
+/** The reason in a disconnect call for a socket of a node that died. */
 const NODE_LOST = "node_lost";
 
 type Open = Upstream["open"];
 
 /**
- * Returns `upstream.open` with each socket in the lease from when its connect call was accepted
- * until its disconnect call is over; and names who makes the calls of nodes that died.
+ * Returns `upstream.open`, extended so that the lease lists each socket from the moment its connect
+ * call was accepted until its disconnect call is over. Also registers with the lease the functions
+ * that make the disconnect calls of nodes that died.
  */
 export function leaseLanes(io: Server, upstream: Upstream, lease: Lease): Open {
   const held = new Map<string, { readonly socket: LeasedSocket; ended: boolean }>();
-  /** Sockets of which another node has told that they are gone. */
+  /** Sockets whose disconnect calls another node has made. */
   const told = new Set<string>();
 
   lease.name({
@@ -34,7 +35,7 @@ export function leaseLanes(io: Server, upstream: Upstream, lease: Lease): Open {
         told.add(name);
         const { namespace, id } = lost;
         const socket: Socket | undefined = io._nsps.get(namespace)?.sockets.get(id);
-        // Every connection of a server that this process serves is one of ours.
+        // The cast holds: every connection of this server was created by GatewayEngine.
         (socket?.conn as unknown as Connection | undefined)?.closeAs(NODE_LOST);
       }
     },
@@ -53,7 +54,7 @@ export function leaseLanes(io: Server, upstream: Upstream, lease: Lease): Open {
       lease.enter(entry);
     };
     const isAsked = upstream.answers("connect", namespace, "connect");
-    // A middleware of the process may still refuse it: then it is struck out by `end`.
+    // A middleware of the process may still refuse it; `end` then removes it from the lease.
     if (!isAsked) enter();
     return {
       ...lane,
@@ -68,7 +69,7 @@ export function leaseLanes(io: Server, upstream: Upstream, lease: Lease): Open {
           if (told.delete(name)) return lane.end();
           if (own) own.ended = true;
           lane.end(reason, () => {
-            // A resumed session has the name of the one before.
+            // A recovered session has the same name, and may have replaced this entry.
             if (held.get(name) !== own) return;
             held.delete(name);
             lease.strike(socket);

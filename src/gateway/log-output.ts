@@ -1,17 +1,19 @@
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { performance } from "node:perf_hooks";
+import { type DestinationStream, pino } from "pino";
+import type { Log } from "../core/log.ts";
 
-/** Where log lines go. Nothing here throws, and nothing waits for whoever reads them. */
+/** Where log lines go. Nothing here throws or blocks, however slow the reader is. */
 export interface LogOutput {
-  /** Writes a line at once, keeps it for a slow reader, or drops it. */
+  /** Writes a line at once, queues it if the reader is slow, or drops it. */
   write(line: string): void;
-  /** Lines dropped so far: they could not be written, or too many bytes were waiting. */
+  /** Lines dropped so far: a write failed, or too many bytes were queued. */
   dropped(): number;
-  /** Writes what waits; resolves when nothing does any more, or after `withinMs`. */
+  /** Writes the queued lines; resolves when all are written, or after `withinMs`. */
   flush(withinMs: number): Promise<void>;
 }
 
-/** How long a slow reader is left alone: 64 KiB each time, what a pipe holds, is 6 MB a second. */
+/** Wait between two writes to a slow reader. A pipe holds 64 KiB, so that is 6 MB a second. */
 const RETRY_MS = 10;
 
 const LINE_END = Buffer.from("\n");
@@ -19,20 +21,19 @@ const LINE_END = Buffer.from("\n");
 /**
  * Returns the output of log lines to `fd`: a pipe, a socket, a terminal or a file.
  *
- * Beside the line that is being written, up to `bufferBytesMax` wait for a slow reader; a line
- * above that is dropped. A line that cannot be written (nobody reads any more, the disk is full) is
- * dropped with all that wait, and not tried again; the next one is, so that lines come again once
- * they can.
+ * Besides the line being written, up to `bufferBytesMax` are queued for a slow reader; lines above
+ * that are dropped. When a write fails (the reader is gone, the disk is full), its line and all
+ * queued lines are dropped. Later lines are tried again, so logging resumes by itself.
  */
 export function createLogOutput(fd: number, bufferBytesMax: number): LogOutput {
   const own = openWithoutWaiting(fd);
-  /** What a slow reader has not taken of the line that is being written. */
+  /** The unwritten rest of the line that is being written. */
   let begun: Buffer | undefined;
   const waiting: Buffer[] = [];
   let bytes = 0;
   let dropped = 0;
   let timer: NodeJS.Timeout | undefined;
-  /** Whether the last byte that went out was not the end of its line. */
+  /** Whether the last line was written only in part. */
   let torn = false;
 
   function put(rest: Buffer): void {
@@ -51,7 +52,7 @@ export function createLogOutput(fd: number, bufferBytesMax: number): LogOutput {
     begun = undefined;
   }
 
-  // After a line that was cut, or both would be read as one that is neither.
+  // After a partial line, start a new one; otherwise the reader would get both as one line.
   const begin = (line: Buffer) => put(torn ? Buffer.concat([LINE_END, line]) : line);
 
   function drain(): void {
@@ -96,24 +97,39 @@ export function createLogOutput(fd: number, bufferBytesMax: number): LogOutput {
 }
 
 /**
- * Returns a descriptor of what `fd` is, whose writes fail where they would wait: the whole process
- * would, or a thread that keeps it from ending.
+ * Returns a non-blocking descriptor of the same file as `fd`. A blocking write would stop the whole
+ * process, or a thread that keeps it from ending.
  */
 function openWithoutWaiting(fd: number): number {
-  // Made for an inherited pipe or socket, Node.js' own stream has writes to it return at once.
+  // Creating Node.js' own stream makes an inherited pipe or socket non-blocking.
   void process.stdout;
   const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
   try {
     const kind = fstatSync(fd);
-    // A child that ends gives the inherited one its old mode back. Terminals have no other way.
+    // Open it anew: a child process that ends resets the mode of the inherited descriptor, and
+    // terminals can be made non-blocking only in this way.
     if (kind.isFIFO() || kind.isCharacterDevice()) {
       return openSync(`/proc/self/fd/${fd}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
     }
   } catch {
-    // No /proc, a pipe of another user, or one that nobody reads: then as it was given.
+    // No /proc, a pipe of another user, or one without a reader: use `fd` itself.
   }
   return fd;
 }
 
 const isFull = (error: unknown) =>
   error instanceof Error && "code" in error && error.code === "EAGAIN";
+
+/** Returns a log that writes lines of at least `level` to `to`, as JSON. */
+export function createPinoLog(
+  level: "debug" | "info" | "warn" | "error" | "silent",
+  to: DestinationStream,
+): Log {
+  const logger = pino({ level, base: null, serializers: { error: readStack } }, to);
+  return (severity, fields, text) => logger[severity](fields, text);
+}
+
+/** Logs only the stack of an error: its other fields may contain what a client sent. */
+function readStack(error: unknown): unknown {
+  return error instanceof Error ? error.stack : error;
+}

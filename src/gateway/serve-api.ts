@@ -13,7 +13,7 @@ import type { Http } from "../host/http.ts";
 import type { Labels, Metrics, Samples } from "../metrics/registry.ts";
 import { createTokenCheck } from "../socket/tokens.ts";
 
-/** What the API is built from. */
+/** What {@link serveApi} needs. */
 export interface ServeNeeds {
   readonly io: Server;
   readonly http: Http;
@@ -23,12 +23,12 @@ export interface ServeNeeds {
   readonly version: string;
   isDraining(): boolean;
   refusing(): FailureCode | undefined;
-  /** Why commands cannot be carried out now, such as a cluster that cannot be reached. */
+  /** Why commands cannot be executed now, such as an unreachable cluster. */
   ready?(): FailureCode | undefined;
   readonly deadLetters?: DeadLetters | undefined;
 }
 
-/** Bodies hold whole batches, so they may nest and hold what all their commands may together. */
+/** A body holds a whole batch, so its limits are those of all its commands together. */
 const BODY_LIMITS = {
   depthMax: COMMAND_LIMITS.depthMax + 3,
   elementsMax: 1_000_000,
@@ -36,7 +36,7 @@ const BODY_LIMITS = {
   attachmentsMax: COMMAND_LIMITS.batchMax * COMMAND_LIMITS.binariesMax,
 };
 
-/** Puts the API's routes on an app; throws `SettingsError` for keys that cannot be used. */
+/** Adds the API's routes to an app. Throws `SettingsError` for keys that cannot be used. */
 export function serveApi(settings: Settings, needs: ServeNeeds): Api {
   const { executor, metrics, log } = needs;
   const requests: Record<string, number> = {};
@@ -90,7 +90,7 @@ const JWT_SETTINGS: Readonly<Record<string, string>> = {
   auth: "api.jwtSecret",
 };
 
-// The same check as clients' tokens have, with keys and an audience of its own.
+// Checks tokens as for clients, with the API's own keys, issuer and audience.
 function createCheck({ auth, api }: Settings, log: Log): CheckToken | undefined {
   const { jwtSecret: secret, jwtPublicKey: publicKey, jwtJwksUrl: jwksUrl } = api;
   if (secret === "" && publicKey === "" && jwksUrl === "") return undefined;

@@ -10,10 +10,10 @@ import type { Recovery } from "../fanout/recovery.ts";
 import { createLiving } from "../fanout/recovery-living.ts";
 import type { Metrics } from "../metrics/registry.ts";
 import type { Connection } from "../socket/connection.ts";
-import { publishBus, publishLease, publishSessions } from "./publish.ts";
+import { listBusRows, listLeaseRows, listSessionRows } from "./metric-rows.ts";
 
-/** What the connection to the other nodes is built from. */
-export interface ServeClusterNeeds {
+/** What {@link serveCluster} needs. */
+interface ServeClusterNeeds {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly recovery: Recovery;
@@ -21,7 +21,7 @@ export interface ServeClusterNeeds {
   readonly undo: (() => unknown)[];
 }
 
-/** Connects to the other nodes behind Redis; throws one sentence when Redis must be there. */
+/** Connects to the other nodes through Redis. Throws if Redis is required and cannot be reached. */
 export async function serveCluster(
   settings: Pick<Settings, "cluster" | "recovery">,
   needs: ServeClusterNeeds,
@@ -35,18 +35,18 @@ export async function serveCluster(
     lagged: (seconds) => metrics.observe("sluice_cluster_lag_seconds", seconds),
   });
   undo.push(() => bus.stop());
-  metrics.source(() => publishBus(bus.samples()));
+  metrics.source(() => listBusRows(bus.samples()));
   await bus.arrive();
   const lease = holdLease(settings.cluster, { link: bus.link, log });
   undo.push(() => lease.stop());
-  metrics.source(() => publishLease(lease.samples()));
+  metrics.source(() => listLeaseRows(lease.samples()));
   if (adapter === "streams" && settings.recovery.windowMs > 0) {
     watch = recoverOver({ ...bus, lease }, settings, needs);
   }
   return { ...bus, lease };
 }
 
-/** Returns what makes an adapter recover sessions that Redis keeps, those of dead nodes too. */
+/** Returns the function that makes an adapter recover sessions from Redis, also of dead nodes. */
 function recoverOver(
   { link, lease, seal, position, isReplay }: Bus & { readonly lease: Lease },
   { cluster, recovery: settings }: Pick<Settings, "cluster" | "recovery">,
@@ -61,7 +61,7 @@ function recoverOver(
       moved(names) {
         for (const name of names) {
           const socket = living.find(name);
-          // Every connection of a server that this process serves is one of ours.
+          // The cast holds: every connection of this server was created by GatewayEngine.
           (socket?.conn as unknown as Connection | undefined)?.closeAs("session_moved");
         }
       },
@@ -73,7 +73,7 @@ function recoverOver(
     stream: streamName(cluster),
     ...{ seal, isReplay },
   });
-  metrics.source(() => publishSessions(sessions.samples()));
+  metrics.source(() => listSessionRows(sessions.samples()));
   undo.push(
     () => sessions.stop(),
     () => living.stop(),

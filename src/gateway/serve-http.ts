@@ -7,25 +7,24 @@ import { loadNative, type TemplatedApp } from "../host/native.ts";
 import type { Metrics } from "../metrics/registry.ts";
 import { type ServeNeeds, serveApi } from "./serve-api.ts";
 
-/** How long open requests may take to end at a stop. */
+/** How long a stop waits for open requests. */
 const REQUESTS_MS = 500;
 
-/** What the HTTP routes need of the gateway, and its list of what to undo. */
-export interface ApiSurroundings
-  extends Pick<
-    ServeNeeds,
-    "io" | "executor" | "log" | "metrics" | "isDraining" | "refusing" | "deadLetters"
-  > {
-  readonly undo: (() => unknown)[];
-  readonly count: Metrics["count"];
-  isAway(): boolean;
-}
-
-/** Puts the HTTP routes on the app, or on one of their own, which is returned. */
+/** Adds the HTTP routes to `app`, or to a new app if `api.port` is set. Returns the app it used. */
 export function startApi(
   settings: Settings,
   app: TemplatedApp,
-  { undo, count, isAway, ...needs }: ApiSurroundings,
+  {
+    undo,
+    count,
+    isAway,
+    ...needs
+  }: Omit<ServeNeeds, "http" | "version" | "ready"> & {
+    readonly undo: (() => unknown)[];
+    readonly count: Metrics["count"];
+    /** Whether the cluster cannot be reached. */
+    isAway(): boolean;
+  },
 ): TemplatedApp {
   const apiApp = settings.api.port === 0 ? app : loadNative().uws.App();
   if (apiApp !== app) undo.push(() => closeApp(apiApp));
@@ -44,38 +43,42 @@ export function startApi(
   return apiApp;
 }
 
-/** What is to listen. */
-export interface Doors {
-  readonly app: TemplatedApp;
-  readonly apiApp: TemplatedApp;
-  readonly shared: boolean;
-  readonly undo: (() => unknown)[];
-  /**
-   * Told when clients' connections are no longer accepted for want of descriptors, and when again.
-   */
-  readonly starved: (paused: boolean) => void;
-}
-
-/** Descriptors that are left to calls, files and the port of the API when clients find none. */
+/** Descriptors kept free for calls, files and the API's port when accepting clients pauses. */
 const SPARE_DESCRIPTORS = 8;
 
-/** Listens where the settings say, on ports that other processes may share. */
-export async function openDoors(
+/**
+ * Listens on the ports of the settings. Calls `paused` with true when it stops accepting clients
+ * because file descriptors run out, and with false when it accepts again.
+ */
+export async function openPorts(
   { socket, api }: Settings,
-  { app, apiApp, shared, undo, starved }: Doors,
+  {
+    app,
+    apiApp,
+    shared,
+    undo,
+    paused,
+  }: {
+    readonly app: TemplatedApp;
+    readonly apiApp: TemplatedApp;
+    /** Whether other processes may listen on the same ports. */
+    readonly shared: boolean;
+    readonly undo: (() => unknown)[];
+    readonly paused: (isPaused: boolean) => void;
+  },
 ) {
-  const door = await listen(app, socket.host, socket.port, shared);
-  undo.push(() => door.close());
-  undo.push(watchDescriptors({ listening: door, spare: SPARE_DESCRIPTORS, told: starved }));
-  const apiDoor = apiApp === app ? door : await listen(apiApp, api.host, api.port, shared);
-  undo.push(() => apiDoor.close());
-  if (apiDoor !== door) {
-    undo.push(watchDescriptors({ listening: apiDoor, spare: 1, told: () => {} }));
+  const clients = await listen(app, socket.host, socket.port, shared);
+  undo.push(() => clients.close());
+  undo.push(watchDescriptors({ listening: clients, spare: SPARE_DESCRIPTORS, told: paused }));
+  const callers = apiApp === app ? clients : await listen(apiApp, api.host, api.port, shared);
+  undo.push(() => callers.close());
+  if (callers !== clients) {
+    undo.push(watchDescriptors({ listening: callers, spare: 1, told: () => {} }));
   }
-  return { ports: { port: door.port, apiPort: apiDoor.port }, close: () => door.close() };
+  return { ports: { port: clients.port, apiPort: callers.port }, close: () => clients.close() };
 }
 
-/** Resolves with the promise or after `ms`, whichever is first. */
+/** Resolves when the promise does, or after `ms` if that is earlier. */
 async function within(ms: number, promise: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise((resolve) => {
@@ -85,9 +88,7 @@ async function within(ms: number, promise: Promise<unknown>): Promise<void> {
   clearTimeout(timer);
 }
 
-/**
- * Closes every connection of an app, where the binary can; else its idle ones end by themselves.
- */
+/** Closes every connection of an app. Older binaries cannot; there, idle connections time out. */
 export function closeApp(app: TemplatedApp): void {
   const { close } = app as Partial<Pick<TemplatedApp, "close">>; // older binaries have none
   close?.call(app);

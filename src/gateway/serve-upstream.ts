@@ -8,7 +8,7 @@ import { hasUpstream, type Settings, SettingsError } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
 import type { Executor } from "../fanout/apply.ts";
 import { createForward, type ForwardNamespace, type ForwardSocket } from "../handlers/forward.ts";
-import type { Metrics, Samples } from "../metrics/registry.ts";
+import type { Metrics } from "../metrics/registry.ts";
 import type { Connection } from "../socket/connection.ts";
 import {
   eachNamespace,
@@ -16,31 +16,31 @@ import {
   prependMiddleware,
   watchRemoved,
 } from "../socket/socket-io.ts";
-import type { UpstreamSamples } from "../upstream/samples.ts";
-import { createUpstream } from "../upstream/upstream.ts";
+import { createUpstream, type Upstream } from "../upstream/upstream.ts";
 import { leaseLanes } from "./lease-lanes.ts";
+import { listUpstreamRows } from "./metric-rows.ts";
 
-/** What calls to functions are built from. */
+/** What {@link serveUpstream} needs. */
 export interface ServeUpstreamNeeds {
   readonly io: Server;
   readonly executor: Executor;
   readonly metrics: Metrics;
   readonly log: Log;
-  /** By which other nodes speak for this one's sockets when it dies. */
+  /** If set, another node makes the disconnect calls of this node's sockets when this one dies. */
   readonly lease?: Lease | undefined;
 }
 
 /** Calls to functions, running. */
 export interface ServedUpstream {
-  /** What the API shows and replays; none when no function is set. */
+  /** The dead letters that the API lists and replays; undefined when no function is set. */
   readonly deadLetters: DeadLetters | undefined;
-  /** To be called once the sockets are gone: their disconnect calls are among what goes out. */
+  /** Call it after the sockets have closed, so that their disconnect calls are still made. */
   stop(): Promise<void>;
 }
 
 /**
- * Makes the events of every namespace that the settings give to functions calls to them, those of
- * namespaces that come later too. Throws `SettingsError`.
+ * Forwards events to functions, in every namespace that the settings map to one, also in namespaces
+ * created later. Throws `SettingsError`.
  */
 export function serveUpstream(
   all: Settings,
@@ -52,7 +52,7 @@ export function serveUpstream(
     return { deadLetters: undefined, stop: async () => {} };
   }
   const apply = (commands: readonly Command[]): void => {
-    // It carries out everything before it returns; its answers have nobody else to go to.
+    // The commands are executed before it returns. Refusals are logged: nobody gets the answers.
     void executor.apply(commands, "upstream").then((answers) => {
       for (const [at, answer] of answers.entries()) {
         if (!answer.ok) tellRefused(commands[at], answer);
@@ -71,12 +71,12 @@ export function serveUpstream(
     observe: (type, seconds) => metrics.observe("sluice_upstream_call_seconds", seconds, { type }),
   });
   const { names, patterns } = upstream.namespaces;
-  // With a pattern it is decided at each namespace; a name can be looked at now.
+  // A plain name can be checked now; a namespace of a pattern, when it is created (below).
   if (auth.mode === "upstream") {
     const open = names.find((name) => !upstream.answers("connect", name, "connect"));
     if (open !== undefined) noDecider();
   }
-  const forget = metrics.source(() => publishUpstream(upstream.samples()));
+  const forget = metrics.source(() => listUpstreamRows(upstream.samples()));
   const forward = createForward(settings, {
     asksConnect: (namespace) => upstream.answers("connect", namespace, "connect"),
     open: lease ? leaseLanes(io, upstream, lease) : upstream.open,
@@ -88,7 +88,7 @@ export function serveUpstream(
       watchRemoved(namespace as unknown as Namespace, (socket) =>
         removed(socket as unknown as ForwardSocket),
       ),
-    // Every connection of a server that this process serves is one of ours.
+    // The cast holds: every connection of this server was created by GatewayEngine.
     close: ({ conn }) => (conn as unknown as Connection).closeAs("upstream_full"),
     now: () => performance.now(),
   });
@@ -100,19 +100,23 @@ export function serveUpstream(
   for (const name of names) io.of(name);
   for (const pattern of patterns) io.of(pattern);
   return {
-    deadLetters: {
-      list: upstream.listDeadLetters,
-      async replay(ids) {
-        const all = await upstream.replayDeadLetters(ids);
-        const count = (...wanted: string[]) =>
-          all.filter(({ outcome }) => wanted.includes(outcome)).length;
-        return { replayed: count("delivered", "failed"), delivered: count("delivered") };
-      },
-    },
+    deadLetters: openDeadLetters(upstream),
     async stop() {
       unwatch();
       await upstream.stop();
       forget();
+    },
+  };
+}
+
+function openDeadLetters(upstream: Upstream): DeadLetters {
+  return {
+    list: upstream.listDeadLetters,
+    async replay(ids) {
+      const all = await upstream.replayDeadLetters(ids);
+      const count = (...wanted: string[]) =>
+        all.filter(({ outcome }) => wanted.includes(outcome)).length;
+      return { replayed: count("delivered", "failed"), delivered: count("delivered") };
     },
   };
 }
@@ -122,7 +126,7 @@ function claimOf(claims: unknown, name: string): string | undefined {
   return typeof value === "string" || typeof value === "number" ? `${value}` : undefined;
 }
 
-/** Where functions decide on clients, a namespace that has none lets nobody in. */
+/** Refuses every client of a namespace for which no function decides, with auth.mode `upstream`. */
 const refuse: Middleware = (_socket, next) => {
   const { text, retry } = FAILURES.AUTH_NO_DECIDER;
   next(Object.assign(new Error(text), { data: { code: "AUTH_NO_DECIDER", retry } }));
@@ -133,38 +137,7 @@ function noDecider(): never {
   throw new SettingsError([{ path: "auth.mode", value: JSON.stringify("upstream"), bound }]);
 }
 
-// A Namespace has these members; its own types say more of events than forwarding needs.
+// The cast holds: Namespace has these members, with stricter types for events.
 function asForward(namespace: Namespace): ForwardNamespace {
   return namespace as unknown as ForwardNamespace & { readonly socket?: ForwardSocket };
-}
-
-const BREAKERS = { closed: 0, "half-open": 1, open: 2 } as const;
-
-/** Returns the room's samples as rows of the metric table. */
-export function publishUpstream(samples: UpstreamSamples): Samples {
-  const { queued, deadLetters, origins } = samples;
-  return {
-    sluice_upstream_calls_total: Object.entries(samples.calls).map(([key, count]) => {
-      const [type = "", outcome = ""] = key.split(" ");
-      return [{ type, outcome }, count];
-    }),
-    sluice_upstream_refused_total: Object.entries(samples.refused).map(([reason, count]) => [
-      { reason },
-      count,
-    ]),
-    sluice_upstream_batched_events_total: samples.batched,
-    sluice_upstream_retries_total: samples.retries,
-    sluice_upstream_queued_events: queued.events,
-    sluice_upstream_queued_bytes: queued.bytes,
-    sluice_upstream_inflight: origins.map(({ origin, inflight }) => [{ origin }, inflight]),
-    sluice_upstream_breaker_state: origins.map(({ origin, breaker }) => [
-      { origin },
-      BREAKERS[breaker],
-    ]),
-    sluice_upstream_breaker_opened_total: origins.map(({ origin, opened }) => [{ origin }, opened]),
-    sluice_upstream_gone_endpoints: samples.goneEndpoints,
-    sluice_upstream_dead_letters: deadLetters.held,
-    sluice_upstream_dead_lettered_total: deadLetters.added,
-    sluice_upstream_dead_letters_dropped_total: deadLetters.dropped,
-  };
 }

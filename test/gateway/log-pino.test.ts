@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createPinoLog } from "../../src/gateway/log-pino.ts";
+import { createPinoLog } from "../../src/gateway/log-output.ts";
 
 test("a line is JSON with its fields, and nothing below the level is written", () => {
   const lines: string[] = [];

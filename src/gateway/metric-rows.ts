@@ -3,10 +3,11 @@ import type { LeaseSamples } from "../cluster/lease.ts";
 import type { SessionsSamples } from "../cluster/sessions.ts";
 import type { RecoverySamples } from "../fanout/recovery.ts";
 import type { Labels, Samples } from "../metrics/registry.ts";
+import type { UpstreamSamples } from "../upstream/samples.ts";
 import type { AttachedSamples } from "./attach.ts";
 
-/** Returns the samples of the rooms as rows of the metric table. */
-export function publishSamples({ socket, door, codec, fanout }: AttachedSamples): Samples {
+/** Returns the samples of `socket/`, `codec/` and `fanout/` as rows of the metric table. */
+export function listAttachedRows({ socket, door, codec, fanout }: AttachedSamples): Samples {
   return {
     sluice_connections: Object.entries(socket.connections).map(([key, open]) => {
       const [transport = "", codec = ""] = key.split(" ");
@@ -52,13 +53,13 @@ export function publishSamples({ socket, door, codec, fanout }: AttachedSamples)
   };
 }
 
-/** Returns how often the application's own code failed, as a row of the metric table. */
-export function publishMistakes(samples: Readonly<Record<string, number>>): Samples {
+/** Returns how often handlers of the application failed, as a row of the metric table. */
+export function listMistakeRows(samples: Readonly<Record<string, number>>): Samples {
   return { sluice_handler_errors_total: by("kind", samples) };
 }
 
 /** Returns the samples of the bus as rows of the metric table. */
-export function publishBus(bus: BusSamples): Samples {
+export function listBusRows(bus: BusSamples): Samples {
   return {
     sluice_cluster_redis_up: bus.here,
     sluice_cluster_messages_total: by("direction", bus.messages),
@@ -73,7 +74,7 @@ export function publishBus(bus: BusSamples): Samples {
 }
 
 /** Returns the samples of this node's lease as rows of the metric table. */
-export function publishLease(lease: LeaseSamples): Samples {
+export function listLeaseRows(lease: LeaseSamples): Samples {
   return {
     sluice_cluster_nodes: lease.nodes,
     sluice_cluster_lost_sockets_total: lease.lostSockets,
@@ -82,7 +83,7 @@ export function publishLease(lease: LeaseSamples): Samples {
 }
 
 /** Returns the samples of the sessions in Redis as rows of the metric table. */
-export function publishSessions(sessions: SessionsSamples): Samples {
+export function listSessionRows(sessions: SessionsSamples): Samples {
   return {
     sluice_recovery_kept_sessions: sessions.kept,
     sluice_recovery_unfit_sessions_total: sessions.unfit,
@@ -90,7 +91,7 @@ export function publishSessions(sessions: SessionsSamples): Samples {
 }
 
 /** Returns the samples of connection state recovery as rows of the metric table. */
-export function publishRecovery(recovery: RecoverySamples): Samples {
+export function listRecoveryRows(recovery: RecoverySamples): Samples {
   return {
     sluice_recoveries_total: by("result", {
       recovered: recovery.recovered,
@@ -102,6 +103,34 @@ export function publishRecovery(recovery: RecoverySamples): Samples {
     sluice_recovery_sessions: recovery.sessions,
     sluice_recovery_dropped_packets_total: recovery.droppedPackets,
     sluice_recovery_dropped_sessions_total: recovery.droppedSessions,
+  };
+}
+
+const BREAKERS = { closed: 0, "half-open": 1, open: 2 } as const;
+
+/** Returns the samples of the calls to functions as rows of the metric table. */
+export function listUpstreamRows(samples: UpstreamSamples): Samples {
+  const { queued, deadLetters, origins } = samples;
+  return {
+    sluice_upstream_calls_total: Object.entries(samples.calls).map(([key, count]) => {
+      const [type = "", outcome = ""] = key.split(" ");
+      return [{ type, outcome }, count];
+    }),
+    sluice_upstream_refused_total: by("reason", samples.refused),
+    sluice_upstream_batched_events_total: samples.batched,
+    sluice_upstream_retries_total: samples.retries,
+    sluice_upstream_queued_events: queued.events,
+    sluice_upstream_queued_bytes: queued.bytes,
+    sluice_upstream_inflight: origins.map(({ origin, inflight }) => [{ origin }, inflight]),
+    sluice_upstream_breaker_state: origins.map(({ origin, breaker }) => [
+      { origin },
+      BREAKERS[breaker],
+    ]),
+    sluice_upstream_breaker_opened_total: origins.map(({ origin, opened }) => [{ origin }, opened]),
+    sluice_upstream_gone_endpoints: samples.goneEndpoints,
+    sluice_upstream_dead_letters: deadLetters.held,
+    sluice_upstream_dead_lettered_total: deadLetters.added,
+    sluice_upstream_dead_letters_dropped_total: deadLetters.dropped,
   };
 }
 
