@@ -30,8 +30,8 @@ export interface PrimaryNeeds {
   readonly log: Log;
   /** Adds up the metrics of all workers. */
   readonly metrics: {
-    told(worker: number, counted: unknown): void;
-    gone(worker: number): void;
+    update(worker: number, counted: unknown): void;
+    remove(worker: number): void;
     text(silent: ReadonlySet<number>): Promise<Scraped>;
   };
   /** Ends the process. */
@@ -104,7 +104,7 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
       listened = true;
     }
     if (word?.sluice === "counted" && state) {
-      needs.metrics.told(worker.id, word.counted);
+      needs.metrics.update(worker.id, word.counted);
       endAsking(state);
     }
     if (word?.sluice !== "scrape") return;
@@ -118,7 +118,7 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
     const state = started.get(worker);
     started.delete(worker);
     if (!state) return;
-    needs.metrics.gone(worker.id);
+    needs.metrics.remove(worker.id);
     endAsking(state);
     if (stopping) return;
     if (!listened) {

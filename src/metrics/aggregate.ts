@@ -2,15 +2,15 @@ import { AggregatorRegistry, Registry } from "prom-client";
 import type { Counted, Scraped } from "./registry.ts";
 import { METRICS, type MetricName } from "./table.ts";
 
-/** The metrics of several workers as those of one process. */
+/** Adds up the metrics of several workers, as if they were one process. */
 export interface Aggregate {
-  /** Takes the newest numbers of a worker, as `Metrics.counted` gave them there. */
-  told(worker: number, counted: unknown): void;
-  /** A worker has ended: its totals are kept as it last told them. */
-  gone(worker: number): void;
+  /** Stores the newest result of `Metrics.counted` of a worker. */
+  update(worker: number, counted: unknown): void;
+  /** Removes a worker that has ended. Its last known totals stay in the sums. */
+  remove(worker: number): void;
   /**
-   * Returns the exposition text. Of workers that are `silent` the gauges are left out; their totals
-   * stand as they last told them, so that none ever falls.
+   * Returns the exposition text. Workers in `silent` did not answer: their gauges are left out, and
+   * their last known totals are used, so that no total ever falls.
    */
   text(silent: ReadonlySet<number>): Promise<Scraped>;
 }
@@ -18,24 +18,24 @@ export interface Aggregate {
 const MISSED = "sluice_cluster_scrapes_missed_total" satisfies MetricName;
 
 /**
- * Returns an aggregate that knows no worker yet, and what the log of the primary itself has
- * dropped.
+ * Returns an aggregate without workers. `linesDropped` counts the lines that the primary's own log
+ * has dropped.
  */
 export function createAggregate(linesDropped: () => number): Aggregate {
   const newest = new Map<number, Counted>();
-  /** The totals of all workers that have ended, in one. */
+  /** Sums of the totals of all workers that have ended. */
   let ended: Counted = [];
   let missed = 0;
 
   return {
-    told(worker, counted) {
-      newest.set(worker, counted as Counted); // what another process of this program read there
+    update(worker, counted) {
+      newest.set(worker, counted as Counted); // sent by another process of this program
     },
-    gone(worker) {
+    remove(worker) {
       const totals = (newest.get(worker) ?? []).filter(isTotal);
       newest.delete(worker);
       const sum: unknown = AggregatorRegistry.aggregate([ended, totals]).getMetricsAsArray();
-      ended = sum as Counted; // a registry that was added up holds them, each with a `get` beside
+      ended = sum as Counted; // its metrics have this shape and a `get` function
     },
     async text(silent) {
       missed += silent.size;
@@ -52,15 +52,13 @@ export function createAggregate(linesDropped: () => number): Aggregate {
   };
 }
 
-/** One of the primary's own totals. */
+/** Returns a counter of the primary's own. */
 function count(name: MetricName, value: number) {
   const about = { name, help: METRICS[name].help, type: "counter", aggregator: "sum" };
   return { ...about, values: [{ value, labels: {} }] };
 }
 
-/**
- * Whether a metric only grows; prom-client's types call its kinds numbers, and it calls them words.
- */
+/** Whether a metric only grows. prom-client types `type` as a number, but sets strings. */
 function isTotal({ type }: Counted[number]): boolean {
   return ["counter", "histogram"].includes(String(type));
 }

@@ -1,22 +1,19 @@
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import type { Samples } from "./registry.ts";
 
-/** 20 ms: finer sampling costs CPU of its own and finds nothing an operator would act on. */
+/** Finer sampling costs CPU and finds nothing an operator would act on. */
 const RESOLUTION_MS = 20;
 
 /**
- * Returns the lag in what Node.js measured, in seconds: it records the time from one sample to the
- * next, in nanoseconds, of which the resolution is what was asked for. NaN, before any sample, is
- * 0.
+ * Returns the event-loop lag in seconds. Node.js records the nanoseconds between two samples, so
+ * the sampling interval is subtracted. NaN, which Node.js gives before the first sample, becomes 0.
  */
 export function lagSeconds(nanoseconds: number): number {
   const lag = nanoseconds / 1e9 - RESOLUTION_MS / 1e3;
   return Number.isFinite(lag) ? Math.max(lag, 0) : 0;
 }
 
-/**
- * Returns what Prometheus reads of the event loop since its last scrape, and how to stop looking.
- */
+/** Starts watching the event loop. `read` returns its metrics since the last `read`. */
 export function watchLoop(): { read(): Samples; stop(): void } {
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();

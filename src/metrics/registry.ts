@@ -12,37 +12,35 @@ import { METRICS, type MetricName, type MetricRow } from "./table.ts";
 /** Label values of one series. */
 export type Labels = Readonly<Record<string, string>>;
 
-/**
- * What a room publishes at scrape time: a number, or one per set of labels. Counters give totals.
- */
+/** Values of metrics at a scrape: one number, or one per set of labels. Counters are totals. */
 export type Samples = Partial<Record<MetricName, number | readonly (readonly [Labels, number])[]>>;
 
-/** Exposition text. */
+/** Exposition text and its content type. */
 export interface Scraped {
   readonly type: string;
   readonly body: string;
 }
 
-/** The samples of all rooms, as another process adds them up. */
+/** All metrics with their values, as workers send them to the primary. */
 export type Counted = readonly MetricObjectWithValues<MetricValue<string>>[];
 
-/** The samples of all rooms, as Prometheus text. */
+/** The metrics of one process. */
 export interface Metrics {
-  /** Publishes `read()`'s plain numbers at every scrape, until the returned function is called. */
+  /** Calls `read` at every scrape and exports its numbers. Call the returned function to stop. */
   source(read: () => Samples): () => void;
-  /** Adds to a counter; for paths that are not hot (60–100 ns a call). */
+  /** Adds to a counter. Not for hot paths: it takes 60–100 ns. */
   count(name: MetricName, labels?: Labels, by?: number): void;
   /** Adds one observation to a histogram (about 0.3 µs). */
   observe(name: MetricName, value: number, labels?: Labels): void;
-  /** Returns the exposition text; OpenMetrics if `accept` asks for it, else Prometheus' own. */
+  /** Returns the exposition text, in OpenMetrics if `accept` asks for it, else in Prometheus'. */
   scrape(accept?: string): Promise<Scraped>;
-  /** Returns the samples of now, for the primary of several workers to add up. */
+  /** Returns all current values, for the primary to add up with those of other workers. */
   counted(): Promise<Counted>;
-  /** Removes everything. */
+  /** Removes all sources and metrics. */
   stop(): void;
 }
 
-/** Returns a registry that holds every row of the table from the start. */
+/** Returns a registry with every row of the table, so that each is exported from the start. */
 export function createMetrics(settings: { readonly defaults: boolean }): Metrics {
   const registry = new Registry();
   const plainType = registry.contentType;
@@ -50,12 +48,12 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
   const sources = new Set<() => Samples>();
   const rows: [string, MetricRow][] = Object.entries(METRICS);
   for (const [name, row] of rows) {
-    // The first metric that is collected fetches the samples of all.
+    // prom-client collects metrics in order, so the first one sets the values of all.
     built.set(name, build(name, row, { registry, ...(built.size === 0 && { collect: publish }) }));
   }
   if (settings.defaults) {
     collectDefaultMetrics({ register: registry });
-    // Gauges that call themselves totals: promtool refuses them, and the counts by type remain.
+    // promtool refuses these gauges for their names in `_total`. The gauges by type remain.
     for (const what of ["handles", "requests", "resources"]) {
       registry.removeSingleMetric(`nodejs_active_${what}_total`);
     }
@@ -72,10 +70,10 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     }
   }
 
-  // An OpenMetrics answer takes `_total` off the names the counters themselves have, for good.
+  // An OpenMetrics scrape strips `_total` from the counters' own names, so they are set back.
   const names = registry.getMetricsAsArray().map((metric) => [metric, metric.name] as const);
 
-  // The content type and the names belong to the registry, so one scrape at a time.
+  // Scrapes run one at a time, because they change the registry's content type and names.
   let turn: Promise<unknown> = Promise.resolve();
   function inTurn<T>(read: () => Promise<T>): Promise<T> {
     const next = turn.then(() => {
@@ -101,7 +99,7 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     scrape(accept = "") {
       const open = isOpenMetrics(accept);
       return inTurn(async () => {
-        // The two types the registry itself declares.
+        // Both are types that the registry declares.
         registry.setContentType((open ? Registry.OPENMETRICS_CONTENT_TYPE : plainType) as never);
         return { type: registry.contentType, body: await registry.metrics() };
       });
@@ -114,20 +112,36 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
   };
 }
 
-/** Whether an `Accept` header asks for OpenMetrics. */
-export function isOpenMetrics(accept: string): boolean {
-  return accept.includes("application/openmetrics-text");
+/**
+ * Returns a scrape whose result all callers share who ask before it has ended: a scrape blocks the
+ * event loop for milliseconds, and its route may be open to strangers. It starts in the next turn
+ * of the event loop, after everything else of this turn.
+ */
+export function shareScrapes(scrape: Scrape): Scrape {
+  const shared = new Map<boolean, Promise<Scraped>>();
+  return (accept) => {
+    const open = isOpenMetrics(accept);
+    const running = shared.get(open);
+    if (running) return running;
+    const next = new Promise((resolve) => setImmediate(resolve))
+      .then(() => scrape(accept))
+      .finally(() => shared.delete(open));
+    shared.set(open, next);
+    return next;
+  };
 }
 
-interface Building {
-  readonly registry: Registry;
-  readonly collect?: () => void;
+/** Returns the exposition text in a format that an `Accept` header names. */
+type Scrape = (accept: string) => Promise<Scraped>;
+
+function isOpenMetrics(accept: string): boolean {
+  return accept.includes("application/openmetrics-text");
 }
 
 function build(
   name: string,
   row: MetricRow,
-  { registry, collect }: Building,
+  { registry, collect }: { readonly registry: Registry; readonly collect?: () => void },
 ): Counter | Gauge | Histogram {
   const shape = {
     name,
@@ -147,7 +161,7 @@ function set(metric: Counter | Gauge, labels: Labels, value: number): void {
     metric.set(labels, value);
     return;
   }
-  // A counter knows only inc(); the rooms keep totals, so the series starts over from nothing.
+  // A counter has no set(), and the samples are totals: start the series over and add the total.
   metric.remove(labels);
   metric.inc(labels, value);
 }

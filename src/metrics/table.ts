@@ -1,11 +1,11 @@
 /** One row of the table of metrics. */
 export interface MetricRow {
   readonly kind: "counter" | "gauge" | "histogram";
-  /** Label names; their values come from closed unions of the code, never from a client. */
+  /** Label names. Their values come from closed unions in the code, never from a client. */
   readonly labels: readonly string[];
   readonly help: string;
   readonly buckets?: readonly number[];
-  /** How the values of several workers become one; `sum` unless said otherwise. */
+  /** How the values of several workers are combined; `sum` if absent. */
   readonly aggregate?: "first" | "max" | "min" | "average";
 }
 
@@ -15,8 +15,8 @@ export const SECONDS = [
 ] as const;
 
 /**
- * Every metric Sluice exports besides Node.js' own: docs, alerts and dashboards are compared with
- * it.
+ * Every metric that Sluice exports besides those of Node.js. The docs are generated from it, and
+ * tests compare alerts and dashboards with it.
  */
 export const METRICS = {
   // gateway

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { shareScrapes } from "../../src/metrics/share.ts";
+import { shareScrapes } from "../../src/metrics/registry.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { formatRequest, readAnswer } from "../harness/wire-http.ts";
 import { openTcp } from "../harness/wire-tcp.ts";
