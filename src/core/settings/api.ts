@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
-import { field, ms, secret, text, whole } from "./field.ts";
+import { field, integer, ms, secret, text } from "./field.ts";
 
-/** `id:secret`, then optionally the commands and the namespaces it is for, `+` between them. */
+/** `id:secret`, then optionally its commands and namespaces, with `+` between names. */
 export const API_KEY =
   /^[\w.-]{1,64}:[^\s:,]{16,512}(?::(?:\*|[A-Za-z]+(?:\+[A-Za-z]+)*)(?::[^\s,]{1,1024})?)?$/;
 
@@ -10,7 +10,7 @@ const API_KEY_BOUND =
 
 /** The gateway's own HTTP routes, and who may use them. */
 export const api = z.strictObject({
-  port: whole(
+  port: integer(
     0,
     0,
     65_535,
@@ -32,7 +32,7 @@ export const api = z.strictObject({
     "sluice-api",
     "`aud` that tokens for the API must have, so that no client's token is one.",
   ),
-  bodyBytesMax: whole(
+  bodyBytesMax: integer(
     1_048_576,
     1024,
     104_857_600,
@@ -44,15 +44,15 @@ export const api = z.strictObject({
     60_000,
     "How long a body may take to arrive, and a stream to move in either direction.",
   ),
-  bodiesMax: whole(256, 1, 100_000, "Bodies and streams that may be open at once."),
-  bodiesBytesMax: whole(
+  bodiesMax: integer(256, 1, 100_000, "Bodies and streams that may be open at once."),
+  bodiesBytesMax: integer(
     67_108_864,
     65_536,
     17_179_869_184,
     "Bytes of bodies that are arriving, all together; as many again while senders are being checked.",
   ),
   idempotencyMs: ms(600_000, 1000, 86_400_000, "How long an Idempotency-Key repeats its answer."),
-  idempotencyBytesMax: whole(
+  idempotencyBytesMax: integer(
     67_108_864,
     65_536,
     17_179_869_184,

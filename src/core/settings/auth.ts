@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
-import { choice, field, list, ms, secret, text, whole } from "./field.ts";
+import { choice, field, integer, list, ms, secret, text } from "./field.ts";
 
-/** Who a client is: how its token is checked and what the token grants. */
+/** Authentication: how a client's token is checked and what it grants. */
 export const auth = z.strictObject({
   mode: choice(
     ["none", "jwt", "upstream"],
@@ -25,7 +25,7 @@ export const auth = z.strictObject({
   ),
   tokenName: text("token", "Key of the token in CONNECT's auth object and in the query."),
   tokenHeader: text("authorization", "Header of the token; a `Bearer ` prefix is taken off."),
-  tokenBytesMax: whole(8192, 256, 65_536, "Longest token that is looked at, in bytes."),
+  tokenBytesMax: integer(8192, 256, 65_536, "Longest token that is looked at, in bytes."),
   userClaim: text("sub", "Claim that names the user; a token without it is refused."),
   roomsClaim: text("rooms", "Claim (a list of texts) with rooms to join on connecting."),
   roomsAllowed: list(
@@ -52,5 +52,5 @@ export const auth = z.strictObject({
     "Least time between two fetches of the key set, however many unknown keys are named.",
   ),
   jwksTimeoutMs: ms(5000, 100, 60_000, "How long a fetch of the key set may take."),
-  jwksBytesMax: whole(262_144, 1024, 16_777_216, "Largest key set that is read, in bytes."),
+  jwksBytesMax: integer(262_144, 1024, 16_777_216, "Largest key set that is read, in bytes."),
 });

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
-import { choice, field, ms, secret, text, whole } from "./field.ts";
+import { choice, field, integer, ms, secret, text } from "./field.ts";
 
-/** Other nodes behind Redis, and more loops on one machine. */
+/** Other nodes, connected by Redis, and workers on this machine. */
 export const cluster = z.strictObject({
   redisUrl: secret(
     "Redis of all nodes: redis://, redis+sentinel://host:port,…/master or redis+cluster://host:port,…, each with TLS as rediss; empty is one node alone.",
@@ -22,7 +22,7 @@ export const cluster = z.strictObject({
     "Socket.IO's Redis adapter: streams carries recovery, sharded and pubsub do not.",
   ),
   prefix: text("sluice", "First word of every key and channel in Redis."),
-  streamPacketsMax: whole(10_000, 100, 10_000_000, "Packets the stream keeps, roughly."),
+  streamPacketsMax: integer(10_000, 100, 10_000_000, "Packets the stream keeps, roughly."),
   startup: choice(
     ["fail", "wait"],
     "fail",
@@ -34,7 +34,7 @@ export const cluster = z.strictObject({
     "refuse",
     "Commands over HTTP while Redis is away: refused with 503, or carried out on this node alone.",
   ),
-  messageBytesMax: whole(
+  messageBytesMax: integer(
     4_194_304,
     1024,
     536_870_912,
@@ -44,13 +44,13 @@ export const cluster = z.strictObject({
     "Key that signs messages on the bus; with it, unsigned, foreign and repeated ones are refused.",
   ),
   leaseMs: ms(15_000, 500, 600_000, "How long a silent node counts as alive."),
-  pendingMax: whole(
+  pendingMax: integer(
     10_000,
     1,
     1_000_000,
     "Messages and other commands that may wait for Redis' answer.",
   ),
-  requestsMax: whole(
+  requestsMax: integer(
     1_000,
     1,
     100_000,

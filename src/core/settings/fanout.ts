@@ -1,41 +1,41 @@
 import * as z from "zod/mini";
-import { whole } from "./field.ts";
+import { integer } from "./field.ts";
 
-/** How broadcasts reach their recipients, and the commands that become them. */
+/** Broadcasts and commands. */
 export const fanout = z.strictObject({
-  acksPendingMax: whole(
+  acksPendingMax: integer(
     1_000_000,
     1,
     100_000_000,
     "Acknowledgements of broadcasts and emitWithAck commands that may be awaited at once; above, a broadcast is not sent and times out, and a command is refused.",
   ),
-  unionMembersMax: whole(
+  unionMembersMax: integer(
     100_000,
     0,
     10_000_000,
     "Memberships that topics of often-used unions of rooms may hold at once, a room of a union counting as one more; 0 makes no such topics.",
   ),
   // commands
-  ackSocketsMax: whole(10_000, 1, 1_000_000, "Sockets one emitWithAck command may wait for."),
-  requestSocketsMax: whole(
+  ackSocketsMax: integer(10_000, 1, 1_000_000, "Sockets one emitWithAck command may wait for."),
+  requestSocketsMax: integer(
     20_000,
     1,
     100_000_000,
     "Sockets that the fetchSockets and emitWithAck commands of one request may look through before its next one is refused; on a stream, fetchSockets of each line by itself.",
   ),
-  listedSocketsMax: whole(
+  listedSocketsMax: integer(
     200_000,
     1,
     100_000_000,
     "Sockets that lists and acknowledgements hold until their requests are answered, in all; above, lists are refused.",
   ),
-  listsWaitingMax: whole(
+  listsWaitingMax: integer(
     1000,
     1,
     1_000_000,
     "Lists of sockets or rooms that may wait for their turn; above, they are refused.",
   ),
-  heldCommandsMax: whole(
+  heldCommandsMax: integer(
     100,
     1,
     10_000,

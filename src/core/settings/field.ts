@@ -1,9 +1,7 @@
 import "../prototype.ts";
 import * as z from "zod/mini";
 
-/**
- * A setting: what it may hold, what it holds when it is not given, and what it is in a sentence.
- */
+/** A setting: its schema, its default and a sentence for the docs. */
 export const field = <const T extends z.ZodMiniType>(
   schema: T,
   byDefault: z.core.util.NoUndefined<z.output<T>>,
@@ -19,10 +17,10 @@ export const field = <const T extends z.ZodMiniType>(
 export const ms = (byDefault: number, min: number, max: number, text: string) =>
   field(z.int().check(z.gte(min), z.lte(max)), byDefault, text);
 
-/** A whole number between `min` and `max`, both included: counts and byte sizes. */
-export const whole = ms;
+/** An integer between `min` and `max`, both included: counts and byte sizes. */
+export const integer = ms;
 
-/** One of a closed list of words. */
+/** One of a fixed list of words. */
 export const choice = <const T extends readonly [string, ...string[]]>(
   words: T,
   byDefault: T[number],
@@ -37,17 +35,17 @@ const upTo = (charsMax: number) => z.string().check(z.maxLength(charsMax));
 /** A text, empty when not set. */
 export const text = (byDefault: string, sentence: string) => field(upTo(4096), byDefault, sentence);
 
-/** A path of the gateway's URL, from its slash on. */
+/** A URL path; begins with a slash. */
 export const urlPath = (byDefault: string, sentence: string) =>
   field(z.string().check(z.regex(/^\/[\w\-./]*$/)), byDefault, sentence);
 
-/** A text that is never printed: keys, tokens, URLs with passwords. */
+/** A text that is never printed: a key, a token or a URL with a password. */
 export const secret = (sentence: string) => field(upTo(16_384), "", sentence, { secret: true });
 
-/** A list of short texts; on the command line and in the environment separated by commas. */
+/** A list of short texts. Flags and variables separate them with commas. */
 export const list = (byDefault: string[], sentence: string) =>
   field(z.array(upTo(1024)).check(z.maxLength(1000)), byDefault, sentence);
 
-/** The same as {@link list} for values that are never printed. */
+/** Like {@link list}, for values that are never printed. */
 export const secrets = (sentence: string) =>
   field(z.array(upTo(16_384)).check(z.maxLength(100)), [], sentence, { secret: true });

@@ -1,26 +1,24 @@
 import * as z from "zod/mini";
-import { choice, whole } from "./field.ts";
+import { choice, integer } from "./field.ts";
 
-const rate = (byDefault: number, text: string) => whole(byDefault, 0, 1_000_000_000, text);
+const rate = (byDefault: number, text: string) => integer(byDefault, 0, 1_000_000_000, text);
 
-/**
- * How much clients may take. A rate of 0 is no limit; a burst is at least one second of its rate.
- */
+/** Limits on clients. A rate of 0 is no limit; a burst is at least one second of its rate. */
 export const limits = z.strictObject({
-  connectionsMax: whole(1_000_000, 1, 10_000_000, "Open connections in all."),
-  addressConnectionsMax: whole(
+  connectionsMax: integer(1_000_000, 1, 10_000_000, "Open connections in all."),
+  addressConnectionsMax: integer(
     50_000,
     1,
     10_000_000,
     "Open connections per client address (IPv6: per /64).",
   ),
-  pollingConnectionsMax: whole(
+  pollingConnectionsMax: integer(
     100_000,
     1,
     10_000_000,
     "Open long-polling connections; each holds at most two requests.",
   ),
-  outsideMax: whole(
+  outsideMax: integer(
     10_000,
     1,
     10_000_000,
@@ -30,20 +28,20 @@ export const limits = z.strictObject({
   handshakesBurst: rate(10_000, "Handshakes in all that may come at once."),
   addressHandshakesPerSecond: rate(1000, "Handshakes per second and client address."),
   addressHandshakesBurst: rate(5000, "Handshakes per client address that may come at once."),
-  addressesMax: whole(
+  addressesMax: integer(
     100_000,
     16,
     10_000_000,
     "Client addresses whose handshake rate is remembered; the least recent is forgotten first.",
   ),
-  queryBytesMax: whole(2048, 64, 65_536, "Longest URL query of a request, in bytes."),
-  queryParametersMax: whole(
+  queryBytesMax: integer(2048, 64, 65_536, "Longest URL query of a request, in bytes."),
+  queryParametersMax: integer(
     100,
     8,
     10_000,
     "Parameters a request's query may have; each costs many times its bytes while its connection lives.",
   ),
-  headerBytesMax: whole(
+  headerBytesMax: integer(
     16_384,
     256,
     1_048_576,
@@ -58,16 +56,16 @@ export const limits = z.strictObject({
     "refuse",
     "What a connection over its rate gets: each event refused, or its close; one whole burst over it is closed either way.",
   ),
-  roomsMax: whole(1000, 1, 1_000_000, "Rooms one socket may be in, besides its own."),
-  roomBytesMax: whole(256, 8, 65_536, "Longest name of a room, in UTF-8 bytes."),
-  namespacesMax: whole(10, 1, 10_000, "Namespaces one connection may be in or entering."),
-  dynamicNamespacesMax: whole(
+  roomsMax: integer(1000, 1, 1_000_000, "Rooms one socket may be in, besides its own."),
+  roomBytesMax: integer(256, 8, 65_536, "Longest name of a room, in UTF-8 bytes."),
+  namespacesMax: integer(10, 1, 10_000, "Namespaces one connection may be in or entering."),
+  dynamicNamespacesMax: integer(
     10_000,
     1,
     10_000_000,
     "Namespaces in all at which clients' names create no more.",
   ),
-  acksPendingMax: whole(
+  acksPendingMax: integer(
     10_000,
     1,
     10_000_000,

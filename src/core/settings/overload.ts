@@ -1,10 +1,10 @@
 import * as z from "zod/mini";
-import { flag, ms, whole } from "./field.ts";
+import { flag, integer, ms } from "./field.ts";
 
 const lag = (byDefault: number, text: string) => ms(byDefault, 1, 60_000, text);
-const memory = (byDefault: number, text: string) => whole(byDefault, 1, 100, text);
+const memory = (byDefault: number, text: string) => integer(byDefault, 1, 100, text);
 
-/** When load is shed, and how much of it at once. Stages follow each other one sample at a time. */
+/** Load shedding: when, and how much at once. Each sample changes the stage by at most one. */
 export const overload = z.strictObject({
   enabled: flag(true, "Whether load is shed at all."),
   sampleMs: ms(500, 10, 60_000, "Time between two looks at event-loop lag and memory."),
@@ -23,14 +23,14 @@ export const overload = z.strictObject({
     95,
     "Memory above which those that hold most, unsent or unfinished, are closed too.",
   ),
-  memoryBytesMax: whole(
+  memoryBytesMax: integer(
     0,
     0,
     1_099_511_627_776,
     "Resident memory that counts as 100 percent; 0 takes the container's or the machine's.",
   ),
-  calmSamples: whole(6, 1, 1000, "Samples below 80 % of a threshold before its stage is left."),
-  closesPerSample: whole(100, 1, 100_000, "Connections closed per sample in the closing stages."),
+  calmSamples: integer(6, 1, 1000, "Samples below 80 % of a threshold before its stage is left."),
+  closesPerSample: integer(100, 1, 100_000, "Connections closed per sample in the closing stages."),
   idleMs: ms(10_000, 100, 3_600_000, "Silence of a client after which it counts as idle."),
   retryAfterMs: ms(5000, 1000, 3_600_000, "What `Retry-After` tells clients refused by overload."),
 });

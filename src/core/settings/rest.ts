@@ -1,24 +1,24 @@
 import * as z from "zod/mini";
-import { choice, flag, ms, text, urlPath, whole } from "./field.ts";
+import { choice, flag, integer, ms, text, urlPath } from "./field.ts";
 
 /** Connection state recovery. */
 export const recovery = z.strictObject({
   windowMs: ms(0, 0, 3_600_000, "How long a lost session can be resumed; 0 turns recovery off."),
-  sessionsMax: whole(100_000, 1, 10_000_000, "Lost sessions kept for recovery."),
-  roomChangesMax: whole(
+  sessionsMax: integer(100_000, 1, 10_000_000, "Lost sessions kept for recovery."),
+  roomChangesMax: integer(
     50,
     0,
     10_000,
     "Joins and leaves remembered of one socket; a client that returns from before the oldest is not recovered.",
   ),
-  packetsMax: whole(10_000, 1, 10_000_000, "Packets kept for recovery, over all namespaces."),
-  bytesMax: whole(
+  packetsMax: integer(10_000, 1, 10_000_000, "Packets kept for recovery, over all namespaces."),
+  bytesMax: integer(
     67_108_864,
     65_536,
     17_179_869_184,
     "Bytes of packets and sessions kept for recovery, over all namespaces.",
   ),
-  sessionBytesMax: whole(
+  sessionBytesMax: integer(
     65_536,
     1024,
     16_777_216,
@@ -32,7 +32,7 @@ export const recovery = z.strictObject({
   ),
 });
 
-/** What answers events inside the process. */
+/** The module that handles events in the process. */
 export const handlers = z.strictObject({
   module: text("", "Path of a module whose default export is `(io) => void`."),
   onError: choice(
@@ -42,7 +42,7 @@ export const handlers = z.strictObject({
   ),
 });
 
-/** Samples for Prometheus. */
+/** The metrics route. */
 export const metrics = z.strictObject({
   path: urlPath("/metrics", "URL path that Prometheus scrapes."),
   defaults: flag(true, "Whether Node.js' own process metrics are exported."),
@@ -55,7 +55,7 @@ export const log = z.strictObject({
     "info",
     "Least severe line that is written.",
   ),
-  bufferBytesMax: whole(
+  bufferBytesMax: integer(
     1_048_576,
     0,
     1_073_741_824,

@@ -1,19 +1,19 @@
 import * as z from "zod/mini";
-import { field, flag, list, ms, secret, text, urlPath, whole } from "./field.ts";
+import { field, flag, integer, list, ms, secret, text, urlPath } from "./field.ts";
 
 const DAY_MS = 86_400_000;
 
-/** TLS of the gateway's own; empty files mean none, because something before it ends TLS. */
+/** TLS of the gateway itself. Without files there is none; a proxy in front may terminate TLS. */
 const tls = z.strictObject({
   certFile: text("", "File with the certificate and its chain, in PEM; with it the port is TLS."),
   keyFile: text("", "File with the certificate's private key, in PEM."),
   passphrase: secret("Passphrase of the private key."),
 });
 
-/** Connections: where they come in, how much each may hold, when they go. */
+/** Connections: where they are accepted, what each may buffer, when they are closed. */
 export const socket = z.strictObject({
   host: text("0.0.0.0", "Address the gateway listens on."),
-  port: whole(3000, 0, 65_535, "Port the gateway listens on; 0 picks a free one."),
+  port: integer(3000, 0, 65_535, "Port the gateway listens on; 0 picks a free one."),
   path: urlPath("/socket.io/", "URL path of the Socket.IO endpoint."),
   serveClient: flag(false, "Whether the client's bundles are served below socket.path."),
   transports: field(
@@ -31,13 +31,13 @@ export const socket = z.strictObject({
     600_000,
     "How long a connection may stay outside every namespace.",
   ),
-  packetBytesMax: whole(
+  packetBytesMax: integer(
     1_000_000,
     1024,
     100_000_000,
     "Largest packet a client may send, in bytes.",
   ),
-  bufferBytesMax: whole(
+  bufferBytesMax: integer(
     1_048_576,
     16_384,
     1_073_741_824,

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { choice, field, flag, list, ms, secrets, text, whole } from "./field.ts";
+import { choice, field, flag, integer, list, ms, secrets, text } from "./field.ts";
 
 /** Which calls go to which function. */
 const route = z.strictObject({
@@ -15,9 +15,7 @@ const route = z.strictObject({
 /** One row of `upstream.routes`. */
 export type RouteSetting = z.output<typeof route>;
 
-const count = whole;
-
-/** Calls to functions: where they go, how long they may take, how they are retried. */
+/** Calls to functions: routes, timeouts, queues and retries. */
 export const upstream = z.strictObject({
   url: text("", "URL of the function that answers what no route names; empty calls none."),
   routes: field(
@@ -37,40 +35,40 @@ export const upstream = z.strictObject({
   insecure: flag(false, "Whether functions may be called over plain HTTP beyond this machine."),
   timeoutMs: ms(10_000, 10, 300_000, "How long a call may take, with ack its waiting included."),
   connectTimeoutMs: ms(5000, 10, 300_000, "How long a connect call may take, waiting included."),
-  answerBytesMax: count(1_048_576, 256, 67_108_864, "Bytes of a function's answer, inflated."),
-  inflightMax: count(128, 1, 10_000, "Calls open at once, per origin: its connections."),
-  queueMax: count(100_000, 1, 10_000_000, "Events and connects that wait, over all sockets."),
-  queueBytesMax: count(67_108_864, 65_536, 17_179_869_184, "Bytes that wait, over all sockets."),
-  socketQueueMax: count(100, 1, 100_000, "Events of one socket that wait for their turn."),
+  answerBytesMax: integer(1_048_576, 256, 67_108_864, "Bytes of a function's answer, inflated."),
+  inflightMax: integer(128, 1, 10_000, "Calls open at once, per origin: its connections."),
+  queueMax: integer(100_000, 1, 10_000_000, "Events and connects that wait, over all sockets."),
+  queueBytesMax: integer(67_108_864, 65_536, 17_179_869_184, "Bytes that wait, over all sockets."),
+  socketQueueMax: integer(100, 1, 100_000, "Events of one socket that wait for their turn."),
   overflow: choice(
     ["refuse", "close"],
     "refuse",
     "What meets an event that may not wait: a named error, or the end of its connection.",
   ),
-  attemptsMax: count(5, 1, 100, "Attempts of an event without ack, or of a disconnect."),
+  attemptsMax: integer(5, 1, 100, "Attempts of an event without ack, or of a disconnect."),
   retryMs: ms(200, 1, 60_000, "Upper bound of the first wait between attempts; it doubles."),
   retryMsMax: ms(10_000, 1, 3_600_000, "Upper bound of any wait between attempts."),
-  retryBudgetPercent: count(
+  retryBudgetPercent: integer(
     20,
     0,
     1000,
     "Retries in percent of an origin's calls; ten a second are always allowed.",
   ),
-  breakerPercent: count(50, 1, 100, "Share of failed calls from which an origin is left alone."),
-  breakerCallsMin: count(20, 1, 100_000, "Calls within a window before the share counts."),
+  breakerPercent: integer(50, 1, 100, "Share of failed calls from which an origin is left alone."),
+  breakerCallsMin: integer(20, 1, 100_000, "Calls within a window before the share counts."),
   breakerWindowMs: ms(10_000, 100, 600_000, "The window in which calls are counted."),
   breakerOpenMs: ms(5000, 10, 600_000, "How long an origin is left alone before it is probed."),
   retryAfterMsMax: ms(60_000, 1000, 3_600_000, "The longest Retry-After that is obeyed."),
   batch: flag(false, "Whether upstream.url takes events without ack in batches."),
-  batchMax: count(100, 1, 10_000, "Events of one batch."),
-  batchBytesMax: count(
+  batchMax: integer(100, 1, 10_000, "Events of one batch."),
+  batchBytesMax: integer(
     1_048_576,
     1024,
     67_108_864,
     "Bytes of one batch, unless one event has more.",
   ),
   batchMs: ms(10, 1, 60_000, "How long a batch waits to be filled."),
-  deadLettersMax: count(1000, 0, 1_000_000, "Events kept after their last attempt failed."),
-  deadLetterBytesMax: count(16_777_216, 0, 4_294_967_296, "Bytes of those."),
+  deadLettersMax: integer(1000, 0, 1_000_000, "Events kept after their last attempt failed."),
+  deadLetterBytesMax: integer(16_777_216, 0, 4_294_967_296, "Bytes of those."),
   drainMs: ms(5000, 0, 600_000, "How long a stop lets queued calls go out."),
 });
