@@ -1,7 +1,7 @@
-/** Bytes as an application may have them. */
+/** Binary values that an application may send. */
 export type Bytes = ArrayBuffer | NodeJS.ArrayBufferView;
 
-/** Whether a value is bytes, of whatever view. */
+/** Whether a value is binary: an ArrayBuffer or any view on one. */
 export function isBytes(value: unknown): value is Bytes {
   return ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
 }

@@ -11,30 +11,30 @@ export const CALL_TYPES = {
   disconnect: "io.sluice.disconnect",
 } as const;
 
-/** What a call is about. */
+/** Kinds of calls. */
 export type CallKind = keyof typeof CALL_TYPES;
 
 /** The socket that a call is about. */
 export interface CallSocket {
   readonly id: string;
   readonly namespace: string;
-  /** As the connect call named it. */
+  /** As the answer to the connect call gave it. */
   readonly userId?: string | undefined;
-  /** `socket.data`, as the connect call and the process's own handlers have set it. */
+  /** `socket.data`, as set by the answer to the connect call and by handlers in the process. */
   readonly data?: unknown;
 }
 
-/** How a socket's client came in. */
+/** The handshake of a socket's client. */
 export interface CallHandshake {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly query: Readonly<Record<string, unknown>>;
-  /** What the client gave as `auth`. */
+  /** The client's `auth` option. */
   readonly auth: unknown;
   readonly address: string;
   readonly secure: boolean;
   /** When the connection was opened, in milliseconds since 1970. */
   readonly issued: number;
-  /** Whether a lost session was resumed: the id, rooms and data are those of before. */
+  /** Whether a lost session was resumed, with its id, rooms and data. */
   readonly recovered: boolean;
 }
 
@@ -71,7 +71,7 @@ export interface Refusal {
   readonly data?: unknown;
 }
 
-/** Answer to an event; to a disconnect without `ack`. */
+/** Answer to an event or, without `ack`, to a disconnect. */
 export interface EventAnswer {
   /** Arguments of the client's acknowledgement. */
   readonly ack?: readonly unknown[] | undefined;
@@ -79,13 +79,13 @@ export interface EventAnswer {
 }
 
 /**
- * Answer to a batch. Events that are not in `failed` are done. Each event's commands stand under
- * its own id, so that what one client made a function say wrong costs that event alone.
+ * Answer to a batch. Events that are not in `failed` are done. Commands are listed by the id of
+ * their event, so that an invalid command fails only its own event.
  */
 export interface BatchAnswer {
   readonly answers?:
     | readonly { readonly id: string; readonly commands: readonly Command[] }[]
     | undefined;
-  /** Ids of events that were not handled; `retry` sends them again, in their order. */
+  /** Events that were not handled. Those with `retry` are sent again, in their order. */
   readonly failed?: readonly { readonly id: string; readonly retry: boolean }[] | undefined;
 }

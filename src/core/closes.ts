@@ -1,13 +1,13 @@
 /**
  * Why a connection ended: every closed connection is counted under exactly one row.
  *
- * `disconnect` is the reason the server's `disconnect` event carries, one of those Socket.IO
- * documents. `code` is the WebSocket close code that Sluice sends when it is the one to close, and
- * `how` the way: `flush` lets what is unsent go out first, `end` sends the close frame at once,
- * `cut` drops what is unsent and the TCP connection with it. With long-polling each close of the
- * server is a `flush` but for `overload` and `ping_timeout`: the next poll brings what is unsent.
- * Clients reconnect by themselves after every close but their own; a namespace disconnect is not a
- * close and stands with Socket.IO.
+ * `disconnect` is the reason of the server's `disconnect` event, one of those that Socket.IO
+ * documents. `code` is the WebSocket close code that is sent when Sluice closes. `how` says what
+ * happens to unsent data: `flush` sends it before the close frame, `end` sends the close frame at
+ * once, `cut` drops it and the TCP connection. With long-polling every close by the server is a
+ * `flush`, because the next poll delivers what is unsent; only `overload` and `ping_timeout` are
+ * not. Clients reconnect by themselves after every close except their own. A disconnect from a
+ * namespace is not a close and is not listed here.
  */
 export const CLOSES = {
   // The peer or the network.

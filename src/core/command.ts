@@ -1,17 +1,17 @@
 /**
- * What functions, the HTTP API and the SDK may ask of the gateway, named after Socket.IO's own
- * methods. Types only, so that `edge/` can share them without carrying the schema.
+ * Commands that functions, the HTTP API and the SDK may send, named after Socket.IO's own methods.
+ * Types only, so that `edge/` can share them without bundling the schema.
  *
- * A list names exactly its members, so an empty one is nobody: whoever computes who is meant, and
- * finds none, must not reach everyone. Everyone is meant where `to` or `in` is left out.
+ * An empty `to` or `in` selects nobody, so that a caller who computes a list of recipients and
+ * finds none does not reach everyone. If the field is left out, the command is for everyone.
  */
 
-/** Which namespace a command is about; `/` when left out. */
 interface InNamespace {
+  /** `/` when left out. */
   readonly namespace?: string | undefined;
 }
 
-/** Emits to everyone in any of the rooms `to`, except who is in `except`. */
+/** Emits to every socket in any of the rooms `to`, except those in `except`. */
 export interface EmitCommand extends InNamespace {
   readonly do: "emit";
   /** Rooms or socket ids; left out: every socket of the namespace. */
@@ -49,7 +49,7 @@ export interface DisconnectCommand extends InNamespace {
   readonly close?: boolean | undefined;
 }
 
-/** Lists the matching sockets, sorted by id, at most `limit`, those after the id `after`. */
+/** Lists at most `limit` matching sockets, sorted by id, starting after the id `after`. */
 export interface FetchCommand extends InNamespace {
   readonly do: "fetchSockets";
   readonly in?: readonly string[] | undefined;
@@ -81,7 +81,7 @@ export type CommandName = Command["do"];
 export interface PresentSocket {
   readonly id: string;
   readonly rooms: readonly string[];
-  /** As it is; `{ "$error": "cannot be sent: …" }` where it cannot be written. */
+  /** `socket.data`, or `{ "$error": "cannot be sent: …" }` if it cannot be serialized. */
   readonly data: unknown;
   readonly handshake: {
     readonly address: string;
@@ -91,33 +91,31 @@ export interface PresentSocket {
   };
 }
 
-/** What came of a command that was carried out. */
+/** Result of a command that was carried out. */
 export interface Done {
   readonly ok: true;
-  /** Of `emitWithAck`: one per socket that answered, in the order of the answers. */
+  /** Of `emitWithAck`: one per socket that answered, in the order in which they arrived. */
   readonly answers?: readonly { readonly id: string; readonly answer: unknown }[];
-  /** Of `emitWithAck`: the sockets that did not answer in time, or were gone before. */
+  /** Of `emitWithAck`: the sockets that did not answer in time or disconnected before. */
   readonly timedOut?: readonly string[];
   /** Of `fetchSockets`. */
   readonly sockets?: readonly PresentSocket[];
-  /** Of `fetchSockets`: there are more; give it as `after` to get them. */
+  /** Of `fetchSockets`, if there are more sockets: pass it as `after` to get them. */
   readonly next?: string;
 }
 
-/**
- * What came of a command that could not be carried out; `code` is a row of the table of failures.
- */
+/** Result of a command that could not be carried out; `code` is a row of the table of failures. */
 export interface Refused {
   readonly ok: false;
   readonly code: string;
   readonly detail: string;
 }
 
-/** What came of one command. */
+/** Result of one command. */
 export type Answer = Done | Refused;
 
-/** Who asks, as `sluice_commands_total{caller}` shows it. */
+/** Where a command came from, the label of `sluice_commands_total{caller}`. */
 export type CommandCaller = "api" | "upstream";
 
-/** Carries commands out in their order; one answer each, in the same order. It never rejects. */
+/** Executes commands in order. Resolves with one answer each, in the same order; never rejects. */
 export type Apply = (commands: readonly Command[], caller: CommandCaller) => Promise<Answer[]>;

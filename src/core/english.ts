@@ -1,4 +1,4 @@
 import { en } from "zod/locales";
 
-/** Given to `safeParse`, it has zod say what is wrong in words: `zod/mini` knows none by itself. */
+/** Option of `safeParse` for English error messages: `zod/mini` has none of its own. */
 export const ENGLISH = { error: en().localeError };

@@ -1,8 +1,8 @@
 /**
- * Every failure a client, a function or an operator can be told of: one row each.
+ * Every failure that is reported to a client, a function or an operator: one row each.
  *
- * `status` is the HTTP status where an HTTP caller is told, `retry` whether the same request may
- * succeed later without being changed, `text` the one sentence that reaches the receiver.
+ * `status` is the HTTP status for HTTP callers, `retry` whether the same request may succeed later,
+ * `text` the sentence that the receiver sees.
  */
 export const FAILURES = {
   // codec: a packet that is refused before anything is allocated for it.
@@ -35,7 +35,7 @@ export const FAILURES = {
   CODEC_BAD_SHAPE: { status: 400, retry: false, text: "Packet does not have its type's shape" },
   CODEC_RESERVED_EVENT: { status: 400, retry: false, text: "Event name is reserved" },
   CODEC_NOT_ACCEPTED: { status: 400, retry: false, text: "codec.accept excludes this codec" },
-  // commands: refused before or while they are carried out.
+  // commands: refused before or during execution.
   COMMANDS_BAD: { status: 400, retry: false, text: "A command is not valid" },
   COMMANDS_NO_NAMESPACE: { status: 404, retry: false, text: "There is no such namespace" },
   COMMANDS_TOO_MANY_SOCKETS: {
@@ -69,7 +69,7 @@ export const FAILURES = {
     text: "fanout.heldCommandsMax commands already wait for a socket to be let in",
   },
   COMMANDS_FAILED: { status: 500, retry: true, text: "The command could not be carried out" },
-  // handlers
+  // handlers: the application's code in the process.
   HANDLERS_FAILED: { status: 500, retry: false, text: "The application's own handler failed" },
   // api: requests.
   API_NOT_FOUND: { status: 404, retry: false, text: "There is no such route" },
@@ -193,7 +193,7 @@ export const FAILURES = {
     text: "No function decides on the clients of this namespace",
   },
   AUTH_UNAVAILABLE: { status: 503, retry: true, text: "Tokens cannot be checked at the moment" },
-  // socket: how much a client may take.
+  // socket: limits on clients.
   ORIGIN_FORBIDDEN: { status: 403, retry: false, text: "This origin may not connect" },
   LIMIT_CONNECTIONS: { status: 503, retry: true, text: "limits.connectionsMax is reached" },
   LIMIT_POLLING: { status: 503, retry: true, text: "limits.pollingConnectionsMax is reached" },
@@ -225,12 +225,13 @@ export const FAILURES = {
   },
   LIMIT_NAMESPACES: { status: 429, retry: false, text: "limits.namespacesMax is reached" },
   OVERLOADED: { status: 503, retry: true, text: "The gateway is overloaded" },
-  // cluster
+  // socket: the process.
   SOCKET_NO_DESCRIPTORS: {
     status: 503,
     retry: true,
     text: "The process has no file descriptors left for new connections",
   },
+  // cluster: other nodes.
   CLUSTER_AWAY: {
     status: 503,
     retry: true,
@@ -245,10 +246,10 @@ export interface Failure {
   readonly text: string;
 }
 
-/** The name of a failure, as receivers, logs and metrics see it. */
+/** The name of a failure in answers, logs and metrics. */
 export type FailureCode = keyof typeof FAILURES;
 
-/** The one error type of Sluice's own failures: `code` names the row, `detail` what and where. */
+/** The error of every row above: `code` names the row, `detail` says what exactly and where. */
 export class FailureError extends Error {
   readonly code: FailureCode;
   readonly detail: string | undefined;

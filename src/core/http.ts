@@ -1,58 +1,59 @@
 /** Header names in lower case, with their values. */
 export type Headers = Readonly<Record<string, string>>;
 
-/** Methods a route may have; HEAD is answered as GET without its body. */
+/** Methods of routes. HEAD is answered like GET, without the body. */
 export type HttpMethod = "GET" | "POST" | "DELETE";
 
 /**
- * One HTTP request and the way to answer it, once. Everything about the request was read when it
- * arrived, so it may be used at any time; after an abort or the answer, every call does nothing.
+ * One HTTP request and its response. The request's fields are copies, so they stay valid at any
+ * time. After an abort or the answer, every method does nothing.
  */
 export interface Exchange {
   readonly method: string;
-  /** Path without the query, as it was sent. */
+  /** Path without the query, not decoded. */
   readonly path: string;
-  /** Query without `?`, as it was sent. */
+  /** Query without `?`, not decoded. */
   readonly query: string;
   readonly headers: Headers;
-  /** Whether nobody waits for an answer any more: the client went away, or it was answered. */
+  /** Whether the request was answered or the client disconnected. */
   isDone(): boolean;
-  /** Calls back when the client goes away before the answer; at once if it has gone. */
+  /** Calls back when the client disconnects before the answer; at once if it already has. */
   onAborted(listener: () => void): void;
   /**
-   * Receives the body in chunks. To be called before the handler returns, or the first chunk is
-   * lost. A chunk's bytes are only valid during the call.
+   * Receives the body in chunks. Call it before the handler returns, or the first chunk is lost. A
+   * chunk's bytes are valid only during the call.
    */
   onChunk(listener: (chunk: Buffer, last: boolean) => void): void;
   /** Stops reading from the connection, until `resume`; one chunk may still come. */
   pause(): void;
   resume(): void;
-  /** Answers; `close` ends the connection after it. */
+  /** Sends the answer. */
   answer(answer: HttpAnswer): void;
-  /** Begins an answer whose body is written bit by bit; `undefined` when nobody waits for it. */
+  /** Starts an answer whose body is streamed; `undefined` if {@link Exchange.isDone}. */
   stream(status: number, headers: Headers): AnswerStream | undefined;
 }
 
-/** A whole answer. */
+/** A complete answer. */
 export interface HttpAnswer {
   readonly status: number;
   readonly headers?: Headers;
   readonly body?: string | Buffer;
+  /** Whether the connection is closed after it. */
   readonly close?: boolean;
 }
 
-/** The body of an answer while it is being written. */
+/** The body of an answer that is being streamed. */
 export interface AnswerStream {
-  /** Returns false when the client reads slower than this is written: wait for `onWritable`. */
+  /** Returns false if the client reads too slowly: then wait for `onWritable`. */
   write(chunk: string | Buffer): boolean;
   onWritable(listener: () => void): void;
-  /** Ends the body; with `close` the connection too, the rest of the request unread. */
+  /** Ends the body. With `close` it also closes the connection, even if the request is unread. */
   end(close?: boolean): void;
-  /** Ends the connection in the middle, so that the client cannot take the body for complete. */
+  /** Closes the connection before the body's end, so that the client sees it is incomplete. */
   abort(): void;
 }
 
-/** Answers a request, now or later. What it throws or rejects with is answered as a 500. */
+/** Answers a request, now or later. If it throws or rejects, the answer is a 500. */
 export type HttpHandler = (exchange: Exchange) => void | Promise<void>;
 
 /** Adds a route; `path` is exact. */

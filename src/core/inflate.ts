@@ -1,9 +1,9 @@
 import { brotliDecompress, gunzip, inflate, inflateRaw, type ZlibOptions } from "node:zlib";
 
-/** How a body was compressed: one name of a `Content-Encoding`. */
+/** A `Content-Encoding` that can be read. */
 export type Coding = "identity" | "gzip" | "deflate" | "br";
 
-/** The codings that are read, as `Accept-Encoding` lists them. */
+/** The value of `Accept-Encoding` for the codings that can be read. */
 export const CODINGS = "gzip, deflate, br";
 
 const BY_NAME: ReadonlyMap<string, Coding> = new Map([
@@ -14,10 +14,7 @@ const BY_NAME: ReadonlyMap<string, Coding> = new Map([
   ["br", "br"],
 ]);
 
-/**
- * Returns the coding that a `Content-Encoding` names; `undefined` for others, and for several at
- * once.
- */
+/** Returns the coding of a `Content-Encoding`; `undefined` for an unknown one or for several. */
 export function readCoding(given: string | undefined): Coding | undefined {
   const names = (given ?? "").toLowerCase().split(",");
   const coded = names.map((name) => name.trim()).filter((name) => !PLAIN.has(name));
@@ -27,8 +24,8 @@ export function readCoding(given: string | undefined): Coding | undefined {
 const PLAIN = new Set(["", "identity"]);
 
 /**
- * Resolves with what a body was before it was compressed. Nothing is inflated beyond `bytesMax`,
- * however small it came. Never rejects.
+ * Resolves with the decompressed body. Stops at `bytesMax`, however small the compressed body is.
+ * Never rejects.
  */
 export function inflateBody(
   bytes: Buffer,
@@ -43,10 +40,10 @@ export function inflateBody(
     };
     const options: ZlibOptions = { maxOutputLength: bytesMax };
     if (coding === "br")
-      brotliDecompress(bytes, options as object, done); // both take this option
+      brotliDecompress(bytes, options as object, done); // brotli takes maxOutputLength as well
     else if (coding === "gzip") gunzip(bytes, options, done);
-    // RFC 9110, 8.4.1.2: it has a zlib header, and some send it without; compression method 8
-    // tells.
+    // RFC 9110, 8.4.1.2: deflate has a zlib header, but some clients omit it. The header's lower
+    // four bits are 8, the compression method.
     else if (((bytes[0] ?? 0) & 15) === 8) inflate(bytes, options, done);
     else inflateRaw(bytes, options, done);
   });

@@ -1,6 +1,4 @@
-/**
- * Returns what was thrown in words: the message of an error, or the text of whatever else it was.
- */
+/** Returns the message of an error, or anything else that was thrown as a string. Never throws. */
 export function messageOf(thrown: unknown): string {
   try {
     return String(thrown instanceof Error ? thrown.message : thrown);

@@ -1,6 +1,6 @@
 import type { FailureCode } from "./failures.ts";
 
-/** The two encodings a Socket.IO client may speak. */
+/** The two packet encodings of Socket.IO clients. */
 export type CodecName = "msgpack" | "json";
 
 /** A decoded Socket.IO packet (Socket.IO protocol v5, "Packet types"). */
@@ -11,47 +11,47 @@ export interface Packet {
   data?: unknown;
   id?: number | undefined;
   attachments?: number;
-  /** Set by a connection on an inbound packet that is over its rate: no listener may see it. */
+  /** Set on an inbound packet above the rate limit: no listener may receive it. */
   refused?: FailureCode;
 }
 
-/** Whether a type is one of the two of events. */
+/** Whether a packet type is EVENT or BINARY_EVENT. */
 export const isEvent = (type: number): boolean => type === 2 || type === 5;
 
-/** Whether a type is one of the two of acknowledgements. */
+/** Whether a packet type is ACK or BINARY_ACK. */
 export const isAck = (type: number): boolean => type === 3 || type === 6;
 
-/** One message of Engine.IO: text, or bytes. */
+/** One Engine.IO message: text or bytes. */
 export type Frame = string | Buffer;
 
-/** Returns how many bytes a frame takes. */
+/** Returns the length of a frame in bytes. */
 export function bytesOf(frame: Frame): number {
   return typeof frame === "string" ? Buffer.byteLength(frame) : frame.length;
 }
 
 /**
- * A packet on its way out. Encoded at most once per codec, when that codec is first asked for; the
- * caller may change the packet's arguments only after every codec it needs has been asked for.
+ * The frames of an outbound packet. Each codec encodes them at most once, when they are first asked
+ * for. Until every needed codec has been asked, the caller must not change the packet's arguments.
  */
 export interface Frames {
   /** The type of the packet. */
   readonly type: number;
   /**
-   * The frames of one codec in the order they must be sent: JSON has one per attachment more, and
-   * those are the bytes of the arguments themselves, for whoever sends them at once.
+   * Returns the frames of one codec in sending order. JSON adds one frame per attachment. These are
+   * the bytes of the arguments themselves, so send them at once.
    */
   of(codec: CodecName): readonly Frame[];
   /**
-   * The same for whoever holds them, made once: nobody else's bytes, and no more memory than twice
-   * their length. From here on `of` gives out the same attachments.
+   * Returns frames that may be queued: nobody else can change their bytes, and they keep at most
+   * twice their length in memory. Copied once; from then on JSON's `of` returns the same frames.
    */
   keep(codec: CodecName): readonly Frame[];
 }
 
 /**
- * Event names that nobody may send: Socket.IO and Node.js' EventEmitter give them a meaning of
- * their own, so whoever could send one would speak with the server's voice. Socket.IO refuses them
- * from clients and throws when a server emits them.
+ * Event names that nobody may send. Socket.IO and Node.js' EventEmitter emit them themselves, so a
+ * client that sent one could pose as the server. Socket.IO refuses them from clients and throws
+ * when a server emits them.
  */
 export const RESERVED_EVENTS: ReadonlySet<string> = new Set([
   "connect",

@@ -4,21 +4,18 @@ import type { HttpAnswer } from "./http.ts";
 /** The media type of RFC 9457. */
 export const PROBLEM_TYPE = "application/problem+json";
 
-/** What a problem says besides its failure's row. */
-export interface ProblemDetails {
-  readonly detail?: string | undefined;
-  /** Further headers of the answer. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Further members of the document, such as `index` and `path`. */
-  readonly members?: Readonly<Record<string, unknown>>;
-  readonly close?: boolean;
-}
-
 /**
- * Returns a failure as an RFC 9457 problem document: `type` is `about:blank` (the status says what
- * kind it is), `title` the failure's sentence, `code` its name.
+ * Returns a failure as an RFC 9457 problem document: `type` is `about:blank`, so that the status
+ * says what kind it is, `title` the failure's sentence, `code` its name. `members` are further
+ * members of the document, such as `index` and `path`.
  */
-export function problemOf(code: FailureCode, more: ProblemDetails = {}): HttpAnswer {
+export function problemOf(
+  code: FailureCode,
+  more: Pick<HttpAnswer, "headers" | "close"> & {
+    readonly detail?: string | undefined;
+    readonly members?: Readonly<Record<string, unknown>>;
+  } = {},
+): HttpAnswer {
   const { status, text } = FAILURES[code];
   const document = {
     type: "about:blank",

@@ -1,9 +1,9 @@
 /**
- * Takes what old libraries have put on `Object.prototype` out of `for…in` loops. It stays where it
- * is, for whoever calls it. What is put there after this call is listed by loops again.
+ * Hides the members that old libraries have added to `Object.prototype` from `for…in` loops. They
+ * can still be called. Members that are added after this call show up in loops again.
  *
- * Libraries here loop over objects that way: zod would refuse each such name as an unknown setting
- * or argument, prom-client as an unknown label.
+ * zod and prom-client loop over objects that way: zod would refuse such a name as an unknown
+ * setting or argument, prom-client as an unknown label.
  */
 export function hideInherited(): void {
   for (const name of Object.keys(Object.prototype)) {
@@ -11,5 +11,5 @@ export function hideInherited(): void {
   }
 }
 
-// Before zod is used for the first time: it looks at prototypes then.
+// Zod looks at prototypes when it is first used, so this file must be imported before it.
 hideInherited();

@@ -12,9 +12,7 @@ import { socket } from "./settings/socket.ts";
 import { upstream } from "./settings/upstream.ts";
 import { describeUnknown } from "./suggest.ts";
 
-/**
- * Every setting, one section per room: the source of types, validation, `--settings` and the docs.
- */
+/** Every setting, by section: the source of types, validation, `--settings` and the docs. */
 export const SETTINGS = z.strictObject({
   socket: z.prefault(socket, {}),
   auth: z.prefault(auth, {}),
@@ -34,10 +32,10 @@ export const SETTINGS = z.strictObject({
 /** All settings, complete and within their bounds. */
 export type Settings = z.output<typeof SETTINGS>;
 
-/** What a caller may give: any part of the settings. */
+/** Any part of the settings, as a caller may pass them. */
 export type PartialSettings = DeepPartial<Settings>;
 
-/** Whether any function is named that events may go to. */
+/** Whether events may go to a function. */
 export function hasUpstream({ upstream }: Pick<Settings, "upstream">): boolean {
   return upstream.url !== "" || upstream.routes.length > 0;
 }
@@ -48,7 +46,7 @@ type DeepPartial<T> = T extends readonly unknown[]
     ? { [K in keyof T]?: DeepPartial<T[K]> | undefined }
     : T;
 
-/** What one setting is called, and its schema. */
+/** The names of one setting, and its schema. */
 export interface SettingName {
   /** Section and key, such as `socket.port`. */
   readonly path: string;
@@ -57,7 +55,7 @@ export interface SettingName {
   readonly schema: z.ZodMiniType;
 }
 
-/** One setting as tables show it. */
+/** One setting as a row of the docs and of `--settings`. */
 export interface SettingRow extends Omit<SettingName, "schema"> {
   readonly kind: "number" | "boolean" | "string" | "list" | "json";
   readonly byDefault: unknown;
@@ -67,7 +65,7 @@ export interface SettingRow extends Omit<SettingName, "schema"> {
   readonly secret: boolean;
 }
 
-/** Something wrong with one given value. */
+/** What is wrong with one given value. */
 export interface SettingProblem {
   readonly path: string;
   /** The value as given, JSON-quoted; `(secret)` when it must not be shown. */
@@ -75,7 +73,7 @@ export interface SettingProblem {
   readonly bound: string;
 }
 
-/** All problems of a set of settings, reported at once. */
+/** Thrown with all problems of the given settings at once. */
 export class SettingsError extends Error {
   readonly problems: readonly SettingProblem[];
   constructor(problems: readonly SettingProblem[]) {
@@ -102,7 +100,7 @@ interface LeafSchema {
 
 let names: readonly SettingName[] | undefined;
 
-/** Returns the name of every setting, in the order of its section. */
+/** Returns the names of every setting, in the order of SETTINGS. */
 export function nameSettings(): readonly SettingName[] {
   names ??= walk(SETTINGS, []);
   return names;
@@ -113,18 +111,18 @@ function walk(schema: z.core.$ZodType, path: readonly string[]): SettingName[] {
   if (inner instanceof z.ZodMiniObject) {
     return Object.entries(inner.shape).flatMap(([key, child]) => walk(child, [...path, key]));
   }
-  const leaf = schema as z.ZodMiniType; // all of SETTINGS is made with these constructors
+  const leaf = schema as z.ZodMiniType; // SETTINGS is built with zod/mini only
   return [{ path: path.join("."), env: envName(path), schema: leaf }];
 }
 
-/** Returns every setting in the order of its section, read from the schema itself. */
+/** Returns every setting in the order of SETTINGS, read from its schema. */
 export function listSettings(): readonly SettingRow[] {
   return nameSettings().map(describeSetting);
 }
 
-/** Returns one setting as tables show it. All of them at once would take a tenth of a start. */
+/** Returns one setting as a row. Describing all would take a tenth of the start-up time. */
 export function describeSetting({ path, env, schema }: SettingName): SettingRow {
-  // Every setting has a JSON Schema form, so the cast holds for whatever zod returns here.
+  // LeafSchema lists the members of JSON Schema that the settings use.
   const leaf = z.toJSONSchema(schema, { io: "input" }) as LeafSchema;
   return {
     path,
@@ -166,21 +164,22 @@ function boundOf(schema: LeafSchema): string {
  * their bounds. The values of secrets are never in it.
  */
 export function readSettings(given: unknown): Settings {
-  // Read once or twice: to have zod compile a validator first would take four times as long.
+  // `jitless`: settings are read once or twice, and compiling a validator would take four times as
+  // long.
   const result = SETTINGS.safeParse(given, { ...ENGLISH, jitless: true });
   if (result.success) return result.data;
   throw new SettingsError(result.error.issues.flatMap((issue) => problemsOf(issue, given)));
 }
 
-const spellPath = ({ path }: SettingName) => path;
+const formatPath = ({ path }: SettingName) => path;
 
 function problemsOf(issue: z.core.$ZodIssue, given: unknown): SettingProblem[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
       const path = [...issue.path, key].join(".");
-      // A field of an entry of a list comes near no setting.
+      // The fields of a list's entries are not settings, so none is suggested.
       const isInside = issue.path.some((part) => typeof part === "number");
-      const bound = describeUnknown(path, isInside ? [] : nameSettings(), spellPath);
+      const bound = describeUnknown(path, isInside ? [] : nameSettings(), formatPath);
       return { path, value: "(given)", bound };
     });
   }
@@ -190,7 +189,7 @@ function problemsOf(issue: z.core.$ZodIssue, given: unknown): SettingProblem[] {
   let value = given;
   for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
   const shown = row?.secret ? "(secret)" : (JSON.stringify(value) ?? "undefined").slice(0, 200);
-  // What is wrong within a list is not that it is none.
+  // Inside a list the bound "list" would be wrong: say what zod found there.
   const isInside = row?.bound === "list" && path !== row.path;
   const bound = row && !isInside ? `must be ${row.bound}` : issue.message;
   return [{ path, value: shown, bound }];

@@ -8,32 +8,31 @@ import {
   SettingsError,
 } from "./settings.ts";
 import { describeUnknown } from "./suggest.ts";
+import { isRecord } from "./tagged-json.ts";
 
 /** Where settings come from, strongest first. */
 export interface SettingSources {
   /** `--section.key value`, by path; `undefined` for a flag without a value. */
   readonly flags: ReadonlyMap<string, string | undefined>;
-  /** Environment variables; those that start with `SLUICE_`, and `PORT`. */
+  /** Environment variables. Those that start with `SLUICE_` are read, and `PORT`. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The parsed contents of a settings file. */
   readonly file: unknown;
 }
 
-/** What functions call the gateway by, in every example: both may live in one environment. */
+/** Variables of functions in the examples, which may share an environment with the gateway. */
 const OF_FUNCTIONS: ReadonlySet<string> = new Set(["SLUICE_URL", "SLUICE_KEY", "SLUICE_SECRET"]);
-
-type Tree = { [key: string]: unknown };
 
 /**
  * Merges flags over environment over file into one tree for `readSettings`, which checks it.
  *
- * Texts become what their setting wants: numbers, yes or no, lists separated by commas, JSON.
- * Throws {@link SettingsError} with every unknown variable, every text that cannot be read and
- * everything out of its bounds, at once.
+ * Texts are parsed as their setting needs: numbers, booleans, lists separated by commas, JSON.
+ * Throws {@link SettingsError} with all problems at once: unknown variables and flags, texts that
+ * cannot be parsed, values out of their bounds.
  */
 export function mergeSettings(sources: SettingSources): unknown {
   const problems: SettingProblem[] = [];
-  const tree: Tree = structuredClone(isTree(sources.file) ? sources.file : {});
+  const tree: Record<string, unknown> = structuredClone(isRecord(sources.file) ? sources.file : {});
   const names = nameSettings();
   const byEnv = new Map(names.map((name) => [name.env, name]));
   const byPath = new Map(names.map((name) => [name.path, name]));
@@ -59,12 +58,12 @@ export function mergeSettings(sources: SettingSources): unknown {
     if (!isSetting(name, text)) continue;
     const known = byEnv.get(name);
     if (known) put(known, name, text);
-    else problems.push(unknown(name, describeUnknown(name, names, spellVariable)));
+    else problems.push(unknown(name, describeUnknown(name, names, formatVariable)));
   }
   for (const [path, text] of sources.flags) {
     const known = byPath.get(path);
     const flag = `--${path}`;
-    if (!known) problems.push(unknown(flag, describeUnknown(path, names, spellFlag)));
+    if (!known) problems.push(unknown(flag, describeUnknown(path, names, formatFlag)));
     else if (text !== undefined) put(known, flag, text);
     else if (describeSetting(known).kind === "boolean") put(known, flag, "true");
     else problems.push(valueless(flag, describeSetting(known)));
@@ -73,8 +72,8 @@ export function mergeSettings(sources: SettingSources): unknown {
   return tree;
 }
 
-/** What is wrong with the texts that could be read: told with the others, not after them. */
-function problemsOf(tree: Tree): readonly SettingProblem[] {
+/** Returns the problems of the values that could be parsed, to be reported with the others. */
+function problemsOf(tree: Record<string, unknown>): readonly SettingProblem[] {
   try {
     readSettings(tree);
     return [];
@@ -84,15 +83,15 @@ function problemsOf(tree: Tree): readonly SettingProblem[] {
   }
 }
 
-/** Whether a variable is meant for the gateway, if only by a mistyped name. */
+/** Whether a variable is meant for the gateway; its name may be mistyped. */
 function isSetting(name: string, text: string | undefined): text is string {
   if (!name.startsWith("SLUICE_") || text === undefined) return false;
   return !OF_FUNCTIONS.has(name) && !isServiceLink(name, text);
 }
 
 /**
- * Whether the variable is one that Kubernetes sets in every pod of a namespace with a Service whose
- * name begins with "sluice": host and port of it, the port as an address.
+ * Whether Kubernetes set the variable: in every pod it sets the host and port of each Service, and
+ * the name of the Service may begin with "sluice".
  */
 function isServiceLink(name: string, text: string): boolean {
   if (/_SERVICE_(HOST|PORT(_\w+)?)$/.test(name)) return true;
@@ -104,10 +103,10 @@ function unknown(path: string, bound: string): SettingProblem {
   return { path, value: "(given)", bound };
 }
 
-const spellVariable = ({ env }: SettingName, value?: string) =>
+const formatVariable = ({ env }: SettingName, value?: string) =>
   value === undefined ? env : `${env}=${value}`;
 
-const spellFlag = ({ path }: SettingName, value?: string) =>
+const formatFlag = ({ path }: SettingName, value?: string) =>
   value === undefined ? `--${path}` : `--${path} ${value}`;
 
 function valueless(flag: string, { bound }: SettingRow): SettingProblem {
@@ -135,22 +134,18 @@ function readText(row: SettingRow, text: string): unknown {
   }
 }
 
-function setPath(tree: Tree, path: string, value: unknown): void {
+function setPath(tree: Record<string, unknown>, path: string, value: unknown): void {
   const keys = path.split(".");
   const last = keys.pop() ?? "";
   let at = tree;
   for (const key of keys) {
     const next = at[key];
-    if (isTree(next)) at = next;
+    if (isRecord(next)) at = next;
     else {
-      const made: Tree = {};
+      const made: Record<string, unknown> = {};
       at[key] = made;
       at = made;
     }
   }
   at[last] = value;
-}
-
-function isTree(value: unknown): value is Tree {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,9 +1,9 @@
-/** A setting by its section and key, such as `socket.port`. */
+/** A setting; its path is section and key, such as `socket.port`. */
 interface Named {
   readonly path: string;
 }
 
-/** What other programs call things, and what is meant by it here. */
+/** Names that other programs use, and the settings they mean here. */
 const MEANT: Readonly<Record<string, { readonly path: string; readonly value?: string }>> = {
   verbose: { path: "log.level", value: "debug" },
   debug: { path: "log.level", value: "debug" },
@@ -15,14 +15,14 @@ const MEANT: Readonly<Record<string, { readonly path: string; readonly value?: s
 };
 
 /**
- * Returns what to say of a word for no setting, with the one that was probably meant where any
- * comes near. `spell` writes it as the word was: as a path, a variable or a flag, with the value
- * that the word has in it, as "verbose" has.
+ * Returns the message for an unknown setting, with the setting that was probably meant. `format`
+ * writes that one like the given word: as a path, a variable or a flag. Its `value` is set if the
+ * word implies one, as "verbose" implies `log.level=debug`.
  */
 export function describeUnknown<Name extends Named>(
   word: string,
   names: readonly Name[],
-  spell: (name: Name, value?: string) => string,
+  format: (name: Name, value?: string) => string,
 ): string {
   const given = bare(word.replace(/^sluice_/i, ""));
   const meant = Object.hasOwn(MEANT, given) ? MEANT[given] : undefined;
@@ -31,15 +31,15 @@ export function describeUnknown<Name extends Named>(
     : (nearest(given, names) ?? containing(given, names));
   const none = "there is no such setting";
   if (!name) return `${none}; \`sluice --settings\` lists them`;
-  return `${none}; did you mean ${spell(name, meant?.value)}?`;
+  return `${none}; did you mean ${format(name, meant?.value)}?`;
 }
 
 const bare = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
 
-/** More than this share of a name's letters wrong is another name. */
+/** A name with more than this share of its letters wrong counts as another name. */
 const WRONG_SHARE_MAX = 0.4;
 
-/** The setting with the fewest edits, in its whole path, its key or its section alone. */
+/** Returns the setting with the fewest edits to its path, its key or its section. */
 function nearest<Name extends Named>(word: string, names: readonly Name[]): Name | undefined {
   let best: Name | undefined;
   let least = WRONG_SHARE_MAX;
@@ -53,12 +53,12 @@ function nearest<Name extends Named>(word: string, names: readonly Name[]): Name
   return best;
 }
 
-/** "redis" for cluster.redisUrl: the first whose name has the word in it. */
+/** Returns the first setting whose path contains the word, such as cluster.redisUrl for "redis". */
 function containing<Name extends Named>(word: string, names: readonly Name[]): Name | undefined {
   return word.length < 3 ? undefined : names.find(({ path }) => bare(path).includes(word));
 }
 
-/** Letters to change, add, take out or swap with the next one until `a` is `b`. */
+/** Returns the edit distance (Damerau-Levenshtein, adjacent swaps only). */
 function edits(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, at) => at);

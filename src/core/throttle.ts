@@ -1,11 +1,12 @@
 import type { Log, LogFields, LogLevel } from "./log.ts";
 
 /**
- * Returns a log that writes at most one line per `kind` and second; the next line that is written
- * carries how many were held back as `suppressed`.
+ * Returns a log that writes at most one line per `kind` and second. The next line of that kind has
+ * the number of dropped ones as `suppressed`.
  *
- * For whatever a client can cause: without it a flood of refusals becomes a flood of lines. Kinds
- * come from closed unions, so the memory is bounded; `now` is a monotonic clock in milliseconds.
+ * Use it for everything that a client can cause, so that a flood of refusals is not a flood of
+ * lines. Kinds must come from closed unions, because each takes memory. `now` is a monotonic clock
+ * in milliseconds.
  */
 export function createThrottle(log: Log, now: () => number): ThrottledLog {
   const kinds = new Map<string, { at: number; suppressed: number }>();
@@ -21,5 +22,5 @@ export function createThrottle(log: Log, now: () => number): ThrottledLog {
   };
 }
 
-/** Writes one line per kind and second at most. */
+/** Writes at most one line per kind and second. */
 export type ThrottledLog = (level: LogLevel, kind: string, fields: LogFields, text: string) => void;
