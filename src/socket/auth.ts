@@ -4,12 +4,12 @@ import type { Settings } from "../core/settings.ts";
 import type { Connection } from "./connection.ts";
 import { createDeadlines, type Deadline, type DeadlinesNeeds } from "./deadlines.ts";
 import {
-  type AskingRequest,
-  type CarriedTokens,
   createGrants,
   type Grant,
   isRefused,
   type Refused,
+  type RequestTokens,
+  type TokenRequest,
 } from "./grants.ts";
 import type { KeySetNeeds } from "./key-set.ts";
 import {
@@ -21,7 +21,7 @@ import {
 } from "./socket-io.ts";
 import { type Claims, createTokenCheck } from "./tokens.ts";
 
-/** Results of looking at a token, as `sluice_authentications_total{result}` shows them. */
+/** Results of checking a token, as `sluice_authentications_total{result}` shows them. */
 export const AUTH_RESULTS = [
   "accepted",
   "auth_required",
@@ -32,64 +32,58 @@ export const AUTH_RESULTS = [
   "auth_unavailable",
 ] as const;
 
-/** What authentication needs of the world. `now` is the wall clock in milliseconds. */
+/** Clocks, the timer, the log, and callbacks for metrics. `now` is the wall clock. */
 export interface AuthNeeds extends DeadlinesNeeds, KeySetNeeds {
   authenticated(result: string, seconds: number): void;
 }
 
 /** A connection whose request may carry a token in its query or in a header. */
-export interface AskingConnection {
-  readonly request: AskingRequest & { url: string; readonly _query: Record<string, string> };
+export interface TokenConnection {
+  readonly request: TokenRequest & { url: string; readonly _query: Record<string, string> };
 }
 
-/** How a session may be asked for. */
-export interface Decision {
-  /** Without `pid` if it shall be a new session. */
+/** Which session a client may ask for, and what it may keep of it. */
+export interface SessionDecision {
+  /** The auth object to go on with. It has no `pid` if the client must get a new session. */
   readonly auth: ConnectAuth;
-  /** Returns the rooms of a session but those that only an older token granted. */
+  /** Returns the session's rooms, without those that only an older token granted. */
   narrow(session: StoredSession): readonly unknown[];
 }
 
-/** What is looked at of a session. */
+/** The parts of a stored session that authentication reads. */
 export interface StoredSession {
   readonly rooms: readonly unknown[];
   readonly data: unknown;
 }
 
-/** Who a socket's client is. */
+/** Authenticates the clients of sockets. */
 export interface Auth {
   /**
-   * Notes the tokens of a new connection's request, which an application may discard, and takes the
-   * one out of its query, which handlers, functions and APIs see.
+   * Stores the tokens of a new connection's request, because an application may discard the
+   * request. Removes the token from the query, which handlers, functions and APIs can read.
    */
-  opened(connection: AskingConnection): void;
+  opened(connection: TokenConnection): void;
   /** Resolves with why a socket may not enter, or sets its `data.user`. Never rejects. */
   enter(socket: Socket): Promise<Refused | undefined>;
-  /** Joins a connected socket's granted rooms and watches over its token's end. */
+  /** Joins a connected socket to its granted rooms and watches its token's expiry. */
   connected(socket: Socket): void;
-  /** Whether an event was a refreshed token, and so is none of the application's. */
-  takes(socket: Socket, packet: EventPacket): boolean;
-  /** Whether a session may be asked for with this auth object: only by the user it belongs to. */
-  decide(conn: Connection, auth: ConnectAuth): Promise<Decision>;
-  /** Sockets whose token's end is watched. */
+  /** Handles an event if it is a refreshed token, and returns whether it was one. */
+  takeRefresh(socket: Socket, packet: EventPacket): boolean;
+  /** Decides whether a client may ask for a session: only the user it belongs to may. */
+  decide(conn: Connection, auth: ConnectAuth): Promise<SessionDecision>;
+  /** Sockets whose token expiry is watched. */
   readonly watched: number;
   stop(): void;
 }
 
-interface Watch {
-  grant: Grant;
-  warned: boolean;
-  refreshing: boolean;
-  readonly deadline: Deadline | undefined;
-}
-
-/** The event by which a client hands in a newer token, and the one that tells it to. */
+/** The event by which a client sends a newer token. */
 export const TOKEN_REFRESH = "token_refresh";
+/** The event that tells a client to do so. */
 export const TOKEN_EXPIRING = "token_expiring";
 
 /**
- * Returns the authentication that `auth.mode` names: by token, or none here (`upstream` decides in
- * the connect call). In production an open door is said aloud, once.
+ * Returns the authentication for `auth.mode`, or undefined if this gateway checks no tokens (with
+ * `upstream` the function decides in the connect call). In production, mode `none` logs a warning.
  */
 export function createAuth(
   settings: Settings["auth"],
@@ -107,24 +101,25 @@ export function createAuth(
 /**
  * Returns authentication by JSON Web Token.
  *
- * `socket.data.user` is the token's claims, `socket.data.userId` the user they name. A session is
- * recovered only by the user it was opened by: its secret carries a digest of the user's name, so
- * that the stored packets of another's session are never read. With `exp` the connection is told by
- * `token_expiring` and closed as `token_expired`, unless the client emits `token_refresh` with a
- * newer token of the same user; that event is answered with `{ expiresAt }` or `{ error: { code,
- * message, retry } }` and no listener of the application sees it. All tokens share one timer.
+ * `socket.data.user` is the token's claims, `socket.data.userId` the user they name. Only the user
+ * that opened a session can recover it. The session's secret ends in a digest of the user's name,
+ * so the stored packets of another user's session are never read.
+ *
+ * If the token has `exp`, the client is told by `token_expiring`. The connection is closed as
+ * `token_expired` unless the client emits `token_refresh` with a newer token of the same user. That
+ * event is answered with `{ expiresAt }` or `{ error: { code, message, retry } }`, and no listener
+ * of the application gets it. All tokens share one timer.
  */
 export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Auth {
   const grants = createGrants(settings, createTokenCheck(settings, needs));
-  const deadlines = createDeadlines(needs);
-  /** Looked at before the socket existed, keyed by the auth object it carries. */
-  const looked = new WeakMap<object, Grant | Refused>();
-  const watches = new Map<Socket, Watch>();
+  /** Results of checks made before the socket existed, by the auth object that the socket gets. */
+  const checked = new WeakMap<object, Grant | Refused>();
   /** Tokens of the requests that connections began with. */
-  const carried = new WeakMap<object, CarriedTokens>();
+  const requestTokens = new WeakMap<object, RequestTokens>();
+  /** Grants of sockets that are entering their namespace. */
   const entering = new WeakMap<Socket, Grant>();
 
-  async function look(token: unknown): Promise<Grant | Refused> {
+  async function check(token: unknown): Promise<Grant | Refused> {
     const begun = performance.now();
     const found = await grants.grant(token);
     const result = isRefused(found) ? found.code.toLowerCase() : "accepted";
@@ -132,25 +127,93 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
     return found;
   }
 
-  function lookAt(conn: Connection, auth: ConnectAuth): Promise<Grant | Refused> {
-    return look(grants.read({ auth, ...carried.get(conn) }));
+  function checkConnect(conn: Connection, auth: ConnectAuth): Promise<Grant | Refused> {
+    return check(grants.read({ auth, ...requestTokens.get(conn) }));
   }
 
-  function watch(socket: Socket, grant: Grant): void {
-    const { expiresAt } = grant;
-    const at = expiresAt === undefined ? undefined : firstLook(expiresAt);
-    const deadline = deadlines.add(at ?? Number.POSITIVE_INFINITY, () => expire(socket));
-    watches.set(socket, { grant, warned: false, refreshing: false, deadline });
-    socket.once("disconnect", () => {
-      watches.delete(socket);
-      deadline.cancel();
+  function narrow({ rooms, data }: StoredSession, found: Grant | Refused): readonly unknown[] {
+    if (isRefused(found)) return [];
+    // `user` holds claims, because only enter() writes it.
+    const before = grants.roomsOf((data as { user?: Claims } | undefined)?.user);
+    return rooms.filter((room) => {
+      const name = room as string; // a room that is not a string was never granted
+      return !before.has(name) || found.rooms.has(name);
     });
   }
 
-  const firstLook = (expiresAt: number) =>
-    settings.expiryWarningMs > 0
+  const watches = createTokenWatches(settings, needs, check);
+  return {
+    opened(connection) {
+      const { request } = connection;
+      const tokens = grants.readRequest(request);
+      if (tokens.header !== undefined || tokens.query !== undefined)
+        requestTokens.set(connection, tokens);
+      if (tokens.query === undefined) return;
+      delete request._query[settings.tokenName];
+      request.url = `${request.url.split("?")[0]}?${new URLSearchParams(request._query)}`;
+    },
+    async decide(conn, auth) {
+      const found = await checkConnect(conn, auth);
+      const owns = !isRefused(found) && String(auth.pid).endsWith(`.${found.owner}`);
+      const next = owns ? auth : { ...auth, pid: undefined };
+      checked.set(next, found);
+      return { auth: next, narrow: (session) => narrow(session, found) };
+    },
+    async enter(socket) {
+      const { auth } = socket.handshake;
+      // The cast is safe: the engine of these sockets makes no other connections.
+      const conn = socket.conn as unknown as Connection;
+      const found = checked.get(auth) ?? (await checkConnect(conn, auth));
+      if (isRefused(found)) return found;
+      entering.set(socket, found);
+      socket.data.user = found.claims;
+      // A recovered socket keeps its userId: the function may have given it another one.
+      const isNamed = socket.recovered && typeof socket.data.userId === "string";
+      if (!isNamed) socket.data.userId = found.userId;
+      const session = sessionIdOf(socket);
+      if (session !== undefined && !socket.recovered) {
+        setSessionId(socket, `${session}.${found.owner}`);
+      }
+      return undefined;
+    },
+    connected(socket) {
+      const grant = entering.get(socket);
+      if (!grant) return;
+      // A recovered socket already has its rooms, without those that only its older token granted.
+      applyRooms(socket, grant, new Set());
+      watches.add(socket, grant);
+    },
+    takeRefresh: watches.takeRefresh,
+    get watched() {
+      return watches.size();
+    },
+    stop: watches.stop,
+  };
+}
+
+interface Watch {
+  grant: Grant;
+  warned: boolean;
+  refreshing: boolean;
+  readonly deadline: Deadline | undefined;
+}
+
+/** Warns sockets before their token expires, closes them afterwards, and accepts newer tokens. */
+function createTokenWatches(
+  settings: Settings["auth"],
+  needs: AuthNeeds,
+  check: (token: unknown) => Promise<Grant | Refused>,
+) {
+  const deadlines = createDeadlines(needs);
+  const watches = new Map<Socket, Watch>();
+
+  /** Returns when to warn of a token's expiry, or if there is no warning, when to close. */
+  function firstDeadline(expiresAt: number | undefined): number {
+    if (expiresAt === undefined) return Number.POSITIVE_INFINITY;
+    return settings.expiryWarningMs > 0
       ? expiresAt - settings.expiryWarningMs
       : expiresAt + settings.clockToleranceMs;
+  }
 
   function expire(socket: Socket): void {
     const watched = watches.get(socket);
@@ -166,84 +229,34 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
     watched.deadline?.move(end);
   }
 
-  /** Joins what a grant gives and leaves what only an earlier one gave. */
-  function applyRooms(socket: Socket, grant: Grant, before: ReadonlySet<string>): void {
-    for (const room of before) if (!grant.rooms.has(room)) void socket.leave(room);
-    for (const room of grant.rooms) if (!before.has(room)) void socket.join(room);
-  }
-
   async function refresh(socket: Socket, watched: Watch, token: unknown): Promise<unknown> {
-    const found = await look(token);
-    if (isRefused(found)) return { error: inWords(found.code) };
-    if (found.owner !== watched.grant.owner) return { error: inWords("AUTH_WRONG_USER") };
+    const found = await check(token);
+    if (isRefused(found)) return { error: describeFailure(found.code) };
+    if (found.owner !== watched.grant.owner) return { error: describeFailure("AUTH_WRONG_USER") };
     if (!socket.connected) return undefined;
     applyRooms(socket, found, watched.grant.rooms);
     watched.grant = found;
     watched.warned = false;
     socket.data.user = found.claims;
-    const { expiresAt } = found;
-    watched.deadline?.move(
-      expiresAt === undefined ? Number.POSITIVE_INFINITY : firstLook(expiresAt),
-    );
-    return { expiresAt };
-  }
-
-  function narrow({ rooms, data }: StoredSession, found: Grant | Refused): readonly unknown[] {
-    if (isRefused(found)) return [];
-    // What it holds as `user` are claims, because only enter() writes it.
-    const before = grants.roomsOf((data as { user?: Claims } | undefined)?.user);
-    return rooms.filter((room) => {
-      const name = room as string; // a room that is no text was never granted
-      return !before.has(name) || found.rooms.has(name);
-    });
+    watched.deadline?.move(firstDeadline(found.expiresAt));
+    return { expiresAt: found.expiresAt };
   }
 
   return {
-    opened(connection) {
-      const { request } = connection;
-      const tokens = grants.readRequest(request);
-      if (tokens.header !== undefined || tokens.query !== undefined)
-        carried.set(connection, tokens);
-      if (tokens.query === undefined) return;
-      delete request._query[settings.tokenName];
-      request.url = `${request.url.split("?")[0]}?${new URLSearchParams(request._query)}`;
+    add(socket: Socket, grant: Grant): void {
+      const deadline = deadlines.add(firstDeadline(grant.expiresAt), () => expire(socket));
+      watches.set(socket, { grant, warned: false, refreshing: false, deadline });
+      socket.once("disconnect", () => {
+        watches.delete(socket);
+        deadline.cancel();
+      });
     },
-    async decide(conn, auth) {
-      const found = await lookAt(conn, auth);
-      const owns = !isRefused(found) && String(auth.pid).endsWith(`.${found.owner}`);
-      const next = owns ? auth : { ...auth, pid: undefined };
-      looked.set(next, found);
-      return { auth: next, narrow: (session) => narrow(session, found) };
-    },
-    async enter(socket) {
-      const { auth } = socket.handshake;
-      // The engine of these sockets makes no other connections.
-      const found = looked.get(auth) ?? (await lookAt(socket.conn as unknown as Connection, auth));
-      if (isRefused(found)) return found;
-      entering.set(socket, found);
-      socket.data.user = found.claims;
-      // A recovered one keeps the name it had, which is the function's if that gave it another.
-      const isNamed = socket.recovered && typeof socket.data.userId === "string";
-      if (!isNamed) socket.data.userId = found.userId;
-      const session = sessionIdOf(socket);
-      if (session !== undefined && !socket.recovered) {
-        setSessionId(socket, `${session}.${found.owner}`);
-      }
-      return undefined;
-    },
-    connected(socket) {
-      const grant = entering.get(socket);
-      if (!grant) return;
-      // A recovered socket has its rooms back, but for those that its older token granted alone.
-      applyRooms(socket, grant, new Set());
-      watch(socket, grant);
-    },
-    takes(socket, packet) {
+    takeRefresh(socket: Socket, packet: EventPacket): boolean {
       const watched = watches.get(socket);
       const [name, token] = Array.isArray(packet.data) ? packet.data : [];
       if (!watched || name !== TOKEN_REFRESH) return false;
       if (watched.refreshing) {
-        answerEvent(socket, packet, { error: inWords("AUTH_UNAVAILABLE") });
+        answerEvent(socket, packet, { error: describeFailure("AUTH_UNAVAILABLE") });
         return true;
       }
       watched.refreshing = true;
@@ -253,25 +266,22 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
       });
       return true;
     },
-    get watched() {
-      return deadlines.size;
-    },
-    stop() {
+    size: () => deadlines.size,
+    stop(): void {
       deadlines.stop();
       watches.clear();
     },
   };
 }
 
-/** What a client is told of a failure. */
-export function inWords(code: FailureCode): FailureWords {
-  const { text, retry } = FAILURES[code];
-  return { code, message: text, retry };
+/** Joins the rooms that a grant gives, and leaves those that only the one before gave. */
+function applyRooms(socket: Socket, grant: Grant, before: ReadonlySet<string>): void {
+  for (const room of before) if (!grant.rooms.has(room)) void socket.leave(room);
+  for (const room of grant.rooms) if (!before.has(room)) void socket.join(room);
 }
 
-/** A failure as clients see it. */
-export interface FailureWords {
-  readonly code: FailureCode;
-  readonly message: string;
-  readonly retry: boolean;
+/** Returns a failure as clients see it. */
+export function describeFailure(code: FailureCode) {
+  const { text, retry } = FAILURES[code];
+  return { code, message: text, retry };
 }

@@ -9,7 +9,7 @@ import { boundAcks, createJoinGate, isPresent, tellError } from "./socket-io.ts"
 
 type LimitsSettings = Settings["limits"];
 
-/** Limits that act on sockets, as `sluice_limited_total{limit}` shows them. */
+/** Limits on sockets, as `sluice_limited_total{limit}` shows them. */
 export const SOCKET_LIMITS = [
   "events",
   "bytes",
@@ -22,8 +22,7 @@ export const SOCKET_LIMITS = [
 /** One of {@link SOCKET_LIMITS}. */
 export type SocketLimit = (typeof SOCKET_LIMITS)[number];
 
-/** Whom the bounds tell. */
-export interface BoundsNeeds {
+interface BoundsNeeds {
   readonly log: ThrottledLog;
   handlerFailed: HandlerFailed;
   limited(limit: SocketLimit): void;
@@ -31,59 +30,40 @@ export interface BoundsNeeds {
   now(): number;
 }
 
-/** The bounds of what one socket may hold. */
+/** Bounds of what the sockets of a connection may hold. */
 export interface Bounds {
-  /** Returns why a socket may not enter its namespace, or bounds what it may hold there. */
+  /** Returns why a socket may not enter its namespace, or else bounds its rooms and acks. */
   enter(socket: Socket): FailureCode | undefined;
   /**
-   * Takes a place for a session that a connection asks for, until `asked`; false when it asks for
-   * as many as it may be in namespaces. Each holds memory here, and may be a question to Redis.
+   * Counts a recovery that a connection asks for, until `endRecovery`. Returns false, and counts
+   * nothing, if as many are running as it may enter namespaces: each takes memory, and may ask
+   * Redis.
    */
-  ask(conn: object): boolean;
-  asked(conn: object): void;
-  /** Takes the bound on dynamic namespaces off again. */
+  beginRecovery(conn: object): boolean;
+  endRecovery(conn: object): void;
+  /** Removes the bound on dynamic namespaces. */
   stop(): void;
 }
 
 /**
- * Bounds rooms, room names, namespaces and owed acknowledgements.
+ * Bounds rooms, room names, namespaces and pending acknowledgements.
  *
- * A join over a bound does nothing, whoever asked for it: joining what a client names is the most
- * common handler there is, and a throw from it would end the process. The socket's `error` event
- * carries the {@link FailureError}, the refusal is counted and logged. A list of rooms is joined as
- * a whole or not at all. Too many owed acknowledgements close the connection: its client has
- * stopped answering.
+ * A join over a limit does nothing, also if the application asked for it. Most applications join
+ * rooms that clients name, and an error thrown there would end the process. Instead the socket
+ * emits an `error` event with a {@link FailureError}, and the refusal is counted and logged. A list
+ * of rooms is joined as a whole or not at all.
+ *
+ * Too many pending acknowledgements close the connection, because its client has stopped answering.
  */
 export function createBounds(io: Server, settings: LimitsSettings, needs: BoundsNeeds): Bounds {
   const entered = new WeakMap<object, Set<Socket>>();
-  const asking = new WeakMap<object, number>();
-
-  function refuse(socket: Socket, limit: SocketLimit, code: FailureCode): void {
-    needs.limited(limit);
-    const { id } = socket;
-    needs.log("warn", code, { room: "socket", code, socket: id }, "a join was refused");
-    tellError(socket, new FailureError(code));
-  }
-
-  const gateJoins = createJoinGate((socket, rooms) => {
-    if (rooms === socket.id) return true; // every socket's own room
-    const list: unknown[] = Array.isArray(rooms) ? rooms : [rooms];
-    if (!list.every((room) => isRoomName(room, settings.roomBytesMax))) {
-      refuse(socket, "room_name", "LIMIT_ROOM_NAME");
-      return false;
-    }
-    const { rooms: held } = socket;
-    const own = held.has(socket.id) ? 1 : 0;
-    const more = new Set(list.filter((room) => !held.has(room as string) && room !== socket.id));
-    if (held.size - own + more.size <= settings.roomsMax) return true;
-    refuse(socket, "rooms", "LIMIT_ROOMS");
-    return false;
-  });
+  const recovering = new WeakMap<object, number>();
+  const gateJoins = boundJoins(settings, needs);
 
   function overAcks(socket: Socket): void {
     needs.limited("acks");
-    // The application is in the middle of an emit: the close comes after it.
     const conn = socket.conn as unknown as Connection; // the engine of these bounds makes no others
+    // The application is inside a call of emit(), so close after it.
     setImmediate(() => conn.closeAs("acks_exceeded"));
   }
 
@@ -98,7 +78,7 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
     return false;
   }
 
-  const unbound = boundNamespaces(io, {
+  const stop = boundNamespaces(io, {
     max: settings.dynamicNamespacesMax,
     handlerFailed: needs.handlerFailed,
     now: needs.now,
@@ -118,25 +98,53 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
       boundAcks(socket, settings.acksPendingMax, overAcks);
       return undefined;
     },
-    ask(conn) {
-      const count = asking.get(conn) ?? 0;
+    beginRecovery(conn) {
+      const count = recovering.get(conn) ?? 0;
       if (count >= settings.namespacesMax) {
         needs.limited("namespaces");
         return false;
       }
-      asking.set(conn, count + 1);
+      recovering.set(conn, count + 1);
       return true;
     },
-    asked(conn) {
-      const left = (asking.get(conn) ?? 1) - 1;
-      if (left > 0) asking.set(conn, left);
-      else asking.delete(conn);
+    endRecovery(conn) {
+      const left = (recovering.get(conn) ?? 1) - 1;
+      if (left > 0) recovering.set(conn, left);
+      else recovering.delete(conn);
     },
-    stop: unbound,
+    stop,
   };
 }
 
-/** Texts, and the numbers some applications use; anything else would be kept as an object. */
+/** Returns the function that bounds a socket's rooms and their names. */
+function boundJoins(settings: LimitsSettings, needs: BoundsNeeds): (socket: Socket) => void {
+  function refuse(socket: Socket, limit: SocketLimit, code: FailureCode): void {
+    needs.limited(limit);
+    const { id } = socket;
+    needs.log("warn", code, { room: "socket", code, socket: id }, "a join was refused");
+    tellError(socket, new FailureError(code));
+  }
+
+  return createJoinGate((socket, rooms) => {
+    if (rooms === socket.id) return true; // every socket's own room
+    const list: unknown[] = Array.isArray(rooms) ? rooms : [rooms];
+    if (!list.every((room) => isRoomName(room, settings.roomBytesMax))) {
+      refuse(socket, "room_name", "LIMIT_ROOM_NAME");
+      return false;
+    }
+    const { rooms: held } = socket;
+    const own = held.has(socket.id) ? 1 : 0;
+    const more = new Set(list.filter((room) => !held.has(room as string) && room !== socket.id));
+    if (held.size - own + more.size <= settings.roomsMax) return true;
+    refuse(socket, "rooms", "LIMIT_ROOMS");
+    return false;
+  });
+}
+
+/**
+ * Whether a room's name is a string of at most `bytesMax` bytes, or a number, as some applications
+ * use. The server would keep a reference to any other object.
+ */
 function isRoomName(room: unknown, bytesMax: number): boolean {
   if (typeof room === "number") return true;
   if (typeof room !== "string" || room.length > bytesMax) return false;

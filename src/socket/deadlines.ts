@@ -1,18 +1,21 @@
-/** Something that happens at a time unless it is moved or cancelled first. */
+/** A call planned for a time. It can be moved or cancelled before. */
 export interface Deadline {
   move(at: number): void;
   cancel(): void;
 }
 
-/** Times at which things happen, in milliseconds of the same clock as `needs.now`. */
+/** Planned calls. Times are milliseconds of the clock `needs.now`. */
 export interface Deadlines {
+  /** Calls `fire` at `at`, or soon if that has passed. With Infinity it is never called. */
   add(at: number, fire: () => void): Deadline;
   readonly size: number;
+  /** Cancels all. */
   stop(): void;
 }
 
-/** The clock and the one timer. */
+/** The clock and the timer of deadlines. */
 export interface DeadlinesNeeds {
+  /** Wall clock in milliseconds. */
   now(): number;
   /** Calls `fire` once after `ms`; the returned function prevents it. */
   timer(ms: number, fire: () => void): () => void;
@@ -20,20 +23,21 @@ export interface DeadlinesNeeds {
 
 interface Entry {
   at: number;
-  /** Where it stands in the heap; -1 once it is out. */
+  /** Its index in the heap; -1 once it is removed. */
   index: number;
   readonly fire: () => void;
 }
 
 /**
- * Longer waits are taken in steps: timers run on a clock that cannot be set and stands still while
- * the machine sleeps, deadlines on one that can; and a timer above 2^31 - 1 ms fires at once.
+ * Longer waits are split into steps. Timers use a monotonic clock, which stops while the machine
+ * sleeps; deadlines use the wall clock, which can be set. Also, a timer above 2^31 - 1 ms fires at
+ * once.
  */
 const WAIT_MS_MAX = 60_000;
 
 /**
- * Returns deadlines that share one timer, whatever their number: a binary heap, O(log n) to add,
- * move or cancel, with nothing left behind by a cancelled one.
+ * Returns deadlines that share one timer. They are in a binary heap: adding, moving or cancelling
+ * one takes O(log n), and a cancelled one uses no memory.
  */
 export function createDeadlines(needs: DeadlinesNeeds): Deadlines {
   const heap: Entry[] = [];
@@ -46,7 +50,7 @@ export function createDeadlines(needs: DeadlinesNeeds): Deadlines {
     disarm?.();
     disarm = undefined;
     armedAt = first;
-    if (first === Number.POSITIVE_INFINITY) return; // nothing, or nothing that ever happens
+    if (first === Number.POSITIVE_INFINITY) return; // there is none, or none that ever fires
     const wait = Math.min(WAIT_MS_MAX, Math.max(0, first - needs.now()));
     disarm = needs.timer(wait, run);
   }

@@ -10,7 +10,7 @@ import { EventEmitter, errorMonitor } from "node:events";
 import { type Namespace, Socket } from "socket.io";
 import { FAILURES } from "../core/failures.ts";
 import type { HandlerFailed, HandlerKind } from "../core/handler.ts";
-import { inWords } from "./auth.ts";
+import { describeFailure } from "./auth.ts";
 import type { Connection } from "./connection.ts";
 import { type EngineServerBase, FORBIDDEN, type VerifyDone } from "./engine-io.ts";
 import type { EventPacket } from "./socket-io.ts";
@@ -167,7 +167,7 @@ export function createGuards(failed: HandlerFailed): Guards {
 /** Acknowledges with HANDLERS_FAILED, if the client asked for an ack and has not had it. */
 function answerFailed(args: readonly unknown[]): void {
   const ack = args.at(-1);
-  if (typeof ack === "function") ack({ error: inWords("HANDLERS_FAILED") });
+  if (typeof ack === "function") ack({ error: describeFailure("HANDLERS_FAILED") });
 }
 
 /** Returns the methods of a socket that call functions of the application. */

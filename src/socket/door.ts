@@ -6,7 +6,7 @@ import type { Settings } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
 import { namesNoSession } from "../host/request.ts";
 import { createAddressReader, limitKeyOf } from "./address.ts";
-import { type AskingConnection, AUTH_RESULTS, createAuth } from "./auth.ts";
+import { AUTH_RESULTS, createAuth, type TokenConnection } from "./auth.ts";
 import { createBounds, SOCKET_LIMITS, type SocketLimit } from "./bounds.ts";
 import type { Connection } from "./connection.ts";
 import { createGuards } from "./dispatch.ts";
@@ -41,7 +41,7 @@ export interface Refusal {
 }
 
 /** A connection as the door sees it. */
-export interface DoorConnection extends AskingConnection, Outsider {
+export interface DoorConnection extends TokenConnection, Outsider {
   readonly remoteAddress: string;
   allowance: Allowance | undefined;
   heardAt: number;

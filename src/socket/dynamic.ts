@@ -1,6 +1,6 @@
 /**
- * Namespaces that clients' names create, in socket.io 4.8.4: checkSocketIo() has found the private
- * members that are opened here.
+ * Dynamic namespaces, which clients create by asking for them. This file uses private members of
+ * socket.io 4.8.4; checkSocketIo() has verified that they exist.
  */
 import type { Namespace, Server } from "socket.io";
 import { dynamicNamespaces } from "../core/dynamic-namespaces.ts";
@@ -8,7 +8,8 @@ import type { HandlerFailed } from "../core/handler.ts";
 import { callSafely } from "./dispatch.ts";
 import { eachNamespace } from "./socket-io.ts";
 
-type AskedForNamespace = (
+/** A function that the application gave to `io.of()`. */
+type NamespaceFn = (
   name: string,
   auth: unknown,
   answer: (error: unknown, allowed: unknown) => void,
@@ -21,7 +22,7 @@ interface ParentInside {
 
 interface NamespacesInside {
   readonly _nsps: Map<string, Namespace>;
-  readonly parentNsps: ReadonlyMap<AskedForNamespace, ParentInside>;
+  readonly parentNsps: ReadonlyMap<NamespaceFn, ParentInside>;
   _checkNamespace(name: string, auth: unknown, done: (found: Namespace | false) => void): void;
 }
 
@@ -30,20 +31,12 @@ interface ChildInside {
   _add(...given: unknown[]): Promise<unknown>;
 }
 
-/** Least time between two looks for empty ones: a look costs as much as there are. */
-const LOOK_MS = 1000;
-
-/** What bounds the namespaces of clients, and who is told. */
-export interface DynamicNeeds {
-  readonly max: number;
-  now(): number;
-  refused(): void;
-  handlerFailed: HandlerFailed;
-}
+/** Least time between two searches for empty namespaces: a search walks all of them. */
+const SEARCH_MS = 1000;
 
 /**
- * Asks the functions given to `io.of()` one after the other, as Socket.IO does. What one says first
- * counts; one that fails says no.
+ * Asks the functions given to `io.of()` one after the other whether a namespace may be created, as
+ * Socket.IO does. Only the first answer of each counts, and an error means no.
  */
 function askParents(
   { _nsps, parentNsps }: NamespacesInside,
@@ -58,12 +51,12 @@ function askParents(
       done(false);
       return;
     }
-    let said = false;
+    let answered = false;
     const answer = (error: unknown, allowed: unknown): void => {
-      if (said) return;
-      said = true;
+      if (answered) return;
+      answered = true;
       if (error || !allowed) askNext();
-      else done(_nsps.get(name) ?? parent.createChild(name)); // it may have come meanwhile
+      else done(_nsps.get(name) ?? parent.createChild(name)); // it may exist by now
     };
     callSafely(
       () => fn(name, auth, answer),
@@ -77,51 +70,60 @@ function askParents(
 }
 
 /**
- * Lets clients' names create at most `max` namespaces, those that the application named included;
- * the others do not exist for them. At the bound the empty ones that clients or commands named make
- * room, once a second at most: not before, since whoever comes back finds what the application
- * keeps in one. What a command names is made over the bound, too: others may be in it on other
- * nodes. Namespaces that hold lost sessions in this process' memory stay for as long as those can
- * be resumed.
+ * Bounds the namespaces that clients create. Returns a function that removes the bound.
+ *
+ * While there are `max` namespaces, those of the application included, a client cannot create
+ * another one. `refused` is called, and the client is told that the namespace does not exist.
+ *
+ * At `max`, empty namespaces that clients or commands created are removed, once a second at most.
+ * They are not removed earlier, because an application may keep data in them for clients that come
+ * back. A namespace is not removed while sessions in this process's memory can be recovered in it.
+ *
+ * Commands create namespaces beyond `max`, because other nodes may have sockets in them.
+ *
+ * `now` is a monotonic clock in milliseconds.
  */
 export function boundNamespaces(
   io: Server,
-  { max, now, refused, handlerFailed }: DynamicNeeds,
+  needs: { readonly max: number; now(): number; refused(): void; handlerFailed: HandlerFailed },
 ): () => void {
+  const { max, now, refused, handlerFailed } = needs;
   const inside = io as unknown as NamespacesInside; // see above
   const check = inside._checkNamespace;
-  /** How many clients are on their way into each, before Socket.IO itself knows of them. */
-  const coming = new WeakMap<Namespace, number>();
-  let lookedAt = Number.NEGATIVE_INFINITY;
+  /** Clients that are entering each namespace and that Socket.IO does not count yet. */
+  const entering = new WeakMap<Namespace, number>();
+  let searchedAt = Number.NEGATIVE_INFINITY;
 
+  /** Counts the clients that are entering a dynamic namespace. */
   function watch(namespace: Namespace): void {
-    if (inside._nsps.size > max) makeRoom();
+    if (inside._nsps.size > max) removeEmpty();
     if (![...inside.parentNsps.values()].some(({ children }) => children.has(namespace))) return;
     const child = namespace as unknown as ChildInside; // see above
     const add = child._add;
     child._add = async (...given) => {
-      coming.set(namespace, (coming.get(namespace) ?? 0) + 1);
+      entering.set(namespace, (entering.get(namespace) ?? 0) + 1);
       try {
         return await add.apply(child, given);
       } finally {
-        coming.set(namespace, (coming.get(namespace) ?? 1) - 1);
+        entering.set(namespace, (entering.get(namespace) ?? 1) - 1);
       }
     };
   }
 
   function isEmpty(namespace: Namespace): boolean {
-    const { _preConnectSockets: entering } = namespace as unknown as ChildInside; // see above
-    // Of recovery in memory: lost ones alone, without those that have expired.
+    if (entering.get(namespace)) return false;
+    const { _preConnectSockets: connecting } = namespace as unknown as ChildInside; // see above
+    // With recovery in memory: sessions of disconnected sockets, without expired ones.
     const { sessions } = namespace.adapter as { readonly sessions?: ReadonlyMap<string, unknown> };
-    return namespace.sockets.size === 0 && entering.size === 0 && !sessions?.size;
+    return namespace.sockets.size === 0 && connecting.size === 0 && !sessions?.size;
   }
 
-  function makeRoom(): boolean {
-    if (now() - lookedAt < LOOK_MS) return false;
-    lookedAt = now();
+  /** Removes empty namespaces. Returns whether there is room for another one now. */
+  function removeEmpty(): boolean {
+    if (now() - searchedAt < SEARCH_MS) return false;
+    searchedAt = now();
     for (const namespace of inside._nsps.values()) {
-      if (!dynamicNamespaces.has(namespace) || coming.get(namespace) || !isEmpty(namespace))
-        continue;
+      if (!dynamicNamespaces.has(namespace) || !isEmpty(namespace)) continue;
       inside._nsps.delete(namespace.name);
       for (const { children } of inside.parentNsps.values()) children.delete(namespace);
       namespace.adapter.close();
@@ -130,7 +132,7 @@ export function boundNamespaces(
   }
 
   inside._checkNamespace = (name, auth, done) => {
-    if (inside._nsps.size < max || inside._nsps.has(name) || makeRoom()) {
+    if (inside._nsps.size < max || inside._nsps.has(name) || removeEmpty()) {
       askParents(inside, { name, auth, handlerFailed }, (found) => {
         if (found) dynamicNamespaces.add(found);
         done(found);

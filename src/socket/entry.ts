@@ -1,7 +1,7 @@
 import type { Namespace, Server, Socket } from "socket.io";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { ThrottledLog } from "../core/throttle.ts";
-import { type Auth, type Decision, inWords } from "./auth.ts";
+import { type Auth, describeFailure, type SessionDecision } from "./auth.ts";
 import type { Bounds } from "./bounds.ts";
 import type { Guards } from "./dispatch.ts";
 import type { Refused } from "./grants.ts";
@@ -14,52 +14,56 @@ import {
   prependMiddleware,
 } from "./socket-io.ts";
 
-/** What stands at the entry of every namespace. */
-export interface EntryNeeds {
-  readonly bounds: Bounds;
-  readonly auth: Auth | undefined;
-  readonly guards: Guards;
-  readonly log: ThrottledLog;
-  /** Runs `ask`, which asks for a session, of whose rooms `narrow` keeps some. */
-  recovering: Recovering;
-  /** Monotonic clock in milliseconds. */
-  now(): number;
-}
+/**
+ * Calls `ask`, which asks for a session before it returns. Of the rooms of that session only those
+ * that `narrow` returns are restored.
+ */
+export type Recovering = <T>(narrow: SessionDecision["narrow"], ask: () => T) => T;
 
-/** Runs what asks for a session before it returns. */
-export type Recovering = <T>(narrow: Decision["narrow"], ask: () => T) => T;
-
-/** The event by which a client hears that what it emitted without an ack was refused. */
+/** The event that tells a client that an event it emitted without an ack was refused. */
 export const RATE_LIMITED = "rate_limited";
-/** Least time between two of them to one socket: telling must not be a flood either. */
+/** Least time between two such events to one socket. */
 const TELL_MS = 1000;
 
 /**
- * Puts bounds and authentication before every namespace there is and will be, dynamic ones and
- * recovered sessions included, and before every middleware of the application.
+ * Applies bounds and authentication in every namespace of `io`, existing or future, before the
+ * application's middlewares. Dynamic namespaces and recovered sessions are included. Returns a
+ * function that ends it.
  *
- * Who is refused gets a `connect_error` whose `data` is `{ code, retry }`. An event over its rate
- * reaches no listener: its acknowledgement is answered with `{ error: { code, message, retry } }`,
- * or, if it asks for none, the socket is told by `rate_limited` at most once a second.
+ * A refused socket gets a `connect_error` whose `data` is `{ code, retry }`. An event over its rate
+ * limit reaches no listener. If the client asked for an acknowledgement, it gets
+ * `{ error: { code, message, retry } }`; otherwise it gets `rate_limited`, at most once a second.
+ *
+ * `needs.now` is a monotonic clock in milliseconds.
  */
-export function guardNamespaces(io: Server, needs: EntryNeeds): () => void {
+export function guardNamespaces(
+  io: Server,
+  needs: {
+    readonly bounds: Bounds;
+    readonly auth: Auth | undefined;
+    readonly guards: Guards;
+    readonly log: ThrottledLog;
+    recovering: Recovering;
+    now(): number;
+  },
+): () => void {
   const { bounds, auth, guards } = needs;
   const told = new WeakMap<Socket, number>();
   let open = true;
 
   function tell(socket: Socket, packet: EventPacket, code: FailureCode): void {
     if (packet.id !== undefined) {
-      answerEvent(socket, packet, { error: inWords(code) });
+      answerEvent(socket, packet, { error: describeFailure(code) });
       return;
     }
     const at = needs.now();
     if (at - (told.get(socket) ?? Number.NEGATIVE_INFINITY) < TELL_MS) return;
     told.set(socket, at);
-    socket.emit(RATE_LIMITED, inWords(code));
+    socket.emit(RATE_LIMITED, describeFailure(code));
   }
 
   const gateEvents = createEventGate((socket, packet) => {
-    if (packet.refused === undefined) return auth?.takes(socket, packet) ?? false;
+    if (packet.refused === undefined) return auth?.takeRefresh(socket, packet) ?? false;
     tell(socket, packet, packet.refused);
     return true;
   }, guards.onevent);
@@ -95,15 +99,15 @@ export function guardNamespaces(io: Server, needs: EntryNeeds): () => void {
   const unwatch = eachNamespace(io, (namespace: Namespace) => {
     guards.namespace(namespace);
     prependMiddleware(namespace, enter);
-    guardSessions(namespace, async (conn, words, create) => {
-      // As a new session it is one of those that `enter` counts.
-      if (open && !bounds.ask(conn)) return create({ ...words, pid: undefined });
+    guardSessions(namespace, async (conn, connectAuth, create) => {
+      // Without `pid` it becomes a new session, which `enter` counts.
+      if (open && !bounds.beginRecovery(conn)) return create({ ...connectAuth, pid: undefined });
       try {
-        if (!auth) return await create(words);
-        const { auth: own, narrow } = await auth.decide(conn, words);
-        return await needs.recovering(narrow, () => create(own));
+        if (!auth) return await create(connectAuth);
+        const { auth: allowed, narrow } = await auth.decide(conn, connectAuth);
+        return await needs.recovering(narrow, () => create(allowed));
       } finally {
-        bounds.asked(conn);
+        bounds.endRecovery(conn);
       }
     });
     if (!auth) return;

@@ -5,49 +5,44 @@ import type { Claims, TokenCheck } from "./tokens.ts";
 
 type AuthSettings = Settings["auth"];
 
-/** The tokens of a request, from where they are looked for. */
-export interface CarriedTokens {
+/** The tokens found in a request, as sent. */
+export interface RequestTokens {
   readonly header?: string | undefined;
   readonly query?: string | undefined;
 }
 
-/** What of a request may carry a token. */
-export interface AskingRequest {
+/** The parts of a request that may carry a token. */
+export interface TokenRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly _query: Readonly<Record<string, string>>;
 }
 
-/** Where a client may put its token. */
-export interface TokenSource extends CarriedTokens {
-  readonly auth: Readonly<Record<string, unknown>>;
-}
-
-/** What a valid token says. */
+/** What a valid token grants. */
 export interface Grant {
   readonly claims: Claims;
   readonly userId: string;
-  /** Names the user without telling who it is. */
+  /** Digest of the user id: identifies the user without revealing the id. */
   readonly owner: string;
   readonly rooms: ReadonlySet<string>;
   /** When the token expires, in milliseconds; undefined if never. */
   readonly expiresAt: number | undefined;
 }
 
-/** A token that was refused: `detail` is for the log, never the token itself. */
+/** Why a token was refused. `detail` is for the log and never holds the token. */
 export interface Refused {
   readonly code: FailureCode;
   readonly detail: string | undefined;
 }
 
-/** Tells what was found from why nothing was. */
+/** Whether the check of a token refused it. */
 export const isRefused = (found: Grant | Refused): found is Refused => "code" in found;
 
-/** Most rooms of one token's claim that are looked at. */
+/** Rooms of one token's claim that are read at most. */
 const CLAIMED_ROOMS_MAX = 1000;
 
 /**
- * Returns the function from a client's words to what its token grants. It never rejects: whatever
- * is wrong with a token is an answer.
+ * Returns the functions that find a client's token and what it grants. `grant` never rejects: it
+ * resolves with what is wrong with the token.
  */
 export function createGrants(settings: AuthSettings, check: TokenCheck) {
   const allows = createRoomFilter(settings.roomsAllowed);
@@ -55,7 +50,7 @@ export function createGrants(settings: AuthSettings, check: TokenCheck) {
   function roomsOf(claims: Readonly<Record<string, unknown>> | undefined): ReadonlySet<string> {
     const claimed = claims?.[settings.roomsClaim];
     const list: unknown[] = Array.isArray(claimed) ? claimed.slice(0, CLAIMED_ROOMS_MAX) : [];
-    // Just filtered.
+    // The cast is safe: the filter keeps only strings.
     return new Set(list.filter((room) => typeof room === "string" && allows(room)) as string[]);
   }
 
@@ -83,11 +78,11 @@ export function createGrants(settings: AuthSettings, check: TokenCheck) {
     grant,
     roomsOf,
     read: (source: TokenSource) => readToken(settings, source),
-    readRequest: (request: AskingRequest) => readRequest(settings, request),
+    readRequest: (request: TokenRequest) => readRequest(settings, request),
   };
 }
 
-function readRequest(settings: AuthSettings, { headers, _query }: AskingRequest): CarriedTokens {
+function readRequest(settings: AuthSettings, { headers, _query }: TokenRequest): RequestTokens {
   const { tokenFrom, tokenHeader, tokenName } = settings;
   return {
     header: tokenFrom.includes("header") ? headers[tokenHeader.toLowerCase()] : undefined,
@@ -95,7 +90,9 @@ function readRequest(settings: AuthSettings, { headers, _query }: AskingRequest)
   };
 }
 
-/** Returns the first token found where `tokenFrom` looks, or undefined. */
+type TokenSource = RequestTokens & { readonly auth: Readonly<Record<string, unknown>> };
+
+/** Returns the token from the first place of `tokenFrom` that has one, or undefined. */
 function readToken(settings: AuthSettings, source: TokenSource): unknown {
   for (const place of settings.tokenFrom) {
     if (place === "auth") {
@@ -110,8 +107,8 @@ function readToken(settings: AuthSettings, source: TokenSource): unknown {
 }
 
 /**
- * Returns the test of a room's name against patterns in which `*` stands for any characters; every
- * other character stands for itself. Linear in the name: the claim is a client's text.
+ * Returns the test of a room's name against patterns in which `*` matches any characters. It takes
+ * time linear in the name's length, because the client sends the name.
  */
 export function createRoomFilter(patterns: readonly string[]): (room: string) => boolean {
   const split = patterns.map((pattern) => pattern.split("*"));

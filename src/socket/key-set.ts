@@ -4,18 +4,18 @@ import { messageOf } from "../core/message-of.ts";
 import type { Settings } from "../core/settings.ts";
 import type { ThrottledLog } from "../core/throttle.ts";
 
-/** What the check of tokens needs of the world. */
+/** Clocks, the log, and a callback for metrics. */
 export interface KeySetNeeds {
-  /** Wall clock in milliseconds: tokens carry dates. */
+  /** Wall clock in milliseconds, because tokens carry dates. */
   now(): number;
-  /** Monotonic clock in milliseconds: a wall clock that is set must not make keys old or young. */
+  /** Monotonic clock in milliseconds: setting the wall clock must not change the age of keys. */
   ticks(): number;
   readonly log: ThrottledLog;
-  /** Told of every fetch of the key set. */
+  /** Called after every fetch of the key set. */
   fetched(result: "answered" | "failed"): void;
 }
 
-/** Finds the key of a token; rejects with AUTH_UNAVAILABLE where it cannot know. */
+/** Finds the key of a token. Rejects with AUTH_UNAVAILABLE if the key set cannot be fetched. */
 export type KeySet = JWTVerifyGetKey;
 
 type JwksSettings = Pick<
@@ -23,19 +23,21 @@ type JwksSettings = Pick<
   "jwksCacheMs" | "jwksStaleMs" | "jwksCooldownMs" | "jwksTimeoutMs" | "jwksBytesMax"
 >;
 
-/** Keys one set may hold: each named key costs a look. */
+/** Keys that one set may hold, because each token's key is searched among them. */
 const KEYS_MAX = 100;
-/** A URL that fails is asked at most this often, however many clients knock. */
+/** Least time between two fetches after a failed one, whatever the number of clients. */
 const RETRY_MS = 1000;
 
 /**
- * Returns the keys behind a URL. Of it is believed no more than a bounded size and number of keys,
- * and no redirect.
+ * Returns the keys behind a URL. The size of the response and the number of keys are bounded, and
+ * redirects are not followed.
  *
- * The set is fetched again when it is `jwksCacheMs` old, and for a key that it lacks, but no sooner
- * than `jwksCooldownMs` after the last time. While the URL fails it is used for `jwksStaleMs` more,
- * and nobody waits for it; a key that it lacks is then AUTH_UNAVAILABLE, since it may be a new one,
- * and so is every key later.
+ * The set is fetched again when it is `jwksCacheMs` old. It is also fetched when a key is missing,
+ * but no sooner than `jwksCooldownMs` after the last fetch.
+ *
+ * While fetches fail, the old set is used for `jwksStaleMs` more, and no client waits for a fetch.
+ * A missing key is then AUTH_UNAVAILABLE, because it may be a new one. After that time every key
+ * is.
  */
 export function createKeySet(url: URL, settings: JwksSettings, needs: KeySetNeeds): KeySet {
   const { jwksCacheMs, jwksStaleMs, jwksCooldownMs } = settings;
@@ -55,14 +57,14 @@ export function createKeySet(url: URL, settings: JwksSettings, needs: KeySetNeed
     } catch (cause) {
       failed = { cause };
       needs.fetched("failed");
-      needs.log("error", "jwks", { room: "socket", why: inWords(cause) }, FAILED);
+      needs.log("error", "jwks", { room: "socket", why: reasonOf(cause) }, FAILED);
     }
     endedAt = needs.ticks();
     running = undefined;
   }
 
-  /** Asks the URL, with all who want to at this time, unless that was done a moment ago. */
-  function ask(restMs: number): Promise<void> | undefined {
+  /** Fetches the set, unless the last fetch ended within `restMs`. Concurrent callers share one. */
+  function fetchOnce(restMs: number): Promise<void> | undefined {
     if (!running && needs.ticks() - endedAt >= restMs) running = renew();
     return running;
   }
@@ -73,13 +75,13 @@ export function createKeySet(url: URL, settings: JwksSettings, needs: KeySetNeed
   }
 
   return async (header, token) => {
-    const due = age() >= jwksCacheMs ? ask(RETRY_MS) : undefined;
+    const due = age() >= jwksCacheMs ? fetchOnce(RETRY_MS) : undefined;
     if (!failed || age() >= jwksCacheMs + jwksStaleMs) await due;
     try {
       return await current()(header, token);
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      await ask(failed ? RETRY_MS : jwksCooldownMs);
+      await fetchOnce(failed ? RETRY_MS : jwksCooldownMs);
       if (failed) throw new FailureError("AUTH_UNAVAILABLE", undefined, failed);
       return await current()(header, token);
     }
@@ -116,9 +118,8 @@ async function readText(response: Response, bytesMax: number): Promise<string> {
   return Buffer.concat(parts).toString("utf8");
 }
 
-/** What fetch() rejects with says why only in its cause. */
-function inWords(error: unknown): string {
-  const { cause } = error as { cause?: unknown }; // whatever was thrown, it is no null
-  const one = cause instanceof Error ? cause : error;
-  return messageOf(one);
+/** Returns why a fetch failed. The error of fetch() itself has the reason only in its cause. */
+function reasonOf(error: unknown): string {
+  const { cause } = error as { cause?: unknown }; // nothing above throws null or undefined
+  return messageOf(cause instanceof Error ? cause : error);
 }

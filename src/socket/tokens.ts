@@ -6,10 +6,10 @@ import { messageOf } from "../core/message-of.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import { createKeySet, type KeySet, type KeySetNeeds } from "./key-set.ts";
 
-/** The claims of a token that was found valid. */
+/** The claims of a valid token. */
 export type Claims = JWTPayload;
 
-/** Checks one token: signature, times, issuer, audience. Rejects with a FailureError of AUTH_*. */
+/** Checks a token's signature, times, issuer and audience. Rejects with a FailureError (AUTH_*). */
 export type TokenCheck = (token: string) => Promise<Claims>;
 
 type Key = Parameters<typeof jwtVerify>[1];
@@ -22,16 +22,16 @@ const CURVES: Readonly<Record<string, string>> = {
   secp521r1: "ES512",
 };
 const PUBLIC = [...RSA, ...Object.values(CURVES), "EdDSA", "Ed25519"];
-/** RFC 7518, section 3.2: a key as long as the hash; shorter ones can be guessed offline. */
+/** RFC 7518, section 3.2: a key as long as the hash. Shorter ones can be guessed offline. */
 const SECRET_BYTES_MIN = 32;
 
 /**
- * Returns the check of JSON Web Tokens against the one key source that is set: a shared secret, a
+ * Returns the check of JSON Web Tokens against the key source that is set: a shared secret, a
  * public key, or a key set behind a URL.
  *
- * Which algorithms are accepted follows from the kind of key and never from the token alone, so a
- * public key cannot be taken for a shared secret. Throws {@link SettingsError} at start for keys
- * that are missing, doubled, too short, or do not fit `auth.algorithms`.
+ * The kind of key decides which algorithms are accepted, never the token alone. So a token cannot
+ * make the check use a public key as a shared secret. Throws {@link SettingsError} at start if no
+ * key source is set or several are, or if the key is too short or does not fit `auth.algorithms`.
  */
 export function createTokenCheck(settings: Settings["auth"], needs: KeySetNeeds): TokenCheck {
   const { key, fitting } = readKey(settings, needs);
@@ -65,7 +65,7 @@ function nameFailure(cause: unknown): FailureError {
   if (cause instanceof errors.JWTExpired) {
     return new FailureError("AUTH_EXPIRED", undefined, { cause });
   }
-  // Only the kind of mistake is told: jose's sentences may quote what the client sent.
+  // Only the error's code is used: jose's messages may quote what the client sent.
   const why = cause instanceof errors.JOSEError ? cause.code : undefined;
   return new FailureError("AUTH_INVALID", why, { cause });
 }
@@ -79,17 +79,21 @@ function readKey(settings: Settings["auth"], needs: KeySetNeeds): KeySource {
   const { secret, publicKey, jwksUrl } = settings;
   const given = [secret, publicKey, jwksUrl].filter((source) => source !== "");
   if (given.length !== 1) {
-    wrong("auth", `${given.length} keys`, "jwt needs one of auth.secret, .publicKey, .jwksUrl");
+    refuseSetting(
+      "auth",
+      `${given.length} keys`,
+      "jwt needs one of auth.secret, .publicKey, .jwksUrl",
+    );
   }
   if (jwksUrl !== "") return { key: readKeySet(settings, needs), fitting: PUBLIC };
   if (publicKey !== "") return readPublicKey(publicKey);
-  // Whoever knows a public key could sign with it: it would be no secret at all.
+  // With a public key as shared secret, anyone who has it could sign tokens.
   if (secret.includes("-----BEGIN")) {
-    wrong("auth.secret", "(secret)", "is a PEM: a public key belongs into auth.publicKey");
+    refuseSetting("auth.secret", "(secret)", "is a PEM: a public key belongs into auth.publicKey");
   }
   const bytes = new TextEncoder().encode(secret);
   if (bytes.length < SECRET_BYTES_MIN) {
-    wrong("auth.secret", "(secret)", `must have at least ${SECRET_BYTES_MIN} bytes`);
+    refuseSetting("auth.secret", "(secret)", `must have at least ${SECRET_BYTES_MIN} bytes`);
   }
   return { key: bytes, fitting: SHARED };
 }
@@ -103,21 +107,25 @@ function readPublicKey(given: string): KeySource {
     key = createPublicKey(pem);
   } catch (error) {
     const why = messageOf(error);
-    return wrong("auth.publicKey", inline ? "(PEM)" : given, `is not usable: ${why}`);
+    return refuseSetting("auth.publicKey", inline ? "(PEM)" : given, `is not usable: ${why}`);
   }
   const kind = key.asymmetricKeyType;
   const curve = CURVES[key.asymmetricKeyDetails?.namedCurve ?? ""];
   if (kind === "rsa") return { key, fitting: RSA };
   if (kind === "ed25519") return { key, fitting: ["EdDSA", "Ed25519"] };
   if (kind === "ec" && curve !== undefined) return { key, fitting: [curve] };
-  return wrong("auth.publicKey", String(kind), "must be RSA, Ed25519, or EC P-256, P-384, P-521");
+  return refuseSetting(
+    "auth.publicKey",
+    String(kind),
+    "must be RSA, Ed25519, or EC P-256, P-384, P-521",
+  );
 }
 
 function readKeySet(settings: Settings["auth"], needs: KeySetNeeds): KeySet {
   const url = URL.canParse(settings.jwksUrl) ? new URL(settings.jwksUrl) : undefined;
   const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url?.hostname ?? "");
   if (url?.protocol !== "https:" && !(url?.protocol === "http:" && loopback)) {
-    return wrong("auth.jwksUrl", settings.jwksUrl, "must be https, or http on loopback");
+    return refuseSetting("auth.jwksUrl", settings.jwksUrl, "must be https, or http on loopback");
   }
   return createKeySet(url, settings, needs);
 }
@@ -125,11 +133,15 @@ function readKeySet(settings: Settings["auth"], needs: KeySetNeeds): KeySet {
 function readAlgorithms(asked: readonly string[], fitting: readonly string[]): string[] {
   const odd = asked.filter((name) => !fitting.includes(name));
   if (odd.length > 0) {
-    wrong("auth.algorithms", odd.join(","), `must be among ${fitting.join(", ")} for this key`);
+    refuseSetting(
+      "auth.algorithms",
+      odd.join(","),
+      `must be among ${fitting.join(", ")} for this key`,
+    );
   }
   return asked.length > 0 ? [...asked] : [...fitting];
 }
 
-function wrong(path: string, value: string, bound: string): never {
+function refuseSetting(path: string, value: string, bound: string): never {
   throw new SettingsError([{ path, value, bound }]);
 }
