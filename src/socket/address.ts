@@ -1,39 +1,40 @@
 import { BlockList, isIP } from "node:net";
 import { SettingsError } from "../core/settings.ts";
 
-/** What an address is read from: headers in lower case, addresses in their usual notation. */
+/** Where an address is read from. Header names are in lower case. */
 export interface AddressSource {
   readonly headers: Readonly<Record<string, string>>;
-  /** Address of the TCP peer. */
+  /** Address of the TCP peer, as text. */
   readonly address: string;
   /** Address in the PROXY protocol v2 header, empty without one. */
   readonly proxiedAddress: string;
 }
 
-/** Whom to believe about a client's address. */
+/** Which sources of a client's address are trusted. */
 export interface AddressSettings {
-  /** Proxies whose X-Forwarded-For is believed: CIDRs, `loopback`, `private`; or one hop count. */
+  /** Proxies whose X-Forwarded-For is trusted: CIDRs, `loopback`, `private`; or one hop count. */
   readonly trustProxy: readonly string[];
   /** Whether the PROXY protocol's address replaces the peer's. */
   readonly proxyProtocol: boolean;
 }
 
-const WORDS: Readonly<Record<string, readonly string[]>> = {
+const NAMED_RANGES: Readonly<Record<string, readonly string[]>> = {
   loopback: ["127.0.0.0/8", "::1/128"],
   private: ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"],
 };
 
-/** More hops than this are not looked at: a forwarded chain is text of the client's choice. */
+/** Hops read at most: a client can send a header of any length. */
 const HOPS_MAX = 32;
 
 /**
- * Returns the function that finds the address a request is limited by.
+ * Returns the function that finds the client address of a request, which limits are counted by.
  *
- * Without trusted proxies that is the TCP peer, whatever headers say. Otherwise X-Forwarded-For is
- * read from its right end, skipping trusted proxies (or as many entries as the hop count says), and
- * the first address nobody vouches for is the client. An entry that is no address ends the walk:
- * the last good one is taken. Throws {@link SettingsError} for an entry of `trustProxy` that is
- * neither.
+ * Without trusted proxies it is the address of the TCP peer, whatever the headers say. Otherwise
+ * X-Forwarded-For is read from its right end. Trusted proxies are skipped (or as many entries as
+ * the hop count says), and the first address that is not trusted is the client. Reading stops at an
+ * entry that is not an address; then the last valid one is the client.
+ *
+ * Throws {@link SettingsError} for an entry of `trustProxy` that is not one of the allowed forms.
  */
 export function createAddressReader(settings: AddressSettings): (from: AddressSource) => string {
   const trusted = readTrust(settings.trustProxy);
@@ -44,7 +45,7 @@ export function createAddressReader(settings: AddressSettings): (from: AddressSo
   };
 }
 
-/** Whether the proxy that is `hop` steps away from us vouches for what stands left of it. */
+/** Whether to trust the proxy at `address`, which is `hop` steps away from this server. */
 type Trust = (address: string, hop: number) => boolean;
 
 function walkBack(peer: string, forwarded: string, trusts: Trust): string {
@@ -67,7 +68,8 @@ function readTrust(entries: readonly string[]): Trust | undefined {
     return (_address, hop) => hop < hops;
   }
   const list = new BlockList();
-  for (const cidr of entries.flatMap((entry) => WORDS[entry] ?? [entry])) addCidr(list, cidr);
+  for (const cidr of entries.flatMap((entry) => NAMED_RANGES[entry] ?? [entry]))
+    addCidr(list, cidr);
   return (address) => isIP(address) > 0 && list.check(address, familyOf(address));
 }
 
@@ -86,8 +88,9 @@ function addCidr(list: BlockList, cidr: string): void {
 const familyOf = (address: string) => (isIP(address) === 4 ? "ipv4" : "ipv6");
 
 /**
- * Returns an address in one form: IPv4 dotted (IPv4 in IPv6 too), IPv6 as RFC 5952 writes it;
- * `undefined` for anything else. Ports and brackets, which some proxies add, are taken off.
+ * Returns an address in one form: IPv4 dotted (also if it is mapped into IPv6), IPv6 as in RFC
+ * 5952. Ports and brackets, which some proxies add, are removed. Returns `undefined` for anything
+ * else.
  */
 export function normalizeAddress(text: string): string | undefined {
   const bare = stripPort(text.trim());
@@ -108,8 +111,9 @@ function stripPort(text: string): string {
 }
 
 /**
- * Returns what counts as one client for limits: an IPv4 address, or an IPv6 /64, which is the
- * smallest block a single customer gets. Expects an address in {@link normalizeAddress}'s form.
+ * Returns the key that limits are counted by: an IPv4 address, or the /64 of an IPv6 address, which
+ * is the smallest block that a single customer gets. Expects an address in the form of
+ * {@link normalizeAddress}.
  */
 export function limitKeyOf(address: string): string {
   if (!address.includes(":")) return address;

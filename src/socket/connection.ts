@@ -9,7 +9,7 @@ import type {
   EngineServerBase,
   EngineTransportBase,
 } from "./engine-io.ts";
-import type { Allowance, Toll } from "./limits.ts";
+import type { Allowance, RateVerdict } from "./limits.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
 import { isWebSocket, receivedBytes, type WebSocketTransport } from "./websocket.ts";
 
@@ -33,8 +33,8 @@ export interface FrameReader {
 
 /** Checks each inbound packet against the rate limits: see `Door`. */
 interface PacketDoor {
-  take(connection: Connection, bytes: number, message: boolean): Toll;
-  owed(connection: Connection): FailureCode;
+  take(connection: Connection, bytes: number, message: boolean): RateVerdict;
+  exceeded(connection: Connection): FailureCode;
 }
 
 /** The functions that other rooms give to every connection. */
@@ -166,10 +166,10 @@ export class Connection extends Outbox {
    * as refused: it may be one frame of several that make up a packet.
    */
   #isWithinRate(door: PacketDoor, packet: EnginePacket, bytes: number): boolean {
-    const toll = door.take(this, bytes, packet.type === "message");
-    if (toll === "refuse" && packet.type === "message") this.#overRate = door.owed(this);
-    if (toll === "close") this.closeAs("rate_exceeded");
-    return toll !== "close";
+    const verdict = door.take(this, bytes, packet.type === "message");
+    if (verdict === "refuse" && packet.type === "message") this.#overRate = door.exceeded(this);
+    if (verdict === "close") this.closeAs("rate_exceeded");
+    return verdict !== "close";
   }
 
   #decode(frame: Frame, lasting: boolean): void {

@@ -3,7 +3,7 @@ import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { HandlerFailed } from "../core/handler.ts";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import { createThrottle } from "../core/throttle.ts";
+import { createThrottle, type ThrottledLog } from "../core/throttle.ts";
 import { namesNoSession } from "../host/request.ts";
 import { createAddressReader, limitKeyOf } from "./address.ts";
 import { AUTH_RESULTS, createAuth, type TokenConnection } from "./auth.ts";
@@ -12,17 +12,29 @@ import type { Connection } from "./connection.ts";
 import { createGuards } from "./dispatch.ts";
 import type { EngineServerBase } from "./engine-io.ts";
 import { guardNamespaces, type Recovering } from "./entry.ts";
-import { type Allowance, createLimits, type OverLimit, type Toll } from "./limits.ts";
-import { createOriginCheck } from "./origin.ts";
-import { createOutside, type Outsider } from "./outside.ts";
-import { createOverloadMonitor, type Load, STAGES, type Stage } from "./overload.ts";
+import {
+  type Allowance,
+  createLimits,
+  type Limits,
+  type OverLimit,
+  type RateVerdict,
+} from "./limits.ts";
+import { createOriginCheck, type OriginCheck } from "./origin.ts";
+import { createOutside, type Outside, type OutsideConnection } from "./outside.ts";
+import {
+  createOverloadMonitor,
+  type Load,
+  type OverloadMonitor,
+  STAGES,
+  type Stage,
+} from "./overload.ts";
 import { zeros } from "./samples.ts";
 import { checkSocketIo } from "./socket-io.ts";
 
 /** The settings of the door. */
 export type DoorSettings = Pick<Settings, "socket" | "auth" | "limits" | "overload">;
 
-/** A request as the door sees it. */
+/** The parts of a request that the door reads. */
 export interface DoorRequest {
   readonly method: string;
   /** Path and query. */
@@ -32,7 +44,7 @@ export interface DoorRequest {
   readonly connection: { remoteAddress: string; readonly proxiedAddress?: string };
 }
 
-/** A request that is not let in, as it is answered. */
+/** How a refused request is answered. */
 export interface Refusal {
   readonly code: FailureCode;
   readonly status: number;
@@ -40,195 +52,122 @@ export interface Refusal {
   readonly retryAfterS?: number;
 }
 
-/** A connection as the door sees it. */
-export interface DoorConnection extends TokenConnection, Outsider {
+/** The parts of a connection that the door uses. */
+export interface DoorConnection extends TokenConnection, OutsideConnection {
   readonly remoteAddress: string;
   allowance: Allowance | undefined;
   heardAt: number;
 }
 
-/** Headers of an answer. */
+/** Response headers. */
 export type DoorHeaders = readonly (readonly [string, string])[];
 
-/** Everything between a stranger's request and a socket in a namespace. */
+/** All checks between a request and a socket in a namespace. */
 export interface Door {
   /**
-   * Called once per request, before anything exists for it; must be answered at once. Sets the
-   * request's `remoteAddress` to the client's own where proxies are trusted.
+   * Returns why a request is refused, or undefined. Called once per request, before a connection
+   * exists. Behind a trusted proxy it sets the request's `remoteAddress` to the client's address.
    */
   admit(request: DoorRequest): Refusal | undefined;
   /**
-   * Called when an admitted request is about to become a connection: while it waited, for a
-   * middleware or for `allowRequest`, others may have taken the room there was.
+   * Checks the limits on open connections again, just before an admitted request becomes a
+   * connection. Others may have connected while a middleware or `allowRequest` ran.
    */
-  fit(request: DoorRequest): Refusal | undefined;
-  /** Why every handshake would be refused now, whoever asks; `undefined` while some would not. */
+  recheck(request: DoorRequest): Refusal | undefined;
+  /** Returns why every handshake would be refused now; `undefined` if some would be admitted. */
   refusing(): FailureCode | undefined;
-  /** CORS headers of an answer. */
+  /** Returns the CORS headers of a response. */
   headers(request: DoorRequest): DoorHeaders;
-  /** CORS headers of the answer to an OPTIONS request; undefined where it is one as any other. */
+  /**
+   * Returns the CORS headers of the response to an OPTIONS request. Undefined if OPTIONS is handled
+   * as any other method.
+   */
   preflight(request: DoorRequest): DoorHeaders | undefined;
+  /** Called when a connection was opened. */
   opened(connection: DoorConnection): void;
-  /** It is in a namespace. */
+  /** Called when a connection entered its first namespace. */
   joined(connection: DoorConnection): void;
+  /** Called when a connection was closed. */
   closed(connection: DoorConnection): void;
-  /** Called once per inbound packet, before it is decoded. */
-  take(connection: DoorConnection, bytes: number, message: boolean): Toll;
-  /** Keeps what listeners and middlewares of the engine throw from ending more than themselves. */
+  /** Applies the rate limits. Called once per inbound packet, before it is decoded. */
+  take(connection: DoorConnection, bytes: number, message: boolean): RateVerdict;
+  /** Catches and reports errors that listeners and middlewares of the engine throw. */
   guard(engine: EngineServerBase): void;
-  /** Why a packet was refused. */
-  owed(connection: DoorConnection): FailureCode;
+  /** Returns the rate that a connection exceeds. Called after `take` refused a packet. */
+  exceeded(connection: DoorConnection): FailureCode;
   readonly samples: DoorSamples;
   stop(): void;
 }
 
-/** What the door has counted. */
+/** The door's counts. */
 export interface DoorSamples {
   readonly limited: Record<SocketLimit, number>;
   readonly authenticated: Record<string, number>;
   readonly keySetFetches: Record<"answered" | "failed", number>;
-  /** Sockets whose token's end is waited for. */
+  /** Sockets whose token expiry is watched. */
   tokensWatched(): number;
   /** Connections in no namespace yet. */
   outside(): number;
-  /** 1 where a stage of shedding is active. */
+  /** Each stage of load shedding, with 1 if it is active and 0 otherwise. */
   stages(): readonly (readonly [Stage, number])[];
 }
 
-/** What the door needs of the rooms around it. */
+/** What the door needs from other rooms. */
 export interface DoorNeeds {
   readonly log: Log;
-  /** Hears of what the application's code throws: from here on it ends nothing. */
+  /** Called with errors of the application's code, which end nothing else. */
   readonly handlerFailed: HandlerFailed;
   readonly production: boolean;
-  /** How long a token was looked at. */
+  /** Called with how long the check of a token took. */
   authenticatedIn(seconds: number): void;
-  /** What recovery has to do with tokens: see there. */
+  /** Runs a session's recovery, limited to the rooms that the client's token allows. */
   readonly recovering: Recovering;
-  /** Returns the load since it was last asked. */
+  /** Returns the load since the last call. */
   sample(): Load;
 }
 
-/** What the door needs of the connections. */
-export interface DoorView {
-  /** Open long-polling connections. */
-  polling(): number;
-  connections(): Iterable<Connection>;
-}
-
 const OUTSIDE: OverLimit = { code: "LIMIT_OUTSIDE", retryAfterMs: 1000 };
-/** Refusals that say when to come back say it plus up to this share, or all come back at once. */
+/**
+ * Up to this share is added at random to the retry time of a refusal, so that refused clients do
+ * not all come back at once.
+ */
 const JITTER = 0.5;
 
 /**
- * Returns the door of one Socket.IO server: origin, overload and limits before a connection exists,
- * rates while it lives, bounds and authentication on every namespace it enters.
+ * Returns the door of one Socket.IO server. It checks origin, overload and limits before a
+ * connection exists, rate limits while it is open, and limits and authentication on every namespace
+ * it enters.
  *
- * Throws `SettingsError` for settings that cannot work together, such as a mode without its key.
+ * `view` tells the number of open long-polling connections, and all connections.
+ *
+ * Throws `SettingsError` for settings that do not work together, such as a mode without its key.
  */
 export function createDoor(
   io: Server,
   settings: DoorSettings,
   needs: DoorNeeds,
-  view: DoorView,
+  view: { polling(): number; connections(): Iterable<Connection> },
 ): Door {
   checkSocketIo(io);
   const now = () => performance.now();
   const log = createThrottle(needs.log, now);
-  const samples = createSamples();
   const readAddress = createAddressReader(settings.socket);
   const origin = createOriginCheck(settings.socket);
   const outside = createOutside(settings.limits.outsideMax, now);
   const limits = createLimits(settings.limits, { now, polling: view.polling });
   const overload = createOverloadMonitor(settings.overload, {
-    sample: needs.sample,
-    now,
-    every,
-    connections: view.connections,
-    log,
+    ...{ sample: needs.sample, now, every, connections: view.connections, log },
   });
-  const limited = (limit: SocketLimit): void => {
-    samples.limited[limit]++;
-  };
-  const bounds = createBounds(io, settings.limits, {
-    ...{ log, limited, now, handlerFailed: needs.handlerFailed },
+  const admission = createAdmission(settings, {
+    ...{ readAddress, origin, outside, limits, overload, log: needs.log, throttledLog: log },
   });
-  const guards = createGuards(needs.handlerFailed);
-  const auth = createAuth(settings.auth, needs.production, {
-    now: Date.now,
-    ticks: now,
-    timer: after,
-    log,
-    fetched: (result) => samples.keySetFetches[result]++,
-    authenticated(result, seconds) {
-      samples.authenticated[result] = (samples.authenticated[result] ?? 0) + 1;
-      needs.authenticatedIn(seconds);
-    },
-  });
-  let toldOfProxy = settings.socket.trustProxy.length > 0;
-  const unguard = guardNamespaces(io, {
-    ...{ bounds, auth, guards, log, now, recovering: needs.recovering },
-  });
-
-  function judge(request: DoorRequest): OverLimit | undefined {
-    if (!origin.allows(request)) return { code: "ORIGIN_FORBIDDEN" };
-    const first = namesNoSession(request._query);
-    if (first && overload.isActive("refuse")) {
-      return { code: "OVERLOADED", retryAfterMs: settings.overload.retryAfterMs };
-    }
-    const { url, headers, connection } = request;
-    const transport = request._query.transport ?? "";
-    const key = limitKeyOf(connection.remoteAddress);
-    const found = limits.refusal({ url, headers, transport, first }, key);
-    return found ?? (first && outside.isFull() ? OUTSIDE : undefined);
-  }
-
-  /** The limit that one more connection would be over. */
-  function full({ _query, connection }: DoorRequest): OverLimit | undefined {
-    const key = limitKeyOf(connection.remoteAddress);
-    const found = limits.full(_query.transport ?? "", key);
-    return found ?? (outside.isFull() ? OUTSIDE : undefined);
-  }
-
-  function refuse({ code, retryAfterMs }: OverLimit, request: DoorRequest): Refusal {
-    const about = code === "ORIGIN_FORBIDDEN" ? origin.tell(request) : {};
-    const address = request.connection.remoteAddress;
-    const fields = { room: "socket", code, address, ...about };
-    log("warn", code, fields, `request refused: ${FAILURES[code].text}`);
-    const { status, text: message } = FAILURES[code];
-    if (retryAfterMs === undefined) return { code, status, message };
-    const waitMs = retryAfterMs * (1 + Math.random() * JITTER);
-    return { code, status, message, retryAfterS: Math.ceil(waitMs / 1000) };
-  }
-
-  /** Said once: with a proxy nobody named, all clients look like one to the limits. */
-  function tellOfProxy(): void {
-    toldOfProxy = true;
-    const text = "X-Forwarded-For is ignored: name your proxy in socket.trustProxy, if it is yours";
-    needs.log("warn", { room: "socket" }, text);
-  }
+  const entry = createEntry(io, settings, needs, { now, log });
+  const { auth, samples } = entry;
 
   return {
-    admit(request) {
-      const { headers, connection } = request;
-      if (!toldOfProxy && headers["x-forwarded-for"] !== undefined) tellOfProxy();
-      connection.remoteAddress = readAddress({
-        headers,
-        address: connection.remoteAddress,
-        proxiedAddress: connection.proxiedAddress ?? "",
-      });
-      const found = judge(request);
-      return found && refuse(found, request);
-    },
-    fit(request) {
-      const found = full(request);
-      return found && refuse(found, request);
-    },
-    refusing() {
-      if (overload.isActive("refuse")) return "OVERLOADED";
-      const full = limits.fullForAll(settings.socket.transports);
-      return full ?? (outside.refuses() ? OUTSIDE.code : undefined);
-    },
+    admit: admission.admit,
+    recheck: admission.recheck,
+    refusing: admission.refusing,
     headers: origin.headers,
     preflight: origin.preflight,
     opened(connection) {
@@ -248,14 +187,14 @@ export function createDoor(
       if (!connection.allowance) return "ok";
       const toll = limits.take(connection.allowance, bytes, at);
       if (toll !== "ok") {
-        const { code } = limits.owed(connection.allowance);
-        limited(code === "LIMIT_EVENTS" ? "events" : "bytes");
+        const { code } = limits.exceeded(connection.allowance);
+        samples.limited[code === "LIMIT_EVENTS" ? "events" : "bytes"]++;
         log("warn", code, { room: "socket", code, toll }, "a connection is over its rate");
       }
       return toll;
     },
-    guard: guards.engine,
-    owed: ({ allowance }) => (allowance ? limits.owed(allowance).code : "LIMIT_EVENTS"),
+    guard: entry.guards.engine,
+    exceeded: ({ allowance }) => (allowance ? limits.exceeded(allowance).code : "LIMIT_EVENTS"),
     samples: {
       ...samples,
       tokensWatched: () => auth?.watched ?? 0,
@@ -263,19 +202,117 @@ export function createDoor(
       stages: () => STAGES.map((stage) => [stage, Number(overload.isActive(stage))] as const),
     },
     stop() {
-      unguard();
+      entry.unguard();
       overload.stop();
-      bounds.stop();
+      entry.bounds.stop();
       auth?.stop();
     },
   };
 }
 
-function createSamples(): Omit<DoorSamples, "stages" | "tokensWatched" | "outside"> {
-  return {
+/** Puts bounds and authentication before the namespaces of `io`, and counts what they do. */
+function createEntry(
+  io: Server,
+  settings: DoorSettings,
+  needs: DoorNeeds,
+  { now, log }: { readonly now: () => number; readonly log: ThrottledLog },
+) {
+  const { handlerFailed, recovering } = needs;
+  const samples: Pick<DoorSamples, "limited" | "authenticated" | "keySetFetches"> = {
     limited: zeros(SOCKET_LIMITS),
     authenticated: zeros(AUTH_RESULTS),
     keySetFetches: zeros(["answered", "failed"] as const),
+  };
+  const limited = (limit: SocketLimit): void => {
+    samples.limited[limit]++;
+  };
+  const bounds = createBounds(io, settings.limits, { log, limited, now, handlerFailed });
+  const guards = createGuards(handlerFailed);
+  const auth = createAuth(settings.auth, needs.production, {
+    now: Date.now,
+    ticks: now,
+    timer: after,
+    log,
+    fetched: (result) => samples.keySetFetches[result]++,
+    authenticated(result, seconds) {
+      samples.authenticated[result] = (samples.authenticated[result] ?? 0) + 1;
+      needs.authenticatedIn(seconds);
+    },
+  });
+  const unguard = guardNamespaces(io, { bounds, auth, guards, log, now, recovering });
+  return { samples, bounds, guards, auth, unguard };
+}
+
+/** Returns the checks of a request: they decide whether it may become a connection. */
+function createAdmission(
+  settings: DoorSettings,
+  needs: {
+    readonly readAddress: ReturnType<typeof createAddressReader>;
+    readonly origin: OriginCheck;
+    readonly outside: Outside;
+    readonly limits: Limits;
+    readonly overload: OverloadMonitor;
+    readonly log: Log;
+    readonly throttledLog: ThrottledLog;
+  },
+): Pick<Door, "admit" | "recheck" | "refusing"> {
+  const { readAddress, origin, outside, limits, overload, log, throttledLog } = needs;
+  let isProxyKnown = settings.socket.trustProxy.length > 0;
+
+  function check(request: DoorRequest): OverLimit | undefined {
+    if (!origin.allows(request)) return { code: "ORIGIN_FORBIDDEN" };
+    const first = namesNoSession(request._query);
+    if (first && overload.isActive("refuse")) {
+      return { code: "OVERLOADED", retryAfterMs: settings.overload.retryAfterMs };
+    }
+    const { url, headers, connection } = request;
+    const transport = request._query.transport ?? "";
+    const key = limitKeyOf(connection.remoteAddress);
+    const found = limits.refusal({ url, headers, transport, first }, key);
+    return found ?? (first && outside.isFull() ? OUTSIDE : undefined);
+  }
+
+  function refuse({ code, retryAfterMs }: OverLimit, request: DoorRequest): Refusal {
+    const about = code === "ORIGIN_FORBIDDEN" ? origin.describe(request) : {};
+    const address = request.connection.remoteAddress;
+    const fields = { room: "socket", code, address, ...about };
+    throttledLog("warn", code, fields, `request refused: ${FAILURES[code].text}`);
+    const { status, text: message } = FAILURES[code];
+    if (retryAfterMs === undefined) return { code, status, message };
+    const waitMs = retryAfterMs * (1 + Math.random() * JITTER);
+    return { code, status, message, retryAfterS: Math.ceil(waitMs / 1000) };
+  }
+
+  /** Logged once: if a proxy is not configured, all clients share one address for the limits. */
+  function warnOfProxy(): void {
+    isProxyKnown = true;
+    const text = "X-Forwarded-For is ignored: name your proxy in socket.trustProxy, if it is yours";
+    log("warn", { room: "socket" }, text);
+  }
+
+  return {
+    admit(request) {
+      const { headers, connection } = request;
+      if (!isProxyKnown && headers["x-forwarded-for"] !== undefined) warnOfProxy();
+      connection.remoteAddress = readAddress({
+        headers,
+        address: connection.remoteAddress,
+        proxiedAddress: connection.proxiedAddress ?? "",
+      });
+      const found = check(request);
+      return found && refuse(found, request);
+    },
+    recheck(request) {
+      const { _query, connection } = request;
+      const full = limits.full(_query.transport ?? "", limitKeyOf(connection.remoteAddress));
+      const found = full ?? (outside.isFull() ? OUTSIDE : undefined);
+      return found && refuse(found, request);
+    },
+    refusing() {
+      if (overload.isActive("refuse")) return "OVERLOADED";
+      const full = limits.fullForAll(settings.socket.transports);
+      return full ?? (outside.refuses() ? OUTSIDE.code : undefined);
+    },
   };
 }
 

@@ -246,7 +246,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const { door, samples } = this.needs;
     if (!door) return false;
     const res = request.res as SafeResponse; // the cast holds as in #refuse()
-    return answerRefusal({ door, request, res, refused: samples.refused }, door.fit(request));
+    return answerRefusal({ door, request, res, refused: samples.refused }, door.recheck(request));
   }
 
   #session(request: EngineRequest) {

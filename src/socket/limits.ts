@@ -1,93 +1,100 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
-import { createAddressRates } from "./address-rates.ts";
-import { type Bucket, fill, holdsOne, readRefill, take, tryTake, waitMs } from "./bucket.ts";
+import {
+  type Bucket,
+  createAddressRates,
+  fill,
+  holdsOne,
+  readRefill,
+  take,
+  tryTake,
+  waitMs,
+} from "./bucket.ts";
 
 type LimitsSettings = Settings["limits"];
 
-/** What limits know of a request. */
+/** The parts of a request that limits depend on. */
 export interface LimitedRequest {
   /** Path and query. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly transport: string;
-  /** Whether it asks for a new connection: it names no session. */
+  /** Whether it asks for a new connection: it has no session id. */
   readonly first: boolean;
 }
 
-/** What may be left in a connection's two buckets. */
+/** The two buckets of one connection; undefined where there is no limit. */
 export interface Allowance {
   readonly events: Bucket | undefined;
   readonly bytes: Bucket | undefined;
 }
 
-/** A request over a limit. */
+/** The limit that a request exceeds. */
 export interface OverLimit {
   readonly code: FailureCode;
   readonly retryAfterMs?: number;
 }
 
-/** Which rate a connection is over, and for how long. */
-export interface Owed {
-  readonly code: "LIMIT_EVENTS" | "LIMIT_BYTES";
-  readonly retryAfterMs: number;
-}
+/** What to do with a packet: accept it, refuse it, or close its connection. */
+export type RateVerdict = "ok" | "refuse" | "close";
 
-/** What a packet over its connection's rate gets. */
-export type Toll = "ok" | "refuse" | "close";
-
-/** The counts and buckets that bound what clients take. */
+/** Limits on connections, handshakes and packets. `key` is an address from `limitKeyOf`. */
 export interface Limits {
-  /** Returns the limit that a request is over. `key` is its address as limits see it. */
+  /** Returns the limit that a request exceeds. Takes tokens if it asks for a new connection. */
   refusal(request: LimitedRequest, key: string): OverLimit | undefined;
-  /** Returns the limit on open connections that one more over this transport would be over. */
+  /** Returns the limit on open connections that one more over this transport would exceed. */
   full(transport: string, key: string): OverLimit | undefined;
-  /** Returns the limit that every handshake over these transports would be over now. */
+  /** Returns the limit that every handshake over these transports would exceed now. */
   fullForAll(transports: readonly string[]): FailureCode | undefined;
-  /** A connection of that address is there; its buckets, if it has any limit. */
+  /** Counts a new connection. Returns its buckets, or undefined if packets have no rate limit. */
   opened(key: string): Allowance | undefined;
+  /** Must be called once per connection counted by `opened`. */
   closed(key: string): void;
-  /** Takes one packet of `bytes` out of a connection's buckets, at a time of `needs.now`. */
-  take(allowance: Allowance, bytes: number, now: number): Toll;
-  /** Which of a connection's buckets is empty, and when it holds something again. */
-  owed(allowance: Allowance): Owed;
-  /** Addresses that hold connections, and addresses whose rate is remembered. */
+  /** Takes one packet of `bytes` from a connection's buckets. `now` is a time of `needs.now`. */
+  take(allowance: Allowance, bytes: number, now: number): RateVerdict;
+  /** Returns which rate a connection exceeds, and the milliseconds until it may send again. */
+  exceeded(allowance: Allowance): {
+    readonly code: "LIMIT_EVENTS" | "LIMIT_BYTES";
+    readonly retryAfterMs: number;
+  };
+  /** Number of addresses with open connections, and of addresses with a handshake bucket. */
   readonly sizes: { readonly held: number; readonly remembered: number };
 }
 
-/** What the limits need: a monotonic clock in milliseconds and the count of polling connections. */
-export interface LimitsNeeds {
-  now(): number;
-  polling(): number;
-}
-
-/** When a client that met a full house may knock again: long enough for some to have left. */
+/**
+ * When a client may retry after a limit on open connections: long enough for some of them to have
+ * closed.
+ */
 const FULL_RETRY_MS = 5000;
 
 /**
  * Returns the limits of connections, handshakes and packets. Every operation is O(1), there is no
  * timer, and memory is bounded by open connections and `addressesMax`.
  *
- * A request is looked at in the order of cost: sizes first, counts, then rates, so that a refused
- * one takes no token of others; the rate of its own address comes before the rate of all, so that
- * one address cannot use up everyone's.
+ * A request is checked against sizes first, then counts, then rates, so that a refused one takes no
+ * token from others. The rate of its own address comes before the rate of all addresses, so that
+ * one address cannot use up the tokens of everyone.
+ *
+ * `needs.now` is a monotonic clock in milliseconds, `needs.polling` the number of open long-polling
+ * connections.
  */
-export function createLimits(settings: LimitsSettings, needs: LimitsNeeds): Limits {
-  const all = readRefill(settings.handshakesPerSecond, settings.handshakesBurst);
-  const allBucket = all && fill(all, needs.now());
-  const each = readRefill(settings.addressHandshakesPerSecond, settings.addressHandshakesBurst);
-  const rates = each && createAddressRates(each, settings.addressesMax, needs.now);
+export function createLimits(
+  settings: LimitsSettings,
+  needs: { now(): number; polling(): number },
+): Limits {
+  const handshakes = createHandshakeRates(settings, needs.now);
   const events = readRefill(settings.eventsPerSecond, settings.eventsBurst);
   const bytes = readRefill(settings.bytesPerSecond, settings.bytesBurst);
   const held = new Map<string, number>();
   let open = 0;
 
+  const isPollingFull = () => needs.polling() >= settings.pollingConnectionsMax;
+
   function whatIsFull(transport: string, key: string): FailureCode | undefined {
     if (open >= settings.connectionsMax) return "LIMIT_CONNECTIONS";
-    const polls = transport === "polling";
-    if (polls && needs.polling() >= settings.pollingConnectionsMax) return "LIMIT_POLLING";
-    const mine = held.get(key) ?? 0;
-    return mine >= settings.addressConnectionsMax ? "LIMIT_ADDRESS_CONNECTIONS" : undefined;
+    if (transport === "polling" && isPollingFull()) return "LIMIT_POLLING";
+    const own = held.get(key) ?? 0;
+    return own >= settings.addressConnectionsMax ? "LIMIT_ADDRESS_CONNECTIONS" : undefined;
   }
 
   function full(transport: string, key: string): OverLimit | undefined {
@@ -95,23 +102,7 @@ export function createLimits(settings: LimitsSettings, needs: LimitsNeeds): Limi
     return code && { code, retryAfterMs: FULL_RETRY_MS };
   }
 
-  function fullForAll(transports: readonly string[]): FailureCode | undefined {
-    if (open >= settings.connectionsMax) return "LIMIT_CONNECTIONS";
-    const polls = transports.every((transport) => transport === "polling");
-    if (polls && needs.polling() >= settings.pollingConnectionsMax) return "LIMIT_POLLING";
-    return all && allBucket && !holdsOne(allBucket, all, needs.now())
-      ? "LIMIT_HANDSHAKES"
-      : undefined;
-  }
-
-  function tooFast(key: string): OverLimit | undefined {
-    const wait = rates?.take(key) ?? 0;
-    if (wait > 0) return { code: "LIMIT_ADDRESS_HANDSHAKES", retryAfterMs: wait };
-    if (!all || !allBucket || tryTake(allBucket, all, needs.now())) return undefined;
-    return { code: "LIMIT_HANDSHAKES", retryAfterMs: waitMs(allBucket, all) };
-  }
-
-  const judge = (left: number, burst: number): Toll => {
+  const judge = (left: number, burst: number): RateVerdict => {
     if (left >= 0) return "ok";
     return settings.overRate === "close" || left < -burst ? "close" : "refuse";
   };
@@ -121,10 +112,15 @@ export function createLimits(settings: LimitsSettings, needs: LimitsNeeds): Limi
       const size = tooLarge(request, settings);
       if (size) return { code: size };
       if (!request.first) return undefined;
-      return full(request.transport, key) ?? tooFast(key);
+      return full(request.transport, key) ?? handshakes.take(key);
     },
     full,
-    fullForAll,
+    fullForAll(transports) {
+      if (open >= settings.connectionsMax) return "LIMIT_CONNECTIONS";
+      const polls = transports.every((transport) => transport === "polling");
+      if (polls && isPollingFull()) return "LIMIT_POLLING";
+      return handshakes.isEmpty() ? "LIMIT_HANDSHAKES" : undefined;
+    },
     opened(key) {
       open++;
       held.set(key, (held.get(key) ?? 0) + 1);
@@ -144,7 +140,7 @@ export function createLimits(settings: LimitsSettings, needs: LimitsNeeds): Limi
       if (one === "close" || two === "close") return "close";
       return one === "ok" ? two : one;
     },
-    owed(allowance) {
+    exceeded(allowance) {
       const code = (allowance.events?.tokens ?? 0) < 0 ? "LIMIT_EVENTS" : "LIMIT_BYTES";
       const waits = [
         allowance.events && events ? waitMs(allowance.events, events) : 0,
@@ -153,8 +149,28 @@ export function createLimits(settings: LimitsSettings, needs: LimitsNeeds): Limi
       return { code, retryAfterMs: Math.max(...waits) };
     },
     get sizes() {
-      return { held: held.size, remembered: rates?.size ?? 0 };
+      return { held: held.size, remembered: handshakes.remembered() };
     },
+  };
+}
+
+/** Returns the handshake rates: one of each address, and one of all addresses together. */
+function createHandshakeRates(settings: LimitsSettings, now: () => number) {
+  const all = readRefill(settings.handshakesPerSecond, settings.handshakesBurst);
+  const allBucket = all && fill(all, now());
+  const each = readRefill(settings.addressHandshakesPerSecond, settings.addressHandshakesBurst);
+  const rates = each && createAddressRates(each, settings.addressesMax, now);
+  return {
+    /** Takes a token of each, or returns the rate that the address exceeds. */
+    take(key: string): OverLimit | undefined {
+      const wait = rates?.take(key) ?? 0;
+      if (wait > 0) return { code: "LIMIT_ADDRESS_HANDSHAKES", retryAfterMs: wait };
+      if (!all || !allBucket || tryTake(allBucket, all, now())) return undefined;
+      return { code: "LIMIT_HANDSHAKES", retryAfterMs: waitMs(allBucket, all) };
+    },
+    /** Whether the rate of all addresses has no token left. */
+    isEmpty: () => all !== undefined && allBucket !== undefined && !holdsOne(allBucket, all, now()),
+    remembered: () => rates?.size ?? 0,
   };
 }
 

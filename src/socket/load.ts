@@ -2,23 +2,28 @@ import { totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import type { Load } from "./overload.ts";
 
-/** Reads the load of this process; `stop` gives its clock back. */
+/** Measures the load of this process. */
 export interface LoadSampler {
+  /** Returns the load since the last call. */
   sample(): Load;
+  /** Ends the timer that measures the event loop. */
   stop(): void;
 }
 
-/** How often the event loop is looked at: 50 times a second costs nothing that can be measured. */
+/** Time between two measurements. 50 times a second has no measurable cost. */
 const STEP_MS = 20;
 
 /**
- * Returns the sampler of this process's load. It counts from the first turn of the event loop on:
- * what the start of a process still has to do then keeps nobody waiting afterwards.
+ * Returns the sampler of this process's load. It measures from the first turn of the event loop on,
+ * because work done while the process starts does not delay any client.
  *
- * Lag is how late the event loop is at a random moment: each delay since the last sample counts by
- * the time it took, so that one garbage collection of 100 ms in half a second is 20 ms and a loop
- * that is always 300 ms late is about 300 ms. Memory is the larger share of two: resident bytes of
- * what the container (or the machine) has, and of Node.js' heap, which ends the process when full.
+ * Lag is how late the event loop is at a random moment. Each delay since the last sample is
+ * weighted by its length: one garbage collection of 100 ms in half a second is 20 ms of lag, and a
+ * loop that is always 300 ms late has about 300 ms.
+ *
+ * Memory is the larger of two shares: resident bytes of the memory that the container (or the
+ * machine) has, and used bytes of Node.js' heap limit, at which the process ends. If
+ * `memoryBytesMax` is above 0 it replaces the memory of the container.
  */
 export function createLoadSampler(memoryBytesMax: number): LoadSampler {
   const limit = memoryBytesMax > 0 ? memoryBytesMax : readMemoryLimit();
@@ -40,7 +45,7 @@ export function createLoadSampler(memoryBytesMax: number): LoadSampler {
   let timer = setTimeout(begin, STEP_MS).unref();
   return {
     sample() {
-      step(); // the delay that is going on may be the longest
+      step(); // the current delay may be the longest one
       const lagMs = elapsed > 0 ? weighted / elapsed : 0;
       elapsed = 0;
       weighted = 0;
@@ -52,7 +57,7 @@ export function createLoadSampler(memoryBytesMax: number): LoadSampler {
   };
 }
 
-/** Resident bytes; 0 where the system does not tell, as without /proc. */
+/** Returns the resident bytes, or 0 if the system does not tell, as without /proc. */
 function readResident(): number {
   try {
     return process.memoryUsage.rss();
@@ -63,7 +68,7 @@ function readResident(): number {
 
 function readMemoryLimit(): number {
   const machine = totalmem();
-  // Without a limit of its own a control group reports an absurd one.
+  // A control group without a limit reports a number larger than the machine's memory.
   const limit = process.constrainedMemory();
   return limit > 0 && limit < machine ? limit : machine;
 }

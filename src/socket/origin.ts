@@ -1,57 +1,54 @@
 import { type SettingProblem, SettingsError } from "../core/settings.ts";
 
-/** Which pages of other hosts may talk to the gateway. */
+/** Which web pages may connect to the gateway. */
 export interface OriginSettings {
-  /** Allowed origins: `https://app.example`, `https://*.example`, or `*` for every one. */
+  /** Allowed origins: `https://app.example`, `https://*.example`, or `*` for all. */
   readonly origins: readonly string[];
-  /** Whether clients without an Origin header (anything but a browser) may connect. */
+  /** Whether clients without an Origin header may connect. Browsers always send one. */
   readonly originless: boolean;
-  /** Whether X-Forwarded-Host names the host a page is compared with. */
+  /** Whether a page's origin is compared with X-Forwarded-Host instead of Host. */
   readonly forwardedHost: boolean;
 }
 
-/** What of a request says where it comes from. */
+/** A request, of which only the headers matter. */
 export interface OriginSource {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Answers for one request's origin. */
+/** Decides on requests by their Origin header. */
 export interface OriginCheck {
   /**
-   * Whether the request may go on. A page is let in by its own host or by the list; `null` (file:,
-   * sandboxed frames) only by `*` or by standing in the list itself.
+   * Whether the request is allowed. A page is allowed if it comes from the gateway's own host, or
+   * if its origin is in the list. The origin `null` (file:, sandboxed frames) is allowed only by
+   * `*` or by `null` in the list.
    */
   allows(request: OriginSource): boolean;
-  /**
-   * What a log line says of a request that may not go on: its origin, and the setting that decides.
-   */
-  tell(request: OriginSource): Readonly<Record<string, string>>;
-  /** CORS headers of every answer to it; empty for a request without an Origin that may read. */
+  /** Returns log fields for a refused request: its origin, and the setting that decided. */
+  describe(request: OriginSource): Readonly<Record<string, string>>;
+  /** Returns the CORS headers of every response to the request. */
   headers(request: OriginSource): readonly (readonly [string, string])[];
-  /**
-   * CORS headers of the answer to a preflight; undefined where no page of another host may come.
-   */
+  /** Returns the CORS headers of the response to a preflight; undefined if `origins` is empty. */
   preflight(request: OriginSource): readonly (readonly [string, string])[] | undefined;
 }
 
-/** Characters of a client's header that a log line may hold: more than any browser sends. */
-const TOLD_CHARS = 300;
+/** Characters of a client's header that are logged: more than any browser sends. */
+const LOGGED_CHARS = 300;
 
-/** What stock socket.io's CORS allows; what Engine.IO does not take of it is answered 400 later. */
+/** As in stock Socket.IO's CORS. Methods that Engine.IO does not accept get a 400 later. */
 const METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE";
-const ASKED = "Access-Control-Request-Headers";
-/** A browser may keep the answer to a preflight this long; Chromium takes at most two hours. */
+const REQUEST_HEADERS = "Access-Control-Request-Headers";
+/** How long a browser may cache the response to a preflight. Chromium's limit is two hours. */
 const PREFLIGHT_AGE_S = 7200;
 
 /**
- * Returns the check that stands before CORS and before WebSocket upgrades alike: browsers send a
- * page's cookies with an upgrade and never ask, so CORS alone protects nothing there.
+ * Returns the check of a request's origin, which applies to WebSocket upgrades as well. CORS does
+ * not protect upgrades: browsers send them with the user's cookies and without a preflight.
  *
- * Throws {@link SettingsError} for entries of `origins` that no browser could ever send.
+ * Throws {@link SettingsError} for entries of `origins` that no browser can send.
  */
 export function createOriginCheck(settings: OriginSettings): OriginCheck {
-  const never = settings.origins.filter((origin) => !isSendable(origin));
-  if (never.length > 0) throw new SettingsError(never.map(tellNever));
+  const unsendable = settings.origins.filter((origin) => !isSendable(origin));
+  if (unsendable.length > 0) throw new SettingsError(unsendable.map(describeUnsendable));
   const any = settings.origins.includes("*");
   const exact = new Set(settings.origins.map((origin) => origin.toLowerCase()));
   const patterns = settings.origins.filter((o) => o !== "*" && o.includes("*")).map(readPattern);
@@ -65,9 +62,9 @@ export function createOriginCheck(settings: OriginSettings): OriginCheck {
   }
   function headersFor(request: OriginSource): [string, string][] {
     const origin = request.headers.origin;
-    // The answer depends on Origin even where there is none: a shared cache must know.
+    // The response depends on Origin even if the request has none, and shared caches must know.
     const vary: [string, string][] = [["Vary", "Origin"]];
-    // `*` is never sent with credentials: then any page could read with the user's cookies.
+    // `*` is never combined with credentials: any page could then read with the user's cookies.
     if (any) return [["Access-Control-Allow-Origin", "*"]];
     if (origin === undefined || !allows(request)) return vary;
     return [
@@ -78,10 +75,10 @@ export function createOriginCheck(settings: OriginSettings): OriginCheck {
   }
   return {
     allows,
-    tell({ headers }) {
+    describe({ headers }) {
       if (headers.origin === undefined) return { setting: "socket.originless" };
       const host = hostOf(headers, settings.forwardedHost) ?? "";
-      const [origin, own] = [headers.origin, host].map((text) => text.slice(0, TOLD_CHARS));
+      const [origin, own] = [headers.origin, host].map((text) => text.slice(0, LOGGED_CHARS));
       return { origin: origin ?? "", host: own ?? "", setting: "socket.origins" };
     },
     headers: headersFor,
@@ -89,10 +86,10 @@ export function createOriginCheck(settings: OriginSettings): OriginCheck {
       if (settings.origins.length === 0) return undefined;
       const base = headersFor(request);
       if (!base.some(([name]) => name === "Access-Control-Allow-Origin")) return base;
-      const asked = request.headers[ASKED.toLowerCase()] ?? "";
+      const asked = request.headers[REQUEST_HEADERS.toLowerCase()] ?? "";
       return [
         ...base,
-        ["Vary", any ? ASKED : `Origin, ${ASKED}`],
+        ["Vary", any ? REQUEST_HEADERS : `Origin, ${REQUEST_HEADERS}`],
         ["Access-Control-Allow-Methods", METHODS],
         ...(isHeaderList(asked) ? ([["Access-Control-Allow-Headers", asked]] as const) : []),
         ["Access-Control-Max-Age", String(PREFLIGHT_AGE_S)],
@@ -105,7 +102,7 @@ function hostOf(headers: Readonly<Record<string, string>>, forwarded: boolean): 
   return (forwarded ? headers["x-forwarded-host"] : undefined) ?? headers.host;
 }
 
-/** Compares host and port; the scheme is unknown behind a proxy that ends TLS. */
+/** Compares host and port only: behind a proxy that ends TLS the scheme is unknown. */
 function isSameHost(origin: string, host: string | undefined): boolean {
   const at = origin.indexOf("://");
   if (at < 0 || !host) return false;
@@ -116,24 +113,23 @@ function isSameHost(origin: string, host: string | undefined): boolean {
   return bare(origin.slice(at + 3)) === bare(host.toLowerCase());
 }
 
-/** Whether a browser can send this origin, or one that its single star stands for. */
+/** Whether a browser can send this origin, or one that matches it if it has a star. */
 function isSendable(origin: string): boolean {
   if (origin === "*" || origin === "null") return true;
   const one = origin.toLowerCase().replace("://*", "://any");
   if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#*@,]+$/.test(one) || !URL.canParse(one)) return false;
-  // Browsers leave a default port out and write names in ASCII; of schemes of their own URL knows
-  // nothing, and says "null".
+  // Browsers omit a default port and write names in ASCII. For a custom scheme URL says "null".
   return ["null", one].includes(new URL(one).origin);
 }
 
-function tellNever(origin: string): SettingProblem {
+function describeUnsendable(origin: string): SettingProblem {
   const bound = "no browser sends that: an origin is scheme://host, with a port only if it is odd";
   return { path: "socket.origins", value: JSON.stringify(origin), bound };
 }
 
 /**
- * Returns the test of one pattern: `https://*.example.com` is every subdomain, however deep, and
- * never the domain itself. One star and no regular expression over it, so that no Origin is slow.
+ * Returns the test of one pattern: `https://*.example.com` matches every subdomain at any depth,
+ * but not the domain itself. There is one star and no backtracking, so no Origin header is slow.
  */
 function readPattern(origin: string): (origin: string) => boolean {
   const [before = "", after = ""] = origin.toLowerCase().split("*");
@@ -144,6 +140,6 @@ function readPattern(origin: string): (origin: string) => boolean {
     /^[a-z0-9.-]+$/.test(given.slice(before.length, given.length - after.length));
 }
 
-/** Only a plain list of header names is sent back: anything else could split the answer. */
+/** Only a plain list of header names is echoed: anything else could split the response. */
 const isHeaderList = (text: string) =>
   text.length <= 1024 && text.split(",").every((name) => /^ *[\w!#$%&'*+.^`|~-]+ *$/.test(name));

@@ -1,34 +1,38 @@
-/** A connection that is in no namespace yet. */
-export interface Outsider {
+/** A connection that has not entered a namespace yet. */
+export interface OutsideConnection {
+  /** Monotonic time in milliseconds. */
   readonly openedAt: number;
   closeAs(reason: "outside_exceeded"): void;
 }
 
-/** The connections that are in no namespace yet. */
+/** The connections that have not entered a namespace yet. */
 export interface Outside {
-  add(connection: Outsider): void;
-  delete(connection: Outsider): void;
-  /**
-   * Whether one more would be too many; closes the one that has been there for too long, if any.
-   */
+  add(connection: OutsideConnection): void;
+  delete(connection: OutsideConnection): void;
+  /** Whether a new connection must be refused. At the limit it may close the oldest one instead. */
   isFull(): boolean;
-  /** The same, and closes none. */
+  /** Whether a new connection would be refused now. Closes nothing. */
   refuses(): boolean;
   readonly size: number;
 }
 
-/** Longer than whoever decides on a client may take by default: who is waited for is not closed. */
+/**
+ * Age at which a connection may be closed for a new one. It is longer than a function may take by
+ * default to decide on a client, so a client that waits for a decision is not closed.
+ */
 const GRACE_MS = 10_000;
 
 /**
- * Returns the count of connections outside every namespace, whose unfinished WebSocket messages
- * nobody sees: together they hold at most `max` times `socket.packetBytesMax`.
+ * Counts the connections that are in no namespace yet, and bounds their number.
  *
- * At `max` the oldest makes room if it has been outside for ten seconds: those who do nothing keep
- * nobody else out for long.
+ * The bytes of an unfinished WebSocket message cannot be measured. With this bound such connections
+ * hold at most `max` times `socket.packetBytesMax` together.
+ *
+ * At `max` the oldest connection is closed to admit a new one, if it has been in no namespace for
+ * ten seconds. So idle connections cannot keep others out for long.
  */
 export function createOutside(max: number, now: () => number): Outside {
-  const all = new Set<Outsider>();
+  const all = new Set<OutsideConnection>();
   function refuses(): boolean {
     if (all.size < max) return false;
     const [oldest] = all;

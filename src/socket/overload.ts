@@ -3,7 +3,7 @@ import type { ThrottledLog } from "../core/throttle.ts";
 
 type OverloadSettings = Settings["overload"];
 
-/** The stages of shedding, each doing what those before it do as well. */
+/** The stages of load shedding. Each one also does what the stages before it do. */
 export const STAGES = ["refuse", "idle", "slow"] as const;
 /** One of {@link STAGES}. */
 export type Stage = (typeof STAGES)[number];
@@ -12,62 +12,62 @@ export type Stage = (typeof STAGES)[number];
 export interface Load {
   /** Mean delay of the event loop since the last sample, in milliseconds. */
   readonly lagMs: number;
-  /** Used memory, in percent of what there is. */
+  /** Used memory, in percent of the memory available. */
   readonly memoryPercent: number;
 }
 
-/** A connection that may be shed. */
+/** A connection that may be closed to shed load. */
 export interface Sheddable {
   readonly transport: { readonly name: string };
-  /** Whether it is in a namespace, or was. */
+  /** Whether it has ever entered a namespace. */
   readonly joined: boolean;
   /** Monotonic time of the last message from its client. */
   readonly heardAt: number;
-  /** Bytes it holds unsent. */
+  /** Bytes queued for it and not sent yet. */
   readonly heldBytes: number;
-  /** Bytes it has sent of packets that are not complete. */
+  /** Bytes received from it of packets that are not complete. */
   readonly inboundBytes: number;
-  /** Set once it is being closed; one of long-polling may still wait for its client's next poll. */
+  /** Set once it is closing. A long-polling one may still wait for its client's next poll. */
   readonly closeReason: string | undefined;
   closeAs(reason: "overload" | "overload_outside"): void;
 }
 
-/** What the monitor needs of the process. */
-export interface OverloadNeeds {
-  /** Returns the load since it was last asked. */
-  sample(): Load;
-  /** Calls `tick` every `ms`; the returned function ends it. */
-  every(ms: number, tick: () => void): () => void;
-  /** Monotonic clock in milliseconds. */
-  now(): number;
-  /** The connections of now; only walked in the closing stages. */
-  connections(): Iterable<Sheddable>;
-  readonly log: ThrottledLog;
-}
-
-/** Watches load and sheds some of it. */
+/** Watches the load and sheds some of it. */
 export interface OverloadMonitor {
   /** Whether a stage is active. */
   isActive(stage: Stage): boolean;
   stop(): void;
 }
 
-/** Below this share of its threshold a stage counts as calm: enter and leave are never one line. */
+/**
+ * A stage ends below this share of its threshold. If it ended at the threshold itself, it would
+ * start and end all the time.
+ */
 const CALM_SHARE = 0.8;
 
 /**
- * Returns the monitor that sheds load in stages: it refuses handshakes, then closes idle
- * long-polling connections too, then those that hold most, unsent or unfinished. Where it is
- * memory, connections outside every namespace go before the idle ones: what they hold cannot be
- * seen.
+ * Returns the monitor that sheds load in stages. The first stage refuses handshakes. The second
+ * also closes idle long-polling connections. The third also closes the connections that hold the
+ * most bytes, unsent or of incomplete packets. If memory is short, the second and third stage close
+ * connections in no namespace first, because what those hold cannot be measured.
  *
- * With each sample the stage rises by at most one, so that every stage may help before the next is
- * tried, and falls by one after `calmSamples` in a row that are below 80 % of its threshold. At
- * most `closesPerSample` connections are closed per sample: closing is work too.
+ * With each sample the stage rises by at most one, so that a stage can take effect before the next
+ * one starts. It falls by one after `calmSamples` samples in a row below 80 % of its threshold. At
+ * most `closesPerSample` connections are closed per sample, because closing costs time as well.
  */
 export function createOverloadMonitor(
   settings: OverloadSettings,
-  needs: OverloadNeeds,
+  needs: {
+    /** Returns the load since the last call. */
+    sample(): Load;
+    /** Calls `tick` every `ms`; the returned function ends it. */
+    every(ms: number, tick: () => void): () => void;
+    /** Monotonic clock in milliseconds. */
+    now(): number;
+    /** Called only while connections are closed to shed load. */
+    connections(): Iterable<Sheddable>;
+    readonly log: ThrottledLog;
+  },
 ): OverloadMonitor {
   const thresholds: readonly Load[] = [
     { lagMs: settings.refuseLagMs, memoryPercent: settings.refuseMemoryPercent },
@@ -100,7 +100,7 @@ export function createOverloadMonitor(
     needs.log(to === 0 ? "info" : "warn", `stage ${to}`, { room: "socket", ...fields }, text);
   }
 
-  function shed(outsiders: boolean): void {
+  function shed(closesOutside: boolean): void {
     const most = settings.closesPerSample;
     const quietSince = needs.now() - settings.idleMs;
     let left = most;
@@ -108,7 +108,7 @@ export function createOverloadMonitor(
     const largest: Sheddable[] = [];
     for (const connection of needs.connections()) {
       const isQuiet = connection.transport.name === "polling" && connection.heardAt <= quietSince;
-      if (outsiders && !connection.joined) {
+      if (closesOutside && !connection.joined) {
         if (!connection.closeReason && left-- > 0) connection.closeAs("overload_outside");
       } else if (isQuiet) {
         if (idle.length < most) idle.push(connection);
@@ -132,7 +132,7 @@ function isOver(load: Load, threshold: Load, share: number): boolean {
 
 const bytesOf = ({ heldBytes, inboundBytes }: Sheddable) => heldBytes + inboundBytes;
 
-/** Keeps a short list of the connections that hold the most, largest first. */
+/** Adds a connection to the list of the `max` that hold the most bytes, sorted, largest first. */
 function keepLargest(list: Sheddable[], one: Sheddable, max: number): void {
   const last = list[max - 1];
   if (last && bytesOf(last) >= bytesOf(one)) return;

@@ -120,7 +120,7 @@ test("packets within the burst are fine, one more is refused, and time gives the
   assert.ok(mine && other);
   for (let i = 0; i < 20; i++) assert.equal(world.limits.take(mine, 1, world.now), "ok");
   assert.equal(world.limits.take(mine, 1, world.now), "refuse");
-  assert.deepEqual(world.limits.owed(mine), { code: "LIMIT_EVENTS", retryAfterMs: 200 });
+  assert.deepEqual(world.limits.exceeded(mine), { code: "LIMIT_EVENTS", retryAfterMs: 200 });
   assert.equal(world.limits.take(other, 1, world.now), "ok", "another connection has its own");
   world.now = 200;
   assert.equal(world.limits.take(mine, 1, world.now), "ok");
@@ -152,7 +152,7 @@ test("bytes are limited like packets, to the byte", () => {
   assert.ok(mine);
   assert.equal(world.limits.take(mine, 2000, world.now), "ok");
   assert.equal(world.limits.take(mine, 1, world.now), "refuse");
-  assert.equal(world.limits.owed(mine).code, "LIMIT_BYTES");
+  assert.equal(world.limits.exceeded(mine).code, "LIMIT_BYTES");
   world.now = 1;
   assert.equal(world.limits.take(mine, 0, world.now), "ok");
 });
