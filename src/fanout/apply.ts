@@ -12,100 +12,99 @@ import type {
 import { COMMAND_LIMITS } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import { messageOf } from "../core/message-of.ts";
-import { createAsk } from "./asked.ts";
-import { createGathers, type Gathering, type GatherSettings, type Search } from "./gather.ts";
+import { createEmitEach } from "./emit-with-ack.ts";
 import { createHolds, type Held, type TellCommand } from "./hold.ts";
 import { createNamespaceFinder, isAlone } from "./namespaces.ts";
 import { type AnySocket, type Page, pageOf, showSocket } from "./present.ts";
 import type { FanoutSamples } from "./samples.ts";
+import {
+  createSearchQueue,
+  type RequestSearches,
+  type Search,
+  type SearchSettings,
+} from "./search-queue.ts";
 
-/** The only place where commands become broadcasts. */
+/** Carries out commands, and lists rooms. */
 export interface Executor {
   readonly apply: Apply;
   /**
-   * Begins to keep commands for a socket that is being let in; to be ended by `release` once it is
-   * connected, or by `drop`. `emitWithAck` and `fetchSockets` are never kept: they are about who is
-   * there now, and a hook that awaited them would wait for itself. Nor are emits to a session that
-   * is recovered, which its recovery brings.
+   * Starts to hold commands for a socket that is still connecting. End it with `release` once the
+   * socket is connected, or with `drop`. `emitWithAck` and `fetchSockets` are never held: they ask
+   * for the sockets of this moment, and a connect hook that awaited them would wait for itself.
+   * Emits to a recovered session are not held either: recovery sends them.
    */
   hold(namespace: string, socketId: string, recovered?: boolean): Held;
-  /**
-   * Lists the rooms of a namespace with their sizes; `undefined` when there is no such namespace.
-   */
+  /** Lists the rooms of a namespace with their sizes; `undefined` if there is no such namespace. */
   rooms(namespace: string, page: PageRequest): Promise<Page<PresentRoom> | undefined>;
-  /** Commands carried out so far, by `command caller outcome`. */
+  /** Number of commands by `command caller outcome`; the outcome is `ok` or `refused`. */
   readonly samples: Readonly<Record<string, number>>;
 }
 
-/** Which page of a list. */
+/** The page of a list to return. */
 export interface PageRequest {
   readonly limit: number;
   readonly after?: string | undefined;
 }
 
-/** A room and how many sockets are in it. */
+/** A room and its number of sockets. */
 export interface PresentRoom {
   readonly room: string;
   readonly sockets: number;
 }
 
-/** What the executor is bounded by. */
-export interface ExecutorSettings extends GatherSettings {
-  /** Acknowledgements that may be awaited at once, those of broadcasts included. */
+/** The limits of the executor. */
+export interface ExecutorSettings extends SearchSettings {
+  /** Acks that may be pending at once, including those of broadcasts. */
   readonly acksPendingMax: number;
-  /** Sockets one `emitWithAck` may wait for. */
+  /** Sockets that one `emitWithAck` may wait for. */
   readonly ackSocketsMax: number;
-  /** Commands kept for one socket that is being let in. */
+  /** Commands held for one socket that is still connecting. */
   readonly heldCommandsMax: number;
 }
 
-/** What an executor needs. */
-export interface ExecutorNeeds {
-  readonly server: Server;
-  /** Where broadcasts count the acknowledgements they await. */
-  readonly acks: Pick<FanoutSamples, "acksPending" | "acksMissed" | "acksRefused">;
-}
-
-// An answer that takes time: `started` resolves when the next command may follow it.
+// An answer that is not there yet. Once `started` resolves, the next command may start.
 interface Slow {
   readonly started: Promise<void>;
   readonly answer: Promise<Answer>;
 }
 
+/** The samples in which broadcasts and commands count their acks. */
+type AckSamples = Pick<FanoutSamples, "acksPending" | "acksMissed" | "acksRefused">;
+
 const OK: Answer = { ok: true };
-const ask = createAsk();
+const emitEach = createEmitEach();
 const nothing = (): void => {};
 
 /**
  * Returns the executor of a Socket.IO server.
  *
- * Commands mean exactly what the Socket.IO methods of their names do. They are started in their
- * order; an `emitWithAck` delays those behind it until it is sent, not until it is answered. A
- * command that cannot be carried out gets a refused answer and leaves the others alone. What looks
- * through sockets takes turns with that of other calls of `apply`, see {@link createGathers}.
+ * Each command does exactly what the Socket.IO method of its name does. Commands start in order. An
+ * `emitWithAck` delays the next command until it is sent, not until it is answered. A command that
+ * cannot be carried out gets a refused answer; the others are still carried out. Searches for
+ * sockets take turns with those of other calls of `apply`: see {@link createSearchQueue}.
  */
 export function createExecutor(
   settings: ExecutorSettings,
-  { server, acks }: ExecutorNeeds,
+  { server, acks }: { readonly server: Server; readonly acks: AckSamples },
 ): Executor {
   const find = createNamespaceFinder(server);
   const samples: Record<string, number> = {};
-  const gathers = createGathers(settings);
+  const queue = createSearchQueue(settings);
   const holds = createHolds(
     settings.heldCommandsMax,
-    (command) => void begin(command, gathers.open()),
+    (command) => void begin(command, queue.open()),
   );
 
-  function begin(command: Command, gathering: Gathering): Answer | Slow {
+  function begin(command: Command, searches: RequestSearches): Answer | Slow {
     const name = command.namespace ?? "/";
     const namespace = find(name);
     if (!namespace) return refuse("COMMANDS_NO_NAMESPACE", name);
     if (namespace === "nobody" || isForNobody(command)) return tellNobody(command);
     try {
       if (command.do === "emitWithAck") {
-        return askAll(namespace, command, { settings, acks, gathering });
+        return emitWithAck(namespace, command, { settings, acks, searches });
       }
-      if (command.do === "fetchSockets") return list(namespace, command, gathering);
+      if (command.do === "fetchSockets") return list(namespace, command, searches);
       if (!holds.keep(name, command)) return refuse("COMMANDS_HELD_FULL", name);
       return tell(namespace, command);
     } catch (error) {
@@ -115,9 +114,9 @@ export function createExecutor(
 
   async function apply(commands: readonly Command[], caller: CommandCaller): Promise<Answer[]> {
     const answers: (Answer | Promise<Answer>)[] = [];
-    const gathering = gathers.open();
+    const searches = queue.open();
     for (const command of commands) {
-      const begun = begin(command, gathering);
+      const begun = begin(command, searches);
       if ("ok" in begun) {
         count(command.do, caller, begun);
         answers.push(begun);
@@ -127,7 +126,7 @@ export function createExecutor(
       await begun.started;
     }
     const all = await Promise.all(answers);
-    gathering.end();
+    searches.end();
     return all;
   }
 
@@ -143,14 +142,14 @@ export function createExecutor(
     async rooms(name, page) {
       const namespace = find(name);
       if (!namespace) return undefined;
-      const rooms = namespace === "nobody" ? [] : await gathers.inTurn(() => countRooms(namespace));
+      const rooms = namespace === "nobody" ? [] : await queue.inTurn(() => countRooms(namespace));
       return pageOf(rooms, ({ room }) => room, page);
     },
     samples,
   };
 }
 
-// Commands that are over as soon as they are given.
+// Carries out a command that needs no answer from sockets.
 function tell(namespace: Namespace, command: TellCommand): Answer {
   switch (command.do) {
     case "emit": {
@@ -176,13 +175,13 @@ function tell(namespace: Namespace, command: TellCommand): Answer {
   }
 }
 
-// Socket.IO's own `io.to([])` is everyone; a command's empty list names nobody.
+// In Socket.IO `io.to([])` means everyone. In a command an empty list means nobody.
 function isForNobody(command: Command): boolean {
   if ("to" in command) return command.to?.length === 0;
   return "in" in command && command.in?.length === 0;
 }
 
-// What is answered where nobody is.
+// Answers a command that has no recipients.
 function tellNobody(command: Command): Answer {
   switch (command.do) {
     case "emitWithAck":
@@ -214,7 +213,7 @@ function search(
 ): Search {
   const { adapter, sockets } = namespace;
   return {
-    // What it resolves with.
+    // The library declares a narrower type than what this resolves with.
     find: () => choose(namespace, rooms, except).fetchSockets() as Promise<AnySocket[]>,
     count() {
       let count = rooms === undefined ? sockets.size : 0;
@@ -226,31 +225,33 @@ function search(
   };
 }
 
-function list(namespace: Namespace, command: FetchCommand, gathering: Gathering): Slow {
+function list(namespace: Namespace, command: FetchCommand, searches: RequestSearches): Slow {
   const { in: rooms, except, limit = COMMAND_LIMITS.fetchDefault, after } = command;
-  const answer = gathering.sockets(search(namespace, rooms, except)).then((sockets): Answer => {
+  const answer = searches.sockets(search(namespace, rooms, except)).then((sockets): Answer => {
     const { items, next } = pageOf(sockets, (socket) => socket.id, { limit, after });
-    gathering.hold(items.length);
+    searches.hold(items.length);
     return { ok: true, sockets: items.map(showSocket), ...(next !== undefined && { next }) };
   }, failed);
   return { started: answer.then(nothing, nothing), answer };
 }
 
-/** What questions are bounded by, and where they are counted. */
-interface Asking extends Pick<ExecutorNeeds, "acks"> {
-  readonly settings: ExecutorSettings;
-  readonly gathering: Gathering;
-}
-
 /**
- * One emit per socket rather than one broadcast: Socket.IO's own broadcast with acknowledgements
- * tells neither who answered nor who did not.
+ * Emits to each socket by itself. Socket.IO's broadcast with acknowledgement does not tell which
+ * sockets answered and which did not.
  */
-function askAll(namespace: Namespace, command: EmitWithAckCommand, asking: Asking): Slow {
+function emitWithAck(
+  namespace: Namespace,
+  command: EmitWithAckCommand,
+  needs: {
+    readonly settings: ExecutorSettings;
+    readonly acks: AckSamples;
+    readonly searches: RequestSearches;
+  },
+): Slow {
   const { to, except, event, args = [] } = command;
   const timeoutMs = command.timeoutMs ?? COMMAND_LIMITS.ackTimeoutMsDefault;
-  const { settings, acks, gathering } = asking;
-  const found = gathering.sockets(search(namespace, to, except));
+  const { settings, acks, searches } = needs;
+  const found = searches.sockets(search(namespace, to, except));
   const sent = found.then((sockets): (() => Promise<Answer>) => {
     const { length } = sockets;
     if (length > settings.ackSocketsMax) {
@@ -261,12 +262,12 @@ function askAll(namespace: Namespace, command: EmitWithAckCommand, asking: Askin
       throw new FailureError("COMMANDS_ACKS_FULL");
     }
     acks.acksPending += length;
-    const asked = ask(sockets, { event, args, timeoutMs }, (how) => {
+    const acked = emitEach(sockets, { event, args, timeoutMs }, (how) => {
       acks.acksPending--;
       if (how === "missed") acks.acksMissed++;
-      else gathering.hold(1);
+      else searches.hold(1);
     });
-    const answer = asked.then((all): Answer => ({ ok: true, ...all }), failed);
+    const answer = acked.then((all): Answer => ({ ok: true, ...all }), failed);
     return () => answer;
   });
   return {
@@ -275,8 +276,8 @@ function askAll(namespace: Namespace, command: EmitWithAckCommand, asking: Askin
   };
 }
 
-// Every socket is in a room named by its id; those are not what anyone means by rooms. A room that
-// is a number is listed by its text: pages are cut between texts.
+// Rooms named by a socket's id are left out: every socket has one. A room that is a number is
+// listed as a string, because pages are sorted by string.
 async function countRooms(namespace: Namespace): Promise<PresentRoom[]> {
   const counts = new Map<string, number>();
   const add = (room: unknown, sockets: number) =>

@@ -1,49 +1,47 @@
 import type { Command, EmitWithAckCommand, FetchCommand } from "../core/command.ts";
 
-/** Commands that are over as soon as they are given: none of them is about an answer. */
+/** Commands that need no answer from sockets. */
 export type TellCommand = Exclude<Command, EmitWithAckCommand | FetchCommand>;
 
-/** Commands for one socket that is not connected yet. */
+/** The commands held for one socket that is not connected yet. */
 export interface Held {
-  /**
-   * The socket is connected: carries out what was kept for it, in its order, before this returns.
-   */
+  /** Call when the socket is connected. Carries out the held commands, in order, synchronously. */
   release(): void;
-  /** It will never be: forgets what was kept. */
+  /** Call when the socket will not be connected. Drops the held commands. */
   drop(): void;
 }
 
-/** Keeps commands for sockets that are still being let in. */
+/** Holds commands for sockets that are still connecting. */
 export interface Holds {
-  /** Of a session that is recovered no emits are kept: its recovery brings what it missed. */
+  /** Starts to hold. With `recovered`, emits are not held: recovery sends what was missed. */
   begin(namespace: string, socketId: string, recovered?: boolean): Held;
   /**
-   * Keeps a command for every socket it names that is being let in. Returns false when one of them
-   * has `max` already; then it is kept for none.
+   * Holds a command for each connecting socket that it addresses. Returns false if one of them has
+   * `max` held commands already; then it is held for none.
    */
   keep(namespace: string, command: TellCommand): boolean;
 }
 
-/** Returns an empty keeper; `carryOut` is called on release. */
+/** Returns an object that holds nothing yet. `release` passes each held command to `carryOut`. */
 export function createHolds(max: number, carryOut: (command: TellCommand) => void): Holds {
-  // A function may address a socket from inside its own connect hook; the socket is in no room
-  // then.
-  const held = new Map<string, { readonly kept: TellCommand[]; readonly recovered: boolean }>();
+  // A function may address a socket while it answers that socket's connect. The socket is in no
+  // room then, so the command would not reach it.
+  const held = new Map<string, { readonly commands: TellCommand[]; readonly recovered: boolean }>();
   const keyOf = (namespace: string, id: string) => `${namespace},${id}`; // no namespace has a comma
 
   return {
     begin(namespace, socketId, recovered = false) {
       const key = keyOf(namespace, socketId);
-      const kept: TellCommand[] = [];
-      held.set(key, { kept, recovered });
+      const commands: TellCommand[] = [];
+      held.set(key, { commands, recovered });
       return {
         release() {
           held.delete(key);
-          for (const command of kept.splice(0)) carryOut(command);
+          for (const command of commands.splice(0)) carryOut(command);
         },
         drop() {
           held.delete(key);
-          kept.length = 0;
+          commands.length = 0;
         },
       };
     },
@@ -51,18 +49,19 @@ export function createHolds(max: number, carryOut: (command: TellCommand) => voi
       if (held.size === 0) return true;
       const ids = ("to" in command ? command.to : "in" in command ? command.in : undefined) ?? [];
       const queues = [...new Set(ids)].flatMap((id) => {
-        const { kept, recovered } = held.get(keyOf(namespace, id)) ?? {};
-        return kept && !(recovered && command.do === "emit") ? [{ id, kept }] : [];
+        const { commands, recovered } = held.get(keyOf(namespace, id)) ?? {};
+        return commands && !(recovered && command.do === "emit") ? [{ id, commands }] : [];
       });
-      if (queues.some(({ kept }) => kept.length >= max)) return false;
-      for (const { id, kept } of queues) kept.push(narrow(command, id));
+      if (queues.some(({ commands }) => commands.length >= max)) return false;
+      for (const { id, commands } of queues) commands.push(narrow(command, id));
       return true;
     },
   };
 }
 
-// The same command for one socket alone: everyone else it names has been served already.
+// Returns the command for one socket alone. The others that it addresses are served without delay.
 function narrow(command: TellCommand, id: string): TellCommand {
-  if (command.do === "serverSideEmit") return command; // names no socket, so it never gets here
+  // It addresses no socket, so it is never held.
+  if (command.do === "serverSideEmit") return command;
   return command.do === "emit" ? { ...command, to: [id] } : { ...command, in: [id] };
 }

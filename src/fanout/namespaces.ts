@@ -2,21 +2,21 @@ import type { Namespace, Server } from "socket.io";
 import { Adapter } from "socket.io-adapter";
 import { dynamicNamespaces } from "../core/dynamic-namespaces.ts";
 
-/** What Socket.IO keeps for itself and is read here, and nowhere else in `fanout/`. */
+/** Private members of Socket.IO's server. They are read only here in `fanout/`. */
 interface Inner {
   readonly _nsps?: ReadonlyMap<string, Namespace>;
   readonly parentNamespacesFromRegExp?: ReadonlyMap<RegExp, unknown>;
 }
 
 /**
- * Returns how to find a namespace without making it, which `io.of(name)` would do: clients could
- * then connect to whatever name a command happened to carry.
+ * Returns a function that finds a namespace by name. `io.of(name)` would create it, and clients
+ * could then connect to any name that was in a command.
  *
- * A name that a `io.of(/pattern/)` of this server takes is made in a cluster, since on another node
- * somebody may already be in it; it goes again as those of clients do. On a node that is alone
- * nobody can be, and it is not made: a backend that emits to whoever may be there would fill the
- * memory with namespaces of nobody, up to where clients' names create no more. Throws when this
- * version of Socket.IO keeps its namespaces elsewhere.
+ * For a missing name that matches an `io.of(/pattern/)` it depends. In a cluster the namespace is
+ * created, since sockets of other nodes may be in it; it is removed again like one that a client
+ * named. On a single node nobody can be in it, so the answer is `"nobody"`: otherwise a backend
+ * that emits to many names would fill the memory with empty namespaces, until clients could create
+ * no more. Throws if this version of Socket.IO keeps its namespaces elsewhere.
  */
 export function createNamespaceFinder(
   server: Server,
@@ -40,9 +40,7 @@ export function createNamespaceFinder(
   };
 }
 
-/**
- * Whether a namespace has no other nodes: the adapters of a cluster have their own serverSideEmit.
- */
+/** Whether a namespace has no other nodes. Cluster adapters override `serverSideEmit`. */
 export function isAlone({ adapter }: Namespace): boolean {
   return adapter.serverSideEmit === Adapter.prototype.serverSideEmit;
 }

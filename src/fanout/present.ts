@@ -4,14 +4,12 @@ import type { PresentSocket } from "../core/command.ts";
 /** A socket of this node or of another one of the cluster. */
 export type AnySocket = Socket | RemoteSocket<Record<string, never>, unknown>;
 
-/**
- * Returns what is shown of a socket. Its headers and `auth` stay inside: they carry credentials.
- */
+/** Returns the public part of a socket. Headers and `auth` are left out: they carry credentials. */
 export function showSocket(socket: AnySocket): PresentSocket {
   const { address, issued, secure, query } = socket.handshake;
   return {
     id: socket.id,
-    rooms: [...socket.rooms].map(String), // a number may be one
+    rooms: [...socket.rooms].map(String), // a room may be a number
     data: socket.data,
     handshake: { address, issued, secure, query },
   };
@@ -20,13 +18,13 @@ export function showSocket(socket: AnySocket): PresentSocket {
 /** One page of a longer list. */
 export interface Page<T> {
   readonly items: T[];
-  /** The name to continue after; missing on the last page. */
+  /** The name after which the next page starts; missing on the last page. */
   readonly next?: string;
 }
 
 /**
- * Returns the `limit` items with the smallest names after `after`, sorted: a page stays right
- * while others come and go. Costs one comparison for most items, not a sort of all of them.
+ * Returns the `limit` items with the smallest names after `after`, sorted. Pages stay correct while
+ * items come and go. Most items cost one comparison: the whole list is not sorted.
  */
 export function pageOf<T>(
   all: Iterable<T>,

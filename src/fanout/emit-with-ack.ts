@@ -1,73 +1,67 @@
 import { Socket } from "socket.io";
 import type { AnySocket } from "./present.ts";
 
-/** What sockets are asked. */
-export interface Question {
-  readonly event: string;
-  readonly args: readonly unknown[];
-  readonly timeoutMs: number;
-}
-
-/** What came of a question. */
-export interface Asked {
-  /** One per socket that answered, in the order of the answers. */
+/** The acks of one `emitWithAck` command. */
+export interface AckAnswers {
+  /** One per socket that answered, in the order in which the answers came. */
   readonly answers: readonly { readonly id: string; readonly answer: unknown }[];
-  /** Those that did not answer in time, or have left. */
+  /** The ids of sockets that left, or did not answer in time. */
   readonly timedOut: readonly string[];
 }
 
 /**
- * Asks sockets, and does not wait for those that have left. `over` is called for each that is not
- * waited for any more. Throws what cannot be sent, and then nobody is waited for.
+ * Emits to each socket and waits for its ack, but no longer for sockets that leave. Calls `over`
+ * once for each socket when it no longer waits for it. Rejects if the event cannot be sent, and
+ * then waits for none.
  */
-export type Ask = (
+export type EmitEach = (
   sockets: readonly AnySocket[],
-  question: Question,
+  emit: { readonly event: string; readonly args: readonly unknown[]; readonly timeoutMs: number },
   over: (how: "answered" | "missed") => void,
-) => Promise<Asked>;
+) => Promise<AckAnswers>;
 
-/** What Socket.IO 4.8.4 keeps of the acknowledgements it waits for. */
-interface Waiting {
+/** The private members in which Socket.IO 4.8.4 keeps pending acks. */
+interface SocketInside {
   readonly acks: Map<number, (...given: unknown[]) => void>;
   readonly nsp: { readonly _ids: number };
 }
 
 type Leave = (socket: Socket) => void;
 
-/** Returns what emits with an acknowledgement and tells what came of it. */
-export function createAsk(): Ask {
-  const leavesOf = createLeaves();
+/** Returns the function that carries out `emitWithAck` commands. */
+export function createEmitEach(): EmitEach {
+  const leaveHooksOf = createLeaveHooks();
 
   return (sockets, { event, args, timeoutMs }, over) => {
     const tally = createTally(sockets.length, over);
-    // One timer for all of this process: what is awaited is bounded by number, so each must be
-    // small.
+    // One timer for all local sockets of the command. Pending acks are bounded by number, not by
+    // bytes, so each must be small.
     const waiting = new Map<Socket, number>();
     const timer = setTimeout(() => {
       for (const socket of waiting.keys()) miss(socket);
     }, timeoutMs);
-    const asked = tally.asked.finally(() => clearTimeout(timer));
+    const result = tally.result.finally(() => clearTimeout(timer));
 
     function forget(socket: Socket): void {
       const ackId = waiting.get(socket);
       if (ackId !== undefined) inside(socket).acks.delete(ackId);
       waiting.delete(socket);
-      leavesOf(socket).delete(miss);
+      leaveHooksOf(socket).delete(miss);
     }
     function miss(socket: Socket): void {
       forget(socket);
       tally.missed(socket.id);
     }
-    function askLocal(socket: Socket): void {
+    function emitLocal(socket: Socket): void {
       waiting.set(socket, inside(socket).nsp._ids);
-      leavesOf(socket).add(miss);
+      leaveHooksOf(socket).add(miss);
       socket.emit(event, ...args, (answer: unknown) => {
         forget(socket);
         tally.answered(socket.id, answer);
       });
       if (!socket.connected && waiting.has(socket)) miss(socket);
     }
-    function askRemote(socket: Exclude<AnySocket, Socket>): void {
+    function emitRemote(socket: Exclude<AnySocket, Socket>): void {
       socket.timeout(timeoutMs).emit(event, ...args, (late: unknown, answer: unknown) => {
         if (late) tally.missed(socket.id);
         else tally.answered(socket.id, answer);
@@ -75,19 +69,19 @@ export function createAsk(): Ask {
     }
     try {
       for (const socket of sockets) {
-        if (socket instanceof Socket) askLocal(socket);
-        else askRemote(socket);
+        if (socket instanceof Socket) emitLocal(socket);
+        else emitRemote(socket);
       }
     } catch (error) {
       for (const socket of waiting.keys()) forget(socket);
       tally.fail(error);
     }
-    return asked;
+    return result;
   };
 }
 
-// One listener per socket, however many ask it.
-function createLeaves(): (socket: Socket) => Set<Leave> {
+// One disconnect listener per socket, however many commands wait for it.
+function createLeaveHooks(): (socket: Socket) => Set<Leave> {
   const leaving = new WeakMap<Socket, Set<Leave>>();
   return (socket) => {
     const known = leaving.get(socket);
@@ -101,13 +95,13 @@ function createLeaves(): (socket: Socket) => Set<Leave> {
   };
 }
 
-/** Counts what comes until it is all there, or nobody waits for it any more. */
+/** Collects acks until every socket has answered or is no longer waited for. */
 function createTally(count: number, over: (how: "answered" | "missed") => void) {
   const answers: { id: string; answer: unknown }[] = [];
   const timedOut: string[] = [];
   let missing = count;
   let end: (failed?: { readonly error: unknown }) => void = () => {};
-  const asked = new Promise<Asked>((resolve, reject) => {
+  const result = new Promise<AckAnswers>((resolve, reject) => {
     end = (failed) => (failed ? reject(failed.error) : resolve({ answers, timedOut }));
   });
   function settled(how: "answered" | "missed"): void {
@@ -117,7 +111,7 @@ function createTally(count: number, over: (how: "answered" | "missed") => void) 
   }
   if (count === 0) end();
   return {
-    asked,
+    result,
     answered(id: string, answer: unknown): void {
       if (missing === 0) return;
       answers.push({ id, answer });
@@ -135,7 +129,7 @@ function createTally(count: number, over: (how: "answered" | "missed") => void) 
   };
 }
 
-// A local socket of Socket.IO has these, see Waiting.
-function inside(socket: Socket): Waiting {
-  return socket as unknown as Waiting;
+// Every local socket has these members: see SocketInside.
+function inside(socket: Socket): SocketInside {
+  return socket as unknown as SocketInside;
 }
