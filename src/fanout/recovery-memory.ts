@@ -9,7 +9,7 @@ import {
 } from "../core/membership.ts";
 import { sizeOf, sizeOfSession } from "./recovery-size.ts";
 
-/** What connection state recovery may keep in this process, over all namespaces of a server. */
+/** The limits of recovery in this process, for all namespaces of a server together. */
 export interface RecoverySettings {
   readonly windowMs: number;
   readonly packetsMax: number;
@@ -19,25 +19,25 @@ export interface RecoverySettings {
   readonly roomChangesMax: number;
 }
 
-/** What is kept for recovery, and what came of it; plain numbers. */
+/** What recovery keeps, and its results, as plain numbers. */
 export interface RecoverySamples {
   packets: number;
   /** Bytes of packets and sessions together. */
   bytes: number;
   sessions: number;
-  /** Packets dropped before their time because a bound was reached. */
+  /** Packets dropped before they expired because a limit was reached. */
   droppedPackets: number;
-  /** Sessions dropped before their time because a bound was reached, or too large to be kept. */
+  /** Sessions dropped before they expired because a limit was reached, or too large to keep. */
   droppedSessions: number;
-  /** Clients that came with a session and an offset, by whether they got it back. */
+  /** Clients that asked for a session, by whether they got it back. */
   recovered: number;
   refused: number;
   /** Missed packets sent to clients that came back. */
   recoveredPackets: number;
 }
 
-/** The session of a client that is gone. What orders its rooms' times is its adapter's own. */
-export interface Lost<At = unknown> extends Membership<At> {
+/** The session of a client that is gone. Only its adapter can compare the times `At`. */
+export interface LostSession<At = unknown> extends Membership<At> {
   readonly sid: string;
   readonly pid: string;
   readonly data: unknown;
@@ -45,33 +45,35 @@ export interface Lost<At = unknown> extends Membership<At> {
 
 /** What one namespace keeps for recovery. */
 export interface Store {
-  /** The sessions by their secret, in the order in which they were lost. */
-  readonly sessions: Map<string, Kept>;
+  /** The sessions by secret, in the order in which they were lost. */
+  readonly sessions: Map<string, KeptSession>;
   sessionBytes: number;
-  /** In the order of their numbers, without a gap. */
+  /** In the order of their numbers, without gaps. */
   readonly packets: KeptPacket[];
   packetBytes: number;
-  /** The number of the first of `packets`, or of the next one. */
+  /** The number of the first of `packets`, or of the next packet if there is none. */
   first: number;
-  /** When the newest of those that are dropped was kept. */
+  /** When the newest dropped packet was kept. */
   droppedAt: number;
-  /** Begins this store's offsets: few texts that an application sends look like one. */
+  /**
+   * Prefix of this store's offsets. It makes it unlikely that a string of the application is one.
+   */
   readonly name: string;
   /** The offset of the newest packet. */
   offset: string;
 }
 
 /** A lost session, and when it was lost. */
-interface Kept extends Lost<number> {
+interface KeptSession extends LostSession<number> {
   readonly lostAt: number;
   readonly bytes: number;
-  /** The number of what came next. */
+  /** The number of the packet that came next. */
   readonly end: number;
-  /** What was kept before this moment its client has, or it was not for it. */
+  /** Of all packets kept before this time, the client misses none. */
   readonly reachedAt: number;
 }
 
-/** A packet, or what was done to sockets while somebody was away. */
+/** A packet, or a move: a join, leave or disconnect that lost sessions have to follow. */
 interface KeptPacket {
   readonly keptAt: number;
   readonly bytes: number;
@@ -80,49 +82,51 @@ interface KeptPacket {
   readonly move?: Move;
 }
 
-/** Keeps packets and lost sessions for a while, within bounds. */
+/** Keeps packets and lost sessions for a limited time, within limits. */
 export interface Memory {
   open(): Store;
-  /** Forgets all that a store has; from then on it keeps nothing. */
+  /** Empties a store. It keeps nothing from then on. */
   close(store: Store): void;
-  /** Keeps a packet's arguments, with their offset as one more, unless they cannot be sent. */
+  /** Appends an offset to a packet's arguments and keeps them, unless they cannot be sent. */
   keep(store: Store, data: unknown[], to: Recipients): void;
-  /** Keeps what is done to sockets, for those that are away. */
+  /** Keeps a move for the sessions that are lost now. */
   keepMove(store: Store, move: Move): void;
-  /** Keeps a session; with `end` if what was kept from that number on has not been looked at. */
-  persist(store: Store, session: Losing): void;
+  /** Keeps a session. `end`: the moves from this number on are not applied to it yet. */
+  persist(store: Store, session: SessionToKeep): void;
   /**
-   * Takes a session out, with the arguments of what was emitted after `offset` to rooms that it was
-   * in then, of those that `narrow` leaves it; undefined when it is not kept, or when some of those
-   * packets no longer are. An offset of another store is none: its client has received nothing
-   * since it connected.
+   * Removes a session and returns it, with the arguments of the packets it missed: those emitted
+   * after `offset` to rooms that it was in at the time and that `narrow` allows. Undefined if the
+   * session is not kept, or some of these packets no longer are. An offset of another store counts
+   * as none: the client has received nothing since it connected.
    */
   take(
     store: Store,
     at: { readonly pid: string; readonly offset: string },
-    narrow: (session: Lost) => readonly unknown[],
-  ): Found | undefined;
+    narrow: (session: LostSession) => readonly unknown[],
+  ): TakenSession | undefined;
   stop(): void;
 }
 
-/** A session to be kept. */
-export type Losing = Lost<number> & Pick<Kept, "reachedAt"> & Partial<Pick<Kept, "end">>;
+/** A session to keep. */
+export type SessionToKeep = LostSession<number> &
+  Pick<KeptSession, "reachedAt"> &
+  Partial<Pick<KeptSession, "end">>;
 
-/** A session that was taken out. */
-export interface Found extends Lost<number> {
+/** A session that was removed for its client. */
+export interface TakenSession extends LostSession<number> {
   readonly missedPackets: unknown[][];
-  /** For `persist`, should its client not get in. */
-  readonly stored: Lost<number>;
+  /** The session to pass to `persist` if its client is refused. */
+  readonly stored: LostSession<number>;
 }
 
 const packetsOf = (store: Store) => store.packets.length;
 const sessionsOf = (store: Store) => store.sessions.size;
 const bytesOf = (store: Store) => store.packetBytes + store.sessionBytes;
 
-/** How much of a full store is dropped at once, so that dropping costs little per packet. */
+/** A full store drops one part in 16 at once, so that dropping costs little per packet. */
 const DROP_SHARE = 16;
 
-/** Returns the bookkeeping of what is kept in this process: sizes, bounds and expiry. */
+/** Returns the packets and sessions kept in this process. It enforces sizes, limits and expiry. */
 export function createMemory(settings: RecoverySettings, samples: RecoverySamples): Memory {
   const stores = new Set<Store>();
   const sweep = setInterval(() => {
@@ -164,15 +168,15 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
     }
   }
 
-  /** The largest store pays, so that a quiet namespace keeps its own. */
+  /** Returns the largest store. Dropping from it leaves quiet namespaces alone. */
   function largest(size: (store: Store) => number): Store {
     let most: Store | undefined;
     for (const store of stores) if (!most || size(store) > size(most)) most = store;
-    return most as Store; // whoever asks has put something into one
+    return most as Store; // callers have just added to a store, so there is one
   }
 
   function add(store: Store, packet: KeptPacket): void {
-    // The application may emit in a namespace that was taken away: nobody will come back to it.
+    // The application may still emit in a removed namespace. No client will come back to it.
     if (!stores.has(store)) return;
     store.packets.push(packet);
     samples.packets++;
@@ -247,7 +251,7 @@ export function createMemory(settings: RecoverySettings, samples: RecoverySample
       const kept = store.sessions.get(pid);
       const from = kept && beginOf(store, kept, offset);
       if (!kept || from === undefined) return undefined;
-      // A session is one connection's: whoever comes second with its secret gets a new one.
+      // A session is handed out once. A second client with the same secret gets a new session.
       forget(store, pid);
       const now = moveAlong(store, kept);
       if (!now) return undefined;
@@ -267,16 +271,17 @@ function offsetOf({ name }: Pick<Store, "name">, number: number): string {
   return `${name}.${number.toString(36)}`;
 }
 
-/** The number of what will be kept next. */
+/** Returns the number of the next packet to be kept. */
 export function nextOf({ first, packets }: Store): number {
   return first + packets.length;
 }
 
 /**
- * The number after an offset of a session, if all that its client may have missed is kept: the rest
- * had reached it, so that without an offset of it none was for it.
+ * Returns the number of the first packet after `offset`, or undefined if a packet that the client
+ * may have missed is no longer kept. Without an offset of this store, it starts when the client
+ * connected.
  */
-function beginOf(store: Store, kept: Kept, offset: string): number | undefined {
+function beginOf(store: Store, kept: KeptSession, offset: string): number | undefined {
   const { since, whole, end, reachedAt } = kept;
   const number = Number.parseInt(offset.slice(store.name.length + 1), 36);
   const after = offset === offsetOf(store, number) ? number + 1 : since - 1;
@@ -286,8 +291,8 @@ function beginOf(store: Store, kept: Kept, offset: string): number | undefined {
   return Math.max(from, store.first);
 }
 
-/** Does to a session what was done to others since it was lost; undefined if that ended it. */
-function moveAlong(store: Store, session: Kept): Losing | undefined {
+/** Applies the moves made since a session was lost. Undefined if one disconnected it. */
+function moveAlong(store: Store, session: KeptSession): SessionToKeep | undefined {
   const { lostAt: _, bytes: __, ...lost } = session;
   const inside = new Set(lost.rooms);
   const changes: RoomChange<number>[] = [...lost.changes];

@@ -2,11 +2,11 @@ import type { Namespace, Socket } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { Membership, RoomChange } from "../core/membership.ts";
 
-/** Remembers when the sockets of one adapter joined and left their rooms. */
+/** Records when the sockets of one adapter joined and left rooms. */
 export interface RoomHistories {
-  /** What is known of a socket, its rooms aside. */
+  /** Returns the history of a socket, without its current rooms. */
   of(id: string): History | undefined;
-  /** A socket is about to be given the rooms of its session back. */
+  /** Call before a socket is given the rooms of its session. */
   resume(id: string, session: Membership): void;
   forget(id: string): void;
 }
@@ -14,44 +14,46 @@ export interface RoomHistories {
 /** When a socket joined and left its rooms: see {@link Membership}. */
 export type History = Pick<Membership, "since" | "whole" | "changes">;
 
-/** What the adapter of such histories says. */
-interface Inside {
+/** The members of an adapter that histories need. */
+interface TrackedAdapter {
   readonly nsp: Namespace;
   readonly sids: ReadonlyMap<string, ReadonlySet<unknown>>;
-  /** Where what it delivers next is among all it delivers; equal when nothing was in between. */
+  /** Returns the place of its next packet in its log. Two calls are equal if none came between. */
   here(): unknown;
   on(event: "join-room" | "leave-room", heard: (room: unknown, id: string) => void): void;
 }
 
-interface Living {
+interface TrackedSocket {
   since: unknown;
   whole: boolean;
   readonly changes: RoomChange[];
-  /** Rooms that it is being given back. */
-  readonly back: Set<unknown>;
+  /** Rooms of its session that it has not been given yet. */
+  readonly restoring: Set<unknown>;
 }
 
-/** How many of the oldest changes go at once. */
+/** One part in 8 of the changes, the oldest, is dropped at once. */
 const DROP_SHARE = 8;
 
 /**
- * Follows the rooms of an adapter's sockets, at most `changesMax` changes of each.
+ * Follows the rooms of an adapter's sockets and keeps the latest `changesMax` changes of each.
  *
- * What a socket joins before anything else is delivered costs nothing: it has always been there.
+ * Rooms that a socket joins before the next packet is delivered need no entry: it counts as having
+ * been in them from the start.
  */
 export function followRooms(adapter: Adapter, changesMax: number): RoomHistories {
-  const inside = adapter as unknown as Inside; // see Inside
-  const living = new Map<string, Living>();
+  // Recovery is given adapters with these members.
+  const inside = adapter as unknown as TrackedAdapter;
+  const tracked = new Map<string, TrackedSocket>();
 
-  function begin(since: unknown): Living {
-    return { since, whole: true, changes: [], back: new Set() };
+  function begin(since: unknown): TrackedSocket {
+    return { since, whole: true, changes: [], restoring: new Set() };
   }
 
-  function note(history: Living, change: RoomChange): void {
+  function record(history: TrackedSocket, change: RoomChange): void {
     const { changes } = history;
     if (change.at === history.since) return;
     const last = changes.at(-1);
-    // Joined and left again, with nothing in between.
+    // Joined and left again, with no packet in between: both entries go.
     if (last && last.at === change.at && last.room === change.room) changes.pop();
     else changes.push(change);
     if (changes.length <= changesMax) return;
@@ -60,32 +62,30 @@ export function followRooms(adapter: Adapter, changesMax: number): RoomHistories
     history.whole = false;
   }
 
-  function heard(room: unknown, id: string, joined: boolean): void {
-    const history = living.get(id);
-    if (history?.back.delete(room)) return;
-    if (history) note(history, { at: inside.here(), room, joined });
-    // Its own room is the first that a socket is in.
-    else if (joined && inside.nsp.sockets.has(id)) living.set(id, begin(inside.here()));
+  function changed(room: unknown, id: string, joined: boolean): void {
+    const history = tracked.get(id);
+    if (history?.restoring.delete(room)) return;
+    if (history) record(history, { at: inside.here(), room, joined });
+    // A connected socket without a history has just joined its first room, its own.
+    else if (joined && inside.nsp.sockets.has(id)) tracked.set(id, begin(inside.here()));
   }
 
-  inside.on("join-room", (room, id) => heard(room, id, true));
-  inside.on("leave-room", (room, id) => heard(room, id, false));
+  inside.on("join-room", (room, id) => changed(room, id, true));
+  inside.on("leave-room", (room, id) => changed(room, id, false));
 
   return {
     of(id) {
-      const history = living.get(id);
+      const history = tracked.get(id);
       if (!history) return undefined;
       const { since, whole, changes } = history;
       return { since, whole, changes };
     },
     resume(id, { since, whole, changes, rooms }) {
-      living.set(id, { since, whole, changes: [...changes], back: new Set(rooms) });
+      tracked.set(id, { since, whole, changes: [...changes], restoring: new Set(rooms) });
     },
-    forget: (id) => void living.delete(id),
+    forget: (id) => void tracked.delete(id),
   };
 }
 
-/**
- * Returns what a socket's session is but for its rooms; empty of one that recovery does not follow.
- */
+/** Returns the history of a socket's rooms, or undefined if recovery does not follow the socket. */
 export type HistoryOf = (socket: Socket) => History | undefined;

@@ -1,19 +1,19 @@
 import { isBytes } from "../core/bytes.ts";
 import type { Membership, Recipients } from "../core/membership.ts";
 
-/** What a name in a set, or a session without its rooms and data, takes beside its text. */
+/** Overhead of a name in a set beside its text, and size of a session without rooms and data. */
 const NAME_BYTES = 48;
 const SESSION_BYTES = 256;
 
 /**
- * Returns the bytes that a packet's data and its recipients hold in memory, roughly: what a bound
- * on memory needs, at the cost of one walk. Undefined for what cannot be sent: a cycle, a bigint.
+ * Returns roughly how many bytes a packet's data and recipients take in memory. One walk, exact
+ * enough for a limit. Undefined for data that cannot be sent: a cycle, a bigint.
  */
 export function sizeOf(data: unknown, { rooms, except }: Recipients): number | undefined {
   try {
     return measure(data) + sizeOfNames(rooms) + sizeOfNames(except ?? []);
   } catch {
-    // Whoever was to get it has thrown the same out of `emit`; when nobody was, nothing has.
+    // With recipients `emit` throws the same error by itself. Without recipients it must not throw.
     return undefined;
   }
 }
@@ -24,28 +24,30 @@ function sizeOfNames(names: Iterable<unknown>): number {
   return bytes;
 }
 
-function measure(value: unknown, recast = false): number {
+function measure(value: unknown, converted = false): number {
   if (typeof value === "string") return value.length + 16;
-  if (typeof value === "bigint" && !isRecast(value)) throw new TypeError("A bigint cannot be sent");
+  if (typeof value === "bigint" && !hasToJson(value))
+    throw new TypeError("A bigint cannot be sent");
   if (typeof value !== "object" || value === null) return 8;
   if (isBytes(value)) return value.byteLength + 64;
-  // Sent as what it says it is, asked once; what it holds besides may be endless.
-  if (!recast && isRecast(value)) return measure(value.toJSON(), true);
+  // Only the result of toJSON is sent, and the result's own toJSON is not called. The object itself
+  // may be endless.
+  if (!converted && hasToJson(value)) return measure(value.toJSON(), true);
   let bytes = 32;
   for (const [key, item] of Object.entries(value)) bytes += key.length + measure(item);
   return bytes;
 }
 
-function isRecast(value: object | bigint): value is { toJSON(): unknown } {
+function hasToJson(value: object | bigint): value is { toJSON(): unknown } {
   return "toJSON" in Object(value) && typeof Object(value).toJSON === "function";
 }
 
 /**
- * Returns the bytes that a session holds in memory, roughly, or some number above `most`: further
- * than that it is not walked. It is not sent anywhere, so cycles and bigints are fine.
+ * Returns roughly how many bytes a session takes in memory. Stops walking above `most` and then
+ * returns a number above it. The session is not sent, so cycles and bigints are allowed.
  *
- * Of what clients can send everything counts. An instance of a class is the application's own, and
- * may lead to all of it: it counts as one value.
+ * Everything that clients can send counts in full. An instance of a class is the application's own,
+ * and may reference the whole application, so it counts as one value.
  */
 export function sizeOfSession(
   {

@@ -5,12 +5,17 @@ import type { Packet } from "../core/packet.ts";
 import type { Peer } from "./peer.ts";
 import {
   createMemory,
-  type Lost,
+  type LostSession,
   nextOf,
   type RecoverySamples,
   type RecoverySettings,
 } from "./recovery-memory.ts";
-import { createReturns, type Return, type ReturnsNeeds, type Session } from "./recovery-returns.ts";
+import {
+  createReconnects,
+  type Reconnect,
+  type ReconnectsNeeds,
+  type RestoredSession,
+} from "./recovery-reconnects.ts";
 import { followRooms, type HistoryOf, type RoomHistories } from "./recovery-rooms.ts";
 
 export type { RecoverySamples } from "./recovery-memory.ts";
@@ -20,72 +25,78 @@ export interface Recovery {
   /** For the `adapter` option of a Socket.IO server: keeps sessions in this process' memory. */
   readonly adapter: typeof Adapter;
   /**
-   * Makes any adapter that restores sessions do so whole and safely: see {@link createRecovery}.
-   * The in-memory adapter needs no such call.
+   * Gives an adapter that restores sessions the guarantees of {@link createRecovery}. Not needed
+   * for the in-memory adapter.
    */
   watch(adapter: Adapter): void;
   /**
-   * Runs `ask`, which asks for a session before it returns; `narrow` says which of the session's
-   * rooms its client may still be in. What was missed in others is not sent.
+   * Runs `ask`, which must ask for a session synchronously. `narrow` returns which of the session's
+   * rooms the client may still be in. Missed packets of other rooms are not sent.
    */
   during<T>(narrow: Narrow, ask: () => T): T;
-  /** Returns what a session holds of its rooms beside those of now. */
+  /** Returns a socket's room history, which its session holds beside its current rooms. */
   readonly historyOf: HistoryOf;
   samples(): RecoverySamples;
   /** Stops its timer. */
   stop(): void;
 }
 
-/** Returns the rooms of a session that its client may still be in. */
+/** Returns those rooms of a session that its client may still be in. */
 export type Narrow = (session: {
   readonly rooms: readonly unknown[];
   readonly data: unknown;
 }) => readonly unknown[];
 
-const everywhere: Narrow = ({ rooms }) => rooms;
+const allRooms: Narrow = ({ rooms }) => rooms;
 
-/** An adapter's private members, of socket.io-adapter 2.5.8. */
-interface Inside extends ReturnsNeeds {
+/** Private members of adapters, of socket.io-adapter 2.5.8. */
+interface Inside extends ReconnectsNeeds {
   readonly nsp: Namespace;
-  restoreSession(pid: string, offset: string, narrow: Narrow): Promise<Session | null> | null;
-  persistSession(session: Lost): void;
+  restoreSession(
+    pid: string,
+    offset: string,
+    narrow: Narrow,
+  ): Promise<RestoredSession | null> | null;
+  persistSession(session: LostSession): void;
   delAll(id: string): void;
-  /** Called by fan-out with each packet it is about to deliver here. */
+  /** Called by fan-out before it delivers a packet on this node. */
   delivering?: (packet: Packet, to: Recipients) => void;
-  /** Called by fan-out with what it is about to do to sockets here. */
+  /** Called by fan-out before it applies a move to sockets of this node. */
   moving?: (move: Move) => void;
-  /** Keeps what is done to sockets for those that are away, if a log of others does not. */
-  keepMove?(move: Move, someReturn: boolean): void;
+  /** Keeps a move for lost sessions. Missing where the adapter has its own log of moves. */
+  keepMove?(move: Move, anyReconnects: boolean): void;
   /** See {@link followRooms}. */
   here(): unknown;
 }
 
-/** A namespace's private members, of socket.io 4.8.4. */
+/** Private members of namespaces, of socket.io 4.8.4. */
 interface NamespaceInside {
   _createSocket(client: unknown, auth: Record<string, unknown>): Promise<Socket>;
 }
 
-/** The type of an event's packet. */
+/** The packet type of an event. */
 const EVENT = 2;
 type BroadcastOptions = Parameters<Adapter["broadcast"]>[1];
 type Restored = Awaited<ReturnType<Adapter["restoreSession"]>>;
 
-/** Secrets and offsets, as Socket.IO and its adapters write them: clients may send any text. */
-const ASKED = /^[\w.:-]{1,128}$/;
-/** Stands for the offset of a client that has none. */
+/**
+ * The form of secrets and offsets that Socket.IO and its adapters write. Clients may send others.
+ */
+const WELL_FORMED = /^[\w.:-]{1,128}$/;
+/** The offset used for a client that has none. */
 const NO_OFFSET = "none";
 const NEVER = Number.NEGATIVE_INFINITY;
 
 /**
- * Returns connection state recovery whose memory is bounded, and whose sessions are used once.
+ * Returns connection state recovery with bounded memory. Each session is used once.
  *
- * Missed packets are sent when the socket is connected, not when it is made: a middleware that
- * refuses a client keeps them from it. What is delivered to others while a client is between the
- * two is added, and what both ways would bring comes once. What was missed is judged by the rooms
- * of its time. Over a bound the oldest packets, or sessions, of the namespace that holds most go
- * first; a client whose offset went with them is told `recovered: false`, never given a part. So
- * is, when it has been closed as a slow consumer, one that missed more than its connection may
- * hold.
+ * Missed packets are sent when the socket is connected, not when it is created, so a client that a
+ * middleware refuses does not get them. Packets delivered to others between the two are added, and
+ * no packet is sent twice. Whether a client missed a packet depends on the rooms that it was in
+ * when the packet was sent. Over a limit, the oldest packets or sessions of the namespace that
+ * holds most are dropped first. A client that may have missed a dropped packet is told `recovered:
+ * false` and gets none. So is a client that missed more than its connection may hold, once it was
+ * closed as a slow consumer.
  */
 export function createRecovery(settings: RecoverySettings): Recovery {
   const samples: RecoverySamples = {
@@ -104,30 +115,32 @@ export function createRecovery(settings: RecoverySettings): Recovery {
   let narrowing: Narrow | undefined;
 
   function watch(adapter: Adapter): void {
-    const inside = adapter as unknown as Inside; // see Inside
+    // Every adapter has these members, or is given them.
+    const inside = adapter as unknown as Inside;
     const rooms = followRooms(adapter, settings.roomChangesMax);
     histories.set(adapter, rooms);
-    const returns = createReturns(inside);
+    const reconnects = createReconnects(inside);
     const restore = inside.restoreSession;
     const persist = inside.persistSession;
-    /** Those who had missed more than their connection may hold, or were disconnected. */
-    const choked = new WeakSet<Socket>();
+    /** Sockets that missed more than their connection may hold, or that a move disconnected. */
+    const unrecoverable = new WeakSet<Socket>();
 
-    takeMissingOffsets(inside.nsp as unknown as NamespaceInside); // see there
+    // Every namespace has these members.
+    takeMissingOffsets(inside.nsp as unknown as NamespaceInside);
 
-    // Coming back for the same packets they would be closed for the same reason, time after time.
+    // Their sessions are not kept: the same packets would close the next connection again.
     inside.persistSession = function (this: Inside, session) {
       const socket = this.nsp.sockets.get(session.sid);
-      if (socket && choked.has(socket)) return;
+      if (socket && unrecoverable.has(socket)) return;
       persist.call(this, { ...session, ...rooms.of(session.sid) });
     };
 
     inside.restoreSession = async function (this: Inside, pid, offset) {
-      const narrow = narrowing ?? everywhere;
-      // What no server of ours has written is neither kept nor sent on.
-      const isOurs = ASKED.test(pid) && ASKED.test(offset);
+      const narrow = narrowing ?? allRooms;
+      // Other secrets and offsets cannot be ours. They are not passed on, to Redis for example.
+      const isOurs = WELL_FORMED.test(pid) && WELL_FORMED.test(offset);
       const session = isOurs
-        ? await returns.ask(pid, () => restore.call(this, pid, offset, narrow))
+        ? await reconnects.ask(pid, () => restore.call(this, pid, offset, narrow))
         : undefined;
       if (!session) {
         samples.refused++;
@@ -139,43 +152,45 @@ export function createRecovery(settings: RecoverySettings): Recovery {
 
     inside.delAll = function (this: Inside, id) {
       rooms.forget(id);
-      const session = returns.take(id)?.session;
-      // It was refused, or gone before it was let in: as if it had not come.
+      const session = reconnects.take(id)?.session;
+      // The client was refused, or left before it was connected: its session can be used again.
       if (session) persist.call(this, session.stored);
-      // What the prototype says now: fan-out may have taken over since this adapter was made.
+      // Read the prototype at each call: fan-out may have replaced its methods since.
       const own: Inside["delAll"] = Reflect.get(Object.getPrototypeOf(this), "delAll", this);
       own.call(this, id);
     };
 
     inside.delivering = ({ type, data }, to) => {
-      if (returns.size > 0 && type === EVENT && Array.isArray(data)) returns.deliver(data, to);
+      if (reconnects.size > 0 && type === EVENT && Array.isArray(data))
+        reconnects.deliver(data, to);
     };
 
     inside.moving = (move) => {
-      inside.keepMove?.(move, returns.size > 0);
-      if (returns.size > 0) returns.move(move, inside.here());
+      inside.keepMove?.(move, reconnects.size > 0);
+      if (reconnects.size > 0) reconnects.move(move, inside.here());
     };
 
     // Socket.IO emits "connect" before "connection", and listeners of either may broadcast.
     inside.nsp.prependListener("connect", (socket: Socket) => {
-      const back = returns.take(socket.id);
-      if (!back) return;
-      if (back.failed) {
-        if (back.failed === "disconnect") choked.add(socket);
-        // Better gone than with a hole: it comes back as a new session.
+      const client = reconnects.take(socket.id);
+      if (!client) return;
+      if (client.failed) {
+        if (client.failed === "disconnect") unrecoverable.add(socket);
+        // A client with missing packets must not stay connected. It comes back as a new session.
         socket.conn.close();
       } else {
-        sendMissed(socket, back);
-        const peer = socket.conn as unknown as Peer; // of a server of ours every connection is one
-        if (peer.accepts === false) choked.add(socket);
+        sendMissed(socket, client);
+        // Every connection of a Sluice server is a Peer.
+        const peer = socket.conn as unknown as Peer;
+        if (peer.accepts === false) unrecoverable.add(socket);
       }
     });
   }
 
-  function sendMissed(socket: Socket, { session, passed }: Return): void {
+  function sendMissed(socket: Socket, { session, meanwhile }: Reconnect): void {
     samples.recovered++;
     for (const data of session?.missedPackets ?? []) send(socket, data);
-    for (const each of passed) if ("data" in each) send(socket, each.data);
+    for (const each of meanwhile) if ("data" in each) send(socket, each.data);
   }
 
   function send(socket: Socket, data: unknown[]): void {
@@ -184,17 +199,17 @@ export function createRecovery(settings: RecoverySettings): Recovery {
       (socket as unknown as { packet(packet: object): void }).packet({ type: EVENT, data });
       samples.recoveredPackets++;
     } catch {
-      // Its codec can't say it, so it would not have got it when it was emitted either; and thrown
-      // from here it would end the process.
+      // The codec can't encode it, so the client would not have got it when it was emitted either.
+      // Thrown from here, the error would end the process.
     }
   }
 
-  // Not socket.io-adapter's own, which forgets by a timer that nobody can stop and that counts
-  // nothing.
+  // Not socket.io-adapter's SessionAwareAdapter: its memory has no limit but time, and its timer
+  // cannot be stopped.
   class MemoryAdapter extends Adapter {
     readonly #store = memory.open();
     readonly #connectedAt = new WeakMap<Socket, number>();
-    /** That it has any says that the namespace must not be taken away: see `socket/dynamic.ts`. */
+    /** While there are any, `socket/dynamic.ts` does not remove the namespace. */
     readonly sessions = this.#store.sessions;
 
     constructor(namespace: Namespace) {
@@ -210,10 +225,10 @@ export function createRecovery(settings: RecoverySettings): Recovery {
         super.broadcast(packet, to);
         return;
       }
-      // A copy: dynamic namespaces of one parent share its packets, and each has its own offsets.
+      // A copy, because dynamic namespaces of one parent share packets, but not offsets.
       const data = [...(packet.data as unknown[])]; // as in every event
-      // What is volatile is kept for nobody; yet a client takes the last text it gets for an
-      // offset.
+      // Volatile packets are not kept. They get an offset too, because a client takes the last
+      // string of any event for the offset.
       if (to.flags?.volatile === undefined) memory.keep(this.#store, data, to);
       else data.push(this.#store.offset);
       super.broadcast({ ...packet, data }, to);
@@ -223,26 +238,29 @@ export function createRecovery(settings: RecoverySettings): Recovery {
       return nextOf(this.#store);
     }
 
-    keepMove(move: Move, someReturn: boolean): void {
-      if (someReturn || this.sessions.size > 0) memory.keepMove(this.#store, move);
+    keepMove(move: Move, anyReconnects: boolean): void {
+      if (anyReconnects || this.sessions.size > 0) memory.keepMove(this.#store, move);
     }
 
     override persistSession(session: Parameters<Adapter["persistSession"]>[0]): void {
       const reachedAt = this.#reachedAt(this.nsp.sockets.get(session.sid));
-      // `watch` has added the rest. One that was kept before, and is again, has its own.
-      memory.persist(this.#store, { reachedAt, ...(session as unknown as Lost<number>) });
+      // `watch` has added the room history. A session that is persisted again has its own
+      // reachedAt.
+      memory.persist(this.#store, { reachedAt, ...(session as unknown as LostSession<number>) });
     }
 
-    /** Of what was sent before it was connected its client may have got nothing yet. */
+    /** Returns NEVER if nothing sent since the socket connected is known to have reached it. */
     #reachedAt(socket?: Socket): number {
-      const { reachedAt } = (socket?.conn ?? {}) as Partial<Peer>; // of others' servers it is none
+      // Not a Peer on a server that is not ours.
+      const { reachedAt } = (socket?.conn ?? {}) as Partial<Peer>;
       const since = socket && this.#connectedAt.get(socket);
       return since === undefined || !reachedAt || reachedAt < since ? NEVER : reachedAt;
     }
 
-    override async restoreSession(pid: string, offset: string, narrow: Narrow = everywhere) {
+    override async restoreSession(pid: string, offset: string, narrow: Narrow = allRooms) {
       const found = memory.take(this.#store, { pid, offset }, narrow);
-      // The adapter's own gives null too, and rooms of any kind: its declaration says neither.
+      // The library's own method returns null and rooms of any type too. Its declaration does not
+      // allow either.
       return (found ?? null) as unknown as Restored;
     }
 
@@ -270,8 +288,8 @@ export function createRecovery(settings: RecoverySettings): Recovery {
 }
 
 /**
- * Has a namespace ask for the session of a client without an offset, too: it has received nothing
- * that carries one since it connected, and the session knows when that was.
+ * Makes a namespace ask for a session even if the client sends no offset. Such a client has
+ * received no event since it connected, and its session knows when that was.
  */
 function takeMissingOffsets(namespace: NamespaceInside): void {
   const create = namespace._createSocket;

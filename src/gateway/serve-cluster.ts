@@ -7,7 +7,7 @@ import { createTail } from "../cluster/tail.ts";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Recovery } from "../fanout/recovery.ts";
-import { createLiving } from "../fanout/recovery-living.ts";
+import { createLiveSessions } from "../fanout/recovery-live.ts";
 import type { Metrics } from "../metrics/registry.ts";
 import type { Connection } from "../socket/connection.ts";
 import { listBusRows, listLeaseRows, listSessionRows } from "./metric-rows.ts";
@@ -60,14 +60,17 @@ function recoverOver(
       ...{ link, lease, seal },
       moved(names) {
         for (const name of names) {
-          const socket = living.find(name);
+          const socket = liveSessions.find(name);
           // The cast holds: every connection of this server was created by GatewayEngine.
           (socket?.conn as unknown as Connection | undefined)?.closeAs("session_moved");
         }
       },
     },
   );
-  const living = createLiving(sessions, { checkpointMs, historyOf: recovery.historyOf });
+  const liveSessions = createLiveSessions(sessions, {
+    checkpointMs,
+    historyOf: recovery.historyOf,
+  });
   const tail = createTail({
     ...{ link, packetsMax, bytesMax, messageBytesMax },
     stream: streamName(cluster),
@@ -76,12 +79,12 @@ function recoverOver(
   metrics.source(() => listSessionRows(sessions.samples()));
   undo.push(
     () => sessions.stop(),
-    () => living.stop(),
+    () => liveSessions.stop(),
     () => tail.stop(),
   );
   return (adapter) => {
     recoverExactly(adapter as unknown as Recovering, { sessions, tail, position, timeoutMs });
     recovery.watch(adapter);
-    if (checkpointMs > 0) living.watch(adapter);
+    if (checkpointMs > 0) liveSessions.watch(adapter);
   };
 }

@@ -2,57 +2,56 @@ import type { Namespace, Socket } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { History, HistoryOf } from "./recovery-rooms.ts";
 
-/**
- * Where the sessions of living sockets are kept; a name is the namespace, a comma and the secret.
- */
-export interface LivingStore {
-  /** Keeps a session as it is now, if that is new. */
-  keep(name: string, session: LivingSession): void;
-  /** The socket is gone. */
+/** Keeps the sessions of connected sockets. `name` is the namespace, a comma and the secret. */
+export interface LiveSessionStore {
+  /** Stores a session as it is now, if it has changed. */
+  keep(name: string, session: LiveSession): void;
+  /** Call when the socket is gone. */
   drop(name: string): void;
 }
 
-/** The session of a socket that lives, with what is known of when its rooms changed. */
-export interface LivingSession extends Partial<History> {
+/** The session of a connected socket, with the history of its rooms if that is known. */
+export interface LiveSession extends Partial<History> {
   readonly sid: string;
   readonly pid: string;
   readonly rooms: readonly unknown[];
   readonly data: unknown;
 }
 
-/** Keeps a store up to date about living sockets. */
-export interface Living {
+/** Keeps a store up to date with the sessions of connected sockets. */
+export interface LiveSessions {
   watch(adapter: Adapter): void;
-  /** Returns the socket of a session, if it lives here. */
+  /** Returns the socket of a session, if it is connected to this node. */
   find(name: string): Socket | undefined;
   stop(): void;
 }
 
-/** An adapter's members by which rooms change. */
-interface Inside {
+/** The members of an adapter through which rooms change. */
+interface RoomsAdapter {
   readonly nsp: Namespace;
   addAll(id: string, rooms: ReadonlySet<unknown>): unknown;
   del(id: string, room: unknown): unknown;
   delAll(id: string): unknown;
 }
 
-/** How often some of the sockets are looked at. */
+/** Interval at which a share of the sockets is checked. */
 const LOOK_MS = 100;
 
 /**
- * Tells a store of every socket that connects, of its rooms whenever they have changed, once a turn
- * of the event loop, and of its `data`, which changes without a word, every `checkpointMs`.
+ * Writes each socket's session to a store when it connects, and when its rooms have changed, at
+ * most once per turn of the event loop. `data` can change without an event, so every session is
+ * also written every `checkpointMs`.
  */
-export function createLiving(
-  store: LivingStore,
+export function createLiveSessions(
+  store: LiveSessionStore,
   { checkpointMs, historyOf }: { readonly checkpointMs: number; readonly historyOf: HistoryOf },
-): Living {
+): LiveSessions {
   const sockets = new Map<string, Socket>();
   const changed = new Set<string>();
   let planned = false;
   let walk = sockets.values();
 
-  function sessionOf(socket: Socket): LivingSession {
+  function sessionOf(socket: Socket): LiveSession {
     const { id: sid, data } = socket;
     return { sid, pid: pidOf(socket), rooms: [...socket.rooms], data, ...historyOf(socket) };
   }
@@ -66,11 +65,11 @@ export function createLiving(
 
   function flush(): void {
     planned = false;
-    for (const name of changed) tell(name);
+    for (const name of changed) report(name);
     changed.clear();
   }
 
-  function tell(name: string): void {
+  function report(name: string): void {
     const socket = sockets.get(name);
     if (socket?.connected) store.keep(name, sessionOf(socket));
     else {
@@ -79,7 +78,7 @@ export function createLiving(
     }
   }
 
-  /** Looks at a share of all sockets. */
+  /** Writes the sessions of the next share of sockets. */
   function look(): void {
     let count = Math.ceil((sockets.size * LOOK_MS) / checkpointMs);
     while (count-- > 0) {
@@ -97,30 +96,34 @@ export function createLiving(
 
   return {
     watch(adapter) {
-      const inside = adapter as unknown as Inside; // see Inside
-      const hear = (id: string) => {
+      const inside = adapter as unknown as RoomsAdapter; // every adapter has these members
+      const onChange = (id: string) => {
         const socket = inside.nsp.sockets.get(id);
         if (socket) touch(nameOf(socket));
       };
       inside.nsp.prependListener("connect", (socket: Socket) => {
         sockets.set(nameOf(socket), socket);
-        hear(socket.id);
+        onChange(socket.id);
       });
-      for (const method of ["addAll", "del", "delAll"] as const) follow(inside, method, hear);
+      for (const method of ["addAll", "del", "delAll"] as const) follow(inside, method, onChange);
     },
     find: (name) => sockets.get(name),
     stop: () => clearInterval(timer),
   };
 }
 
-/** Calls `heard` with the socket's id after each call of a method. */
-function follow(inside: Inside, method: "addAll" | "del" | "delAll", heard: (id: string) => void) {
+/** Calls `changed` with the socket's id after each call of `method`. */
+function follow(
+  inside: RoomsAdapter,
+  method: "addAll" | "del" | "delAll",
+  changed: (id: string) => void,
+) {
   const before = Object.hasOwn(inside, method) ? inside[method] : undefined;
-  const followed = function (this: Inside, id: string, ...more: never[]): unknown {
-    // What the prototype says now: fan-out may have taken over since this adapter was made.
+  const followed = function (this: RoomsAdapter, id: string, ...more: never[]): unknown {
+    // Read the prototype at each call: fan-out may have replaced its methods since.
     const own = before ?? Reflect.get(Object.getPrototypeOf(this), method, this);
     const result: unknown = own.call(this, id, ...more);
-    heard(id);
+    changed(id);
     return result;
   };
   Object.assign(inside, { [method]: followed });
@@ -130,7 +133,7 @@ function nameOf(socket: Socket): string {
   return `${socket.nsp.name},${pidOf(socket)}`;
 }
 
-// Socket.IO 4.8.4 calls it private; with recovery every socket has one.
+// Private in Socket.IO 4.8.4. With recovery on, every socket has one.
 function pidOf(socket: Socket): string {
   return (socket as unknown as { readonly pid: string }).pid;
 }
