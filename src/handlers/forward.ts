@@ -2,7 +2,7 @@ import type { CallHandshake, ConnectAnswer } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 
-/** The part of a Socket.IO socket that forwarding needs. */
+/** The members of a Socket.IO socket that forwarding uses. */
 export interface ForwardSocket {
   readonly id: string;
   readonly nsp: { readonly name: string };
@@ -29,19 +29,19 @@ export interface ForwardSocket {
   listenerCount(event: string): number;
 }
 
-/** The part of a namespace that forwarding needs. */
+/** The members of a Socket.IO namespace that forwarding uses. */
 export interface ForwardNamespace {
   readonly name: string;
   use(middleware: (socket: ForwardSocket, next: (error?: Error) => void) => void): unknown;
   prependListener(event: "connection", listener: (socket: ForwardSocket) => void): unknown;
 }
 
-/** What becomes of an event whose client waits. */
+/** The reply to an event that has an ack: the ack's arguments, or a failure. */
 export type ForwardReply =
   | { readonly ack: readonly unknown[] }
   | { readonly code: FailureCode; readonly message?: string | undefined; readonly data?: unknown };
 
-/** The calls about one socket. */
+/** The calls of one socket, in order. */
 export interface ForwardLane {
   connect(handshake: CallHandshake): Promise<ConnectAnswer>;
   event(
@@ -52,9 +52,9 @@ export interface ForwardLane {
   end(reason?: string): void;
 }
 
-/** What forwarding needs of the other folders. */
+/** What forwarding needs from other folders. */
 export interface ForwardNeeds {
-  /** Whether a function answers connects of a namespace. */
+  /** Whether a function answers the connects of a namespace. */
   asksConnect(namespace: string): boolean;
   open(socket: {
     readonly id: string;
@@ -63,31 +63,26 @@ export interface ForwardNeeds {
     describe(): { readonly userId?: string | undefined; readonly data: unknown };
   }): ForwardLane;
   apply(commands: readonly Command[]): void;
-  /** Who a socket's token says it is; nobody where tokens are not asked for. */
+  /** Returns the user named by a socket's token; undefined where no token is required. */
   tokenUserOf(socket: ForwardSocket): string | undefined;
-  /** Keeps commands for a socket until it is connected. */
+  /** Holds commands for a socket until it is connected. */
   hold(namespace: string, id: string, recovered: boolean): { release(): void; drop(): void };
-  /** Tells of every socket that a namespace lets go, and of those that it never let in. */
+  /** Calls `removed` for each socket that leaves a namespace, connected or not. */
   watchRemoved(namespace: ForwardNamespace, removed: (socket: ForwardSocket) => void): void;
-  /** Closes the connection of a socket whose events find no room. */
+  /** Closes the connection of a socket whose events exceed a queue limit. */
   close(socket: ForwardSocket): void;
   /** Monotonic clock in milliseconds. */
   now(): number;
 }
 
-/** What meets an event that no function can be told of. */
-export interface ForwardSettings {
-  readonly overflow: "refuse" | "close";
-}
-
-/** The event by which a client hears that what it emitted without an ack was refused. */
+/** The event that tells a client that an event it emitted without an ack was refused. */
 export const EVENT_REFUSED = "event_refused";
-/** Least time between two of them to one socket: telling must not be a flood either. */
-const TELL_MS = 1000;
-/** Failures that more patience of the client would not have met. */
-const FULL = new Set<FailureCode>(["UPSTREAM_QUEUE_FULL", "UPSTREAM_SATURATED"]);
+/** Least time between two of these events to one socket, so that they do not flood it. */
+const REFUSED_EVERY_MS = 1000;
+/** The failures to which `overflow: "close"` applies: the client emits too fast. */
+const OVERFLOW = new Set<FailureCode>(["UPSTREAM_QUEUE_FULL", "UPSTREAM_SATURATED"]);
 
-// A socket between its connect call and its connection.
+// A socket that has entered the middleware and is not connected yet.
 interface Entering {
   readonly lane: ForwardLane;
   readonly held: { release(): void; drop(): void } | undefined;
@@ -96,16 +91,16 @@ interface Entering {
 }
 
 /**
- * Returns what makes a namespace's events calls to functions: connects, events and disconnects.
+ * Returns a function that forwards a namespace's connects, events and disconnects to functions.
  *
- * A refused socket gets a `connect_error` with the function's `message` and `data`, or, when the
- * call failed, with `data` of `{ code, retry }`. An acknowledgement that cannot be had is called
- * with `{ error: { code, message, retry, data? } }`; without one the client hears of it by
- * `event_refused`, at most once a second. For every connect call that was accepted there is one
- * disconnect call, after the socket's events, even when the client was gone before it was let in.
+ * A refused socket gets a `connect_error` with the function's `message` and `data`, or, if the call
+ * failed, with `data` of `{ code, retry }`. An event that fails calls its ack with
+ * `{ error: { code, message, retry, data? } }`. A refused event without an ack is answered with
+ * `event_refused`, at most once a second. Each accepted connect call is followed by exactly one
+ * disconnect call, after the socket's events, even if the client left before it was connected.
  */
 export function createForward(
-  settings: ForwardSettings,
+  { overflow }: { readonly overflow: "refuse" | "close" },
   needs: ForwardNeeds,
 ): (namespace: ForwardNamespace) => void {
   const entering = new WeakMap<ForwardSocket, Entering>();
@@ -121,8 +116,8 @@ export function createForward(
   }
 
   function enter(socket: ForwardSocket, next: (error?: Error) => void): void {
-    // It left while its token or an earlier middleware was waited for: nothing would tell of its
-    // end.
+    // The client left during its token check or an earlier middleware. "close" was emitted already,
+    // so a connect call made now would never get its disconnect call.
     if (socket.conn.readyState === "closed") {
       next();
       return;
@@ -131,89 +126,89 @@ export function createForward(
     const asks = needs.asksConnect(socket.nsp.name);
     const held = asks ? needs.hold(socket.nsp.name, socket.id, socket.recovered) : undefined;
     let gone: string | undefined;
-    const one: Entering = {
+    const entry: Entering = {
       lane,
       held,
       answer: undefined,
       closed(reason) {
         gone = reason;
-        if (asks && !one.answer) return;
+        if (asks && !entry.answer) return;
         held?.drop();
         lane.end(asks ? reason : undefined);
       },
     };
-    entering.set(socket, one);
-    // One for each namespace that is being entered: limits.namespacesMax bounds them.
+    entering.set(socket, entry);
+    // Each namespace that the client is entering adds a listener. limits.namespacesMax bounds them.
     socket.conn.setMaxListeners(0);
-    socket.conn.once("close", one.closed);
+    socket.conn.once("close", entry.closed);
     if (!asks) {
       next();
       return;
     }
     lane.connect(handshakeOf(socket)).then(
       (answer) => {
-        one.answer = answer;
-        if (gone !== undefined) one.closed(gone);
-        else if (isAnothers(socket, answer.userId ?? needs.tokenUserOf(socket))) {
-          socket.conn.off("close", one.closed);
-          one.closed("server namespace disconnect");
-          next(refusalOf({ code: "AUTH_WRONG_USER" }));
+        entry.answer = answer;
+        if (gone !== undefined) entry.closed(gone);
+        else if (isOtherUser(socket, answer.userId ?? needs.tokenUserOf(socket))) {
+          socket.conn.off("close", entry.closed);
+          entry.closed("server namespace disconnect");
+          next(connectErrorOf({ code: "AUTH_WRONG_USER" }));
           return;
         }
-        // Gone or not: Socket.IO looks, and forgets the socket by itself.
+        // Also if the client has left: Socket.IO checks that, and removes the socket itself.
         next();
       },
       (error: unknown) => {
-        socket.conn.off("close", one.closed);
+        socket.conn.off("close", entry.closed);
         held?.drop();
         lane.end();
-        next(refusalOf(error));
+        next(connectErrorOf(error));
       },
     );
   }
 
   function connected(socket: ForwardSocket): void {
-    const one = entering.get(socket);
-    if (!one) return;
+    const entry = entering.get(socket);
+    if (!entry) return;
     entering.delete(socket);
-    socket.conn.off("close", one.closed);
-    const { lane, held, answer } = one;
+    socket.conn.off("close", entry.closed);
+    const { lane, held, answer } = entry;
     if (answer?.data) Object.assign(socket.data, answer.data);
-    // After the data: those may hold what the client itself says.
+    // After the data, which may contain a userId that the client chose.
     if (answer?.userId !== undefined) socket.data.userId = answer.userId;
     if (answer?.rooms?.length) socket.join([...answer.rooms]);
-    listen(socket, lane, { overflow: settings.overflow, needs });
+    listen(socket, lane, { overflow, needs });
     held?.release();
     if (answer?.commands?.length) needs.apply(answer.commands);
   }
 
-  /** A later middleware said no: the connection may live on, and ask again and again. */
+  /** A later middleware refused the socket. Its connection may stay open and try again. */
   function removed(socket: ForwardSocket): void {
-    const one = entering.get(socket);
-    // Else its connection's end is the reason, and is told by itself.
-    if (!one || socket.conn.readyState !== "open") return;
+    const entry = entering.get(socket);
+    // If the connection itself ends, its "close" event calls `entry.closed` with the reason.
+    if (!entry || socket.conn.readyState !== "open") return;
     entering.delete(socket);
-    socket.conn.off("close", one.closed);
-    one.closed("server namespace disconnect");
+    socket.conn.off("close", entry.closed);
+    entry.closed("server namespace disconnect");
   }
 
   return (namespace) => {
     namespace.use(enter);
     needs.watchRemoved(namespace, removed);
-    // First, so that the rooms and data are there for every other listener.
+    // First, so that every other listener sees the rooms and data.
     namespace.prependListener("connection", connected);
   };
 }
 
-/** Hands a connected socket's events on, and its end. */
+/** Forwards a connected socket's events and its disconnect. */
 function listen(
   socket: ForwardSocket,
   lane: ForwardLane,
-  { overflow, needs }: ForwardSettings & { readonly needs: ForwardNeeds },
+  { overflow, needs }: { readonly overflow: "refuse" | "close"; readonly needs: ForwardNeeds },
 ): void {
-  let toldAt = Number.NEGATIVE_INFINITY;
+  let refusedAt = Number.NEGATIVE_INFINITY;
 
-  // A middleware and not a listener: it sees events of any name, in order, the last ones too.
+  // A middleware, not a listener: it gets every event of any name in order, also the last ones.
   socket.use((packet, next) => {
     const [name, ...args] = packet;
     const last = args[args.length - 1];
@@ -231,26 +226,26 @@ function listen(
     code: FailureCode,
     answer: ((reply: ForwardReply) => void) | undefined,
   ): void {
-    // Then the event is the process's own.
+    // The event is meant for a listener in this process.
     if (code === "UPSTREAM_NO_ROUTE" && socket.listenerCount(event) > 0) return;
     if (answer) answer({ code });
-    else tell(event, code);
-    if (overflow === "close" && FULL.has(code)) needs.close(socket);
+    else emitRefused(event, code);
+    if (overflow === "close" && OVERFLOW.has(code)) needs.close(socket);
   }
 
-  function tell(event: string, code: FailureCode): void {
+  function emitRefused(event: string, code: FailureCode): void {
     const at = needs.now();
-    if (at - toldAt < TELL_MS) return;
-    toldAt = at;
-    socket.emit(EVENT_REFUSED, { event, ...inWords({ code }) });
+    if (at - refusedAt < REFUSED_EVERY_MS) return;
+    refusedAt = at;
+    socket.emit(EVENT_REFUSED, { event, ...errorOf({ code }) });
   }
 }
 
 function argsOf(reply: ForwardReply): readonly unknown[] {
-  return "ack" in reply ? reply.ack : [{ error: inWords(reply) }];
+  return "ack" in reply ? reply.ack : [{ error: errorOf(reply) }];
 }
 
-function inWords({ code, message, data }: Exclude<ForwardReply, { ack: unknown }>) {
+function errorOf({ code, message, data }: Exclude<ForwardReply, { ack: unknown }>) {
   const { text, retry } = FAILURES[code];
   return { code, message: message ?? text, retry, ...(data !== undefined && { data }) };
 }
@@ -267,20 +262,18 @@ function userOf({ data }: ForwardSocket): string | undefined {
   return typeof user.sub === "string" ? user.sub : undefined;
 }
 
-/** Whether a recovered session was opened by a user other than the one who is named now. */
-function isAnothers({ recovered, data }: ForwardSocket, userId: string | undefined): boolean {
+/** Whether a recovered session belongs to another user than `userId`. */
+function isOtherUser({ recovered, data }: ForwardSocket, userId: string | undefined): boolean {
   return recovered && typeof data.userId === "string" && data.userId !== userId;
 }
 
-interface Refused {
-  readonly code: FailureCode;
-  readonly says?: string | undefined;
-  readonly data?: unknown;
-}
-
-function refusalOf(error: unknown): Error {
-  // What a lane's connect rejects with, by its contract.
-  const { code, says, data } = error as Refused;
+function connectErrorOf(error: unknown): Error {
+  // `ForwardLane.connect` rejects with these members only.
+  const { code, says, data } = error as {
+    readonly code: FailureCode;
+    readonly says?: string | undefined;
+    readonly data?: unknown;
+  };
   if (code === "UPSTREAM_REFUSED") {
     return Object.assign(new Error(says ?? FAILURES[code].text), { data });
   }

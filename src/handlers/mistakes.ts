@@ -3,29 +3,32 @@ import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
 
-/** What becomes of mistakes of the application's own code. */
+/** Handles errors thrown by the application's own code. */
 export interface Mistakes {
   readonly failed: HandlerFailed;
-  /** How many there were, by what was called. */
+  /** Number of errors by what was called. */
   readonly samples: Readonly<Record<HandlerKind, number>>;
 }
 
-/** A client chooses names, and may be quoted in an error: longer texts are cut in the log. */
+/**
+ * Longer texts are cut in the log: clients choose names, and errors may quote what clients sent.
+ */
 const NAME_CHARS_MAX = 200;
 const STACK_CHARS_MAX = 8000;
-/** An error may be the cause of another one; more than this is told of none. */
+/** Causes of an error that are logged. The chain may be endless. */
 const CAUSES_MAX = 3;
 
 /**
- * Counts and logs what the application's code throws, one line per kind and second. Nothing else
- * comes of it with `log`. With `exit` the error is thrown again, where nobody can catch it.
+ * Counts each error that the application's code throws, and logs at most one per kind and second.
+ * With `onError: "log"` that is all. With `exit` the error is thrown again as an uncaught
+ * exception.
  */
 export function createMistakes(
   { onError }: Pick<Settings["handlers"], "onError">,
   { log, now }: { readonly log: Log; now(): number },
 ): Mistakes {
   const samples = Object.fromEntries(HANDLER_KINDS.map((kind) => [kind, 0]));
-  const counts = samples as Record<HandlerKind, number>; // one entry for each kind
+  const counts = samples as Record<HandlerKind, number>; // has one entry for each kind
   const write = createThrottle(log, now);
   return {
     samples: counts,
@@ -42,7 +45,7 @@ export function createMistakes(
   };
 }
 
-/** Returns where an error was thrown, and those that caused it; never throws itself. */
+/** Returns the stacks of an error and of its causes. Never throws. */
 function stackOf(thrown: unknown): string {
   const texts: string[] = [];
   try {

@@ -1,13 +1,13 @@
 import { isAbsolute, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
-/** A handler module's default export: it registers listeners on a Socket.IO server. */
+/** The default export of a handler module. It registers listeners on a Socket.IO server. */
 export type Handler<Server> = (io: Server) => void | Promise<void>;
 
 /**
- * Imports the module at `path`, relative to `folder`. Throws one sentence when it cannot be found
- * or its default export is not a function, and for its own mistakes, now or when it is called, says
- * where they are; with the cause attached.
+ * Imports the module at `path`, relative to `folder`. Throws one sentence if the module cannot be
+ * found or its default export is not a function. If the module itself throws, now or when its
+ * handler is called, the error has the stack in its message and the original as its `cause`.
  */
 export async function loadHandler<Server>(path: string, folder: string): Promise<Handler<Server>> {
   const file = isAbsolute(path) ? path : resolve(folder, path);
@@ -15,7 +15,9 @@ export async function loadHandler<Server>(path: string, folder: string): Promise
   try {
     loaded = await import(pathToFileURL(file).href);
   } catch (cause) {
-    throw new Error(`handlers.module ${path} cannot be loaded: ${inWords(cause)}`, { cause });
+    throw new Error(`handlers.module ${path} cannot be loaded: ${stackOrMessage(cause)}`, {
+      cause,
+    });
   }
   const handler = loaded.default;
   if (typeof handler !== "function") {
@@ -23,18 +25,18 @@ export async function loadHandler<Server>(path: string, folder: string): Promise
   }
   return async (io) => {
     try {
-      await handler(io); // the contract of a handler module; its own types say the rest
+      await handler(io); // checked above: a function; its parameter is up to the module
     } catch (cause) {
-      throw new Error(`handlers.module ${path} failed: ${inWords(cause)}`, { cause });
+      throw new Error(`handlers.module ${path} failed: ${stackOrMessage(cause)}`, { cause });
     }
   };
 }
 
-/** Whoever named the wrong file needs no stack. */
+/** Errors for a wrong file name: the message is enough. */
 const NO_MODULE: readonly unknown[] = ["ERR_MODULE_NOT_FOUND", "ERR_UNKNOWN_FILE_EXTENSION"];
 
-/** Any other mistake is in the module, and hard to find without a stack. */
-function inWords(error: unknown): string {
+/** Returns the stack, unless the file was not found. Other errors are in the module itself. */
+function stackOrMessage(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const isNone = "code" in error && NO_MODULE.includes(error.code);
   if (isNone) return error.message.split("\n", 1)[0] ?? "";
