@@ -51,9 +51,9 @@ export function createDeliver(needs: DeliverNeeds): Deliver {
  * Decides how each recipient is served, before anything is sent. Undefined if nobody is addressed.
  *
  * Sending to single members runs code of others, and checking unsent bytes takes members out of
- * topics. Without a plan, a member that changes sides meanwhile would be served twice. Encoding
- * runs code of others too (`toJSON`): if that changes the members, the plan is made again. Each
- * codec encodes at most once, so the loop ends.
+ * topics. If this were decided while sending, a member that changes sides would be served twice.
+ * Encoding runs code of others too (`toJSON`): if that changes the members, the plan is made again.
+ * Each codec encodes at most once, so the loop ends.
  */
 function plan(
   { unions }: DeliverNeeds,
