@@ -51,7 +51,7 @@ export function answerLetters(
   grant: Grant,
   { packer, deadLetters }: DeadLetterNeeds,
 ): HttpAnswer {
-  const letters = mustHave(grant, deadLetters);
+  const letters = deadLettersOrThrow(grant, deadLetters);
   const query = new URLSearchParams(exchange.query);
   const given = query.get("limit") ?? `${LETTERS_LIMIT.byDefault}`;
   const limit = /^\d{1,4}$/.test(given) ? Number(given) : 0;
@@ -76,7 +76,7 @@ export async function answerReplay(
   if (media === undefined || media === "ndjson") throw new FailureError("API_BAD_TYPE");
   const { body, granted } = await readBody(exchange, grant, bodies);
   if (body === undefined) return undefined;
-  const letters = mustHave(granted, deadLetters);
+  const letters = deadLettersOrThrow(granted, deadLetters);
   const asked = REPLAY.safeParse(readValue(body, media, packer), ENGLISH);
   if (!asked.success) {
     const [issue] = asked.error.issues;
@@ -88,7 +88,7 @@ export async function answerReplay(
 }
 
 // Dead letters hold what clients of every namespace sent, so the grant must be for all namespaces.
-function mustHave(grant: Grant, letters: DeadLetters | undefined): DeadLetters {
+function deadLettersOrThrow(grant: Grant, letters: DeadLetters | undefined): DeadLetters {
   if (!grant.allows("deadLetters", "*")) {
     throw new FailureError("API_FORBIDDEN", "deadLetters in every namespace");
   }

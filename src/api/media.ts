@@ -1,4 +1,5 @@
 import { FailureError } from "../core/failures.ts";
+import type { HttpAnswer } from "../core/http.ts";
 import { messageOf } from "../core/message-of.ts";
 import { replaceUnsendable } from "../core/unsendable.ts";
 import { toTaggedJson } from "../core/value.ts";
@@ -64,7 +65,11 @@ export function readValue(body: Buffer, media: Media, packer: Packer): unknown {
  * written, such as a bigint or a cycle. An `Unsendable` then replaces it, and the rest of the list
  * is written. Throws COMMANDS_FAILED when that fails too.
  */
-export function writeValue(value: unknown, media: "json" | "msgpack", packer: Packer): Payload {
+export function writeValue(
+  value: unknown,
+  media: "json" | "msgpack",
+  packer: Packer,
+): Required<Pick<HttpAnswer, "headers" | "body">> {
   const headers = { "content-type": MEDIA_TYPES[media] };
   const write = media === "msgpack" ? packer.encode : writeJson;
   try {
@@ -98,10 +103,4 @@ export function withoutUnsendable(value: unknown, write: (value: unknown) => unk
     if (items) answer[list] = items.map((item) => replaceUnsendable(item, write));
   }
   return answer;
-}
-
-/** A body and its type. */
-export interface Payload {
-  readonly headers: { readonly "content-type": string };
-  readonly body: string | Buffer;
 }

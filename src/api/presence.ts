@@ -11,14 +11,15 @@ export interface PresenceNeeds {
   readonly apply: Apply;
   readonly packer: Packer;
   /** Lists the rooms of a namespace; resolves with `undefined` when it does not exist. */
-  rooms(namespace: string, page: { limit: number; after?: string | undefined }): RoomsPage;
+  rooms(
+    namespace: string,
+    page: { limit: number; after?: string | undefined },
+  ): Promise<
+    | { readonly items: readonly { room: string; sockets: number }[]; readonly next?: string }
+    | undefined
+  >;
   ready(): FailureCode | undefined;
 }
-
-type RoomsPage = Promise<
-  | { readonly items: readonly { room: string; sockets: number }[]; readonly next?: string }
-  | undefined
->;
 
 /** Items of a page when the query has no `limit`. */
 const LIMIT = 100;

@@ -2,12 +2,12 @@ import type { Bytes } from "../core/bytes.ts";
 import { addTags, removeTags } from "../core/tagged-json.ts";
 
 /** Returns a value that JSON can carry: bytes become `{"$binary":"<base64>"}`. */
-export function spell(value: unknown): unknown {
+export function tagBytes(value: unknown): unknown {
   return addTags(value, toBase64);
 }
 
-/** Undoes {@link spell} on parsed JSON: bytes become Uint8Arrays, escaped look-alikes stay data. */
-export function revive(value: unknown): unknown {
+/** Undoes {@link tagBytes} on parsed JSON: bytes are Uint8Arrays, escaped look-alikes stay data. */
+export function restoreBytes(value: unknown): unknown {
   return removeTags(value, fromBase64);
 }
 

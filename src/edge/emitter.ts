@@ -1,5 +1,5 @@
 import type { Command, Done, PresentSocket } from "../core/command.ts";
-import { revive, spell } from "./binary.ts";
+import { restoreBytes, tagBytes } from "./binary.ts";
 import {
   type AnyEvents,
   type ArgsOf,
@@ -134,7 +134,7 @@ function createSend(given: EmitterOptions): Send {
     // there it fails as a method of another object.
     const send = options.fetch ?? globalThis.fetch;
     if (!send) throw new TypeError("there is no fetch here: give createEmitter one as `fetch`");
-    const body = JSON.stringify(spell(command));
+    const body = JSON.stringify(tagBytes(command));
     const response = await send(address, { method: "POST", headers, body });
     const text = await response.text();
     const answer = parse(text);
@@ -152,7 +152,7 @@ function isHttp(url: unknown): url is string {
 
 function parse(text: string): Record<string, unknown> | undefined {
   try {
-    const value = revive(JSON.parse(text));
+    const value = restoreBytes(JSON.parse(text));
     // Parsed JSON.
     return typeof value === "object" && value ? (value as Record<string, unknown>) : undefined;
   } catch {

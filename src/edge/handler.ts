@@ -8,7 +8,7 @@ import type {
   EventCall,
 } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
-import { spell } from "./binary.ts";
+import { tagBytes } from "./binary.ts";
 import {
   type AckOf,
   type AnyEvents,
@@ -227,7 +227,7 @@ function answer(status: number, body: object): Response {
 }
 
 function write(body: object): string {
-  return JSON.stringify(spell(body));
+  return JSON.stringify(tagBytes(body));
 }
 
 function respond(status: number, text?: string): Response {

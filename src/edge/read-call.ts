@@ -6,7 +6,7 @@ import {
   type EventCall,
 } from "../core/call.ts";
 import { isRecord } from "../core/tagged-json.ts";
-import { revive } from "./binary.ts";
+import { restoreBytes } from "./binary.ts";
 import { verify } from "./verify.ts";
 
 /** One call whose signature was checked. */
@@ -71,7 +71,7 @@ function readData(given: unknown): CallEvent["data"] {
   if (!isRecord(given) || !isRecord(socket) || typeof socket.id !== "string") {
     throw new Unreadable(400, "the body is no call's");
   }
-  return revive(given) as CallEvent["data"]; // signed by the gateway, which sends this shape
+  return restoreBytes(given) as CallEvent["data"]; // signed by the gateway, which sends this shape
 }
 
 function kindOf(data: CallEvent["data"]): CallKind {

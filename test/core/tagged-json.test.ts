@@ -4,7 +4,7 @@ import { readEntry, writeEntry } from "../../src/cluster/leased-socket.ts";
 import { COMMAND_LIMITS } from "../../src/core/commands.ts";
 import { isBase64, needsTags } from "../../src/core/tagged-json.ts";
 import { fromTaggedJson, reviveArgs, toTaggedJson } from "../../src/core/value.ts";
-import { revive, spell } from "../../src/edge/binary.ts";
+import { restoreBytes, tagBytes } from "../../src/edge/binary.ts";
 
 const BYTES = Buffer.from([104, 105, 0, 255]);
 const SPELLED = { $binary: "aGkA/w==" };
@@ -35,7 +35,7 @@ const PLAIN: readonly unknown[] = [
 ];
 
 const throughGateway = (value: unknown) => JSON.parse(JSON.stringify(toTaggedJson(value)));
-const throughEdge = (value: unknown) => JSON.parse(JSON.stringify(spell(value)));
+const throughEdge = (value: unknown) => JSON.parse(JSON.stringify(tagBytes(value)));
 const revived = (value: unknown): unknown => {
   const args = [value];
   assert.equal(reviveArgs(args, "json", COMMAND_LIMITS), undefined, JSON.stringify(value));
@@ -45,7 +45,7 @@ const revived = (value: unknown): unknown => {
 test("every value comes back as it was, whichever side writes and whichever reads", () => {
   for (const plain of PLAIN) {
     for (const write of [throughGateway, throughEdge]) {
-      for (const read of [revived, revive, fromTaggedJson]) {
+      for (const read of [revived, restoreBytes, fromTaggedJson]) {
         assert.deepEqual(read(write(plain)), plain, JSON.stringify(plain));
       }
     }
@@ -53,7 +53,7 @@ test("every value comes back as it was, whichever side writes and whichever read
     const mixed = { plain, list: [BYTES, plain, { toJSON: null, BYTES }] };
     assert.deepEqual(revived(throughGateway(mixed)), mixed);
     assert.deepEqual(fromTaggedJson(throughEdge(mixed)), mixed);
-    assert.deepEqual(revive(throughGateway({ BYTES })), { BYTES: new Uint8Array(BYTES) });
+    assert.deepEqual(restoreBytes(throughGateway({ BYTES })), { BYTES: new Uint8Array(BYTES) });
   }
 });
 
@@ -119,7 +119,7 @@ test("a toJSON is asked once, as JSON does, and bytes are spelled in what it giv
 test("a key that is a prototype's name stays a key, and nothing's prototype", () => {
   const odd = JSON.parse('{"__proto__":{"$binary":"aGk="},"constructor":{"prototype":1}}');
   for (const write of [throughGateway, throughEdge]) {
-    const back = revive(write(odd)) as object;
+    const back = restoreBytes(write(odd)) as object;
     assert.equal(Object.getPrototypeOf(back), Object.prototype);
     assert.deepEqual(Object.keys(back), ["__proto__", "constructor"]);
     assert.equal(JSON.stringify(back), JSON.stringify(odd));
