@@ -31,8 +31,10 @@ function suite(target: Target): void {
     test(`${transport}: an unanswered ping ends the session as "ping timeout"`, async () => {
       const session = await openSession(started.port, transport, { mute: true });
       await session.send("40");
-      const { sid } = JSON.parse(String(await session.next()).slice(2));
-      assert.equal(await session.next(), "2");
+      // On a busy machine the first ping may come before the answer.
+      const both = [String(await session.next()), String(await session.next())].sort();
+      assert.equal(both[0], "2");
+      const { sid } = JSON.parse(both[1]?.slice(2) ?? "");
       const end = await session.ended();
       if (transport === "polling") assert.equal(end.answer?.status, 400);
       else orderly(end.code);
