@@ -6,6 +6,7 @@ import type { Peer } from "./peer.ts";
 import {
   createMemory,
   type LostSession,
+  type Memory,
   nextOf,
   type RecoverySamples,
   type RecoverySettings,
@@ -179,7 +180,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
         // A client with missing packets must not stay connected. It comes back as a new session.
         socket.conn.close();
       } else {
-        sendMissed(socket, client);
+        sendMissed(client, socket, samples);
         // Every connection of a Sluice server is a Peer.
         const peer = socket.conn as unknown as Peer;
         if (peer.accepts === false) unrecoverable.add(socket);
@@ -187,26 +188,50 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     });
   }
 
-  function sendMissed(socket: Socket, { session, meanwhile }: Reconnect): void {
-    samples.recovered++;
-    for (const data of session?.missedPackets ?? []) send(socket, data);
-    for (const each of meanwhile) if ("data" in each) send(socket, each.data);
-  }
+  return {
+    adapter: createAdapter(memory, watch),
+    watch,
+    historyOf: (socket) => histories.get(socket.nsp.adapter)?.of(socket.id),
+    during(narrow, ask) {
+      narrowing = narrow;
+      try {
+        return ask();
+      } finally {
+        narrowing = undefined;
+      }
+    },
+    samples: () => samples,
+    stop: () => memory.stop(),
+  };
+}
 
-  function send(socket: Socket, data: unknown[]): void {
-    try {
-      // `Socket.packet`, which socket.io 4.8.4 calls private, adds the namespace.
-      (socket as unknown as { packet(packet: object): void }).packet({ type: EVENT, data });
-      samples.recoveredPackets++;
-    } catch {
-      // The codec can't encode it, so the client would not have got it when it was emitted either.
-      // Thrown from here, the error would end the process.
-    }
-  }
+function sendMissed(
+  { session, meanwhile }: Reconnect,
+  socket: Socket,
+  samples: RecoverySamples,
+): void {
+  samples.recovered++;
+  for (const data of session?.missedPackets ?? []) send(data, socket, samples);
+  for (const each of meanwhile) if ("data" in each) send(each.data, socket, samples);
+}
 
-  // Not socket.io-adapter's SessionAwareAdapter: its memory has no limit but time, and its timer
-  // cannot be stopped.
-  class MemoryAdapter extends Adapter {
+function send(data: unknown[], socket: Socket, samples: RecoverySamples): void {
+  try {
+    // `Socket.packet`, which socket.io 4.8.4 calls private, adds the namespace.
+    (socket as unknown as { packet(packet: object): void }).packet({ type: EVENT, data });
+    samples.recoveredPackets++;
+  } catch {
+    // The codec can't encode it, so the client would not have got it when it was emitted either.
+    // Thrown from here, the error would end the process.
+  }
+}
+
+/**
+ * Returns the in-memory adapter, to be used in place of socket.io-adapter's SessionAwareAdapter:
+ * that one's memory has no limit but time, and its timer cannot be stopped.
+ */
+function createAdapter(memory: Memory, watch: (adapter: Adapter) => void): typeof Adapter {
+  return class MemoryAdapter extends Adapter {
     readonly #store = memory.open();
     readonly #connectedAt = new WeakMap<Socket, number>();
     /** While there are any, `socket/dynamic.ts` does not remove the namespace. */
@@ -268,22 +293,6 @@ export function createRecovery(settings: RecoverySettings): Recovery {
       memory.close(this.#store);
       super.close();
     }
-  }
-
-  return {
-    adapter: MemoryAdapter,
-    watch,
-    historyOf: (socket) => histories.get(socket.nsp.adapter)?.of(socket.id),
-    during(narrow, ask) {
-      narrowing = narrow;
-      try {
-        return ask();
-      } finally {
-        narrowing = undefined;
-      }
-    },
-    samples: () => samples,
-    stop: () => memory.stop(),
   };
 }
 
