@@ -84,7 +84,7 @@ export const FAILURES = {
     retry: false,
     text: "Authorization: Bearer with an API key or a token is required",
   },
-  API_FORBIDDEN: { status: 403, retry: false, text: "The key is not for this" },
+  API_FORBIDDEN: { status: 403, retry: false, text: "The key does not allow this" },
   API_BAD_TYPE: { status: 415, retry: false, text: "The body's Content-Type is not known here" },
   API_BAD_ENCODING: {
     status: 415,
@@ -150,7 +150,7 @@ export const FAILURES = {
   UPSTREAM_BAD_ANSWER: {
     status: 502,
     retry: false,
-    text: "The function's answer does not have its call's shape",
+    text: "The function's answer does not have the shape that its call needs",
   },
   UPSTREAM_TOO_LARGE: {
     status: 502,
@@ -167,7 +167,11 @@ export const FAILURES = {
     retry: true,
     text: "The function's origin fails too often and is left alone for a while",
   },
-  UPSTREAM_PAUSED: { status: 503, retry: true, text: "The function asked to be left alone" },
+  UPSTREAM_PAUSED: {
+    status: 503,
+    retry: true,
+    text: "The function answered 429, or asked for a pause by Retry-After",
+  },
   UPSTREAM_QUEUE_FULL: {
     status: 429,
     retry: true,
@@ -179,14 +183,14 @@ export const FAILURES = {
     text: "upstream.queueMax events or upstream.queueBytesMax bytes are waiting",
   },
   UPSTREAM_NO_ROUTE: { status: 404, retry: false, text: "No function answers this event" },
-  UPSTREAM_BAD_ARGS: { status: 400, retry: false, text: "The arguments have no JSON form" },
+  UPSTREAM_BAD_ARGS: { status: 400, retry: false, text: "The arguments cannot be written as JSON" },
   UPSTREAM_STOPPING: { status: 503, retry: true, text: "The gateway is stopping" },
   // socket: who a client is.
   AUTH_REQUIRED: { status: 401, retry: false, text: "A token is required" },
   AUTH_INVALID: { status: 401, retry: false, text: "The token is not valid here" },
   AUTH_EXPIRED: { status: 401, retry: false, text: "The token has expired" },
   AUTH_TOO_LONG: { status: 400, retry: false, text: "The token is longer than auth.tokenBytesMax" },
-  AUTH_WRONG_USER: { status: 403, retry: false, text: "The token is another user's" },
+  AUTH_WRONG_USER: { status: 403, retry: false, text: "The token belongs to another user" },
   AUTH_NO_DECIDER: {
     status: 403,
     retry: false,
@@ -221,7 +225,7 @@ export const FAILURES = {
   LIMIT_ROOM_NAME: {
     status: 400,
     retry: false,
-    text: "Room is no text, or longer than limits.roomBytesMax",
+    text: "Room is not a string, or longer than limits.roomBytesMax",
   },
   LIMIT_NAMESPACES: { status: 429, retry: false, text: "limits.namespacesMax is reached" },
   OVERLOADED: { status: 503, retry: true, text: "The gateway is overloaded" },

@@ -47,7 +47,7 @@ export const METRICS = {
   sluice_accept_pauses_total: {
     kind: "counter",
     labels: [],
-    help: "Times that no connections were accepted, for want of file descriptors, until some were free.",
+    help: "Times that accepting connections was paused because the process had no free file descriptors.",
   },
   sluice_log_lines_dropped_total: {
     kind: "counter",
@@ -173,7 +173,7 @@ export const METRICS = {
   sluice_limited_total: {
     kind: "counter",
     labels: ["limit"],
-    help: "What a connection or socket was refused because it was over a limit, by limit.",
+    help: "Times that a connection or socket was refused something because it was over a limit, by limit.",
   },
   sluice_authentications_total: {
     kind: "counter",
@@ -189,7 +189,7 @@ export const METRICS = {
   sluice_tokens_watched: {
     kind: "gauge",
     labels: [],
-    help: "Sockets whose token's end is waited for.",
+    help: "Sockets whose token has an expiry that is waited for.",
   },
   sluice_key_set_fetches_total: {
     kind: "counter",
@@ -282,7 +282,7 @@ export const METRICS = {
   sluice_recovery_unfit_sessions_total: {
     kind: "counter",
     labels: [],
-    help: "Sessions that Redis was not given: above recovery.sessionBytesMax, or `data` without a form.",
+    help: "Sessions not stored in Redis: above recovery.sessionBytesMax, or `data` cannot be serialized.",
   },
   sluice_recovery_dropped_packets_total: {
     kind: "counter",
@@ -366,7 +366,7 @@ export const METRICS = {
   sluice_upstream_queued_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes of their bodies.",
+    help: "Bytes of the bodies of events, connects and disconnects under way.",
   },
   sluice_upstream_inflight: {
     kind: "gauge",
@@ -423,7 +423,7 @@ export const METRICS = {
   sluice_cluster_refused_total: {
     kind: "counter",
     labels: ["reason"],
-    help: "Messages from the bus that were not believed: too large, of no known shape, unsigned, or come a second time.",
+    help: "Messages from the bus that were refused: too large, of unknown shape, unsigned or repeated.",
   },
   sluice_cluster_missed_total: {
     kind: "counter",
@@ -438,7 +438,7 @@ export const METRICS = {
   sluice_cluster_scrapes_missed_total: {
     kind: "counter",
     labels: [],
-    help: "Times a worker did not answer a scrape in time: gauges are without it, totals as of before.",
+    help: "Times a worker did not answer a scrape in time: gauges leave it out, totals use its last values.",
   },
   sluice_cluster_errors_total: {
     kind: "counter",
@@ -469,7 +469,7 @@ export const METRICS = {
   sluice_cluster_leases_taken_total: {
     kind: "counter",
     labels: [],
-    help: "Times another node took this node for dead.",
+    help: "Times another node considered this node dead.",
   },
   sluice_cluster_lag_seconds: {
     kind: "histogram",

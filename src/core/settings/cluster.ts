@@ -38,7 +38,7 @@ export const cluster = z.strictObject({
     4_194_304,
     1024,
     536_870_912,
-    "Largest message believed from the bus, in bytes.",
+    "Largest message accepted from the bus, in bytes.",
   ),
   busKey: secret(
     "Key that signs messages on the bus; with it, unsigned, foreign and repeated ones are refused.",

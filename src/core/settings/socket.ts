@@ -68,7 +68,7 @@ export const socket = z.strictObject({
   originless: flag(true, "Whether clients without an Origin header, so no browsers, may connect."),
   trustProxy: list(
     [],
-    "Proxies whose X-Forwarded-For is believed: CIDRs, `loopback`, `private`; or one number of hops.",
+    "Proxies whose X-Forwarded-For is trusted: CIDRs, `loopback`, `private`; or one number of hops.",
   ),
   proxyProtocol: flag(
     false,

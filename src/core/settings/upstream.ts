@@ -43,7 +43,7 @@ export const upstream = z.strictObject({
   overflow: choice(
     ["refuse", "close"],
     "refuse",
-    "What meets an event that may not wait: a named error, or the end of its connection.",
+    "What happens to an event above the queue limits: it is refused with an error, or its connection is closed.",
   ),
   attemptsMax: integer(5, 1, 100, "Attempts of an event without ack, or of a disconnect."),
   retryMs: ms(200, 1, 60_000, "Upper bound of the first wait between attempts; it doubles."),
@@ -69,6 +69,6 @@ export const upstream = z.strictObject({
   ),
   batchMs: ms(10, 1, 60_000, "How long a batch waits to be filled."),
   deadLettersMax: integer(1000, 0, 1_000_000, "Events kept after their last attempt failed."),
-  deadLetterBytesMax: integer(16_777_216, 0, 4_294_967_296, "Bytes of those."),
+  deadLetterBytesMax: integer(16_777_216, 0, 4_294_967_296, "Bytes of dead letters that are kept."),
   drainMs: ms(5000, 0, 600_000, "How long a stop lets queued calls go out."),
 });
