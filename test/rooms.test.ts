@@ -103,6 +103,18 @@ test("ARCHITECTURE.md has one row for each folder of src/", () => {
   assert.deepEqual(rows.sort(), folders.map(({ name }) => name).sort());
 });
 
+test("every source file that ARCHITECTURE.md names exists", () => {
+  const page = readFileSync(join(SRC, "../ARCHITECTURE.md"), "utf8");
+  const others = ["/build.ts", "/test/rooms.test.ts"];
+  const files = [...others, ...[...readTree(SRC).keys()].map((file) => `/${file}`)];
+  const named = [...page.matchAll(/`([\w/.-]+\.ts)`/g)].map((match) => match[1] ?? "");
+  assert.ok(named.length > 0);
+  assert.deepEqual(
+    named.filter((name) => !files.some((file) => file.endsWith(`/${name}`))),
+    [],
+  );
+});
+
 test("src/ itself holds the two entry points and nothing else", () => {
   const files = readdirSync(SRC, { withFileTypes: true }).filter((each) => each.isFile());
   assert.deepEqual(files.map(({ name }) => name).sort(), ["index.ts", "main.ts"]);
