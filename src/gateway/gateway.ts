@@ -127,10 +127,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const opened = openApp(native.uws, settings.socket.tls, log);
   const { app, encrypted, reload } = opened;
   undo.push(() => closeApp(app));
-  const mistakes = createMistakes(settings.handlers, {
-    log: needs.handlersLog,
-    now: () => performance.now(),
-  });
+  const now = () => performance.now();
+  const mistakes = createMistakes(settings.handlers, { log: needs.handlersLog, now });
   const { io, bus, recovery } = await createServer(settings, { ...needs, metrics });
   const load = createLoad(settings, undo);
   const attached = attachServer(io, opened, {
@@ -172,8 +170,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     paused: createPauseListener(state, metrics, log),
   });
   load.begin();
-  const about = { room: "gateway", ...ports, uws: native.version, binary: native.binary };
-  log("info", about, `listening on port ${ports.port}`);
+  const { version: uws, binary } = native;
+  log("info", { room: "gateway", ...ports, uws, binary }, `listening on port ${ports.port}`);
   let stopped: Promise<void> | undefined;
   return {
     io,

@@ -172,17 +172,19 @@ function answerFailed(args: readonly unknown[]): void {
 
 /** Returns the methods of a socket that call functions of the application. */
 function guardSockets(failed: HandlerFailed) {
-  const tell =
+  const report =
     (kind: HandlerKind): Report<SocketInside> =>
     (error, { id, nsp }, event) =>
       failed(error, { kind, event, namespace: nsp.name, socket: id });
-  const tellEvent = tell("event");
-  const tellAny = tell("any");
-  const tellAck = tell("ack");
-  // The cast opens socket.io's private registerAckCallback; checkSocketIo() has found it.
-  const { registerAckCallback, _error } = Socket.prototype as unknown as SocketInside;
-  const tellEnd = tell("disconnect");
-  const tellMiddleware = tell("middleware");
+  return { ...guardEvents(report), ...guardAcks(report("ack")), ...guardReserved(report) };
+}
+
+type ReportAs = (kind: HandlerKind) => Report<SocketInside>;
+
+function guardEvents(report: ReportAs) {
+  const tellEvent = report("event");
+  const tellAny = report("any");
+  const tellMiddleware = report("middleware");
 
   const listenerFailed: Report<SocketInside> = (error, socket, event, args) => {
     tellEvent(error, socket, event, args);
@@ -231,6 +233,13 @@ function guardSockets(failed: HandlerFailed) {
         },
       });
     },
+  };
+}
+
+function guardAcks(tellAck: Report<SocketInside>) {
+  // The cast opens socket.io's private registerAckCallback; checkSocketIo() has found it.
+  const { registerAckCallback } = Socket.prototype as unknown as SocketInside;
+  return {
     registerAckCallback(this: SocketInside, id: number, ack: Call): void {
       if (this.flags.timeout === undefined) {
         this.acks.set(id, ack); // onack() calls it safely
@@ -245,6 +254,17 @@ function guardSockets(failed: HandlerFailed) {
       this.acks.delete(id);
       callOne(ack, this, ["ack", (data ?? []) as unknown[]], tellAck); // as in onevent()
     },
+  };
+}
+
+function guardReserved(report: ReportAs) {
+  const tellEvent = report("event");
+  const tellEnd = report("disconnect");
+  const tellAny = report("any");
+  const tellMiddleware = report("middleware");
+  // The cast opens socket.io's private _error; checkSocketIo() has found it.
+  const { _error } = Socket.prototype as unknown as SocketInside;
+  return {
     emitReserved(this: SocketInside, event: string, ...args: unknown[]): boolean {
       callEach(this, event, args, event === "error" ? tellEvent : tellEnd);
       return true;

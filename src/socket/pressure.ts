@@ -59,8 +59,7 @@ export function createPressureMonitor(
     samples.heldBytesMax = Math.min(samples.heldBytes, Math.max(most, roundMost));
   }
 
-  const timer = setInterval(tick, TICK_MS);
-  timer.unref();
+  const timer = setInterval(tick, TICK_MS).unref();
 
   return {
     bytesMax: settings.bufferBytesMax,
@@ -77,8 +76,7 @@ export function createPressureMonitor(
       if (drained) samples.drains++;
       needs.pressuredFor((performance.now() - connection.pressedAt) / 1000);
     },
-    // Closes even after stop(): nothing is sent to it any more. One setImmediate each: a listener
-    // that throws at one close must not prevent the others.
+    // Works after stop() too. One setImmediate each: a listener that throws stops no other close.
     closeSoon(connection) {
       setImmediate(() => connection.closeSlow("more than socket.bufferBytesMax"));
     },

@@ -6,7 +6,13 @@ import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { serveClientFiles } from "./client-files.ts";
 import type { Connection, ConnectionNeeds } from "./connection.ts";
-import { createDoor, type DoorNeeds, type DoorSamples, type DoorSettings } from "./door.ts";
+import {
+  createDoor,
+  type Door,
+  type DoorNeeds,
+  type DoorSamples,
+  type DoorSettings,
+} from "./door.ts";
 import { closeInWaves, closeSafely } from "./drain.ts";
 import { GatewayEngine } from "./engine.ts";
 import type { EngineOptions } from "./engine-io.ts";
@@ -124,14 +130,7 @@ export function serveSocketIo(
     draining: () => (draining ? RETRY_AFTER_S : undefined),
   });
   const unsetParser = setParser(io, needs.parser);
-  const unwatch = eachNamespace(io, (namespace) => {
-    namespace.prependListener("connection", (socket) => {
-      const connection = socket.conn as unknown as Connection; // the engine creates no others
-      if (!connection.joined) door?.joined(connection);
-      connection.client = clientOf(socket);
-      watchVolatile(socket, () => samples.volatileDropped++);
-    });
-  });
+  const unwatch = watchConnections(io, samples, door);
   door?.guard(engine);
   const { addTrailingSlash } = options;
   const path = io.path() || "/"; // Socket.IO removes the trailing slash
@@ -161,6 +160,18 @@ export function serveSocketIo(
       monitor.stop();
     },
   };
+}
+
+/** Tells the door and each connection when a socket joins; returns a function that stops that. */
+function watchConnections(io: Server, samples: SocketSamples, door: Door | undefined): () => void {
+  return eachNamespace(io, (namespace) => {
+    namespace.prependListener("connection", (socket) => {
+      const connection = socket.conn as unknown as Connection; // the engine creates no others
+      if (!connection.joined) door?.joined(connection);
+      connection.client = clientOf(socket);
+      watchVolatile(socket, () => samples.volatileDropped++);
+    });
+  });
 }
 
 function readEngineOptions(io: Server, settings: Settings["socket"]): Partial<EngineOptions> {
