@@ -131,16 +131,6 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
     return check(grants.read({ auth, ...requestTokens.get(conn) }));
   }
 
-  function narrow({ rooms, data }: StoredSession, found: Grant | Refused): readonly unknown[] {
-    if (isRefused(found)) return [];
-    // `user` holds claims, because only enter() writes it.
-    const before = grants.roomsOf((data as { user?: Claims } | undefined)?.user);
-    return rooms.filter((room) => {
-      const name = room as string; // a room that is not a string was never granted
-      return !before.has(name) || found.rooms.has(name);
-    });
-  }
-
   const watches = createTokenWatches(settings, needs, check);
   return {
     opened(connection) {
@@ -157,7 +147,7 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
       const owns = !isRefused(found) && String(auth.pid).endsWith(`.${found.owner}`);
       const next = owns ? auth : { ...auth, pid: undefined };
       checked.set(next, found);
-      return { auth: next, narrow: (session) => narrow(session, found) };
+      return { auth: next, narrow: (session) => narrowRooms(session, found, grants.roomsOf) };
     },
     async enter(socket) {
       const { auth } = socket.handshake;
@@ -166,14 +156,7 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
       const found = checked.get(auth) ?? (await checkConnect(conn, auth));
       if (isRefused(found)) return found;
       entering.set(socket, found);
-      socket.data.user = found.claims;
-      // A recovered socket keeps its userId: the function may have given it another one.
-      const isNamed = socket.recovered && typeof socket.data.userId === "string";
-      if (!isNamed) socket.data.userId = found.userId;
-      const session = sessionIdOf(socket);
-      if (session !== undefined && !socket.recovered) {
-        setSessionId(socket, `${session}.${found.owner}`);
-      }
+      setUser(socket, found);
       return undefined;
     },
     connected(socket) {
@@ -191,6 +174,33 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
   };
 }
 
+/** Returns a session's rooms, without those that its token granted and the new one does not. */
+function narrowRooms(
+  { rooms, data }: StoredSession,
+  found: Grant | Refused,
+  roomsOf: (claims: Claims | undefined) => ReadonlySet<string>,
+): readonly unknown[] {
+  if (isRefused(found)) return [];
+  // `user` holds claims, because only setUser() writes it.
+  const before = roomsOf((data as { user?: Claims } | undefined)?.user);
+  return rooms.filter((room) => {
+    const name = room as string; // a room that is not a string was never granted
+    return !before.has(name) || found.rooms.has(name);
+  });
+}
+
+/** Sets the user of a socket, and makes a new session recoverable by that user only. */
+function setUser(socket: Socket, grant: Grant): void {
+  socket.data.user = grant.claims;
+  // A recovered socket keeps its userId: the function may have given it another one.
+  const isNamed = socket.recovered && typeof socket.data.userId === "string";
+  if (!isNamed) socket.data.userId = grant.userId;
+  const session = sessionIdOf(socket);
+  if (session !== undefined && !socket.recovered) {
+    setSessionId(socket, `${session}.${grant.owner}`);
+  }
+}
+
 interface Watch {
   grant: Grant;
   warned: boolean;
@@ -206,14 +216,6 @@ function createTokenWatches(
 ) {
   const deadlines = createDeadlines(needs);
   const watches = new Map<Socket, Watch>();
-
-  /** Returns when to warn of a token's expiry, or if there is no warning, when to close. */
-  function firstDeadline(expiresAt: number | undefined): number {
-    if (expiresAt === undefined) return Number.POSITIVE_INFINITY;
-    return settings.expiryWarningMs > 0
-      ? expiresAt - settings.expiryWarningMs
-      : expiresAt + settings.clockToleranceMs;
-  }
 
   function expire(socket: Socket): void {
     const watched = watches.get(socket);
@@ -238,13 +240,13 @@ function createTokenWatches(
     watched.grant = found;
     watched.warned = false;
     socket.data.user = found.claims;
-    watched.deadline?.move(firstDeadline(found.expiresAt));
+    watched.deadline?.move(firstDeadline(found, settings));
     return { expiresAt: found.expiresAt };
   }
 
   return {
     add(socket: Socket, grant: Grant): void {
-      const deadline = deadlines.add(firstDeadline(grant.expiresAt), () => expire(socket));
+      const deadline = deadlines.add(firstDeadline(grant, settings), () => expire(socket));
       watches.set(socket, { grant, warned: false, refreshing: false, deadline });
       socket.once("disconnect", () => {
         watches.delete(socket);
@@ -272,6 +274,14 @@ function createTokenWatches(
       watches.clear();
     },
   };
+}
+
+/** Returns when to warn of a token's expiry, or if there is no warning, when to close. */
+function firstDeadline({ expiresAt }: Grant, settings: Settings["auth"]): number {
+  if (expiresAt === undefined) return Number.POSITIVE_INFINITY;
+  return settings.expiryWarningMs > 0
+    ? expiresAt - settings.expiryWarningMs
+    : expiresAt + settings.clockToleranceMs;
 }
 
 /** Joins the rooms that a grant gives, and leaves those that only the one before gave. */

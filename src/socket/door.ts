@@ -277,10 +277,7 @@ function createAdmission(
     const address = request.connection.remoteAddress;
     const fields = { room: "socket", code, address, ...about };
     throttledLog("warn", code, fields, `request refused: ${FAILURES[code].text}`);
-    const { status, text: message } = FAILURES[code];
-    if (retryAfterMs === undefined) return { code, status, message };
-    const waitMs = retryAfterMs * (1 + Math.random() * JITTER);
-    return { code, status, message, retryAfterS: Math.ceil(waitMs / 1000) };
+    return createRefusal(code, retryAfterMs);
   }
 
   /** Logged once: if a proxy is not configured, all clients share one address for the limits. */
@@ -314,6 +311,13 @@ function createAdmission(
       return full ?? (outside.refuses() ? OUTSIDE.code : undefined);
     },
   };
+}
+
+function createRefusal(code: FailureCode, retryAfterMs: number | undefined): Refusal {
+  const { status, text: message } = FAILURES[code];
+  if (retryAfterMs === undefined) return { code, status, message };
+  const waitMs = retryAfterMs * (1 + Math.random() * JITTER);
+  return { code, status, message, retryAfterS: Math.ceil(waitMs / 1000) };
 }
 
 function every(ms: number, tick: () => void): () => void {

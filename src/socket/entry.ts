@@ -1,4 +1,4 @@
-import type { Namespace, Server, Socket } from "socket.io";
+import type { Server, Socket } from "socket.io";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { ThrottledLog } from "../core/throttle.ts";
 import { type Auth, describeFailure, type SessionDecision } from "./auth.ts";
@@ -48,19 +48,8 @@ export function guardNamespaces(
   },
 ): () => void {
   const { bounds, auth, guards } = needs;
-  const told = new WeakMap<Socket, number>();
+  const tell = createTeller(needs.now);
   let open = true;
-
-  function tell(socket: Socket, packet: EventPacket, code: FailureCode): void {
-    if (packet.id !== undefined) {
-      answerEvent(socket, packet, { error: describeFailure(code) });
-      return;
-    }
-    const at = needs.now();
-    if (at - (told.get(socket) ?? Number.NEGATIVE_INFINITY) < TELL_MS) return;
-    told.set(socket, at);
-    socket.emit(RATE_LIMITED, describeFailure(code));
-  }
 
   const gateEvents = createEventGate((socket, packet) => {
     if (packet.refused === undefined) return auth?.takeRefresh(socket, packet) ?? false;
@@ -96,7 +85,7 @@ export function guardNamespaces(
     });
   }
 
-  const unwatch = eachNamespace(io, (namespace: Namespace) => {
+  const unwatch = eachNamespace(io, (namespace) => {
     guards.namespace(namespace);
     prependMiddleware(namespace, enter);
     guardSessions(namespace, async (conn, connectAuth, create) => {
@@ -110,11 +99,25 @@ export function guardNamespaces(
         bounds.endRecovery(conn);
       }
     });
-    if (!auth) return;
-    namespace.prependListener("connection", (socket) => auth.connected(socket));
+    if (auth) namespace.prependListener("connection", (socket) => auth.connected(socket));
   });
   return () => {
     open = false;
     unwatch();
+  };
+}
+
+/** Returns the function that tells a client that one of its events was refused. */
+function createTeller(now: () => number) {
+  const toldAt = new WeakMap<Socket, number>();
+  return (socket: Socket, packet: EventPacket, code: FailureCode): void => {
+    if (packet.id !== undefined) {
+      answerEvent(socket, packet, { error: describeFailure(code) });
+      return;
+    }
+    const at = now();
+    if (at - (toldAt.get(socket) ?? Number.NEGATIVE_INFINITY) < TELL_MS) return;
+    toldAt.set(socket, at);
+    socket.emit(RATE_LIMITED, describeFailure(code));
   };
 }

@@ -5,6 +5,7 @@ import {
   createAddressRates,
   fill,
   holdsOne,
+  type Refill,
   readRefill,
   take,
   tryTake,
@@ -102,11 +103,6 @@ export function createLimits(
     return code && { code, retryAfterMs: FULL_RETRY_MS };
   }
 
-  const judge = (left: number, burst: number): RateVerdict => {
-    if (left >= 0) return "ok";
-    return settings.overRate === "close" || left < -burst ? "close" : "refuse";
-  };
-
   return {
     refusal(request, key) {
       const size = tooLarge(request, settings);
@@ -135,8 +131,8 @@ export function createLimits(
       else held.delete(key);
     },
     take({ events: count, bytes: sizes }, size, now) {
-      const one = count && events ? judge(take(count, events, now, 1), events.burst) : "ok";
-      const two = sizes && bytes ? judge(take(sizes, bytes, now, size), bytes.burst) : "ok";
+      const one = count && events ? judge(take(count, events, now, 1), events, settings) : "ok";
+      const two = sizes && bytes ? judge(take(sizes, bytes, now, size), bytes, settings) : "ok";
       if (one === "close" || two === "close") return "close";
       return one === "ok" ? two : one;
     },
@@ -152,6 +148,12 @@ export function createLimits(
       return { held: held.size, remembered: handshakes.remembered() };
     },
   };
+}
+
+/** Decides on a packet after its tokens were taken: `left` is negative if there were too few. */
+function judge(left: number, { burst }: Refill, { overRate }: LimitsSettings): RateVerdict {
+  if (left >= 0) return "ok";
+  return overRate === "close" || left < -burst ? "close" : "refuse";
 }
 
 /** Returns the handshake rates: one of each address, and one of all addresses together. */
