@@ -63,6 +63,14 @@ interface Stage {
   readonly ledger: Ledger;
   readonly random: Random;
   readonly totals: DeliveryTotals;
+  /** WebSockets that were told to read nothing, some of which their clients have left since. */
+  readonly paused: Set<PausableWebSocket>;
+}
+
+interface PausableWebSocket {
+  terminate(): void;
+  pause(): void;
+  resume(): void;
 }
 
 /** Plays until its time is over; resolves with what was found. */
@@ -106,7 +114,8 @@ export async function playDelivery(options: DeliveryOptions): Promise<DeliveryTo
     client.io.on("open", () => void client.receiveBuffer.splice(0));
     client.connect();
   }
-  const stage: Stage = { io: gateway.io, clients, ledger, random: createRandom(seed), totals };
+  const random = createRandom(seed);
+  const stage: Stage = { io: gateway.io, clients, ledger, random, totals, paused: new Set() };
   const end = Date.now() + options.seconds * 1000;
   try {
     await settle(stage);
@@ -121,6 +130,7 @@ export async function playDelivery(options: DeliveryOptions): Promise<DeliveryTo
       options.seen?.(totals);
     }
   } finally {
+    readAgain(stage);
     for (const client of clients) client.disconnect();
     await gateway.stop();
   }
@@ -166,7 +176,7 @@ const STEPS: readonly (readonly [number, (stage: Stage, socket: ServerSocket) =>
   [14, (stage, socket) => cast(stage, { rooms: [socket.id], except: [] }, socket)],
   [2, (stage, socket) => ask(stage, socket)],
   [2, slowDown],
-  [1.5, (stage) => pick(stage.clients, stage.random)?.io.engine?.close()],
+  [1.5, (stage) => closeOpen(pick(stage.clients, stage.random))],
   [1.5, (stage) => webSocketOf(pick(stage.clients, stage.random))?.terminate()],
   [0.6, goAndCome],
   [0.6, (_stage, socket) => void socket.conn.close()],
@@ -253,10 +263,15 @@ function ask(stage: Stage, socket: ServerSocket): void {
     .catch(() => {});
 }
 
+/** Ends a client's connection. The client waits 20 s for one that is closed before it is open. */
+function closeOpen(client: Socket | undefined): void {
+  if (client?.io.engine?.readyState === "open") client.io.engine.close();
+}
+
 /** A client's WebSocket, if that is its transport. */
 function webSocketOf(client: Socket | undefined) {
   const { ws } = (client?.io.engine?.transport ?? {}) as {
-    ws?: { terminate(): void; pause(): void; resume(): void };
+    ws?: PausableWebSocket;
   };
   return ws;
 }
@@ -264,13 +279,21 @@ function webSocketOf(client: Socket | undefined) {
 /** A client stops reading while more comes for it than the kernel holds; most are closed for it. */
 function slowDown(stage: Stage, socket: ServerSocket): void {
   const client = stage.clients.find(({ id }) => id === socket.id);
-  webSocketOf(client)?.pause();
+  const ws = webSocketOf(client);
+  if (ws) stage.paused.add(ws);
+  ws?.pause();
   const pad = "x".repeat(FLOOD.bytes);
   const count = Math.floor(stage.random() * FLOOD.packets);
   for (let at = 0; at < count; at++) {
     const [n] = number(stage, { rooms: [socket.id], except: [] });
     socket.emit("n", n, pad);
   }
+}
+
+/** Everyone reads on: who does not would not see its connection's end either. */
+function readAgain({ paused }: Stage): void {
+  for (const ws of paused) ws.resume();
+  paused.clear();
 }
 
 /** A client says goodbye and is back as a new one. */
@@ -286,7 +309,7 @@ async function settle(stage: Stage): Promise<void> {
   const sockets = io.of("/").sockets;
   const everyone = { rooms: [], except: [] };
   for (let tries = 0; tries < 5; tries++) {
-    for (const client of clients) webSocketOf(client)?.resume();
+    readAgain(stage);
     await until(
       () => sockets.size === clients.length && clients.every(({ id }) => sockets.has(id ?? "")),
       "everyone is connected",
