@@ -247,6 +247,7 @@ export function workersAdapter(
 ): new (
   namespace: Namespace,
 ) => Adapter {
+  // 0.3.0 returns a function that makes an adapter, and declares less of both: see Answering.
   const create = createAdapter() as unknown as (namespace: Namespace) => Answering;
   // Socket.IO calls `new` on what it is given, and takes the object that comes back.
   return function workerAdapter(namespace: Namespace) {

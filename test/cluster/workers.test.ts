@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { findFreePort } from "../harness/free-port.ts";
 import { newClient, sumMetric } from "../harness/gateway.ts";
 import { ask } from "../harness/http.ts";
@@ -28,9 +28,10 @@ function victimOf(run: TestProcess): number {
   return Number(pids.trim().split("\n")[0]);
 }
 
-test("workers share the port, a broadcast reaches all, and metrics are of all", async (t) => {
+/** Starts two workers and connects 20 clients to their port. */
+async function startWithClients(t: TestContext, flags: readonly string[]) {
   const port = await findFreePort();
-  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET]);
+  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...flags]);
   await listening(run, 2);
   const url = `http://127.0.0.1:${port}`;
   const clients = Array.from({ length: 20 }, () => newClient(url));
@@ -38,6 +39,11 @@ test("workers share the port, a broadcast reaches all, and metrics are of all", 
     for (const client of clients) client.disconnect();
   });
   await Promise.all(clients.map((client) => next(client.connect(), "connect")));
+  return { run, url, clients };
+}
+
+test("workers share the port, a broadcast reaches all, and metrics are of all", async (t) => {
+  const { run, url, clients } = await startWithClients(t, WEBSOCKET);
   await Promise.all(clients.map((client) => client.emitWithAck("join", "lobby")));
   const heard: string[] = [];
   for (const client of clients) client.on("message", ({ text }) => heard.push(text));
@@ -59,16 +65,8 @@ test("workers share the port, a broadcast reaches all, and metrics are of all", 
 test("from the signal on no worker says that it is ready, whosever turn it is to stop", async (t) => {
   // Seen: 200 until the last worker's turn, and new clients sent to a node that was going. Each knew of
   // its own stop alone.
-  const port = await findFreePort();
   const slow = ["--socket.transports", "websocket", "--socket.drainMs", "6000"];
-  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...slow]);
-  await listening(run, 2);
-  const url = `http://127.0.0.1:${port}`;
-  const clients = Array.from({ length: 20 }, () => newClient(url));
-  t.after(() => {
-    for (const client of clients) client.disconnect();
-  });
-  await Promise.all(clients.map((client) => next(client.connect(), "connect")));
+  const { run, url } = await startWithClients(t, slow);
   run.child.kill("SIGTERM");
   await until(() => run.output().includes('"stopping"'), "the first worker's turn");
   // Over a connection of its own, which the worker gets that still listens.
