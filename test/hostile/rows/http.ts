@@ -73,7 +73,12 @@ const MORE_ROWS: Row[] = [
       const tcp = await openTcp(port);
       const frame = Buffer.from([0xb1, 0x81, 0, 0, 0, 0, 0x32]);
       tcp.write(Buffer.concat([formatUpgrade(WS), frame]));
-      const ws = await takeWs(tcp);
+      const ws = await takeWs(tcp).catch((error: unknown) => {
+        // If the upgrade is refused, the frame is read as a request: the newer uWebSockets.js
+        // answers it at once and drops the refusal, which is not yet written.
+        const hidden = error instanceof UpgradeRefused && error.answer.status === 505;
+        throw hidden ? new Error("505 took the place of a refusal with 503") : error;
+      });
       tcp.write(frame);
       assert.equal((await ws.ended()).code, "none");
     },
