@@ -24,7 +24,12 @@ import { createMetrics, type Metrics, shareScrapes } from "../metrics/registry.t
 import { createLoadSampler, type LoadSampler } from "../socket/load.ts";
 import type { Load } from "../socket/overload.ts";
 import { type Attached, attach } from "./attach.ts";
-import { listAttachedRows, listMistakeRows, listRecoveryRows } from "./metric-rows.ts";
+import {
+  listAttachedRows,
+  listMistakeRows,
+  listProcessRows,
+  listRecoveryRows,
+} from "./metric-rows.ts";
 import { closeApp, openPorts, startApi } from "./serve-http.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
 
@@ -122,7 +127,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const handler = module ? await loadHandler<Server>(module, needs.folder) : undefined;
   // Again, after the module was loaded: prom-client fails on properties added to prototypes.
   hideInherited();
-  const metrics = startMetrics(settings, needs);
+  const state = { isDraining: false, remaining: 0, acceptsPaused: false, acceptPauses: 0 };
+  const metrics = startMetrics(settings, { ...needs, state });
   worker?.answer(metrics.counted);
   const opened = openApp(native.uws, settings.socket.tls, log);
   const { app, encrypted, reload } = opened;
@@ -145,13 +151,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   });
   const acks = attached.samples().fanout;
   const executor = createExecutor(settings.fanout, { server: io, acks });
-  const state: State = { isDraining: false, remaining: 0, acceptsPaused: false };
-  metrics.source(() => ({
-    ...listAttachedRows(attached.samples()),
-    ...listMistakeRows(mistakes.samples),
-    sluice_draining: Number(state.isDraining),
-    sluice_drain_remaining_connections: state.remaining,
-  }));
+  metrics.source(() => listAttachedRows(attached.samples()));
+  metrics.source(() => listMistakeRows(mistakes.samples));
   await handler?.(io);
   hideInherited();
   // After the handler module, so that the module's middlewares run first.
@@ -159,7 +160,6 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   if (upstream.stop) calls.stop = upstream.stop;
   const apiApp = startApi(settings, app, {
     ...{ io, executor, log, undo, deadLetters: upstream.deadLetters },
-    count: metrics.count,
     metrics: { ...metrics, scrape: shareScrapes(worker?.scrape ?? metrics.scrape) },
     isAway: () => settings.cluster.away === "refuse" && bus?.link.isHere() === false,
     isDraining: () => state.isDraining || worker?.isStopping() === true,
@@ -167,7 +167,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   });
   const { ports, close } = await openPorts(settings, {
     ...{ app, apiApp, undo, shared: worker !== undefined },
-    paused: createPauseListener(state, metrics, log),
+    paused: createPauseListener(state, log),
   });
   load.begin();
   const { version: uws, binary } = native;
@@ -191,12 +191,14 @@ interface State {
   remaining: number;
   /** Whether file descriptors ran out, so that no connections are accepted. */
   acceptsPaused: boolean;
+  /** How often that has happened. */
+  acceptPauses: number;
 }
 
-function createPauseListener(state: State, metrics: Metrics, log: Log) {
+function createPauseListener(state: State, log: Log) {
   return (isPaused: boolean): void => {
     state.acceptsPaused = isPaused;
-    if (isPaused) metrics.count("sluice_accept_pauses_total");
+    if (isPaused) state.acceptPauses++;
     const text = isPaused ? "no file descriptors left: accepting paused" : "accepting again";
     log(isPaused ? "error" : "info", { room: "socket" }, text);
   };
@@ -324,7 +326,10 @@ async function startUpstream(
   return serveUpstream(settings, needs);
 }
 
-function startMetrics(settings: Settings, { undo, linesDropped }: Build): Metrics {
+function startMetrics(
+  settings: Settings,
+  { undo, linesDropped, state }: Build & { readonly state: Readonly<State> },
+): Metrics {
   const metrics = createMetrics(settings.metrics);
   const loop = watchLoop();
   undo.push(
@@ -333,11 +338,9 @@ function startMetrics(settings: Settings, { undo, linesDropped }: Build): Metric
   );
   const { version, binary } = loadNative();
   const build = { version: readVersion(), uws: version, binary, node: process.versions.node };
-  metrics.source(() => ({
-    ...loop.read(),
-    sluice_build_info: [[build, 1]],
-    sluice_log_lines_dropped_total: linesDropped(),
-  }));
+  metrics.source(() =>
+    listProcessRows({ build, loop: loop.read(), linesDropped: linesDropped(), ...state }),
+  );
   return metrics;
 }
 

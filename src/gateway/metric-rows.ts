@@ -1,7 +1,9 @@
+import type { ApiSamples } from "../api/api.ts";
 import type { BusSamples } from "../cluster/bus.ts";
 import type { LeaseSamples } from "../cluster/lease.ts";
 import type { SessionsSamples } from "../cluster/sessions.ts";
 import type { RecoverySamples } from "../fanout/recovery.ts";
+import type { LoopSamples } from "../metrics/loop.ts";
 import type { Labels, Samples } from "../metrics/registry.ts";
 import type { UpstreamSamples } from "../upstream/samples.ts";
 import type { AttachedSamples } from "./attach.ts";
@@ -9,19 +11,16 @@ import type { AttachedSamples } from "./attach.ts";
 /** Returns the samples of `socket/`, `codec/` and `fanout/` as rows of the metric table. */
 export function listAttachedRows({ socket, door, codec, fanout }: AttachedSamples): Samples {
   return {
-    sluice_connections: Object.entries(socket.connections).map(([key, open]) => {
-      const [transport = "", codec = ""] = key.split(" ");
-      return [{ transport, codec }, open];
-    }),
-    sluice_connections_opened_total: by("transport", socket.opened),
+    sluice_connections: by(socket.connections, "transport", "codec"),
+    sluice_connections_opened_total: by(socket.opened, "transport"),
     sluice_connections_upgraded_total: socket.upgraded,
-    sluice_connections_closed_total: by("reason", socket.closed),
-    sluice_handshakes_refused_total: by("reason", socket.refused),
-    sluice_packets_received_total: by("type", socket.received),
-    sluice_packets_sent_total: by("type", {
-      ...socket.sent,
-      message: socket.sent.message + fanout.framesOut,
-    }),
+    sluice_connections_closed_total: by(socket.closed, "reason"),
+    sluice_handshakes_refused_total: by(socket.refused, "reason"),
+    sluice_packets_received_total: by(socket.received, "type"),
+    sluice_packets_sent_total: by(
+      { ...socket.sent, message: socket.sent.message + fanout.framesOut },
+      "type",
+    ),
     sluice_received_bytes_total: socket.receivedBytes,
     sluice_sent_bytes_total: socket.sentBytes + fanout.bytesOut,
     sluice_drains_total: socket.drains,
@@ -32,17 +31,17 @@ export function listAttachedRows({ socket, door, codec, fanout }: AttachedSample
     sluice_slow_consumers_total: socket.closed.slow_consumer,
     sluice_volatile_dropped_total: socket.volatileDropped,
     ...(door && {
-      sluice_limited_total: by("limit", door.limited),
-      sluice_authentications_total: by("result", door.authenticated),
+      sluice_limited_total: by(door.limited, "limit"),
+      sluice_authentications_total: by(door.authenticated, "result"),
       sluice_connections_outside: door.outside(),
       sluice_tokens_watched: door.tokensWatched(),
-      sluice_key_set_fetches_total: by("result", door.keySetFetches),
+      sluice_key_set_fetches_total: by(door.keySetFetches, "result"),
       sluice_overload_stage: door.stages().map(([stage, active]) => [{ stage }, active] as const),
     }),
-    sluice_codec_refused_total: by("reason", codec.refused),
-    sluice_codec_decoded_total: by("codec", codec.decoded),
-    sluice_codec_encoded_total: by("codec", codec.encoded),
-    sluice_broadcasts_total: by("shape", fanout.broadcasts),
+    sluice_codec_refused_total: by(codec.refused, "reason"),
+    sluice_codec_decoded_total: by(codec.decoded, "codec"),
+    sluice_codec_encoded_total: by(codec.encoded, "codec"),
+    sluice_broadcasts_total: by(fanout.broadcasts, "shape"),
     sluice_deliveries_total: fanout.deliveries,
     sluice_fanout_slow_sockets: fanout.slow,
     sluice_fanout_union_topics: fanout.unionTopics,
@@ -55,16 +54,16 @@ export function listAttachedRows({ socket, door, codec, fanout }: AttachedSample
 
 /** Returns how often handlers of the application failed, as a row of the metric table. */
 export function listMistakeRows(samples: Readonly<Record<string, number>>): Samples {
-  return { sluice_handler_errors_total: by("kind", samples) };
+  return { sluice_handler_errors_total: by(samples, "kind") };
 }
 
 /** Returns the samples of the bus as rows of the metric table. */
 export function listBusRows(bus: BusSamples): Samples {
   return {
     sluice_cluster_redis_up: bus.here,
-    sluice_cluster_messages_total: by("direction", bus.messages),
-    sluice_cluster_bytes_total: by("direction", bus.bytes),
-    sluice_cluster_refused_total: by("reason", bus.refused),
+    sluice_cluster_messages_total: by(bus.messages, "direction"),
+    sluice_cluster_bytes_total: by(bus.bytes, "direction"),
+    sluice_cluster_refused_total: by(bus.refused, "reason"),
     sluice_cluster_missed_total: bus.missed,
     sluice_cluster_gaps_total: bus.gaps,
     sluice_cluster_errors_total: bus.errors,
@@ -93,10 +92,10 @@ export function listSessionRows(sessions: SessionsSamples): Samples {
 /** Returns the samples of connection state recovery as rows of the metric table. */
 export function listRecoveryRows(recovery: RecoverySamples): Samples {
   return {
-    sluice_recoveries_total: by("result", {
-      recovered: recovery.recovered,
-      refused: recovery.refused,
-    }),
+    sluice_recoveries_total: by(
+      { recovered: recovery.recovered, refused: recovery.refused },
+      "result",
+    ),
     sluice_recovered_packets_total: recovery.recoveredPackets,
     sluice_recovery_packets: recovery.packets,
     sluice_recovery_bytes: recovery.bytes,
@@ -112,11 +111,8 @@ const BREAKERS = { closed: 0, "half-open": 1, open: 2 } as const;
 export function listUpstreamRows(samples: UpstreamSamples): Samples {
   const { queued, deadLetters, origins } = samples;
   return {
-    sluice_upstream_calls_total: Object.entries(samples.calls).map(([key, count]) => {
-      const [type = "", outcome = ""] = key.split(" ");
-      return [{ type, outcome }, count];
-    }),
-    sluice_upstream_refused_total: by("reason", samples.refused),
+    sluice_upstream_calls_total: by(samples.calls, "type", "outcome"),
+    sluice_upstream_refused_total: by(samples.refused, "reason"),
     sluice_upstream_batched_events_total: samples.batched,
     sluice_upstream_retries_total: samples.retries,
     sluice_upstream_queued_events: queued.events,
@@ -134,9 +130,64 @@ export function listUpstreamRows(samples: UpstreamSamples): Samples {
   };
 }
 
+/** What the process counts: its build, its event loop, its log and its stop. */
+export interface ProcessSamples {
+  readonly build: {
+    readonly version: string;
+    /** The version of uWebSockets.js. */
+    readonly uws: string;
+    readonly binary: string;
+    readonly node: string;
+  };
+  readonly loop: LoopSamples;
+  readonly linesDropped: number;
+  readonly acceptPauses: number;
+  readonly isDraining: boolean;
+  /** Connections left to close in a drain. */
+  readonly remaining: number;
+}
+
+/** Returns the samples of the process as rows of the metric table. */
+export function listProcessRows({ build, loop, ...samples }: ProcessSamples): Samples {
+  return {
+    sluice_build_info: [[build, 1]],
+    sluice_event_loop_utilization_ratio: loop.utilization,
+    sluice_event_loop_lag_seconds: by(loop.lagSeconds, "stat"),
+    sluice_log_lines_dropped_total: samples.linesDropped,
+    sluice_accept_pauses_total: samples.acceptPauses,
+    sluice_draining: Number(samples.isDraining),
+    sluice_drain_remaining_connections: samples.remaining,
+  };
+}
+
+/** What was counted around the HTTP API. */
+export interface ApiCounts {
+  readonly api: ApiSamples;
+  /** Requests by `route status`; the route is `none` for a path or method that has no route. */
+  readonly requests: Readonly<Record<string, number>>;
+  /** Commands by `command caller outcome`. */
+  readonly commands: Readonly<Record<string, number>>;
+}
+
+/** Returns the samples of the HTTP API as rows of the metric table. */
+export function listApiRows({ api, requests, commands }: ApiCounts): Samples {
+  return {
+    sluice_commands_total: by(commands, "command", "caller", "outcome"),
+    sluice_api_requests_total: by(requests, "route", "status"),
+    sluice_api_open_bodies: api.openBodies,
+    sluice_api_body_bytes: api.bodyBytes,
+    sluice_api_idempotency_keys: api.idempotencyKeys,
+    sluice_api_idempotency_bytes: api.idempotencyBytes,
+  };
+}
+
+/** Returns one series per count. A key holds the values of the labels, with spaces between them. */
 function by(
-  label: string,
-  values: Readonly<Record<string, number>>,
+  counts: Readonly<Record<string, number>>,
+  ...labels: readonly string[]
 ): (readonly [Labels, number])[] {
-  return Object.entries(values).map(([value, count]) => [{ [label]: value }, count]);
+  return Object.entries(counts).map(([key, count]) => {
+    const values = key.split(" ");
+    return [Object.fromEntries(labels.map((label, at) => [label, values[at] ?? ""])), count];
+  });
 }

@@ -10,8 +10,9 @@ import { type Settings, SettingsError } from "../core/settings.ts";
 import { createThrottle } from "../core/throttle.ts";
 import type { Executor } from "../fanout/apply.ts";
 import type { Http } from "../host/http.ts";
-import type { Labels, Metrics, Samples } from "../metrics/registry.ts";
+import type { Metrics } from "../metrics/registry.ts";
 import { createTokenCheck } from "../socket/tokens.ts";
+import { listApiRows } from "./metric-rows.ts";
 
 /** What {@link serveApi} needs. */
 export interface ServeNeeds {
@@ -21,6 +22,8 @@ export interface ServeNeeds {
   readonly metrics: Metrics;
   readonly log: Log;
   readonly version: string;
+  /** Requests by `route status`; those that have no route are counted by the caller. */
+  readonly requests: Record<string, number>;
   isDraining(): boolean;
   refusing(): FailureCode | undefined;
   /** Why commands cannot be executed now, such as an unreachable cluster. */
@@ -38,8 +41,7 @@ const BODY_LIMITS = {
 
 /** Adds the API's routes to an app. Throws `SettingsError` for keys that cannot be used. */
 export function serveApi(settings: Settings, needs: ServeNeeds): Api {
-  const { executor, metrics, log } = needs;
-  const requests: Record<string, number> = {};
+  const { executor, metrics, log, requests } = needs;
   const api = createApi(settings.api, {
     ...{ route: needs.http.route, apply: executor.apply, rooms: executor.rooms },
     packer: createValueCodec({ ...BODY_LIMITS, packetBytesMax: settings.api.bodyBytesMax }),
@@ -59,28 +61,9 @@ export function serveApi(settings: Settings, needs: ServeNeeds): Api {
     metricsPath: settings.metrics.path,
     now: Date.now,
   });
-  metrics.source((): Samples => {
-    const held = api.samples();
-    return {
-      sluice_commands_total: label(executor.samples, ["command", "caller", "outcome"]),
-      sluice_api_requests_total: label(requests, ["route", "status"]),
-      sluice_api_open_bodies: held.openBodies,
-      sluice_api_body_bytes: held.bodyBytes,
-      sluice_api_idempotency_keys: held.idempotencyKeys,
-      sluice_api_idempotency_bytes: held.idempotencyBytes,
-    };
-  });
+  const commands = executor.samples;
+  metrics.source(() => listApiRows({ api: api.samples(), requests, commands }));
   return api;
-}
-
-function label(
-  counts: Readonly<Record<string, number>>,
-  names: readonly string[],
-): (readonly [Labels, number])[] {
-  return Object.entries(counts).map(([key, count]) => {
-    const values = key.split(" ");
-    return [Object.fromEntries(names.map((name, i) => [name, values[i] ?? ""])), count];
-  });
 }
 
 const JWT_SETTINGS: Readonly<Record<string, string>> = {

@@ -4,7 +4,6 @@ import { watchDescriptors } from "../host/descriptors.ts";
 import { createHttp } from "../host/http.ts";
 import { listen } from "../host/listen.ts";
 import { loadNative, type TemplatedApp } from "../host/native.ts";
-import type { Metrics } from "../metrics/registry.ts";
 import { type ServeNeeds, serveApi } from "./serve-api.ts";
 
 /** How long a stop waits for open requests. */
@@ -16,24 +15,25 @@ export function startApi(
   app: TemplatedApp,
   {
     undo,
-    count,
     isAway,
     ...needs
-  }: Omit<ServeNeeds, "http" | "version" | "ready"> & {
+  }: Omit<ServeNeeds, "http" | "version" | "requests" | "ready"> & {
     readonly undo: (() => unknown)[];
-    readonly count: Metrics["count"];
     /** Whether the cluster cannot be reached. */
     isAway(): boolean;
   },
 ): TemplatedApp {
   const apiApp = settings.api.port === 0 ? app : loadNative().uws.App();
   if (apiApp !== app) undo.push(() => closeApp(apiApp));
-  const unrouted = (status: number) =>
-    count("sluice_api_requests_total", { route: "none", status: `${status}` });
+  const requests: Record<string, number> = {};
+  const unrouted = (status: number): void => {
+    const key = `none ${status}`;
+    requests[key] = (requests[key] ?? 0) + 1;
+  };
   const http = createHttp(app, { log: needs.log, unrouted });
   const apiHttp = apiApp === app ? http : createHttp(apiApp, { log: needs.log, unrouted });
   const api = serveApi(settings, {
-    ...{ ...needs, http: apiHttp, version: readVersion() },
+    ...{ ...needs, http: apiHttp, version: readVersion(), requests },
     ready: () => (isAway() ? "CLUSTER_AWAY" : undefined),
   });
   undo.push(async () => {

@@ -1,5 +1,4 @@
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
-import type { Samples } from "./registry.ts";
 
 /** Finer sampling costs CPU and finds nothing an operator would act on. */
 const RESOLUTION_MS = 20;
@@ -13,8 +12,15 @@ export function lagSeconds(nanoseconds: number): number {
   return Number.isFinite(lag) ? Math.max(lag, 0) : 0;
 }
 
-/** Starts watching the event loop. `read` returns its metrics since the last `read`. */
-export function watchLoop(): { read(): Samples; stop(): void } {
+/** How busy the event loop was. */
+export interface LoopSamples {
+  /** Share of the time in which it was busy, 0 to 1. */
+  readonly utilization: number;
+  readonly lagSeconds: Readonly<Record<"p50" | "p99" | "max", number>>;
+}
+
+/** Starts watching the event loop. `read` returns its samples since the last `read`. */
+export function watchLoop(): { read(): LoopSamples; stop(): void } {
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();
   let last = performance.eventLoopUtilization();
@@ -23,16 +29,13 @@ export function watchLoop(): { read(): Samples; stop(): void } {
       const now = performance.eventLoopUtilization();
       const { utilization } = performance.eventLoopUtilization(now, last);
       last = now;
-      const samples: Samples = {
-        sluice_event_loop_utilization_ratio: utilization,
-        sluice_event_loop_lag_seconds: [
-          [{ stat: "p50" }, lagSeconds(delay.percentile(50))],
-          [{ stat: "p99" }, lagSeconds(delay.percentile(99))],
-          [{ stat: "max" }, lagSeconds(delay.max)],
-        ],
+      const lag = {
+        p50: lagSeconds(delay.percentile(50)),
+        p99: lagSeconds(delay.percentile(99)),
+        max: lagSeconds(delay.max),
       };
       delay.reset();
-      return samples;
+      return { utilization, lagSeconds: lag };
     },
     stop: () => void delay.disable(),
   };

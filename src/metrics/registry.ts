@@ -28,8 +28,6 @@ export type Counted = readonly MetricObjectWithValues<MetricValue<string>>[];
 export interface Metrics {
   /** Calls `read` at every scrape and exports its numbers. Call the returned function to stop. */
   source(read: () => Samples): () => void;
-  /** Adds to a counter. Not for hot paths: it takes 60–100 ns. */
-  count(name: MetricName, labels?: Labels, by?: number): void;
   /** Adds one observation to a histogram (about 0.3 µs). */
   observe(name: MetricName, value: number, labels?: Labels): void;
   /** Returns the exposition text, in OpenMetrics if `accept` asks for it, else in Prometheus'. */
@@ -87,10 +85,6 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     source(read) {
       sources.add(read);
       return () => sources.delete(read);
-    },
-    count(name, labels = {}, by = 1) {
-      const metric = built.get(name);
-      if (metric instanceof Counter) metric.inc(labels, by);
     },
     observe(name, value, labels = {}) {
       const metric = built.get(name);
