@@ -10,11 +10,11 @@ const SRC = fileURLToPath(new URL("../src", import.meta.url));
 const DOORS: Readonly<Record<string, readonly string[]>> = {
   "uWebSockets.js": ["host", "socket"],
   "uwebsockets-legacy": ["host"],
-  "engine.io": ["socket"],
+  "engine.io": ["seam", "socket"],
   "engine.io-parser": ["socket"],
   // engine.io's own: the session cookie is written as it would write it.
-  cookie: ["socket"],
-  "socket.io": ["socket", "fanout", "cluster", "gateway"],
+  cookie: ["seam"],
+  "socket.io": ["seam", "socket", "fanout", "cluster", "gateway"],
   "socket.io-adapter": ["fanout", "cluster"],
   "socket.io-parser": ["codec"],
   "socket.io-msgpack-parser": ["codec"],
@@ -35,6 +35,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
 const ROOTS = new Set(["", "gateway"]);
 /** `edge/` runs in functions: it may know the command types of core/ and nothing else. */
 const CORE = "core";
+/** The private members of libraries: known to every folder but edge/, knows core/ only. */
+const SEAM = "seam";
 /** Connections stand on requests and responses, which plain HTTP shares. */
 const HOST = { folder: "host", usedBy: "socket" };
 
@@ -79,6 +81,7 @@ function isAllowed(file: string, folder: string, from: string): boolean {
   const target = relative(SRC, join(SRC, file, "..", from)).split(sep);
   const targetFolder = target.length > 1 ? target[0] : "";
   if (targetFolder === HOST.folder && folder === HOST.usedBy) return true;
+  if (targetFolder === SEAM && folder !== "edge" && folder !== CORE) return true;
   return targetFolder === folder || targetFolder === CORE;
 }
 
@@ -164,6 +167,8 @@ test("a planted leak is found", () => {
     ["edge/leak.ts", 'import { readFileSync } from "node:fs";'],
     ["socket/leak.ts", "const port = process.env.PORT;"],
     ["codec/leak.ts", 'const p = await import("pino");'],
+    ["seam/leak.ts", 'import { x } from "../socket/engine.ts";'],
+    ["core/leak.ts", 'import { x } from "../seam/engine-io.ts";'],
   ]);
   assert.equal(findLeaks(planted).length, planted.size);
 });

@@ -2,6 +2,7 @@ import type { Namespace, Socket } from "socket.io";
 import { Adapter } from "socket.io-adapter";
 import type { Move, Recipients } from "../core/membership.ts";
 import type { Packet } from "../core/packet.ts";
+import { connectionOf } from "../seam/socket-io.ts";
 import type { Peer } from "./peer.ts";
 import {
   createMemory,
@@ -182,7 +183,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
       } else {
         sendMissed(client, socket, samples);
         // Every connection of a Sluice server is a Peer.
-        const peer = socket.conn as unknown as Peer;
+        const peer = connectionOf<Peer>(socket);
         if (peer.accepts === false) unrecoverable.add(socket);
       }
     });

@@ -1,7 +1,7 @@
 import type { Server, Socket } from "socket.io";
 import type { Lease } from "../cluster/lease.ts";
 import { entryName, type LeasedSocket } from "../cluster/leased-socket.ts";
-import type { Connection } from "../socket/connection.ts";
+import { connectionOf } from "../seam/socket-io.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
 /** The reason in a disconnect call for a socket of a node that died. */
@@ -35,8 +35,7 @@ export function leaseLanes(io: Server, upstream: Upstream, lease: Lease): Open {
         told.add(name);
         const { namespace, id } = lost;
         const socket: Socket | undefined = io._nsps.get(namespace)?.sockets.get(id);
-        // The cast holds: every connection of this server was created by GatewayEngine.
-        (socket?.conn as unknown as Connection | undefined)?.closeAs(NODE_LOST);
+        if (socket) connectionOf(socket).closeAs(NODE_LOST);
       }
     },
   });

@@ -9,7 +9,7 @@ import type { Settings } from "../core/settings.ts";
 import type { Recovery } from "../fanout/recovery.ts";
 import { createLiveSessions } from "../fanout/recovery-live.ts";
 import type { Metrics } from "../metrics/registry.ts";
-import type { Connection } from "../socket/connection.ts";
+import { connectionOf } from "../seam/socket-io.ts";
 import { listBusRows, listLeaseRows, listSessionRows } from "./metric-rows.ts";
 
 /** What {@link serveCluster} needs. */
@@ -61,8 +61,7 @@ function recoverOver(
       moved(names) {
         for (const name of names) {
           const socket = liveSessions.find(name);
-          // The cast holds: every connection of this server was created by GatewayEngine.
-          (socket?.conn as unknown as Connection | undefined)?.closeAs("session_moved");
+          if (socket) connectionOf(socket).closeAs("session_moved");
         }
       },
     },

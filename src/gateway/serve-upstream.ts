@@ -9,13 +9,13 @@ import { createThrottle } from "../core/throttle.ts";
 import type { Executor } from "../fanout/apply.ts";
 import { createForward, type ForwardNamespace, type ForwardSocket } from "../handlers/forward.ts";
 import type { Metrics } from "../metrics/registry.ts";
-import type { Connection } from "../socket/connection.ts";
 import {
+  connectionOf,
   eachNamespace,
   type Middleware,
   prependMiddleware,
   watchRemoved,
-} from "../socket/socket-io.ts";
+} from "../seam/socket-io.ts";
 import { createUpstream, type Upstream } from "../upstream/upstream.ts";
 import { leaseLanes } from "./lease-lanes.ts";
 import { listUpstreamRows } from "./metric-rows.ts";
@@ -88,8 +88,7 @@ export function serveUpstream(
       watchRemoved(namespace as unknown as Namespace, (socket) =>
         removed(socket as unknown as ForwardSocket),
       ),
-    // The cast holds: every connection of this server was created by GatewayEngine.
-    close: ({ conn }) => (conn as unknown as Connection).closeAs("upstream_full"),
+    close: (socket) => connectionOf(socket).closeAs("upstream_full"),
     now: () => performance.now(),
   });
   const unwatch = eachNamespace(io, (namespace: Namespace) => {

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
+import type { IncomingRequest } from "../host/request.ts";
 import type { SafeResponse } from "../host/response.ts";
 import type { Door, DoorHeaders, Refusal } from "./door.ts";
-import type { EngineRequest } from "./engine-io.ts";
 
 // Keep error bodies out of caches, and keep browsers from reading them as another type.
 const SECURITY: DoorHeaders = [
@@ -35,7 +35,7 @@ export function answer(
 /** A request that the door checks, and the counters of refusals by reason. */
 interface AtDoor {
   readonly door: Door;
-  readonly request: EngineRequest;
+  readonly request: IncomingRequest;
   readonly res: SafeResponse;
   readonly refused: Record<string, number>;
 }

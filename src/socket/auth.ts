@@ -1,7 +1,14 @@
 import type { Socket } from "socket.io";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
-import type { Connection } from "./connection.ts";
+import {
+  answerEvent,
+  type ConnectAuth,
+  connectionOf,
+  type EventPacket,
+  sessionIdOf,
+  setSessionId,
+} from "../seam/socket-io.ts";
 import { createDeadlines, type Deadline, type DeadlinesNeeds } from "./deadlines.ts";
 import {
   createGrants,
@@ -12,13 +19,6 @@ import {
   type TokenRequest,
 } from "./grants.ts";
 import type { KeySetNeeds } from "./key-set.ts";
-import {
-  answerEvent,
-  type ConnectAuth,
-  type EventPacket,
-  sessionIdOf,
-  setSessionId,
-} from "./socket-io.ts";
 import { type Claims, createTokenCheck } from "./tokens.ts";
 
 /** Results of checking a token, as `sluice_authentications_total{result}` shows them. */
@@ -70,7 +70,7 @@ export interface Auth {
   /** Handles an event if it is a refreshed token, and returns whether it was one. */
   takeRefresh(socket: Socket, packet: EventPacket): boolean;
   /** Decides whether a client may ask for a session: only the user it belongs to may. */
-  decide(conn: Connection, auth: ConnectAuth): Promise<SessionDecision>;
+  decide(conn: TokenConnection, auth: ConnectAuth): Promise<SessionDecision>;
   /** Sockets whose token expiry is watched. */
   readonly watched: number;
   stop(): void;
@@ -127,7 +127,7 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
     return found;
   }
 
-  function checkConnect(conn: Connection, auth: ConnectAuth): Promise<Grant | Refused> {
+  function checkConnect(conn: TokenConnection, auth: ConnectAuth): Promise<Grant | Refused> {
     return check(grants.read({ auth, ...requestTokens.get(conn) }));
   }
 
@@ -151,9 +151,7 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
     },
     async enter(socket) {
       const { auth } = socket.handshake;
-      // The cast is safe: the engine of these sockets makes no other connections.
-      const conn = socket.conn as unknown as Connection;
-      const found = checked.get(auth) ?? (await checkConnect(conn, auth));
+      const found = checked.get(auth) ?? (await checkConnect(connectionOf(socket), auth));
       if (isRefused(found)) return found;
       entering.set(socket, found);
       setUser(socket, found);
@@ -223,7 +221,7 @@ function createTokenWatches(
     if (!watched || expiresAt === undefined) return;
     const end = expiresAt + settings.clockToleranceMs;
     if (needs.now() >= end) {
-      (socket.conn as unknown as Connection).closeAs("token_expired"); // the engine makes no others
+      connectionOf(socket).closeAs("token_expired");
       return;
     }
     if (!watched.warned) socket.emit(TOKEN_EXPIRING, { expiresAt });

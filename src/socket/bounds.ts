@@ -3,9 +3,14 @@ import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { HandlerFailed } from "../core/handler.ts";
 import type { Settings } from "../core/settings.ts";
 import type { ThrottledLog } from "../core/throttle.ts";
-import type { Connection } from "./connection.ts";
+import {
+  boundAcks,
+  connectionOf,
+  createJoinGate,
+  isPresent,
+  tellError,
+} from "../seam/socket-io.ts";
 import { boundNamespaces } from "./dynamic.ts";
-import { boundAcks, createJoinGate, isPresent, tellError } from "./socket-io.ts";
 
 type LimitsSettings = Settings["limits"];
 
@@ -62,7 +67,7 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
 
   function overAcks(socket: Socket): void {
     needs.limited("acks");
-    const conn = socket.conn as unknown as Connection; // the engine of these bounds makes no others
+    const conn = connectionOf(socket);
     // The application is inside a call of emit(), so close after it.
     setImmediate(() => conn.closeAs("acks_exceeded"));
   }

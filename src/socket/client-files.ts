@@ -4,9 +4,8 @@ import { dirname, join } from "node:path";
 import type { Server } from "socket.io";
 import type { TemplatedApp } from "../host/native.ts";
 import { IncomingRequest, isAmbiguous, type RequestNeeds } from "../host/request.ts";
+import { corsOf } from "../seam/socket-io.ts";
 import type { Door } from "./door.ts";
-import type { EngineRequest } from "./engine-io.ts";
-import { corsOf } from "./socket-io.ts";
 
 const BUNDLES = ["socket.io", "socket.io.min", "socket.io.esm.min", "socket.io.msgpack.min"];
 /** The files that `serveClient` serves. */
@@ -34,7 +33,7 @@ export function serveClientFiles(
   const cors = corsOf(io);
   for (const name of CLIENT_FILES) {
     let body: Buffer | undefined;
-    const answer = ({ headers, res }: EngineRequest): void => {
+    const answer = ({ headers, res }: IncomingRequest): void => {
       if (!res || res.done) return;
       const known = headers["if-none-match"];
       if (known === etag || known === `W/${etag}`) {

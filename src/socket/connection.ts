@@ -2,13 +2,14 @@ import { CLOSES, type CloseReason } from "../core/closes.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import { type CodecName, type Frame, type Frames, isEvent, type Packet } from "../core/packet.ts";
 import type { BodyOwner } from "../host/response.ts";
-import { describeClose, readForced, readReason } from "./close-reason.ts";
 import type {
   EnginePacket,
   EngineRequest,
   EngineServerBase,
   EngineTransportBase,
-} from "./engine-io.ts";
+} from "../seam/engine-io.ts";
+import type { ConnectionClient } from "../seam/socket-io.ts";
+import { describeClose, readForced, readReason } from "./close-reason.ts";
 import type { Allowance, RateVerdict } from "./limits.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
 import { isWebSocket, receivedBytes, type WebSocketTransport } from "./websocket.ts";
@@ -53,12 +54,6 @@ export interface ConnectionNeeds extends OutboxNeeds {
   moved(connection: Connection): void;
   /** Called once, when a connection has closed. */
   ended(connection: Connection, reason: CloseReason, details: string): void;
-}
-
-/** The Socket.IO `Client` of a connection. */
-export interface ConnectionClient {
-  /** Disconnects its sockets. Works once: afterwards it no longer listens to the connection. */
-  onclose(reason: string, details: unknown): void;
 }
 
 /** The server that owns a connection. */

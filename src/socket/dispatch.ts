@@ -10,10 +10,10 @@ import { EventEmitter, errorMonitor } from "node:events";
 import { type Namespace, Socket } from "socket.io";
 import { FAILURES } from "../core/failures.ts";
 import type { HandlerFailed, HandlerKind } from "../core/handler.ts";
+import { type EngineServerBase, FORBIDDEN, type VerifyDone } from "../seam/engine-io.ts";
+import type { EventPacket } from "../seam/socket-io.ts";
 import { describeFailure } from "./auth.ts";
 import type { Connection } from "./connection.ts";
-import { type EngineServerBase, FORBIDDEN, type VerifyDone } from "./engine-io.ts";
-import type { EventPacket } from "./socket-io.ts";
 
 type Call = (...given: unknown[]) => unknown;
 type Next = (error?: unknown) => void;

@@ -5,12 +5,13 @@ import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { createThrottle, type ThrottledLog } from "../core/throttle.ts";
 import { namesNoSession } from "../host/request.ts";
+import type { EngineServerBase } from "../seam/engine-io.ts";
+import { checkSocketIo } from "../seam/socket-io.ts";
 import { createAddressReader, limitKeyOf } from "./address.ts";
 import { AUTH_RESULTS, createAuth, type TokenConnection } from "./auth.ts";
 import { createBounds, SOCKET_LIMITS, type SocketLimit } from "./bounds.ts";
 import type { Connection } from "./connection.ts";
 import { createGuards } from "./dispatch.ts";
-import type { EngineServerBase } from "./engine-io.ts";
 import { guardNamespaces, type Recovering } from "./entry.ts";
 import {
   type Allowance,
@@ -29,7 +30,6 @@ import {
   type Stage,
 } from "./overload.ts";
 import { zeros } from "./samples.ts";
-import { checkSocketIo } from "./socket-io.ts";
 
 /** The settings of the door. */
 export type DoorSettings = Pick<Settings, "socket" | "auth" | "limits" | "overload">;

@@ -10,20 +10,19 @@ import {
   type RequestNeeds,
 } from "../host/request.ts";
 import type { SafeResponse } from "../host/response.ts";
-import { answer, answerAtDoor, answerRefusal } from "./answer.ts";
-import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
-import type { Door } from "./door.ts";
 import {
   applyMiddlewares,
   checkEngineIo,
   type EngineOptions,
-  type EngineRequest,
   EngineServer,
   type EngineSocketBase,
   type EngineTransportBase,
   FORBIDDEN,
   formatCookie,
-} from "./engine-io.ts";
+} from "../seam/engine-io.ts";
+import { answer, answerAtDoor, answerRefusal } from "./answer.ts";
+import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
+import type { Door } from "./door.ts";
 import { isBusy, takePayloads } from "./polling.ts";
 import type { RefusalReason } from "./samples.ts";
 import { isWebSocket, type WebSocketData, WebSocketTransport } from "./websocket.ts";
@@ -115,7 +114,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     });
   }
 
-  override createTransport(name: string, request: EngineRequest): EngineTransportBase {
+  override createTransport(name: string, request: IncomingRequest): EngineTransportBase {
     if (name === "websocket") return new WebSocketTransport(request);
     return takePayloads(super.createTransport(name, request));
   }
@@ -127,7 +126,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
 
   /** Passes the response unwrapped: it already has the methods of Node.js' http response. */
   override _applyMiddlewares(
-    request: EngineRequest,
+    request: IncomingRequest,
     res: SafeResponse,
     done: (error?: unknown) => void,
   ): void {
@@ -160,7 +159,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
    * Buffers a request's payload while middlewares run, if its session exists. Each session may have
    * one buffered, or a client could fill memory with them. Returns false if it refused the request.
    */
-  #holdPayload(request: EngineRequest): boolean {
+  #holdPayload(request: IncomingRequest): boolean {
     const session = this.#session(request);
     if (!session) return true; // refused later; its body is not needed
     const connection = session as Connection; // this engine creates only Connections
@@ -196,7 +195,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   }
 
   /** Calls `go`, unless the request is refused or its client leaves before all checks are done. */
-  #check(request: EngineRequest, upgrade: boolean, go: () => void): void {
+  #check(request: IncomingRequest, upgrade: boolean, go: () => void): void {
     const res = request.res as SafeResponse; // set until a transport takes it
     if (isAmbiguous(request.headers)) {
       // Close without an answer: after one, uWebSockets.js would parse the bytes that follow.
@@ -228,7 +227,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   }
 
   /** Refuses a handshake while the gateway drains; returns whether it did. */
-  #refuseDraining(request: EngineRequest): boolean {
+  #refuseDraining(request: IncomingRequest): boolean {
     const wait = namesNoSession(request._query) ? this.needs.draining() : undefined;
     if (wait === undefined) return false;
     this.#count("draining");
@@ -242,21 +241,21 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   /**
    * Refuses a handshake if others reached a limit while it waited; returns whether it did.
    */
-  #refuseFull(request: EngineRequest): boolean {
+  #refuseFull(request: IncomingRequest): boolean {
     const { door, samples } = this.needs;
     if (!door) return false;
     const res = request.res as SafeResponse; // the cast holds as in #refuse()
     return answerRefusal({ door, request, res, refused: samples.refused }, door.recheck(request));
   }
 
-  #session(request: EngineRequest) {
+  #session(request: IncomingRequest) {
     const { sid } = request._query;
     return sid !== undefined && Object.hasOwn(this.clients, sid) ? this.clients[sid] : undefined;
   }
 
   /** Creates a session, or refuses its protocol version; resolves with its transport. */
   async #openSession(
-    request: EngineRequest,
+    request: IncomingRequest,
     res: SafeResponse,
   ): Promise<EngineTransportBase | undefined> {
     if (request._query.EIO !== "4" && !this.opts.allowEIO3) {
@@ -270,11 +269,12 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     transport.httpCompression = this.opts.httpCompression;
     const connection = new Connection(id, this, transport, request);
     this.needs.door?.opened(connection);
-    transport.on("headers", (headers: AddedHeaders, of: EngineRequest) => {
+    transport.on("headers", (headers: AddedHeaders, of: IncomingRequest) => {
       const { cookie } = this.opts;
       if (!of._query.sid && cookie) headers["Set-Cookie"] = formatCookie(id, cookie);
       const to = transport.dataReq === of ? transport.dataRes : transport.res;
-      if (to) this.#addHeaders(of, to, headers);
+      // The cast holds: every response of this engine is a SafeResponse.
+      if (to) this.#addHeaders(of, to as SafeResponse, headers);
     });
     transport.onRequest(request);
     this.clients[id] = connection;
@@ -293,7 +293,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   }
 
   /** Resolves with a session id, or refuses the request if `generateId` fails. */
-  async #createId(request: EngineRequest): Promise<string | undefined> {
+  async #createId(request: IncomingRequest): Promise<string | undefined> {
     try {
       return await this.generateId(request);
     } catch (error) {
@@ -303,7 +303,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   }
 
   #upgradeTo(
-    request: EngineRequest,
+    request: IncomingRequest,
     res: SafeResponse,
     transport: EngineTransportBase | undefined,
     handshake: Handshake,
@@ -321,7 +321,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
    * Calls the header listeners, then writes and removes all headers: engine.io would write a list
    * of values as one.
    */
-  #addHeaders(request: EngineRequest, res: SafeResponse, headers: AddedHeaders): void {
+  #addHeaders(request: IncomingRequest, res: SafeResponse, headers: AddedHeaders): void {
     if (!request._query.sid) this.emit("initial_headers", headers, request);
     this.emit("headers", headers, request);
     const written = new Set<string>();
@@ -340,7 +340,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     refused[reason] = (refused[reason] ?? 0) + 1;
   }
 
-  #refuse(request: EngineRequest, code: number, why: Record<string, unknown> = {}): void {
+  #refuse(request: IncomingRequest, code: number, why: Record<string, unknown> = {}): void {
     const [reason, message] = ERRORS[code] ?? ["bad_request", "Bad request"];
     this.#count(reason);
     this.emit("connection_error", { req: request, code, message, context: why });

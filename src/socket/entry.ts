@@ -1,10 +1,6 @@
 import type { Server, Socket } from "socket.io";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { ThrottledLog } from "../core/throttle.ts";
-import { type Auth, describeFailure, type SessionDecision } from "./auth.ts";
-import type { Bounds } from "./bounds.ts";
-import type { Guards } from "./dispatch.ts";
-import type { Refused } from "./grants.ts";
 import {
   answerEvent,
   createEventGate,
@@ -12,7 +8,11 @@ import {
   eachNamespace,
   guardSessions,
   prependMiddleware,
-} from "./socket-io.ts";
+} from "../seam/socket-io.ts";
+import { type Auth, describeFailure, type SessionDecision } from "./auth.ts";
+import type { Bounds } from "./bounds.ts";
+import type { Guards } from "./dispatch.ts";
+import type { Refused } from "./grants.ts";
 
 /**
  * Calls `ask`, which asks for a session before it returns. Of the rooms of that session only those

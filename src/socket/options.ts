@@ -1,5 +1,5 @@
 import type { Server, ServerOptions } from "socket.io";
-import { type Parser, readOptions } from "./socket-io.ts";
+import { type Parser, readOptions } from "../seam/socket-io.ts";
 
 /** What becomes of one option of `new Server()` under Sluice. */
 interface OptionRow {

@@ -7,7 +7,7 @@ import {
   EngineSocket,
   type EngineSocketBase,
   type EngineTransportBase,
-} from "./engine-io.ts";
+} from "../seam/engine-io.ts";
 import type { SocketSamples } from "./samples.ts";
 import { isWebSocket, type TransportOwner } from "./websocket.ts";
 

@@ -1,7 +1,7 @@
 import { createByteBuffer } from "../core/byte-buffer.ts";
 import type { Frame } from "../core/packet.ts";
 import type { SafeResponse } from "../host/response.ts";
-import type { EngineRequest, EngineTransportBase } from "./engine-io.ts";
+import type { EngineRequest, EngineTransportBase } from "../seam/engine-io.ts";
 
 /** Whether a request of this method is still open: one GET and one POST at a time (protocol v4). */
 export function isBusy(transport: EngineTransportBase, method: string): boolean {

@@ -1,5 +1,5 @@
 import { CLOSES, type CloseReason } from "../core/closes.ts";
-import type { EnginePacketType } from "./engine-io.ts";
+import type { EnginePacketType } from "../seam/engine-io.ts";
 
 /** Why a handshake or upgrade request was refused before a connection existed for it. */
 export const REFUSALS = [

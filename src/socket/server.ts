@@ -4,6 +4,16 @@ import type { CloseReason } from "../core/closes.ts";
 import type { FailureCode } from "../core/failures.ts";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
+import type { EngineOptions } from "../seam/engine-io.ts";
+import {
+  clientOf,
+  connectionOf,
+  eachNamespace,
+  type Parser,
+  readOptions,
+  setParser,
+  watchVolatile,
+} from "../seam/socket-io.ts";
 import { serveClientFiles } from "./client-files.ts";
 import type { Connection, ConnectionNeeds } from "./connection.ts";
 import {
@@ -15,18 +25,9 @@ import {
 } from "./door.ts";
 import { closeInWaves, closeSafely } from "./drain.ts";
 import { GatewayEngine } from "./engine.ts";
-import type { EngineOptions } from "./engine-io.ts";
 import { checkOptions } from "./options.ts";
 import { createPressureMonitor } from "./pressure.ts";
 import { createSamples, type SocketSamples } from "./samples.ts";
-import {
-  clientOf,
-  eachNamespace,
-  type Parser,
-  readOptions,
-  setParser,
-  watchVolatile,
-} from "./socket-io.ts";
 
 /** What `socket/` needs from other rooms. */
 export interface SocketNeeds {
@@ -166,7 +167,7 @@ export function serveSocketIo(
 function watchConnections(io: Server, samples: SocketSamples, door: Door | undefined): () => void {
   return eachNamespace(io, (namespace) => {
     namespace.prependListener("connection", (socket) => {
-      const connection = socket.conn as unknown as Connection; // the engine creates no others
+      const connection = connectionOf<Connection>(socket);
       if (!connection.joined) door?.joined(connection);
       connection.client = clientOf(socket);
       watchVolatile(socket, () => samples.volatileDropped++);

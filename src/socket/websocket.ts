@@ -1,12 +1,12 @@
 import { bytesOf, type Frame } from "../core/packet.ts";
 import type { WebSocket } from "../host/native.ts";
+import type { IncomingRequest } from "../host/request.ts";
 import {
   type EnginePacket,
-  type EngineRequest,
   EngineTransport,
   type EngineTransportBase,
   type PacketOwner,
-} from "./engine-io.ts";
+} from "../seam/engine-io.ts";
 
 /** The data that uWebSockets.js keeps for each WebSocket. */
 export interface WebSocketData {
@@ -55,13 +55,13 @@ export class WebSocketTransport extends EngineTransport {
   messageBytes = 0;
   #pressed = false;
   #probed = false;
-  readonly #socket: EngineRequest["socket"];
+  readonly #socket: IncomingRequest["socket"];
   readonly #write = (data: Frame): void => {
     // 1: written or corked. 0: some bytes stay in user space. 2 (dropped) needs a maxBackpressure.
     if (this.ws?.send(data, typeof data !== "string", false) !== 1) this.#pressed = true;
   };
 
-  constructor(request: EngineRequest) {
+  constructor(request: IncomingRequest) {
     super(request);
     this.#socket = request.socket;
   }

@@ -8,8 +8,6 @@ import { createRequire } from "node:module";
 import { Socket, Transport, uServer } from "engine.io";
 import type { Frame } from "../core/packet.ts";
 import { readVersion } from "../core/version.ts";
-import type { RequestSocket } from "../host/request-socket.ts";
-import type { SafeResponse } from "../host/response.ts";
 
 /** An Engine.IO packet. */
 export interface EnginePacket {
@@ -29,19 +27,21 @@ export type EnginePacketType =
   | "noop"
   | "error";
 
-/**
- * A request as engine.io keeps it: a copy, because uWebSockets.js reuses `req` after the callback.
- */
+/** A request, with the members that engine.io reads. */
 export interface EngineRequest {
-  method: string;
+  readonly method: string;
   /** Path and query string. */
   url: string;
-  headers: Record<string, string>;
-  readonly socket: RequestSocket;
-  /** The same socket, under the name engine.io uses. */
-  readonly connection: RequestSocket;
-  _query: Record<string, string>;
-  res: SafeResponse | null;
+  readonly headers: Record<string, string>;
+  readonly connection: { readonly remoteAddress: string };
+  readonly _query: Record<string, string>;
+  /** Set until a transport takes it. */
+  res: EngineResponse | null;
+}
+
+/** The response to a request, with the members that Sluice uses on engine.io's transports. */
+export interface EngineResponse {
+  end(body?: string): unknown;
 }
 
 interface EngineParser {
@@ -69,9 +69,9 @@ export interface EngineTransportBase extends EventEmitter {
   httpCompression?: unknown;
   /** Long-polling: the current GET (poll) and the current POST (payload). */
   req?: EngineRequest | null;
-  res?: SafeResponse | null;
+  res?: EngineResponse | null;
   dataReq?: EngineRequest | null;
-  dataRes?: SafeResponse | null;
+  dataRes?: EngineResponse | null;
   /** The connection it carries. */
   owner?: PacketOwner | undefined;
   /** Long-polling: completes a close that waits for the next poll. */
@@ -79,7 +79,7 @@ export interface EngineTransportBase extends EventEmitter {
   discard(): void;
   onRequest(request: EngineRequest): void;
   /** Long-polling: reads the payload of a POST. */
-  onDataRequest(request: EngineRequest, res: SafeResponse): void;
+  onDataRequest(request: EngineRequest, res: EngineResponse): void;
   /** Long-polling: completes the headers of a response, those of listeners included. */
   headers(request: EngineRequest, headers: Record<string, unknown>): void;
   close(done?: () => void): void;
@@ -168,7 +168,7 @@ export interface EngineServerBase extends EventEmitter {
   _computePath(options: { path?: string; addTrailingSlash?: boolean }): string;
   _applyMiddlewares(
     request: EngineRequest,
-    response: SafeResponse,
+    response: EngineResponse,
     done: (error?: unknown) => void,
   ): void;
   createTransport(name: string, request: EngineRequest): EngineTransportBase;

@@ -1,11 +1,12 @@
 /**
- * Types the private members of socket.io that `socket/` sets or reads, and checks them at start.
+ * Types the private members of socket.io that other rooms set or read, and checks them at start.
  */
 
 import { Namespace, type Server, Socket } from "socket.io";
+import type { CloseReason } from "../core/closes.ts";
 import type { FailureCode } from "../core/failures.ts";
 import { readVersion } from "../core/version.ts";
-import type { Connection, ConnectionClient } from "./connection.ts";
+import type { EngineSocketBase } from "./engine-io.ts";
 
 /** A Socket.IO parser: the classes of a server's encoder and decoders. */
 export interface Parser {
@@ -20,8 +21,14 @@ interface ServerInside {
   readonly _nsps: Map<string, Namespace>;
 }
 
+/** The Socket.IO `Client` of a connection. */
+export interface ConnectionClient {
+  /** Disconnects its sockets. Works once: afterwards it no longer listens to the connection. */
+  onclose(reason: string, details: unknown): void;
+}
+
 interface ClientInside extends ConnectionClient {
-  readonly conn: Connection;
+  readonly conn: EngineSocketBase;
   writeToEngine(packets: unknown, options: { volatile?: boolean }): void;
 }
 
@@ -73,6 +80,16 @@ export function eachNamespace(io: Server, seen: (namespace: Namespace) => void):
   return () => void io.off("new_namespace", seen);
 }
 
+/** A connection of Sluice's engine, with what every room may use of it. */
+export interface OwnConnection extends EngineSocketBase {
+  closeAs(reason: CloseReason): void;
+}
+
+/** Returns the connection of a socket, as the type under which the caller's room knows it. */
+export function connectionOf<Known = OwnConnection>(socket: { readonly conn: object }): Known {
+  return socket.conn as Known; // every connection was created by GatewayEngine
+}
+
 /** Returns the Socket.IO client of a socket. All sockets of a connection share it. */
 export function clientOf(socket: Socket): ConnectionClient {
   return socket.client as unknown as ClientInside; // 4.8.4 binds `onclose` at the start
@@ -89,7 +106,7 @@ export function watchVolatile(socket: Socket, dropped: () => void): void {
   };
 }
 
-// --- for authentication and limits: see door.ts ---
+// --- for authentication and limits: see `door.ts` ---
 
 /** A function that `namespace.use` takes. */
 export type Middleware = Parameters<Namespace["use"]>[0];
@@ -109,7 +126,7 @@ interface NamespaceInside {
   readonly _fns: Middleware[];
   readonly _preConnectSockets: Map<string, Socket>;
   _remove(socket: Socket): void;
-  _createSocket(client: { readonly conn: Connection }, auth: ConnectAuth): Promise<Socket>;
+  _createSocket(client: { readonly conn: EngineSocketBase }, auth: ConnectAuth): Promise<Socket>;
 }
 
 interface SocketInside {
@@ -173,7 +190,7 @@ export function isPresent(socket: Socket): boolean {
 export function guardSessions(
   namespace: Namespace,
   decide: (
-    conn: Connection,
+    conn: EngineSocketBase,
     auth: ConnectAuth,
     create: (auth: ConnectAuth) => Promise<Socket>,
   ) => Promise<Socket>,
