@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { checkWorkers, countWorkers, isWorker } from "./cluster/worker-settings.ts";
+import { messageOf } from "./core/failures.ts";
 import type { Log } from "./core/log.ts";
-import { messageOf } from "./core/message-of.ts";
 import {
   hasUpstream,
   listSettings,

@@ -1,7 +1,6 @@
-import { createByteBuffer } from "../core/byte-buffer.ts";
+import { type Coding, createByteBuffer, inflateBody, readCoding } from "../core/body.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange } from "../core/http.ts";
-import { type Coding, inflateBody, readCoding } from "../core/inflate.ts";
 import type { Settings } from "../core/settings.ts";
 
 /**

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
-import { ENGLISH } from "../core/english.ts";
 import { FailureError } from "../core/failures.ts";
 import type { Exchange, HttpAnswer } from "../core/http.ts";
+import { ENGLISH } from "../core/zod.ts";
 import type { Bodies } from "./body.ts";
 import type { Grant } from "./keys.ts";
 import { chooseMedia, type Packer, readMedia, readValue, writeValue } from "./media.ts";

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import type { FailureCode } from "../core/failures.ts";
-import type { HttpAnswer } from "../core/http.ts";
-import { problemOf } from "../core/problem.ts";
+import { type HttpAnswer, problemOf } from "../core/http.ts";
 
 /** What must be equal for two requests to be the same. */
 export interface Identity {

@@ -1,8 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import type { Answer, Command } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
-import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
-import { messageOf } from "../core/message-of.ts";
+import { FAILURES, type FailureCode, FailureError, messageOf } from "../core/failures.ts";
 import { checkGranted, type Grant } from "./keys.ts";
 import { withoutUnsendable, writeJson } from "./media.ts";
 

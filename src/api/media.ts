@@ -1,8 +1,6 @@
-import { FailureError } from "../core/failures.ts";
+import { FailureError, messageOf } from "../core/failures.ts";
 import type { HttpAnswer } from "../core/http.ts";
-import { messageOf } from "../core/message-of.ts";
-import { replaceUnsendable } from "../core/unsendable.ts";
-import { toTaggedJson } from "../core/value.ts";
+import { replaceUnsendable, toTaggedJson } from "../core/value.ts";
 
 /** Writes and reads values as msgpack; made by `codec/`. */
 export interface Packer {

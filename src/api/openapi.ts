@@ -2,7 +2,7 @@ import * as z from "zod/mini";
 import type { CommandName } from "../core/command.ts";
 import { COMMAND_LIMITS, COMMAND_NAMES, COMMANDS } from "../core/commands.ts";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
-import { PROBLEM_TYPE } from "../core/problem.ts";
+import { PROBLEM_TYPE } from "../core/http.ts";
 import { LETTERS_LIMIT, REPLAY } from "./dead-letters.ts";
 import { MEDIA_TYPES } from "./media.ts";
 import { KIND_FAILURES, type RouteRow } from "./routes.ts";

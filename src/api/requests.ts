@@ -1,9 +1,8 @@
+import { CODINGS } from "../core/body.ts";
 import type { Answer, Apply, CommandName } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
-import type { Exchange, HttpAnswer } from "../core/http.ts";
-import { CODINGS } from "../core/inflate.ts";
-import { problemOf } from "../core/problem.ts";
+import { type Exchange, type HttpAnswer, problemOf } from "../core/http.ts";
 import type { Bodies, Sender } from "./body.ts";
 import type { Idempotency } from "./idempotency.ts";
 import { checkGranted, type Grant } from "./keys.ts";

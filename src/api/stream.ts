@@ -1,6 +1,6 @@
+import { readCoding } from "../core/body.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import type { AnswerStream, Exchange } from "../core/http.ts";
-import { readCoding } from "../core/inflate.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Place } from "./body.ts";
 import { createInput, type Input } from "./input.ts";

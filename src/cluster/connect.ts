@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
-import { messageOf } from "../core/message-of.ts";
+import { messageOf } from "../core/failures.ts";
 
 /** A client for one Redis, a Sentinel's master or a Redis Cluster. */
 export type Client = Redis | Cluster;

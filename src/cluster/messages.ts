@@ -1,6 +1,6 @@
 import { encode } from "@msgpack/msgpack";
 import { RESERVED_EVENTS } from "../core/packet.ts";
-import { replaceUnsendable } from "../core/unsendable.ts";
+import { replaceUnsendable } from "../core/value.ts";
 
 const BROADCAST = 3;
 /** Types that address sockets: join, leave, disconnect, fetch. */

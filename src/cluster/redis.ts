@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Cluster } from "ioredis";
-import { messageOf } from "../core/message-of.ts";
+import { messageOf } from "../core/failures.ts";
 import { type Client, createConnect, type RedisAddress } from "./connect.ts";
 import { insistOnSubscriptions } from "./subscriptions.ts";
 

@@ -1,10 +1,9 @@
-import "./prototype.ts";
 import * as z from "zod/mini";
 import type { Command, CommandName } from "./command.ts";
-import { ENGLISH } from "./english.ts";
 import { FailureError } from "./failures.ts";
 import { type CodecName, RESERVED_EVENTS } from "./packet.ts";
 import { reviveArgs } from "./value.ts";
+import { ENGLISH } from "./zod.ts";
 
 /** Limits of one command. They are part of the API's contract, so they are not settings. */
 export const COMMAND_LIMITS = {

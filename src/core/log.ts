@@ -18,3 +18,28 @@ export const stderrLog: Log = (level, fields, text) => console.error(level, text
 
 /** Drops every line, for embedding without output. */
 export const silentLog: Log = () => {};
+
+/**
+ * Returns a log that writes at most one line per `kind` and second. The next line of that kind has
+ * the number of dropped ones as `suppressed`.
+ *
+ * Use it for everything that a client can cause, so that a flood of refusals is not a flood of
+ * lines. Kinds must come from closed unions, because each takes memory. `now` is a monotonic clock
+ * in milliseconds.
+ */
+export function createThrottle(log: Log, now: () => number): ThrottledLog {
+  const kinds = new Map<string, { at: number; suppressed: number }>();
+  return (level, kind, fields, text) => {
+    const at = now();
+    const last = kinds.get(kind);
+    if (last && at - last.at < 1000) {
+      last.suppressed++;
+      return;
+    }
+    kinds.set(kind, { at, suppressed: 0 });
+    log(level, last?.suppressed ? { ...fields, suppressed: last.suppressed } : fields, text);
+  };
+}
+
+/** Writes at most one line per kind and second. */
+export type ThrottledLog = (level: LogLevel, kind: string, fields: LogFields, text: string) => void;

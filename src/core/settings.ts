@@ -1,5 +1,4 @@
 import * as z from "zod/mini";
-import { ENGLISH } from "./english.ts";
 import { api } from "./settings/api.ts";
 import { auth } from "./settings/auth.ts";
 import { cluster } from "./settings/cluster.ts";
@@ -11,6 +10,7 @@ import { handlers, log, metrics, recovery } from "./settings/rest.ts";
 import { socket } from "./settings/socket.ts";
 import { upstream } from "./settings/upstream.ts";
 import { describeUnknown } from "./suggest.ts";
+import { ENGLISH } from "./zod.ts";
 
 /** Every setting, by section: the source of types, validation, `--settings` and the docs. */
 export const SETTINGS = z.strictObject({

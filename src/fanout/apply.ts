@@ -10,8 +10,7 @@ import type {
   Refused,
 } from "../core/command.ts";
 import { COMMAND_LIMITS } from "../core/commands.ts";
-import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
-import { messageOf } from "../core/message-of.ts";
+import { FAILURES, type FailureCode, FailureError, messageOf } from "../core/failures.ts";
 import { createEmitEach } from "./emit-with-ack.ts";
 import { createHolds, type Held, type TellCommand } from "./hold.ts";
 import { createNamespaceFinder, isAlone } from "./namespaces.ts";

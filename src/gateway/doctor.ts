@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { cpus, totalmem } from "node:os";
-import { messageOf } from "../core/message-of.ts";
+import { messageOf } from "../core/failures.ts";
 import { hasUpstream, type Settings } from "../core/settings.ts";
 import { loadNative, readLibc } from "../host/native.ts";
 

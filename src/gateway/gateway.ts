@@ -2,17 +2,16 @@ import { Server } from "socket.io";
 import { checkWorkers } from "../cluster/worker-settings.ts";
 import type { WorkerSide } from "../cluster/workers.ts";
 import { CLOSES } from "../core/closes.ts";
-import { type Log, silentLog, stderrLog } from "../core/log.ts";
-import { messageOf } from "../core/message-of.ts";
-import { hideInherited } from "../core/prototype.ts";
+import { messageOf } from "../core/failures.ts";
+import { createThrottle, type Log, silentLog, stderrLog } from "../core/log.ts";
 import {
   hasUpstream,
   type PartialSettings,
   readSettings,
   type Settings,
 } from "../core/settings.ts";
-import { createThrottle } from "../core/throttle.ts";
 import { readVersion } from "../core/version.ts";
+import { hideInherited } from "../core/zod.ts";
 import { createExecutor } from "../fanout/apply.ts";
 import { createRecovery, type Recovery } from "../fanout/recovery.ts";
 import { createMistakes, type Mistakes } from "../handlers/mistakes.ts";

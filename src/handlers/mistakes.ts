@@ -1,7 +1,6 @@
 import { HANDLER_KINDS, type HandlerFailed, type HandlerKind } from "../core/handler.ts";
-import type { Log } from "../core/log.ts";
+import { createThrottle, type Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import { createThrottle } from "../core/throttle.ts";
 
 /** Handles errors thrown by the application's own code. */
 export interface Mistakes {

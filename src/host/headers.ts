@@ -1,7 +1,6 @@
 import type { HttpResponse } from "uWebSockets.js";
 import { STATUS_CODES, validateHeaderName, validateHeaderValue } from "node:http";
-import type { Log } from "../core/log.ts";
-import { createThrottle } from "../core/throttle.ts";
+import { createThrottle, type Log } from "../core/log.ts";
 
 /** Called with the name of each response header that was left out because HTTP forbids it. */
 export type LeftOut = (name: string) => void;

@@ -1,7 +1,12 @@
 import type { TemplatedApp } from "uWebSockets.js";
-import type { Exchange, HttpHandler, HttpMethod, Route } from "../core/http.ts";
+import {
+  type Exchange,
+  type HttpHandler,
+  type HttpMethod,
+  problemOf,
+  type Route,
+} from "../core/http.ts";
 import type { Log } from "../core/log.ts";
-import { problemOf } from "../core/problem.ts";
 import { createExchange, createState } from "./exchange.ts";
 import { isAmbiguous } from "./request.ts";
 

@@ -1,5 +1,5 @@
 import type { HttpResponse } from "uWebSockets.js";
-import { type ByteBuffer, createByteBuffer } from "../core/byte-buffer.ts";
+import { type ByteBuffer, createByteBuffer } from "../core/body.ts";
 import {
   formatStatus,
   type HeadersGiven,

@@ -1,8 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, realpathSync } from "node:fs";
 import { createSecureContext } from "node:tls";
+import { messageOf } from "../core/failures.ts";
 import type { Log } from "../core/log.ts";
-import { messageOf } from "../core/message-of.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import type { Native, TemplatedApp } from "./native.ts";
 import { createServerNames } from "./server-names.ts";

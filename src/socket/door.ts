@@ -1,9 +1,8 @@
 import type { Server } from "socket.io";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { HandlerFailed } from "../core/handler.ts";
-import type { Log } from "../core/log.ts";
+import { createThrottle, type Log, type ThrottledLog } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import { createThrottle, type ThrottledLog } from "../core/throttle.ts";
 import { namesNoSession } from "../host/request.ts";
 import type { EngineServerBase } from "../seam/engine-io.ts";
 import { checkSocketIo } from "../seam/socket-io.ts";

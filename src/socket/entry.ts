@@ -1,6 +1,6 @@
 import type { Server, Socket } from "socket.io";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
-import type { ThrottledLog } from "../core/throttle.ts";
+import type { ThrottledLog } from "../core/log.ts";
 import {
   answerEvent,
   createEventGate,

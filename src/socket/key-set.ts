@@ -1,8 +1,7 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
-import { FailureError } from "../core/failures.ts";
-import { messageOf } from "../core/message-of.ts";
+import { FailureError, messageOf } from "../core/failures.ts";
+import type { ThrottledLog } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import type { ThrottledLog } from "../core/throttle.ts";
 
 /** Clocks, the log, and a callback for metrics. */
 export interface KeySetNeeds {

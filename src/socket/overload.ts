@@ -1,5 +1,5 @@
+import type { ThrottledLog } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import type { ThrottledLog } from "../core/throttle.ts";
 
 type OverloadSettings = Settings["overload"];
 

@@ -1,4 +1,4 @@
-import { createByteBuffer } from "../core/byte-buffer.ts";
+import { createByteBuffer } from "../core/body.ts";
 import type { Frame } from "../core/packet.ts";
 import type { SafeResponse } from "../host/response.ts";
 import type { EngineRequest, EngineTransportBase } from "../seam/engine-io.ts";

@@ -1,8 +1,7 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from "jose";
-import { FailureError } from "../core/failures.ts";
-import { messageOf } from "../core/message-of.ts";
+import { FailureError, messageOf } from "../core/failures.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import { createKeySet, type KeySet, type KeySetNeeds } from "./key-set.ts";
 

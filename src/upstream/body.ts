@@ -1,6 +1,5 @@
 import type { CallHandshake, CallSocket } from "../core/call.ts";
-import { replaceUnsendable } from "../core/unsendable.ts";
-import { toTaggedJson } from "../core/value.ts";
+import { replaceUnsendable, toTaggedJson } from "../core/value.ts";
 
 /** Returns a connect call's body; `undefined` for what has no JSON form. */
 export function connectBody(socket: CallSocket, handshake: CallHandshake): string | undefined {

@@ -1,5 +1,5 @@
 import { type Dispatcher, Pool } from "undici";
-import { inflateBody, readCoding } from "../core/inflate.ts";
+import { inflateBody, readCoding } from "../core/body.ts";
 
 /** An answer that came whole and within its bounds. */
 export interface PostAnswer {

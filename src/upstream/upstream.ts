@@ -1,8 +1,7 @@
 import type { CallKind } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
-import type { Log } from "../core/log.ts";
+import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
-import { createThrottle } from "../core/throttle.ts";
 import { createAdmission, type LaneSocket, type Queued } from "./admission.ts";
 import { createBatches } from "./batches.ts";
 import { createCarrier } from "./carrier.ts";

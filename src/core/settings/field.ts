@@ -1,4 +1,4 @@
-import "../prototype.ts";
+import "../zod.ts";
 import * as z from "zod/mini";
 
 /** A setting: its schema, its default and a sentence for the docs. */

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LogFields } from "../../src/core/log.ts";
-import { createThrottle } from "../../src/core/throttle.ts";
+import { createThrottle, type LogFields } from "../../src/core/log.ts";
 
 test("one line per kind and second is written, and the next says how many were not", () => {
   let now = 0;

@@ -1,3 +1,5 @@
+import { en } from "zod/locales";
+
 /**
  * Hides the members that old libraries have added to `Object.prototype` from `for…in` loops. They
  * can still be called. Members that are added after this call show up in loops again.
@@ -11,5 +13,8 @@ export function hideInherited(): void {
   }
 }
 
-// Zod looks at prototypes when it is first used, so this file must be imported before it.
+// Zod looks at prototypes when it is first used, so every file that uses it imports this one.
 hideInherited();
+
+/** Option of `safeParse` for English error messages: `zod/mini` has none of its own. */
+export const ENGLISH = { error: en().localeError };
