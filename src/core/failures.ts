@@ -253,6 +253,12 @@ export interface Failure {
 /** The name of a failure in answers, logs and metrics. */
 export type FailureCode = keyof typeof FAILURES;
 
+/** Returns a failure as clients see it. */
+export function describeFailure(code: FailureCode) {
+  const { text, retry } = FAILURES[code];
+  return { code, message: text, retry };
+}
+
 /** The error of every row above: `code` names the row, `detail` says what exactly and where. */
 export class FailureError extends Error {
   readonly code: FailureCode;

@@ -235,7 +235,7 @@ function createAdapter(memory: Memory, watch: (adapter: Adapter) => void): typeo
   return class MemoryAdapter extends Adapter {
     readonly #store = memory.open();
     readonly #connectedAt = new WeakMap<Socket, number>();
-    /** While there are any, `socket/dynamic.ts` does not remove the namespace. */
+    /** While there are any, `door/dynamic.ts` does not remove the namespace. */
     readonly sessions = this.#store.sessions;
 
     constructor(namespace: Namespace) {

@@ -12,6 +12,8 @@ import {
 } from "../core/settings.ts";
 import { readVersion } from "../core/version.ts";
 import { hideInherited } from "../core/zod.ts";
+import { createLoadSampler, type LoadSampler } from "../door/load.ts";
+import type { Load } from "../door/overload.ts";
 import { createExecutor } from "../fanout/apply.ts";
 import { createRecovery, type Recovery } from "../fanout/recovery.ts";
 import { createMistakes, type Mistakes } from "../handlers/mistakes.ts";
@@ -20,8 +22,6 @@ import { loadNative } from "../host/native.ts";
 import { openApp } from "../host/tls.ts";
 import { watchLoop } from "../metrics/loop.ts";
 import { createMetrics, type Metrics, shareScrapes } from "../metrics/registry.ts";
-import { createLoadSampler, type LoadSampler } from "../socket/load.ts";
-import type { Load } from "../socket/overload.ts";
 import { type Attached, attach } from "./attach.ts";
 import {
   listAttachedRows,

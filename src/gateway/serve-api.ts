@@ -7,10 +7,10 @@ import { COMMAND_LIMITS } from "../core/commands.ts";
 import type { FailureCode } from "../core/failures.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
+import { createTokenCheck } from "../door/tokens.ts";
 import type { Executor } from "../fanout/apply.ts";
 import type { Http } from "../host/http.ts";
 import type { Metrics } from "../metrics/registry.ts";
-import { createTokenCheck } from "../socket/tokens.ts";
 import { listApiRows } from "./metric-rows.ts";
 
 /** What {@link serveApi} needs. */

@@ -106,7 +106,7 @@ export function watchVolatile(socket: Socket, dropped: () => void): void {
   };
 }
 
-// --- for authentication and limits: see `door.ts` ---
+// --- for authentication and limits: see `door/` ---
 
 /** A function that `namespace.use` takes. */
 export type Middleware = Parameters<Namespace["use"]>[0];

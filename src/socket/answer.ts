@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
+import type { Door, DoorHeaders, Refusal } from "../door/door.ts";
 import type { IncomingRequest } from "../host/request.ts";
 import type { SafeResponse } from "../host/response.ts";
-import type { Door, DoorHeaders, Refusal } from "./door.ts";
 
 // Keep error bodies out of caches, and keep browsers from reading them as another type.
 const SECURITY: DoorHeaders = [

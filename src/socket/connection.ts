@@ -1,6 +1,7 @@
 import { CLOSES, type CloseReason } from "../core/closes.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import { type CodecName, type Frame, type Frames, isEvent, type Packet } from "../core/packet.ts";
+import type { Allowance, RateVerdict } from "../door/limits.ts";
 import type { BodyOwner } from "../host/response.ts";
 import type {
   EnginePacket,
@@ -10,7 +11,6 @@ import type {
 } from "../seam/engine-io.ts";
 import type { ConnectionClient } from "../seam/socket-io.ts";
 import { describeClose, readForced, readReason } from "./close-reason.ts";
-import type { Allowance, RateVerdict } from "./limits.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
 import { isWebSocket, receivedBytes, type WebSocketTransport } from "./websocket.ts";
 

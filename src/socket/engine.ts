@@ -1,6 +1,7 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from "uWebSockets.js";
 import type { CloseReason } from "../core/closes.ts";
 import type { Log } from "../core/log.ts";
+import type { Door } from "../door/door.ts";
 import { createLeftOut } from "../host/headers.ts";
 import {
   asksForWebSocket,
@@ -22,7 +23,6 @@ import {
 } from "../seam/engine-io.ts";
 import { answer, answerAtDoor, answerRefusal } from "./answer.ts";
 import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
-import type { Door } from "./door.ts";
 import { isBusy, takePayloads } from "./polling.ts";
 import type { RefusalReason } from "./samples.ts";
 import { isWebSocket, type WebSocketData, WebSocketTransport } from "./websocket.ts";

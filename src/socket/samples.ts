@@ -1,4 +1,5 @@
 import { CLOSES, type CloseReason } from "../core/closes.ts";
+import { zeros } from "../core/zeros.ts";
 import type { EnginePacketType } from "../seam/engine-io.ts";
 
 /** Why a handshake or upgrade request was refused before a connection existed for it. */
@@ -75,9 +76,4 @@ export function createSamples(): SocketSamples {
     volatileDropped: 0,
     inboundBytes: 0,
   };
-}
-
-/** Returns a count of 0 for every key. */
-export function zeros<K extends string>(keys: readonly K[]): Record<K, number> {
-  return Object.fromEntries(keys.map((key) => [key, 0])) as Record<K, number>; // one entry per key
 }

@@ -4,6 +4,13 @@ import type { CloseReason } from "../core/closes.ts";
 import type { FailureCode } from "../core/failures.ts";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
+import {
+  createDoor,
+  type Door,
+  type DoorNeeds,
+  type DoorSamples,
+  type DoorSettings,
+} from "../door/door.ts";
 import type { EngineOptions } from "../seam/engine-io.ts";
 import {
   clientOf,
@@ -16,13 +23,6 @@ import {
 } from "../seam/socket-io.ts";
 import { serveClientFiles } from "./client-files.ts";
 import type { Connection, ConnectionNeeds } from "./connection.ts";
-import {
-  createDoor,
-  type Door,
-  type DoorNeeds,
-  type DoorSamples,
-  type DoorSettings,
-} from "./door.ts";
 import { closeInWaves, closeSafely } from "./drain.ts";
 import { GatewayEngine } from "./engine.ts";
 import { checkOptions } from "./options.ts";

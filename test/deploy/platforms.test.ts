@@ -7,7 +7,7 @@ import { parse as parseToml } from "smol-toml";
 import { parse } from "yaml";
 import { listSettings, readSettings, type Settings } from "../../src/core/settings.ts";
 import { mergeSettings } from "../../src/core/sources.ts";
-import { createAddressReader } from "../../src/socket/address.ts";
+import { createAddressReader } from "../../src/door/address.ts";
 
 const DEPLOY = fileURLToPath(new URL("../../deploy/", import.meta.url));
 const read = (path: string) => readFileSync(join(DEPLOY, path), "utf8");

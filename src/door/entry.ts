@@ -1,6 +1,7 @@
 import type { Server, Socket } from "socket.io";
-import { FAILURES, type FailureCode } from "../core/failures.ts";
+import { describeFailure, FAILURES, type FailureCode } from "../core/failures.ts";
 import type { ThrottledLog } from "../core/log.ts";
+import type { Guards } from "../seam/dispatch.ts";
 import {
   answerEvent,
   createEventGate,
@@ -9,9 +10,8 @@ import {
   guardSessions,
   prependMiddleware,
 } from "../seam/socket-io.ts";
-import { type Auth, describeFailure, type SessionDecision } from "./auth.ts";
+import type { Auth, SessionDecision } from "./auth.ts";
 import type { Bounds } from "./bounds.ts";
-import type { Guards } from "./dispatch.ts";
 import type { Refused } from "./grants.ts";
 
 /**

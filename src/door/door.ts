@@ -3,14 +3,15 @@ import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { HandlerFailed } from "../core/handler.ts";
 import { createThrottle, type Log, type ThrottledLog } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
+import { zeros } from "../core/zeros.ts";
 import { namesNoSession } from "../host/request.ts";
+import { createGuards } from "../seam/dispatch.ts";
 import type { EngineServerBase } from "../seam/engine-io.ts";
 import { checkSocketIo } from "../seam/socket-io.ts";
+import type { Connection } from "../socket/connection.ts";
 import { createAddressReader, limitKeyOf } from "./address.ts";
 import { AUTH_RESULTS, createAuth, type TokenConnection } from "./auth.ts";
 import { createBounds, SOCKET_LIMITS, type SocketLimit } from "./bounds.ts";
-import type { Connection } from "./connection.ts";
-import { createGuards } from "./dispatch.ts";
 import { guardNamespaces, type Recovering } from "./entry.ts";
 import {
   type Allowance,
@@ -28,7 +29,6 @@ import {
   STAGES,
   type Stage,
 } from "./overload.ts";
-import { zeros } from "./samples.ts";
 
 /** The settings of the door. */
 export type DoorSettings = Pick<Settings, "socket" | "auth" | "limits" | "overload">;

@@ -5,8 +5,8 @@
 import type { Namespace, Server } from "socket.io";
 import { dynamicNamespaces } from "../core/dynamic-namespaces.ts";
 import type { HandlerFailed } from "../core/handler.ts";
+import { callSafely } from "../seam/dispatch.ts";
 import { eachNamespace } from "../seam/socket-io.ts";
-import { callSafely } from "./dispatch.ts";
 
 /** A function that the application gave to `io.of()`. */
 type NamespaceFn = (

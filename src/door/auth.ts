@@ -1,5 +1,5 @@
 import type { Socket } from "socket.io";
-import { FAILURES, type FailureCode } from "../core/failures.ts";
+import { describeFailure } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import {
   answerEvent,
@@ -286,10 +286,4 @@ function firstDeadline({ expiresAt }: Grant, settings: Settings["auth"]): number
 function applyRooms(socket: Socket, grant: Grant, before: ReadonlySet<string>): void {
   for (const room of before) if (!grant.rooms.has(room)) void socket.leave(room);
   for (const room of grant.rooms) if (!before.has(room)) void socket.join(room);
-}
-
-/** Returns a failure as clients see it. */
-export function describeFailure(code: FailureCode) {
-  const { text, retry } = FAILURES[code];
-  return { code, message: text, retry };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createDeadlines, type Deadline } from "../../src/socket/deadlines.ts";
+import { createDeadlines, type Deadline } from "../../src/door/deadlines.ts";
 
 function createClock() {
   let now = 0;

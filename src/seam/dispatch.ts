@@ -8,12 +8,10 @@
  */
 import { EventEmitter, errorMonitor } from "node:events";
 import { type Namespace, Socket } from "socket.io";
-import { FAILURES } from "../core/failures.ts";
+import { describeFailure, FAILURES } from "../core/failures.ts";
 import type { HandlerFailed, HandlerKind } from "../core/handler.ts";
-import { type EngineServerBase, FORBIDDEN, type VerifyDone } from "../seam/engine-io.ts";
-import type { EventPacket } from "../seam/socket-io.ts";
-import { describeFailure } from "./auth.ts";
-import type { Connection } from "./connection.ts";
+import { type EngineServerBase, FORBIDDEN, type VerifyDone } from "./engine-io.ts";
+import type { EventPacket } from "./socket-io.ts";
 
 type Call = (...given: unknown[]) => unknown;
 type Next = (error?: unknown) => void;
@@ -352,7 +350,7 @@ function guardEngine(engine: EngineServerBase, failed: HandlerFailed): void {
   const emit = createEmit((error, connection, event) =>
     failed(error, { kind: "engine", event, socket: idOf(connection) }),
   );
-  engine.on("connection", (connection: Connection) => {
+  engine.on("connection", (connection: EventEmitter) => {
     connection.emit = emit; // one function for all connections: it uses `this`
   });
   engine.on("connection_error", ({ context }: ConnectionError) => {

@@ -6,7 +6,7 @@ import { type TestContext, test } from "node:test";
 import { exportJWK, type JWK, SignJWT } from "jose";
 import { FailureError } from "../../src/core/failures.ts";
 import { readSettings } from "../../src/core/settings.ts";
-import { createTokenCheck } from "../../src/socket/tokens.ts";
+import { createTokenCheck } from "../../src/door/tokens.ts";
 import { until } from "../harness/wait.ts";
 
 interface Keys {

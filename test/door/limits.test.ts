@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readSettings } from "../../src/core/settings.ts";
-import { createLimits } from "../../src/socket/limits.ts";
+import { createLimits } from "../../src/door/limits.ts";
 
 function createUnder(limits: Record<string, unknown>) {
   const world = { now: 0, polling: 0 };

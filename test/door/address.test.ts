@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createAddressReader, limitKeyOf, normalizeAddress } from "../../src/socket/address.ts";
+import { createAddressReader, limitKeyOf, normalizeAddress } from "../../src/door/address.ts";
 
 function from(peer: string, forwarded?: string, proxiedAddress = "") {
   const headers: Record<string, string> =

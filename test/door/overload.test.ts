@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readSettings } from "../../src/core/settings.ts";
-import { createOverloadMonitor, type Load, type Sheddable } from "../../src/socket/overload.ts";
+import { createOverloadMonitor, type Load, type Sheddable } from "../../src/door/overload.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { ask } from "../harness/http.ts";
 import { next, until } from "../harness/wait.ts";

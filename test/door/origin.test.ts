@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SettingsError } from "../../src/core/settings.ts";
-import { createOriginCheck } from "../../src/socket/origin.ts";
+import { createOriginCheck } from "../../src/door/origin.ts";
 
 const SAME = { origins: [], originless: true, forwardedHost: false };
 const ask = (headers: Record<string, string>) => ({ headers });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { SignJWT } from "jose";
 import { FailureError } from "../../src/core/failures.ts";
 import { readSettings, SettingsError } from "../../src/core/settings.ts";
-import { createTokenCheck } from "../../src/socket/tokens.ts";
+import { createTokenCheck } from "../../src/door/tokens.ts";
 
 const NOW = 1_800_000_000_000;
 const SECRET = "0123456789abcdef0123456789abcdef";
