@@ -7,17 +7,11 @@ import {
   type Recipients,
   type RoomChange,
 } from "../core/membership.ts";
+import type { Settings } from "../core/settings.ts";
 import { sizeOf, sizeOfSession } from "./recovery-size.ts";
 
 /** The limits of recovery in this process, for all namespaces of a server together. */
-export interface RecoverySettings {
-  readonly windowMs: number;
-  readonly packetsMax: number;
-  readonly bytesMax: number;
-  readonly sessionsMax: number;
-  readonly sessionBytesMax: number;
-  readonly roomChangesMax: number;
-}
+export type RecoverySettings = Omit<Settings["recovery"], "checkpointMs">;
 
 /** What recovery keeps, and its results, as plain numbers. */
 export interface RecoverySamples {
@@ -43,8 +37,18 @@ export interface LostSession<At = unknown> extends Membership<At> {
   readonly data: unknown;
 }
 
+/** The packets and lost sessions of all namespaces, which share the limits. */
+export interface Memory {
+  readonly settings: RecoverySettings;
+  readonly samples: RecoverySamples;
+  readonly stores: Set<Store>;
+  /** Forgets once a second what is older than the window. */
+  readonly sweep: NodeJS.Timeout;
+}
+
 /** What one namespace keeps for recovery. */
 export interface Store {
+  readonly memory: Memory;
   /** The sessions by secret, in the order in which they were lost. */
   readonly sessions: Map<string, KeptSession>;
   sessionBytes: number;
@@ -82,192 +86,199 @@ interface KeptPacket {
   readonly move?: Move;
 }
 
-/** Keeps packets and lost sessions for a limited time, within limits. */
-export interface Memory {
-  open(): Store;
-  /** Empties a store. It keeps nothing from then on. */
-  close(store: Store): void;
-  /** Appends an offset to a packet's arguments and keeps them, unless they cannot be sent. */
-  keep(store: Store, data: unknown[], to: Recipients): void;
-  /** Keeps a move for the sessions that are lost now. */
-  keepMove(store: Store, move: Move): void;
-  /** Keeps a session. `end`: the moves from this number on are not applied to it yet. */
-  persist(store: Store, session: SessionToKeep): void;
-  /**
-   * Removes a session and returns it, with the arguments of the packets it missed: those emitted
-   * after `offset` to rooms that it was in at the time and that `narrow` allows. Undefined if the
-   * session is not kept, or some of these packets no longer are. An offset of another store counts
-   * as none: the client has received nothing since it connected.
-   */
-  take(
-    store: Store,
-    at: { readonly pid: string; readonly offset: string },
-    narrow: (session: LostSession) => readonly unknown[],
-  ): TakenSession | undefined;
-  stop(): void;
-}
-
-/** A session to keep. */
-export type SessionToKeep = LostSession<number> &
+/** A session to keep. Moves with numbers from `end` on, or from now on, are not applied to it yet. */
+type SessionToKeep = LostSession<number> &
   Pick<KeptSession, "reachedAt"> &
   Partial<Pick<KeptSession, "end">>;
 
 /** A session that was removed for its client. */
-export interface TakenSession extends LostSession<number> {
+interface TakenSession extends LostSession<number> {
   readonly missedPackets: unknown[][];
-  /** The session to pass to `persist` if its client is refused. */
+  /** The session to keep again if its client is refused. */
   readonly stored: LostSession<number>;
 }
-
-const packetsOf = (store: Store) => store.packets.length;
-const sessionsOf = (store: Store) => store.sessions.size;
-const bytesOf = (store: Store) => store.packetBytes + store.sessionBytes;
 
 /** A full store drops one part in 16 at once, so that dropping costs little per packet. */
 const DROP_SHARE = 16;
 
-/** Returns the packets and sessions kept in this process. It enforces sizes, limits and expiry. */
+/** Returns a memory that keeps nothing yet. Clear its `sweep` to stop it. */
 export function createMemory(settings: RecoverySettings, samples: RecoverySamples): Memory {
   const stores = new Set<Store>();
   const sweep = setInterval(() => {
     for (const store of stores) expire(store);
   }, 1000);
   sweep.unref();
-
-  function drop(store: Store, count: number): void {
-    store.droppedAt = store.packets[count - 1]?.keptAt ?? store.droppedAt;
-    for (const { bytes } of store.packets.splice(0, count)) {
-      samples.packets--;
-      samples.bytes -= bytes;
-      store.packetBytes -= bytes;
-    }
-    store.first += count;
-  }
-
-  function forget(store: Store, pid: string): void {
-    const bytes = store.sessions.get(pid)?.bytes;
-    if (bytes === undefined) return;
-    store.sessions.delete(pid);
-    samples.sessions--;
-    samples.bytes -= bytes;
-    store.sessionBytes -= bytes;
-  }
-
-  function dropPackets(store: Store): void {
-    const count = Math.ceil(store.packets.length / DROP_SHARE);
-    samples.droppedPackets += count;
-    drop(store, count);
-  }
-
-  function dropSessions(store: Store): void {
-    let count = Math.ceil(store.sessions.size / DROP_SHARE);
-    samples.droppedSessions += count;
-    for (const pid of store.sessions.keys()) {
-      if (count-- === 0) return;
-      forget(store, pid);
-    }
-  }
-
-  /** Returns the largest store. Dropping from it leaves quiet namespaces alone. */
-  function largest(size: (store: Store) => number): Store {
-    let most: Store | undefined;
-    for (const store of stores) if (!most || size(store) > size(most)) most = store;
-    return most as Store; // callers have just added to a store, so there is one
-  }
-
-  function add(store: Store, packet: KeptPacket): void {
-    // The application may still emit in a removed namespace. No client will come back to it.
-    if (!stores.has(store)) return;
-    store.packets.push(packet);
-    samples.packets++;
-    samples.bytes += packet.bytes;
-    store.packetBytes += packet.bytes;
-    trim();
-  }
-
-  function trim(): void {
-    while (samples.packets > settings.packetsMax) dropPackets(largest(packetsOf));
-    while (samples.sessions > settings.sessionsMax) dropSessions(largest(sessionsOf));
-    while (samples.bytes > settings.bytesMax) {
-      const store = largest(bytesOf);
-      if (store.packetBytes > store.sessionBytes) dropPackets(store);
-      else dropSessions(store);
-    }
-  }
-
-  function expire(store: Store): void {
-    const since = performance.now() - settings.windowMs;
-    const firstKept = store.packets.findIndex((packet) => packet.keptAt >= since);
-    drop(store, firstKept === -1 ? store.packets.length : firstKept);
-    for (const [pid, session] of store.sessions) {
-      if (session.lostAt >= since) break;
-      forget(store, pid);
-    }
-  }
-
-  return {
-    open() {
-      const name = Math.random().toString(36).slice(2, 6);
-      const begun = { sessions: new Map(), packets: [], first: 0, name, offset: "" };
-      const sizes = { sessionBytes: 0, packetBytes: 0, droppedAt: Number.NEGATIVE_INFINITY };
-      const store: Store = { ...begun, ...sizes, offset: offsetOf({ name }, -1) };
-      stores.add(store);
-      return store;
-    },
-    close(store) {
-      for (const pid of [...store.sessions.keys()]) forget(store, pid);
-      drop(store, store.packets.length);
-      stores.delete(store);
-    },
-    keep(store, data, to) {
-      const bytes = sizeOf(data, to);
-      if (bytes === undefined) return;
-      store.offset = offsetOf(store, nextOf(store));
-      data.push(store.offset);
-      add(store, { keptAt: performance.now(), bytes, data, to });
-    },
-    keepMove(store, move) {
-      const bytes = sizeOf(move.rooms, move.to);
-      if (bytes === undefined) return;
-      add(store, { keptAt: performance.now(), bytes, data: [], to: move.to, move });
-    },
-    persist(store, session) {
-      if (!stores.has(store)) return;
-      forget(store, session.pid);
-      const bytes = sizeOfSession(session, settings.sessionBytesMax);
-      if (bytes > settings.sessionBytesMax) {
-        samples.droppedSessions++;
-        return;
-      }
-      const kept = { end: nextOf(store), ...session, bytes, lostAt: performance.now() };
-      store.sessions.set(session.pid, kept);
-      samples.sessions++;
-      samples.bytes += bytes;
-      store.sessionBytes += bytes;
-      trim();
-    },
-    take(store, { pid, offset }, narrow) {
-      expire(store);
-      const kept = store.sessions.get(pid);
-      const from = kept && beginOf(store, kept, offset);
-      if (!kept || from === undefined) return undefined;
-      // A session is handed out once. A second client with the same secret gets a new session.
-      forget(store, pid);
-      const now = moveAlong(store, kept);
-      if (!now) return undefined;
-      const narrowed = narrowRooms(now, narrow);
-      const wasRecipient = createRoomHistory(narrowed);
-      const missedPackets = store.packets.slice(from - store.first).flatMap((packet, i) => {
-        if (packet.move || !wasRecipient(packet.to, (at) => at <= from + i)) return [];
-        return [packet.data];
-      });
-      return { ...narrowed, missedPackets, stored: now };
-    },
-    stop: () => clearInterval(sweep),
-  };
+  return { settings, samples, stores, sweep };
 }
 
-function offsetOf({ name }: Pick<Store, "name">, number: number): string {
+/** Returns the empty store of one more namespace. */
+export function openStore(memory: Memory): Store {
+  const name = Math.random().toString(36).slice(2, 6);
+  const store: Store = {
+    memory,
+    sessions: new Map(),
+    sessionBytes: 0,
+    packets: [],
+    packetBytes: 0,
+    first: 0,
+    droppedAt: Number.NEGATIVE_INFINITY,
+    name,
+    offset: offsetOf(name, -1),
+  };
+  memory.stores.add(store);
+  return store;
+}
+
+/** Empties a store. It keeps nothing from then on. */
+export function closeStore(store: Store): void {
+  for (const pid of [...store.sessions.keys()]) forget(store, pid);
+  drop(store, store.packets.length);
+  store.memory.stores.delete(store);
+}
+
+/** Appends an offset to a packet's arguments and keeps them, unless they cannot be sent. */
+export function keepPacket(store: Store, data: unknown[], to: Recipients): void {
+  const bytes = sizeOf(data, to);
+  if (bytes === undefined) return;
+  store.offset = offsetOf(store.name, nextOf(store));
+  data.push(store.offset);
+  add(store, { keptAt: performance.now(), bytes, data, to });
+}
+
+/** Keeps a move for the sessions that are lost now. */
+export function keepMove(store: Store, move: Move): void {
+  const bytes = sizeOf(move.rooms, move.to);
+  if (bytes === undefined) return;
+  add(store, { keptAt: performance.now(), bytes, data: [], to: move.to, move });
+}
+
+/** Keeps a session, unless it is too large. */
+export function keepSession(store: Store, session: SessionToKeep): void {
+  const { settings, samples, stores } = store.memory;
+  if (!stores.has(store)) return;
+  forget(store, session.pid);
+  const bytes = sizeOfSession(session, settings.sessionBytesMax);
+  if (bytes > settings.sessionBytesMax) {
+    samples.droppedSessions++;
+    return;
+  }
+  const kept = { end: nextOf(store), ...session, bytes, lostAt: performance.now() };
+  store.sessions.set(session.pid, kept);
+  samples.sessions++;
+  samples.bytes += bytes;
+  store.sessionBytes += bytes;
+  trim(store.memory);
+}
+
+/**
+ * Removes a session and returns it, with the arguments of the packets it missed: those emitted
+ * after `offset` to rooms that it was in at the time and that `narrow` allows. Undefined if the
+ * session is not kept, or some of these packets no longer are. An offset of another store counts as
+ * none: the client has received nothing since it connected.
+ */
+export function takeSession(
+  store: Store,
+  { pid, offset }: { readonly pid: string; readonly offset: string },
+  narrow: (session: LostSession) => readonly unknown[],
+): TakenSession | undefined {
+  expire(store);
+  const kept = store.sessions.get(pid);
+  const from = kept && beginOf(store, kept, offset);
+  if (!kept || from === undefined) return undefined;
+  // A session is handed out once. A second client with the same secret gets a new session.
+  forget(store, pid);
+  const now = moveAlong(store, kept);
+  if (!now) return undefined;
+  const narrowed = narrowRooms(now, narrow);
+  const wasRecipient = createRoomHistory(narrowed);
+  const missedPackets = store.packets.slice(from - store.first).flatMap((packet, i) => {
+    if (packet.move || !wasRecipient(packet.to, (at) => at <= from + i)) return [];
+    return [packet.data];
+  });
+  return { ...narrowed, missedPackets, stored: now };
+}
+
+function add(store: Store, packet: KeptPacket): void {
+  const { memory } = store;
+  // The application may still emit in a removed namespace. No client will come back to it.
+  if (!memory.stores.has(store)) return;
+  store.packets.push(packet);
+  memory.samples.packets++;
+  memory.samples.bytes += packet.bytes;
+  store.packetBytes += packet.bytes;
+  trim(memory);
+}
+
+/** Drops the first `count` packets. */
+function drop(store: Store, count: number): void {
+  const { samples } = store.memory;
+  store.droppedAt = store.packets[count - 1]?.keptAt ?? store.droppedAt;
+  for (const { bytes } of store.packets.splice(0, count)) {
+    samples.packets--;
+    samples.bytes -= bytes;
+    store.packetBytes -= bytes;
+  }
+  store.first += count;
+}
+
+function forget(store: Store, pid: string): void {
+  const { samples } = store.memory;
+  const bytes = store.sessions.get(pid)?.bytes;
+  if (bytes === undefined) return;
+  store.sessions.delete(pid);
+  samples.sessions--;
+  samples.bytes -= bytes;
+  store.sessionBytes -= bytes;
+}
+
+function expire(store: Store): void {
+  const since = performance.now() - store.memory.settings.windowMs;
+  const firstKept = store.packets.findIndex((packet) => packet.keptAt >= since);
+  drop(store, firstKept === -1 ? store.packets.length : firstKept);
+  for (const [pid, session] of store.sessions) {
+    if (session.lostAt >= since) break;
+    forget(store, pid);
+  }
+}
+
+/** Drops from the largest stores until all limits are kept. This leaves quiet namespaces alone. */
+function trim(memory: Memory): void {
+  const { settings, samples } = memory;
+  while (samples.packets > settings.packetsMax) dropPackets(largest(memory, packetsOf));
+  while (samples.sessions > settings.sessionsMax) dropSessions(largest(memory, sessionsOf));
+  while (samples.bytes > settings.bytesMax) {
+    const store = largest(memory, bytesOf);
+    if (store.packetBytes > store.sessionBytes) dropPackets(store);
+    else dropSessions(store);
+  }
+}
+
+const packetsOf = (store: Store) => store.packets.length;
+const sessionsOf = (store: Store) => store.sessions.size;
+const bytesOf = (store: Store) => store.packetBytes + store.sessionBytes;
+
+function largest({ stores }: Memory, size: (store: Store) => number): Store {
+  let most: Store | undefined;
+  for (const store of stores) if (!most || size(store) > size(most)) most = store;
+  return most as Store; // callers have just added to a store, so there is one
+}
+
+function dropPackets(store: Store): void {
+  const count = Math.ceil(store.packets.length / DROP_SHARE);
+  store.memory.samples.droppedPackets += count;
+  drop(store, count);
+}
+
+function dropSessions(store: Store): void {
+  let count = Math.ceil(store.sessions.size / DROP_SHARE);
+  store.memory.samples.droppedSessions += count;
+  for (const pid of store.sessions.keys()) {
+    if (count-- === 0) return;
+    forget(store, pid);
+  }
+}
+
+function offsetOf(name: string, number: number): string {
   return `${name}.${number.toString(36)}`;
 }
 
@@ -284,7 +295,7 @@ export function nextOf({ first, packets }: Store): number {
 function beginOf(store: Store, kept: KeptSession, offset: string): number | undefined {
   const { since, whole, end, reachedAt } = kept;
   const number = Number.parseInt(offset.slice(store.name.length + 1), 36);
-  const after = offset === offsetOf(store, number) ? number + 1 : since - 1;
+  const after = offset === offsetOf(store.name, number) ? number + 1 : since - 1;
   if (after < since && !whole) return undefined;
   const from = Math.max(after, since);
   if (from > end || (from < store.first && store.droppedAt >= reachedAt)) return undefined;

@@ -5,12 +5,18 @@ import type { Packet } from "../core/packet.ts";
 import { connectionOf } from "../seam/socket-io.ts";
 import type { Peer } from "./peer.ts";
 import {
+  closeStore,
   createMemory,
+  keepMove,
+  keepPacket,
+  keepSession,
   type LostSession,
   type Memory,
   nextOf,
+  openStore,
   type RecoverySamples,
   type RecoverySettings,
+  takeSession,
 } from "./recovery-memory.ts";
 import {
   createReconnects,
@@ -202,7 +208,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
       }
     },
     samples: () => samples,
-    stop: () => memory.stop(),
+    stop: () => clearInterval(memory.sweep),
   };
 }
 
@@ -233,7 +239,7 @@ function send(data: unknown[], socket: Socket, samples: RecoverySamples): void {
  */
 function createAdapter(memory: Memory, watch: (adapter: Adapter) => void): typeof Adapter {
   return class MemoryAdapter extends Adapter {
-    readonly #store = memory.open();
+    readonly #store = openStore(memory);
     readonly #connectedAt = new WeakMap<Socket, number>();
     /** While there are any, `door/dynamic.ts` does not remove the namespace. */
     readonly sessions = this.#store.sessions;
@@ -255,7 +261,7 @@ function createAdapter(memory: Memory, watch: (adapter: Adapter) => void): typeo
       const data = [...(packet.data as unknown[])]; // as in every event
       // Volatile packets are not kept. They get an offset too, because a client takes the last
       // string of any event for the offset.
-      if (to.flags?.volatile === undefined) memory.keep(this.#store, data, to);
+      if (to.flags?.volatile === undefined) keepPacket(this.#store, data, to);
       else data.push(this.#store.offset);
       super.broadcast({ ...packet, data }, to);
     }
@@ -265,14 +271,14 @@ function createAdapter(memory: Memory, watch: (adapter: Adapter) => void): typeo
     }
 
     keepMove(move: Move, anyReconnects: boolean): void {
-      if (anyReconnects || this.sessions.size > 0) memory.keepMove(this.#store, move);
+      if (anyReconnects || this.sessions.size > 0) keepMove(this.#store, move);
     }
 
     override persistSession(session: Parameters<Adapter["persistSession"]>[0]): void {
       const reachedAt = this.#reachedAt(this.nsp.sockets.get(session.sid));
       // `watch` has added the room history. A session that is persisted again has its own
       // reachedAt.
-      memory.persist(this.#store, { reachedAt, ...(session as unknown as LostSession<number>) });
+      keepSession(this.#store, { reachedAt, ...(session as unknown as LostSession<number>) });
     }
 
     /** Returns NEVER if nothing sent since the socket connected is known to have reached it. */
@@ -284,14 +290,14 @@ function createAdapter(memory: Memory, watch: (adapter: Adapter) => void): typeo
     }
 
     override async restoreSession(pid: string, offset: string, narrow: Narrow = allRooms) {
-      const found = memory.take(this.#store, { pid, offset }, narrow);
+      const found = takeSession(this.#store, { pid, offset }, narrow);
       // The library's own method returns null and rooms of any type too. Its declaration does not
       // allow either.
       return (found ?? null) as unknown as Restored;
     }
 
     override close(): void {
-      memory.close(this.#store);
+      closeStore(this.#store);
       super.close();
     }
   };
