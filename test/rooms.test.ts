@@ -28,6 +28,8 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   "@msgpack/msgpack": ["cluster"],
   jose: ["door", "api"],
   pino: ["gateway"],
+  // Its own package.json.
+  sluice: ["core"],
   zod: ["core", "api"],
 };
 

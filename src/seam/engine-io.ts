@@ -7,7 +7,7 @@ import type { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
 import { Socket, Transport, uServer } from "engine.io";
 import type { Frame } from "../core/packet.ts";
-import { readVersion } from "../core/version.ts";
+import { checkLibrary, listMembers, type Part } from "./members.ts";
 
 /** An Engine.IO packet. */
 export interface EnginePacket {
@@ -162,7 +162,7 @@ export interface EngineServerBase extends EventEmitter {
   readonly opts: EngineOptions;
   clients: Record<string, EngineSocketBase>;
   clientsCount: number;
-  readonly middlewares: unknown[];
+  readonly middlewares: readonly unknown[];
   use(middleware: EngineMiddleware): void;
   verify(request: EngineRequest, upgrade: boolean, done: VerifyDone): void;
   _computePath(options: { path?: string; addTrailingSlash?: boolean }): string;
@@ -193,10 +193,29 @@ export const EngineServer = uServer as unknown as Class<[Partial<EngineOptions>]
 
 // uServer extends BaseServer. checkEngineIo() proves this cast as well.
 const BaseServer = Object.getPrototypeOf(EngineServer) as typeof EngineServer;
-/**
- * Runs an engine's middlewares with the given response. uServer's own method would wrap it first.
- */
-export const applyMiddlewares = BaseServer.prototype._applyMiddlewares;
+
+/** Runs an engine's middlewares with the response as it is: uServer's own method would wrap it. */
+export function runMiddlewares(
+  engine: EngineServerBase,
+  request: EngineRequest,
+  res: EngineResponse,
+  done: (error?: unknown) => void,
+): void {
+  BaseServer.prototype._applyMiddlewares.call(engine, request, res, done);
+}
+
+/** Returns the path that an engine serves, as engine.io completes it. */
+export function computePath(
+  engine: EngineServerBase,
+  options: { path?: string; addTrailingSlash?: boolean },
+): string {
+  return engine._computePath(options);
+}
+
+/** Moves a connection to another transport, once the client has probed it. */
+export function startUpgrade(connection: EngineSocketBase, transport: EngineTransportBase): void {
+  connection._maybeUpgrade(transport);
+}
 
 /** Returns a session's Set-Cookie header, formatted by the package that engine.io uses. */
 export function formatCookie(id: string, options: CookieOptions): string {
@@ -208,30 +227,61 @@ export function formatCookie(id: string, options: CookieOptions): string {
   return serialize(options.name, id, options);
 }
 
-const MEMBERS: readonly (readonly [string, { prototype: object }, readonly string[]])[] = [
-  [
-    "Socket",
-    EngineSocket,
-    [
-      ..."setTransport _maybeUpgrade onPacket onClose resetPingTimeout".split(" "),
-      ..."sendPacket send write flush close closeTransport".split(" "),
-    ],
-  ],
-  ["BaseServer", BaseServer, ["_applyMiddlewares"]],
-  ["Transport", EngineTransport, "discard close onError onPacket onData onClose".split(" ")],
-  [
-    "uServer",
-    EngineServer,
-    "verify _computePath _applyMiddlewares createTransport generateId use attach close".split(" "),
-  ],
-];
+const SERVER = listMembers<EngineServerBase>({
+  ...{ opts: 1, clients: 1, clientsCount: 1, middlewares: 1, use: 1, verify: 1, generateId: 1 },
+  ...{ _computePath: 1, _applyMiddlewares: 1, createTransport: 1, attach: 1, close: 1 },
+});
+const TRANSPORT = listMembers<EngineTransportBase>({
+  ...{ sid: 1, writable: 1, name: 1, protocol: 1, readyState: 1, discarded: 1, supportsBinary: 1 },
+  ...{ parser: 1, discard: 1, onRequest: 1, onDataRequest: 1, headers: 1, close: 1, send: 1 },
+  ...{ doClose: 1, onError: 1, onPacket: 1, onData: 1, onClose: 1 },
+});
+/** The optional members of {@link EngineTransportBase}: long-polling sets them at a request. */
+const POLLING = ["req", "res", "dataReq", "dataRes", "shouldClose"];
+const PARSER = listMembers<EngineParser>({ encodePacket: 1, decodePacket: 1 });
+const SOCKET = listMembers<EngineSocketBase>({
+  ...{ id: 1, protocol: 1, remoteAddress: 1, request: 1, transport: 1, readyState: 1, server: 1 },
+  ...{ upgrading: 1, upgraded: 1, writeBuffer: 1, packetsFn: 1, sentCallbackFn: 1 },
+  ...{ pingTimeoutTimer: 1, hasRefreshedPingTimeout: 1, resetPingTimeout: 1, setTransport: 1 },
+  ...{ _maybeUpgrade: 1, onPacket: 1, onClose: 1, sendPacket: 1, send: 1, write: 1, flush: 1 },
+  ...{ close: 1, closeTransport: 1 },
+});
+
+/**
+ * Lists the members of engine.io that Sluice uses. Many are fields, so it creates a server and a
+ * connection that is polled once, sent a payload and closed.
+ */
+export function* listEngineIo(): Generator<Part> {
+  const server = new EngineServer({});
+  yield { name: "BaseServer", object: BaseServer.prototype, members: ["_applyMiddlewares"] };
+  yield { name: "uServer", object: server, members: SERVER };
+  const cork = (write: () => void) => write();
+  const res = { onAborted() {}, onData() {}, writeHeader() {}, end() {}, cork };
+  const headers = { "content-length": "1" };
+  const connection = { remoteAddress: "" };
+  const request = { url: "", headers, connection, _query: { EIO: "4" } };
+  const polling = server.createTransport("polling", { ...request, method: "GET", res });
+  polling.onRequest({ ...request, method: "GET", res });
+  polling.onRequest({ ...request, method: "POST", res });
+  const read: Record<string, true> = {};
+  Object.defineProperty(polling, "httpCompression", {
+    get() {
+      read.httpCompression = true;
+    },
+  });
+  polling.send([{ type: "noop" }]);
+  // Long-polling does not set it, but reads it when it answers.
+  yield { name: "Polling", object: read, members: ["httpCompression"] };
+  polling.close();
+  polling.shouldClose?.(); // stops its timer
+  const socket = new EngineSocket("", server, polling, { ...request, method: "GET", res }, 4);
+  socket.onClose("transport close"); // stops its timers
+  yield { name: "Polling", object: polling, members: [...TRANSPORT, ...POLLING] };
+  yield { name: "parser", object: polling.parser, members: PARSER };
+  yield { name: "Socket", object: socket, members: SOCKET };
+}
 
 /** Throws if the installed engine.io lacks a member that Sluice uses; names its version. */
 export function checkEngineIo(): void {
-  const missing = MEMBERS.flatMap(([name, { prototype }, members]) =>
-    members.filter((member) => !(member in prototype)).map((member) => `${name}.${member}`),
-  );
-  if (missing.length === 0) return;
-  const found = `engine.io ${readVersion("engine.io")}`;
-  throw new Error(`${found} lacks ${missing.join(", ")}; Sluice is made for 6.6.12`);
+  checkLibrary("engine.io", listEngineIo);
 }

@@ -12,14 +12,16 @@ import {
 } from "../host/request.ts";
 import type { SafeResponse } from "../host/response.ts";
 import {
-  applyMiddlewares,
   checkEngineIo,
+  computePath,
   type EngineOptions,
   EngineServer,
   type EngineSocketBase,
   type EngineTransportBase,
   FORBIDDEN,
   formatCookie,
+  runMiddlewares,
+  startUpgrade,
 } from "../seam/engine-io.ts";
 import { answer, answerAtDoor, answerRefusal } from "./answer.ts";
 import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
@@ -86,7 +88,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   }
 
   override attach(app: TemplatedApp, options: { path?: string; addTrailingSlash?: boolean }): void {
-    const path = this._computePath(options) || "/"; // the shortest path a request can have
+    const path = computePath(this, options) || "/"; // the shortest path a request can have
     app.any(path, (res, req) => this.#request(res, req));
     app.ws<WebSocketData>(path, {
       maxPayloadLength: this.opts.maxHttpBufferSize,
@@ -122,15 +124,6 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   override close(): this {
     this.closing ??= "shutdown";
     return super.close();
-  }
-
-  /** Passes the response unwrapped: it already has the methods of Node.js' http response. */
-  override _applyMiddlewares(
-    request: IncomingRequest,
-    res: SafeResponse,
-    done: (error?: unknown) => void,
-  ): void {
-    applyMiddlewares.call(this, request, res, done);
   }
 
   /** Answers a request of the long-polling transport. */
@@ -189,7 +182,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       // A second WebSocket of a session is opened and then closed, as on Node.js' http server.
       const mayUpgrade = session.transport.name === "polling" && !session.upgrading;
       const transport = mayUpgrade ? this.createTransport("websocket", request) : undefined;
-      if (transport) session._maybeUpgrade(transport);
+      if (transport) startUpgrade(session, transport);
       this.#upgradeTo(request, res, transport, handshake, context);
     });
   }
@@ -206,7 +199,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const { door, samples } = this.needs;
     if (door && answerAtDoor({ door, request, res, refused: samples.refused })) return;
     if (this.#refuseDraining(request)) return;
-    this._applyMiddlewares(request, res, (error) => {
+    runMiddlewares(this, request, res, (error) => {
       if (res.done) return;
       if (error) {
         this.#refuse(request, BAD_REQUEST, { name: "MIDDLEWARE_FAILURE" });
