@@ -7,14 +7,15 @@ import type { FanoutSamples } from "./samples.ts";
 
 type Ack = (...given: unknown[]) => void;
 
+/** A broadcast with acknowledgement, as socket.io-adapter asks for it. */
+interface AckedBroadcast {
+  readonly to: BroadcastOptions;
+  counted(recipients: number): void;
+  readonly ack: Ack;
+}
+
 /** Delivers a packet and waits for an ack from each recipient. */
-export type DeliverWithAck = (
-  audience: Audience,
-  packet: Packet,
-  to: BroadcastOptions,
-  counted: (recipients: number) => void,
-  ack: Ack,
-) => void;
+export type DeliverWithAck = (audience: Audience, packet: Packet, asked: AckedBroadcast) => void;
 
 /** Timeout for a broadcast that sets none. Socket.IO's own callers always set one. */
 const TIMEOUT_MS = 60_000;
@@ -30,11 +31,9 @@ const TIMEOUT_MS = 60_000;
  */
 export function createDeliverWithAck(
   settings: { readonly acksPendingMax: number },
-  needs: { readonly samples: FanoutSamples; readonly deliver: Deliver },
+  { samples, deliver }: { readonly samples: FanoutSamples; readonly deliver: Deliver },
 ): DeliverWithAck {
-  const { samples } = needs;
-
-  return (audience, packet, to, counted, ack) => {
+  return (audience, packet, { to, counted, ack }) => {
     const { adapter } = audience;
     const sockets: SocketInside[] = [];
     const recipients = readRecipients(adapter, to);
@@ -52,7 +51,7 @@ export function createDeliverWithAck(
     packet.id = id;
     // Deliver first: a packet that can't be encoded throws before any ack is pending. Acks arrive
     // in a later turn of the event loop, so none is missed.
-    needs.deliver(audience, packet, to);
+    deliver(audience, packet, to);
     if (sockets.length > 0) awaitAnswers(samples, sockets, { id, ack, to });
     counted(sockets.length);
   };

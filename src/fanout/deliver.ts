@@ -1,20 +1,10 @@
 import { bytesOf, type CodecName, type Frame, type Frames, type Packet } from "../core/packet.ts";
 import type { BroadcastOptions } from "./adapter.ts";
-import type { Audience, Member, Unions } from "./audience.ts";
-import type { Listeners } from "./listeners.ts";
+import type { Audience, Member } from "./audience.ts";
+import type { Shared } from "./members.ts";
 import type { Peer, Topics } from "./peer.ts";
 import { type Broadcast, isInTopics, planTopics, type Step } from "./plan.ts";
 import { listRecipients, type RecipientSets, readRecipients } from "./recipients.ts";
-import type { FanoutSamples } from "./samples.ts";
-
-interface DeliverNeeds {
-  readonly topics: Topics;
-  readonly samples: FanoutSamples;
-  readonly listeners: Pick<Listeners, "tell" | "created">;
-  readonly unions: Pick<Unions, "find" | "spent">;
-  /** Bytes published to a topic after which its subscribers' unsent bytes are checked. */
-  readonly lookBytes: number;
-}
 
 /** Delivers a packet to the members of an audience. */
 export type Deliver = (audience: Audience, packet: Packet, to: BroadcastOptions) => void;
@@ -27,23 +17,23 @@ export type Deliver = (audience: Audience, packet: Packet, to: BroadcastOptions)
  * a socket addressed by its own room, get it packet by packet. A packet without recipients is not
  * encoded.
  */
-export function createDeliver(needs: DeliverNeeds): Deliver {
+export function createDeliver(shared: Shared): Deliver {
   return function deliver(audience, packet, to) {
     const { nsp } = audience.adapter;
     packet.nsp = nsp.name;
     const [frames] = nsp.server.encoder.encode(packet);
-    let broadcast = plan(needs, audience, frames, to);
+    let broadcast = plan(shared, audience, frames, to);
     // Listeners run after encoding, so their changes to the arguments reach no recipient. They can
     // change the members too, so the plan is made again.
-    if (broadcast && needs.listeners.tell(broadcast, packet)) {
-      broadcast = plan(needs, audience, frames, to);
+    if (broadcast && shared.listeners.tell(broadcast, packet)) {
+      broadcast = plan(shared, audience, frames, to);
     }
     if (!broadcast) return;
     const { single } = broadcast;
-    needs.samples.deliveries += publishSteps(needs, broadcast);
-    needs.listeners.created(broadcast);
-    lookAtSubscribers(needs, broadcast);
-    if (single.length > 0) needs.samples.deliveries += sendEach(broadcast, to.flags ?? {});
+    shared.samples.deliveries += publishSteps(shared, broadcast);
+    shared.listeners.created(broadcast);
+    lookAtSubscribers(shared, broadcast);
+    if (single.length > 0) shared.samples.deliveries += sendEach(broadcast, to.flags ?? {});
   };
 }
 
@@ -56,7 +46,7 @@ export function createDeliver(needs: DeliverNeeds): Deliver {
  * Each codec encodes at most once, so the loop ends.
  */
 function plan(
-  { unions }: DeliverNeeds,
+  { unions }: Shared,
   audience: Audience,
   frames: Frames,
   to: BroadcastOptions,
@@ -112,7 +102,7 @@ interface Wire {
 }
 
 /**
- * Encodes in every codec that the plan needs, before anything is published. So arguments that a
+ * Encodes in every codec that the plan shared, before anything is published. So arguments that a
  * codec can't encode throw before any recipient has got them.
  */
 function encodePlanned({ audience, steps, single, frames }: Broadcast): void {
@@ -123,18 +113,18 @@ function encodePlanned({ audience, steps, single, frames }: Broadcast): void {
 }
 
 /** Publishes to the planned topics. Returns the number of recipients. */
-function publishSteps(needs: DeliverNeeds, { steps, frames }: Broadcast): number {
+function publishSteps(shared: Shared, { steps, frames }: Broadcast): number {
   const wires: { [C in CodecName]?: Wire } = {};
   for (const { codec } of steps) wires[codec] ??= readWire(frames, codec);
   let served = 0;
   for (const step of steps) {
     const wire = wires[step.codec];
     if (!wire) continue;
-    publish(needs.topics, step, wire.frames);
+    publish(shared.topics, step, wire.frames);
     const recipients = step.topic.subscribed - step.out.length;
     served += recipients;
-    needs.samples.framesOut += recipients * wire.frames.length;
-    needs.samples.bytesOut += recipients * wire.bytes;
+    shared.samples.framesOut += recipients * wire.frames.length;
+    shared.samples.bytesOut += recipients * wire.bytes;
     step.topic.unlooked += wire.bytes;
   }
   return served;
@@ -168,9 +158,9 @@ function publish(topics: Topics, { topic, out }: Step, frames: readonly Frame[])
 }
 
 /** Checks the subscribers of topics that got more than `lookBytes` since the last check. */
-function lookAtSubscribers(needs: DeliverNeeds, { audience, steps }: Broadcast): void {
+function lookAtSubscribers(shared: Shared, { audience, steps }: Broadcast): void {
   for (const { topic, codec, ids } of steps) {
-    if (topic.unlooked < needs.lookBytes) continue;
+    if (topic.unlooked < shared.lookBytes) continue;
     topic.unlooked = 0;
     for (const id of ids) {
       const member = audience.members.get(id);

@@ -1,9 +1,19 @@
 import type { Server } from "socket.io";
-import { createDeliverWithAck } from "./acks.ts";
+import { createDeliverWithAck, type DeliverWithAck } from "./acks.ts";
 import { type AdapterInside, type LocalDelivery, takeOver } from "./adapter.ts";
-import { type Audience, createAudience, type Member } from "./audience.ts";
-import { createDeliver } from "./deliver.ts";
+import type { Audience, Member } from "./audience.ts";
+import { createDeliver, type Deliver } from "./deliver.ts";
 import { createListeners } from "./listeners.ts";
+import {
+  addMember,
+  createAudience,
+  joinRoom,
+  leaveRoom,
+  membersOf,
+  removeMember,
+  resubscribe,
+  type Shared,
+} from "./members.ts";
 import type { Peer, Topics } from "./peer.ts";
 import { createSamples, type FanoutSamples, shapeOf } from "./samples.ts";
 import { createUnions } from "./unions.ts";
@@ -37,67 +47,18 @@ export function createFanout(
   topics: Topics,
 ): Fanout {
   const samples = createSamples();
-  const undoings: (() => void)[] = [];
-  const memberships = createMemberships();
-  const listeners = createListeners(memberships.of);
-  const unions = createUnions(settings.unionMembersMax, samples);
-  const deliver = createDeliver({
+  const heads = new Map<unknown, Member>();
+  const shared: Shared = {
     topics,
-    samples,
-    listeners,
-    unions,
     lookBytes: settings.bufferBytesMax / 4,
-  });
+    samples,
+    unions: createUnions(settings.unionMembersMax, samples),
+    listeners: createListeners((conn) => membersOf(heads, conn)),
+    heads,
+  };
+  const deliver = createDeliver(shared);
   const deliverWithAck = createDeliverWithAck(settings, { samples, deliver });
-
-  function create(adapter: AdapterInside): LocalDelivery {
-    const audience = createAudience(adapter, {
-      samples,
-      unions,
-      isFirst: memberships.isFirst,
-      entered: (member) => listeners.entered(member, memberships.add(member)),
-      left: (member) => listeners.left(member, memberships.remove(member)),
-    });
-    return {
-      addAll: (id, rooms) => addAll(audience, id, rooms),
-      del(id, room) {
-        const member = audience.members.get(id);
-        const rooms = adapter.sids.get(id);
-        if (member && rooms?.has(room)) audience.leaves(member, room);
-        rooms?.delete(room);
-        adapter._del(room, id);
-      },
-      delAll(id) {
-        // First, before listeners run: from here on, no broadcast may reach this socket.
-        audience.leave(id);
-        for (const room of adapter.sids.get(id) ?? []) adapter._del(room, id);
-        adapter.sids.delete(id);
-      },
-      broadcast(packet, to) {
-        samples.broadcasts[shapeOf(to)]++;
-        adapter.delivering?.(packet, to);
-        deliver(audience, packet, to);
-      },
-      broadcastWithAck(packet, to, counted, ack) {
-        samples.broadcasts[shapeOf(to)]++;
-        deliverWithAck(audience, packet, to, counted, ack);
-      },
-      addSockets(to, rooms) {
-        adapter.moving?.({ do: "join", to, rooms });
-        adapter.apply(to, (socket) => socket.join(rooms));
-      },
-      delSockets(to, rooms) {
-        adapter.moving?.({ do: "leave", to, rooms });
-        adapter.apply(to, (socket) => {
-          for (const room of rooms) socket.leave(room);
-        });
-      },
-      disconnectSockets(to, close) {
-        adapter.moving?.({ do: "disconnect", to, rooms: [] });
-        adapter.apply(to, (socket) => socket.disconnect(close));
-      },
-    };
-  }
+  const undoings: (() => void)[] = [];
 
   return {
     register(io) {
@@ -105,7 +66,7 @@ export function createFanout(
       const find = (adapter: AdapterInside) => {
         let local = locals.get(adapter);
         if (!local) {
-          local = create(adapter);
+          local = createLocal(shared, adapter, { deliver, deliverWithAck });
           locals.set(adapter, local);
         }
         return local;
@@ -113,12 +74,63 @@ export function createFanout(
       undoings.push(takeOver(io, find));
     },
     moved(peer) {
-      for (const member of memberships.of(peer)) member.audience.resubscribe(member);
+      for (const member of membersOf(heads, peer)) resubscribe(shared, member);
     },
     samples: () => samples,
     detach() {
       for (const undo of undoings.splice(0)) undo();
-      for (const member of memberships.all()) member.audience.leave(member.socket.id);
+      const members = [...heads.keys()].flatMap((conn) => [...membersOf(heads, conn)]);
+      for (const member of members) removeMember(shared, member);
+    },
+  };
+}
+
+/** Returns the local delivery of one adapter. */
+function createLocal(
+  shared: Shared,
+  adapter: AdapterInside,
+  send: { readonly deliver: Deliver; readonly deliverWithAck: DeliverWithAck },
+): LocalDelivery {
+  const { broadcasts } = shared.samples;
+  const audience = createAudience(shared, adapter);
+  return {
+    addAll: (id, rooms) => addAll(shared, audience, { id, rooms }),
+    del(id, room) {
+      const member = audience.members.get(id);
+      const rooms = adapter.sids.get(id);
+      if (member && rooms?.has(room)) leaveRoom(shared, member, room);
+      rooms?.delete(room);
+      adapter._del(room, id);
+    },
+    delAll(id) {
+      // First, before listeners run: from here on, no broadcast may reach this socket.
+      const member = audience.members.get(id);
+      if (member) removeMember(shared, member);
+      for (const room of adapter.sids.get(id) ?? []) adapter._del(room, id);
+      adapter.sids.delete(id);
+    },
+    broadcast(packet, to) {
+      broadcasts[shapeOf(to)]++;
+      adapter.delivering?.(packet, to);
+      send.deliver(audience, packet, to);
+    },
+    broadcastWithAck(packet, to, counted, ack) {
+      broadcasts[shapeOf(to)]++;
+      send.deliverWithAck(audience, packet, { to, counted, ack });
+    },
+    addSockets(to, rooms) {
+      adapter.moving?.({ do: "join", to, rooms });
+      adapter.apply(to, (socket) => socket.join(rooms));
+    },
+    delSockets(to, rooms) {
+      adapter.moving?.({ do: "leave", to, rooms });
+      adapter.apply(to, (socket) => {
+        for (const room of rooms) socket.leave(room);
+      });
+    },
+    disconnectSockets(to, close) {
+      adapter.moving?.({ do: "disconnect", to, rooms: [] });
+      adapter.apply(to, (socket) => socket.disconnect(close));
     },
   };
 }
@@ -127,13 +139,17 @@ export function createFanout(
  * Does the same as `Adapter.addAll`, and subscribes the socket to each room's topic first. So a
  * broadcast from a `join-room` listener reaches the new socket, as it does without topics.
  */
-function addAll(audience: Audience, id: string, rooms: ReadonlySet<unknown>): void {
+function addAll(
+  shared: Shared,
+  audience: Audience,
+  { id, rooms }: { readonly id: string; readonly rooms: ReadonlySet<unknown> },
+): void {
   const { adapter } = audience;
   if (!audience.members.has(id)) {
     // A socket in a middleware, or one being recovered, isn't in `sockets` yet. It enters with all
     // its rooms once it is connected, when it joins its own room.
     const socket = adapter.nsp.sockets.get(id);
-    if (socket) audience.enter(socket);
+    if (socket) addMember(shared, audience, socket);
   }
   let own = adapter.sids.get(id);
   if (!own) {
@@ -142,7 +158,7 @@ function addAll(audience: Audience, id: string, rooms: ReadonlySet<unknown>): vo
   }
   for (const room of rooms) {
     const member = audience.members.get(id);
-    if (member && !own.has(room)) audience.joins(member, room);
+    if (member && !own.has(room)) joinRoom(shared, member, room);
     own.add(room);
     if (!adapter.rooms.has(room)) {
       adapter.rooms.set(room, new Set());
@@ -153,43 +169,4 @@ function addAll(audience: Audience, id: string, rooms: ReadonlySet<unknown>): vo
     ids.add(id);
     adapter.emit("join-room", room, id);
   }
-}
-
-/** Returns the lists of members per connection, oldest first. */
-function createMemberships() {
-  const heads = new Map<unknown, Member>();
-
-  function* of(conn: unknown): Generator<Member> {
-    for (let one = heads.get(conn); one; one = one.next) yield one;
-  }
-
-  return {
-    of,
-    all: (): Member[] => [...heads.keys()].flatMap((conn) => [...of(conn)]),
-    /** Returns whether it is the first member of its connection. */
-    add(member: Member): boolean {
-      const { conn } = member.socket;
-      let tail: Member | undefined;
-      for (const one of of(conn)) tail = one;
-      if (tail) tail.next = member;
-      else heads.set(conn, member);
-      return !tail;
-    },
-    /** Returns whether it was the last member of its connection. */
-    remove(member: Member): boolean {
-      const { conn } = member.socket;
-      let before: Member | undefined;
-      for (const one of of(conn)) if (one.next === member) before = one;
-      if (before) before.next = member.next;
-      else if (member.next) heads.set(conn, member.next);
-      else heads.delete(conn);
-      return !heads.has(conn);
-    },
-    isFirst(member: Member): boolean {
-      for (const one of of(member.socket.conn)) {
-        if (one.audience === member.audience) return one === member;
-      }
-      return true;
-    },
-  };
 }

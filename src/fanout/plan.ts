@@ -1,14 +1,7 @@
 import type { CodecName, Frames } from "../core/packet.ts";
-import {
-  type Audience,
-  CODECS,
-  type Member,
-  type Parts,
-  type Target,
-  type Topic,
-  type Unions,
-} from "./audience.ts";
+import { type Audience, CODECS, type Member, type Target, type Topic } from "./audience.ts";
 import { eachShared, type RecipientSets } from "./recipients.ts";
+import { countCost, findUnion, type Parts, type Unions } from "./unions.ts";
 
 /**
  * Excluded members per recipient above which the recipients are sent to one by one.
@@ -50,7 +43,7 @@ export interface Step {
  * No application code may run between this plan and its publishing: it could add or remove members,
  * or change how they are served.
  */
-export function planTopics(broadcast: Broadcast, unions: Pick<Unions, "find" | "spent">): void {
+export function planTopics(broadcast: Broadcast, unions: Unions): void {
   const { audience, recipients } = broadcast;
   if (recipients.sets.length === 0) {
     const excluded = listExcepted(broadcast, () => true);
@@ -69,20 +62,15 @@ export function isInTopics(recipients: RecipientSets, id: string): boolean {
   return recipients.has(id, id);
 }
 
-function planUnion(
-  broadcast: Broadcast,
-  parts: Parts,
-  unions: Pick<Unions, "find" | "spent">,
-): void {
-  const union = unions.find(parts);
+function planUnion(broadcast: Broadcast, parts: Parts, unions: Unions): void {
+  const union = findUnion(unions, parts);
   if (union) {
     const excluded = listExcepted(broadcast, (member) => union.subscribers.has(member));
     const ids = { [Symbol.iterator]: () => idsOf(union.subscribers) };
     planTarget(broadcast, union.target, { ids, excluded });
     return;
   }
-  const { duplicates, scanned } = planRooms(broadcast);
-  unions.spent(parts, duplicates, scanned);
+  countCost(unions, parts, planRooms(broadcast));
 }
 
 function* idsOf(members: Iterable<Member>): Generator<string> {
