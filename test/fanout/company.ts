@@ -1,8 +1,63 @@
 import assert from "node:assert/strict";
 import type { Socket } from "socket.io";
+import type { CodecName, Packet } from "../../src/core/packet.ts";
 import { until } from "../harness/wait.ts";
-import { type Kind, openRaw, type RawClient } from "./raw-client.ts";
+import { openSession, SessionEnded, speak } from "../harness/wire-io.ts";
 import type { Rig } from "./rig.ts";
+
+/** How a raw client speaks. `upgrade` starts as `polling` and can go on as a WebSocket. */
+export interface Kind {
+  readonly codec: CodecName;
+  readonly way: "websocket" | "polling" | "upgrade";
+  readonly eio?: 3 | 4;
+}
+
+/** A client that shows every packet in the order it came, and neither buffers nor reconnects. */
+export interface RawClient {
+  readonly kind: Kind;
+  /** Whether the connection is over. */
+  readonly isClosed: () => boolean;
+  /** Hears every Socket.IO packet. */
+  seen: (packet: Packet) => void;
+  send(packet: Packet): void;
+  /** Goes from polling to WebSocket. */
+  upgrade(): Promise<void>;
+  /** Cuts the connection without a word. */
+  hangUp(): void;
+}
+
+/** Opens a connection; resolves once Engine.IO's handshake is done. */
+export async function openRaw(port: number, kind: Kind): Promise<RawClient> {
+  const transport = kind.way === "websocket" ? "websocket" : "polling";
+  const options = { patienceMs: Number.POSITIVE_INFINITY, eio: kind.eio ?? 4 };
+  const session = await openSession(port, transport, options);
+  const { say, hear } = speak(session, kind.codec);
+  let closed = false;
+  const end = (error: unknown): void => {
+    closed = true;
+    session.close();
+    if (!(error instanceof SessionEnded)) throw error;
+  };
+  const client: RawClient = {
+    kind,
+    isClosed: () => closed,
+    seen: () => {},
+    send: (packet) => void say(packet).catch(end),
+    upgrade: () => session.upgrade(),
+    hangUp() {
+      closed = true;
+      session.close();
+    },
+  };
+  const listen = async (): Promise<void> => {
+    for (;;) {
+      const packet = await hear();
+      client.seen(packet);
+    }
+  };
+  void listen().catch(end);
+  return client;
+}
 
 /** Some raw clients of one namespace, in the order of their kinds. */
 export interface Company {

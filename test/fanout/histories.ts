@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Kind } from "./raw-client.ts";
+import type { Kind } from "./company.ts";
 
 /** The connections of every history. */
 export const KINDS: readonly Kind[] = [

@@ -3,8 +3,7 @@ import { test } from "node:test";
 import { Adapter } from "socket.io-adapter";
 import { newClient } from "../harness/gateway.ts";
 import { next, until } from "../harness/wait.ts";
-import { connectAll } from "./company.ts";
-import { openRaw } from "./raw-client.ts";
+import { connectAll, openRaw } from "./company.ts";
 import { startRig } from "./rig.ts";
 
 const WS = { codec: "msgpack", way: "websocket" } as const;

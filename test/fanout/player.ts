@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import type { Namespace, Socket } from "socket.io";
+import type { Packet } from "../../src/core/packet.ts";
 import type { Connection } from "../../src/socket/connection.ts";
 import { until } from "../harness/wait.ts";
+import { openRaw, type RawClient } from "./company.ts";
 import { type History, KINDS, ROOMS, type RoomRef, type Step } from "./histories.ts";
 import { createModel, type Model } from "./model.ts";
-import { openRaw, type RawClient, type RawPacket } from "./raw-client.ts";
 import type { Rig } from "./rig.ts";
 
 const CONNECT = 0;
@@ -126,7 +127,7 @@ async function openPlayer(rig: Rig, kind: RawClient["kind"]): Promise<Player> {
   return made;
 }
 
-function hear(player: Player, packet: RawPacket): void {
+function hear(player: Player, packet: Packet): void {
   if (packet.type !== EVENT && packet.type !== 5) return;
   const [event, number, body] = packet.data as [string, number, unknown];
   if (event === "end") {

@@ -1,8 +1,8 @@
 /** What a connection writes: whole packets, in order, of the arguments as they were. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import type { Kind } from "./company.ts";
 import { connectAll } from "./company.ts";
-import type { Kind } from "./raw-client.ts";
 import { startRig } from "./rig.ts";
 
 const KINDS: readonly Kind[] = [

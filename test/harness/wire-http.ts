@@ -29,7 +29,14 @@ export function formatRequest(ask: HttpAsk): Buffer {
 
 /** Reads one answer and leaves the connection where the next one begins. */
 export async function readAnswer(tcp: Tcp, method = "GET"): Promise<HttpAnswer> {
-  const head = (await tcp.readThrough("\r\n\r\n")).toString("latin1");
+  const { status, headers } = parseHead((await tcp.readThrough("\r\n\r\n")).toString("latin1"));
+  const bodiless = method === "HEAD" || status === 101 || status === 204 || status === 304;
+  const body = bodiless ? "" : await readBody(tcp, headers);
+  return { status, headers, body };
+}
+
+/** Reads the head of an answer; throws if it is none. */
+export function parseHead(head: string): Omit<HttpAnswer, "body"> {
   const [first = "", ...lines] = head.trimEnd().split("\r\n");
   const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(first)?.[1] ?? Number.NaN);
   if (Number.isNaN(status)) throw new Error(`not an HTTP answer: ${JSON.stringify(first)}`);
@@ -39,12 +46,17 @@ export async function readAnswer(tcp: Tcp, method = "GET"): Promise<HttpAnswer> 
     const value = line.slice(line.indexOf(":") + 1).trim();
     headers[name] = name in headers ? `${headers[name]}, ${value}` : value;
   }
-  const bodiless = method === "HEAD" || status === 101 || status === 204 || status === 304;
-  const body = bodiless ? "" : await readBody(tcp, headers);
-  return { status, headers, body };
+  return { status, headers };
 }
 
-async function readBody(tcp: Tcp, headers: Record<string, string>): Promise<string> {
+/** Reads that many answers, one after another. */
+export async function readAnswers(tcp: Tcp, count: number, method = "GET"): Promise<HttpAnswer[]> {
+  const answers: HttpAnswer[] = [];
+  while (answers.length < count) answers.push(await readAnswer(tcp, method));
+  return answers;
+}
+
+async function readBody(tcp: Tcp, headers: HttpAnswer["headers"]): Promise<string> {
   if (headers["transfer-encoding"] === "chunked") {
     const parts: Buffer[] = [];
     for (;;) {

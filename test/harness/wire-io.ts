@@ -2,12 +2,12 @@ import type { CodecName, Packet } from "../../src/core/packet.ts";
 import { formatRequest, type HttpAnswer, readAnswer } from "./wire-http.ts";
 import { createSpeech, type EnginePacket } from "./wire-speech.ts";
 import { openTcp, type Tcp, WireEnded } from "./wire-tcp.ts";
-import { OP, openWs, type Ws } from "./wire-ws.ts";
+import { formatUpgrade, OP, takeWs, type Ws } from "./wire-ws.ts";
 
 /** How a session travels; "upgraded" began as polling and went to WebSocket. */
 export type WireTransport = "polling" | "websocket" | "upgraded";
 
-/** An Engine.IO 4 session spoken by hand. Server pings are answered unless `mute`. */
+/** An Engine.IO session spoken by hand. Server pings are answered unless `mute`. */
 export interface Session {
   readonly port: number;
   readonly sid: string;
@@ -20,6 +20,8 @@ export interface Session {
   next(): Promise<EnginePacket>;
   /** Resolves once the server has ended the session; packets until then are dropped. */
   ended(): Promise<SessionEnded>;
+  /** Goes from polling to WebSocket as clients do: probe, drain the poll, "5". */
+  upgrade(): Promise<void>;
   close(how?: "reset"): void;
 }
 
@@ -41,6 +43,10 @@ export interface SessionOptions {
   readonly query?: string;
   /** Leaves server pings unanswered and hands them to `next`. */
   readonly mute?: boolean;
+  /** The protocol's version. 3 is spoken over WebSocket only, and is never pinged by a server. */
+  readonly eio?: 3 | 4;
+  /** Longest that `next` waits; without it, what any read of a test may take. */
+  readonly patienceMs?: number;
 }
 
 /** Opens an Engine.IO session over a transport. */
@@ -50,20 +56,27 @@ export async function openSession(
   options: SessionOptions = {},
 ): Promise<Session> {
   if (transport === "websocket") return await openWsSession(port, options);
-  const polling = await openPollingSession(port, options);
-  return transport === "polling" ? polling : await upgrade(polling, options);
+  const session = await openPollingSession(port, options);
+  if (transport === "upgraded") await session.upgrade();
+  return session;
 }
 
 /** The path of an Engine.IO request. */
-export function enginePath(query: string): string {
-  return `/socket.io/?EIO=4&${query}`;
+export function enginePath(query: string, eio = 4): string {
+  return `/socket.io/?EIO=${eio}&${query}`;
 }
 
 async function openWsSession(port: number, options: SessionOptions): Promise<Session> {
-  const path = enginePath(`transport=websocket${options.query ?? ""}`);
-  const ws = await openWs(port, path, options.headers);
-  const first = (await ws.next()).payload.toString();
-  return wsSession({ port, ws, path, open: readOpen(first), mute: options.mute === true });
+  const path = enginePath(`transport=websocket${options.query ?? ""}`, options.eio);
+  const ws = await switchTo(port, path, options);
+  const open = readOpen((await ws.next()).payload.toString());
+  return wsSession({ port, ws, path, open, options });
+}
+
+async function switchTo(port: number, path: string, options: SessionOptions): Promise<Ws> {
+  const tcp = await openTcp(port, options.patienceMs);
+  tcp.write(formatUpgrade(path, options.headers));
+  return await takeWs(tcp);
 }
 
 function readOpen(packet: string): Record<string, unknown> {
@@ -76,10 +89,12 @@ interface WsSessionParts {
   readonly ws: Ws;
   readonly path: string;
   readonly open: Record<string, unknown>;
-  readonly mute: boolean;
+  readonly options: SessionOptions;
 }
 
-function wsSession({ port, ws, path, open, mute }: WsSessionParts): Session {
+function wsSession({ port, ws, path, open, options }: WsSessionParts): Session {
+  const isOld = options.eio === 3;
+
   async function next(): Promise<EnginePacket> {
     for (;;) {
       const frame = await ws.next().catch((error: unknown) => {
@@ -90,8 +105,10 @@ function wsSession({ port, ws, path, open, mute }: WsSessionParts): Session {
         const code = frame.payload.length >= 2 ? frame.payload.readUInt16BE(0) : 1005;
         throw new SessionEnded({ code });
       }
-      const packet = frame.opcode === OP.text ? frame.payload.toString() : frame.payload;
-      if (packet !== "2" || mute) return packet;
+      // Engine.IO 3 begins binary messages with their type.
+      const bytes = isOld ? frame.payload.subarray(1) : frame.payload;
+      const packet = frame.opcode === OP.text ? frame.payload.toString() : bytes;
+      if (packet !== "2" || options.mute) return packet;
       ws.send("3");
     }
   }
@@ -103,9 +120,13 @@ function wsSession({ port, ws, path, open, mute }: WsSessionParts): Session {
     sid: String(open.sid),
     next,
     async send(...packets) {
-      for (const packet of packets) ws.send(packet);
+      for (const packet of packets) {
+        const typed = isOld && typeof packet !== "string";
+        ws.send(typed ? Buffer.concat([Buffer.of(4), packet]) : packet);
+      }
     },
     ended: () => untilEnded(next),
+    async upgrade() {},
     close: (how) => ws.tcp.close(how),
   };
 }
@@ -120,8 +141,8 @@ async function untilEnded(next: () => Promise<unknown>): Promise<SessionEnded> {
 }
 
 async function openPollingSession(port: number, options: SessionOptions): Promise<Session> {
-  const poll = await openTcp(port);
-  const post = await openTcp(port);
+  const poll = await openTcp(port, options.patienceMs);
+  const post = await openTcp(port, options.patienceMs);
   const base = enginePath(`transport=polling${options.query ?? ""}`);
   const headers = options.headers ?? {};
   const first = await exchange(poll, { path: base, headers });
@@ -130,16 +151,21 @@ async function openPollingSession(port: number, options: SessionOptions): Promis
   const queue = early.map(fromPayload);
   const open = readOpen(opening);
   const path = `${base}&sid=${open.sid}`;
+  let polled: Promise<unknown> = Promise.resolve();
+  let posted: Promise<unknown> = Promise.resolve();
+  /** The WebSocket's session, from the answer to the probe on. */
+  let upgraded: Promise<Session> | undefined;
+  let over: Session | undefined;
 
   async function send(...packets: EnginePacket[]): Promise<void> {
+    if (upgraded) return await (await upgraded).send(...packets);
     const body = packets.map(toPayload).join("\x1e");
-    const type = "text/plain;charset=UTF-8";
-    const answer = await exchange(post, {
-      method: "POST",
-      path,
-      headers: { "content-type": type, ...headers },
-      body,
-    });
+    const type = { "content-type": "text/plain;charset=UTF-8", ...headers };
+    const ask = { method: "POST", path, headers: type, body };
+    // One after another, as clients do: an answer is read by whoever asked.
+    const answered = posted.then(() => exchange(post, ask));
+    posted = answered;
+    const answer = await answered;
     if (answer.status !== 200) throw new SessionEnded({ answer });
   }
 
@@ -149,24 +175,50 @@ async function openPollingSession(port: number, options: SessionOptions): Promis
       if (packet === "2" && options.mute !== true) await send("3");
       else if (packet !== undefined) return packet;
       if (queue.length > 0) continue;
-      const answer = await exchange(poll, { path, headers });
+      if (upgraded) return await (await upgraded).next();
+      const asked = exchange(poll, { path, headers });
+      polled = asked;
+      const answer = await asked;
       if (answer.status !== 200) throw new SessionEnded({ answer });
       queue.push(...answer.body.split("\x1e").map(fromPayload));
     }
   }
 
+  async function upgrade(): Promise<void> {
+    const wsPath = enginePath(`transport=websocket&sid=${open.sid}${options.query ?? ""}`);
+    const ws = await switchTo(port, wsPath, options);
+    ws.send("2probe");
+    const answer = (await ws.next()).payload.toString();
+    if (answer !== "3probe") throw new Error(`the probe was answered with ${answer}`);
+    upgraded = (async () => {
+      await Promise.all([polled, posted]);
+      ws.send("5");
+      poll.close();
+      post.close();
+      over = wsSession({ port, ws, path: wsPath, open, options });
+      return over;
+    })();
+    await upgraded;
+  }
+
   return {
     port,
     open,
-    path,
-    ws: undefined,
+    get path() {
+      return over?.path ?? path;
+    },
+    get ws() {
+      return over?.ws;
+    },
     sid: String(open.sid),
     send,
     next,
     ended: () => untilEnded(next),
+    upgrade,
     close(how) {
       poll.close(how);
       post.close(how);
+      over?.close(how);
     },
   };
 }
@@ -187,19 +239,6 @@ function fromPayload(text: string): EnginePacket {
 
 function toPayload(packet: EnginePacket): string {
   return typeof packet === "string" ? packet : `b${packet.toString("base64")}`;
-}
-
-/** Upgrades a polling session as clients do: probe, drain the poll, "5". */
-async function upgrade(polling: Session, options: SessionOptions): Promise<Session> {
-  const path = enginePath(`transport=websocket&sid=${polling.sid}${options.query ?? ""}`);
-  const ws = await openWs(polling.port, path, options.headers);
-  ws.send("2probe");
-  const answer = (await ws.next()).payload.toString();
-  if (answer !== "3probe") throw new Error(`the probe was answered with ${answer}`);
-  ws.send("5");
-  polling.close();
-  const { port, open } = polling;
-  return wsSession({ port, ws, path, open: { ...open }, mute: options.mute === true });
 }
 
 /** A Socket.IO client spoken by hand. */
@@ -224,7 +263,8 @@ export function speak(session: Session, codec: CodecName): WireClient {
   async function hear(): Promise<Packet> {
     for (;;) {
       const packet = speech.hear(await session.next());
-      if (packet?.type === 0) id = (packet.data as { sid: string }).sid; // CONNECT's answer
+      // The answer to a CONNECT has the id; Engine.IO 3 has none in it.
+      if (packet?.type === 0) id = (packet.data as { sid: string } | undefined)?.sid ?? "";
       if (packet) return packet;
     }
   }

@@ -9,7 +9,10 @@ export type EnginePacket = string | Buffer;
 export interface Speech {
   /** The Engine.IO packets of one Socket.IO packet. */
   say(packet: Packet): EnginePacket[];
-  /** Takes one Engine.IO message; returns the Socket.IO packet it completes, if it does. */
+  /**
+   * Takes one Engine.IO message; returns the Socket.IO packet it completes, if it does. Text is JSON
+   * in either encoding: a server that knows no msgpack answers so.
+   */
   hear(packet: EnginePacket): Packet | undefined;
 }
 
@@ -30,18 +33,21 @@ const PARSERS = {
 /** Returns a new pair of encoder and decoder of one codec. */
 export function createSpeech(codec: CodecName): Speech {
   const encoder = new PARSERS[codec].Encoder();
-  const decoder = new PARSERS[codec].Decoder();
+  const text = new PARSERS.json.Decoder();
+  const binary = codec === "json" ? text : new PARSERS[codec].Decoder();
   let heard: Packet | undefined;
-  decoder.on("decoded", (packet) => {
-    heard = packet;
-  });
+  for (const decoder of [text, binary]) {
+    decoder.on("decoded", (packet) => {
+      heard = packet;
+    });
+  }
   return {
     say: (packet) =>
       encoder.encode(packet).map((frame) => (typeof frame === "string" ? `4${frame}` : frame)),
     hear(packet) {
       heard = undefined;
-      if (typeof packet === "string" && packet[0] !== "4") return undefined;
-      decoder.add(typeof packet === "string" ? packet.slice(1) : packet);
+      if (typeof packet !== "string") binary.add(packet);
+      else if (packet[0] === "4") text.add(packet.slice(1));
       return heard;
     },
   };

@@ -11,6 +11,8 @@ export interface Tcp {
   readThrough(mark: string): Promise<Buffer>;
   /** Resolves with what was still unread once the peer has ended or reset the connection. */
   ended(withinMs?: number): Promise<Buffer>;
+  /** What has arrived and was not read, as latin1 text. */
+  readonly unread: string;
   readonly isEnded: boolean;
   /** Ends it from this side; `reset` sends RST instead of FIN. */
   close(how?: "reset"): void;
@@ -41,22 +43,21 @@ export async function closingTcp<T>(act: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Opens a TCP connection to loopback. `host` picks another loopback address to come from. */
-export function openTcp(port: number, from?: string): Promise<Tcp> {
+/** Opens a TCP connection to loopback, whose reads wait at most `patienceMs`. */
+export function openTcp(port: number, patienceMs = PATIENCE_MS): Promise<Tcp> {
   return new Promise((resolve, reject) => {
-    const local = from === undefined ? {} : { localAddress: from };
-    const socket = connect({ port, host: "127.0.0.1", ...local });
+    const socket = connect({ port, host: "127.0.0.1" });
     opened.getStore()?.add(socket);
     socket.setNoDelay(true);
     socket.once("error", reject);
     socket.once("connect", () => {
       socket.off("error", reject);
-      resolve(wrap(socket));
+      resolve(wrap(socket, patienceMs));
     });
   });
 }
 
-function wrap(socket: Socket): Tcp {
+function wrap(socket: Socket, patienceMs: number): Tcp {
   let unread = Buffer.alloc(0);
   let isEnded = false;
   let wake: () => void = () => {};
@@ -73,7 +74,7 @@ function wrap(socket: Socket): Tcp {
   // A reset is how a hostile connection may end: the reader reports it as the end.
   socket.on("error", end);
 
-  async function wait(found: () => number | undefined, what: string, withinMs = PATIENCE_MS) {
+  async function wait(found: () => number | undefined, what: string, withinMs = patienceMs) {
     const end = Date.now() + withinMs;
     for (;;) {
       const at = found();
@@ -82,7 +83,7 @@ function wrap(socket: Socket): Tcp {
       const left = end - Date.now();
       if (left <= 0) throw new Error(`no ${what} within ${withinMs} ms; unread: ${show(unread)}`);
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
+        const timer = Number.isFinite(left) ? setTimeout(resolve, left) : undefined;
         wake = () => {
           clearTimeout(timer);
           resolve();
@@ -99,6 +100,9 @@ function wrap(socket: Socket): Tcp {
 
   return {
     socket,
+    get unread() {
+      return unread.toString("latin1");
+    },
     get isEnded() {
       return isEnded;
     },

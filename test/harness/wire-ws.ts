@@ -5,6 +5,9 @@ import { openTcp, type Tcp, WireEnded } from "./wire-tcp.ts";
 /** WebSocket opcodes (RFC 6455, section 11.8). */
 export const OP = { more: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
+/** Four zero bytes: a legal mask, and free for the client, while the server unmasks as always. */
+export const NO_MASK: Uint8Array = Buffer.alloc(4);
+
 /** A frame to send, legal or not: every field may lie. */
 export interface FrameParts {
   readonly opcode: number;
@@ -14,6 +17,8 @@ export interface FrameParts {
   readonly rsv?: number;
   /** Clients must mask; false is illegal. */
   readonly masked?: boolean;
+  /** Four bytes; random ones if left out. */
+  readonly mask?: Uint8Array;
   /** The length the header declares, where it differs from the payload's. */
   readonly declared?: bigint;
   /** Width of the length field, where it is not the shortest: 16 or 64 bits. */
@@ -71,9 +76,18 @@ export function encodeFrame(parts: FrameParts): Buffer {
   if (width === 16) head.writeUInt16BE(Number(length), 2);
   if (width === 64) head.writeBigUInt64BE(length, 2);
   if (!masked) return Buffer.concat([head, payload]);
-  const mask = randomBytes(4);
-  const hidden = Buffer.from(payload.map((byte, i) => byte ^ (mask[i % 4] ?? 0)));
-  return Buffer.concat([head, mask, hidden]);
+  const mask = parts.mask ?? randomBytes(4);
+  if (mask !== NO_MASK) {
+    for (const [at, byte] of payload.entries()) payload[at] = byte ^ (mask[at & 3] ?? 0);
+  }
+  return Buffer.concat([head, mask, payload]);
+}
+
+const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
+
+/** Returns the `sec-websocket-accept` that answers a key (RFC 6455, 4.2.2). */
+export function acceptOf(key: string): string {
+  return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 }
 
 /** Returns the bytes of an upgrade request; `headers` replace or add to the proper ones. */
@@ -86,7 +100,7 @@ export function formatUpgrade(
     headers: {
       upgrade: "websocket",
       connection: "Upgrade",
-      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+      "sec-websocket-key": KEY,
       "sec-websocket-version": "13",
       ...headers,
     },
@@ -111,10 +125,7 @@ export async function takeWs(tcp: Tcp): Promise<Ws> {
     tcp.close();
     throw new UpgradeRefused(answer);
   }
-  const expected = createHash("sha1")
-    .update("dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
-    .digest("base64");
-  if (answer.headers["sec-websocket-accept"] !== expected) throw new Error("wrong accept key");
+  if (answer.headers["sec-websocket-accept"] !== acceptOf(KEY)) throw new Error("wrong accept key");
   return wrapWs(tcp, answer);
 }
 
