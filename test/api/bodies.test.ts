@@ -3,8 +3,9 @@ import { after, test } from "node:test";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { startApi, type TestApi } from "../harness/api.ts";
 import { createGate } from "../harness/function.ts";
-import { openRaw, type RawHttp } from "../harness/raw-http.ts";
 import { until } from "../harness/wait.ts";
+import { readAnswer, readAnswers } from "../harness/wire-http.ts";
+import { openTcp, type Tcp } from "../harness/wire-tcp.ts";
 
 const open: TestApi[] = [];
 async function start(...given: Parameters<typeof startApi>): Promise<TestApi> {
@@ -26,11 +27,11 @@ test("a body of bodyBytesMax is taken and one byte more is a 413, connection unh
   assert.equal((await api.post("/v1/emit", fill(1024))).status, 200);
   const answer = await api.post("/v1/emit", fill(1025));
   assert.deepEqual([answer.status, await codeOf(answer)], [413, "API_BODY_TOO_LARGE"]);
-  const raw = await openRaw(api.on.port);
+  const raw = await openTcp(api.on.port);
   raw.write(api.head("/v1/emit", { "content-length": 1025 }) + fill(1025));
   raw.write(api.head("/v1/emit", { "content-length": EMIT.length }) + EMIT);
   assert.deepEqual(
-    (await raw.answers(2)).map((one) => one.status),
+    (await readAnswers(raw, 2)).map((one) => one.status),
     [413, 200],
   );
   raw.close();
@@ -44,12 +45,12 @@ test("a chunked body without a length is bounded by what arrives", async () => {
     [1024, 200],
     [1025, 413],
   ] as const) {
-    const raw = await openRaw(api.on.port);
+    const raw = await openTcp(api.on.port);
     raw.write(api.head("/v1/emit", { "transfer-encoding": "chunked" }));
     const body = fill(size);
     raw.write(chunked(body.slice(0, 700)));
     raw.write(`${chunked(body.slice(700))}0\r\n\r\n`);
-    assert.equal((await raw.answers(1))[0]?.status, status);
+    assert.equal((await readAnswer(raw)).status, status);
     raw.close();
   }
   assert.equal(api.api.samples().openBodies, 0);
@@ -59,28 +60,28 @@ test("a body of tiny chunks is refused before it costs more than others", async 
   // Seen: a body of a million chunks of one byte took 150 MB while it arrived: each was kept as a
   // buffer of its own.
   const api = await start({ bodyBytesMax: 1_000_000 });
-  const raw = await openRaw(api.on.port);
+  const raw = await openTcp(api.on.port);
   raw.write(api.head("/v1/emit", { "transfer-encoding": "chunked" }));
   raw.write("1\r\n \r\n".repeat(16_000));
   raw.write(`${chunked(EMIT)}0\r\n\r\n`);
-  assert.equal((await raw.answers(1))[0]?.status, 200);
+  assert.equal((await readAnswer(raw)).status, 200);
   raw.write(api.head("/v1/emit", { "transfer-encoding": "chunked" }));
   raw.write("1\r\n \r\n".repeat(20_000));
-  assert.equal((await raw.answers(2))[1]?.status, 413);
+  assert.equal((await readAnswer(raw)).status, 413);
   raw.close();
   assert.equal(api.api.samples().openBodies, 0);
 });
 
 test("a body that does not arrive within bodyMs is a 408 that ends its connection", async () => {
   const api = await start({ bodyMs: 100 });
-  const raw = await openRaw(api.on.port);
+  const raw = await openTcp(api.on.port);
   raw.write(api.head("/v1/emit", { "content-length": 500 }));
   raw.write("{");
-  const [answer] = await raw.answers(1);
+  const answer = await readAnswer(raw);
   assert.equal(answer?.status, 408);
   assert.equal(answer?.headers["content-type"], "application/problem+json");
   assert.equal(JSON.parse(answer?.body ?? "").code, "API_BODY_TOO_SLOW");
-  await until(() => raw.closed, "the connection ends");
+  await until(() => raw.isEnded, "the connection ends");
   assert.equal(api.api.samples().openBodies, 0);
   assert.equal(api.on.http.open, 0);
 });
@@ -88,17 +89,17 @@ test("a body that does not arrive within bodyMs is a 408 that ends its connectio
 test("bodyMs holds where uWebSockets.js alone would have cut the connection without an answer", async () => {
   // Seen: a slow body was aborted after ten seconds; a throughput of its own is asked for there.
   const api = await start({ bodyMs: 13_000 });
-  const [nothing, little] = [await openRaw(api.on.port), await openRaw(api.on.port)];
+  const [nothing, little] = [await openTcp(api.on.port), await openTcp(api.on.port)];
   for (const raw of [nothing, little]) raw.write(api.head("/v1/emit", { "content-length": 500 }));
   little.write("{");
-  await until(() => nothing.closed && little.closed, "both are over", 30_000);
-  for (const raw of [nothing, little]) assert.equal((await raw.answers(1))[0]?.status, 408);
+  await until(() => nothing.isEnded && little.isEnded, "both are over", 30_000);
+  for (const raw of [nothing, little]) assert.equal((await readAnswer(raw)).status, 408);
   assert.equal(api.api.samples().openBodies, 0);
 });
 
 test("half a body whose client leaves executes nothing and leaves nothing behind", async () => {
   const api = await start();
-  const raw = await openRaw(api.on.port);
+  const raw = await openTcp(api.on.port);
   raw.write(api.head("/v1/emit", { "content-length": EMIT.length }) + EMIT.slice(0, 5));
   await until(() => api.api.samples().openBodies === 1, "the body is being read");
   raw.close();
@@ -112,14 +113,14 @@ test("half a body whose client leaves executes nothing and leaves nothing behind
 test("bodiesMax bodies are read at once, one more is a 503 to retry, and places come back", async () => {
   const api = await start({ bodiesMax: 2 });
   const head = api.head("/v1/emit", { "content-length": EMIT.length });
-  const slow = [await openRaw(api.on.port), await openRaw(api.on.port)];
+  const slow = [await openTcp(api.on.port), await openTcp(api.on.port)];
   for (const raw of slow) raw.write(head + EMIT.slice(0, 5));
   await until(() => api.api.samples().openBodies === 2, "both are being read");
   const over = await api.post("/v1/emit", EMIT);
   assert.deepEqual([over.status, over.headers.get("retry-after")], [503, "1"]);
   assert.equal(await codeOf(over), "API_BUSY");
   for (const raw of slow) raw.write(EMIT.slice(5));
-  for (const raw of slow) assert.equal((await raw.answers(1))[0]?.status, 200);
+  for (const raw of slow) assert.equal((await readAnswer(raw)).status, 200);
   assert.equal((await api.post("/v1/emit", EMIT)).status, 200);
   for (const raw of slow) raw.close();
 });
@@ -133,9 +134,9 @@ test("whoever has no key or a false token never holds a place among the bodies",
   const api = await start({ bodiesMax: 1 }, { checkToken });
   const credentials = ["Bearer wrong", "Bearer a.b.c", "Basic eDp5", ""];
   for (const authorization of credentials) {
-    const raw = await openRaw(api.on.port);
+    const raw = await openTcp(api.on.port);
     raw.write(api.head("/v1/emit", { authorization, "content-length": 1000 }));
-    const [answer] = await raw.answers(1);
+    const answer = await readAnswer(raw);
     assert.equal(answer?.status, 401, authorization);
     assert.equal(answer?.headers["www-authenticate"], "Bearer");
     assert.equal(api.api.samples().openBodies, 0);
@@ -152,7 +153,7 @@ test("requests whose tokens are still being checked keep nobody else out", async
   const checkToken = () => gate.passed.then(() => Promise.reject(new Error("false")));
   const api = await start({ bodiesMax: 1 }, { checkToken });
   const authorization = "Bearer a.b.c";
-  const raw = await openRaw(api.on.port);
+  const raw = await openTcp(api.on.port);
   raw.write(api.head("/v1/emit", { authorization, "content-length": EMIT.length }));
   await until(() => api.api.samples().openBodies === 1, "its token is being checked");
   assert.equal((await api.post("/v1/emit", EMIT)).status, 200);
@@ -164,7 +165,7 @@ test("requests whose tokens are still being checked keep nobody else out", async
     "they are bounded",
   );
   gate.open();
-  assert.equal((await raw.answers(1))[0]?.status, 401);
+  assert.equal((await readAnswer(raw)).status, 401);
   assert.equal(api.api.samples().openBodies, 0);
   raw.close();
 });
@@ -174,15 +175,15 @@ test("a token that was found good takes a place among the known, if there is one
   const checkToken = () => gate.passed.then(() => ({ exp: 9_999_999_999, sub: "x", sluice: {} }));
   const api = await start({ bodiesMax: 1 }, { checkToken });
   const authorization = "Bearer a.b.c";
-  const [token, key] = [await openRaw(api.on.port), await openRaw(api.on.port)];
+  const [token, key] = [await openTcp(api.on.port), await openTcp(api.on.port)];
   const half = { "content-length": EMIT.length };
   token.write(api.head("/v1/emit", { ...half, authorization }) + EMIT.slice(0, 5));
   key.write(api.head("/v1/emit", half) + EMIT.slice(0, 5));
   await until(() => api.api.samples().openBodies === 2, "one is known, one is being checked");
   gate.open();
-  assert.equal((await token.answers(1))[0]?.status, 503);
+  assert.equal((await readAnswer(token)).status, 503);
   key.write(EMIT.slice(5));
-  assert.equal((await key.answers(1))[0]?.status, 200);
+  assert.equal((await readAnswer(key)).status, 200);
   assert.equal((await api.post("/v1/emit", EMIT, { authorization })).status, 200);
   assert.equal(api.api.samples().openBodies, 0);
   token.close();
@@ -289,7 +290,7 @@ test("a body that is no JSON, no UTF-8 or no msgpack is a 400 that says so", asy
 
 test("every error leaves the connection to the next request", async () => {
   const api = await start();
-  const raw = await openRaw(api.on.port);
+  const raw = await openTcp(api.on.port);
   const send = (fields: Record<string, string | number>, body: string, path = "/v1/emit") =>
     raw.write(api.head(path, { ...fields, "content-length": body.length }) + body);
   send({}, "{");
@@ -301,7 +302,7 @@ test("every error leaves the connection to the next request", async () => {
   send({ "idempotency-key": "k".repeat(256) }, EMIT);
   send({}, EMIT);
   assert.deepEqual(
-    (await raw.answers(8)).map((answer) => answer.status),
+    (await readAnswers(raw, 8)).map((answer) => answer.status),
     [400, 415, 401, 400, 404, 405, 400, 200],
   );
   raw.close();
@@ -309,15 +310,12 @@ test("every error leaves the connection to the next request", async () => {
 
 test("a flood of half bodies that all leave ends with nothing open", async () => {
   const api = await start({ bodiesMax: 20 });
-  const raws = await Promise.all(Array.from({ length: 60 }, () => openRaw(api.on.port)));
+  const raws = await Promise.all(Array.from({ length: 60 }, () => openTcp(api.on.port)));
   for (const raw of raws) {
     raw.write(api.head("/v1/commands", { "content-length": 5000 }));
     raw.write("[".repeat(100));
   }
-  await until(
-    () => raws.filter((raw) => raw.received.includes("503")).length === 40,
-    "40 refusals",
-  );
+  await until(() => raws.filter((raw) => raw.unread.includes("503")).length === 40, "40 refusals");
   for (const raw of raws) raw.close();
   await until(() => api.on.http.open === 0, "nothing open");
   assert.equal(api.api.samples().openBodies, 0);
@@ -328,24 +326,24 @@ test("a flood of half bodies that all leave ends with nothing open", async () =>
 // senders that were still being checked. The old code bounded their number alone.
 test("bodies and lines on their way in are bounded in bytes, all together", async () => {
   const api = await start({ bodyBytesMax: 65_536, bodiesBytesMax: 65_536 });
-  const raws = [await openRaw(api.on.port), await openRaw(api.on.port), await openRaw(api.on.port)];
-  const [body, stream, other] = raws as [RawHttp, RawHttp, RawHttp];
+  const raws = [await openTcp(api.on.port), await openTcp(api.on.port), await openTcp(api.on.port)];
+  const [body, stream, other] = raws as [Tcp, Tcp, Tcp];
   body.write(api.head("/v1/emit", { "content-length": 40_000 }) + fill(40_000).slice(0, -1));
   await until(() => api.api.samples().bodyBytes === 39_999, "nearly all of it");
   const chunks = { "transfer-encoding": "chunked", "content-type": "application/x-ndjson" };
   stream.write(api.head("/v1/commands", chunks) + chunked("x".repeat(20_000)));
   await until(() => api.api.samples().bodyBytes === 59_999, "the beginning of a line");
   other.write(api.head("/v1/emit", { "content-length": 6000 }) + fill(6000));
-  const [refused] = await other.answers(1);
+  const refused = await readAnswer(other);
   assert.deepEqual([refused?.status, JSON.parse(refused?.body ?? "").code], [503, "API_BUSY"]);
   stream.write(chunked("x".repeat(6000)));
-  await until(() => stream.closed, "the stream is over");
-  assert.match(stream.received, /API_BUSY/);
+  await until(() => stream.isEnded, "the stream is over");
+  assert.match(stream.unread, /API_BUSY/);
   await until(() => api.api.samples().bodyBytes === 39_999, "theirs are given back");
   other.write(api.head("/v1/emit", { "content-length": 6000 }) + fill(6000));
-  assert.equal((await other.answers(2))[1]?.status, 200);
+  assert.equal((await readAnswer(other)).status, 200);
   body.write("}");
-  assert.equal((await body.answers(1))[0]?.status, 200);
+  assert.equal((await readAnswer(body)).status, 200);
   assert.equal(api.api.samples().bodyBytes, 0);
   for (const raw of raws) raw.close();
 });
@@ -355,7 +353,7 @@ test("a compressed body takes its room among the bytes of all before it is infla
   const encoded = { "content-encoding": "gzip" };
   const small = gzipSync('{"event":"x"}');
   assert.equal((await api.post("/v1/emit", small, encoded)).status, 200, "alone there is room");
-  const raw = await openRaw(api.on.port);
+  const raw = await openTcp(api.on.port);
   raw.write(`${api.head("/v1/emit", { "content-length": 100 })} `);
   await until(() => api.api.samples().bodyBytes === 1, "another has begun");
   const refused = await api.post("/v1/emit", small, encoded);

@@ -5,8 +5,9 @@ import { type Gateway, startGateway } from "../../src/gateway/gateway.ts";
 import { SECRET, startApi, WIDE } from "../harness/api.ts";
 import { connectClient, type Socket, watchClient } from "../harness/clients.ts";
 import { findFreePort } from "../harness/free-port.ts";
-import { openRaw } from "../harness/raw-http.ts";
 import { until } from "../harness/wait.ts";
+import { readAnswer } from "../harness/wire-http.ts";
+import { openTcp } from "../harness/wire-tcp.ts";
 
 let gateway: Gateway;
 const clients: Socket[] = [];
@@ -227,7 +228,7 @@ test("presence pages through rooms and sockets, filtered, and says what is wrong
 
 test("a client that leaves while an acknowledgement is awaited leaves nothing behind", async () => {
   const { socket } = await watch();
-  const raw = await openRaw(gateway.port);
+  const raw = await openTcp(gateway.port);
   const body = JSON.stringify({ event: "ask", to: [socket.id], timeoutMs: 300 });
   raw.write(
     `POST /v1/emitWithAck HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${SECRET}\r\n` +
@@ -289,7 +290,7 @@ test("a request that is open when the gateway stops is answered, and its connect
     api: { keys: [`tests:${SECRET}`] },
   });
   const client = await connectClient(own.url, "json");
-  const raw = await openRaw(own.port);
+  const raw = await openTcp(own.port);
   const body = JSON.stringify({ event: "ask", timeoutMs: 600 });
   raw.write(
     `POST /v1/emitWithAck HTTP/1.1\r\nhost: a\r\nauthorization: Bearer ${SECRET}\r\n` +
@@ -297,10 +298,10 @@ test("a request that is open when the gateway stops is answered, and its connect
   );
   await new Promise((resolve) => client.once("ask", resolve));
   await own.stop();
-  const [answer] = await raw.answers(1);
+  const answer = await readAnswer(raw);
   assert.deepEqual([answer?.status, answer?.headers.connection], [200, "close"]);
   assert.deepEqual(JSON.parse(answer?.body ?? "").timedOut.length, 1);
-  await until(() => raw.closed, "the connection ends");
+  await until(() => raw.isEnded, "the connection ends");
   client.disconnect();
 });
 

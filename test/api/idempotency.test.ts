@@ -4,8 +4,9 @@ import { createIdempotency } from "../../src/api/idempotency.ts";
 import type { Answer } from "../../src/core/command.ts";
 import { SECRET, startApi, type TestApi } from "../harness/api.ts";
 import { createGate } from "../harness/function.ts";
-import { openRaw } from "../harness/raw-http.ts";
 import { until } from "../harness/wait.ts";
+import { readAnswer } from "../harness/wire-http.ts";
+import { openTcp } from "../harness/wire-tcp.ts";
 
 const open: TestApi[] = [];
 async function start(...given: Parameters<typeof startApi>): Promise<TestApi> {
@@ -101,7 +102,7 @@ test("a duplicate waits for the first, also when the first one's client has left
     },
   );
   const body = JSON.stringify(EMIT);
-  const first = await openRaw(api.on.port);
+  const first = await openTcp(api.on.port);
   first.write(
     api.head("/v1/emit", { "idempotency-key": "k", "content-length": body.length }) + body,
   );
@@ -175,11 +176,11 @@ test("a key has 1 to 255 characters", async () => {
   assert.equal((await api.post("/v1/emit", EMIT, keyed("k".repeat(255)))).status, 200);
   const long = await api.post("/v1/emit", EMIT, keyed("k".repeat(256)));
   assert.equal(await codeOf(long), "400 API_BAD_IDEMPOTENCY_KEY");
-  const raw = await openRaw(api.on.port);
+  const raw = await openTcp(api.on.port);
   raw.write(
     `${api.head("/v1/emit", { "idempotency-key": "", "content-length": 13 })}{"event":"x"}`,
   );
-  assert.equal((await raw.answers(1))[0]?.status, 400);
+  assert.equal((await readAnswer(raw)).status, 400);
   raw.close();
 });
 

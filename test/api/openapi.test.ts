@@ -6,8 +6,8 @@ import { KIND_FAILURES, listRoutes } from "../../src/api/routes.ts";
 import { readCommand } from "../../src/core/commands.ts";
 import { FAILURES, type FailureCode } from "../../src/core/failures.ts";
 import { startApi } from "../harness/api.ts";
-import { openRaw } from "../harness/raw-http.ts";
 import { until } from "../harness/wait.ts";
+import { openTcp } from "../harness/wire-tcp.ts";
 
 interface Operation {
   readonly operationId: string;
@@ -36,11 +36,11 @@ test("a connection gets one document, however many it asks for at once", async (
   // uWebSockets.js goes on to the next request while an answer is still unsent.
   const api = await startApi();
   t.after(() => api.close());
-  const raw = await openRaw(api.on.port);
+  const raw = await openTcp(api.on.port);
   t.after(() => raw.socket.destroy());
   raw.write("GET /v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n".repeat(50));
-  await until(() => raw.closed, "the end of the connection");
-  assert.equal(raw.received.split("HTTP/1.1 200 OK").length - 1, 1);
+  await until(() => raw.isEnded, "the end of the connection");
+  assert.equal(raw.unread.split("HTTP/1.1 200 OK").length - 1, 1);
 });
 
 test("the document is valid OpenAPI 3.1", async () => {

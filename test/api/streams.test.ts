@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import type { Answer } from "../../src/core/command.ts";
 import { SECRET, startApi, type TestApi } from "../harness/api.ts";
-import { openRaw, type RawHttp } from "../harness/raw-http.ts";
 import { until } from "../harness/wait.ts";
+import { openTcp, type Tcp } from "../harness/wire-tcp.ts";
 
 const open: TestApi[] = [];
 async function start(...given: Parameters<typeof startApi>): Promise<TestApi> {
@@ -25,13 +25,13 @@ const chunk = (text: string | Buffer) =>
   ]);
 
 /** Begins a stream on a raw connection. */
-async function begin(api: TestApi): Promise<RawHttp> {
-  const raw = await openRaw(api.on.port);
+async function begin(api: TestApi): Promise<Tcp> {
+  const raw = await openTcp(api.on.port);
   raw.write(api.head("/v1/commands", { ...NDJSON, "transfer-encoding": "chunked" }));
   return raw;
 }
 /** The answer's lines so far, out of its chunks. */
-const linesOf = (raw: RawHttp): string[] => raw.received.match(/^[[{].*$/gm) ?? [];
+const linesOf = (raw: Tcp): string[] => raw.unread.match(/^[[{].*$/gm) ?? [];
 
 test("each line is answered by one line in its order, refused ones among the others", async () => {
   const api = await start();
@@ -73,7 +73,7 @@ test("lines cut anywhere, byte by byte, are the same lines, answered as they bec
   await until(() => linesOf(raw).length === 2, "two answers before the end of the body");
   raw.write(chunk(line(3)));
   raw.write("0\r\n\r\n");
-  await until(() => raw.received.endsWith("0\r\n\r\n"), "the end of the answer");
+  await until(() => raw.unread.endsWith("0\r\n\r\n"), "the end of the answer");
   assert.deepEqual(linesOf(raw), Array(3).fill('{"ok":true}'));
   assert.deepEqual(
     api.applied.map((command) => "event" in command && command.event),
@@ -110,7 +110,7 @@ test("commands of later lines start in order, and wait for nothing but what came
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(order, ["slow"]);
   gate.open?.();
-  await until(() => raw.received.endsWith("0\r\n\r\n"), "the end of the answer");
+  await until(() => raw.unread.endsWith("0\r\n\r\n"), "the end of the answer");
   assert.deepEqual(order, ["slow", "after"]);
   raw.close();
 });
@@ -123,7 +123,7 @@ test("a line of bodyBytesMax is taken; a longer one is refused and ends the stre
   raw.write(chunk(`\n${padded(1024)}`));
   await until(() => linesOf(raw).length === 1, "the first answer");
   raw.write(chunk(" "));
-  await until(() => raw.closed, "the connection ends");
+  await until(() => raw.isEnded, "the connection ends");
   const [first, second] = linesOf(raw).map((text) => JSON.parse(text));
   assert.deepEqual(first, { ok: true });
   assert.equal(second.code, "API_BODY_TOO_LARGE");
@@ -155,7 +155,7 @@ test("a stream that does not move for bodyMs is ended with a last line that says
   const api = await start({ bodyMs: 150 });
   const raw = await begin(api);
   raw.write(chunk(`${line(1)}\n{"do":`));
-  await until(() => raw.closed, "the connection ends");
+  await until(() => raw.isEnded, "the connection ends");
   const [first, last] = linesOf(raw).map((text) => JSON.parse(text));
   assert.deepEqual([first.ok, last.code], [true, "API_BODY_TOO_SLOW"]);
   assert.equal(api.api.samples().openBodies, 0);
@@ -188,7 +188,7 @@ test("a client that does not read its answers is not read either, then cut; othe
   const block = chunk(`${line(1)}\n`.repeat(2000));
   let stuck = false;
   const flood = () => {
-    while (!stuck && !raw.closed) {
+    while (!stuck && !raw.isEnded) {
       if (!raw.socket.write(block)) {
         raw.socket.once("drain", flood);
         return;
@@ -212,7 +212,7 @@ test("stopping ends an open stream with a last line, and refuses what comes afte
   raw.write(chunk(`${line(1)}\n`));
   await until(() => linesOf(raw).length === 1, "the first answer");
   api.api.stop();
-  await until(() => raw.closed, "the connection ends");
+  await until(() => raw.isEnded, "the connection ends");
   assert.equal(JSON.parse(linesOf(raw)[1] ?? "").code, "API_STOPPING");
   const late = await api.post("/v1/emit", { event: "x" });
   assert.deepEqual([late.status, (await late.json()).code], [503, "API_STOPPING"]);
@@ -286,8 +286,8 @@ test("an answer that cannot be written is refused alone; a fault of ours cuts th
   assert.deepEqual([first.code, second.ok], ["COMMANDS_FAILED", true]);
   broken = true;
   raw.write(chunk(`${line(2)}\n`));
-  await until(() => raw.closed, "the connection ends");
-  assert.doesNotMatch(raw.received, /\r\n0\r\n\r\n|HTTP\/1.1 500/);
+  await until(() => raw.isEnded, "the connection ends");
+  assert.doesNotMatch(raw.unread, /\r\n0\r\n\r\n|HTTP\/1.1 500/);
   assert.equal(api.on.logged.length, 1);
   assert.equal(api.on.http.open, 0);
   assert.equal(api.api.samples().openBodies, 0);

@@ -8,8 +8,9 @@ import { attach } from "../../src/gateway/attach.ts";
 import { startApp } from "../harness/app.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { ask, UPGRADE } from "../harness/http.ts";
-import { openRaw } from "../harness/raw-http.ts";
 import { until } from "../harness/wait.ts";
+import { readAnswers } from "../harness/wire-http.ts";
+import { openTcp } from "../harness/wire-tcp.ts";
 
 /** Headers as applications set them, with names and values of every kind. */
 const ROWS: readonly (readonly [string, string, unknown])[] = [
@@ -128,13 +129,13 @@ test("an answer to HEAD has no body, and the next answer on its connection is re
   // Seen: the body of a refusal followed the head, so that a client took it for the next answer.
   // Only the HTTP API looked at the method.
   const gateway = await testGateway(t);
-  const raw = await openRaw(gateway.port, { head: true });
+  const raw = await openTcp(gateway.port);
   const head = "HEAD /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
   raw.write(head + head);
-  const [first, second] = await raw.answers(2);
+  const [first, second] = await readAnswers(raw, 2, "HEAD");
   assert.deepEqual([first?.status, second?.status], [400, 400]);
   assert.ok(Number(second?.headers["content-length"]) > 10);
-  assert.equal(raw.received.split("\r\n\r\n").pop(), "");
+  assert.equal(raw.unread, "");
   raw.close();
 });
 
@@ -147,18 +148,18 @@ for (const status of [204, 304]) {
       response.statusCode = status;
       response.end("HTTP/1.1 200 OK\r\n\r\n");
     });
-    const raw = await openRaw(gateway.port);
+    const raw = await openTcp(gateway.port);
     const get = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
     raw.write(get);
-    await until(() => raw.received.includes("\r\n\r\n"), "the first answer");
+    await until(() => raw.unread.includes("\r\n\r\n"), "the first answer");
     raw.write(get);
-    await until(() => raw.received.split("\r\n\r\n").length > 2, "the second answer");
-    const heads = raw.received.split("\r\n\r\n");
+    await until(() => raw.unread.split("\r\n\r\n").length > 2, "the second answer");
+    const heads = raw.unread.split("\r\n\r\n");
     assert.deepEqual(
       heads.map((head) => head.slice(0, 12)),
       [`HTTP/1.1 ${status}`, `HTTP/1.1 ${status}`, ""],
     );
-    assert.doesNotMatch(raw.received, /content-length/i);
+    assert.doesNotMatch(raw.unread, /content-length/i);
     raw.close();
   });
 }

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { AnswerStream, Exchange } from "../../src/core/http.ts";
 import { startApp, type TestApp } from "../harness/app.ts";
-import { openRaw } from "../harness/raw-http.ts";
 import { until } from "../harness/wait.ts";
+import { readAnswer, readAnswers } from "../harness/wire-http.ts";
+import { openTcp } from "../harness/wire-tcp.ts";
 
 let on: TestApp;
 before(async () => {
@@ -63,13 +64,13 @@ test("a wrong method is a 405 that names the right ones", async () => {
 
 test("HEAD has GET's length and no body, on errors too, and the connection goes on", async () => {
   on.http.route("GET", "/long", (exchange) => exchange.answer({ status: 200, body: "ünï" }));
-  const raw = await openRaw(on.port, { head: true });
+  const raw = await openTcp(on.port);
   raw.write(ask("HEAD", "/long") + ask("HEAD", "/nowhere"));
-  const [first, second] = await raw.answers(2);
+  const [first, second] = await readAnswers(raw, 2, "HEAD");
   assert.deepEqual([first?.status, first?.headers["content-length"]], [200, "5"]);
   assert.equal(second?.status, 404);
   assert.ok(Number(second?.headers["content-length"]) > 10);
-  assert.equal(raw.received.split("\r\n\r\n").pop(), "");
+  assert.equal(raw.unread, "");
   raw.close();
 });
 
@@ -78,9 +79,9 @@ test("requests in one segment are answered in order, errors between them include
     await new Promise((resolve) => setImmediate(resolve));
     exchange.answer({ status: 200, body: "later" });
   });
-  const raw = await openRaw(on.port);
+  const raw = await openTcp(on.port);
   raw.write(ask("GET", "/nowhere") + ask("DELETE", "/both") + ask("GET", "/later"));
-  const answers = await raw.answers(3);
+  const answers = await readAnswers(raw, 3);
   assert.deepEqual(
     answers.map((answer) => answer.status),
     [404, 405, 200],
@@ -96,11 +97,11 @@ test("a handler that throws or rejects is a logged 500, and the connection goes 
     await new Promise((resolve) => setImmediate(resolve));
     throw new Error("secret detail");
   });
-  const raw = await openRaw(on.port);
+  const raw = await openTcp(on.port);
   raw.write(ask("GET", "/throws"));
-  await raw.answers(1);
+  const answers = await readAnswers(raw, 1);
   raw.write(ask("GET", "/rejects"));
-  const answers = await raw.answers(2);
+  answers.push(await readAnswer(raw));
   for (const answer of answers) {
     assert.equal(answer.status, 500);
     assert.equal(JSON.parse(answer.body).code, "API_INTERNAL");
@@ -117,7 +118,7 @@ test("a client that goes away is told of once, and answering it afterwards does 
     seen = exchange;
     exchange.onAborted(() => aborts++);
   });
-  const raw = await openRaw(on.port);
+  const raw = await openTcp(on.port);
   raw.write(ask("GET", "/hangs"));
   await until(() => seen !== undefined, "the request arrives");
   assert.equal(on.http.open, 1);
@@ -141,9 +142,9 @@ test("headers and query are there after the handler returned", async () => {
     const { method, path, query, headers } = exchange;
     exchange.answer({ status: 200, body: JSON.stringify({ method, path, query, headers }) });
   });
-  const raw = await openRaw(on.port);
+  const raw = await openTcp(on.port);
   raw.write(ask("GET", "/echo?a=%20b&c", "X-One: 1\r\nconstructor: x\r\nX-Two: a\r\nX-Two: b\r\n"));
-  const [answer] = await raw.answers(1);
+  const answer = await readAnswer(raw);
   const echo = JSON.parse(answer?.body ?? "");
   assert.deepEqual([echo.method, echo.path, echo.query], ["GET", "/echo", "a=%20b&c"]);
   assert.equal(echo.headers["x-one"], "1");
@@ -160,12 +161,12 @@ test("an early answer leaves the rest of the body unread and the connection usab
       else throw new Error("a chunk after the answer");
     });
   });
-  const raw = await openRaw(on.port);
+  const raw = await openTcp(on.port);
   raw.write(ask("POST", "/early", "Content-Length: 6\r\n"));
   raw.write("ab");
-  await raw.answers(1);
+  const answers = await readAnswers(raw, 1);
   raw.write(`cdef${ask("GET", "/plain")}`);
-  const answers = await raw.answers(2);
+  answers.push(await readAnswer(raw));
   assert.deepEqual(
     answers.map((answer) => answer.status),
     [400, 200],
@@ -179,11 +180,11 @@ test("a request answered while paused leaves its connection reading", async () =
     exchange.pause();
     setImmediate(() => exchange.answer({ status: 200 }));
   });
-  const raw = await openRaw(on.port);
+  const raw = await openTcp(on.port);
   raw.write(ask("POST", "/paused", "Content-Length: 0\r\n"));
-  await raw.answers(1);
+  await readAnswer(raw);
   raw.write(ask("GET", "/plain"));
-  assert.equal((await raw.answers(2))[1]?.status, 200);
+  assert.equal((await readAnswer(raw)).status, 200);
   raw.close();
 });
 
@@ -201,14 +202,14 @@ test("who says in two ways where a request ends gets no answer, and what follows
     "Content-Length: +5\r\n",
     "Content-Length: 0x5\r\n",
   ]) {
-    const raw = await openRaw(on.port);
+    const raw = await openTcp(on.port);
     raw.write(`${ask("POST", "/sized", fields)}0\r\n\r\n${hidden}`);
-    await until(() => raw.closed, fields);
-    assert.doesNotMatch(raw.received, / 200 /, fields);
+    await until(() => raw.isEnded, fields);
+    assert.doesNotMatch(raw.unread, / 200 /, fields);
   }
-  const raw = await openRaw(on.port);
+  const raw = await openTcp(on.port);
   raw.write(`${ask("POST", "/sized", "Transfer-Encoding: Chunked\r\n")}0\r\n\r\n`);
-  assert.equal((await raw.answers(1))[0]?.status, 200);
+  assert.equal((await readAnswer(raw)).status, 200);
   raw.close();
 });
 
@@ -216,11 +217,11 @@ test("close ends the connection after the whole answer", async () => {
   on.http.route("GET", "/closes", (exchange) =>
     exchange.answer({ status: 200, body: "bye", close: true }),
   );
-  const raw = await openRaw(on.port);
+  const raw = await openTcp(on.port);
   raw.write(ask("GET", "/closes"));
-  const [answer] = await raw.answers(1);
+  const answer = await readAnswer(raw);
   assert.deepEqual([answer?.body, answer?.headers.connection], ["bye", "close"]);
-  await until(() => raw.closed, "the connection ends");
+  await until(() => raw.isEnded, "the connection ends");
 });
 
 test("a stream says when its client is slow, and goes on when it reads again", async () => {
@@ -228,7 +229,7 @@ test("a stream says when its client is slow, and goes on when it reads again", a
   on.http.route("GET", "/stream", (exchange) => {
     stream = exchange.stream(200, { "content-type": "text/plain" });
   });
-  const raw = await openRaw(on.port);
+  const raw = await openTcp(on.port);
   raw.socket.pause();
   raw.write(ask("GET", "/stream"));
   await until(() => stream !== undefined, "the request arrives");
@@ -241,8 +242,8 @@ test("a stream says when its client is slow, and goes on when it reads again", a
   raw.socket.resume();
   await until(() => writable > 0, "writable again");
   stream?.end();
-  await until(() => raw.received.endsWith("0\r\n\r\n"), "the end of the body");
-  assert.equal(raw.received.split("x".repeat(65_536)).length - 1, blocks);
+  await until(() => raw.unread.endsWith("0\r\n\r\n"), "the end of the body");
+  assert.equal(raw.unread.split("x".repeat(65_536)).length - 1, blocks);
   assert.equal(on.http.open, 0);
   raw.close();
 });
@@ -253,11 +254,11 @@ test("an aborted stream ends without the mark that would make it look whole", as
     stream?.write("half");
     setImmediate(() => stream?.abort());
   });
-  const raw = await openRaw(on.port);
+  const raw = await openTcp(on.port);
   raw.write(ask("GET", "/cut"));
-  await until(() => raw.closed, "the connection ends");
-  assert.match(raw.received, /half/);
-  assert.doesNotMatch(raw.received, /\r\n0\r\n\r\n/);
+  await until(() => raw.isEnded, "the connection ends");
+  assert.match(raw.unread, /half/);
+  assert.doesNotMatch(raw.unread, /\r\n0\r\n\r\n/);
   assert.equal(on.http.open, 0);
 });
 
@@ -267,7 +268,7 @@ test("stop lets open requests finish and closes every connection with its next a
   own.http.route("GET", "/held", (exchange) => {
     held = exchange;
   });
-  const raw = await openRaw(own.port);
+  const raw = await openTcp(own.port);
   raw.write(ask("GET", "/held"));
   await until(() => held !== undefined, "the request arrives");
   let stopped = false;
@@ -278,9 +279,9 @@ test("stop lets open requests finish and closes every connection with its next a
   assert.equal(stopped, false);
   held?.answer({ status: 200, body: "done" });
   await stopping;
-  const [answer] = await raw.answers(1);
+  const answer = await readAnswer(raw);
   assert.deepEqual([answer?.body, answer?.headers.connection], ["done", "close"]);
-  await until(() => raw.closed, "the connection ends");
+  await until(() => raw.isEnded, "the connection ends");
   await own.http.stop();
   own.close();
 });

@@ -11,8 +11,8 @@ import { SERVER_OPTIONS } from "../../src/socket/options.ts";
 import { startApp } from "../harness/app.ts";
 import { newClient, testGateway } from "../harness/gateway.ts";
 import { ROOT, startProcess } from "../harness/process.ts";
-import { openRaw } from "../harness/raw-http.ts";
 import { next, until } from "../harness/wait.ts";
+import { openTcp } from "../harness/wire-tcp.ts";
 
 async function serve(t: TestContext, options: Partial<ServerOptions> = {}) {
   const app = await startApp();
@@ -145,12 +145,12 @@ test("a connection gets one bundle, however many it asks for at once", async (t)
   // Seen: 100 clients that read nothing had 1.1 GB kept for them by 50 requests of 60 bytes each.
   // uWebSockets.js goes on to the next request while an answer is still unsent.
   const { url } = await serve(t);
-  const raw = await openRaw(Number(new URL(url).port));
+  const raw = await openTcp(Number(new URL(url).port));
   t.after(() => raw.socket.destroy());
   raw.write("GET /socket.io/socket.io.js HTTP/1.1\r\nHost: a\r\n\r\n".repeat(50));
-  await until(() => raw.closed, "the end of the connection");
-  assert.equal(raw.received.split("HTTP/1.1 200 OK").length - 1, 1);
-  assert.match(raw.received, /\r\nConnection: close\r\n/i);
+  await until(() => raw.isEnded, "the end of the connection");
+  assert.equal(raw.unread.split("HTTP/1.1 200 OK").length - 1, 1);
+  assert.match(raw.unread, /\r\nConnection: close\r\n/i);
 });
 
 test("a bundle that is not installed is a 404, and nobody's end", async (t) => {
