@@ -40,9 +40,7 @@ const CORE = "core";
 /** The private members of libraries: known to every folder but edge/, knows core/ only. */
 const SEAM = "seam";
 /** Connections stand on requests and responses, which plain HTTP shares. */
-const HOST = { folder: "host", usedBy: ["socket", "door"] };
-/** Not apart yet. */
-const MIXED = ["socket", "door"];
+const HOST = { folder: "host", usedBy: "socket" };
 
 interface Leak {
   readonly file: string;
@@ -84,8 +82,7 @@ function isAllowed(file: string, folder: string, from: string): boolean {
   if (ROOTS.has(folder)) return true;
   const target = relative(SRC, join(SRC, file, "..", from)).split(sep);
   const targetFolder = target.length > 1 ? target[0] : "";
-  if (targetFolder === HOST.folder && HOST.usedBy.includes(folder)) return true;
-  if (MIXED.includes(targetFolder ?? "") && MIXED.includes(folder)) return true;
+  if (targetFolder === HOST.folder && folder === HOST.usedBy) return true;
   if (targetFolder === SEAM && folder !== "edge" && folder !== CORE) return true;
   return targetFolder === folder || targetFolder === CORE;
 }

@@ -4,28 +4,20 @@ import type { HandlerFailed } from "../core/handler.ts";
 import { createThrottle, type Log, type ThrottledLog } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { zeros } from "../core/zeros.ts";
-import { namesNoSession } from "../host/request.ts";
-import { createGuards } from "../seam/dispatch.ts";
-import type { EngineServerBase } from "../seam/engine-io.ts";
+import type { Guards } from "../seam/dispatch.ts";
 import { checkSocketIo } from "../seam/socket-io.ts";
-import type { Connection } from "../socket/connection.ts";
 import { createAddressReader, limitKeyOf } from "./address.ts";
 import { AUTH_RESULTS, createAuth, type TokenConnection } from "./auth.ts";
 import { createBounds, SOCKET_LIMITS, type SocketLimit } from "./bounds.ts";
 import { guardNamespaces, type Recovering } from "./entry.ts";
-import {
-  type Allowance,
-  createLimits,
-  type Limits,
-  type OverLimit,
-  type RateVerdict,
-} from "./limits.ts";
+import { type Allowance, createLimits, type Limits, type OverLimit } from "./limits.ts";
 import { createOriginCheck, type OriginCheck } from "./origin.ts";
 import { createOutside, type Outside, type OutsideConnection } from "./outside.ts";
 import {
   createOverloadMonitor,
   type Load,
   type OverloadMonitor,
+  type Sheddable,
   STAGES,
   type Stage,
 } from "./overload.ts";
@@ -35,7 +27,6 @@ export type DoorSettings = Pick<Settings, "socket" | "auth" | "limits" | "overlo
 
 /** The parts of a request that the door reads. */
 export interface DoorRequest {
-  readonly method: string;
   /** Path and query. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -43,59 +34,9 @@ export interface DoorRequest {
   readonly connection: { remoteAddress: string; readonly proxiedAddress?: string };
 }
 
-/** How a refused request is answered. */
-export interface Refusal {
-  readonly code: FailureCode;
-  readonly status: number;
-  readonly message: string;
-  readonly retryAfterS?: number;
-}
-
 /** The parts of a connection that the door uses. */
 export interface DoorConnection extends TokenConnection, OutsideConnection {
   readonly remoteAddress: string;
-  allowance: Allowance | undefined;
-  heardAt: number;
-}
-
-/** Response headers. */
-export type DoorHeaders = readonly (readonly [string, string])[];
-
-/** All checks between a request and a socket in a namespace. */
-export interface Door {
-  /**
-   * Returns why a request is refused, or undefined. Called once per request, before a connection
-   * exists. Behind a trusted proxy it sets the request's `remoteAddress` to the client's address.
-   */
-  admit(request: DoorRequest): Refusal | undefined;
-  /**
-   * Checks the limits on open connections again, just before an admitted request becomes a
-   * connection. Others may have connected while a middleware or `allowRequest` ran.
-   */
-  recheck(request: DoorRequest): Refusal | undefined;
-  /** Returns why every handshake would be refused now; `undefined` if some would be admitted. */
-  refusing(): FailureCode | undefined;
-  /** Returns the CORS headers of a response. */
-  headers(request: DoorRequest): DoorHeaders;
-  /**
-   * Returns the CORS headers of the response to an OPTIONS request. Undefined if OPTIONS is handled
-   * as any other method.
-   */
-  preflight(request: DoorRequest): DoorHeaders | undefined;
-  /** Called when a connection was opened. */
-  opened(connection: DoorConnection): void;
-  /** Called when a connection entered its first namespace. */
-  joined(connection: DoorConnection): void;
-  /** Called when a connection was closed. */
-  closed(connection: DoorConnection): void;
-  /** Applies the rate limits. Called once per inbound packet, before it is decoded. */
-  take(connection: DoorConnection, bytes: number, message: boolean): RateVerdict;
-  /** Catches and reports errors that listeners and middlewares of the engine throw. */
-  guard(engine: EngineServerBase): void;
-  /** Returns the rate that a connection exceeds. Called after `take` refused a packet. */
-  exceeded(connection: DoorConnection): FailureCode;
-  readonly samples: DoorSamples;
-  stop(): void;
 }
 
 /** The door's counts. */
@@ -123,6 +64,11 @@ export interface DoorNeeds {
   readonly recovering: Recovering;
   /** Returns the load since the last call. */
   sample(): Load;
+  /** Number of open long-polling connections. */
+  polling(): number;
+  /** The open connections; called only while some are closed to shed load. */
+  connections(): Iterable<Sheddable>;
+  readonly guards: Guards;
 }
 
 const OUTSIDE: OverLimit = { code: "LIMIT_OUTSIDE", retryAfterMs: 1000 };
@@ -137,25 +83,18 @@ const JITTER = 0.5;
  * connection exists, rate limits while it is open, and limits and authentication on every namespace
  * it enters.
  *
- * `view` tells the number of open long-polling connections, and all connections.
- *
  * Throws `SettingsError` for settings that do not work together, such as a mode without its key.
  */
-export function createDoor(
-  io: Server,
-  settings: DoorSettings,
-  needs: DoorNeeds,
-  view: { polling(): number; connections(): Iterable<Connection> },
-): Door {
+export function createDoor(io: Server, settings: DoorSettings, needs: DoorNeeds) {
   checkSocketIo(io);
   const now = () => performance.now();
   const log = createThrottle(needs.log, now);
   const readAddress = createAddressReader(settings.socket);
   const origin = createOriginCheck(settings.socket);
   const outside = createOutside(settings.limits.outsideMax, now);
-  const limits = createLimits(settings.limits, { now, polling: view.polling });
+  const limits = createLimits(settings.limits, { now, polling: needs.polling });
   const overload = createOverloadMonitor(settings.overload, {
-    ...{ sample: needs.sample, now, every, connections: view.connections, log },
+    ...{ sample: needs.sample, now, every, connections: needs.connections, log },
   });
   const admission = createAdmission(settings, {
     ...{ readAddress, origin, outside, limits, overload, log: needs.log, throttledLog: log },
@@ -163,44 +102,40 @@ export function createDoor(
   const entry = createEntry(io, settings, needs, { now, log });
   const { auth, samples } = entry;
 
+  /** Returns the function that takes the packets of one connection from its rate limits. */
+  function createTake(allowance: Allowance) {
+    return (bytes: number, nowMs: number) => {
+      const verdict = limits.take(allowance, bytes, nowMs);
+      if (verdict === "ok") return undefined;
+      const { code } = limits.exceeded(allowance);
+      samples.limited[code === "LIMIT_EVENTS" ? "events" : "bytes"]++;
+      log("warn", code, { room: "socket", code, verdict }, "a connection is over its rate");
+      return { code, verdict };
+    };
+  }
+
   return {
-    admit: admission.admit,
-    recheck: admission.recheck,
-    refusing: admission.refusing,
+    ...admission,
     headers: origin.headers,
     preflight: origin.preflight,
-    opened(connection) {
-      connection.heardAt = now();
+    opened(connection: DoorConnection) {
       auth?.opened(connection);
-      connection.allowance = limits.opened(limitKeyOf(connection.remoteAddress));
       outside.add(connection);
+      const allowance = limits.opened(limitKeyOf(connection.remoteAddress));
+      return allowance && createTake(allowance);
     },
     joined: outside.delete,
-    closed(connection) {
+    closed(connection: DoorConnection): void {
       limits.closed(limitKeyOf(connection.remoteAddress));
       outside.delete(connection);
     },
-    take(connection, bytes, message) {
-      const at = now();
-      if (message) connection.heardAt = at;
-      if (!connection.allowance) return "ok";
-      const toll = limits.take(connection.allowance, bytes, at);
-      if (toll !== "ok") {
-        const { code } = limits.exceeded(connection.allowance);
-        samples.limited[code === "LIMIT_EVENTS" ? "events" : "bytes"]++;
-        log("warn", code, { room: "socket", code, toll }, "a connection is over its rate");
-      }
-      return toll;
-    },
-    guard: entry.guards.engine,
-    exceeded: ({ allowance }) => (allowance ? limits.exceeded(allowance).code : "LIMIT_EVENTS"),
     samples: {
       ...samples,
       tokensWatched: () => auth?.watched ?? 0,
       outside: () => outside.size,
       stages: () => STAGES.map((stage) => [stage, Number(overload.isActive(stage))] as const),
-    },
-    stop() {
+    } satisfies DoorSamples as DoorSamples,
+    stop(): void {
       entry.unguard();
       overload.stop();
       entry.bounds.stop();
@@ -216,7 +151,7 @@ function createEntry(
   needs: DoorNeeds,
   { now, log }: { readonly now: () => number; readonly log: ThrottledLog },
 ) {
-  const { handlerFailed, recovering } = needs;
+  const { handlerFailed, guards, recovering } = needs;
   const samples: Pick<DoorSamples, "limited" | "authenticated" | "keySetFetches"> = {
     limited: zeros(SOCKET_LIMITS),
     authenticated: zeros(AUTH_RESULTS),
@@ -226,7 +161,6 @@ function createEntry(
     samples.limited[limit]++;
   };
   const bounds = createBounds(io, settings.limits, { log, limited, now, handlerFailed });
-  const guards = createGuards(handlerFailed);
   const auth = createAuth(settings.auth, needs.production, {
     now: Date.now,
     ticks: now,
@@ -239,7 +173,7 @@ function createEntry(
     },
   });
   const unguard = guardNamespaces(io, { bounds, auth, guards, log, now, recovering });
-  return { samples, bounds, guards, auth, unguard };
+  return { samples, bounds, auth, unguard };
 }
 
 /** Returns the checks of a request: they decide whether it may become a connection. */
@@ -254,13 +188,12 @@ function createAdmission(
     readonly log: Log;
     readonly throttledLog: ThrottledLog;
   },
-): Pick<Door, "admit" | "recheck" | "refusing"> {
+) {
   const { readAddress, origin, outside, limits, overload, log, throttledLog } = needs;
   let isProxyKnown = settings.socket.trustProxy.length > 0;
 
-  function check(request: DoorRequest): OverLimit | undefined {
+  function check(request: DoorRequest, first: boolean): OverLimit | undefined {
     if (!origin.allows(request)) return { code: "ORIGIN_FORBIDDEN" };
-    const first = namesNoSession(request._query);
     if (first && overload.isActive("refuse")) {
       return { code: "OVERLOADED", retryAfterMs: settings.overload.retryAfterMs };
     }
@@ -271,7 +204,7 @@ function createAdmission(
     return found ?? (first && outside.isFull() ? OUTSIDE : undefined);
   }
 
-  function refuse({ code, retryAfterMs }: OverLimit, request: DoorRequest): Refusal {
+  function refuse({ code, retryAfterMs }: OverLimit, request: DoorRequest) {
     const about = code === "ORIGIN_FORBIDDEN" ? origin.describe(request) : {};
     const address = request.connection.remoteAddress;
     const fields = { room: "socket", code, address, ...about };
@@ -287,7 +220,7 @@ function createAdmission(
   }
 
   return {
-    admit(request) {
+    admit(request: DoorRequest, first: boolean) {
       const { headers, connection } = request;
       if (!isProxyKnown && headers["x-forwarded-for"] !== undefined) warnOfProxy();
       connection.remoteAddress = readAddress({
@@ -295,16 +228,17 @@ function createAdmission(
         address: connection.remoteAddress,
         proxiedAddress: connection.proxiedAddress ?? "",
       });
-      const found = check(request);
+      const found = check(request, first);
       return found && refuse(found, request);
     },
-    recheck(request) {
+    recheck(request: DoorRequest) {
       const { _query, connection } = request;
       const full = limits.full(_query.transport ?? "", limitKeyOf(connection.remoteAddress));
       const found = full ?? (outside.isFull() ? OUTSIDE : undefined);
       return found && refuse(found, request);
     },
-    refusing() {
+    /** Returns why every handshake would be refused now; `undefined` if some would be admitted. */
+    refusing(): FailureCode | undefined {
       if (overload.isActive("refuse")) return "OVERLOADED";
       const full = limits.fullForAll(settings.socket.transports);
       return full ?? (outside.refuses() ? OUTSIDE.code : undefined);
@@ -312,7 +246,7 @@ function createAdmission(
   };
 }
 
-function createRefusal(code: FailureCode, retryAfterMs: number | undefined): Refusal {
+function createRefusal(code: FailureCode, retryAfterMs: number | undefined) {
   const { status, text: message } = FAILURES[code];
   if (retryAfterMs === undefined) return { code, status, message };
   const waitMs = retryAfterMs * (1 + Math.random() * JITTER);

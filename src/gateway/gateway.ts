@@ -12,6 +12,7 @@ import {
 } from "../core/settings.ts";
 import { readVersion } from "../core/version.ts";
 import { hideInherited } from "../core/zod.ts";
+import { createDoor } from "../door/door.ts";
 import { createLoadSampler, type LoadSampler } from "../door/load.ts";
 import type { Load } from "../door/overload.ts";
 import { createExecutor } from "../fanout/apply.ts";
@@ -22,14 +23,16 @@ import { loadNative } from "../host/native.ts";
 import { openApp } from "../host/tls.ts";
 import { watchLoop } from "../metrics/loop.ts";
 import { createMetrics, type Metrics, shareScrapes } from "../metrics/registry.ts";
-import { type Attached, attach } from "./attach.ts";
+import { createGuards } from "../seam/dispatch.ts";
 import {
   listAttachedRows,
+  listDoorRows,
   listMistakeRows,
   listProcessRows,
   listRecoveryRows,
 } from "./metric-rows.ts";
 import { closeApp, openPorts, startApi } from "./serve-http.ts";
+import { type Attached, serveSocket } from "./serve-socket.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
 
 /** A running gateway. */
@@ -136,7 +139,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const mistakes = createMistakes(settings.handlers, { log: needs.handlersLog, now });
   const { io, bus, recovery } = await createServer(settings, { ...needs, metrics });
   const load = createLoad(settings, undo);
-  const attached = attachServer(io, opened, {
+  const { attached, door } = attachServer(io, opened, {
     ...{ settings, metrics, recovery, needs, mistakes },
     sample: needs.load ?? load.sample,
   });
@@ -151,6 +154,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const acks = attached.samples().fanout;
   const executor = createExecutor(settings.fanout, { server: io, acks });
   metrics.source(() => listAttachedRows(attached.samples()));
+  metrics.source(() => listDoorRows(door.samples));
   metrics.source(() => listMistakeRows(mistakes.samples));
   await handler?.(io);
   hideInherited();
@@ -162,7 +166,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     metrics: { ...metrics, scrape: shareScrapes(worker?.scrape ?? metrics.scrape) },
     isAway: () => settings.cluster.away === "refuse" && bus?.link.isHere() === false,
     isDraining: () => state.isDraining || worker?.isStopping() === true,
-    refusing: () => (state.acceptsPaused ? "SOCKET_NO_DESCRIPTORS" : attached.refusing()),
+    refusing: () => (state.acceptsPaused ? "SOCKET_NO_DESCRIPTORS" : door.refusing()),
   });
   const { ports, close } = await openPorts(settings, {
     ...{ app, apiApp, undo, shared: worker !== undefined },
@@ -274,33 +278,27 @@ function attachServer(
     readonly mistakes: Mistakes;
     sample(): Load;
   },
-): Attached {
+) {
   const { settings, metrics } = on;
-  const { log, production } = on.needs;
-  const { socket, codec, fanout } = settings;
-  return attach(
-    io,
-    app,
-    { socket, codec, fanout },
-    {
-      ended(connection, reason, details) {
-        const fields = { room: "socket", reason, id: connection.id, details };
-        log("debug", fields, `connection closed: ${CLOSES[reason].text}`);
-      },
-      pressuredFor: (seconds) => metrics.observe("sluice_pressure_seconds", seconds),
-      encrypted,
-      log,
-      door: {
-        settings,
-        log,
-        handlerFailed: on.mistakes.failed,
-        production,
-        sample: on.sample,
-        authenticatedIn: (seconds) => metrics.observe("sluice_authentication_seconds", seconds),
-        recovering: on.recovery.during,
-      },
+  const { log, production, undo } = on.needs;
+  const guards = createGuards(on.mistakes.failed);
+  const door = createDoor(io, settings, {
+    ...{ log, guards, production, handlerFailed: on.mistakes.failed, sample: on.sample },
+    authenticatedIn: (seconds) => metrics.observe("sluice_authentication_seconds", seconds),
+    recovering: on.recovery.during,
+    polling: () => attached.polling(),
+    connections: () => attached.connections(),
+  });
+  undo.push(() => door.stop());
+  const attached = serveSocket(io, app, settings, {
+    ended(connection, reason, details) {
+      const fields = { room: "socket", reason, id: connection.id, details };
+      log("debug", fields, `connection closed: ${CLOSES[reason].text}`);
     },
-  );
+    pressuredFor: (seconds) => metrics.observe("sluice_pressure_seconds", seconds),
+    ...{ encrypted, log, door, guard: guards.engine },
+  });
+  return { attached, door };
 }
 
 /** Samples the load on which shedding depends. It is zero until `begin`, because a start lags. */

@@ -2,14 +2,15 @@ import type { ApiSamples } from "../api/api.ts";
 import type { BusSamples } from "../cluster/bus.ts";
 import type { LeaseSamples } from "../cluster/lease.ts";
 import type { SessionsSamples } from "../cluster/sessions.ts";
+import type { DoorSamples } from "../door/door.ts";
 import type { RecoverySamples } from "../fanout/recovery.ts";
 import type { LoopSamples } from "../metrics/loop.ts";
 import type { Labels, Samples } from "../metrics/registry.ts";
 import type { UpstreamSamples } from "../upstream/samples.ts";
-import type { AttachedSamples } from "./attach.ts";
+import type { AttachedSamples } from "./serve-socket.ts";
 
 /** Returns the samples of `socket/`, `codec/` and `fanout/` as rows of the metric table. */
-export function listAttachedRows({ socket, door, codec, fanout }: AttachedSamples): Samples {
+export function listAttachedRows({ socket, codec, fanout }: AttachedSamples): Samples {
   return {
     sluice_connections: by(socket.connections, "transport", "codec"),
     sluice_connections_opened_total: by(socket.opened, "transport"),
@@ -30,14 +31,6 @@ export function listAttachedRows({ socket, door, codec, fanout }: AttachedSample
     sluice_receive_buffer_bytes: socket.inboundBytes,
     sluice_slow_consumers_total: socket.closed.slow_consumer,
     sluice_volatile_dropped_total: socket.volatileDropped,
-    ...(door && {
-      sluice_limited_total: by(door.limited, "limit"),
-      sluice_authentications_total: by(door.authenticated, "result"),
-      sluice_connections_outside: door.outside(),
-      sluice_tokens_watched: door.tokensWatched(),
-      sluice_key_set_fetches_total: by(door.keySetFetches, "result"),
-      sluice_overload_stage: door.stages().map(([stage, active]) => [{ stage }, active] as const),
-    }),
     sluice_codec_refused_total: by(codec.refused, "reason"),
     sluice_codec_decoded_total: by(codec.decoded, "codec"),
     sluice_codec_encoded_total: by(codec.encoded, "codec"),
@@ -49,6 +42,18 @@ export function listAttachedRows({ socket, door, codec, fanout }: AttachedSample
     sluice_fanout_acks_pending: fanout.acksPending,
     sluice_fanout_acks_missed_total: fanout.acksMissed,
     sluice_fanout_acks_refused_total: fanout.acksRefused,
+  };
+}
+
+/** Returns the samples of `door/` as rows of the metric table. */
+export function listDoorRows(door: DoorSamples): Samples {
+  return {
+    sluice_limited_total: by(door.limited, "limit"),
+    sluice_authentications_total: by(door.authenticated, "result"),
+    sluice_connections_outside: door.outside(),
+    sluice_tokens_watched: door.tokensWatched(),
+    sluice_key_set_fetches_total: by(door.keySetFetches, "result"),
+    sluice_overload_stage: door.stages().map(([stage, active]) => [{ stage }, active] as const),
   };
 }
 

@@ -1,10 +1,49 @@
 import { STATUS_CODES } from "node:http";
-import type { Door, DoorHeaders, Refusal } from "../door/door.ts";
-import type { IncomingRequest } from "../host/request.ts";
+import type { FailureCode } from "../core/failures.ts";
+import { type IncomingRequest, namesNoSession } from "../host/request.ts";
 import type { SafeResponse } from "../host/response.ts";
+import type { Connection, TakePacket } from "./connection.ts";
+
+/** Who gets in, and how much they may take. Without a door everyone may, anything. */
+export interface Door {
+  /**
+   * Returns why a request is refused, or undefined. Called once per request, before a connection
+   * exists. `first`: it asks for a new connection. Behind a trusted proxy it sets the request's
+   * `remoteAddress` to the client's address.
+   */
+  admit(request: IncomingRequest, first: boolean): Refusal | undefined;
+  /**
+   * Checks the limits on open connections again, just before an admitted request becomes a
+   * connection. Others may have connected while a middleware or `allowRequest` ran.
+   */
+  recheck(request: IncomingRequest): Refusal | undefined;
+  /** Returns the CORS headers of a response. */
+  headers(request: IncomingRequest): ResponseHeaders;
+  /**
+   * Returns the CORS headers of the response to an OPTIONS request. Undefined if OPTIONS is handled
+   * as any other method.
+   */
+  preflight(request: IncomingRequest): ResponseHeaders | undefined;
+  /** Called when a connection was opened. Returns its rate limits; undefined if it has none. */
+  opened(connection: Connection): TakePacket | undefined;
+  /** Called when a connection entered its first namespace. */
+  joined(connection: Connection): void;
+  /** Called when a connection was closed. */
+  closed(connection: Connection): void;
+}
+
+/** How a refused request is answered. */
+interface Refusal {
+  readonly code: FailureCode;
+  readonly status: number;
+  readonly message: string;
+  readonly retryAfterS?: number;
+}
+
+type ResponseHeaders = readonly (readonly [string, string])[];
 
 // Keep error bodies out of caches, and keep browsers from reading them as another type.
-const SECURITY: DoorHeaders = [
+const SECURITY: ResponseHeaders = [
   ["Cache-Control", "no-store"],
   ["X-Content-Type-Options", "nosniff"],
 ];
@@ -14,7 +53,7 @@ export function answer(
   res: SafeResponse,
   status: string,
   body: { code: number | string; message: string } | undefined,
-  headers: DoorHeaders = [],
+  headers: ResponseHeaders = [],
 ): void {
   // A middleware may have sent headers before it failed; the status can no longer be changed.
   if (res.headersSent) {
@@ -47,7 +86,7 @@ interface AtDoor {
 export function answerAtDoor(at: AtDoor): boolean {
   const { door, request, res } = at;
   for (const [name, value] of door.headers(request)) res.setHeader(name, value);
-  if (answerRefusal(at, door.admit(request))) return true;
+  if (answerRefusal(at, door.admit(request, namesNoSession(request._query)))) return true;
   const preflight = request.method === "OPTIONS" ? door.preflight(request) : undefined;
   if (!preflight) return false;
   answer(res, "204 No Content", undefined, preflight);
@@ -60,7 +99,7 @@ export function answerRefusal(at: AtDoor, refusal: Refusal | undefined): boolean
   const { code, status, message, retryAfterS } = refusal;
   const reason = code.toLowerCase();
   at.refused[reason] = (at.refused[reason] ?? 0) + 1;
-  const headers: DoorHeaders =
+  const headers: ResponseHeaders =
     retryAfterS === undefined ? [] : [["Retry-After", String(retryAfterS)]];
   answer(at.res, `${status} ${STATUS_CODES[status] ?? "Refused"}`, { code, message }, headers);
   return true;

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { Server } from "socket.io";
-import type { Door } from "../door/door.ts";
 import type { TemplatedApp } from "../host/native.ts";
 import { IncomingRequest, isAmbiguous, type RequestNeeds } from "../host/request.ts";
 import { corsOf } from "../seam/socket-io.ts";
+import type { Door } from "./answer.ts";
 
 const BUNDLES = ["socket.io", "socket.io.min", "socket.io.esm.min", "socket.io.msgpack.min"];
 /** The files that `serveClient` serves. */

@@ -1,7 +1,6 @@
 import { CLOSES, type CloseReason } from "../core/closes.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import { type CodecName, type Frame, type Frames, isEvent, type Packet } from "../core/packet.ts";
-import type { Allowance, RateVerdict } from "../door/limits.ts";
 import type { BodyOwner } from "../host/response.ts";
 import type {
   EnginePacket,
@@ -32,15 +31,18 @@ export interface FrameReader {
   destroy(): void;
 }
 
-/** Checks each inbound packet against the rate limits: see `Door`. */
-interface PacketDoor {
-  take(connection: Connection, bytes: number, message: boolean): RateVerdict;
-  exceeded(connection: Connection): FailureCode;
-}
+/**
+ * Takes an inbound packet from the rate limits of one connection, before it is decoded. Returns the
+ * limit that it exceeds, and whether the packet is refused or the connection closed. `nowMs` is the
+ * time of `performance.now()`.
+ */
+export type TakePacket = (
+  bytes: number,
+  nowMs: number,
+) => { readonly code: FailureCode; readonly verdict: "refuse" | "close" } | undefined;
 
 /** The functions that other rooms give to every connection. */
 export interface ConnectionNeeds extends OutboxNeeds {
-  readonly door?: PacketDoor | undefined;
   /**
    * Returns the reader of a new connection. `fixed` names the codec if it is known beforehand:
    * Engine.IO 3 clients always use JSON.
@@ -81,8 +83,8 @@ export class Connection extends Outbox {
   inboundBytes = 0;
   /** The response whose request body is held while a middleware runs. */
   waiting: BodyOwner["waiting"];
-  /** The remaining rate limits; kept by the door. */
-  allowance: Allowance | undefined;
+  /** Its rate limits; undefined without any. */
+  takePacket: TakePacket | undefined;
   readonly #needs: ConnectionNeeds;
   readonly #reader: FrameReader;
   #codecLabel: CodecName | "unknown" = "unknown";
@@ -135,7 +137,9 @@ export class Connection extends Outbox {
     const bytes = receivedBytes(this.transport, packet.data);
     samples.receivedBytes += bytes;
     if (packet.type === "pong") this.ponged();
-    if (this.#needs.door && !this.#isWithinRate(this.#needs.door, packet, bytes)) return;
+    const now = performance.now();
+    if (packet.type === "message") this.heardAt = now;
+    if (!this.#isWithinRate(packet, bytes, now)) return;
     if (packet.type !== "message") {
       super.onPacket(packet);
       return;
@@ -160,11 +164,14 @@ export class Connection extends Outbox {
    * Returns whether to read the packet. A message over its rate limit is still decoded, and marked
    * as refused: it may be one frame of several that make up a packet.
    */
-  #isWithinRate(door: PacketDoor, packet: EnginePacket, bytes: number): boolean {
-    const verdict = door.take(this, bytes, packet.type === "message");
-    if (verdict === "refuse" && packet.type === "message") this.#overRate = door.exceeded(this);
-    if (verdict === "close") this.closeAs("rate_exceeded");
-    return verdict !== "close";
+  #isWithinRate({ type }: EnginePacket, bytes: number, nowMs: number): boolean {
+    const over = this.takePacket?.(bytes, nowMs);
+    if (over?.verdict === "close") {
+      this.closeAs("rate_exceeded");
+      return false;
+    }
+    if (over && type === "message") this.#overRate = over.code;
+    return true;
   }
 
   #decode(frame: Frame, lasting: boolean): void {

@@ -1,7 +1,6 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from "uWebSockets.js";
 import type { CloseReason } from "../core/closes.ts";
 import type { Log } from "../core/log.ts";
-import type { Door } from "../door/door.ts";
 import { createLeftOut } from "../host/headers.ts";
 import {
   asksForWebSocket,
@@ -23,7 +22,7 @@ import {
   runMiddlewares,
   startUpgrade,
 } from "../seam/engine-io.ts";
-import { answer, answerAtDoor, answerRefusal } from "./answer.ts";
+import { answer, answerAtDoor, answerRefusal, type Door } from "./answer.ts";
 import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
 import { isBusy, takePayloads } from "./polling.ts";
 import type { RefusalReason } from "./samples.ts";
@@ -261,7 +260,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     transport.maxHttpBufferSize = this.opts.maxHttpBufferSize;
     transport.httpCompression = this.opts.httpCompression;
     const connection = new Connection(id, this, transport, request);
-    this.needs.door?.opened(connection);
+    connection.takePacket = this.needs.door?.opened(connection);
     transport.on("headers", (headers: AddedHeaders, of: IncomingRequest) => {
       const { cookie } = this.opts;
       if (!of._query.sid && cookie) headers["Set-Cookie"] = formatCookie(id, cookie);

@@ -1,17 +1,9 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import type { Server } from "socket.io";
 import type { CloseReason } from "../core/closes.ts";
-import type { FailureCode } from "../core/failures.ts";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import {
-  createDoor,
-  type Door,
-  type DoorNeeds,
-  type DoorSamples,
-  type DoorSettings,
-} from "../door/door.ts";
-import type { EngineOptions } from "../seam/engine-io.ts";
+import type { EngineOptions, EngineServerBase } from "../seam/engine-io.ts";
 import {
   clientOf,
   connectionOf,
@@ -21,6 +13,7 @@ import {
   setParser,
   watchVolatile,
 } from "../seam/socket-io.ts";
+import type { Door } from "./answer.ts";
 import { serveClientFiles } from "./client-files.ts";
 import type { Connection, ConnectionNeeds } from "./connection.ts";
 import { closeInWaves, closeSafely } from "./drain.ts";
@@ -42,19 +35,18 @@ export interface SocketNeeds {
   moved(connection: Connection): void;
   ended(connection: Connection, reason: CloseReason, details: string): void;
   pressuredFor(seconds: number): void;
-  /** Authentication and limits; without it everyone may connect and send anything. */
-  readonly door?: (DoorNeeds & { readonly settings: DoorSettings }) | undefined;
+  readonly door?: Door | undefined;
+  /** Called with the engine before it serves requests. */
+  guard?(engine: EngineServerBase): void;
 }
 
 /** The connections of one Socket.IO server. */
 export interface SocketRoom {
   readonly samples: SocketSamples;
-  /** The door's counters; undefined without a door. */
-  readonly door: DoorSamples | undefined;
-  /** Why every handshake would be refused now; undefined if some would not, or during a drain. */
-  refusing(): FailureCode | undefined;
-  /** Connections open now. */
-  count(): number;
+  /** The open connections. */
+  connections(): readonly Connection[];
+  /** Number of open long-polling connections. */
+  polling(): number;
   /**
    * Refuses new handshakes from now on and closes every connection, spread over `drainMs`. Resolves
    * when the last close has been sent. Calls `seen` with the number of connections left.
@@ -109,12 +101,6 @@ export function serveSocketIo(
     pressuredFor: needs.pressuredFor,
     checked: ages,
   });
-  const door =
-    needs.door &&
-    createDoor(io, needs.door.settings, needs.door, {
-      polling: () => POLLING_KEYS.reduce((sum, key) => sum + (samples.connections[key] ?? 0), 0),
-      connections: () => connections(),
-    });
   const options = readEngineOptions(io, settings);
   if (!needs.speaksJson) options.allowEIO3 = false;
   const engine = new GatewayEngine(options, {
@@ -127,25 +113,24 @@ export function serveSocketIo(
     connectTimeoutMs: () => io.connectTimeout(),
     moved: needs.moved,
     ended: needs.ended,
-    door,
+    door: needs.door,
     draining: () => (draining ? RETRY_AFTER_S : undefined),
   });
   const unsetParser = setParser(io, needs.parser);
-  const unwatch = watchConnections(io, samples, door);
-  door?.guard(engine);
+  const unwatch = watchConnections(io, samples, needs.door);
+  needs.guard?.(engine);
   const { addTrailingSlash } = options;
   const path = io.path() || "/"; // Socket.IO removes the trailing slash
   engine.attach(app, { path, ...(addTrailingSlash === false && { addTrailingSlash }) });
-  if (io.serveClient()) serveClientFiles(io, app, { ...engine.reading, door });
+  if (io.serveClient()) serveClientFiles(io, app, { ...engine.reading, door: needs.door });
   io.bind(engine);
 
   // The cast holds: GatewayEngine creates every connection in `clients`.
   const connections = () => Object.values(engine.clients) as Connection[];
   return {
     samples,
-    door: door?.samples,
-    refusing: () => door?.refusing(),
-    count: () => engine.clientsCount,
+    connections,
+    polling: () => POLLING_KEYS.reduce((sum, key) => sum + (samples.connections[key] ?? 0), 0),
     async drain(drainMs, seen) {
       draining = true;
       await closeInWaves(connections, drainMs, seen);
@@ -155,7 +140,6 @@ export function serveSocketIo(
     },
     detach() {
       draining = true;
-      door?.stop();
       unwatch();
       unsetParser();
       monitor.stop();
