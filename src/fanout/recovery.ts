@@ -118,7 +118,6 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     recoveredPackets: 0,
   };
   const memory = createMemory(settings, samples);
-
   const histories = new WeakMap<object, RoomHistories>();
   let narrowing: Narrow | undefined;
 
@@ -127,72 +126,9 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     const inside = adapter as unknown as Inside;
     const rooms = followRooms(adapter, settings.roomChangesMax);
     histories.set(adapter, rooms);
-    const reconnects = createReconnects(inside);
-    const restore = inside.restoreSession;
-    const persist = inside.persistSession;
-    /** Sockets that missed more than their connection may hold, or that a move disconnected. */
-    const unrecoverable = new WeakSet<Socket>();
-
     // Every namespace has these members.
     takeMissingOffsets(inside.nsp as unknown as NamespaceInside);
-
-    // Their sessions are not kept: the same packets would close the next connection again.
-    inside.persistSession = function (this: Inside, session) {
-      const socket = this.nsp.sockets.get(session.sid);
-      if (socket && unrecoverable.has(socket)) return;
-      persist.call(this, { ...session, ...rooms.of(session.sid) });
-    };
-
-    inside.restoreSession = async function (this: Inside, pid, offset) {
-      const narrow = narrowing ?? allRooms;
-      // Other secrets and offsets cannot be ours. They are not passed on, to Redis for example.
-      const isOurs = WELL_FORMED.test(pid) && WELL_FORMED.test(offset);
-      const session = isOurs
-        ? await reconnects.ask(pid, () => restore.call(this, pid, offset, narrow))
-        : undefined;
-      if (!session) {
-        samples.refused++;
-        return null;
-      }
-      rooms.resume(session.sid, session);
-      return { ...session, missedPackets: [] };
-    };
-
-    inside.delAll = function (this: Inside, id) {
-      rooms.forget(id);
-      const session = reconnects.take(id)?.session;
-      // The client was refused, or left before it was connected: its session can be used again.
-      if (session) persist.call(this, session.stored);
-      // Read the prototype at each call: fan-out may have replaced its methods since.
-      const own: Inside["delAll"] = Reflect.get(Object.getPrototypeOf(this), "delAll", this);
-      own.call(this, id);
-    };
-
-    inside.delivering = ({ type, data }, to) => {
-      if (reconnects.size > 0 && type === EVENT && Array.isArray(data))
-        reconnects.deliver(data, to);
-    };
-
-    inside.moving = (move) => {
-      inside.keepMove?.(move, reconnects.size > 0);
-      if (reconnects.size > 0) reconnects.move(move, inside.here());
-    };
-
-    // Socket.IO emits "connect" before "connection", and listeners of either may broadcast.
-    inside.nsp.prependListener("connect", (socket: Socket) => {
-      const client = reconnects.take(socket.id);
-      if (!client) return;
-      if (client.failed) {
-        if (client.failed === "disconnect") unrecoverable.add(socket);
-        // A client with missing packets must not stay connected. It comes back as a new session.
-        socket.conn.close();
-      } else {
-        sendMissed(client, socket, samples);
-        // Every connection of a Sluice server is a Peer.
-        const peer = connectionOf<Peer>(socket);
-        if (peer.accepts === false) unrecoverable.add(socket);
-      }
-    });
+    restoreOnConnect(inside, { rooms, samples, narrow: () => narrowing ?? allRooms });
   }
 
   return {
@@ -212,14 +148,87 @@ export function createRecovery(settings: RecoverySettings): Recovery {
   };
 }
 
-function sendMissed(
-  { session, meanwhile }: Reconnect,
-  socket: Socket,
-  samples: RecoverySamples,
+/** Makes an adapter give a session back in two steps: when it is asked for, and on "connect". */
+function restoreOnConnect(
+  inside: Inside,
+  needs: {
+    readonly rooms: RoomHistories;
+    readonly samples: RecoverySamples;
+    narrow(): Narrow;
+  },
 ): void {
-  samples.recovered++;
-  for (const data of session?.missedPackets ?? []) send(data, socket, samples);
-  for (const each of meanwhile) if ("data" in each) send(each.data, socket, samples);
+  const { rooms, samples } = needs;
+  const reconnects = createReconnects(inside);
+  const restore = inside.restoreSession;
+  const persist = inside.persistSession;
+  /** Sockets that missed more than their connection may hold, or that a move disconnected. */
+  const unrecoverable = new WeakSet<Socket>();
+
+  // Their sessions are not kept: the same packets would close the next connection again.
+  inside.persistSession = function (this: Inside, session) {
+    const socket = this.nsp.sockets.get(session.sid);
+    if (socket && unrecoverable.has(socket)) return;
+    persist.call(this, { ...session, ...rooms.of(session.sid) });
+  };
+
+  inside.restoreSession = async function (this: Inside, pid, offset) {
+    const narrow = needs.narrow();
+    // Other secrets and offsets cannot be ours. They are not passed on, to Redis for example.
+    const isOurs = WELL_FORMED.test(pid) && WELL_FORMED.test(offset);
+    const session = isOurs
+      ? await reconnects.ask(pid, () => restore.call(this, pid, offset, narrow))
+      : undefined;
+    if (!session) {
+      samples.refused++;
+      return null;
+    }
+    rooms.resume(session.sid, session);
+    return { ...session, missedPackets: [] };
+  };
+
+  inside.delAll = function (this: Inside, id) {
+    rooms.forget(id);
+    const session = reconnects.take(id)?.session;
+    // The client was refused, or left before it was connected: its session can be used again.
+    if (session) persist.call(this, session.stored);
+    // Read the prototype at each call: fan-out may have replaced its methods since.
+    const own: Inside["delAll"] = Reflect.get(Object.getPrototypeOf(this), "delAll", this);
+    own.call(this, id);
+  };
+
+  inside.delivering = ({ type, data }, to) => {
+    if (reconnects.size > 0 && type === EVENT && Array.isArray(data)) reconnects.deliver(data, to);
+  };
+
+  inside.moving = (move) => {
+    inside.keepMove?.(move, reconnects.size > 0);
+    if (reconnects.size > 0) reconnects.move(move, inside.here());
+  };
+
+  // Socket.IO emits "connect" before "connection", and listeners of either may broadcast.
+  inside.nsp.prependListener("connect", (socket: Socket) => {
+    const client = reconnects.take(socket.id);
+    if (client) finish(client, socket, { samples, unrecoverable });
+  });
+}
+
+/** Sends a client that is connected again what it missed. */
+function finish(
+  { session, meanwhile, failed }: Reconnect,
+  socket: Socket,
+  at: { readonly samples: RecoverySamples; readonly unrecoverable: WeakSet<Socket> },
+): void {
+  if (failed) {
+    if (failed === "disconnect") at.unrecoverable.add(socket);
+    // A client with missing packets must not stay connected. It comes back as a new session.
+    socket.conn.close();
+    return;
+  }
+  at.samples.recovered++;
+  for (const data of session?.missedPackets ?? []) send(data, socket, at.samples);
+  for (const each of meanwhile) if ("data" in each) send(each.data, socket, at.samples);
+  // Every connection of a Sluice server is a Peer.
+  if (connectionOf<Peer>(socket).accepts === false) at.unrecoverable.add(socket);
 }
 
 function send(data: unknown[], socket: Socket, samples: RecoverySamples): void {
