@@ -1,7 +1,7 @@
 import type { Apply } from "../core/command.ts";
 import { COMMAND_NAMES } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
-import type { Exchange, HttpAnswer, Route } from "../core/http.ts";
+import { type Exchange, type HttpAnswer, type Route, readTraceparent } from "../core/http.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import { type Authenticate, type CheckToken, createAuthenticate } from "./authenticate.ts";
@@ -196,14 +196,11 @@ type Report = (
   },
 ) => void;
 
-/** W3C Trace Context, version 00. Clients choose the header, so nothing else is logged. */
-const TRACEPARENT = /^00-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
-
 function createReport(needs: ApiNeeds): Report {
   const throttled = createThrottle(needs.log, () => performance.now());
   return ({ name }, { status, startedAt, code, traceparent }) => {
     needs.answered(name, status, (performance.now() - startedAt) / 1000);
-    const trace = traceparent && TRACEPARENT.test(traceparent) ? { traceparent } : undefined;
+    const trace = traceparent && { traceparent };
     const fields = { room: "api", route: name, status, ...(code && { code }), ...trace };
     if (code) throttled("info", code, fields, "a request was refused");
     else if (trace) needs.log("debug", fields, "a request was answered");
@@ -212,7 +209,7 @@ function createReport(needs: ApiNeeds): Report {
 
 function serve(row: RouteRow, handler: Handler, report: Report) {
   return async (exchange: Exchange): Promise<void> => {
-    const { traceparent } = exchange.headers;
+    const traceparent = readTraceparent(exchange.headers.traceparent);
     const about = { startedAt: performance.now(), traceparent };
     let answer: HttpAnswer | number | undefined;
     let code: FailureCode | undefined;

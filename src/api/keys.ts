@@ -2,6 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { Command, CommandName } from "../core/command.ts";
 import { COMMAND_NAMES } from "../core/commands.ts";
 import { FailureError } from "../core/failures.ts";
+import { createGlobs } from "../core/glob.ts";
 import { SettingsError } from "../core/settings.ts";
 
 /** What a grant can allow: a command, or access to the dead letters. */
@@ -86,13 +87,11 @@ export function createGrant(
     wrong(`${id}: namespaces begin with /, and * stands alone or at the end`);
   }
   const any = commands.includes("*");
-  const exact = new Set(namespaces.filter((pattern) => !pattern.endsWith("*")));
-  const starts = namespaces.filter((p) => p.endsWith("*")).map((pattern) => pattern.slice(0, -1));
+  const isIncluded = createGlobs(namespaces);
   return {
     id,
     allows: (permission, namespace) =>
-      (any || commands.includes(permission)) &&
-      (exact.has(namespace) || starts.some((start) => namespace.startsWith(start))),
+      (any || commands.includes(permission)) && isIncluded(namespace),
   };
 }
 

@@ -2,8 +2,9 @@ import { isUtf8 } from "node:buffer";
 import type { Answer, Command } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError, messageOf } from "../core/failures.ts";
+import { writeTaggedJson } from "../core/value.ts";
 import { checkGranted, type Grant } from "./keys.ts";
-import { withoutUnsendable, writeJson } from "./media.ts";
+import { withoutUnsendable } from "./media.ts";
 
 /** Lines whose commands are carried out together. */
 export interface Lines {
@@ -124,12 +125,12 @@ function writeLines(lines: readonly Line[], answers: readonly Answer[]): string 
 function writeAnswer(answer: Answer): string {
   if (answer.ok && !answer.answers && !answer.sockets) return DONE;
   try {
-    return `${writeJson(answer)}\n`;
+    return `${writeTaggedJson(answer)}\n`;
   } catch {
     // As in writeValue(): `socket.data` may hold a bigint or a cycle. Written again below.
   }
   try {
-    return `${writeJson(withoutUnsendable(answer, writeJson))}\n`;
+    return `${writeTaggedJson(withoutUnsendable(answer, writeTaggedJson))}\n`;
   } catch (cause) {
     const why = messageOf(cause);
     return writeRefusal(new FailureError("COMMANDS_FAILED", why, { cause }));

@@ -1,6 +1,6 @@
 import { FailureError, messageOf } from "../core/failures.ts";
 import type { HttpAnswer } from "../core/http.ts";
-import { replaceUnsendable, toTaggedJson } from "../core/value.ts";
+import { replaceUnsendable, writeTaggedJson } from "../core/value.ts";
 
 /** Writes and reads values as msgpack; made by `codec/`. */
 export interface Packer {
@@ -69,7 +69,7 @@ export function writeValue(
   packer: Packer,
 ): Required<Pick<HttpAnswer, "headers" | "body">> {
   const headers = { "content-type": MEDIA_TYPES[media] };
-  const write = media === "msgpack" ? packer.encode : writeJson;
+  const write = media === "msgpack" ? packer.encode : writeTaggedJson;
   try {
     return { headers, body: write(value) };
   } catch {
@@ -81,11 +81,6 @@ export function writeValue(
     const why = messageOf(cause);
     throw new FailureError("COMMANDS_FAILED", why, { cause });
   }
-}
-
-/** Returns a value as JSON; throws for what has no JSON form. */
-export function writeJson(value: unknown): string {
-  return JSON.stringify(toTaggedJson(value));
 }
 
 /**

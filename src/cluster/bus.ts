@@ -2,6 +2,7 @@ import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
+import { within } from "../core/within.ts";
 import { chooseAdapter, streamName } from "./adapters.ts";
 import { type BusSamples, type Guarded, guardMessages } from "./guard.ts";
 import { createPosition, type Position } from "./position.ts";
@@ -133,17 +134,13 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
     async arrive() {
       const { timeoutMs } = settings;
       const waits = settings.startup === "wait";
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<never>((_, reject) => {
-        const say = () => {
-          const why = link.trouble();
-          const text = `cluster.redisUrl: Redis did not answer within ${timeoutMs} ms${why && `: ${why}`}`;
-          if (waits) log("warn", { room: "cluster" }, `${text}; waiting`);
-          else reject(new Error(`${text}; set cluster.startup to wait to start without it`));
-        };
-        timer = setTimeout(say, timeoutMs);
+      await within(arrived, timeoutMs, () => {
+        const why = link.trouble();
+        const text = `cluster.redisUrl: Redis did not answer within ${timeoutMs} ms${why && `: ${why}`}`;
+        if (!waits) throw new Error(`${text}; set cluster.startup to wait to start without it`);
+        log("warn", { room: "cluster" }, `${text}; waiting`);
+        return arrived;
       });
-      await Promise.race([arrived, late]).finally(() => clearTimeout(timer));
     },
     whenLost(call) {
       closeAll = call;

@@ -1,3 +1,4 @@
+import { within } from "../core/within.ts";
 import { openRedis, type RedisSettings } from "./redis.ts";
 
 /** Resolves when Redis answers; rejects with one sentence after `timeoutMs`. */
@@ -11,16 +12,12 @@ export async function probeRedis(settings: RedisSettings): Promise<void> {
     { ...settings, pendingMax: 1 },
     { changed, reconnected() {}, failed() {} },
   );
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const say = () => {
+  try {
+    await within(link.ready(), timeoutMs, () => {
       why = link.trouble() || why;
-      reject(new Error(`no answer within ${timeoutMs} ms${why && `: ${why}`}`));
-    };
-    timer = setTimeout(say, timeoutMs);
-  });
-  await Promise.race([link.ready(), late]).finally(() => {
-    clearTimeout(timer);
-    return link.stop();
-  });
+      throw new Error(`no answer within ${timeoutMs} ms${why && `: ${why}`}`);
+    });
+  } finally {
+    await link.stop();
+  }
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Cluster } from "ioredis";
 import { messageOf } from "../core/failures.ts";
+import { within } from "../core/within.ts";
 import { type Client, createConnect, type RedisAddress } from "./connect.ts";
 import { insistOnSubscriptions } from "./subscriptions.ts";
 
@@ -126,7 +127,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
     const askedAt = performance.now();
     for (const each of listening) void checkListener(each);
     try {
-      await within(client.ping(), timeoutMs);
+      await ping(client, timeoutMs);
       change(true, "it answered");
       cutAt = performance.now();
     } catch (error) {
@@ -145,7 +146,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
   async function checkListener(each: Client): Promise<void> {
     // A cluster's has connections of its own for that.
     if (each instanceof Cluster || each.status !== "ready") return;
-    await within(each.ping(), timeoutMs).catch((error) => {
+    await ping(each, timeoutMs).catch((error) => {
       if (error instanceof LateError) cut(each);
     });
   }
@@ -237,13 +238,10 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
 
 class LateError extends Error {}
 
-/** Rejects when the answer takes longer than `ms`. */
-function within<T>(answer: Promise<T>, ms: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = () => reject(new LateError(`no answer within ${ms} ms`));
-    // A process that was frozen finds its timers due before it reads what has arrived.
-    const timer = setTimeout(() => setImmediate(late), ms);
-    answer.then(resolve, reject).finally(() => clearTimeout(timer));
+/** Resolves when Redis has answered; rejects after `ms`. */
+function ping(client: Client, ms: number): Promise<unknown> {
+  return within<unknown>(client.ping(), ms, () => {
+    throw new LateError(`no answer within ${ms} ms`);
   });
 }
 

@@ -5,6 +5,7 @@ import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
+import { within } from "../core/within.ts";
 import { withoutUnfit } from "./messages.ts";
 import { shield } from "./shield.ts";
 import { countWorkers } from "./worker-settings.ts";
@@ -178,13 +179,9 @@ async function scrape(
     state.asked = { answered, end };
     send(worker, { sluice: "count" });
   }
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ANSWER_MS);
-  });
   const questions = asked.map(([worker, state]) => ({ worker, state, asked: state.asked }));
   const all = Promise.all(questions.map((each) => each.asked?.answered));
-  await Promise.race([all, late]).finally(() => clearTimeout(timer));
+  await within<unknown>(all, ANSWER_MS, () => {});
   const silent = questions.filter(({ state, asked }) => state.asked === asked);
   return metrics.text(new Set(silent.map(({ worker }) => worker.id)));
 }

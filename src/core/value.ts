@@ -112,6 +112,11 @@ export function toTaggedJson(value: unknown): unknown {
   return needsTags(value) ? addTags(value, toBase64) : value;
 }
 
+/** Returns a value as tagged JSON. Throws where `JSON.stringify` does: a bigint, a cycle. */
+export function writeTaggedJson(value: unknown): string {
+  return JSON.stringify(toTaggedJson(value));
+}
+
 /** Returns the value that {@link toTaggedJson} was given, from parsed JSON. */
 export function fromTaggedJson(value: unknown): unknown {
   return removeTags(value, fromBase64);

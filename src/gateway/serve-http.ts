@@ -1,5 +1,6 @@
 import type { Settings } from "../core/settings.ts";
 import { readVersion } from "../core/version.ts";
+import { within } from "../core/within.ts";
 import { watchDescriptors } from "../host/descriptors.ts";
 import { createHttp } from "../host/http.ts";
 import { listen } from "../host/listen.ts";
@@ -38,7 +39,8 @@ export function startApi(
   });
   undo.push(async () => {
     api.stop();
-    await within(REQUESTS_MS, Promise.all([http.stop(), apiHttp.stop()]));
+    const stopped = Promise.all([http.stop(), apiHttp.stop()]);
+    await within<unknown>(stopped, REQUESTS_MS, () => {});
   });
   return apiApp;
 }
@@ -76,16 +78,6 @@ export async function openPorts(
     undo.push(watchDescriptors({ listening: callers, spare: 1, told: () => {} }));
   }
   return { ports: { port: clients.port, apiPort: callers.port }, close: () => clients.close() };
-}
-
-/** Resolves when the promise does, or after `ms` if that is earlier. */
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
 }
 
 /** Closes every connection of an app. Older binaries cannot; there, idle connections time out. */

@@ -1,9 +1,10 @@
 import type { CallKind, CallSocket } from "../core/call.ts";
 import type { FailureCode } from "../core/failures.ts";
+import { readTraceparent } from "../core/http.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Carrier } from "./carrier.ts";
 import type { Clock } from "./clock.ts";
-import { readTraceparent, sourceOf } from "./cloud-event.ts";
+import { sourceOf } from "./cloud-event.ts";
 import type { Courier } from "./courier.ts";
 import type { LaneState, Lanes } from "./lanes.ts";
 import type { Item } from "./parcel.ts";

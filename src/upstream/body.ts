@@ -1,5 +1,5 @@
 import type { CallHandshake, CallSocket } from "../core/call.ts";
-import { replaceUnsendable, toTaggedJson } from "../core/value.ts";
+import { replaceUnsendable, writeTaggedJson } from "../core/value.ts";
 
 /** Returns a connect call's body; `undefined` for what has no JSON form. */
 export function connectBody(socket: CallSocket, handshake: CallHandshake): string | undefined {
@@ -28,21 +28,17 @@ interface Body {
 
 function write(body: Body): string | undefined {
   try {
-    return writeJson(body);
+    return writeTaggedJson(body);
   } catch {
     // A bigint, or what holds itself; the application's own `socket.data` is no reason to keep
     // quiet.
   }
   try {
     const { handshake, ...socket } = body.socket;
-    const fit = replaceUnsendable(socket, writeJson);
-    const shaken = handshake && { handshake: replaceUnsendable(handshake, writeJson) };
-    return writeJson({ ...body, socket: { ...fit, ...shaken } });
+    const fit = replaceUnsendable(socket, writeTaggedJson);
+    const shaken = handshake && { handshake: replaceUnsendable(handshake, writeTaggedJson) };
+    return writeTaggedJson({ ...body, socket: { ...fit, ...shaken } });
   } catch {
     return undefined;
   }
-}
-
-function writeJson(value: unknown): string {
-  return JSON.stringify(toTaggedJson(value));
 }

@@ -1,4 +1,5 @@
 import type { CallKind } from "../core/call.ts";
+import { createGlobs, globToRegExp } from "../core/glob.ts";
 import { type SettingProblem, type Settings, SettingsError } from "../core/settings.ts";
 import { encodeSegment } from "./percent.ts";
 
@@ -52,8 +53,8 @@ export function readRoutes(settings: UpstreamSettings): Routes {
       settings,
       problems,
     );
-    const isNamespace = createMatch([namespace]);
-    const isEvent = createMatch([event]);
+    const isNamespace = createGlobs([namespace]);
+    const isEvent = createGlobs([event]);
     if (route) {
       rules.push({
         route,
@@ -67,7 +68,7 @@ export function readRoutes(settings: UpstreamSettings): Routes {
       checkNamespace("upstream.namespaces", name, problems);
     });
     const route = readRoute("upstream.url", settings, settings, problems);
-    const isNamespace = createMatch(settings.namespaces);
+    const isNamespace = createGlobs(settings.namespaces);
     const calls = new Set<CallKind>(settings.calls);
     if (route) {
       const matches: Rule["matches"] = (kind, nsp) => calls.has(kind) && isNamespace(nsp);
@@ -93,10 +94,7 @@ function readNamespaces({ url, namespaces, routes }: UpstreamSettings): Routes["
   const patterns = all.filter((name) => name.includes("*"));
   return {
     names: all.filter((name) => !name.includes("*")),
-    patterns: patterns.map((pattern) => {
-      const pieces = pattern.split("*").map((piece) => piece.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"));
-      return new RegExp(`^${pieces.join("[^]*")}$`);
-    }),
+    patterns: patterns.map(globToRegExp),
   };
 }
 
@@ -150,27 +148,4 @@ function createPath(pathname: string, search: string): Route["path"] {
 
 function isLoopback(hostname: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(hostname);
-}
-
-/** Returns whether a text is one of the patterns; `*` stands for any characters. */
-function createMatch(patterns: readonly string[]): (text: string) => boolean {
-  const parts = patterns.map((pattern) => pattern.split("*"));
-  return (text) => parts.some((pieces) => matchPieces(pieces, text));
-}
-
-// No regular expression: linear in the text for whatever patterns and names there are.
-function matchPieces(pieces: readonly string[], text: string): boolean {
-  const first = pieces[0] ?? "";
-  if (pieces.length === 1) return text === first;
-  const last = pieces[pieces.length - 1] ?? "";
-  if (text.length < first.length + last.length) return false;
-  if (!text.startsWith(first) || !text.endsWith(last)) return false;
-  const end = text.length - last.length;
-  let at = first.length;
-  for (const piece of pieces.slice(1, -1)) {
-    const found = text.indexOf(piece, at);
-    if (found < 0 || found + piece.length > end) return false;
-    at = found + piece.length;
-  }
-  return true;
 }

@@ -2,6 +2,7 @@ import type { CallKind } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
+import { within } from "../core/within.ts";
 import { createAdmission, type LaneSocket, type Queued } from "./admission.ts";
 import { createBatches } from "./batches.ts";
 import { createCarrier } from "./carrier.ts";
@@ -118,17 +119,15 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     admission.close();
     courier.hurry();
     batches.flush();
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, settings.drainMs);
+    const empty = new Promise<void>((resolve) => {
       // Only once what has ended was told: a socket that left during its connect call leaves then.
       idle = () =>
         setImmediate(() => {
-          if (queued.events > 0) return;
-          clearTimeout(timer);
-          resolve();
+          if (queued.events === 0) resolve();
         });
-      if (queued.events === 0) idle();
     });
+    if (queued.events === 0) idle?.();
+    await within(empty, settings.drainMs, () => {});
     // The queues first: the end of what is open would begin what waits behind it.
     for (const lane of lanes.all()) {
       for (const item of lane.items.splice(0)) carrier.abandon(item, "UPSTREAM_STOPPING");
