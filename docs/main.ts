@@ -1,5 +1,5 @@
 /**
- * Writes the generated pages and the dashboard from the tables: `npm run docs`.
+ * Writes the generated pages, the dashboard and the type of the settings from the tables: `npm run docs`.
  * With `--check` nothing is written, and pages that differ end it with exit code 1.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -15,6 +15,7 @@ import {
   optionsPage,
   settingsPage,
 } from "./pages.ts";
+import { settingsTypes } from "./settings-types.ts";
 
 const PAGES: Readonly<Record<string, () => string>> = {
   "docs/settings.md": settingsPage,
@@ -24,6 +25,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "docs/failures.md": failuresPage,
   "docs/options.md": optionsPage,
   "docs/http-api.md": httpApiPage,
+  "src/core/settings-types.ts": settingsTypes,
   "deploy/kubernetes/prometheusrule.yaml": () => createPrometheusRule(),
   "deploy/grafana/dashboard.json": () => `${JSON.stringify(createDashboard(), null, 2)}\n`,
 };

@@ -4,6 +4,7 @@ import { auth } from "./settings/auth.ts";
 import { cluster } from "./settings/cluster.ts";
 import { codec } from "./settings/codec.ts";
 import { fanout } from "./settings/fanout.ts";
+import { section } from "./settings/field.ts";
 import { limits } from "./settings/limits.ts";
 import { overload } from "./settings/overload.ts";
 import { handlers, log, metrics, recovery } from "./settings/rest.ts";
@@ -12,39 +13,41 @@ import { upstream } from "./settings/upstream.ts";
 import { describeUnknown } from "./suggest.ts";
 import { ENGLISH } from "./zod.ts";
 
+export type { PartialSettings } from "./settings-types.ts";
+
 /** Every setting, by section: the source of types, validation, `--settings` and the docs. */
 export const SETTINGS = z.strictObject({
-  socket: z.prefault(socket, {}),
-  auth: z.prefault(auth, {}),
-  limits: z.prefault(limits, {}),
-  overload: z.prefault(overload, {}),
-  codec: z.prefault(codec, {}),
-  fanout: z.prefault(fanout, {}),
-  recovery: z.prefault(recovery, {}),
-  handlers: z.prefault(handlers, {}),
-  upstream: z.prefault(upstream, {}),
-  api: z.prefault(api, {}),
-  cluster: z.prefault(cluster, {}),
-  metrics: z.prefault(metrics, {}),
-  log: z.prefault(log, {}),
+  socket: section(
+    socket,
+    "Connections: where they are accepted, what each may buffer, when they are closed.",
+  ),
+  auth: section(auth, "Authentication: how a client's token is checked and what it grants."),
+  limits: section(
+    limits,
+    "Limits on clients. A rate of 0 is no limit; a burst is at least one second of its rate.",
+  ),
+  overload: section(
+    overload,
+    "Load shedding: when, and how much at once. Each sample changes the stage by at most one.",
+  ),
+  codec: section(codec, "Packet encodings and the limits of one packet."),
+  fanout: section(fanout, "Broadcasts and commands."),
+  recovery: section(recovery, "Connection state recovery."),
+  handlers: section(handlers, "The module that handles events in the process."),
+  upstream: section(upstream, "Calls to functions: routes, timeouts, queues and retries."),
+  api: section(api, "The gateway's own HTTP routes, and who may use them."),
+  cluster: section(cluster, "Other nodes, connected by Redis, and workers on this machine."),
+  metrics: section(metrics, "The metrics route."),
+  log: section(log, "Log lines."),
 });
 
 /** All settings, complete and within their bounds. */
 export type Settings = z.output<typeof SETTINGS>;
 
-/** Any part of the settings, as a caller may pass them. */
-export type PartialSettings = DeepPartial<Settings>;
-
 /** Whether events may go to a function. */
 export function hasUpstream({ upstream }: Pick<Settings, "upstream">): boolean {
   return upstream.url !== "" || upstream.routes.length > 0;
 }
-
-type DeepPartial<T> = T extends readonly unknown[]
-  ? T
-  : T extends object
-    ? { [K in keyof T]?: DeepPartial<T[K]> | undefined }
-    : T;
 
 /** The names of one setting, and its schema. */
 export interface SettingName {

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { listSettings, readSettings } from "../../src/core/settings.ts";
+import type * as z from "zod/mini";
+import {
+  listSettings,
+  type PartialSettings,
+  readSettings,
+  type SETTINGS,
+} from "../../src/core/settings.ts";
 
 test("a section that is none is told with what was expected, in words", () => {
   assert.throws(() => readSettings({ socket: 3000 }), /socket = 3000: .*expected object/);
@@ -17,4 +23,13 @@ test("every setting is read by some code", () => {
   const words = new Set(files.flatMap((text) => text.match(/\w+/g) ?? []));
   const unread = listSettings().filter(({ path }) => !words.has(path.split(".").at(-1) ?? ""));
   assert.deepEqual(unread, []);
+});
+
+/** Whether two types are the same, and not only assignable to each other. */
+type Same<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+
+test("the generated type of the settings is what their schemas take", () => {
+  const isSame: Same<PartialSettings, z.input<typeof SETTINGS>> = true;
+  assert.ok(isSame, "checked by the compiler");
 });

@@ -8,7 +8,6 @@ export const API_KEY =
 const API_KEY_BOUND =
   "must be id:secret, or id:secret:commands:namespaces, with 16 to 512 characters of secret";
 
-/** The gateway's own HTTP routes, and who may use them. */
 export const api = z.strictObject({
   port: integer(
     0,

@@ -1,7 +1,6 @@
 import * as z from "zod/mini";
 import { choice, field, integer, list, ms, secret, text } from "./field.ts";
 
-/** Authentication: how a client's token is checked and what it grants. */
 export const auth = z.strictObject({
   mode: choice(
     ["none", "jwt", "upstream"],

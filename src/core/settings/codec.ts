@@ -1,7 +1,6 @@
 import * as z from "zod/mini";
 import { choice, integer } from "./field.ts";
 
-/** Packet encodings and the limits of one packet. */
 export const codec = z.strictObject({
   accept: choice(["both", "msgpack", "json"], "both", "Codecs that clients may speak."),
   depthMax: integer(32, 2, 1000, "Levels a packet's data may nest."),

@@ -1,7 +1,6 @@
 import * as z from "zod/mini";
 import { integer } from "./field.ts";
 
-/** Broadcasts and commands. */
 export const fanout = z.strictObject({
   acksPendingMax: integer(
     1_000_000,

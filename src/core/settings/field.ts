@@ -1,6 +1,12 @@
 import "../zod.ts";
 import * as z from "zod/mini";
 
+/** A group of settings that may be left out, and what it is about in a sentence for the docs. */
+export const section = <const T extends z.ZodMiniObject>(settings: T, sentence: string) => {
+  z.globalRegistry.add(settings, { description: sentence });
+  return z.prefault(settings, {} as z.input<T>); // every setting has a default
+};
+
 /** A setting: its schema, its default and a sentence for the docs. */
 export const field = <const T extends z.ZodMiniType>(
   schema: T,

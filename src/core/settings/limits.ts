@@ -3,7 +3,6 @@ import { choice, integer } from "./field.ts";
 
 const rate = (byDefault: number, text: string) => integer(byDefault, 0, 1_000_000_000, text);
 
-/** Limits on clients. A rate of 0 is no limit; a burst is at least one second of its rate. */
 export const limits = z.strictObject({
   connectionsMax: integer(1_000_000, 1, 10_000_000, "Open connections in all."),
   addressConnectionsMax: integer(

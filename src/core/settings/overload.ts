@@ -4,7 +4,6 @@ import { flag, integer, ms } from "./field.ts";
 const lag = (byDefault: number, text: string) => ms(byDefault, 1, 60_000, text);
 const memory = (byDefault: number, text: string) => integer(byDefault, 1, 100, text);
 
-/** Load shedding: when, and how much at once. Each sample changes the stage by at most one. */
 export const overload = z.strictObject({
   enabled: flag(true, "Whether load is shed at all."),
   sampleMs: ms(500, 10, 60_000, "Time between two looks at event-loop lag and memory."),

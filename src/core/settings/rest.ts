@@ -1,7 +1,6 @@
 import * as z from "zod/mini";
 import { choice, flag, integer, ms, text, urlPath } from "./field.ts";
 
-/** Connection state recovery. */
 export const recovery = z.strictObject({
   windowMs: ms(0, 0, 3_600_000, "How long a lost session can be resumed; 0 turns recovery off."),
   sessionsMax: integer(100_000, 1, 10_000_000, "Lost sessions kept for recovery."),
@@ -32,7 +31,6 @@ export const recovery = z.strictObject({
   ),
 });
 
-/** The module that handles events in the process. */
 export const handlers = z.strictObject({
   module: text("", "Path of a module whose default export is `(io) => void`."),
   onError: choice(
@@ -42,13 +40,11 @@ export const handlers = z.strictObject({
   ),
 });
 
-/** The metrics route. */
 export const metrics = z.strictObject({
   path: urlPath("/metrics", "URL path that Prometheus scrapes."),
   defaults: flag(true, "Whether Node.js' own process metrics are exported."),
 });
 
-/** Log lines. */
 export const log = z.strictObject({
   level: choice(
     ["debug", "info", "warn", "error", "silent"],

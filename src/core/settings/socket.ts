@@ -1,16 +1,14 @@
 import * as z from "zod/mini";
-import { field, flag, integer, list, ms, secret, text, urlPath } from "./field.ts";
+import { field, flag, integer, list, ms, secret, section, text, urlPath } from "./field.ts";
 
 const DAY_MS = 86_400_000;
 
-/** TLS of the gateway itself. Without files there is none; a proxy in front may terminate TLS. */
 const tls = z.strictObject({
   certFile: text("", "File with the certificate and its chain, in PEM; with it the port is TLS."),
   keyFile: text("", "File with the certificate's private key, in PEM."),
   passphrase: secret("Passphrase of the private key."),
 });
 
-/** Connections: where they are accepted, what each may buffer, when they are closed. */
 export const socket = z.strictObject({
   host: text("0.0.0.0", "Address the gateway listens on."),
   port: integer(3000, 0, 65_535, "Port the gateway listens on; 0 picks a free one."),
@@ -78,5 +76,8 @@ export const socket = z.strictObject({
     false,
     "Whether X-Forwarded-Host names the own host that origins are compared with.",
   ),
-  tls: z.prefault(tls, {}),
+  tls: section(
+    tls,
+    "TLS of the gateway itself. Without files there is none; a proxy in front may terminate TLS.",
+  ),
 });

@@ -1,21 +1,24 @@
 import * as z from "zod/mini";
 import { choice, field, flag, integer, list, ms, secrets, text } from "./field.ts";
 
-/** Which calls go to which function. */
+const name = (byDefault: string, sentence: string) =>
+  field(z.string().check(z.minLength(1), z.maxLength(256)), byDefault, sentence);
+
 const route = z.strictObject({
-  /** Namespace, with `*` for any characters. */
-  namespace: z._default(z.string().check(z.minLength(1), z.maxLength(256)), "/"),
-  /** Event name, with `*` for any characters; `connect` and `disconnect` are those calls. */
-  event: z._default(z.string().check(z.minLength(1), z.maxLength(256)), "*"),
-  url: z.string().check(z.minLength(1), z.maxLength(4096)),
-  /** Whether events without ack go out in batches; the function must expect them. */
-  batch: z.optional(z.boolean()),
+  namespace: name("/", "Namespace, with * for any characters."),
+  event: name("*", "Event, with * for any characters; `connect` and `disconnect` are those calls."),
+  url: z
+    .string()
+    .check(z.minLength(1), z.maxLength(4096))
+    .register(z.globalRegistry, { description: "URL of the function." }),
+  batch: z.optional(z.boolean()).register(z.globalRegistry, {
+    description:
+      "Whether events without ack go out in batches; the function must expect them. " +
+      "Left out, upstream.batch holds.",
+  }),
 });
+z.globalRegistry.add(route, { description: "Which calls go to which function." });
 
-/** One row of `upstream.routes`. */
-export type RouteSetting = z.output<typeof route>;
-
-/** Calls to functions: routes, timeouts, queues and retries. */
 export const upstream = z.strictObject({
   url: text("", "URL of the function that answers what no route names; empty calls none."),
   routes: field(
