@@ -82,11 +82,22 @@ const REFUSED_EVERY_MS = 1000;
 /** The failures to which `overflow: "close"` applies: the client emits too fast. */
 const OVERFLOW = new Set<FailureCode>(["UPSTREAM_QUEUE_FULL", "UPSTREAM_SATURATED"]);
 
-// A socket that has entered the middleware and is not connected yet.
+/** Forwarding in one gateway. */
+interface Forwarding {
+  readonly overflow: "refuse" | "close";
+  readonly needs: ForwardNeeds;
+  readonly entering: WeakMap<ForwardSocket, Entering>;
+}
+
+/** A socket that has entered the middleware and is not connected yet. */
 interface Entering {
   readonly lane: ForwardLane;
-  readonly held: { release(): void; drop(): void } | undefined;
+  /** Set if a function answers the connect. */
+  readonly held: ReturnType<ForwardNeeds["hold"]> | undefined;
   answer: ConnectAnswer | undefined;
+  /** Why it has left. */
+  gone: string | undefined;
+  /** Its listener for the end of the connection. */
   readonly closed: (reason: string) => void;
 }
 
@@ -103,109 +114,108 @@ export function createForward(
   { overflow }: { readonly overflow: "refuse" | "close" },
   needs: ForwardNeeds,
 ): (namespace: ForwardNamespace) => void {
-  const entering = new WeakMap<ForwardSocket, Entering>();
-
-  function open(socket: ForwardSocket): ForwardLane {
-    const { headers } = socket.handshake;
-    return needs.open({
-      id: socket.id,
-      namespace: socket.nsp.name,
-      traceparent: headers.traceparent,
-      describe: () => ({ userId: userOf(socket), data: socket.data }),
-    });
-  }
-
-  function enter(socket: ForwardSocket, next: (error?: Error) => void): void {
-    // The client left during its token check or an earlier middleware. "close" was emitted already,
-    // so a connect call made now would never get its disconnect call.
-    if (socket.conn.readyState === "closed") {
-      next();
-      return;
-    }
-    const lane = open(socket);
-    const asks = needs.asksConnect(socket.nsp.name);
-    const held = asks ? needs.hold(socket.nsp.name, socket.id, socket.recovered) : undefined;
-    let gone: string | undefined;
-    const entry: Entering = {
-      lane,
-      held,
-      answer: undefined,
-      closed(reason) {
-        gone = reason;
-        if (asks && !entry.answer) return;
-        held?.drop();
-        lane.end(asks ? reason : undefined);
-      },
-    };
-    entering.set(socket, entry);
-    // Each namespace that the client is entering adds a listener. limits.namespacesMax bounds them.
-    socket.conn.setMaxListeners(0);
-    socket.conn.once("close", entry.closed);
-    if (!asks) {
-      next();
-      return;
-    }
-    lane.connect(handshakeOf(socket)).then(
-      (answer) => {
-        entry.answer = answer;
-        if (gone !== undefined) entry.closed(gone);
-        else if (isOtherUser(socket, answer.userId ?? needs.tokenUserOf(socket))) {
-          socket.conn.off("close", entry.closed);
-          entry.closed("server namespace disconnect");
-          next(connectErrorOf({ code: "AUTH_WRONG_USER" }));
-          return;
-        }
-        // Also if the client has left: Socket.IO checks that, and removes the socket itself.
-        next();
-      },
-      (error: unknown) => {
-        socket.conn.off("close", entry.closed);
-        held?.drop();
-        lane.end();
-        next(connectErrorOf(error));
-      },
-    );
-  }
-
-  function connected(socket: ForwardSocket): void {
-    const entry = entering.get(socket);
-    if (!entry) return;
-    entering.delete(socket);
-    socket.conn.off("close", entry.closed);
-    const { lane, held, answer } = entry;
-    if (answer?.data) Object.assign(socket.data, answer.data);
-    // After the data, which may contain a userId that the client chose.
-    if (answer?.userId !== undefined) socket.data.userId = answer.userId;
-    if (answer?.rooms?.length) socket.join([...answer.rooms]);
-    listen(socket, lane, { overflow, needs });
-    held?.release();
-    if (answer?.commands?.length) needs.apply(answer.commands);
-  }
-
-  /** A later middleware refused the socket. Its connection may stay open and try again. */
-  function removed(socket: ForwardSocket): void {
-    const entry = entering.get(socket);
-    // If the connection itself ends, its "close" event calls `entry.closed` with the reason.
-    if (!entry || socket.conn.readyState !== "open") return;
-    entering.delete(socket);
-    socket.conn.off("close", entry.closed);
-    entry.closed("server namespace disconnect");
-  }
-
+  const forwarding: Forwarding = { overflow, needs, entering: new WeakMap() };
   return (namespace) => {
-    namespace.use(enter);
-    needs.watchRemoved(namespace, removed);
+    namespace.use((socket, next) => enter(forwarding, socket, next));
+    needs.watchRemoved(namespace, (socket) => removed(forwarding, socket));
     // First, so that every other listener sees the rooms and data.
-    namespace.prependListener("connection", connected);
+    namespace.prependListener("connection", (socket) => connected(forwarding, socket));
   };
 }
 
+function enter(forwarding: Forwarding, socket: ForwardSocket, next: (error?: Error) => void): void {
+  // The client left during its token check or an earlier middleware. "close" was emitted already,
+  // so a connect call made now would never get its disconnect call.
+  if (socket.conn.readyState === "closed") {
+    next();
+    return;
+  }
+  const { needs } = forwarding;
+  const entry = begin(forwarding, socket);
+  if (!entry.held) {
+    next();
+    return;
+  }
+  entry.lane.connect(handshakeOf(socket)).then(
+    (answer) => {
+      entry.answer = answer;
+      if (entry.gone !== undefined) leave(entry, entry.gone);
+      else if (isOtherUser(socket, answer.userId ?? needs.tokenUserOf(socket))) {
+        socket.conn.off("close", entry.closed);
+        leave(entry, "server namespace disconnect");
+        next(connectErrorOf({ code: "AUTH_WRONG_USER" }));
+        return;
+      }
+      // Also if the client has left: Socket.IO checks that, and removes the socket itself.
+      next();
+    },
+    (error: unknown) => {
+      socket.conn.off("close", entry.closed);
+      entry.held?.drop();
+      entry.lane.end();
+      next(connectErrorOf(error));
+    },
+  );
+}
+
+function begin({ needs, entering }: Forwarding, socket: ForwardSocket): Entering {
+  const { id, conn, handshake, recovered } = socket;
+  const namespace = socket.nsp.name;
+  const entry: Entering = {
+    lane: needs.open({
+      id,
+      namespace,
+      traceparent: handshake.headers.traceparent,
+      describe: () => ({ userId: userOf(socket), data: socket.data }),
+    }),
+    held: needs.asksConnect(namespace) ? needs.hold(namespace, id, recovered) : undefined,
+    answer: undefined,
+    gone: undefined,
+    closed: (reason) => leave(entry, reason),
+  };
+  entering.set(socket, entry);
+  // Each namespace that the client is entering adds a listener. limits.namespacesMax bounds them.
+  conn.setMaxListeners(0);
+  conn.once("close", entry.closed);
+  return entry;
+}
+
+/** Ends the calls of a socket that is not connected, now or once its connect call is answered. */
+function leave(entry: Entering, reason: string): void {
+  const { lane, held, answer } = entry;
+  entry.gone = reason;
+  if (held && !answer) return;
+  held?.drop();
+  lane.end(held ? reason : undefined);
+}
+
+/** A later middleware refused the socket. Its connection may stay open and try again. */
+function removed({ entering }: Forwarding, socket: ForwardSocket): void {
+  const entry = entering.get(socket);
+  // If the connection itself ends, its "close" event calls `entry.closed` with the reason.
+  if (!entry || socket.conn.readyState !== "open") return;
+  entering.delete(socket);
+  socket.conn.off("close", entry.closed);
+  leave(entry, "server namespace disconnect");
+}
+
+function connected(forwarding: Forwarding, socket: ForwardSocket): void {
+  const entry = forwarding.entering.get(socket);
+  if (!entry) return;
+  forwarding.entering.delete(socket);
+  socket.conn.off("close", entry.closed);
+  const { lane, held, answer } = entry;
+  if (answer?.data) Object.assign(socket.data, answer.data);
+  // After the data, which may contain a userId that the client chose.
+  if (answer?.userId !== undefined) socket.data.userId = answer.userId;
+  if (answer?.rooms?.length) socket.join([...answer.rooms]);
+  listen(forwarding, socket, lane);
+  held?.release();
+  if (answer?.commands?.length) forwarding.needs.apply(answer.commands);
+}
+
 /** Forwards a connected socket's events and its disconnect. */
-function listen(
-  socket: ForwardSocket,
-  lane: ForwardLane,
-  { overflow, needs }: { readonly overflow: "refuse" | "close"; readonly needs: ForwardNeeds },
-): void {
+function listen({ overflow, needs }: Forwarding, socket: ForwardSocket, lane: ForwardLane): void {
   let refusedAt = Number.NEGATIVE_INFINITY;
 
   // A middleware, not a listener: it gets every event of any name in order, also the last ones.
