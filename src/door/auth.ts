@@ -1,15 +1,13 @@
 import type { Socket } from "socket.io";
-import { describeFailure } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import {
-  answerEvent,
   type ConnectAuth,
   connectionOf,
   type EventPacket,
   sessionIdOf,
   setSessionId,
 } from "../seam/socket-io.ts";
-import { createDeadlines, type Deadline, type DeadlinesNeeds } from "./deadlines.ts";
+import { createExpiry } from "./expiry.ts";
 import {
   createGrants,
   type Grant,
@@ -32,8 +30,8 @@ export const AUTH_RESULTS = [
   "auth_unavailable",
 ] as const;
 
-/** Clocks, the timer, the log, and callbacks for metrics. `now` is the wall clock. */
-export interface AuthNeeds extends DeadlinesNeeds, KeySetNeeds {
+/** Clocks, the log, and callbacks for metrics. */
+export interface AuthNeeds extends KeySetNeeds {
   authenticated(result: string, seconds: number): void;
 }
 
@@ -67,6 +65,8 @@ export interface Auth {
   enter(socket: Socket): Promise<Refused | undefined>;
   /** Joins a connected socket to its granted rooms and watches its token's expiry. */
   connected(socket: Socket): void;
+  /** Warns sockets of a connection whose tokens expire soon, or closes it if one has expired. */
+  check(connection: object): void;
   /** Handles an event if it is a refreshed token, and returns whether it was one. */
   takeRefresh(socket: Socket, packet: EventPacket): boolean;
   /** Decides whether a client may ask for a session: only the user it belongs to may. */
@@ -75,11 +75,6 @@ export interface Auth {
   readonly watched: number;
   stop(): void;
 }
-
-/** The event by which a client sends a newer token. */
-export const TOKEN_REFRESH = "token_refresh";
-/** The event that tells a client to do so. */
-export const TOKEN_EXPIRING = "token_expiring";
 
 /**
  * Returns the authentication for `auth.mode`, or undefined if this gateway checks no tokens (with
@@ -108,7 +103,7 @@ export function createAuth(
  * If the token has `exp`, the client is told by `token_expiring`. The connection is closed as
  * `token_expired` unless the client emits `token_refresh` with a newer token of the same user. That
  * event is answered with `{ expiresAt }` or `{ error: { code, message, retry } }`, and no listener
- * of the application gets it. All tokens share one timer.
+ * of the application gets it.
  */
 export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Auth {
   const grants = createGrants(settings, createTokenCheck(settings, needs));
@@ -131,7 +126,7 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
     return check(grants.read({ auth, ...requestTokens.get(conn) }));
   }
 
-  const watches = createTokenWatches(settings, needs, check);
+  const expiry = createExpiry(settings, needs.now, check);
   return {
     opened(connection) {
       const { request } = connection;
@@ -159,16 +154,14 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
     },
     connected(socket) {
       const grant = entering.get(socket);
-      if (!grant) return;
-      // A recovered socket already has its rooms, without those that only its older token granted.
-      applyRooms(socket, grant, new Set());
-      watches.add(socket, grant);
+      if (grant) expiry.add(socket, grant);
     },
-    takeRefresh: watches.takeRefresh,
+    check: expiry.check,
+    takeRefresh: expiry.takeRefresh,
     get watched() {
-      return watches.size();
+      return expiry.size();
     },
-    stop: watches.stop,
+    stop: expiry.stop,
   };
 }
 
@@ -197,93 +190,4 @@ function setUser(socket: Socket, grant: Grant): void {
   if (session !== undefined && !socket.recovered) {
     setSessionId(socket, `${session}.${grant.owner}`);
   }
-}
-
-interface Watch {
-  grant: Grant;
-  warned: boolean;
-  refreshing: boolean;
-  readonly deadline: Deadline | undefined;
-}
-
-/** Warns sockets before their token expires, closes them afterwards, and accepts newer tokens. */
-function createTokenWatches(
-  settings: Settings["auth"],
-  needs: AuthNeeds,
-  check: (token: unknown) => Promise<Grant | Refused>,
-) {
-  const deadlines = createDeadlines(needs);
-  const watches = new Map<Socket, Watch>();
-
-  function expire(socket: Socket): void {
-    const watched = watches.get(socket);
-    const expiresAt = watched?.grant.expiresAt;
-    if (!watched || expiresAt === undefined) return;
-    const end = expiresAt + settings.clockToleranceMs;
-    if (needs.now() >= end) {
-      connectionOf(socket).closeAs("token_expired");
-      return;
-    }
-    if (!watched.warned) socket.emit(TOKEN_EXPIRING, { expiresAt });
-    watched.warned = true;
-    watched.deadline?.move(end);
-  }
-
-  async function refresh(socket: Socket, watched: Watch, token: unknown): Promise<unknown> {
-    const found = await check(token);
-    if (isRefused(found)) return { error: describeFailure(found.code) };
-    if (found.owner !== watched.grant.owner) return { error: describeFailure("AUTH_WRONG_USER") };
-    if (!socket.connected) return undefined;
-    applyRooms(socket, found, watched.grant.rooms);
-    watched.grant = found;
-    watched.warned = false;
-    socket.data.user = found.claims;
-    watched.deadline?.move(firstDeadline(found, settings));
-    return { expiresAt: found.expiresAt };
-  }
-
-  return {
-    add(socket: Socket, grant: Grant): void {
-      const deadline = deadlines.add(firstDeadline(grant, settings), () => expire(socket));
-      watches.set(socket, { grant, warned: false, refreshing: false, deadline });
-      socket.once("disconnect", () => {
-        watches.delete(socket);
-        deadline.cancel();
-      });
-    },
-    takeRefresh(socket: Socket, packet: EventPacket): boolean {
-      const watched = watches.get(socket);
-      const [name, token] = Array.isArray(packet.data) ? packet.data : [];
-      if (!watched || name !== TOKEN_REFRESH) return false;
-      if (watched.refreshing) {
-        answerEvent(socket, packet, { error: describeFailure("AUTH_UNAVAILABLE") });
-        return true;
-      }
-      watched.refreshing = true;
-      void refresh(socket, watched, token).then((answer) => {
-        watched.refreshing = false;
-        if (answer !== undefined) answerEvent(socket, packet, answer);
-      });
-      return true;
-    },
-    size: () => deadlines.size,
-    stop(): void {
-      deadlines.stop();
-      watches.clear();
-    },
-  };
-}
-
-/** Returns when to warn of a token's expiry, or if there is no warning, when to close. */
-function firstDeadline({ expiresAt }: Grant, settings: Settings["auth"]): number {
-  if (expiresAt === undefined) return Number.POSITIVE_INFINITY;
-  return settings.expiryWarningMs > 0
-    ? expiresAt - settings.expiryWarningMs
-    : expiresAt + settings.clockToleranceMs;
-}
-
-/** Joins the rooms that a grant gives, and leaves those that only the one before gave. */
-function applyRooms(socket: Socket, grant: Grant, before: ReadonlySet<string>): void {
-  for (const room of before) if (!grant.rooms.has(room)) void socket.leave(room);
-  for (const room of grant.rooms) if (!before.has(room)) void socket.join(room);
 }

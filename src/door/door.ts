@@ -125,6 +125,7 @@ export function createDoor(io: Server, settings: DoorSettings, needs: DoorNeeds)
       return allowance && createTake(allowance);
     },
     joined: outside.delete,
+    check: (connection: DoorConnection) => auth?.check(connection),
     closed(connection: DoorConnection): void {
       limits.closed(limitKeyOf(connection.remoteAddress));
       outside.delete(connection);
@@ -164,7 +165,6 @@ function createEntry(
   const auth = createAuth(settings.auth, needs.production, {
     now: Date.now,
     ticks: now,
-    timer: after,
     log,
     fetched: (result) => samples.keySetFetches[result]++,
     authenticated(result, seconds) {
@@ -256,9 +256,4 @@ function createRefusal(code: FailureCode, retryAfterMs: number | undefined) {
 function every(ms: number, tick: () => void): () => void {
   const timer = setInterval(tick, ms).unref();
   return () => clearInterval(timer);
-}
-
-function after(ms: number, fire: () => void): () => void {
-  const timer = setTimeout(fire, ms).unref();
-  return () => clearTimeout(timer);
 }

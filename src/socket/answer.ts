@@ -28,6 +28,8 @@ export interface Door {
   opened(connection: Connection): TakePacket | undefined;
   /** Called when a connection entered its first namespace. */
   joined(connection: Connection): void;
+  /** Called for every open connection about once a second, from a timer. May close it. */
+  check(connection: Connection): void;
   /** Called when a connection was closed. */
   closed(connection: Connection): void;
 }

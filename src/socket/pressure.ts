@@ -8,8 +8,9 @@ const ROUND_TICKS = 10;
 /**
  * Returns the monitor of one engine.
  *
- * Connections under pressure are checked every 100 ms, all others once a second, a tenth of them
- * per tick; each of those costs 20–100 ns. A connection is closed when it holds more than
+ * Connections under pressure are checked every 100 ms. All of them are checked once a second,
+ * however many there are: a tenth per tick, at 20–100 ns each, and `checked` on top. A connection
+ * is closed when it holds more than
  * `bufferBytesMax`, or drained nothing for `stallMsMax`. Closing always happens from a timer or
  * `setImmediate`, because uWebSockets.js must not be re-entered while it publishes or drains.
  */
@@ -19,7 +20,7 @@ export function createPressureMonitor(
     readonly samples: SocketSamples;
     /** Called when pressure ends, with how long it lasted in seconds. */
     pressuredFor(seconds: number): void;
-    /** Called for every connection about once a second, to check its age. */
+    /** Called for every connection about once a second, to check its age and its tokens. */
     checked(connection: Outbox, nowMs: number): void;
   },
 ): OutboxMonitor & { stop(): void } {

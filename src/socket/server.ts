@@ -95,11 +95,14 @@ export function serveSocketIo(
   claimPath(app, io.path());
   const samples = createSamples();
   let draining = false;
-  const ages = createAges(settings.connectionAgeMaxMs);
+  const checkAge = createAges(settings.connectionAgeMaxMs);
   const monitor = createPressureMonitor(settings, {
     samples,
     pressuredFor: needs.pressuredFor,
-    checked: ages,
+    checked(connection: Connection, nowMs) {
+      checkAge(connection, nowMs);
+      needs.door?.check(connection);
+    },
   });
   const options = readEngineOptions(io, settings);
   if (!needs.speaksJson) options.allowEIO3 = false;

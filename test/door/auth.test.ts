@@ -196,6 +196,21 @@ test("a client is warned before its token expires, and then closed as token_expi
   assert.equal(await gateway.metric("sluice_connections_closed_total", labels), 1);
 });
 
+test("a token that expires in one namespace closes the connection, whatever the others' say", async (t) => {
+  const gateway = await testGateway(t, { auth: JWT });
+  gateway.io.of("/second");
+  const exp = nowS() + 2;
+  const client = await gateway.connected({ auth: { token: await signToken({ sub: "ann" }) } });
+  const second = client.io.socket("/second", {
+    auth: { token: await signToken({ sub: "ann", exp }) },
+  });
+  await next(second.connect(), "connect");
+  await next(client, "disconnect");
+  assert.ok(Date.now() >= exp * 1000, "not before it expired");
+  const labels = { reason: "token_expired" };
+  assert.equal(await gateway.metric("sluice_connections_closed_total", labels), 1);
+});
+
 test("a refreshed token keeps the connection, changes rooms and is seen by no listener", async (t) => {
   const gateway = await testGateway(t, { auth: { ...JWT, roomsAllowed: ["*"] } });
   const seen: unknown[] = [];
