@@ -4,10 +4,11 @@ import type { HandlerFailed } from "../core/handler.ts";
 import type { ThrottledLog } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import {
-  boundAcks,
+  type Call,
   connectionOf,
   createJoinGate,
   isPresent,
+  setAcks,
   tellError,
 } from "../seam/socket-io.ts";
 import { boundNamespaces } from "./dynamic.ts";
@@ -100,7 +101,7 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
         return "LIMIT_NAMESPACES";
       }
       gateJoins(socket);
-      boundAcks(socket, settings.acksPendingMax, overAcks);
+      setAcks(socket, new BoundedAcks(socket, settings.acksPendingMax, overAcks));
       return undefined;
     },
     beginRecovery(conn) {
@@ -154,4 +155,22 @@ function isRoomName(room: unknown, bytesMax: number): boolean {
   if (typeof room === "number") return true;
   if (typeof room !== "string" || room.length > bytesMax) return false;
   return room.length * 3 <= bytesMax || Buffer.byteLength(room) <= bytesMax;
+}
+
+/** The acks that a socket waits for: `max` at most. One more calls `over` and is dropped. */
+class BoundedAcks extends Map<number, Call> {
+  readonly #socket: Socket;
+  readonly #max: number;
+  readonly #over: (socket: Socket) => void;
+  constructor(socket: Socket, max: number, over: (socket: Socket) => void) {
+    super();
+    this.#socket = socket;
+    this.#max = max;
+    this.#over = over;
+  }
+  override set(id: number, ack: Call): this {
+    if (this.size < this.#max || this.has(id)) return super.set(id, ack);
+    this.#over(this.#socket);
+    return this;
+  }
 }

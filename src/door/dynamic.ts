@@ -1,35 +1,16 @@
-/**
- * Dynamic namespaces, which clients create by asking for them. This file uses private members of
- * socket.io 4.8.4; checkSocketIo() has verified that they exist.
- */
 import type { Namespace, Server } from "socket.io";
 import { dynamicNamespaces } from "../core/dynamic-namespaces.ts";
 import type { HandlerFailed } from "../core/handler.ts";
 import { callSafely } from "../seam/dispatch.ts";
-import { eachNamespace } from "../seam/socket-io.ts";
-
-/** A function that the application gave to `io.of()`. */
-type NamespaceFn = (
-  name: string,
-  auth: unknown,
-  answer: (error: unknown, allowed: unknown) => void,
-) => unknown;
-
-interface ParentInside {
-  readonly children: Set<Namespace>;
-  createChild(name: string): Namespace;
-}
-
-interface NamespacesInside {
-  readonly _nsps: Map<string, Namespace>;
-  readonly parentNsps: ReadonlyMap<NamespaceFn, ParentInside>;
-  _checkNamespace(name: string, auth: unknown, done: (found: Namespace | false) => void): void;
-}
-
-interface ChildInside {
-  readonly _preConnectSockets: ReadonlyMap<string, unknown>;
-  _add(...given: unknown[]): Promise<unknown>;
-}
+import {
+  eachNamespace,
+  isBeingEntered,
+  namespacesOf,
+  parentsOf,
+  removeNamespace,
+  replaceNamespaceCheck,
+  wrapEntry,
+} from "../seam/socket-io.ts";
 
 /** Least time between two searches for empty namespaces: a search walks all of them. */
 const SEARCH_MS = 1000;
@@ -39,12 +20,12 @@ const SEARCH_MS = 1000;
  * Socket.IO does. Only the first answer of each counts, and an error means no.
  */
 function askParents(
-  { _nsps, parentNsps }: NamespacesInside,
+  io: Server,
   asked: { readonly name: string; readonly auth: unknown; handlerFailed: HandlerFailed },
   done: (found: Namespace | false) => void,
 ): void {
   const { name, auth, handlerFailed } = asked;
-  const parents = [...parentNsps];
+  const parents = [...parentsOf(io)];
   const askNext = (): void => {
     const [fn, parent] = parents.shift() ?? [];
     if (!fn || !parent) {
@@ -56,7 +37,7 @@ function askParents(
       if (answered) return;
       answered = true;
       if (error || !allowed) askNext();
-      else done(_nsps.get(name) ?? parent.createChild(name)); // it may exist by now
+      else done(namespacesOf(io).get(name) ?? parent.createChild(name)); // it may exist by now
     };
     callSafely(
       () => fn(name, auth, answer),
@@ -88,52 +69,45 @@ export function boundNamespaces(
   needs: { readonly max: number; now(): number; refused(): void; handlerFailed: HandlerFailed },
 ): () => void {
   const { max, now, refused, handlerFailed } = needs;
-  const inside = io as unknown as NamespacesInside; // see above
-  const check = inside._checkNamespace;
+  const namespaces = namespacesOf(io);
   /** Clients that are entering each namespace and that Socket.IO does not count yet. */
   const entering = new WeakMap<Namespace, number>();
   let searchedAt = Number.NEGATIVE_INFINITY;
 
   /** Counts the clients that are entering a dynamic namespace. */
   function watch(namespace: Namespace): void {
-    if (inside._nsps.size > max) removeEmpty();
-    if (![...inside.parentNsps.values()].some(({ children }) => children.has(namespace))) return;
-    const child = namespace as unknown as ChildInside; // see above
-    const add = child._add;
-    child._add = async (...given) => {
+    if (namespaces.size > max) removeEmpty();
+    if (![...parentsOf(io).values()].some(({ children }) => children.has(namespace))) return;
+    wrapEntry(namespace, async (enter) => {
       entering.set(namespace, (entering.get(namespace) ?? 0) + 1);
       try {
-        return await add.apply(child, given);
+        return await enter();
       } finally {
         entering.set(namespace, (entering.get(namespace) ?? 1) - 1);
       }
-    };
+    });
   }
 
   function isEmpty(namespace: Namespace): boolean {
-    if (entering.get(namespace)) return false;
-    const { _preConnectSockets: connecting } = namespace as unknown as ChildInside; // see above
+    if (entering.get(namespace) || isBeingEntered(namespace)) return false;
     // With recovery in memory: sessions of disconnected sockets, without expired ones.
     const { sessions } = namespace.adapter as { readonly sessions?: ReadonlyMap<string, unknown> };
-    return namespace.sockets.size === 0 && connecting.size === 0 && !sessions?.size;
+    return namespace.sockets.size === 0 && !sessions?.size;
   }
 
   /** Removes empty namespaces. Returns whether there is room for another one now. */
   function removeEmpty(): boolean {
     if (now() - searchedAt < SEARCH_MS) return false;
     searchedAt = now();
-    for (const namespace of inside._nsps.values()) {
-      if (!dynamicNamespaces.has(namespace) || !isEmpty(namespace)) continue;
-      inside._nsps.delete(namespace.name);
-      for (const { children } of inside.parentNsps.values()) children.delete(namespace);
-      namespace.adapter.close();
+    for (const namespace of namespaces.values()) {
+      if (dynamicNamespaces.has(namespace) && isEmpty(namespace)) removeNamespace(io, namespace);
     }
-    return inside._nsps.size < max;
+    return namespaces.size < max;
   }
 
-  inside._checkNamespace = (name, auth, done) => {
-    if (inside._nsps.size < max || inside._nsps.has(name) || removeEmpty()) {
-      askParents(inside, { name, auth, handlerFailed }, (found) => {
+  const unbound = replaceNamespaceCheck(io, (name, auth, done) => {
+    if (namespaces.size < max || namespaces.has(name) || removeEmpty()) {
+      askParents(io, { name, auth, handlerFailed }, (found) => {
         if (found) dynamicNamespaces.add(found);
         done(found);
       });
@@ -141,10 +115,10 @@ export function boundNamespaces(
     }
     refused();
     done(false);
-  };
+  });
   const unwatch = eachNamespace(io, watch);
   return () => {
     unwatch();
-    inside._checkNamespace = check;
+    unbound();
   };
 }

@@ -1,4 +1,5 @@
 import { Socket } from "socket.io";
+import { dropAck, nextAckId } from "../seam/socket-io.ts";
 import type { AnySocket } from "./present.ts";
 
 /** The acks of one `emitWithAck` command. */
@@ -20,12 +21,6 @@ export type EmitEach = (
   over: (how: "answered" | "missed") => void,
 ) => Promise<AckAnswers>;
 
-/** The private members in which Socket.IO 4.8.4 keeps pending acks. */
-interface SocketInside {
-  readonly acks: Map<number, (...given: unknown[]) => void>;
-  readonly nsp: { readonly _ids: number };
-}
-
 type Leave = (socket: Socket) => void;
 
 /** Returns the function that carries out `emitWithAck` commands. */
@@ -44,7 +39,7 @@ export function createEmitEach(): EmitEach {
 
     function forget(socket: Socket): void {
       const ackId = waiting.get(socket);
-      if (ackId !== undefined) inside(socket).acks.delete(ackId);
+      if (ackId !== undefined) dropAck(socket, ackId);
       waiting.delete(socket);
       leaveHooksOf(socket).delete(miss);
     }
@@ -53,7 +48,7 @@ export function createEmitEach(): EmitEach {
       tally.missed(socket.id);
     }
     function emitLocal(socket: Socket): void {
-      waiting.set(socket, inside(socket).nsp._ids);
+      waiting.set(socket, nextAckId(socket.nsp));
       leaveHooksOf(socket).add(miss);
       socket.emit(event, ...args, (answer: unknown) => {
         forget(socket);
@@ -127,9 +122,4 @@ function createTally(count: number, over: (how: "answered" | "missed") => void) 
       end({ error });
     },
   };
-}
-
-// Every local socket has these members: see SocketInside.
-function inside(socket: Socket): SocketInside {
-  return socket as unknown as SocketInside;
 }

@@ -1,5 +1,6 @@
 import type { Namespace, Socket } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
+import { sessionIdOf } from "../seam/socket-io.ts";
 import type { History, HistoryOf } from "./recovery-rooms.ts";
 
 /** Keeps the sessions of connected sockets. `name` is the namespace, a comma and the secret. */
@@ -133,7 +134,6 @@ function nameOf(socket: Socket): string {
   return `${socket.nsp.name},${pidOf(socket)}`;
 }
 
-// Private in Socket.IO 4.8.4. With recovery on, every socket has one.
 function pidOf(socket: Socket): string {
-  return (socket as unknown as { readonly pid: string }).pid;
+  return sessionIdOf(socket) as string; // with recovery on, every socket has one
 }

@@ -2,7 +2,7 @@ import type { Namespace, Socket } from "socket.io";
 import { Adapter } from "socket.io-adapter";
 import type { Move, Recipients } from "../core/membership.ts";
 import type { Packet } from "../core/packet.ts";
-import { connectionOf } from "../seam/socket-io.ts";
+import { connectionOf, guardSessions, sendPacket } from "../seam/socket-io.ts";
 import type { Peer } from "./peer.ts";
 import {
   closeStore,
@@ -77,11 +77,6 @@ interface Inside extends ReconnectsNeeds {
   here(): unknown;
 }
 
-/** Private members of namespaces, of socket.io 4.8.4. */
-interface NamespaceInside {
-  _createSocket(client: unknown, auth: Record<string, unknown>): Promise<Socket>;
-}
-
 /** The packet type of an event. */
 const EVENT = 2;
 type BroadcastOptions = Parameters<Adapter["broadcast"]>[1];
@@ -126,8 +121,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
     const inside = adapter as unknown as Inside;
     const rooms = followRooms(adapter, settings.roomChangesMax);
     histories.set(adapter, rooms);
-    // Every namespace has these members.
-    takeMissingOffsets(inside.nsp as unknown as NamespaceInside);
+    takeMissingOffsets(inside.nsp);
     restoreOnConnect(inside, { rooms, samples, narrow: () => narrowing ?? allRooms });
   }
 
@@ -233,8 +227,7 @@ function finish(
 
 function send(data: unknown[], socket: Socket, samples: RecoverySamples): void {
   try {
-    // `Socket.packet`, which socket.io 4.8.4 calls private, adds the namespace.
-    (socket as unknown as { packet(packet: object): void }).packet({ type: EVENT, data });
+    sendPacket(socket, { type: EVENT, data });
     samples.recoveredPackets++;
   } catch {
     // The codec can't encode it, so the client would not have got it when it was emitted either.
@@ -316,19 +309,16 @@ function createAdapter(memory: Memory, watch: (adapter: Adapter) => void): typeo
  * Makes a namespace ask for a session even if the client sends no offset. Such a client has
  * received no event since it connected, and its session knows when that was.
  */
-function takeMissingOffsets(namespace: NamespaceInside): void {
-  const create = namespace._createSocket;
-  namespace._createSocket = async function (this: NamespaceInside, client, auth) {
-    const { pid, offset } = auth;
-    if (typeof pid !== "string" || typeof offset === "string") {
-      return create.call(this, client, auth);
-    }
+function takeMissingOffsets(namespace: Namespace): void {
+  guardSessions(namespace, async (_conn, auth, create) => {
+    const { offset } = auth;
+    if (typeof offset === "string") return create(auth);
     auth.offset = NO_OFFSET;
     try {
-      return await create.call(this, client, auth);
+      return await create(auth);
     } finally {
       if (offset === undefined) delete auth.offset;
       else auth.offset = offset;
     }
-  };
+  });
 }

@@ -1,7 +1,7 @@
 import type { Server, Socket } from "socket.io";
 import type { Lease } from "../cluster/lease.ts";
 import { entryName, type LeasedSocket } from "../cluster/leased-socket.ts";
-import { connectionOf } from "../seam/socket-io.ts";
+import { connectionOf, namespacesOf } from "../seam/socket-io.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
 /** The reason in a disconnect call for a socket of a node that died. */
@@ -34,7 +34,7 @@ export function leaseLanes(io: Server, upstream: Upstream, lease: Lease): Open {
         if (ended) continue;
         told.add(name);
         const { namespace, id } = lost;
-        const socket: Socket | undefined = io._nsps.get(namespace)?.sockets.get(id);
+        const socket: Socket | undefined = namespacesOf(io).get(namespace)?.sockets.get(id);
         if (socket) connectionOf(socket).closeAs(NODE_LOST);
       }
     },

@@ -7,42 +7,18 @@
  * `events.on` see the functions that the application passed. Only the given server is changed.
  */
 import { EventEmitter, errorMonitor } from "node:events";
-import { type Namespace, Socket } from "socket.io";
+import type { Namespace, Socket } from "socket.io";
 import { describeFailure, FAILURES } from "../core/failures.ts";
 import type { HandlerFailed, HandlerKind } from "../core/handler.ts";
 import { type EngineServerBase, FORBIDDEN, type VerifyDone } from "./engine-io.ts";
-import type { EventPacket } from "./socket-io.ts";
-
-type Call = (...given: unknown[]) => unknown;
-type Next = (error?: unknown) => void;
-
-// Does not extend Socket: TypeScript lets no type redeclare its private members as public.
-interface SocketInside extends EventEmitter {
-  readonly id: string;
-  readonly nsp: { readonly name: string };
-  readonly connected: boolean;
-  readonly fns: readonly Call[];
-  readonly acks: Map<number, Call>;
-  readonly flags: { readonly timeout?: number };
-  ack(id: number): Call;
-  listenersAny(): Call[];
-  listenersAnyOutgoing(): Call[];
-  dispatch(event: unknown[]): void;
-  run(event: unknown[], done: Next): void;
-  _onerror(error: unknown): void;
-  _error(error: unknown): void;
-  registerAckCallback(id: number, ack: Call): void;
-}
-
-interface NamespaceInside {
-  readonly name: string;
-  readonly _fns: readonly Call[];
-  readonly adapter: EventEmitter;
-  run(socket: Socket, done: Next): void;
-  emitReserved(event: string, ...given: unknown[]): boolean;
-  _onServerSideEmit(event: readonly unknown[]): void;
-  _initAdapter(): void;
-}
+import {
+  type Call,
+  type EventPacket,
+  type Next,
+  openNamespace,
+  type SocketInside,
+  socketMethods,
+} from "./socket-io.ts";
 
 /** Reports a function that failed, with its event and arguments. */
 type Report<Owner> = (
@@ -235,8 +211,7 @@ function guardEvents(report: ReportAs) {
 }
 
 function guardAcks(tellAck: Report<SocketInside>) {
-  // The cast opens socket.io's private registerAckCallback; checkSocketIo() has found it.
-  const { registerAckCallback } = Socket.prototype as unknown as SocketInside;
+  const { registerAckCallback } = socketMethods;
   return {
     registerAckCallback(this: SocketInside, id: number, ack: Call): void {
       if (this.flags.timeout === undefined) {
@@ -260,8 +235,7 @@ function guardReserved(report: ReportAs) {
   const tellEnd = report("disconnect");
   const tellAny = report("any");
   const tellMiddleware = report("middleware");
-  // The cast opens socket.io's private _error; checkSocketIo() has found it.
-  const { _error } = Socket.prototype as unknown as SocketInside;
+  const { _error } = socketMethods;
   return {
     emitReserved(this: SocketInside, event: string, ...args: unknown[]): boolean {
       callEach(this, event, args, event === "error" ? tellEvent : tellEnd);
@@ -286,7 +260,7 @@ function guardReserved(report: ReportAs) {
 }
 
 function guardNamespace(namespace: Namespace, failed: HandlerFailed): void {
-  const inside = namespace as unknown as NamespaceInside; // see the head of this file
+  const inside = openNamespace(namespace);
   const { name } = inside;
   const tell =
     (kind: HandlerKind): Report<EventEmitter> =>

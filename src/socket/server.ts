@@ -5,6 +5,7 @@ import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import type { EngineOptions, EngineServerBase } from "../seam/engine-io.ts";
 import {
+  checkSocketIo,
   clientOf,
   connectionOf,
   eachNamespace,
@@ -91,6 +92,7 @@ export function serveSocketIo(
   settings: Settings["socket"],
   needs: SocketNeeds,
 ): SocketRoom {
+  checkSocketIo(io);
   checkOptions(io);
   claimPath(app, io.path());
   const samples = createSamples();

@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { Server } from "socket.io";
 import { readVersion } from "../../src/core/version.ts";
 import { listEngineIo } from "../../src/seam/engine-io.ts";
 import { checkLibrary, type Part } from "../../src/seam/members.ts";
+import { listSocketIo } from "../../src/seam/socket-io.ts";
 
 /** Each library, and the list with which the start checks it. */
 const LIBRARIES: readonly (readonly [string, () => Iterable<Part>])[] = [
   ["engine.io", listEngineIo],
+  ["socket.io", () => listSocketIo(new Server({ cors: {} }))],
 ];
 
 /** Returns what is left of an object when a member was renamed. */
