@@ -1,27 +1,22 @@
-import type { Apply } from "../core/command.ts";
 import { COMMAND_NAMES } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import { type Exchange, type HttpAnswer, type Route, readTraceparent } from "../core/http.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
-import { type Authenticate, type CheckToken, createAuthenticate } from "./authenticate.ts";
-import { type Bodies, createBodies } from "./body.ts";
-import { answerLetters, answerReplay, type DeadLetters } from "./dead-letters.ts";
-import { createIdempotency, type Idempotency } from "./idempotency.ts";
-import type { Grant } from "./keys.ts";
-import { type Packer, readMedia } from "./media.ts";
+import { createBodies } from "./body.ts";
+import { answerLetters, answerReplay } from "./dead-letters.ts";
+import { type Authenticate, type CheckToken, createAuthenticate, type Grant } from "./grants.ts";
+import { createIdempotency } from "./idempotency.ts";
+import { readMedia } from "./media.ts";
 import { describeApi } from "./openapi.ts";
-import { answerRooms, answerSockets, type PresenceNeeds } from "./presence.ts";
-import { answerCommands, answerError, type RequestNeeds } from "./requests.ts";
+import { answerRooms, answerSockets } from "./presence.ts";
+import { answerCommands, answerError, type Shared } from "./requests.ts";
 import { listRoutes, type RouteName, type RouteRow } from "./routes.ts";
 import { createStreams, type Streams } from "./stream.ts";
 
 /** What the API needs from the other folders. */
-export interface ApiNeeds {
+export interface ApiNeeds extends Pick<Shared, "apply" | "rooms" | "deadLetters" | "packer"> {
   readonly route: Route;
-  readonly apply: Apply;
-  readonly rooms: PresenceNeeds["rooms"];
-  readonly packer: Packer;
   readonly log: Log;
   /** Resolves with the metrics, in the format that the `Accept` header asks for. */
   scrape(accept: string): Promise<{ readonly type: string; readonly body: string }>;
@@ -33,8 +28,6 @@ export interface ApiNeeds {
   refusing?(): FailureCode | undefined;
   /** Set when tokens are accepted. */
   readonly checkToken?: CheckToken | undefined;
-  /** Set when there is an upstream. */
-  readonly deadLetters?: DeadLetters | undefined;
   /** Called when a request was answered, or when its client went away first (status 0). */
   answered(route: RouteName, status: number, seconds: number): void;
   readonly version: string;
@@ -71,29 +64,26 @@ type Handler = (exchange: Exchange) => Promise<HttpAnswer | number | undefined>;
  * path of another route.
  */
 export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
-  const { now, packer, apply, rooms } = needs;
-  const state = { stopping: false };
-  const ready = () => (state.stopping ? "API_STOPPING" : needs.ready?.());
+  const { now, packer, apply, rooms, deadLetters } = needs;
+  let stopping = false;
   const bodies = createBodies(settings);
-  const idempotency = createIdempotency(settings, { now });
-  const requests: RequestNeeds = { apply, bodies, idempotency, packer, ready };
-  const streams = createStreams(settings, requests);
-  const authenticate = createAuthenticate(settings, { checkToken: needs.checkToken, now });
+  const idempotency = createIdempotency(settings, now);
+  const ready = () => (stopping ? "API_STOPPING" : needs.ready?.());
+  const shared: Shared = { apply, rooms, deadLetters, bodies, idempotency, packer, ready };
+  const streams = createStreams(settings, shared);
+  const authenticate = createAuthenticate(settings.keys, needs.checkToken, now);
   const grant = (exchange: Exchange) => grantOrThrow(authenticate(exchange));
 
-  const letters = { bodies, packer, deadLetters: needs.deadLetters };
   const rows = listRoutes(needs.metricsPath);
   checkPaths(rows);
   const pages = createPages(rows, needs);
   const handlers: Readonly<Record<string, Handler>> = {
     ...pages,
-    ...commandHandlers(requests, streams, grant),
-    rooms: async (exchange) =>
-      answerRooms(exchange, await grant(exchange), { apply, packer, rooms, ready }),
-    sockets: async (exchange) =>
-      answerSockets(exchange, await grant(exchange), { apply, packer, rooms, ready }),
-    deadLetters: async (exchange) => answerLetters(exchange, await grant(exchange), letters),
-    replay: async (exchange) => answerReplay(exchange, grant(exchange), letters),
+    ...commandHandlers(shared, streams, grant),
+    rooms: async (exchange) => answerRooms(exchange, await grant(exchange), shared),
+    sockets: async (exchange) => answerSockets(exchange, await grant(exchange), shared),
+    deadLetters: async (exchange) => answerLetters(exchange, await grant(exchange), shared),
+    replay: async (exchange) => answerReplay(exchange, grant(exchange), shared),
   };
   const report = createReport(needs);
   for (const row of rows) {
@@ -102,9 +92,14 @@ export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
     needs.route(row.method, row.path, serve(row, handler, report));
   }
   return {
-    samples: () => samplesOf(bodies, idempotency),
+    samples: () => ({
+      openBodies: bodies.open,
+      bodyBytes: bodies.bytes,
+      idempotencyKeys: idempotency.entries.size,
+      idempotencyBytes: idempotency.bytes,
+    }),
     stop() {
-      state.stopping = true;
+      stopping = true;
       streams.stop();
     },
   };
@@ -123,7 +118,7 @@ function checkPaths(rows: readonly RouteRow[]): void {
 }
 
 function commandHandlers(
-  needs: RequestNeeds,
+  shared: Shared,
   streams: Streams,
   grant: (exchange: Exchange) => Grant | Promise<Grant>,
 ): Record<string, Handler> {
@@ -131,7 +126,7 @@ function commandHandlers(
     commands: async (exchange) => {
       const media = readMedia(exchange.headers["content-type"]);
       const granted = grant(exchange);
-      if (media !== "ndjson") return answerCommands(exchange, granted, needs);
+      if (media !== "ndjson") return answerCommands(exchange, { grant: granted }, shared);
       if (exchange.headers["idempotency-key"] !== undefined) {
         throw new FailureError("API_BAD_IDEMPOTENCY_KEY");
       }
@@ -139,7 +134,8 @@ function commandHandlers(
     },
   };
   for (const name of COMMAND_NAMES) {
-    handlers[name] = async (exchange) => answerCommands(exchange, grant(exchange), needs, name);
+    handlers[name] = async (exchange) =>
+      answerCommands(exchange, { grant: grant(exchange), name }, shared);
   }
   return handlers;
 }
@@ -227,10 +223,4 @@ function serve(row: RouteRow, handler: Handler, report: Report) {
     }
     report(row, { ...about, status, code });
   };
-}
-
-function samplesOf(bodies: Bodies, idempotency: Idempotency): ApiSamples {
-  const { keys, bytes } = idempotency.kept;
-  const open = { openBodies: bodies.open, bodyBytes: bodies.bytes };
-  return { ...open, idempotencyKeys: keys, idempotencyBytes: bytes };
 }

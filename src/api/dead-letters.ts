@@ -2,36 +2,9 @@ import * as z from "zod/mini";
 import { FailureError } from "../core/failures.ts";
 import type { Exchange, HttpAnswer } from "../core/http.ts";
 import { ENGLISH } from "../core/zod.ts";
-import type { Bodies } from "./body.ts";
-import type { Grant } from "./keys.ts";
-import { chooseMedia, type Packer, readMedia, readValue, writeValue } from "./media.ts";
-import { readBody } from "./requests.ts";
-
-/** Calls to functions that were given up after their last attempt. */
-export interface DeadLetters {
-  /** Lists them, oldest first, beginning after the id `after`. */
-  list(page: { readonly limit: number; readonly after?: string | undefined }): {
-    readonly items: readonly unknown[];
-    readonly next?: string | undefined;
-  };
-  /** Makes the calls of these ids again; of all dead letters without `ids`. */
-  replay(ids: readonly string[] | undefined): Promise<Replayed>;
-}
-
-/** The result of a replay. */
-export interface Replayed {
-  /** How many were tried; ids that are not there are ignored. */
-  readonly replayed: number;
-  /** How many of those succeeded; the others are dead letters again. */
-  readonly delivered: number;
-}
-
-/** What the routes for dead letters need. */
-export interface DeadLetterNeeds {
-  readonly bodies: Bodies;
-  readonly packer: Packer;
-  readonly deadLetters?: DeadLetters | undefined;
-}
+import type { Grant } from "./grants.ts";
+import { chooseMedia, readMedia, readValue, writeValue } from "./media.ts";
+import { type DeadLetters, readBody, type Shared } from "./requests.ts";
 
 /** Schema of the body of a replay. */
 export const REPLAY = z.strictObject({
@@ -49,7 +22,7 @@ export const LETTERS_LIMIT = { byDefault: 100, max: 1000 } as const;
 export function answerLetters(
   exchange: Exchange,
   grant: Grant,
-  { packer, deadLetters }: DeadLetterNeeds,
+  { packer, deadLetters }: Shared,
 ): HttpAnswer {
   const letters = deadLettersOrThrow(grant, deadLetters);
   const query = new URLSearchParams(exchange.query);
@@ -70,7 +43,7 @@ export function answerLetters(
 export async function answerReplay(
   exchange: Exchange,
   grant: Grant | Promise<Grant>,
-  { bodies, packer, deadLetters }: DeadLetterNeeds,
+  { bodies, packer, deadLetters }: Shared,
 ): Promise<HttpAnswer | undefined> {
   const media = readMedia(exchange.headers["content-type"]);
   if (media === undefined || media === "ndjson") throw new FailureError("API_BAD_TYPE");

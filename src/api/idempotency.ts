@@ -1,36 +1,19 @@
 import { createHash } from "node:crypto";
-import type { FailureCode } from "../core/failures.ts";
 import { type HttpAnswer, problemOf } from "../core/http.ts";
+import type { Settings } from "../core/settings.ts";
 
-/** What must be equal for two requests to be the same. */
-export interface Identity {
-  /** Id of the caller's grant: keys of different callers never meet. */
-  readonly caller: string;
-  readonly key: string;
-  readonly path: string;
-  /** Format of the body: the same bytes in another format are another request. */
-  readonly media: string;
-  readonly body: Buffer;
-}
-
-/** Carries a request out once per Idempotency-Key. */
+/** The answers that Idempotency-Keys repeat. */
 export interface Idempotency {
-  /**
-   * Runs `carryOut`, or repeats the answer that the same request got before. If that request is
-   * still being carried out, waits for its answer. Answers of status 500 and above are not kept,
-   * because the client should retry those.
-   */
-  once(identity: Identity, carryOut: () => Promise<HttpAnswer>): Promise<Outcome>;
-  /** How many keys are remembered now, and how many bytes they and their answers take. */
-  readonly kept: { readonly keys: number; readonly bytes: number };
+  readonly settings: Pick<Settings["api"], "idempotencyMs" | "idempotencyBytesMax">;
+  /** By caller and key. In the order in which they expire, because all are kept equally long. */
+  readonly entries: Map<string, Entry>;
+  /** Bytes that the keys and their answers take. */
+  bytes: number;
+  now(): number;
 }
-
-/** An answer, or why there is none. */
-export type Outcome =
-  | { readonly answer: HttpAnswer; readonly repeated: boolean }
-  | { readonly refused: Extract<FailureCode, "API_KEY_REUSED" | "API_IDEMPOTENCY_FULL"> };
 
 interface Entry {
+  readonly name: string;
   readonly fingerprint: string;
   readonly until: number;
   running: Promise<HttpAnswer>;
@@ -40,8 +23,6 @@ interface Entry {
 
 /** Bytes of an entry beyond its texts: a Map slot, three objects, a promise, a short answer. */
 const ENTRY_BYTES = 512;
-
-const costOf = (name: string) => ENTRY_BYTES + name.length * 2;
 
 /**
  * Returns an empty memory of answers. An answer is kept for `idempotencyMs` from the start of its
@@ -53,77 +34,87 @@ const costOf = (name: string) => ENTRY_BYTES + name.length * 2;
  * another node is a new request there.
  */
 export function createIdempotency(
-  settings: { readonly idempotencyMs: number; readonly idempotencyBytesMax: number },
-  needs: { now(): number },
+  settings: Idempotency["settings"],
+  now: () => number,
 ): Idempotency {
-  // In the order in which they expire, because all are kept equally long.
-  const entries = new Map<string, Entry>();
-  let bytes = 0;
+  return { settings, entries: new Map(), bytes: 0, now };
+}
 
-  function forget(name: string, entry: Entry): void {
-    if (entries.get(name) !== entry) return;
-    entries.delete(name);
-    bytes -= entry.bytes;
+/**
+ * Runs `carryOut`, or repeats the answer that the same request got before. If that request is still
+ * being carried out, waits for its answer. Answers of status 500 and above are not kept, because
+ * the client should retry those.
+ *
+ * Requests are the same if all of `request` is equal. `caller` is the id of the grant, so keys of
+ * different callers never meet. `media` is the format: the same bytes in another one are another
+ * request.
+ */
+export async function carryOutOnce(
+  kept: Idempotency,
+  request: Readonly<Record<"caller" | "key" | "path" | "media", string>> & {
+    readonly body: Buffer;
+  },
+  carryOut: () => Promise<HttpAnswer>,
+): Promise<
+  | { readonly answer: HttpAnswer; readonly repeated: boolean }
+  | { readonly refused: "API_KEY_REUSED" | "API_IDEMPOTENCY_FULL" }
+> {
+  sweep(kept);
+  const name = JSON.stringify([request.caller, request.key]);
+  const fingerprint = createHash("sha256")
+    .update(`${request.path}\n${request.media}\n`)
+    .update(request.body)
+    .digest("base64");
+  const known = kept.entries.get(name);
+  if (known && known.fingerprint !== fingerprint) return { refused: "API_KEY_REUSED" };
+  if (known) return { answer: await known.running, repeated: true };
+  const bytes = ENTRY_BYTES + name.length * 2;
+  if (kept.bytes + bytes > kept.settings.idempotencyBytesMax) {
+    return { refused: "API_IDEMPOTENCY_FULL" };
   }
-  function sweep(): void {
-    const now = needs.now();
-    for (const [name, entry] of entries) {
-      if (entry.until > now) return;
-      // A request that runs longer than that must stay: a retry would be carried out beside it.
-      if (entry.isOver) forget(name, entry);
-    }
-  }
+  const until = kept.now() + kept.settings.idempotencyMs;
+  const entry: Entry = { name, fingerprint, until, running: carryOut(), isOver: false, bytes };
+  kept.entries.set(name, entry);
+  kept.bytes += bytes;
+  return { answer: await settle(kept, entry), repeated: false };
+}
 
-  async function begin(name: string, fingerprint: string, carryOut: () => Promise<HttpAnswer>) {
-    const running = carryOut();
-    const cost = costOf(name);
-    const entry: Entry = {
-      fingerprint,
-      until: needs.now() + settings.idempotencyMs,
-      running,
-      isOver: false,
-      bytes: cost,
-    };
-    entries.set(name, entry);
-    bytes += cost;
-    try {
-      const answer = await running;
-      entry.isOver = true;
-      if (answer.status >= 500) forget(name, entry);
-      else if (entries.get(name) === entry) {
-        const more = Buffer.byteLength(answer.body ?? "");
-        if (bytes + more > settings.idempotencyBytesMax) {
-          entry.running = Promise.resolve(problemOf("API_ANSWER_NOT_KEPT"));
-        } else {
-          entry.bytes += more;
-          bytes += more;
-        }
-      }
-      return answer;
-    } catch (error) {
-      forget(name, entry);
-      throw error;
-    }
+/** Waits for the answer of a new request, and decides whether it is kept. */
+async function settle(kept: Idempotency, entry: Entry): Promise<HttpAnswer> {
+  try {
+    const answer = await entry.running;
+    entry.isOver = true;
+    if (answer.status >= 500) forget(kept, entry);
+    else if (kept.entries.get(entry.name) === entry) keep(kept, entry, answer);
+    return answer;
+  } catch (error) {
+    forget(kept, entry);
+    throw error;
   }
+}
 
-  return {
-    async once(identity, carryOut) {
-      sweep();
-      const name = JSON.stringify([identity.caller, identity.key]);
-      const fingerprint = createHash("sha256")
-        .update(`${identity.path}\n${identity.media}\n`)
-        .update(identity.body)
-        .digest("base64");
-      const known = entries.get(name);
-      if (known && known.fingerprint !== fingerprint) return { refused: "API_KEY_REUSED" };
-      if (known) return { answer: await known.running, repeated: true };
-      if (bytes + costOf(name) > settings.idempotencyBytesMax) {
-        return { refused: "API_IDEMPOTENCY_FULL" };
-      }
-      return { answer: await begin(name, fingerprint, carryOut), repeated: false };
-    },
-    get kept() {
-      return { keys: entries.size, bytes };
-    },
-  };
+function keep(kept: Idempotency, entry: Entry, answer: HttpAnswer): void {
+  const bytes = Buffer.byteLength(answer.body ?? "");
+  if (kept.bytes + bytes > kept.settings.idempotencyBytesMax) {
+    entry.running = Promise.resolve(problemOf("API_ANSWER_NOT_KEPT"));
+    return;
+  }
+  entry.bytes += bytes;
+  kept.bytes += bytes;
+}
+
+/** Forgets the answers that have expired. */
+function sweep(kept: Idempotency): void {
+  const now = kept.now();
+  for (const entry of kept.entries.values()) {
+    if (entry.until > now) return;
+    // A request that runs longer than that must stay: a retry would be carried out beside it.
+    if (entry.isOver) forget(kept, entry);
+  }
+}
+
+function forget(kept: Idempotency, entry: Entry): void {
+  if (kept.entries.get(entry.name) !== entry) return;
+  kept.entries.delete(entry.name);
+  kept.bytes -= entry.bytes;
 }

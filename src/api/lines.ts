@@ -3,7 +3,7 @@ import type { Answer, Command } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError, messageOf } from "../core/failures.ts";
 import { writeTaggedJson } from "../core/value.ts";
-import { checkGranted, type Grant } from "./keys.ts";
+import { checkGranted, type Grant } from "./grants.ts";
 import { withoutUnsendable } from "./media.ts";
 
 /** Lines whose commands are carried out together. */

@@ -1,25 +1,10 @@
-import type { Apply, FetchCommand } from "../core/command.ts";
+import type { FetchCommand } from "../core/command.ts";
 import { readCommand } from "../core/commands.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange, HttpAnswer } from "../core/http.ts";
-import { checkGranted, type Grant } from "./keys.ts";
+import { checkGranted, type Grant } from "./grants.ts";
 import { chooseMedia, type Packer, writeValue } from "./media.ts";
-import { answerFailure } from "./requests.ts";
-
-/** What the routes that list rooms and sockets need. */
-export interface PresenceNeeds {
-  readonly apply: Apply;
-  readonly packer: Packer;
-  /** Lists the rooms of a namespace; resolves with `undefined` when it does not exist. */
-  rooms(
-    namespace: string,
-    page: { limit: number; after?: string | undefined },
-  ): Promise<
-    | { readonly items: readonly { room: string; sockets: number }[]; readonly next?: string }
-    | undefined
-  >;
-  ready(): FailureCode | undefined;
-}
+import { answerFailure, type Shared } from "./requests.ts";
 
 /** Items of a page when the query has no `limit`. */
 const LIMIT = 100;
@@ -28,36 +13,36 @@ const LIMIT = 100;
 export async function answerSockets(
   exchange: Exchange,
   grant: Grant,
-  needs: PresenceNeeds,
+  shared: Shared,
 ): Promise<HttpAnswer> {
   const command = readQuery(exchange, ["in", "except"]);
   checkGranted(grant, [command]);
-  const unready = needs.ready();
+  const unready = shared.ready();
   if (unready) return answerFailure(unready);
-  const [answer] = await needs.apply([command], "api");
+  const [answer] = await shared.apply([command], "api");
   if (!answer?.ok) {
     // Fan-out refuses with codes of the table only.
     return answerFailure((answer?.code ?? "COMMANDS_FAILED") as FailureCode, answer?.detail);
   }
   const { sockets, next } = answer;
-  return write(exchange, { sockets, ...(next !== undefined && { next }) }, needs.packer);
+  return write(exchange, { sockets, ...(next !== undefined && { next }) }, shared.packer);
 }
 
 /** Answers with one page of the rooms of a namespace. Needs a grant of `fetchSockets`. */
 export async function answerRooms(
   exchange: Exchange,
   grant: Grant,
-  needs: PresenceNeeds,
+  shared: Shared,
 ): Promise<HttpAnswer> {
   const command = readQuery(exchange, []);
   checkGranted(grant, [command]);
-  const unready = needs.ready();
+  const unready = shared.ready();
   if (unready) return answerFailure(unready);
   const { namespace = "/", limit = LIMIT, after } = command;
-  const page = await needs.rooms(namespace, { limit, after });
+  const page = await shared.rooms(namespace, { limit, after });
   if (!page) return answerFailure("COMMANDS_NO_NAMESPACE", namespace);
   const { items, next } = page;
-  return write(exchange, { rooms: items, ...(next !== undefined && { next }) }, needs.packer);
+  return write(exchange, { rooms: items, ...(next !== undefined && { next }) }, shared.packer);
 }
 
 function write(exchange: Exchange, value: unknown, packer: Packer): HttpAnswer {

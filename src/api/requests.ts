@@ -4,18 +4,44 @@ import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import { type Exchange, type HttpAnswer, problemOf } from "../core/http.ts";
 import type { Bodies, Sender } from "./body.ts";
-import type { Idempotency } from "./idempotency.ts";
-import { checkGranted, type Grant } from "./keys.ts";
+import { checkGranted, type Grant } from "./grants.ts";
+import { carryOutOnce, type Idempotency } from "./idempotency.ts";
 import { chooseMedia, type Media, type Packer, readMedia, readValue, writeValue } from "./media.ts";
 
-/** What answering requests with commands needs. */
-export interface RequestNeeds {
+/** What the routes share. */
+export interface Shared {
   readonly apply: Apply;
+  /** Lists the rooms of a namespace; resolves with `undefined` when it does not exist. */
+  rooms(
+    namespace: string,
+    page: { limit: number; after?: string | undefined },
+  ): Promise<
+    | { readonly items: readonly { room: string; sockets: number }[]; readonly next?: string }
+    | undefined
+  >;
+  /** Set when there is an upstream. */
+  readonly deadLetters?: DeadLetters | undefined;
   readonly bodies: Bodies;
   readonly idempotency: Idempotency;
   readonly packer: Packer;
   /** Returns why commands cannot be carried out now; `undefined` when they can. */
   ready(): FailureCode | undefined;
+}
+
+/** Calls to functions that were given up after their last attempt. */
+export interface DeadLetters {
+  /** Lists them, oldest first, beginning after the id `after`. */
+  list(page: { readonly limit: number; readonly after?: string | undefined }): {
+    readonly items: readonly unknown[];
+    readonly next?: string | undefined;
+  };
+  /**
+   * Makes the calls of these ids again; of all dead letters without `ids`. Ids that are not there
+   * are ignored. Of those `replayed`, `delivered` succeeded; the others are dead letters again.
+   */
+  replay(
+    ids: readonly string[] | undefined,
+  ): Promise<{ readonly replayed: number; readonly delivered: number }>;
 }
 
 /** Sent with 503: the client may retry after one second. */
@@ -48,22 +74,21 @@ export function answerError(error: unknown): HttpAnswer {
  */
 export async function answerCommands(
   exchange: Exchange,
-  grant: Grant | Promise<Grant>,
-  needs: RequestNeeds,
-  name?: CommandName,
+  { grant, name }: { readonly grant: Grant | Promise<Grant>; readonly name?: CommandName },
+  shared: Shared,
 ): Promise<HttpAnswer | undefined> {
   const media = readMedia(exchange.headers["content-type"]);
   if (media === undefined || media === "ndjson") throw new FailureError("API_BAD_TYPE");
-  const { body, granted } = await readBody(exchange, grant, needs.bodies);
+  const { body, granted } = await readBody(exchange, grant, shared.bodies);
   if (body === undefined) return undefined;
   const request: CommandRequest = { exchange, body, media, grant: granted, name };
   const key = exchange.headers["idempotency-key"];
-  if (key === undefined) return carryOut(request, needs);
+  if (key === undefined) return carryOut(request, shared);
   if (key.length < 1 || key.length > 255) throw new FailureError("API_BAD_IDEMPOTENCY_KEY");
   const identity = { caller: granted.id, key, path: exchange.path, media, body };
-  const outcome = await needs.idempotency.once(identity, async () => {
+  const outcome = await carryOutOnce(shared.idempotency, identity, async () => {
     try {
-      return await carryOut(request, needs);
+      return await carryOut(request, shared);
     } catch (error) {
       return answerError(error);
     }
@@ -108,23 +133,23 @@ interface CommandRequest {
   readonly name: CommandName | undefined;
 }
 
-async function carryOut(request: CommandRequest, needs: RequestNeeds): Promise<HttpAnswer> {
+async function carryOut(request: CommandRequest, shared: Shared): Promise<HttpAnswer> {
   const { exchange, media, name, grant } = request;
-  const value = readValue(request.body, media, needs.packer);
+  const value = readValue(request.body, media, shared.packer);
   const single = name !== undefined || !Array.isArray(value);
   const commands = single
     ? [readCommand(name === undefined ? value : named(value, name), media)]
     : readCommands(value, media);
   checkGranted(grant, commands);
-  const unready = needs.ready();
+  const unready = shared.ready();
   if (unready) return answerFailure(unready);
-  const answers = await needs.apply(commands, "api");
+  const answers = await shared.apply(commands, "api");
   const wanted = chooseMedia(exchange.headers.accept, media);
   const [first] = answers;
   if (!single || first === undefined) {
-    return { status: 200, ...writeValue(answers, wanted, needs.packer) };
+    return { status: 200, ...writeValue(answers, wanted, shared.packer) };
   }
-  return answerOne(first, (answer) => writeValue(answer, wanted, needs.packer));
+  return answerOne(first, (answer) => writeValue(answer, wanted, shared.packer));
 }
 
 function answerOne(answer: Answer, write: (answer: Answer) => object): HttpAnswer {

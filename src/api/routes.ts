@@ -77,13 +77,46 @@ const COMMAND_FAILURES: Partial<Record<CommandName, readonly FailureCode[]>> = {
   serverSideEmit: ["COMMANDS_NO_CLUSTER"],
 };
 
+const LIST_ROUTES: readonly RouteRow[] = [
+  {
+    method: "GET",
+    path: "/v1/rooms",
+    name: "rooms",
+    kind: "presence",
+    text: "Lists the rooms of a namespace with their sizes, page by page.",
+    failures: [],
+  },
+  {
+    method: "GET",
+    path: "/v1/sockets",
+    name: "sockets",
+    kind: "presence",
+    text: "Lists the sockets of a namespace or of rooms of it, page by page.",
+    failures: [],
+  },
+  {
+    method: "GET",
+    path: "/v1/deadletters",
+    name: "deadLetters",
+    kind: "deadletters",
+    text: "Lists the calls to functions that were given up, page by page.",
+    failures: ["API_BAD_QUERY"],
+  },
+  {
+    method: "POST",
+    path: "/v1/deadletters",
+    name: "replay",
+    kind: "deadletters",
+    text: "Tries calls that were given up again.",
+    failures: BODY,
+  },
+];
+
 /** Returns every route. The path of the metrics is a setting. */
 export function listRoutes(metricsPath: string): readonly RouteRow[] {
   const page = (name: RouteName, path: string, text: string): RouteRow => ({
     ...{ method: "GET", kind: "page", failures: [], name, path, text },
   });
-  const held = (name: CommandName): readonly FailureCode[] =>
-    name === "emitWithAck" || name === "fetchSockets" ? [] : ["COMMANDS_HELD_FULL"];
   return [
     {
       method: "POST",
@@ -97,48 +130,8 @@ export function listRoutes(metricsPath: string): readonly RouteRow[] {
         ...COMMAND_NAMES.flatMap((name) => COMMAND_FAILURES[name] ?? []),
       ],
     },
-    ...COMMAND_NAMES.map(
-      (name): RouteRow => ({
-        method: "POST",
-        path: `/v1/${name}`,
-        name,
-        kind: "command",
-        text: COMMAND_TEXTS[name],
-        failures: [...held(name), ...(COMMAND_FAILURES[name] ?? [])],
-      }),
-    ),
-    {
-      method: "GET",
-      path: "/v1/rooms",
-      name: "rooms",
-      kind: "presence",
-      text: "Lists the rooms of a namespace with their sizes, page by page.",
-      failures: [],
-    },
-    {
-      method: "GET",
-      path: "/v1/sockets",
-      name: "sockets",
-      kind: "presence",
-      text: "Lists the sockets of a namespace or of rooms of it, page by page.",
-      failures: [],
-    },
-    {
-      method: "GET",
-      path: "/v1/deadletters",
-      name: "deadLetters",
-      kind: "deadletters",
-      text: "Lists the calls to functions that were given up, page by page.",
-      failures: ["API_BAD_QUERY"],
-    },
-    {
-      method: "POST",
-      path: "/v1/deadletters",
-      name: "replay",
-      kind: "deadletters",
-      text: "Tries calls that were given up again.",
-      failures: BODY,
-    },
+    ...COMMAND_NAMES.map(commandRoute),
+    ...LIST_ROUTES,
     page("metrics", metricsPath, "Samples for Prometheus."),
     page("healthz", "/healthz", "Says that the process lives."),
     page(
@@ -148,4 +141,19 @@ export function listRoutes(metricsPath: string): readonly RouteRow[] {
     ),
     page("openapi", "/v1/openapi.json", "This document."),
   ];
+}
+
+function commandRoute(name: CommandName): RouteRow {
+  const isHeld = name !== "emitWithAck" && name !== "fetchSockets";
+  return {
+    method: "POST",
+    path: `/v1/${name}`,
+    name,
+    kind: "command",
+    text: COMMAND_TEXTS[name],
+    failures: [
+      ...(isHeld ? (["COMMANDS_HELD_FULL"] as const) : []),
+      ...(COMMAND_FAILURES[name] ?? []),
+    ],
+  };
 }

@@ -2,12 +2,11 @@ import { readCoding } from "../core/body.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import type { AnswerStream, Exchange } from "../core/http.ts";
 import type { Settings } from "../core/settings.ts";
-import type { Place } from "./body.ts";
-import { createInput, type Input } from "./input.ts";
-import type { Grant } from "./keys.ts";
+import { createInput, type Input, type Place } from "./body.ts";
+import type { Grant } from "./grants.ts";
 import { type Lines, readLines, refuseAll, writeRefusal } from "./lines.ts";
 import { MEDIA_TYPES } from "./media.ts";
-import { type RequestNeeds, senderOf } from "./requests.ts";
+import { type Shared, senderOf } from "./requests.ts";
 
 /** Streams of commands. */
 export interface Streams {
@@ -27,7 +26,7 @@ const NEWLINE = 0x0a;
 const NONE = Buffer.alloc(0);
 
 /** Returns the server of streams. */
-export function createStreams(settings: StreamSettings, needs: RequestNeeds): Streams {
+export function createStreams(settings: StreamSettings, shared: Shared): Streams {
   const open = new Set<Stream>();
   return {
     async serve(exchange, grant) {
@@ -35,19 +34,19 @@ export function createStreams(settings: StreamSettings, needs: RequestNeeds): St
       if (readCoding(exchange.headers["content-encoding"]) !== "identity") {
         throw new FailureError("API_BAD_ENCODING");
       }
-      const place = needs.bodies.enter(senderOf(grant));
+      const place = shared.bodies.enter(senderOf(grant));
       const stream = createStream(createInput(exchange), settings.bodyMs);
       open.add(stream);
       try {
         const granted = await grant;
         place.known();
-        const unready = needs.ready();
+        const unready = shared.ready();
         if (unready) throw new FailureError(unready);
         const out = exchange.stream(200, { "content-type": MEDIA_TYPES.ndjson });
         if (!out) return undefined;
         exchange.onAborted(stream.writable);
         out.onWritable(stream.writable);
-        return await run(stream, out, { grant: granted, settings, needs, place });
+        return await run(stream, out, { grant: granted, settings, shared, place });
       } finally {
         stream.close();
         open.delete(stream);
@@ -116,7 +115,7 @@ function createStream(input: Input, bodyMs: number): Stream {
 interface Running {
   readonly grant: Grant;
   readonly settings: StreamSettings;
-  readonly needs: RequestNeeds;
+  readonly shared: Shared;
   readonly place: Place;
 }
 
@@ -133,7 +132,7 @@ async function run(
     if (arrived === "gone") return undefined;
     if (arrived === "ended") return finish(out, stream.ended);
     for (const lines of read(carry.take(arrived.bytes, arrived.last), running)) {
-      const answered = await answerLines(lines, running.needs);
+      const answered = await answerLines(lines, running.shared);
       if (answered === "" || out.write(answered)) continue;
       stream.waiting = true;
       await stream.untilWritable();
@@ -185,11 +184,11 @@ function read(bytes: Buffer, { grant, settings }: Running): Lines[] {
   return bytes.length === 0 ? [] : readLines(bytes, settings.bodyBytesMax, grant);
 }
 
-async function answerLines(lines: Lines, needs: RequestNeeds): Promise<string> {
+async function answerLines(lines: Lines, shared: Shared): Promise<string> {
   if (lines.commands.length === 0) return lines.write([]);
-  const unready = needs.ready();
+  const unready = shared.ready();
   const answers = unready
     ? refuseAll(lines.commands, unready)
-    : await needs.apply(lines.commands, "api");
+    : await shared.apply(lines.commands, "api");
   return lines.write(answers);
 }

@@ -1,5 +1,5 @@
 import type { Namespace, Server } from "socket.io";
-import type { DeadLetters } from "../api/dead-letters.ts";
+import type { DeadLetters } from "../api/requests.ts";
 import type { Lease } from "../cluster/lease.ts";
 import type { Command, Refused } from "../core/command.ts";
 import { FAILURES } from "../core/failures.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { createIdempotency } from "../../src/api/idempotency.ts";
+import { carryOutOnce, createIdempotency } from "../../src/api/idempotency.ts";
 import type { Answer } from "../../src/core/command.ts";
 import { SECRET, startApi, type TestApi } from "../harness/api.ts";
 import { createGate } from "../harness/function.ts";
@@ -124,7 +124,7 @@ test("a request that is still running after idempotencyMs is not carried out bes
   let runs = 0;
   const gate = createGate();
   const kept = { idempotencyMs: 1000, idempotencyBytesMax: 65_536 };
-  const { once } = createIdempotency(kept, { now: () => now });
+  const idempotency = createIdempotency(kept, () => now);
   const ask = async () => {
     const identity = {
       caller: "a",
@@ -133,7 +133,7 @@ test("a request that is still running after idempotencyMs is not carried out bes
       media: "json",
       body: Buffer.from("{}"),
     };
-    const outcome = await once(identity, async () => {
+    const outcome = await carryOutOnce(idempotency, identity, async () => {
       runs++;
       await gate.passed;
       return { status: 200 };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createInput } from "../../src/api/input.ts";
+import { createInput } from "../../src/api/body.ts";
 import type { Exchange } from "../../src/core/http.ts";
 
 /** A request whose body the test sends chunk by chunk. */

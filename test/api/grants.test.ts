@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { after, test } from "node:test";
 import { SignJWT, UnsecuredJWT } from "jose";
-import { createKeyring } from "../../src/api/keys.ts";
+import { createKeyring } from "../../src/api/grants.ts";
 import { listSettings, readSettings, SettingsError } from "../../src/core/settings.ts";
 import { type Gateway, startGateway } from "../../src/gateway/gateway.ts";
 import { startApi, type TestApi } from "../harness/api.ts";
