@@ -81,10 +81,12 @@ for (const transport of ["polling", "websocket"]) {
         go();
       });
       const made = next<[{ request: IncomingMessage }]>(io.engine, "connection");
-      await write(t, port, transport);
+      const tcp = await write(t, port, transport);
       const [connection] = await made;
       await until(() => connection.request.complete, "all of it is read");
       found.push([look(connection.request), used]);
+      // Else the stop of stock Socket.IO waits half a minute for the close of the WebSocket.
+      tcp.close();
     }
     assert.deepEqual(found[1], found[0]);
   });
