@@ -15,7 +15,7 @@ import {
 import { mergeSettings } from "./core/sources.ts";
 import { readVersion } from "./core/version.ts";
 import { examine } from "./gateway/doctor.ts";
-import { type Gateway, type GatewayNeeds, startGateway } from "./gateway/gateway.ts";
+import { type Gateway, type GatewayNeeds, startGateway, startOwn } from "./gateway/gateway.ts";
 import { createLogOutput, createPinoLog, type LogOutput } from "./gateway/log-output.ts";
 import { createAggregate } from "./metrics/aggregate.ts";
 
@@ -317,7 +317,7 @@ async function work(settings: Settings, needs: GatewayNeeds, own: Process): Prom
   const primary = joinPrimary();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => {});
   const shared = shareDrain(settings);
-  const gateway = await startGateway(shared, { ...needs, worker: primary });
+  const gateway = await startOwn(shared, { ...needs, worker: primary });
   surviveUncaught(gateway);
   primary.onStop(() => exitAfter(gateway.stop, own, shared));
   primary.listening();

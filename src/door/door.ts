@@ -14,6 +14,7 @@ import { type Allowance, createLimits, type Limits, type OverLimit } from "./lim
 import { createOriginCheck, type OriginCheck } from "./origin.ts";
 import { createOutside, type Outside, type OutsideConnection } from "./outside.ts";
 import {
+  createLoadSampler,
   createOverloadMonitor,
   type Load,
   type OverloadMonitor,
@@ -62,8 +63,8 @@ export interface DoorNeeds {
   authenticatedIn(seconds: number): void;
   /** Runs a session's recovery, limited to the rooms that the client's token allows. */
   readonly recovering: Recovering;
-  /** Returns the load since the last call. */
-  sample(): Load;
+  /** Returns the load since the last call. Default: that of this process. */
+  readonly load?: (() => Load) | undefined;
   /** Number of open long-polling connections. */
   polling(): number;
   /** The open connections; called only while some are closed to shed load. */
@@ -93,8 +94,10 @@ export function createDoor(io: Server, settings: DoorSettings, needs: DoorNeeds)
   const origin = createOriginCheck(settings.socket);
   const outside = createOutside(settings.limits.outsideMax, now);
   const limits = createLimits(settings.limits, { now, polling: needs.polling });
+  let sampler: ReturnType<typeof createLoadSampler> | undefined;
   const overload = createOverloadMonitor(settings.overload, {
-    ...{ sample: needs.sample, now, every, connections: needs.connections, log },
+    ...{ now, every, connections: needs.connections, log },
+    sample: needs.load ?? (() => sampler?.sample() ?? { lagMs: 0, memoryPercent: 0 }),
   });
   const admission = createAdmission(settings, {
     ...{ readAddress, origin, outside, limits, overload, log: needs.log, throttledLog: log },
@@ -136,9 +139,16 @@ export function createDoor(io: Server, settings: DoorSettings, needs: DoorNeeds)
       outside: () => outside.size,
       stages: () => STAGES.map((stage) => [stage, Number(overload.isActive(stage))] as const),
     } satisfies DoorSamples as DoorSamples,
+    /** Measures the load from now on. Call it when clients can connect: a start itself lags. */
+    begin(): void {
+      if (settings.overload.enabled && !needs.load) {
+        sampler = createLoadSampler(settings.overload.memoryBytesMax);
+      }
+    },
     stop(): void {
       entry.unguard();
       overload.stop();
+      sampler?.stop();
       entry.bounds.stop();
       auth?.stop();
     },

@@ -13,7 +13,6 @@ import {
 import { readVersion } from "../core/version.ts";
 import { hideInherited } from "../core/zod.ts";
 import { createDoor } from "../door/door.ts";
-import { createLoadSampler, type LoadSampler } from "../door/load.ts";
 import type { Load } from "../door/overload.ts";
 import { createExecutor } from "../fanout/apply.ts";
 import { createRecovery, type Recovery } from "../fanout/recovery.ts";
@@ -73,6 +72,10 @@ export interface GatewayNeeds {
   /** The folder that `handlers.module` is relative to. Default: the current folder. */
   readonly folder?: string;
   readonly production?: boolean;
+}
+
+/** What only this project's own process and tests give. */
+interface OwnNeeds extends GatewayNeeds {
   /** Returns the load on which shedding depends. Default: that of this process. */
   readonly load?: () => Load;
   /** Set in a worker: workers share the port, and the primary adds up their metrics. */
@@ -89,10 +92,15 @@ const FLUSH_MS = 1200;
  * binary for this machine, a handler module that cannot be loaded, a port in use. Everything
  * started before the error is stopped.
  */
-export async function startGateway(
+export function startGateway(
   given: PartialSettings = {},
   needs: GatewayNeeds = {},
 ): Promise<Gateway> {
+  return startOwn(given, needs);
+}
+
+/** Does what {@link startGateway} promises, also for workers and for tests that set the load. */
+export async function startOwn(given: PartialSettings, needs: OwnNeeds): Promise<Gateway> {
   hideInherited();
   const settings = readSettings(given);
   if (needs.worker) checkWorkers(settings);
@@ -116,7 +124,7 @@ interface Build {
   readonly folder: string;
   readonly production: boolean;
   readonly load: (() => Load) | undefined;
-  readonly worker: GatewayNeeds["worker"];
+  readonly worker: OwnNeeds["worker"];
   /** How to stop what has been started, in the order of starting. */
   readonly undo: (() => unknown)[];
 }
@@ -138,11 +146,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const now = () => performance.now();
   const mistakes = createMistakes(settings.handlers, { log: needs.handlersLog, now });
   const { io, bus, recovery } = await createServer(settings, { ...needs, metrics });
-  const load = createLoad(settings, undo);
-  const { attached, door } = attachServer(io, opened, {
-    ...{ settings, metrics, recovery, needs, mistakes },
-    sample: needs.load ?? load.sample,
-  });
+  const served = { settings, metrics, recovery, needs, mistakes };
+  const { attached, door } = attachServer(io, opened, served);
   bus?.whenLost(() => attached.closeAll("stream_gap"));
   // Stops after the sockets have left, so that their disconnect calls are still made.
   const calls = { stop: async () => {} };
@@ -172,7 +177,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     ...{ app, apiApp, undo, shared: worker !== undefined },
     paused: createPauseListener(state, log),
   });
-  load.begin();
+  door.begin();
   const { version: uws, binary } = native;
   log("info", { room: "gateway", ...ports, uws, binary }, `listening on port ${ports.port}`);
   let stopped: Promise<void> | undefined;
@@ -276,14 +281,13 @@ function attachServer(
     readonly recovery: Recovery;
     readonly needs: Build;
     readonly mistakes: Mistakes;
-    sample(): Load;
   },
 ) {
   const { settings, metrics } = on;
-  const { log, production, undo } = on.needs;
+  const { log, production, load, undo } = on.needs;
   const guards = createGuards(on.mistakes.failed);
   const door = createDoor(io, settings, {
-    ...{ log, guards, production, handlerFailed: on.mistakes.failed, sample: on.sample },
+    ...{ log, guards, production, load, handlerFailed: on.mistakes.failed },
     authenticatedIn: (seconds) => metrics.observe("sluice_authentication_seconds", seconds),
     recovering: on.recovery.during,
     polling: () => attached.polling(),
@@ -299,18 +303,6 @@ function attachServer(
     ...{ encrypted, log, door, guard: guards.engine },
   });
   return { attached, door };
-}
-
-/** Samples the load on which shedding depends. It is zero until `begin`, because a start lags. */
-function createLoad({ overload }: Settings, undo: Build["undo"]) {
-  let sampler: LoadSampler | undefined;
-  undo.push(() => sampler?.stop());
-  return {
-    sample: (): Load => sampler?.sample() ?? { lagMs: 0, memoryPercent: 0 },
-    begin(): void {
-      if (overload.enabled) sampler = createLoadSampler(overload.memoryBytesMax);
-    },
-  };
 }
 
 /** Starts the calls to functions if the settings name any; loads their code only then. */

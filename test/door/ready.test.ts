@@ -4,7 +4,6 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { PartialSettings } from "../../src/core/settings.ts";
-import type { GatewayNeeds } from "../../src/gateway/gateway.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { ask } from "../harness/http.ts";
 import { testFolder } from "../harness/process.ts";
@@ -12,8 +11,10 @@ import { until } from "../harness/wait.ts";
 
 const POLL = "/socket.io/?EIO=4&transport=polling";
 
+type Needs = Parameters<typeof testGateway>[2];
+
 /** Why every handshake may be refused, and settings under which the second one is. */
-const REASONS: Readonly<Record<string, [PartialSettings, GatewayNeeds?]>> = {
+const REASONS: Readonly<Record<string, [PartialSettings, Needs?]>> = {
   OVERLOADED: [
     { overload: { sampleMs: 10 } },
     { load: () => ({ lagMs: 600, memoryPercent: 0 }) }, // the first stage only

@@ -2,7 +2,7 @@ import type { TestContext } from "node:test";
 import { io as connect, type Socket } from "socket.io-client";
 import * as msgpack from "socket.io-msgpack-parser";
 import type { PartialSettings } from "../../src/core/settings.ts";
-import { type Gateway, type GatewayNeeds, startGateway } from "../../src/gateway/gateway.ts";
+import { type Gateway, startOwn } from "../../src/gateway/gateway.ts";
 import { next } from "./wait.ts";
 
 /** How a real client connects. */
@@ -43,9 +43,9 @@ interface Closed {
 export async function testGateway(
   t: TestContext,
   settings: PartialSettings = {},
-  needs: GatewayNeeds = {},
+  needs: Parameters<typeof startOwn>[1] = {},
 ): Promise<TestGateway> {
-  const gateway = await startGateway(
+  const gateway = await startOwn(
     {
       ...settings,
       socket: { host: "127.0.0.1", port: 0, drainMs: 0, ...settings.socket },
