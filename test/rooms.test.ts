@@ -15,7 +15,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   // engine.io's own: the session cookie is written as it would write it.
   cookie: ["seam"],
   "socket.io": ["seam", "door", "socket", "fanout", "cluster", "gateway"],
-  "socket.io-adapter": ["fanout", "cluster"],
+  "socket.io-adapter": ["seam", "fanout", "cluster"],
   "socket.io-parser": ["codec"],
   "socket.io-msgpack-parser": ["codec"],
   "prom-client": ["metrics"],

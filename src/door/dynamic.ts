@@ -11,6 +11,7 @@ import {
   replaceNamespaceCheck,
   wrapEntry,
 } from "../seam/socket-io.ts";
+import { hasSessions } from "../seam/socket-io-adapter.ts";
 
 /** Least time between two searches for empty namespaces: a search walks all of them. */
 const SEARCH_MS = 1000;
@@ -90,9 +91,7 @@ export function boundNamespaces(
 
   function isEmpty(namespace: Namespace): boolean {
     if (entering.get(namespace) || isBeingEntered(namespace)) return false;
-    // With recovery in memory: sessions of disconnected sockets, without expired ones.
-    const { sessions } = namespace.adapter as { readonly sessions?: ReadonlyMap<string, unknown> };
-    return namespace.sockets.size === 0 && !sessions?.size;
+    return namespace.sockets.size === 0 && !hasSessions(namespace.adapter);
   }
 
   /** Removes empty namespaces. Returns whether there is room for another one now. */

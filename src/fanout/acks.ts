@@ -1,5 +1,7 @@
 import type { Packet } from "../core/packet.ts";
-import type { BroadcastOptions, SocketInside } from "./adapter.ts";
+import { takeAckId } from "../seam/socket-io.ts";
+import type { BroadcastOptions } from "../seam/socket-io-adapter.ts";
+import type { SocketInside } from "./adapter.ts";
 import type { Audience } from "./audience.ts";
 import type { Deliver } from "./deliver.ts";
 import { eachRecipient, readRecipients } from "./recipients.ts";
@@ -47,7 +49,7 @@ export function createDeliverWithAck(
       samples.acksRefused++;
       return;
     }
-    const id = adapter.nsp._ids++;
+    const id = takeAckId(adapter.nsp);
     packet.id = id;
     // Deliver first: a packet that can't be encoded throws before any ack is pending. Acks arrive
     // in a later turn of the event loop, so none is missed.

@@ -1,5 +1,6 @@
 import type { CodecName } from "../core/packet.ts";
-import type { AdapterInside, Room, SocketInside } from "./adapter.ts";
+import type { Room } from "../seam/socket-io-adapter.ts";
+import type { AdapterInside, SocketInside } from "./adapter.ts";
 
 /** One uWebSockets.js topic and how many WebSockets are subscribed to it. */
 export interface Topic {

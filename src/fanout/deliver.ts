@@ -1,5 +1,5 @@
 import { bytesOf, type CodecName, type Frame, type Frames, type Packet } from "../core/packet.ts";
-import type { BroadcastOptions } from "./adapter.ts";
+import type { BroadcastOptions } from "../seam/socket-io-adapter.ts";
 import type { Audience, Member } from "./audience.ts";
 import type { Shared } from "./members.ts";
 import type { Peer, Topics } from "./peer.ts";

@@ -1,6 +1,8 @@
 import type { Server } from "socket.io";
+import { checkSocketIo } from "../seam/socket-io.ts";
+import { type LocalDelivery, removeFromRoom, takeOver } from "../seam/socket-io-adapter.ts";
 import { createDeliverWithAck, type DeliverWithAck } from "./acks.ts";
-import { type AdapterInside, type LocalDelivery, takeOver } from "./adapter.ts";
+import type { AdapterInside } from "./adapter.ts";
 import type { Audience, Member } from "./audience.ts";
 import { createDeliver, type Deliver } from "./deliver.ts";
 import { createListeners } from "./listeners.ts";
@@ -71,6 +73,7 @@ export function createFanout(
         }
         return local;
       };
+      checkSocketIo(io);
       undoings.push(takeOver(io, find));
     },
     moved(peer) {
@@ -100,13 +103,13 @@ function createLocal(
       const rooms = adapter.sids.get(id);
       if (member && rooms?.has(room)) leaveRoom(shared, member, room);
       rooms?.delete(room);
-      adapter._del(room, id);
+      removeFromRoom(adapter, room, id);
     },
     delAll(id) {
       // First, before listeners run: from here on, no broadcast may reach this socket.
       const member = audience.members.get(id);
       if (member) removeMember(shared, member);
-      for (const room of adapter.sids.get(id) ?? []) adapter._del(room, id);
+      for (const room of adapter.sids.get(id) ?? []) removeFromRoom(adapter, room, id);
       adapter.sids.delete(id);
     },
     broadcast(packet, to) {

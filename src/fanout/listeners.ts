@@ -1,15 +1,12 @@
-import { Socket } from "socket.io";
 import type { Packet } from "../core/packet.ts";
-import type { EngineConnection, SocketInside } from "./adapter.ts";
+import type { EngineSocketBase } from "../seam/engine-io.ts";
+import { type Call, socketMethods } from "../seam/socket-io.ts";
+import type { SocketInside } from "./adapter.ts";
 import type { Audience, Member } from "./audience.ts";
 import { type Broadcast, isInTopics } from "./plan.ts";
 import { listRecipients, type RecipientSets } from "./recipients.ts";
 
-type Listener = (...given: unknown[]) => void;
-type Listen = (this: SocketInside, listener: Listener) => SocketInside;
-
-// The library's declarations are generic in the server's events. At run time the shape is this one.
-const proto = Socket.prototype as unknown as Record<"onAnyOutgoing" | "prependAnyOutgoing", Listen>;
+type Listen = (this: SocketInside, listener: Call) => unknown;
 
 /**
  * Calls the listeners for outgoing packets. Members without listeners cost nothing per broadcast.
@@ -38,8 +35,8 @@ export function createListeners(membersOf: (conn: unknown) => Iterable<Member>):
   function newListener(this: unknown, event: string | symbol): void {
     if (event === "packetCreate") hear(this);
   }
-  const listen = (method: keyof typeof proto): Listen => {
-    const original = proto[method];
+  const listen = (method: "onAnyOutgoing" | "prependAnyOutgoing"): Listen => {
+    const original = socketMethods[method];
     return function (listener) {
       hear(this.conn);
       return original.call(this, listener);
@@ -89,7 +86,7 @@ export function createListeners(membersOf: (conn: unknown) => Iterable<Member>):
   };
 }
 
-function isHeard(conn: EngineConnection): boolean {
+function isHeard(conn: EngineSocketBase): boolean {
   return conn.listenerCount("packetCreate") > 0;
 }
 

@@ -1,4 +1,5 @@
-import type { AdapterInside, Room, SocketInside } from "./adapter.ts";
+import type { Room } from "../seam/socket-io-adapter.ts";
+import type { AdapterInside, SocketInside } from "./adapter.ts";
 import {
   type Audience,
   createTarget,

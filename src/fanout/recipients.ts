@@ -1,4 +1,5 @@
-import type { AdapterInside, BroadcastOptions, Room } from "./adapter.ts";
+import type { BroadcastOptions, Room } from "../seam/socket-io-adapter.ts";
+import type { AdapterInside } from "./adapter.ts";
 
 type Ids = ReadonlySet<string>;
 

@@ -1,4 +1,4 @@
-import type { Namespace, Socket } from "socket.io";
+import type { Socket } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import { sessionIdOf } from "../seam/socket-io.ts";
 import type { History, HistoryOf } from "./recovery-rooms.ts";
@@ -25,14 +25,6 @@ export interface LiveSessions {
   /** Returns the socket of a session, if it is connected to this node. */
   find(name: string): Socket | undefined;
   stop(): void;
-}
-
-/** The members of an adapter through which rooms change. */
-interface RoomsAdapter {
-  readonly nsp: Namespace;
-  addAll(id: string, rooms: ReadonlySet<unknown>): unknown;
-  del(id: string, room: unknown): unknown;
-  delAll(id: string): unknown;
 }
 
 /** Interval at which a share of the sockets is checked. */
@@ -97,16 +89,15 @@ export function createLiveSessions(
 
   return {
     watch(adapter) {
-      const inside = adapter as unknown as RoomsAdapter; // every adapter has these members
       const onChange = (id: string) => {
-        const socket = inside.nsp.sockets.get(id);
+        const socket = adapter.nsp.sockets.get(id);
         if (socket) touch(nameOf(socket));
       };
-      inside.nsp.prependListener("connect", (socket: Socket) => {
+      adapter.nsp.prependListener("connect", (socket: Socket) => {
         sockets.set(nameOf(socket), socket);
         onChange(socket.id);
       });
-      for (const method of ["addAll", "del", "delAll"] as const) follow(inside, method, onChange);
+      for (const method of ["addAll", "del", "delAll"] as const) follow(adapter, method, onChange);
     },
     find: (name) => sockets.get(name),
     stop: () => clearInterval(timer),
@@ -115,19 +106,19 @@ export function createLiveSessions(
 
 /** Calls `changed` with the socket's id after each call of `method`. */
 function follow(
-  inside: RoomsAdapter,
+  adapter: Adapter,
   method: "addAll" | "del" | "delAll",
   changed: (id: string) => void,
 ) {
-  const before = Object.hasOwn(inside, method) ? inside[method] : undefined;
-  const followed = function (this: RoomsAdapter, id: string, ...more: never[]): unknown {
+  const before = Object.hasOwn(adapter, method) ? adapter[method] : undefined;
+  const followed = function (this: Adapter, id: string, ...more: never[]): unknown {
     // Read the prototype at each call: fan-out may have replaced its methods since.
     const own = before ?? Reflect.get(Object.getPrototypeOf(this), method, this);
     const result: unknown = own.call(this, id, ...more);
     changed(id);
     return result;
   };
-  Object.assign(inside, { [method]: followed });
+  Object.assign(adapter, { [method]: followed });
 }
 
 function nameOf(socket: Socket): string {

@@ -1,4 +1,4 @@
-import type { BroadcastOptions } from "./adapter.ts";
+import type { BroadcastOptions } from "../seam/socket-io-adapter.ts";
 
 /** The shapes of recipients that broadcasts are counted by. */
 export const SHAPES = [

@@ -1,4 +1,4 @@
-import type { Room } from "./adapter.ts";
+import type { Room } from "../seam/socket-io-adapter.ts";
 import {
   type Audience,
   createTarget,

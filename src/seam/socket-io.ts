@@ -11,6 +11,7 @@ import type { CloseReason } from "../core/closes.ts";
 import type { FailureCode } from "../core/failures.ts";
 import type { EngineSocketBase } from "./engine-io.ts";
 import { checkLibrary, listMembers, type Part } from "./members.ts";
+import { setEncoder } from "./socket-io-adapter.ts";
 
 /** A Socket.IO parser: the classes of a server's encoder and decoders. */
 export interface Parser {
@@ -21,7 +22,7 @@ export interface Parser {
 /** A packet on its way to a socket's listeners. */
 export interface EventPacket {
   readonly data?: unknown;
-  readonly id?: number;
+  readonly id?: number | undefined;
   /** Set by the connection when the packet is over a rate limit. */
   readonly refused?: FailureCode;
 }
@@ -222,8 +223,7 @@ export function setParser(io: Server, parser: Parser): () => void {
     inside._parser = next.parser;
     inside.encoder = next.encoder;
     for (const namespace of inside._nsps.values()) {
-      // Adapters copied the encoder when they were constructed.
-      (namespace.adapter as unknown as { encoder: unknown }).encoder = next.encoder;
+      setEncoder(namespace.adapter, next.encoder);
     }
   };
   use({ parser, encoder: new parser.Encoder() });

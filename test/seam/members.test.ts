@@ -6,11 +6,13 @@ import { readVersion } from "../../src/core/version.ts";
 import { listEngineIo } from "../../src/seam/engine-io.ts";
 import { checkLibrary, type Part } from "../../src/seam/members.ts";
 import { listSocketIo } from "../../src/seam/socket-io.ts";
+import { listSocketIoAdapter } from "../../src/seam/socket-io-adapter.ts";
 
 /** Each library, and the list with which the start checks it. */
 const LIBRARIES: readonly (readonly [string, () => Iterable<Part>])[] = [
   ["engine.io", listEngineIo],
   ["socket.io", () => listSocketIo(new Server({ cors: {} }))],
+  ["socket.io-adapter", () => listSocketIoAdapter(new Server({ connectionStateRecovery: {} }))],
 ];
 
 /** Returns what is left of an object when a member was renamed. */
