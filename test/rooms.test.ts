@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 const SRC = fileURLToPath(new URL("../src", import.meta.url));
 
 /** Which folders may import a library; `metrics` and friends are folders, "" is src/ itself. */
-const DOORS: Readonly<Record<string, readonly string[]>> = {
+const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "uWebSockets.js": ["host", "socket"],
   "uwebsockets-legacy": ["host"],
   "engine.io": ["seam", "socket"],
@@ -77,7 +77,7 @@ function isAllowed(file: string, folder: string, from: string): boolean {
   if (from.startsWith("node:")) return folder !== "edge";
   if (!from.startsWith(".")) {
     const name = from.startsWith("@") ? from.split("/").slice(0, 2).join("/") : from.split("/")[0];
-    return (DOORS[name ?? ""] ?? []).includes(folder);
+    return (LIBRARIES[name ?? ""] ?? []).includes(folder);
   }
   if (ROOTS.has(folder)) return true;
   const target = relative(SRC, join(SRC, file, "..", from)).split(sep);
@@ -97,7 +97,7 @@ function readTree(dir: string): Map<string, string> {
   return files;
 }
 
-test("every folder imports only itself, core/ and the libraries it is the door of", () => {
+test("every folder imports only itself, core/ and its own libraries", () => {
   assert.deepEqual(findLeaks(readTree(SRC)), []);
 });
 

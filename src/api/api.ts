@@ -1,22 +1,22 @@
 import { COMMAND_NAMES } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
-import { type Exchange, type HttpAnswer, type Route, readTraceparent } from "../core/http.ts";
+import { type AddRoute, type Exchange, type RouteResponse, readTraceparent } from "../core/http.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
-import { createBodies } from "./body.ts";
-import { answerLetters, answerReplay } from "./dead-letters.ts";
+import { createBodies } from "./bodies.ts";
+import { responseOfError, type Shared, serveCommands } from "./commands.ts";
+import { serveDeadLetters, serveReplay } from "./dead-letters.ts";
 import { type Authenticate, type CheckToken, createAuthenticate, type Grant } from "./grants.ts";
 import { createIdempotency } from "./idempotency.ts";
 import { readMedia } from "./media.ts";
 import { describeApi } from "./openapi.ts";
-import { answerRooms, answerSockets } from "./presence.ts";
-import { answerCommands, answerError, type Shared } from "./requests.ts";
+import { serveRooms, serveSockets } from "./presence.ts";
 import { listRoutes, type RouteName, type RouteRow } from "./routes.ts";
 import { createStreams, type Streams } from "./stream.ts";
 
 /** What the API needs from the other folders. */
 export interface ApiNeeds extends Pick<Shared, "apply" | "rooms" | "deadLetters" | "packer"> {
-  readonly route: Route;
+  readonly route: AddRoute;
   readonly log: Log;
   /** Resolves with the metrics, in the format that the `Accept` header asks for. */
   scrape(accept: string): Promise<{ readonly type: string; readonly body: string }>;
@@ -54,10 +54,10 @@ export interface ApiSamples {
 }
 
 /**
- * Answers a request. A bare status means that the handler has answered already, `undefined` that
- * the client has gone.
+ * Returns the response. A bare status means that the handler has responded already, `undefined`
+ * that the client has gone.
  */
-type Handler = (exchange: Exchange) => Promise<HttpAnswer | number | undefined>;
+type Handler = (exchange: Exchange) => Promise<RouteResponse | number | undefined>;
 
 /**
  * Adds every route of the API. Throws {@link SettingsError} when the path of the metrics is the
@@ -80,10 +80,10 @@ export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
   const handlers: Readonly<Record<string, Handler>> = {
     ...pages,
     ...commandHandlers(shared, streams, grant),
-    rooms: async (exchange) => answerRooms(exchange, await grant(exchange), shared),
-    sockets: async (exchange) => answerSockets(exchange, await grant(exchange), shared),
-    deadLetters: async (exchange) => answerLetters(exchange, await grant(exchange), shared),
-    replay: async (exchange) => answerReplay(exchange, grant(exchange), shared),
+    rooms: async (exchange) => serveRooms(exchange, await grant(exchange), shared),
+    sockets: async (exchange) => serveSockets(exchange, await grant(exchange), shared),
+    deadLetters: async (exchange) => serveDeadLetters(exchange, await grant(exchange), shared),
+    replay: async (exchange) => serveReplay(exchange, grant(exchange), shared),
   };
   const report = createReport(needs);
   for (const row of rows) {
@@ -126,7 +126,7 @@ function commandHandlers(
     commands: async (exchange) => {
       const media = readMedia(exchange.headers["content-type"]);
       const granted = grant(exchange);
-      if (media !== "ndjson") return answerCommands(exchange, { grant: granted }, shared);
+      if (media !== "ndjson") return serveCommands(exchange, { grant: granted }, shared);
       if (exchange.headers["idempotency-key"] !== undefined) {
         throw new FailureError("API_BAD_IDEMPOTENCY_KEY");
       }
@@ -135,7 +135,7 @@ function commandHandlers(
   };
   for (const name of COMMAND_NAMES) {
     handlers[name] = async (exchange) =>
-      answerCommands(exchange, { grant: grant(exchange), name }, shared);
+      serveCommands(exchange, { grant: grant(exchange), name }, shared);
   }
   return handlers;
 }
@@ -207,19 +207,19 @@ function serve(row: RouteRow, handler: Handler, report: Report) {
   return async (exchange: Exchange): Promise<void> => {
     const traceparent = readTraceparent(exchange.headers.traceparent);
     const about = { startedAt: performance.now(), traceparent };
-    let answer: HttpAnswer | number | undefined;
+    let response: RouteResponse | number | undefined;
     let code: FailureCode | undefined;
     try {
-      answer = await handler(exchange);
+      response = await handler(exchange);
     } catch (error) {
       if (error instanceof FailureError) ({ code } = error);
-      else report(row, { ...about, status: 500, code }); // answerError() rethrows it
-      answer = answerError(error);
+      else report(row, { ...about, status: 500, code }); // responseOfError() rethrows it
+      response = responseOfError(error);
     }
-    let status = typeof answer === "number" ? answer : 0;
-    if (typeof answer === "object" && !exchange.isDone()) {
-      exchange.answer(answer);
-      ({ status } = answer);
+    let status = typeof response === "number" ? response : 0;
+    if (typeof response === "object" && !exchange.isDone()) {
+      exchange.respond(response);
+      ({ status } = response);
     }
     report(row, { ...about, status, code });
   };

@@ -1,10 +1,10 @@
 import * as z from "zod/mini";
 import { FailureError } from "../core/failures.ts";
-import type { Exchange, HttpAnswer } from "../core/http.ts";
+import type { Exchange, RouteResponse } from "../core/http.ts";
 import { ENGLISH } from "../core/zod.ts";
+import { type DeadLetters, readBody, type Shared } from "./commands.ts";
 import type { Grant } from "./grants.ts";
 import { chooseMedia, readMedia, readValue, writeValue } from "./media.ts";
-import { type DeadLetters, readBody, type Shared } from "./requests.ts";
 
 /** Schema of the body of a replay. */
 export const REPLAY = z.strictObject({
@@ -19,11 +19,11 @@ export const REPLAY = z.strictObject({
 export const LETTERS_LIMIT = { byDefault: 100, max: 1000 } as const;
 
 /** Answers with one page of the dead letters. */
-export function answerLetters(
+export function serveDeadLetters(
   exchange: Exchange,
   grant: Grant,
   { packer, deadLetters }: Shared,
-): HttpAnswer {
+): RouteResponse {
   const letters = deadLettersOrThrow(grant, deadLetters);
   const query = new URLSearchParams(exchange.query);
   const given = query.get("limit") ?? `${LETTERS_LIMIT.byDefault}`;
@@ -40,11 +40,11 @@ export function answerLetters(
 }
 
 /** Answers a request to make the calls of dead letters again. */
-export async function answerReplay(
+export async function serveReplay(
   exchange: Exchange,
   grant: Grant | Promise<Grant>,
   { bodies, packer, deadLetters }: Shared,
-): Promise<HttpAnswer | undefined> {
+): Promise<RouteResponse | undefined> {
   const media = readMedia(exchange.headers["content-type"]);
   if (media === undefined || media === "ndjson") throw new FailureError("API_BAD_TYPE");
   const { body, granted } = await readBody(exchange, grant, bodies);

@@ -176,7 +176,7 @@ function readGrant(claims: Claims): Grant | undefined {
   if (typeof scope !== "object" || scope === null) return undefined;
   const { commands = ["*"], namespaces = ["*"] } = scope as Claims; // any object can be read so
   if (!isTexts(commands) || !isTexts(namespaces)) return undefined;
-  // The id includes the scope, so that an answer kept for one token (Idempotency-Key) is never
+  // The id includes the scope, so that a response kept for one token (Idempotency-Key) is never
   // given to another token of the same subject that may do less.
   const id = `jwt:${JSON.stringify([claims.sub, commands, namespaces])}`;
   try {

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
-import { type HttpAnswer, problemOf } from "../core/http.ts";
+import { problemOf, type RouteResponse } from "../core/http.ts";
 import type { Settings } from "../core/settings.ts";
 
-/** The answers that Idempotency-Keys repeat. */
+/** The responses that Idempotency-Keys repeat. */
 export interface Idempotency {
   readonly settings: Pick<Settings["api"], "idempotencyMs" | "idempotencyBytesMax">;
   /** By caller and key. In the order in which they expire, because all are kept equally long. */
   readonly entries: Map<string, Entry>;
-  /** Bytes that the keys and their answers take. */
+  /** Bytes that the keys and their responses take. */
   bytes: number;
   now(): number;
 }
@@ -16,22 +16,22 @@ interface Entry {
   readonly name: string;
   readonly fingerprint: string;
   readonly until: number;
-  running: Promise<HttpAnswer>;
+  running: Promise<RouteResponse>;
   isOver: boolean;
   bytes: number;
 }
 
-/** Bytes of an entry beyond its texts: a Map slot, three objects, a promise, a short answer. */
+/** Bytes of an entry beyond its texts: a Map slot, three objects, a promise, a short response. */
 const ENTRY_BYTES = 512;
 
 /**
- * Returns an empty memory of answers. An answer is kept for `idempotencyMs` from the start of its
- * request, and at least until that request is over.
+ * Returns an empty memory of responses. A response is kept for `idempotencyMs` from the start of
+ * its request, and at least until that request is over.
  *
- * No answer is dropped early to make room, because its retry would then be carried out twice. Above
- * `idempotencyBytesMax` new keys are refused instead. If only the answer does not fit, its key is
- * kept, and retries get API_ANSWER_NOT_KEPT. Each node has its own memory: a retry that reaches
- * another node is a new request there.
+ * No response is dropped early to make room, because its retry would then be carried out twice.
+ * Above `idempotencyBytesMax` new keys are refused instead. If only the response does not fit, its
+ * key is kept, and retries get API_ANSWER_NOT_KEPT. Each node has its own memory: a retry that
+ * reaches another node is a new request there.
  */
 export function createIdempotency(
   settings: Idempotency["settings"],
@@ -41,9 +41,9 @@ export function createIdempotency(
 }
 
 /**
- * Runs `carryOut`, or repeats the answer that the same request got before. If that request is still
- * being carried out, waits for its answer. Answers of status 500 and above are not kept, because
- * the client should retry those.
+ * Runs `carryOut`, or repeats the response that the same request got before. If that request is
+ * still being carried out, waits for its response. Responses of status 500 and above are not kept,
+ * because the client should retry those.
  *
  * Requests are the same if all of `request` is equal. `caller` is the id of the grant, so keys of
  * different callers never meet. `media` is the format: the same bytes in another one are another
@@ -54,9 +54,9 @@ export async function carryOutOnce(
   request: Readonly<Record<"caller" | "key" | "path" | "media", string>> & {
     readonly body: Buffer;
   },
-  carryOut: () => Promise<HttpAnswer>,
+  carryOut: () => Promise<RouteResponse>,
 ): Promise<
-  | { readonly answer: HttpAnswer; readonly repeated: boolean }
+  | { readonly response: RouteResponse; readonly repeated: boolean }
   | { readonly refused: "API_KEY_REUSED" | "API_IDEMPOTENCY_FULL" }
 > {
   sweep(kept);
@@ -67,7 +67,7 @@ export async function carryOutOnce(
     .digest("base64");
   const known = kept.entries.get(name);
   if (known && known.fingerprint !== fingerprint) return { refused: "API_KEY_REUSED" };
-  if (known) return { answer: await known.running, repeated: true };
+  if (known) return { response: await known.running, repeated: true };
   const bytes = ENTRY_BYTES + name.length * 2;
   if (kept.bytes + bytes > kept.settings.idempotencyBytesMax) {
     return { refused: "API_IDEMPOTENCY_FULL" };
@@ -76,25 +76,25 @@ export async function carryOutOnce(
   const entry: Entry = { name, fingerprint, until, running: carryOut(), isOver: false, bytes };
   kept.entries.set(name, entry);
   kept.bytes += bytes;
-  return { answer: await settle(kept, entry), repeated: false };
+  return { response: await settle(kept, entry), repeated: false };
 }
 
-/** Waits for the answer of a new request, and decides whether it is kept. */
-async function settle(kept: Idempotency, entry: Entry): Promise<HttpAnswer> {
+/** Waits for the response of a new request, and decides whether it is kept. */
+async function settle(kept: Idempotency, entry: Entry): Promise<RouteResponse> {
   try {
-    const answer = await entry.running;
+    const response = await entry.running;
     entry.isOver = true;
-    if (answer.status >= 500) forget(kept, entry);
-    else if (kept.entries.get(entry.name) === entry) keep(kept, entry, answer);
-    return answer;
+    if (response.status >= 500) forget(kept, entry);
+    else if (kept.entries.get(entry.name) === entry) keep(kept, entry, response);
+    return response;
   } catch (error) {
     forget(kept, entry);
     throw error;
   }
 }
 
-function keep(kept: Idempotency, entry: Entry, answer: HttpAnswer): void {
-  const bytes = Buffer.byteLength(answer.body ?? "");
+function keep(kept: Idempotency, entry: Entry, response: RouteResponse): void {
+  const bytes = Buffer.byteLength(response.body ?? "");
   if (kept.bytes + bytes > kept.settings.idempotencyBytesMax) {
     entry.running = Promise.resolve(problemOf("API_ANSWER_NOT_KEPT"));
     return;
@@ -103,7 +103,7 @@ function keep(kept: Idempotency, entry: Entry, answer: HttpAnswer): void {
   kept.bytes += bytes;
 }
 
-/** Forgets the answers that have expired. */
+/** Forgets the responses that have expired. */
 function sweep(kept: Idempotency): void {
   const now = kept.now();
   for (const entry of kept.entries.values()) {

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import type { Answer, Command } from "../core/command.ts";
+import type { Command, CommandResult } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError, messageOf } from "../core/failures.ts";
 import { writeTaggedJson } from "../core/value.ts";
@@ -9,11 +9,11 @@ import { withoutUnsendable } from "./media.ts";
 /** Lines whose commands are carried out together. */
 export interface Lines {
   readonly commands: readonly Command[];
-  /** Returns one answer line for each line, in their order, from the answers to `commands`. */
-  write(answers: readonly Answer[]): string;
+  /** Returns one line of results for each line, in their order, from the results of `commands`. */
+  write(results: readonly CommandResult[]): string;
 }
 
-/** One line: the refusal to answer it with, or how many of the commands came from it. */
+/** One line: its refusal, or how many of the commands came from it. */
 type Line = { readonly refused: string } | { readonly count: number; readonly single: boolean };
 
 const DONE = '{"ok":true}\n';
@@ -23,7 +23,7 @@ const DONE = '{"ok":true}\n';
  * as one longer than `bytesMax`, does not affect the others. Empty lines are skipped.
  *
  * Returns parts to carry out one after the other. A line that lists sockets is a part by itself, so
- * that its answer is sent before the next list is built. Other lines share a part, so that none of
+ * that its result is sent before the next list is built. Other lines share a part, so that none of
  * them waits for the acknowledgements of another.
  */
 export function readLines(bytes: Buffer, bytesMax: number, grant: Grant): Lines[] {
@@ -32,7 +32,7 @@ export function readLines(bytes: Buffer, bytesMax: number, grant: Grant): Lines[
   let lines: Line[] = [];
   function cut(): void {
     const own = lines;
-    if (own.length > 0) parts.push({ commands, write: (answers) => writeLines(own, answers) });
+    if (own.length > 0) parts.push({ commands, write: (results) => writeLines(own, results) });
     commands = [];
     lines = [];
   }
@@ -92,7 +92,7 @@ function parse(text: string | undefined): unknown {
   }
 }
 
-/** Returns a thrown failure as an answer line. Rethrows what is not a failure of the table. */
+/** Returns a thrown failure as a line of results. Rethrows what is not a failure of the table. */
 export function writeRefusal(error: unknown): string {
   if (!(error instanceof FailureError)) throw error;
   const { code, detail } = error;
@@ -104,7 +104,7 @@ export function writeRefusal(error: unknown): string {
   return `${JSON.stringify({ ok: false, code, detail: detail ?? FAILURES[code].text, ...where })}\n`;
 }
 
-function writeLines(lines: readonly Line[], answers: readonly Answer[]): string {
+function writeLines(lines: readonly Line[], results: readonly CommandResult[]): string {
   let at = 0;
   let text = "";
   for (const line of lines) {
@@ -112,32 +112,32 @@ function writeLines(lines: readonly Line[], answers: readonly Answer[]): string 
       text += line.refused;
       continue;
     }
-    const own = answers.slice(at, at + line.count);
+    const own = results.slice(at, at + line.count);
     at += line.count;
     const [first] = own;
-    if (!line.single) text += `[${own.map((answer) => writeAnswer(answer).trim()).join(",")}]\n`;
-    else if (first) text += writeAnswer(first);
+    if (!line.single) text += `[${own.map((result) => writeResult(result).trim()).join(",")}]\n`;
+    else if (first) text += writeResult(first);
   }
   return text;
 }
 
-// Most answers have no content: then the line is a constant.
-function writeAnswer(answer: Answer): string {
-  if (answer.ok && !answer.answers && !answer.sockets) return DONE;
+// Most results have no content: then the line is a constant.
+function writeResult(result: CommandResult): string {
+  if (result.ok && !result.answers && !result.sockets) return DONE;
   try {
-    return `${writeTaggedJson(answer)}\n`;
+    return `${writeTaggedJson(result)}\n`;
   } catch {
     // As in writeValue(): `socket.data` may hold a bigint or a cycle. Written again below.
   }
   try {
-    return `${writeTaggedJson(withoutUnsendable(answer, writeTaggedJson))}\n`;
+    return `${writeTaggedJson(withoutUnsendable(result, writeTaggedJson))}\n`;
   } catch (cause) {
     const why = messageOf(cause);
     return writeRefusal(new FailureError("COMMANDS_FAILED", why, { cause }));
   }
 }
 
-/** Returns the answers when no command can be carried out now. */
-export function refuseAll(commands: readonly Command[], code: FailureCode): Answer[] {
+/** Returns the results when no command can be carried out now. */
+export function refuseAll(commands: readonly Command[], code: FailureCode): CommandResult[] {
   return commands.map(() => ({ ok: false, code, detail: FAILURES[code].text }));
 }

@@ -1,5 +1,5 @@
 import { FailureError, messageOf } from "../core/failures.ts";
-import type { HttpAnswer } from "../core/http.ts";
+import type { RouteResponse } from "../core/http.ts";
 import { replaceUnsendable, writeTaggedJson } from "../core/value.ts";
 
 /** Writes and reads values as msgpack; made by `codec/`. */
@@ -12,7 +12,7 @@ export interface Packer {
 /** The format of a body. */
 export type Media = "json" | "msgpack" | "ndjson";
 
-/** The media type of each format that the docs name and answers have. */
+/** The media type of each format that the docs name and responses have. */
 export const MEDIA_TYPES = {
   json: "application/json",
   msgpack: "application/msgpack",
@@ -39,7 +39,7 @@ export function readMedia(contentType: string | undefined): Media | undefined {
   return BY_TYPE.get(name) ?? (/^[\w.-]+\/[\w.-]+\+json$/.test(name) ? "json" : undefined);
 }
 
-/** Returns the format of an answer: what `Accept` asks for, else the format of the request. */
+/** Returns the format of a response: what `Accept` asks for, else the format of the request. */
 export function chooseMedia(accept: string | undefined, asked: Media): "json" | "msgpack" {
   if (accept?.includes("msgpack")) return "msgpack";
   if (accept?.includes("json")) return "json";
@@ -59,15 +59,15 @@ export function readValue(body: Buffer, media: Media, packer: Packer): unknown {
 }
 
 /**
- * Returns a value as the body of an answer. The application's `socket.data` may hold what cannot be
- * written, such as a bigint or a cycle. An `Unsendable` then replaces it, and the rest of the list
- * is written. Throws COMMANDS_FAILED when that fails too.
+ * Returns a value as the body of a response. The application's `socket.data` may hold what cannot
+ * be written, such as a bigint or a cycle. An `Unsendable` then replaces it, and the rest of the
+ * list is written. Throws COMMANDS_FAILED when that fails too.
  */
 export function writeValue(
   value: unknown,
   media: "json" | "msgpack",
   packer: Packer,
-): Required<Pick<HttpAnswer, "headers" | "body">> {
+): Required<Pick<RouteResponse, "headers" | "body">> {
   const headers = { "content-type": MEDIA_TYPES[media] };
   const write = media === "msgpack" ? packer.encode : writeTaggedJson;
   try {
@@ -84,16 +84,16 @@ export function writeValue(
 }
 
 /**
- * Returns answers in which an `Unsendable` replaces each member of a listed socket or acknowledgement
- * that `write` throws for.
+ * Returns results in which an `Unsendable` replaces each member of a listed socket or
+ * acknowledgement that `write` throws for.
  */
 export function withoutUnsendable(value: unknown, write: (value: unknown) => unknown): unknown {
   if (Array.isArray(value)) return value.map((one) => withoutUnsendable(one, write));
-  // `value` is an answer of the API.
-  const answer = { ...(value as { sockets?: object[]; answers?: object[] }) };
+  // `value` is one result of a command, or the document of another route.
+  const result = { ...(value as { sockets?: object[]; answers?: object[] }) };
   for (const list of ["sockets", "answers"] as const) {
-    const items = answer[list];
-    if (items) answer[list] = items.map((item) => replaceUnsendable(item, write));
+    const items = result[list];
+    if (items) result[list] = items.map((item) => replaceUnsendable(item, write));
   }
-  return answer;
+  return result;
 }

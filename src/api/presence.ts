@@ -1,51 +1,51 @@
 import type { FetchCommand } from "../core/command.ts";
 import { readCommand } from "../core/commands.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
-import type { Exchange, HttpAnswer } from "../core/http.ts";
+import type { Exchange, RouteResponse } from "../core/http.ts";
+import { responseOfFailure, type Shared } from "./commands.ts";
 import { checkGranted, type Grant } from "./grants.ts";
 import { chooseMedia, type Packer, writeValue } from "./media.ts";
-import { answerFailure, type Shared } from "./requests.ts";
 
 /** Items of a page when the query has no `limit`. */
 const LIMIT = 100;
 
 /** Answers with one page of the sockets of a namespace. Needs a grant of `fetchSockets`. */
-export async function answerSockets(
+export async function serveSockets(
   exchange: Exchange,
   grant: Grant,
   shared: Shared,
-): Promise<HttpAnswer> {
+): Promise<RouteResponse> {
   const command = readQuery(exchange, ["in", "except"]);
   checkGranted(grant, [command]);
   const unready = shared.ready();
-  if (unready) return answerFailure(unready);
-  const [answer] = await shared.apply([command], "api");
-  if (!answer?.ok) {
+  if (unready) return responseOfFailure(unready);
+  const [result] = await shared.apply([command], "api");
+  if (!result?.ok) {
     // Fan-out refuses with codes of the table only.
-    return answerFailure((answer?.code ?? "COMMANDS_FAILED") as FailureCode, answer?.detail);
+    return responseOfFailure((result?.code ?? "COMMANDS_FAILED") as FailureCode, result?.detail);
   }
-  const { sockets, next } = answer;
+  const { sockets, next } = result;
   return write(exchange, { sockets, ...(next !== undefined && { next }) }, shared.packer);
 }
 
 /** Answers with one page of the rooms of a namespace. Needs a grant of `fetchSockets`. */
-export async function answerRooms(
+export async function serveRooms(
   exchange: Exchange,
   grant: Grant,
   shared: Shared,
-): Promise<HttpAnswer> {
+): Promise<RouteResponse> {
   const command = readQuery(exchange, []);
   checkGranted(grant, [command]);
   const unready = shared.ready();
-  if (unready) return answerFailure(unready);
+  if (unready) return responseOfFailure(unready);
   const { namespace = "/", limit = LIMIT, after } = command;
   const page = await shared.rooms(namespace, { limit, after });
-  if (!page) return answerFailure("COMMANDS_NO_NAMESPACE", namespace);
+  if (!page) return responseOfFailure("COMMANDS_NO_NAMESPACE", namespace);
   const { items, next } = page;
   return write(exchange, { rooms: items, ...(next !== undefined && { next }) }, shared.packer);
 }
 
-function write(exchange: Exchange, value: unknown, packer: Packer): HttpAnswer {
+function write(exchange: Exchange, value: unknown, packer: Packer): RouteResponse {
   return {
     status: 200,
     ...writeValue(value, chooseMedia(exchange.headers.accept, "json"), packer),

@@ -1,12 +1,12 @@
 import { readCoding } from "../core/body.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
-import type { AnswerStream, Exchange } from "../core/http.ts";
+import type { Exchange, ResponseStream } from "../core/http.ts";
 import type { Settings } from "../core/settings.ts";
-import { createInput, type Input, type Place } from "./body.ts";
+import { createInput, type Input, type Place } from "./bodies.ts";
+import { type Shared, senderOf } from "./commands.ts";
 import type { Grant } from "./grants.ts";
 import { type Lines, readLines, refuseAll, writeRefusal } from "./lines.ts";
 import { MEDIA_TYPES } from "./media.ts";
-import { type Shared, senderOf } from "./requests.ts";
 
 /** Streams of commands. */
 export interface Streams {
@@ -121,7 +121,7 @@ interface Running {
 
 async function run(
   stream: Stream,
-  out: AnswerStream,
+  out: ResponseStream,
   running: Running,
 ): Promise<number | undefined> {
   const carry = createCarry();
@@ -132,8 +132,8 @@ async function run(
     if (arrived === "gone") return undefined;
     if (arrived === "ended") return finish(out, stream.ended);
     for (const lines of read(carry.take(arrived.bytes, arrived.last), running)) {
-      const answered = await answerLines(lines, running.shared);
-      if (answered === "" || out.write(answered)) continue;
+      const results = await applyLines(lines, running.shared);
+      if (results === "" || out.write(results)) continue;
       stream.waiting = true;
       await stream.untilWritable();
       stream.waiting = false;
@@ -174,7 +174,7 @@ function createCarry() {
   };
 }
 
-function finish(out: AnswerStream, code: FailureCode | undefined): number {
+function finish(out: ResponseStream, code: FailureCode | undefined): number {
   if (code !== undefined) out.write(writeRefusal(new FailureError(code)));
   out.end(code !== undefined);
   return code === undefined ? 200 : FAILURES[code].status;
@@ -184,11 +184,11 @@ function read(bytes: Buffer, { grant, settings }: Running): Lines[] {
   return bytes.length === 0 ? [] : readLines(bytes, settings.bodyBytesMax, grant);
 }
 
-async function answerLines(lines: Lines, shared: Shared): Promise<string> {
+async function applyLines(lines: Lines, shared: Shared): Promise<string> {
   if (lines.commands.length === 0) return lines.write([]);
   const unready = shared.ready();
-  const answers = unready
+  const results = unready
     ? refuseAll(lines.commands, unready)
     : await shared.apply(lines.commands, "api");
-  return lines.write(answers);
+  return lines.write(results);
 }

@@ -1,19 +1,19 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { CodecName, Frame, Frames, Packet } from "../core/packet.ts";
+import { createFrameReader, type FrameReader } from "./frame-reader.ts";
 import { encodeJson } from "./json/encode.ts";
 import { type CodecSettings, limitConnect } from "./limits.ts";
 import { createMsgpackDecoder } from "./msgpack/decode.ts";
 import { createMsgpackEncoder, type EncodeMsgpack } from "./msgpack/encode.ts";
-import { createReader, type Reader } from "./reader.ts";
 
-export type { Reader } from "./reader.ts";
+export type { FrameReader } from "./frame-reader.ts";
 
 /** Converts between frames and packets, in msgpack and JSON. */
 export interface Codec {
   /** Returns the packet's frames. Each codec encodes them when they are first asked for. */
   encode(packet: Packet): Frames;
   /** Returns the reader of one connection. An Engine.IO 3 connection needs `"json"`. */
-  createReader(fixed?: CodecName): Reader;
+  createReader(fixed?: CodecName): FrameReader;
   /** For the `parser` option of a Socket.IO server whose connections write {@link Frames}. */
   readonly parser: {
     /** Hands a packet to `conn.write` as one {@link Frames}: the codec is not known yet. */
@@ -54,7 +54,7 @@ export function createCodec(settings: CodecSettings): Codec {
 
   return {
     encode,
-    createReader: (fixed) => createReader(readerNeeds, fixed),
+    createReader: (fixed) => createFrameReader(readerNeeds, fixed),
     parser: {
       Encoder: class {
         encode(packet: Packet): [Frames] {

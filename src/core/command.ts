@@ -112,10 +112,13 @@ export interface Refused {
 }
 
 /** Result of one command. */
-export type Answer = Done | Refused;
+export type CommandResult = Done | Refused;
 
 /** Where a command came from, the label of `sluice_commands_total{caller}`. */
 export type CommandCaller = "api" | "upstream";
 
-/** Executes commands in order. Resolves with one answer each, in the same order; never rejects. */
-export type Apply = (commands: readonly Command[], caller: CommandCaller) => Promise<Answer[]>;
+/** Executes commands in order. Resolves with one result each, in the same order; never rejects. */
+export type Apply = (
+  commands: readonly Command[],
+  caller: CommandCaller,
+) => Promise<CommandResult[]>;

@@ -3,12 +3,12 @@ import { FAILURES, type FailureCode } from "./failures.ts";
 /** Header names in lower case, with their values. */
 export type Headers = Readonly<Record<string, string>>;
 
-/** Methods of routes. HEAD is answered like GET, without the body. */
+/** Methods of routes. HEAD gets the same response as GET, without the body. */
 export type HttpMethod = "GET" | "POST" | "DELETE";
 
 /**
  * One HTTP request and its response. The request's fields are copies, so they stay valid at any
- * time. After an abort or the answer, every method does nothing.
+ * time. After an abort or the response, every method does nothing.
  */
 export interface Exchange {
   readonly method: string;
@@ -17,9 +17,9 @@ export interface Exchange {
   /** Query without `?`, not decoded. */
   readonly query: string;
   readonly headers: Headers;
-  /** Whether the request was answered or the client disconnected. */
+  /** Whether the response was sent or the client disconnected. */
   isDone(): boolean;
-  /** Calls back when the client disconnects before the answer; at once if it already has. */
+  /** Calls back when the client disconnects before the response; at once if it already has. */
   onAborted(listener: () => void): void;
   /**
    * Receives the body in chunks. Call it before the handler returns, or the first chunk is lost. A
@@ -29,14 +29,14 @@ export interface Exchange {
   /** Stops reading from the connection, until `resume`; one chunk may still come. */
   pause(): void;
   resume(): void;
-  /** Sends the answer. */
-  answer(answer: HttpAnswer): void;
-  /** Starts an answer whose body is streamed; `undefined` if {@link Exchange.isDone}. */
-  stream(status: number, headers: Headers): AnswerStream | undefined;
+  /** Sends the response. */
+  respond(response: RouteResponse): void;
+  /** Starts a response whose body is streamed; `undefined` if {@link Exchange.isDone}. */
+  stream(status: number, headers: Headers): ResponseStream | undefined;
 }
 
-/** A complete answer. */
-export interface HttpAnswer {
+/** A complete response. */
+export interface RouteResponse {
   readonly status: number;
   readonly headers?: Headers;
   readonly body?: string | Buffer;
@@ -44,8 +44,8 @@ export interface HttpAnswer {
   readonly close?: boolean;
 }
 
-/** The body of an answer that is being streamed. */
-export interface AnswerStream {
+/** The body of a response that is being streamed. */
+export interface ResponseStream {
   /** Returns false if the client reads too slowly: then wait for `onWritable`. */
   write(chunk: string | Buffer): boolean;
   onWritable(listener: () => void): void;
@@ -55,11 +55,11 @@ export interface AnswerStream {
   abort(): void;
 }
 
-/** Answers a request, now or later. If it throws or rejects, the answer is a 500. */
+/** Responds to a request, now or later. If it throws or rejects, the response is a 500. */
 export type HttpHandler = (exchange: Exchange) => void | Promise<void>;
 
 /** Adds a route; `path` is exact. */
-export type Route = (method: HttpMethod, path: string, handler: HttpHandler) => void;
+export type AddRoute = (method: HttpMethod, path: string, handler: HttpHandler) => void;
 
 /** The media type of RFC 9457. */
 export const PROBLEM_TYPE = "application/problem+json";
@@ -71,11 +71,11 @@ export const PROBLEM_TYPE = "application/problem+json";
  */
 export function problemOf(
   code: FailureCode,
-  more: Pick<HttpAnswer, "headers" | "close"> & {
+  more: Pick<RouteResponse, "headers" | "close"> & {
     readonly detail?: string | undefined;
     readonly members?: Readonly<Record<string, unknown>>;
   } = {},
-): HttpAnswer {
+): RouteResponse {
   const { status, text } = FAILURES[code];
   const document = {
     type: "about:blank",
@@ -96,7 +96,9 @@ export function problemOf(
 /** version-traceid-parentid-flags, W3C Trace Context, section 3.2; zero ids are invalid. */
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-/** Returns a client's `traceparent` header if it is valid: only then may it be sent on or logged. */
+/**
+ * Returns a client's `traceparent` header if it is valid: only then may it be sent on or logged.
+ */
 export function readTraceparent(given: unknown): string | undefined {
   return typeof given === "string" && TRACEPARENT.test(given) ? given : undefined;
 }

@@ -1,10 +1,10 @@
 import type { Namespace, Server } from "socket.io";
 import type {
-  Answer,
   Apply,
   Command,
   CommandCaller,
   CommandName,
+  CommandResult,
   EmitWithAckCommand,
   FetchCommand,
   Refused,
@@ -61,16 +61,16 @@ export interface ExecutorSettings extends SearchSettings {
   readonly heldCommandsMax: number;
 }
 
-// An answer that is not there yet. Once `started` resolves, the next command may start.
+// A result that is not there yet. Once `started` resolves, the next command may start.
 interface Slow {
   readonly started: Promise<void>;
-  readonly answer: Promise<Answer>;
+  readonly result: Promise<CommandResult>;
 }
 
 /** The samples in which broadcasts and commands count their acks. */
 type AckSamples = Pick<FanoutSamples, "acksPending" | "acksMissed" | "acksRefused">;
 
-const OK: Answer = { ok: true };
+const OK: CommandResult = { ok: true };
 const emitEach = createEmitEach();
 const nothing = (): void => {};
 
@@ -79,8 +79,8 @@ const nothing = (): void => {};
  *
  * Each command does exactly what the Socket.IO method of its name does. Commands start in order. An
  * `emitWithAck` delays the next command until it is sent, not until it is answered. A command that
- * cannot be carried out gets a refused answer; the others are still carried out. Searches for
- * sockets take turns with those of other calls of `apply`: see {@link createSearchQueue}.
+ * cannot be carried out gets a refusal as its result; the others are still carried out. Searches
+ * for sockets take turns with those of other calls of `apply`: see {@link createSearchQueue}.
  */
 export function createExecutor(
   settings: ExecutorSettings,
@@ -94,7 +94,7 @@ export function createExecutor(
     (command) => void begin(command, queue.open()),
   );
 
-  function begin(command: Command, searches: RequestSearches): Answer | Slow {
+  function begin(command: Command, searches: RequestSearches): CommandResult | Slow {
     const name = command.namespace ?? "/";
     const namespace = find(name);
     if (!namespace) return refuse("COMMANDS_NO_NAMESPACE", name);
@@ -111,28 +111,35 @@ export function createExecutor(
     }
   }
 
-  async function apply(commands: readonly Command[], caller: CommandCaller): Promise<Answer[]> {
-    const answers: (Answer | Promise<Answer>)[] = [];
+  async function apply(
+    commands: readonly Command[],
+    caller: CommandCaller,
+  ): Promise<CommandResult[]> {
+    const results: (CommandResult | Promise<CommandResult>)[] = [];
     const searches = queue.open();
     for (const command of commands) {
       const begun = begin(command, searches);
       if ("ok" in begun) {
         count(command.do, caller, begun);
-        answers.push(begun);
+        results.push(begun);
         continue;
       }
-      answers.push(begun.answer.then((answer) => count(command.do, caller, answer)));
+      results.push(begun.result.then((result) => count(command.do, caller, result)));
       await begun.started;
     }
-    const all = await Promise.all(answers);
+    const all = await Promise.all(results);
     searches.end();
     return all;
   }
 
-  function count(command: CommandName, caller: CommandCaller, answer: Answer): Answer {
-    const key = `${command} ${caller} ${answer.ok ? "ok" : "refused"}`;
+  function count(
+    command: CommandName,
+    caller: CommandCaller,
+    result: CommandResult,
+  ): CommandResult {
+    const key = `${command} ${caller} ${result.ok ? "ok" : "refused"}`;
     samples[key] = (samples[key] ?? 0) + 1;
-    return answer;
+    return result;
   }
 
   return {
@@ -149,7 +156,7 @@ export function createExecutor(
 }
 
 // Carries out a command that needs no answer from sockets.
-function tell(namespace: Namespace, command: TellCommand): Answer {
+function tell(namespace: Namespace, command: TellCommand): CommandResult {
   switch (command.do) {
     case "emit": {
       const to = choose(namespace, command.to, command.except);
@@ -181,7 +188,7 @@ function isForNobody(command: Command): boolean {
 }
 
 // Answers a command that has no recipients.
-function tellNobody(command: Command): Answer {
+function tellNobody(command: Command): CommandResult {
   switch (command.do) {
     case "emitWithAck":
       return { ok: true, answers: [], timedOut: [] };
@@ -226,12 +233,14 @@ function search(
 
 function list(namespace: Namespace, command: FetchCommand, searches: RequestSearches): Slow {
   const { in: rooms, except, limit = COMMAND_LIMITS.fetchDefault, after } = command;
-  const answer = searches.sockets(search(namespace, rooms, except)).then((sockets): Answer => {
-    const { items, next } = pageOf(sockets, (socket) => socket.id, { limit, after });
-    searches.hold(items.length);
-    return { ok: true, sockets: items.map(showSocket), ...(next !== undefined && { next }) };
-  }, failed);
-  return { started: answer.then(nothing, nothing), answer };
+  const result = searches
+    .sockets(search(namespace, rooms, except))
+    .then((sockets): CommandResult => {
+      const { items, next } = pageOf(sockets, (socket) => socket.id, { limit, after });
+      searches.hold(items.length);
+      return { ok: true, sockets: items.map(showSocket), ...(next !== undefined && { next }) };
+    }, failed);
+  return { started: result.then(nothing, nothing), result };
 }
 
 /**
@@ -251,7 +260,7 @@ function emitWithAck(
   const timeoutMs = command.timeoutMs ?? COMMAND_LIMITS.ackTimeoutMsDefault;
   const { settings, acks, searches } = needs;
   const found = searches.sockets(search(namespace, to, except));
-  const sent = found.then((sockets): (() => Promise<Answer>) => {
+  const sent = found.then((sockets): (() => Promise<CommandResult>) => {
     const { length } = sockets;
     if (length > settings.ackSocketsMax) {
       throw new FailureError("COMMANDS_TOO_MANY_SOCKETS", `${length} of ${settings.ackSocketsMax}`);
@@ -266,12 +275,12 @@ function emitWithAck(
       if (how === "missed") acks.acksMissed++;
       else searches.hold(1);
     });
-    const answer = acked.then((all): Answer => ({ ok: true, ...all }), failed);
-    return () => answer;
+    const result = acked.then((all): CommandResult => ({ ok: true, ...all }), failed);
+    return () => result;
   });
   return {
     started: sent.then(nothing, nothing),
-    answer: sent.then((wait) => wait()).catch(failed),
+    result: sent.then((wait) => wait()).catch(failed),
   };
 }
 

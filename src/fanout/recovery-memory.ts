@@ -86,7 +86,9 @@ interface KeptPacket {
   readonly move?: Move;
 }
 
-/** A session to keep. Moves with numbers from `end` on, or from now on, are not applied to it yet. */
+/**
+ * A session to keep. Moves with numbers from `end` on, or from now on, are not applied to it yet.
+ */
 type SessionToKeep = LostSession<number> &
   Pick<KeptSession, "reachedAt"> &
   Partial<Pick<KeptSession, "end">>;

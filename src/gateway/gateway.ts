@@ -53,7 +53,7 @@ export interface Gateway {
    * Logs and counts an error as a failure of a handler. Call it from `uncaughtException` if the
    * process should go on; a gateway adds no listeners to its process by itself.
    */
-  uncaught(error: unknown, origin?: string): void;
+  uncaught(error: unknown, event?: string): void;
   /** Resolves with the text of `/metrics`. */
   scrape(): Promise<string>;
   /**

@@ -1,7 +1,7 @@
 import type { Server } from "socket.io";
 import { type Api, createApi } from "../api/api.ts";
+import type { DeadLetters } from "../api/commands.ts";
 import type { CheckToken } from "../api/grants.ts";
-import type { DeadLetters } from "../api/requests.ts";
 import { createValueCodec } from "../codec/values.ts";
 import { COMMAND_LIMITS } from "../core/commands.ts";
 import type { FailureCode } from "../core/failures.ts";

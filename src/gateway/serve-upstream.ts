@@ -1,5 +1,5 @@
 import type { Namespace, Server } from "socket.io";
-import type { DeadLetters } from "../api/requests.ts";
+import type { DeadLetters } from "../api/commands.ts";
 import type { Lease } from "../cluster/lease.ts";
 import type { Command, Refused } from "../core/command.ts";
 import { FAILURES } from "../core/failures.ts";
@@ -51,10 +51,10 @@ export function serveUpstream(
     return { deadLetters: undefined, stop: async () => {} };
   }
   const apply = (commands: readonly Command[]): void => {
-    // The commands are executed before it returns. Refusals are logged: nobody gets the answers.
-    void executor.apply(commands, "upstream").then((answers) => {
-      for (const [at, answer] of answers.entries()) {
-        if (!answer.ok) tellRefused(commands[at], answer);
+    // The commands are executed before it returns. Refusals are logged: nobody gets the results.
+    void executor.apply(commands, "upstream").then((results) => {
+      for (const [at, result] of results.entries()) {
+        if (!result.ok) tellRefused(commands[at], result);
       }
     });
   };

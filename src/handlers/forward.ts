@@ -47,7 +47,7 @@ export interface ForwardLane {
   event(
     name: string,
     args: readonly unknown[],
-    answer?: (reply: ForwardReply) => void,
+    reply?: (reply: ForwardReply) => void,
   ): FailureCode | undefined;
   end(reason?: string): void;
 }
@@ -106,8 +106,8 @@ interface Entering {
  *
  * A refused socket gets a `connect_error` with the function's `message` and `data`, or, if the call
  * failed, with `data` of `{ code, retry }`. An event that fails calls its ack with
- * `{ error: { code, message, retry, data? } }`. A refused event without an ack is answered with
- * `event_refused`, at most once a second. Each accepted connect call is followed by exactly one
+ * `{ error: { code, message, retry, data? } }`. A refused event without an ack makes the client
+ * get `event_refused`, at most once a second. Each accepted connect call is followed by exactly one
  * disconnect call, after the socket's events, even if the client left before it was connected.
  */
 export function createForward(
@@ -224,9 +224,9 @@ function listen({ overflow, needs }: Forwarding, socket: ForwardSocket, lane: Fo
     const last = args[args.length - 1];
     const ack = typeof last === "function" ? last : undefined;
     if (ack) args.pop();
-    const answer = ack && ((reply: ForwardReply) => ack(...argsOf(reply)));
-    const code = lane.event(String(name), args, answer);
-    if (code !== undefined) refuse(String(name), code, answer);
+    const reply = ack && ((given: ForwardReply) => ack(...argsOf(given)));
+    const code = lane.event(String(name), args, reply);
+    if (code !== undefined) refuse(String(name), code, reply);
     next();
   });
   socket.on("disconnect", (reason) => lane.end(reason));
@@ -234,11 +234,11 @@ function listen({ overflow, needs }: Forwarding, socket: ForwardSocket, lane: Fo
   function refuse(
     event: string,
     code: FailureCode,
-    answer: ((reply: ForwardReply) => void) | undefined,
+    reply: ((reply: ForwardReply) => void) | undefined,
   ): void {
     // The event is meant for a listener in this process.
     if (code === "UPSTREAM_NO_ROUTE" && socket.listenerCount(event) > 0) return;
-    if (answer) answer({ code });
+    if (reply) reply({ code });
     else emitRefused(event, code);
     if (overflow === "close" && OVERFLOW.has(code)) needs.close(socket);
   }

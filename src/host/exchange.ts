@@ -1,5 +1,5 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
-import type { AnswerStream, Exchange, HttpAnswer } from "../core/http.ts";
+import type { Exchange, ResponseStream, RouteResponse } from "../core/http.ts";
 import type { Log } from "../core/log.ts";
 import { createLeftOut, formatStatus, type LeftOut, writeHeader } from "./headers.ts";
 
@@ -12,7 +12,7 @@ const SECURITY: readonly (readonly [string, string])[] = [
 
 /** State that all requests of one app share. */
 export interface State {
-  /** Requests that are not yet answered. */
+  /** Requests that are without a response. */
   open: number;
   stopping: boolean;
   /** Called once, when no request is open. */
@@ -91,7 +91,7 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
       if (life.isDone()) return;
       state.arriving.add(res);
       res.onData((chunk, last) => {
-        // The rest of a body may still arrive after an early answer. It is discarded.
+        // The rest of a body may still arrive after an early response. It is discarded.
         if (life.isDone()) return;
         if (last) state.arriving.delete(res);
         listener(Buffer.from(chunk), last);
@@ -99,16 +99,16 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
     },
     pause: life.pause,
     resume: life.resume,
-    answer(answer) {
+    respond(response) {
       if (life.isDone()) return;
       if (streaming) {
-        // Part of a streamed answer has been sent. Closing without the final chunk is the only way
-        // to tell the client that it failed.
+        // Part of a streamed response has been sent. Closing without the final chunk is the only
+        // way to tell the client that it failed.
         res.close();
         return;
       }
       life.finish();
-      res.cork(() => writeAnswer(res, answer, { head: method === "HEAD", state }));
+      res.cork(() => writeResponse(res, response, { head: method === "HEAD", state }));
     },
     stream(status, streamHeaders) {
       if (life.isDone() || streaming) return undefined;
@@ -124,7 +124,7 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
 
 // No getters here nor in an exchange. V8 gives each object literal with a getter its own hidden
 // class, and everything it references then lives until the next full garbage collection.
-/** Whether a request is answered or aborted, and whether its body is paused. */
+/** Whether a request has its response or is aborted, and whether its body is paused. */
 interface Life {
   isDone(): boolean;
   finish(): void;
@@ -179,22 +179,22 @@ function createLife(res: HttpResponse, state: State): Life {
   };
 }
 
-function writeHead(res: HttpResponse, answer: HttpAnswer, leftOut: LeftOut): void {
-  const { status, headers = {} } = answer;
+function writeHead(res: HttpResponse, response: RouteResponse, leftOut: LeftOut): void {
+  const { status, headers = {} } = response;
   res.writeStatus(formatStatus(status, undefined));
   for (const [name, value] of SECURITY) res.writeHeader(name, value);
   for (const header of Object.entries(headers)) writeHeader(res, header, leftOut);
   if (headers["cache-control"] === undefined) res.writeHeader("cache-control", "no-store");
 }
 
-function writeAnswer(
+function writeResponse(
   res: HttpResponse,
-  answer: HttpAnswer,
+  response: RouteResponse,
   { head, state }: { readonly head: boolean; readonly state: State },
 ): void {
-  const close = answer.close === true || state.stopping;
-  const body = answer.body ?? "";
-  writeHead(res, answer, state.leftOut);
+  const close = response.close === true || state.stopping;
+  const body = response.body ?? "";
+  writeHead(res, response, state.leftOut);
   if (!head) {
     res.end(body, close); // with `close` it writes `Connection: close` itself
     return;
@@ -205,7 +205,7 @@ function writeAnswer(
   res.endWithoutBody();
 }
 
-function createStream(res: HttpResponse, life: Life, state: State): AnswerStream {
+function createStream(res: HttpResponse, life: Life, state: State): ResponseStream {
   return {
     write(chunk) {
       if (life.isDone()) return true;

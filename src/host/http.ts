@@ -1,10 +1,10 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import {
+  type AddRoute,
   type Exchange,
   type HttpHandler,
   type HttpMethod,
   problemOf,
-  type Route,
 } from "../core/http.ts";
 import type { Log } from "../core/log.ts";
 import { createExchange, createState } from "./exchange.ts";
@@ -12,20 +12,20 @@ import { isAmbiguous } from "./request.ts";
 
 /** The plain HTTP routes of a uWebSockets.js app. */
 export interface Http {
-  /** Adds a route, at any time. A GET route answers HEAD as well. */
-  readonly route: Route;
-  /** Requests that are not yet answered. */
+  /** Adds a route, at any time. A GET route serves HEAD as well. */
+  readonly route: AddRoute;
+  /** Requests that are without a response. */
   readonly open: number;
-  /** Makes every further answer close its connection. Resolves when no request is open. */
+  /** Makes every further response close its connection. Resolves when no request is open. */
   stop(): Promise<void>;
 }
 
 /**
  * Handles every HTTP request that no other route of the app handles. It runs the handler of the
- * request's route, or answers with a 404 or 405 problem document.
+ * request's route, or responds with a 404 or 405 problem document.
  *
- * Each request is answered once or aborted, even if its handler fails. The connection can carry the
- * next request unless the answer closes it.
+ * Each request gets one response or is aborted, even if its handler fails. The connection can carry
+ * the next request unless the response closes it.
  *
  * `needs.unrouted` is called with the status when a request has no route, and with 400 when its
  * length is ambiguous and the connection was closed instead.
@@ -40,7 +40,7 @@ export function createHttp(
   app.any("/*", (res, req) => {
     const exchange = createExchange(res, req, state);
     if (isAmbiguous(exchange.headers)) {
-      // Close without an answer: otherwise uWebSockets.js would read the bytes that follow as the
+      // Close without a response: otherwise uWebSockets.js would read the bytes that follow as the
       // next request.
       res.close();
       needs.unrouted?.(400);
@@ -53,11 +53,11 @@ export function createHttp(
       return;
     }
     const allow = methods && [...methods.keys(), ...(methods.has("GET") ? ["HEAD"] : [])];
-    const answer = allow
+    const response = allow
       ? problemOf("API_BAD_METHOD", { headers: { allow: allow.join(", ") } })
       : problemOf("API_NOT_FOUND");
-    exchange.answer(answer);
-    needs.unrouted?.(answer.status);
+    exchange.respond(response);
+    needs.unrouted?.(response.status);
   });
 
   return {
@@ -79,7 +79,7 @@ export function createHttp(
 function run(handler: HttpHandler, exchange: Exchange, log: Log): void {
   const fail = (error: unknown) => {
     log("error", { room: "socket", path: exchange.path, error }, "an HTTP handler failed");
-    exchange.answer(problemOf("API_INTERNAL"));
+    exchange.respond(problemOf("API_INTERNAL"));
   };
   try {
     const running = handler(exchange);

@@ -47,7 +47,7 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
   const rows: [string, MetricRow][] = Object.entries(METRICS);
   for (const [name, row] of rows) {
     // prom-client collects metrics in order, so the first one sets the values of all.
-    built.set(name, build(name, row, { registry, ...(built.size === 0 && { collect: publish }) }));
+    built.set(name, build(name, row, { registry, ...(built.size === 0 && { collect }) }));
   }
   if (settings.defaults) {
     collectDefaultMetrics({ register: registry });
@@ -57,7 +57,7 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     }
   }
 
-  function publish(): void {
+  function collect(): void {
     for (const read of sources) {
       for (const [name, value] of Object.entries(read())) {
         const metric = built.get(name);

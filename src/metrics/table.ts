@@ -169,7 +169,7 @@ export const METRICS = {
     labels: ["codec"],
     help: "Packets encoded, by codec: a broadcast adds at most one to each.",
   },
-  // socket: the door
+  // door
   sluice_limited_total: {
     kind: "counter",
     labels: ["limit"],

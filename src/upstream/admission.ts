@@ -40,7 +40,7 @@ export interface Queued {
   bytes: number;
 }
 
-/** The door of the queue. */
+/** Accepts or refuses events and connects, and queues the accepted ones. */
 export interface Admission {
   /** Puts something into a socket's lane; returns why not. Nothing is kept of what is refused. */
   admit(socket: LaneSocket, lane: LaneState, given: Given): FailureCode | undefined;
@@ -59,7 +59,7 @@ export interface AdmissionNeeds {
   newId(prefix: string): string;
 }
 
-/** Returns the open door: bounded per socket, over all sockets, and by bytes. */
+/** Returns the admission of calls: bounded per socket, over all sockets, and by bytes. */
 export function createAdmission(settings: Settings["upstream"], needs: AdmissionNeeds): Admission {
   const { clock, routes, courier, queued, lanes, carrier } = needs;
   let closed = false;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { carryOutOnce, createIdempotency } from "../../src/api/idempotency.ts";
-import type { Answer } from "../../src/core/command.ts";
+import type { CommandResult } from "../../src/core/command.ts";
 import { SECRET, startApi, type TestApi } from "../harness/api.ts";
 import { createGate } from "../harness/function.ts";
 import { until } from "../harness/wait.ts";
@@ -117,8 +117,9 @@ test("a duplicate waits for the first, also when the first one's client has left
   assert.equal(runs, 1);
 });
 
-// A command that took longer than idempotencyMs, such as an emitWithAck of a minute, was begun again by
-// its repetition while it was still running: what is old was forgotten whether it was over or not.
+// A command that took longer than idempotencyMs, such as an emitWithAck of a minute, was begun
+// again by its repetition while it was still running: what is old was forgotten whether it was over
+// or not.
 test("a request that is still running after idempotencyMs is not carried out beside itself", async () => {
   let now = 0;
   let runs = 0;
@@ -155,7 +156,7 @@ test("refused requests are repeated as refused; what failed here may be tried ag
   const api = await start(
     {},
     {
-      async apply(): Promise<Answer[]> {
+      async apply(): Promise<CommandResult[]> {
         runs++;
         return [fails ? { ok: false, code: "COMMANDS_FAILED", detail: "" } : { ok: true }];
       },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createInput } from "../../src/api/body.ts";
+import { createInput } from "../../src/api/bodies.ts";
 import type { Exchange } from "../../src/core/http.ts";
 
 /** A request whose body the test sends chunk by chunk. */
@@ -19,7 +19,7 @@ function fakeExchange() {
     },
     pause: () => void seen.pauses++,
     resume: () => void seen.resumes++,
-    answer() {},
+    respond() {},
     stream: () => undefined,
   };
   const send = (bytes: number, last = false) => {

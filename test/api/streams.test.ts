@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import type { Answer } from "../../src/core/command.ts";
+import type { CommandResult } from "../../src/core/command.ts";
 import { SECRET, startApi, type TestApi } from "../harness/api.ts";
 import { until } from "../harness/wait.ts";
 import { openTcp, type Tcp } from "../harness/wire-tcp.ts";
@@ -98,7 +98,7 @@ test("commands of later lines start in order, and wait for nothing but what came
             gate.open = resolve;
           });
         }
-        return commands.map((): Answer => ({ ok: true }));
+        return commands.map((): CommandResult => ({ ok: true }));
       },
     },
   );
@@ -180,7 +180,7 @@ test("a client that does not read its answers is not read either, then cut; othe
   const long = [{ id: "s1", answer: "x".repeat(2000) }];
   const apply = async (commands: readonly unknown[]) => {
     done += commands.length;
-    return commands.map((): Answer => ({ ok: true, answers: long }));
+    return commands.map((): CommandResult => ({ ok: true, answers: long }));
   };
   const api = await start({ bodyMs: 300 }, { apply });
   const raw = await begin(api);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Codec, Reader } from "../../src/codec/codec.ts";
+import type { Codec, FrameReader } from "../../src/codec/codec.ts";
 import { createCodec } from "../../src/codec/codec.ts";
 import type { CodecSettings } from "../../src/codec/limits.ts";
 import { type FailureCode, FailureError } from "../../src/core/failures.ts";
@@ -45,7 +45,7 @@ export function packetWithData(...data: readonly (string | Buffer)[]): Buffer {
 }
 
 /** The code with which the frames are refused: all but the last are taken. */
-export function refusalOf(frames: readonly Frame[], reader: Reader): FailureCode {
+export function refusalOf(frames: readonly Frame[], reader: FrameReader): FailureCode {
   for (const frame of frames.slice(0, -1)) assert.equal(reader.read(frame), undefined);
   const last = frames.at(-1);
   assert.ok(last !== undefined);

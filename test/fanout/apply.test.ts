@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import type { Answer, Command } from "../../src/core/command.ts";
+import type { Command, CommandResult } from "../../src/core/command.ts";
 import { createExecutor, type Executor, type ExecutorSettings } from "../../src/fanout/apply.ts";
 import { createSamples } from "../../src/fanout/samples.ts";
 import { type Gateway, startGateway } from "../../src/gateway/gateway.ts";
@@ -43,7 +43,7 @@ async function connect(codec: "json" | "msgpack" = "json", path = ""): Promise<S
 }
 
 const idOf = (client: Socket): string => client.id ?? assert.fail("not connected");
-const apply = (...commands: Command[]): Promise<Answer[]> => executor.apply(commands, "api");
+const apply = (...commands: Command[]): Promise<CommandResult[]> => executor.apply(commands, "api");
 /** Resolves when everything sent to the client before has arrived. */
 const settle = (client: Socket) => client.timeout(5000).emitWithAck("wait");
 
@@ -69,8 +69,9 @@ test("emit reaches exactly who Socket.IO's own chain would reach, in both codecs
   assert.deepEqual(seen[2], [all, ["id", "x"], ["both"], ["but"]]);
 });
 
-// A backend that found no recipients sent its private event to everyone, and `disconnectSockets` with
-// an empty list disconnected everyone: the list was handed to Socket.IO, where io.to([]) is everyone.
+// A backend that found no recipients sent its private event to everyone, and `disconnectSockets`
+// with an empty list disconnected everyone: the list was handed to Socket.IO, where io.to([]) is
+// everyone.
 test("an empty list of recipients is nobody, in every command; left out it is everyone", async () => {
   const client = await connect("msgpack");
   const seen = collect(client);
@@ -252,9 +253,10 @@ test("a namespace nobody made is refused and not made by it; one of a pattern is
   assert.equal(gateway.io._nsps.has("/made-up"), false);
 });
 
-// A backend that emitted to its teams, whether anybody was there or not, filled the memory with their
-// namespaces, and at limits.dynamicNamespacesMax new ones did not exist for clients any more: each name
-// that a pattern took was made, and nothing that clients had not asked for was ever given up.
+// A backend that emitted to its teams, whether anybody was there or not, filled the memory with
+// their namespaces, and at limits.dynamicNamespacesMax new ones did not exist for clients any more:
+// each name that a pattern took was made, and nothing that clients had not asked for was ever given
+// up.
 test("commands make no namespace that nobody is in, and answer as one would", async () => {
   const namespace = "/tenant-8";
   const before = gateway.io._nsps.size;
@@ -301,7 +303,7 @@ test("commands for a socket inside its connect hook are kept, then carried out i
   const other = await watchClient(gateway.url + namespace);
   clients.push(other.socket);
   let held: ReturnType<Executor["hold"]> | undefined;
-  let answers: Answer[] = [];
+  let answers: CommandResult[] = [];
   gateway.io.of(namespace).use(async (socket, go) => {
     held = executor.hold(namespace, socket.id);
     answers = await apply(
@@ -372,8 +374,8 @@ test("who leaves while it is asked is waited for no longer", { timeout: 20_000 }
   );
 });
 
-// 36 KB of 1,000 lists of sockets by a key that may only read ended or stalled the process: every list
-// was gathered at once, whole, and all were kept until the last was there.
+// 36 KB of 1,000 lists of sockets by a key that may only read ended or stalled the process: every
+// list was gathered at once, whole, and all were kept until the last was there.
 test("a request may look through requestSocketsMax sockets and finish that list; the next is refused", async () => {
   for (let i = 0; i < 3; i++) await connect();
   const limits = { ...LIMITS, requestSocketsMax: 6 };
@@ -394,8 +396,8 @@ test("a request may look through requestSocketsMax sockets and finish that list;
   assert.deepEqual(seen, [["goes on"]]);
 });
 
-// Seen: 1,000 lists of everyone but a room that everyone is in walked all sockets a thousand times. Only
-// what was found was counted, and that was nobody.
+// Seen: 1,000 lists of everyone but a room that everyone is in walked all sockets a thousand times.
+// Only what was found was counted, and that was nobody.
 test("sockets that are looked through and left out count as well", async () => {
   for (let i = 0; i < 3; i++) await connect();
   gateway.io.socketsJoin("all");
@@ -483,7 +485,7 @@ test("acksPendingMax bounds what all questions await, and every way they end is 
   const acks = createSamples();
   const limits = { ...LIMITS, acksPendingMax: 4 };
   const own = createExecutor(limits, { server: gateway.io, acks });
-  const ask = (timeoutMs: number, args: unknown[] = []): Promise<Answer[]> =>
+  const ask = (timeoutMs: number, args: unknown[] = []): Promise<CommandResult[]> =>
     own.apply([{ do: "emitWithAck", event: "ask", args, timeoutMs }], "api");
   const dones = new Map<Socket, (answer: number) => void>();
   for (const client of [stays, goes, silent]) {

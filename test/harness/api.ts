@@ -1,6 +1,6 @@
 import { type Api, type ApiNeeds, createApi } from "../../src/api/api.ts";
 import { createValueCodec, type ValueCodec } from "../../src/codec/values.ts";
-import type { Answer, Command } from "../../src/core/command.ts";
+import type { Command, CommandResult } from "../../src/core/command.ts";
 import { type PartialSettings, readSettings } from "../../src/core/settings.ts";
 import { startApp, type TestApp } from "./app.ts";
 
@@ -46,7 +46,7 @@ export async function startApi(
     route: on.http.route,
     apply: async (commands) => {
       applied.push(...commands);
-      return commands.map((): Answer => ({ ok: true }));
+      return commands.map((): CommandResult => ({ ok: true }));
     },
     rooms: async () => ({ items: [] }),
     packer,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { AnswerStream, Exchange } from "../../src/core/http.ts";
+import type { Exchange, ResponseStream } from "../../src/core/http.ts";
 import { startApp, type TestApp } from "../harness/app.ts";
 import { until } from "../harness/wait.ts";
 import { readAnswer, readAnswers } from "../harness/wire-http.ts";
@@ -17,7 +17,7 @@ const ask = (method: string, path: string, more = "") =>
 
 test("a route answers with its headers, the security headers and nothing to keep", async () => {
   on.http.route("GET", "/plain", (exchange) =>
-    exchange.answer({ status: 200, headers: { "content-type": "text/plain" }, body: "hi" }),
+    exchange.respond({ status: 200, headers: { "content-type": "text/plain" }, body: "hi" }),
   );
   const answer = await fetch(`${on.url}/plain?x=1`);
   assert.equal(answer.status, 200);
@@ -30,7 +30,7 @@ test("a route answers with its headers, the security headers and nothing to keep
 
 test("a header that HTTP does not allow is left out of an answer, and logged by name", async () => {
   on.http.route("GET", "/odd", (exchange) =>
-    exchange.answer({ status: 200, headers: { "x-a": "b\r\nx-evil: yes", "x-b": "caf\u00e9" } }),
+    exchange.respond({ status: 200, headers: { "x-a": "b\r\nx-evil: yes", "x-b": "caf\u00e9" } }),
   );
   const answer = await fetch(`${on.url}/odd`);
   assert.equal(answer.status, 200);
@@ -54,8 +54,8 @@ test("an unknown path is a 404 problem, the root and odd methods included", asyn
 });
 
 test("a wrong method is a 405 that names the right ones", async () => {
-  on.http.route("GET", "/both", (exchange) => exchange.answer({ status: 200 }));
-  on.http.route("POST", "/both", (exchange) => exchange.answer({ status: 200 }));
+  on.http.route("GET", "/both", (exchange) => exchange.respond({ status: 200 }));
+  on.http.route("POST", "/both", (exchange) => exchange.respond({ status: 200 }));
   const answer = await fetch(`${on.url}/both`, { method: "DELETE" });
   assert.equal(answer.status, 405);
   assert.equal(answer.headers.get("allow"), "GET, POST, HEAD");
@@ -63,7 +63,7 @@ test("a wrong method is a 405 that names the right ones", async () => {
 });
 
 test("HEAD has GET's length and no body, on errors too, and the connection goes on", async () => {
-  on.http.route("GET", "/long", (exchange) => exchange.answer({ status: 200, body: "ünï" }));
+  on.http.route("GET", "/long", (exchange) => exchange.respond({ status: 200, body: "ünï" }));
   const raw = await openTcp(on.port);
   raw.write(ask("HEAD", "/long") + ask("HEAD", "/nowhere"));
   const [first, second] = await readAnswers(raw, 2, "HEAD");
@@ -77,7 +77,7 @@ test("HEAD has GET's length and no body, on errors too, and the connection goes 
 test("requests in one segment are answered in order, errors between them included", async () => {
   on.http.route("GET", "/later", async (exchange) => {
     await new Promise((resolve) => setImmediate(resolve));
-    exchange.answer({ status: 200, body: "later" });
+    exchange.respond({ status: 200, body: "later" });
   });
   const raw = await openTcp(on.port);
   raw.write(ask("GET", "/nowhere") + ask("DELETE", "/both") + ask("GET", "/later"));
@@ -126,7 +126,7 @@ test("a client that goes away is told of once, and answering it afterwards does 
   await until(() => aborts === 1, "the abort");
   assert.equal(on.http.open, 0);
   assert.equal(seen?.isDone(), true);
-  seen?.answer({ status: 200 });
+  seen?.respond({ status: 200 });
   seen?.pause();
   seen?.resume();
   seen?.onChunk(() => {});
@@ -140,7 +140,7 @@ test("headers and query are there after the handler returned", async () => {
   on.http.route("GET", "/echo", async (exchange) => {
     await new Promise((resolve) => setImmediate(resolve));
     const { method, path, query, headers } = exchange;
-    exchange.answer({ status: 200, body: JSON.stringify({ method, path, query, headers }) });
+    exchange.respond({ status: 200, body: JSON.stringify({ method, path, query, headers }) });
   });
   const raw = await openTcp(on.port);
   raw.write(ask("GET", "/echo?a=%20b&c", "X-One: 1\r\nconstructor: x\r\nX-Two: a\r\nX-Two: b\r\n"));
@@ -157,7 +157,7 @@ test("an early answer leaves the rest of the body unread and the connection usab
   on.http.route("POST", "/early", (exchange) => {
     let chunks = 0;
     exchange.onChunk(() => {
-      if (++chunks === 1) exchange.answer({ status: 400, body: "no" });
+      if (++chunks === 1) exchange.respond({ status: 400, body: "no" });
       else throw new Error("a chunk after the answer");
     });
   });
@@ -178,7 +178,7 @@ test("a request answered while paused leaves its connection reading", async () =
   on.http.route("POST", "/paused", (exchange) => {
     exchange.pause();
     exchange.pause();
-    setImmediate(() => exchange.answer({ status: 200 }));
+    setImmediate(() => exchange.respond({ status: 200 }));
   });
   const raw = await openTcp(on.port);
   raw.write(ask("POST", "/paused", "Content-Length: 0\r\n"));
@@ -189,7 +189,7 @@ test("a request answered while paused leaves its connection reading", async () =
 });
 
 test("who says in two ways where a request ends gets no answer, and what follows is not read", async () => {
-  on.http.route("POST", "/sized", (exchange) => exchange.answer({ status: 200 }));
+  on.http.route("POST", "/sized", (exchange) => exchange.respond({ status: 200 }));
   on.http.route("GET", "/hidden", () => assert.fail("a request within a request"));
   const hidden = ask("GET", "/hidden");
   for (const fields of [
@@ -215,7 +215,7 @@ test("who says in two ways where a request ends gets no answer, and what follows
 
 test("close ends the connection after the whole answer", async () => {
   on.http.route("GET", "/closes", (exchange) =>
-    exchange.answer({ status: 200, body: "bye", close: true }),
+    exchange.respond({ status: 200, body: "bye", close: true }),
   );
   const raw = await openTcp(on.port);
   raw.write(ask("GET", "/closes"));
@@ -225,7 +225,7 @@ test("close ends the connection after the whole answer", async () => {
 });
 
 test("a stream says when its client is slow, and goes on when it reads again", async () => {
-  let stream: AnswerStream | undefined;
+  let stream: ResponseStream | undefined;
   on.http.route("GET", "/stream", (exchange) => {
     stream = exchange.stream(200, { "content-type": "text/plain" });
   });
@@ -277,7 +277,7 @@ test("stop lets open requests finish and closes every connection with its next a
   });
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(stopped, false);
-  held?.answer({ status: 200, body: "done" });
+  held?.respond({ status: 200, body: "done" });
   await stopping;
   const answer = await readAnswer(raw);
   assert.deepEqual([answer?.body, answer?.headers.connection], ["done", "close"]);

@@ -5,7 +5,7 @@ import { type Limits, TYPE } from "./limits.ts";
 import type { DecodeMsgpack } from "./msgpack/decode.ts";
 
 /** Turns the frames of one connection into packets. */
-export interface Reader {
+export interface FrameReader {
   /** The codec, decided by the first frame; undefined before. */
   readonly name: CodecName | undefined;
   /**
@@ -33,7 +33,7 @@ export interface Reader {
 }
 
 /** What all readers of a gateway share. */
-interface ReaderNeeds {
+interface FrameReaderNeeds {
   readonly any: LimitedDecoder;
   /** For CONNECTs, and for every packet before the first is answered. */
   readonly connect: LimitedDecoder;
@@ -55,22 +55,22 @@ interface LimitedDecoder {
  * The first frame decides the codec: a CONNECT is text in JSON and bytes in msgpack. To an
  * Engine.IO 3 client the server sends first, so its codec is fixed to JSON.
  */
-export function createReader(needs: ReaderNeeds, fixed?: CodecName): Reader {
+export function createFrameReader(needs: FrameReaderNeeds, fixed?: CodecName): FrameReader {
   return new ConnectionReader(needs, fixed);
 }
 
 /** A class, because closures would take 700 bytes more per connection. */
-class ConnectionReader implements Reader {
+class ConnectionReader implements FrameReader {
   name: CodecName | undefined;
   refusal: Packet | undefined;
   heldBytes = 0;
-  readonly #needs: ReaderNeeds;
+  readonly #needs: FrameReaderNeeds;
   readonly #fixed: boolean;
   #begun = false;
   #ended = false;
   #awaiting: TakeAttachment | undefined;
 
-  constructor(needs: ReaderNeeds, fixed: CodecName | undefined) {
+  constructor(needs: FrameReaderNeeds, fixed: CodecName | undefined) {
     this.#needs = needs;
     this.#fixed = fixed !== undefined;
     this.name = fixed;
@@ -169,7 +169,7 @@ function decodeBytes({ limits, decodeMsgpack }: LimitedDecoder, bytes: Buffer, l
   return decodeMsgpack(bytes, lasting);
 }
 
-function countRefusal(needs: ReaderNeeds, error: unknown): FailureError {
+function countRefusal(needs: FrameReaderNeeds, error: unknown): FailureError {
   const failure =
     error instanceof FailureError
       ? error

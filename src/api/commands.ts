@@ -1,9 +1,9 @@
 import { CODINGS } from "../core/body.ts";
-import type { Answer, Apply, CommandName } from "../core/command.ts";
+import type { Apply, CommandName, CommandResult } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
-import { type Exchange, type HttpAnswer, problemOf } from "../core/http.ts";
-import type { Bodies, Sender } from "./body.ts";
+import { type Exchange, problemOf, type RouteResponse } from "../core/http.ts";
+import type { Bodies, Sender } from "./bodies.ts";
 import { checkGranted, type Grant } from "./grants.ts";
 import { carryOutOnce, type Idempotency } from "./idempotency.ts";
 import { chooseMedia, type Media, type Packer, readMedia, readValue, writeValue } from "./media.ts";
@@ -47,8 +47,8 @@ export interface DeadLetters {
 /** Sent with 503: the client may retry after one second. */
 const RETRY_AFTER = { "retry-after": "1" };
 
-/** Returns a failure as an answer. With status 503 it says when to retry. */
-export function answerFailure(code: FailureCode, detail?: string): HttpAnswer {
+/** Returns the response for a failure. With status 503 it says when to retry. */
+export function responseOfFailure(code: FailureCode, detail?: string): RouteResponse {
   const headers: Record<string, string> = {};
   if (FAILURES[code].status === 503) Object.assign(headers, RETRY_AFTER);
   if (code === "API_UNAUTHENTICATED") headers["www-authenticate"] = "Bearer";
@@ -58,25 +58,26 @@ export function answerFailure(code: FailureCode, detail?: string): HttpAnswer {
   return problemOf(code, { detail, headers, close: code === "API_BODY_TOO_SLOW" });
 }
 
-/** Returns the answer for a thrown failure. Rethrows what is not a failure of the table. */
-export function answerError(error: unknown): HttpAnswer {
+/** Returns the response for a thrown failure. Rethrows what is not a failure of the table. */
+export function responseOfError(error: unknown): RouteResponse {
   if (error instanceof BadCommand) {
     const { index, path, bound } = error;
     return problemOf(error.code, { detail: error.detail, members: { index, path, bound } });
   }
-  if (error instanceof FailureError) return answerFailure(error.code, error.detail);
+  if (error instanceof FailureError) return responseOfFailure(error.code, error.detail);
   throw error;
 }
 
 /**
- * Answers a request whose body is one command or a list of them. All commands are read and checked
- * against the grant before the first is carried out. `name` is set on the route of one command.
+ * Returns the response to a request whose body is one command or a list of them. All commands are
+ * read and checked against the grant before the first is carried out. `name` is set on the route of
+ * one command.
  */
-export async function answerCommands(
+export async function serveCommands(
   exchange: Exchange,
   { grant, name }: { readonly grant: Grant | Promise<Grant>; readonly name?: CommandName },
   shared: Shared,
-): Promise<HttpAnswer | undefined> {
+): Promise<RouteResponse | undefined> {
   const media = readMedia(exchange.headers["content-type"]);
   if (media === undefined || media === "ndjson") throw new FailureError("API_BAD_TYPE");
   const { body, granted } = await readBody(exchange, grant, shared.bodies);
@@ -90,14 +91,14 @@ export async function answerCommands(
     try {
       return await carryOut(request, shared);
     } catch (error) {
-      return answerError(error);
+      return responseOfError(error);
     }
   });
-  if ("refused" in outcome) return answerFailure(outcome.refused);
-  const { answer, repeated } = outcome;
+  if ("refused" in outcome) return responseOfFailure(outcome.refused);
+  const { response, repeated } = outcome;
   return repeated
-    ? { ...answer, headers: { ...answer.headers, "idempotent-replayed": "true" } }
-    : answer;
+    ? { ...response, headers: { ...response.headers, "idempotent-replayed": "true" } }
+    : response;
 }
 
 /**
@@ -133,7 +134,7 @@ interface CommandRequest {
   readonly name: CommandName | undefined;
 }
 
-async function carryOut(request: CommandRequest, shared: Shared): Promise<HttpAnswer> {
+async function carryOut(request: CommandRequest, shared: Shared): Promise<RouteResponse> {
   const { exchange, media, name, grant } = request;
   const value = readValue(request.body, media, shared.packer);
   const single = name !== undefined || !Array.isArray(value);
@@ -142,20 +143,23 @@ async function carryOut(request: CommandRequest, shared: Shared): Promise<HttpAn
     : readCommands(value, media);
   checkGranted(grant, commands);
   const unready = shared.ready();
-  if (unready) return answerFailure(unready);
-  const answers = await shared.apply(commands, "api");
+  if (unready) return responseOfFailure(unready);
+  const results = await shared.apply(commands, "api");
   const wanted = chooseMedia(exchange.headers.accept, media);
-  const [first] = answers;
+  const [first] = results;
   if (!single || first === undefined) {
-    return { status: 200, ...writeValue(answers, wanted, shared.packer) };
+    return { status: 200, ...writeValue(results, wanted, shared.packer) };
   }
-  return answerOne(first, (answer) => writeValue(answer, wanted, shared.packer));
+  return responseOfResult(first, (result) => writeValue(result, wanted, shared.packer));
 }
 
-function answerOne(answer: Answer, write: (answer: Answer) => object): HttpAnswer {
-  if (answer.ok) return { status: 200, ...write(answer) };
-  const code = answer.code as FailureCode; // fan-out refuses with codes of the table only
-  return answerFailure(code, answer.detail);
+function responseOfResult(
+  result: CommandResult,
+  write: (result: CommandResult) => object,
+): RouteResponse {
+  if (result.ok) return { status: 200, ...write(result) };
+  const code = result.code as FailureCode; // fan-out refuses with codes of the table only
+  return responseOfFailure(code, result.detail);
 }
 
 // The route names the command, so a `do` in the body must agree with it.
