@@ -7,7 +7,7 @@ import type { Clock } from "./clock.ts";
 import { sourceOf } from "./cloud-event.ts";
 import type { Courier } from "./courier.ts";
 import type { LaneState, Lanes } from "./lanes.ts";
-import type { Item } from "./parcel.ts";
+import type { Item } from "./request.ts";
 import type { Route, Routes } from "./routes.ts";
 
 /** A socket as its calls show it. */

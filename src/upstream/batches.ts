@@ -1,5 +1,5 @@
 import type { Batch, LaneState } from "./lanes.ts";
-import type { Item, Parcel } from "./parcel.ts";
+import type { CallRequest, Item } from "./request.ts";
 
 /** Fills batches and sends them off. */
 export interface Batches {
@@ -23,7 +23,7 @@ export interface BatchSettings {
 /** What batches need. */
 export interface BatchesNeeds {
   newId(): string;
-  send(parcel: Parcel, batch: Batch): void;
+  send(request: CallRequest, batch: Batch): void;
 }
 
 function isBatchable(item: Item): boolean {
@@ -59,8 +59,16 @@ export function createBatches(settings: BatchSettings, needs: BatchesNeeds): Bat
     const [first] = items;
     if (!first) return;
     const { route, path } = first;
-    const parcel = { id: needs.newId(), batch: true, once: false, items, route, path, attempts: 0 };
-    needs.send(parcel, batch);
+    const request = {
+      id: needs.newId(),
+      batch: true,
+      once: false,
+      items,
+      route,
+      path,
+      attempts: 0,
+    };
+    needs.send(request, batch);
   }
 
   function hasRoom(batch: Batch, item: Item): boolean {

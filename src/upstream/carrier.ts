@@ -5,14 +5,14 @@ import type { Courier } from "./courier.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { Batch, LaneState, Lanes } from "./lanes.ts";
 import type { Answered, Failed, Outcome } from "./outcome.ts";
-import type { Item, Parcel, Reply } from "./parcel.ts";
+import type { CallRequest, Item, Reply } from "./request.ts";
 
 /** Carries the heads of lanes to functions and does what the answers say. */
 export interface Carrier {
   /** Delivers one item alone. */
   carry(lane: LaneState, item: Item): void;
   /** Delivers a batch. */
-  carryBatch(parcel: Parcel, batch: Batch): void;
+  carryBatch(request: CallRequest, batch: Batch): void;
   /** Gives up an item that somebody has stopped waiting for, wherever it is but on the wire. */
   expire(lane: LaneState, item: Item): void;
   /** Ends an item that was never sent. */
@@ -102,15 +102,15 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
 
   return {
     carry(lane, item) {
-      courier.deliver(parcelOf(item), (outcome) => {
+      courier.deliver(requestOf(item), (outcome) => {
         if (item.over) return undefined;
         const unread = conclude(item, outcome);
         release(lane);
         return unread;
       });
     },
-    carryBatch(parcel, batch) {
-      courier.deliver(parcel, (outcome) => concludeBatch(batch, outcome));
+    carryBatch(request, batch) {
+      courier.deliver(request, (outcome) => concludeBatch(batch, outcome));
     },
     expire(lane, item) {
       // On the wire the request's own deadline ends it.
@@ -128,7 +128,7 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
 const FAILED: Failed = { ok: false, code: "UPSTREAM_FAILED" };
 const REFUSED = { ok: false, code: "UPSTREAM_REFUSED", status: 422 } as const satisfies Failed;
 
-function parcelOf(item: Item): Parcel {
+function requestOf(item: Item): CallRequest {
   const { event, route, path } = item;
   const once = item.replayed !== undefined;
   return { id: event.id, batch: false, once, items: [item], route, path, attempts: 0 };

@@ -5,16 +5,16 @@ import type { Clock } from "./clock.ts";
 import { binaryHeaders, structuredEvent } from "./cloud-event.ts";
 import { createOrigin, type Origin } from "./origin.ts";
 import type { Failed, Outcome } from "./outcome.ts";
-import type { Parcel } from "./parcel.ts";
 import type { Post } from "./post.ts";
+import type { CallRequest } from "./request.ts";
 import type { Route, Routes } from "./routes.ts";
 import type { CallSeen } from "./samples.ts";
 import type { Sign } from "./sign.ts";
 
-/** Brings parcels to functions: one attempt, or as many as are allowed. */
+/** Brings requests to functions: one attempt, or as many as are allowed. */
 export interface Courier {
-  /** Delivers a parcel; `done` is called once, later, with how its last attempt ended. */
-  deliver(parcel: Parcel, done: Done): void;
+  /** Delivers a request; `done` is called once, later, with how its last attempt ended. */
+  deliver(request: CallRequest, done: Done): void;
   /** Whether what failed so, after so many attempts of its own, is to be tried again. */
   mayRetry(failed: Failed, attempts: number): boolean;
   /** Calls back after a wait between attempts; at once when everything is to end. */
@@ -30,7 +30,7 @@ export interface Courier {
   close(): Promise<void>;
 }
 
-/** Hears how a parcel's last attempt ended; returns why its answer cannot be read. */
+/** Hears how a request's last attempt ended; returns why its answer cannot be read. */
 type Done = (outcome: Outcome) => FailureCode | undefined;
 
 /** What a courier needs. */
@@ -47,7 +47,7 @@ export interface CourierNeeds {
 /**
  * Returns the courier of the settings' origins.
  *
- * Parcels nobody waits for are tried up to `attemptsMax` times, with full jitter and within the
+ * Requests nobody waits for are tried up to `attemptsMax` times, with full jitter and within the
  * origin's retry budget; a retry the budget does not cover waits longer instead of counting. The
  * others are tried once.
  */
@@ -80,45 +80,45 @@ export function createCourier(
     waits.set(timer, then);
   }
 
-  function deliver(parcel: Parcel, done: Done): void {
-    const origin = origins.get(parcel.route.origin);
-    if (!origin) throw new Error(`${parcel.route.origin} is no origin of the settings`);
-    attempt(parcel, origin, done);
+  function deliver(request: CallRequest, done: Done): void {
+    const origin = origins.get(request.route.origin);
+    if (!origin) throw new Error(`${request.route.origin} is no origin of the settings`);
+    attempt(request, origin, done);
   }
 
-  function attempt(parcel: Parcel, origin: Origin, done: Done): void {
-    const [first] = parcel.items;
+  function attempt(request: CallRequest, origin: Origin, done: Done): void {
+    const [first] = request.items;
     const { deadline } = first ?? {};
     const urgent = deadline !== undefined;
     let begunAt = 0;
     const leave = origin.call({
       urgent,
-      retry: parcel.attempts > 0,
+      retry: request.attempts > 0,
       whyNot() {
         // The 410 may come while this waits in the line, or for another attempt.
-        if (gone.has(parcel.route)) return "UPSTREAM_GONE";
+        if (gone.has(request.route)) return "UPSTREAM_GONE";
         // Timers may be late, and a function would do what its client is told it did not.
         return urgent && deadline - clock.now() < 1 ? "UPSTREAM_TIMEOUT" : undefined;
       },
       build() {
-        if (parcel.attempts++ > 0) seen.retried();
-        for (const item of parcel.items) item.attempts++;
+        if (request.attempts++ > 0) seen.retried();
+        for (const item of request.items) item.attempts++;
         begunAt = clock.now();
         const left = (deadline ?? begunAt + settings.timeoutMs) - begunAt;
-        return build(parcel, left, needs.sign);
+        return build(request, left, needs.sign);
       },
       done(outcome) {
         const seconds = (clock.now() - begunAt) / 1000;
-        if (!outcome.ok && outcome.code === "UPSTREAM_GONE" && !gone.has(parcel.route)) {
-          gone.add(parcel.route);
-          needs.gone(parcel.route);
+        if (!outcome.ok && outcome.code === "UPSTREAM_GONE" && !gone.has(request.route)) {
+          gone.add(request.route);
+          needs.gone(request.route);
         }
-        const again = !outcome.ok && !urgent && !parcel.once;
+        const again = !outcome.ok && !urgent && !request.once;
         // Its members may have come with attempts of their own: each counts for itself.
-        const retried = again && parcel.items.every((item) => mayRetry(outcome, item.attempts));
+        const retried = again && request.items.every((item) => mayRetry(outcome, item.attempts));
         const unread = retried ? undefined : done(outcome);
-        if (begunAt > 0) seen.called(kindOf(parcel), unread ?? codeOf(outcome), seconds);
-        if (retried) retry(parcel, origin, done);
+        if (begunAt > 0) seen.called(kindOf(request), unread ?? codeOf(outcome), seconds);
+        if (retried) retry(request, origin, done);
       },
     });
     if (first && urgent) first.leave = leave;
@@ -128,10 +128,10 @@ export function createCourier(
     return !hurried && attempts < settings.attemptsMax && FAILURES[code].retry;
   }
 
-  function retry(parcel: Parcel, origin: Origin, done: Done): void {
-    later(parcel.attempts, () => {
-      if (!hurried && !origin.takeRetry()) return retry(parcel, origin, done);
-      attempt(parcel, origin, done);
+  function retry(request: CallRequest, origin: Origin, done: Done): void {
+    later(request.attempts, () => {
+      if (!hurried && !origin.takeRetry()) return retry(request, origin, done);
+      attempt(request, origin, done);
     });
   }
 
@@ -160,17 +160,17 @@ export function createCourier(
 }
 
 /** Builds one attempt's request: its signature holds the time. */
-function build(parcel: Parcel, timeoutMs: number, sign: Sign): Post {
-  const [first] = parcel.items;
-  const text = parcel.batch
-    ? `[${parcel.items.map(({ event }) => structuredEvent(event)).join(",")}]`
+function build(request: CallRequest, timeoutMs: number, sign: Sign): Post {
+  const [first] = request.items;
+  const text = request.batch
+    ? `[${request.items.map(({ event }) => structuredEvent(event)).join(",")}]`
     : (first?.event.data ?? "");
   const body = Buffer.from(text, "utf8");
-  const { timestamp, signature } = sign(parcel.id, body);
-  const headers = parcel.batch || !first ? batchHeaders() : binaryHeaders(first.event);
-  headers.push("accept-encoding", "identity", "user-agent", "sluice", "webhook-id", parcel.id);
+  const { timestamp, signature } = sign(request.id, body);
+  const headers = request.batch || !first ? batchHeaders() : binaryHeaders(first.event);
+  headers.push("accept-encoding", "identity", "user-agent", "sluice", "webhook-id", request.id);
   headers.push("webhook-timestamp", timestamp, "webhook-signature", signature);
-  return { path: parcel.path, headers, body, timeoutMs: Math.ceil(timeoutMs) };
+  return { path: request.path, headers, body, timeoutMs: Math.ceil(timeoutMs) };
 }
 
 function batchHeaders(): string[] {
@@ -181,6 +181,6 @@ function codeOf(outcome: Outcome): FailureCode | undefined {
   return outcome.ok ? undefined : outcome.code;
 }
 
-function kindOf(parcel: Parcel): "connect" | "event" | "disconnect" | "batch" {
-  return parcel.batch ? "batch" : (parcel.items[0]?.event.kind ?? "event");
+function kindOf(request: CallRequest): "connect" | "event" | "disconnect" | "batch" {
+  return request.batch ? "batch" : (request.items[0]?.event.kind ?? "event");
 }

@@ -12,7 +12,7 @@ import {
 import { connectBody, disconnectBody, eventBody } from "./body.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Failed } from "./outcome.ts";
-import type { Reply } from "./parcel.ts";
+import type { Reply } from "./request.ts";
 
 /**
  * What the functions say to an event whose client waits: arguments of its ack, or why there are

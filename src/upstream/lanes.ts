@@ -1,4 +1,4 @@
-import type { Item } from "./parcel.ts";
+import type { Item } from "./request.ts";
 
 /** The events of one socket: one after the other, in the order they came. */
 export interface LaneState {

@@ -4,7 +4,7 @@ import type { Courier } from "./courier.ts";
 import type { DeadLetters, Undelivered } from "./dead-letters.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Failed } from "./outcome.ts";
-import type { Item } from "./parcel.ts";
+import type { Item } from "./request.ts";
 
 /** What came of one dead letter that was tried again. */
 export interface Replayed {

@@ -95,9 +95,9 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
   });
   const batches = createBatches(settings, {
     newId: () => newId("bat"),
-    send(parcel, batch) {
-      counts.batched += parcel.items.length;
-      carrier.carryBatch(parcel, batch);
+    send(request, batch) {
+      counts.batched += request.items.length;
+      carrier.carryBatch(request, batch);
     },
   });
   const lanes: Lanes = createLanes({ ...batches, carry: carrier.carry });

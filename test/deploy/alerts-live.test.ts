@@ -11,7 +11,7 @@ import { openSession } from "../harness/wire-io.ts";
 /** How much faster than in production the alerts' windows go by: five minutes are ten seconds. */
 const FASTER = 30;
 /** More than the alert about lost connections asks for before it speaks. */
-const CROWD = 130;
+const CLIENTS = 130;
 const MANY_MS = 90_000;
 
 /** The rules as shipped, with every window, offset and holding time divided by {@link FASTER}. */
@@ -36,12 +36,12 @@ function speedUp(): unknown[] {
   }));
 }
 
-async function gather(gateway: TestGateway, crowd: Socket[] = []): Promise<Socket[]> {
-  while (crowd.length < CROWD) {
+async function gather(gateway: TestGateway, clients: Socket[] = []): Promise<Socket[]> {
+  while (clients.length < CLIENTS) {
     const wave = Array.from({ length: 10 }, () => connectClient(gateway.url, "msgpack"));
-    crowd.push(...(await Promise.all(wave)));
+    clients.push(...(await Promise.all(wave)));
   }
-  return crowd;
+  return clients;
 }
 
 async function fired(prometheus: Prometheus, job: string): Promise<string[]> {

@@ -33,7 +33,7 @@ async function startShort(t: TestContext, env: Record<string, string>) {
 }
 
 /** Opens more connections than the process has descriptors for. */
-function crowd(t: TestContext, port: number): () => void {
+function connectMany(t: TestContext, port: number): () => void {
   const sockets: Socket[] = [];
   for (let n = 0; n < DESCRIPTORS + 50; n++) {
     const socket = connect(port, "127.0.0.1");
@@ -65,7 +65,7 @@ for (const [where, ownPort] of [
     const client = newClient(`http://127.0.0.1:${port}`, {});
     t.after(() => client.disconnect());
     await next(client.connect(), "connect");
-    const leave = crowd(t, port);
+    const leave = connectMany(t, port);
     await gateway.said("accepting paused");
     const [status, why] = await ask("/readyz");
     assert.deepEqual([status, why.split(":")[0]], [503, "SOCKET_NO_DESCRIPTORS"]);

@@ -156,7 +156,7 @@ function msgpackBytes(argument: number): number {
   return map + type + data + nsp;
 }
 
-test("who is not excluded from a crowd is sent to directly when that is cheaper", async (t) => {
+test("a broadcast that excludes most of a room is sent to the others directly when that is cheaper", async (t) => {
   const rig = await startRig(t);
   const company = await connectAll(
     rig,

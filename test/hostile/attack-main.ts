@@ -26,15 +26,15 @@ if (!Object.values(options).every((value) => Number.isFinite(value) && value > 0
   process.exit(64);
 }
 
-const { rows, shed, quiet, crowd, memory, broken } = await attack(options);
+const { rows, shed, quiet, clients, memory, broken } = await attack(options);
 const ms = (value: number) => `${value.toFixed(1)} ms`;
 const mb = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MB`;
 const [before, warm, end] = memory;
 process.stdout.write(`\
 ${rows} hostile rows in ${options.seconds} s beside ${options.clients} clients (seed ${options.seed}), ${shed} of them shed
 acks before   ${quiet.acks}, p50 ${ms(quiet.p50Ms)}, p99 ${ms(quiet.p99Ms)}, max ${ms(quiet.maxMs)}
-acks during   ${crowd.acks}, p50 ${ms(crowd.p50Ms)}, p99 ${ms(crowd.p99Ms)}, max ${ms(crowd.maxMs)}
-streams       ${crowd.ticks} broadcasts, ${crowd.holes} holes, ${crowd.lost} connections lost
+acks during   ${clients.acks}, p50 ${ms(clients.p50Ms)}, p99 ${ms(clients.p99Ms)}, max ${ms(clients.maxMs)}
+streams       ${clients.ticks} broadcasts, ${clients.holes} holes, ${clients.lost} connections lost
 heap          ${mb(before.heapUsed)} before, ${mb(warm.heapUsed)} warm, ${mb(end.heapUsed)} after
 resident      ${mb(before.rss)} before, ${mb(warm.rss)} warm, ${mb(end.rss)} after, peak ${mb(end.peak)}
 descriptors   ${before.files} before, ${warm.files} warm, ${end.files} after

@@ -9,7 +9,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "../harness/wait.ts";
 import { closingTcp } from "../harness/wire-tcp.ts";
-import { type CrowdReport, startCrowd } from "./crowd.ts";
+import { type ClientsReport, startClients } from "./clients.ts";
 import { type GatewayChild, type Memory, startGatewayChild } from "./gateway-child.ts";
 import type { Row } from "./row.ts";
 import { AUTOBAHN_ROWS } from "./rows/autobahn.ts";
@@ -36,8 +36,8 @@ export interface AttackReport {
   readonly rows: number;
   /** Rows that met a gateway which shed new clients to keep those it had. */
   readonly shed: number;
-  readonly quiet: CrowdReport;
-  readonly crowd: CrowdReport;
+  readonly quiet: ClientsReport;
+  readonly clients: ClientsReport;
   /** Memory before the attack, after its first third, and after it. */
   readonly memory: readonly [Memory, Memory, Memory];
   /** Everything that should not have been; empty is a pass. */
@@ -70,19 +70,19 @@ const LEFT_BYTES_MAX = 16 * 1024 * 1024;
 /** Attacks a gateway of its own; prints nothing. */
 export async function attack(options: AttackOptions): Promise<AttackReport> {
   const gateway = await startGatewayChild(SETTINGS);
-  const control = await startCrowd(gateway.port, options.clients);
+  const control = await startClients(gateway.port, options.clients);
   await sleep(Math.min(5000, options.seconds * 250));
   const quiet = await control.stop();
   const broken: string[] = [];
   await calm(gateway, 0, broken);
-  const crowd = await startCrowd(gateway.port, options.clients);
+  const clients = await startClients(gateway.port, options.clients);
   const before = await gateway.memory();
   const third = (options.seconds * 1000) / 3;
   const first = await storm(gateway, third, options, broken);
   const warm = await calm(gateway, options.clients, broken);
   const second = await storm(gateway, 2 * third, { ...options, seed: options.seed + 1 }, broken);
   const end = await calm(gateway, options.clients, broken);
-  const report = await crowd.stop();
+  const report = await clients.stop();
   // A quarter of the clients polls, over one connection or two as it happens.
   const filesMax = before.files + options.clients / 4 + 16;
   broken.push(...complaints(report, [warm, end], filesMax));
@@ -92,7 +92,7 @@ export async function attack(options: AttackOptions): Promise<AttackReport> {
     rows: first.rows + second.rows,
     shed: first.shed + second.shed,
     quiet,
-    crowd: report,
+    clients: report,
     memory: [before, warm, end],
     broken,
   };
@@ -126,31 +126,31 @@ async function storm(
   return { rows, shed };
 }
 
-/** Waits until only the crowd is connected; returns what the gateway holds then. */
+/** Waits until only the well-behaved clients are connected; returns what the gateway holds then. */
 async function calm(gateway: GatewayChild, clients: number, broken: string[]): Promise<Memory> {
   let open: [string, number][] = [];
-  const onlyCrowd = async () => {
+  const onlyClients = async () => {
     const series = [...(await gateway.scrape())];
     open = series.filter(([name, value]) => name.startsWith("sluice_connections{") && value > 0);
     return open.reduce((sum, [, value]) => sum + value, 0) === clients;
   };
-  await until(onlyCrowd, "only the crowd", 20_000).catch(() => {
+  await until(onlyClients, "only the well-behaved clients", 20_000).catch(() => {
     broken.push(`more than ${clients} connections are open: ${open.join(", ")}`);
   });
   return await gateway.memory();
 }
 
 function complaints(
-  crowd: CrowdReport,
+  clients: ClientsReport,
   [warm, end]: readonly [Memory, Memory],
   filesMax: number,
 ): string[] {
   const grown = end.heapUsed - warm.heapUsed;
   return [
-    crowd.holes > 0 ? `${crowd.holes} holes in the streams` : "",
-    crowd.lost > 0 ? `${crowd.lost} well-behaved connections were lost` : "",
-    crowd.unanswered > 0 ? `${crowd.unanswered} acks never came` : "",
-    crowd.acks === 0 || crowd.ticks === 0 ? "the crowd measured nothing" : "",
+    clients.holes > 0 ? `${clients.holes} holes in the streams` : "",
+    clients.lost > 0 ? `${clients.lost} well-behaved connections were lost` : "",
+    clients.unanswered > 0 ? `${clients.unanswered} acks never came` : "",
+    clients.acks === 0 || clients.ticks === 0 ? "the clients measured nothing" : "",
     grown > LEFT_BYTES_MAX ? `the heap kept ${grown} bytes` : "",
     end.files > filesMax ? `${end.files} descriptors are open` : "",
   ].filter((text) => text !== "");

@@ -3,4 +3,4 @@ import { DOOR_ROWS, DOOR_SETTINGS } from "./rows/door.ts";
 import { FLOOD_ROWS, FLOOD_SETTINGS } from "./rows/floods.ts";
 
 attackRows("floods", FLOOD_ROWS, FLOOD_SETTINGS);
-attackRows("crowds at the door", DOOR_ROWS, DOOR_SETTINGS);
+attackRows("floods of connections", DOOR_ROWS, DOOR_SETTINGS);

@@ -58,7 +58,7 @@ function install(io: Server): void {
   });
   // The stream in which the well-behaved clients of an attack look for holes.
   let ticks = 0;
-  setInterval(() => io.to("crowd").emit("tick", ticks++), 100).unref();
+  setInterval(() => io.to("clients").emit("tick", ticks++), 100).unref();
   io.of("/slow").use((_, next) => void setTimeout(next, 100));
   io.of("/joins").use((socket, next) => {
     socket.join("early");

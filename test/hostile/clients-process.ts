@@ -7,7 +7,7 @@ import { build } from "hdr-histogram-js";
 import { io as connect, type Socket } from "socket.io-client";
 import * as msgpack from "socket.io-msgpack-parser";
 import { next } from "../harness/wait.ts";
-import type { CrowdReport } from "./crowd.ts";
+import type { ClientsReport } from "./clients.ts";
 
 const [, , port = "0", count = "200"] = process.argv;
 /** How often each of them asks; with 200 of them that is 400 acks a second. */
@@ -30,7 +30,7 @@ async function behave(socket: Socket): Promise<void> {
     expected = tick + 1;
     ticks += 1;
   });
-  await socket.emitWithAck("join", "crowd");
+  await socket.emitWithAck("join", "clients");
   await sleep(Math.random() * ASK_MS);
   while (open) {
     const began = performance.now();
@@ -64,7 +64,7 @@ process.on("message", (word: "reset" | "stop") => {
   }
   open = false;
   void Promise.all(behaving).then(() => {
-    const report: CrowdReport = {
+    const report: ClientsReport = {
       acks: latency.totalCount,
       p50Ms: latency.getValueAtPercentile(50) / 1000,
       p99Ms: latency.getValueAtPercentile(99) / 1000,

@@ -31,7 +31,7 @@ export interface Item {
 }
 
 /** What goes out in one request: one event, or a batch of them. */
-export interface Parcel {
+export interface CallRequest {
   /** The `webhook-id`: the same in every attempt. */
   readonly id: string;
   readonly batch: boolean;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 /** What the well-behaved clients saw. */
-export interface CrowdReport {
+export interface ClientsReport {
   readonly acks: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -19,24 +19,24 @@ export interface CrowdReport {
 }
 
 /** Well-behaved clients in a process of their own. */
-export interface Crowd {
+export interface Clients {
   /** Forgets the latencies so far. */
   reset(): void;
   /** Ends it; resolves with what it saw. */
-  stop(): Promise<CrowdReport>;
+  stop(): Promise<ClientsReport>;
 }
 
-const PROGRAM = fileURLToPath(new URL("./crowd-process.ts", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("./clients-process.ts", import.meta.url));
 
 /** Connects `count` real clients, half msgpack, a quarter each polling and upgraded. */
-export async function startCrowd(port: number, count: number): Promise<Crowd> {
+export async function startClients(port: number, count: number): Promise<Clients> {
   const child = fork(PROGRAM, [String(port), String(count)], {
     execArgv: ["--import", "tsx"],
     execPath: process.env.npm_node_execpath ?? process.execPath,
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   const dead = once(child, "exit").then(([code]) => {
-    throw new Error(`the crowd's process exited with ${code}`);
+    throw new Error(`the process of the clients exited with ${code}`);
   });
   dead.catch(() => {});
   await Promise.race([once(child, "message"), dead]);
@@ -46,7 +46,7 @@ export async function startCrowd(port: number, count: number): Promise<Crowd> {
       const answered = once(child, "message");
       child.send("stop");
       const [report] = await Promise.race([answered, dead]);
-      return report as CrowdReport; // its second and last message
+      return report as ClientsReport; // its second and last message
     },
   };
 }
