@@ -29,6 +29,7 @@ export const silentLog: Log = () => {};
  */
 export function createThrottle(log: Log, now: () => number): ThrottledLog {
   const kinds = new Map<string, { at: number; suppressed: number }>();
+  // biome-ignore lint/complexity/useMaxParams: see ThrottledLog.
   return (level, kind, fields, text) => {
     const at = now();
     const last = kinds.get(kind);
@@ -42,4 +43,5 @@ export function createThrottle(log: Log, now: () => number): ThrottledLog {
 }
 
 /** Writes at most one line per kind and second. */
+// biome-ignore lint/complexity/useMaxParams: those of Log, and the kind.
 export type ThrottledLog = (level: LogLevel, kind: string, fields: LogFields, text: string) => void;

@@ -102,7 +102,7 @@ export function createDoor(io: Server, settings: DoorSettings, needs: DoorNeeds)
   const admission = createAdmission(settings, {
     ...{ readAddress, origin, outside, limits, overload, log: needs.log, throttledLog: log },
   });
-  const entry = createEntry(io, settings, needs, { now, log });
+  const entry = createEntry(io, settings, { needs, now, log });
   const { auth, samples } = entry;
 
   /** Returns the function that takes the packets of one connection from its rate limits. */
@@ -159,8 +159,11 @@ export function createDoor(io: Server, settings: DoorSettings, needs: DoorNeeds)
 function createEntry(
   io: Server,
   settings: DoorSettings,
-  needs: DoorNeeds,
-  { now, log }: { readonly now: () => number; readonly log: ThrottledLog },
+  {
+    needs,
+    now,
+    log,
+  }: { readonly needs: DoorNeeds; readonly now: () => number; readonly log: ThrottledLog },
 ) {
   const { handlerFailed, guards, recovering } = needs;
   const samples: Pick<DoorSamples, "limited" | "authenticated" | "keySetFetches"> = {

@@ -48,19 +48,6 @@ export function createExpiry(
     else watches.delete(socket.conn);
   }
 
-  async function refresh(watch: Watch, token: unknown): Promise<unknown> {
-    const { socket } = watch;
-    const found = await checkToken(token);
-    if (isRefused(found)) return { error: describeFailure(found.code) };
-    if (found.owner !== watch.grant.owner) return { error: describeFailure("AUTH_WRONG_USER") };
-    if (!socket.connected) return undefined;
-    applyRooms(socket, found, watch.grant.rooms);
-    watch.grant = found;
-    watch.warned = false;
-    socket.data.user = found.claims;
-    return { expiresAt: found.expiresAt };
-  }
-
   return {
     /** Joins a socket to the rooms that its token grants, and watches it until it disconnects. */
     add(socket: Socket, grant: Grant): void {
@@ -96,8 +83,9 @@ export function createExpiry(
         return true;
       }
       watch.refreshing = true;
-      void refresh(watch, token).then((answer) => {
+      void checkToken(token).then((found) => {
         watch.refreshing = false;
+        const answer = renew(watch, found);
         if (answer !== undefined) answerEvent(socket, packet, answer);
       });
       return true;
@@ -109,6 +97,19 @@ export function createExpiry(
       size = 0;
     },
   };
+}
+
+/** Takes a newer token's grant, and returns what to answer; nothing if the socket has gone. */
+function renew(watch: Watch, found: Grant | Refused): object | undefined {
+  const { socket } = watch;
+  if (isRefused(found)) return { error: describeFailure(found.code) };
+  if (found.owner !== watch.grant.owner) return { error: describeFailure("AUTH_WRONG_USER") };
+  if (!socket.connected) return undefined;
+  applyRooms(socket, found, watch.grant.rooms);
+  watch.grant = found;
+  watch.warned = false;
+  socket.data.user = found.claims;
+  return { expiresAt: found.expiresAt };
 }
 
 /** Joins the rooms that a grant gives, and leaves those that only the one before gave. */

@@ -45,6 +45,7 @@ export function createDeliver(shared: Shared): Deliver {
  * Encoding runs code of others too (`toJSON`): if that changes the members, the plan is made again.
  * Each codec encodes at most once, so the loop ends.
  */
+// biome-ignore lint/complexity/useMaxParams: an object would be an allocation per broadcast.
 function plan(
   { unions }: Shared,
   audience: Audience,

@@ -117,6 +117,7 @@ function createLocal(
       adapter.delivering?.(packet, to);
       send.deliver(audience, packet, to);
     },
+    // biome-ignore lint/complexity/useMaxParams: socket.io-adapter calls it with these.
     broadcastWithAck(packet, to, counted, ack) {
       broadcasts[shapeOf(to)]++;
       send.deliverWithAck(audience, packet, { to, counted, ack });

@@ -42,6 +42,7 @@ export function readRecipients(
  * Whether a socket is in one of `rooms`, `but` aside. Walks the smaller of `rooms` and the socket's
  * own rooms.
  */
+// biome-ignore lint/complexity/useMaxParams: an object would be an allocation per recipient.
 function isIn(
   adapter: AdapterInside,
   id: string,

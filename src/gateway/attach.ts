@@ -17,6 +17,7 @@ export type { Attached, AttachedSamples, AttachWatch } from "./serve-socket.ts";
  * Throws `SettingsError` if a setting is out of bounds. Throws an Error if `io` is attached
  * already, or if its path on `app` ever was: uWebSockets.js cannot remove a path's handlers.
  */
+// biome-ignore lint/complexity/useMaxParams: io and app are joined here, by settings and needs.
 export function attach(
   io: Server,
   app: TemplatedApp,

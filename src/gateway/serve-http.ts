@@ -69,10 +69,10 @@ export async function openPorts(
     readonly paused: (isPaused: boolean) => void;
   },
 ) {
-  const clients = await listen(app, socket.host, socket.port, shared);
+  const clients = await listen(app, socket, shared);
   undo.push(() => clients.close());
   undo.push(watchDescriptors({ listening: clients, spare: SPARE_DESCRIPTORS, told: paused }));
-  const callers = apiApp === app ? clients : await listen(apiApp, api.host, api.port, shared);
+  const callers = apiApp === app ? clients : await listen(apiApp, api, shared);
   undo.push(() => callers.close());
   if (callers !== clients) {
     undo.push(watchDescriptors({ listening: callers, spare: 1, told: () => {} }));

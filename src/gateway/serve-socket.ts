@@ -46,6 +46,7 @@ export interface AttachedSamples {
  * Does what `attach` promises, for checked settings. A gateway adds the door, and the guards of the
  * application's functions.
  */
+// biome-ignore lint/complexity/useMaxParams: io and app are joined here, by settings and needs.
 export function serveSocket(
   io: Server,
   app: TemplatedApp,

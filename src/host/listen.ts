@@ -21,12 +21,11 @@ export interface Listening {
  */
 export async function listen(
   app: TemplatedApp,
-  host: string,
-  port: number,
+  { host, port }: { readonly host: string; readonly port: number },
   shared = false,
 ): Promise<Listening> {
   const { uws } = loadNative();
-  let open = openSocket(app, host, port, shared ? 0 : uws.LIBUS_LISTEN_EXCLUSIVE_PORT);
+  let open = openSocket(app, { host, port }, shared ? 0 : uws.LIBUS_LISTEN_EXCLUSIVE_PORT);
   if (!open) {
     throw new Error(`cannot listen on ${host}:${port}: the port is taken, or not allowed here`);
   }
@@ -36,7 +35,7 @@ export async function listen(
   // asks for the port exclusively still gets an error.
   if (!shared) {
     uws.us_listen_socket_close(open);
-    open = openSocket(app, host, own, 0);
+    open = openSocket(app, { host, port: own }, 0);
   }
   let closed = false;
   function pause(): void {
@@ -48,7 +47,7 @@ export async function listen(
     pause,
     resume() {
       if (closed) return false;
-      open ??= openSocket(app, host, own, 0);
+      open ??= openSocket(app, { host, port: own }, 0);
       return open !== undefined;
     },
     close() {
@@ -60,8 +59,7 @@ export async function listen(
 
 function openSocket(
   app: TemplatedApp,
-  host: string,
-  port: number,
+  { host, port }: { readonly host: string; readonly port: number },
   options: number,
 ): us_listen_socket | undefined {
   // The addon accepts options between port and callback; its types omit them when a host is given.

@@ -6,6 +6,7 @@
  * Only calling is replaced, not registering: `off`, `once`, `listeners`, `rawListeners` and
  * `events.on` see the functions that the application passed. Only the given server is changed.
  */
+// biome-ignore-all lint/complexity/useMaxParams: an object would be an allocation per event.
 import { EventEmitter, errorMonitor } from "node:events";
 import type { Namespace, Socket } from "socket.io";
 import { describeFailure, FAILURES } from "../core/failures.ts";

@@ -195,6 +195,7 @@ export const EngineServer = uServer as unknown as Class<[Partial<EngineOptions>]
 const BaseServer = Object.getPrototypeOf(EngineServer) as typeof EngineServer;
 
 /** Runs an engine's middlewares with the response as it is: uServer's own method would wrap it. */
+// biome-ignore lint/complexity/useMaxParams: engine.io's own method takes these.
 export function runMiddlewares(
   engine: EngineServerBase,
   request: EngineRequest,

@@ -54,8 +54,13 @@ const SECURITY: ResponseHeaders = [
 export function answer(
   res: SafeResponse,
   status: string,
-  body: { code: number | string; message: string } | undefined,
-  headers: ResponseHeaders = [],
+  {
+    body,
+    headers = [],
+  }: {
+    readonly body?: { readonly code: number | string; readonly message: string };
+    readonly headers?: ResponseHeaders;
+  },
 ): void {
   // A middleware may have sent headers before it failed; the status can no longer be changed.
   if (res.headersSent) {
@@ -91,7 +96,7 @@ export function answerAtDoor(at: AtDoor): boolean {
   if (answerRefusal(at, door.admit(request, namesNoSession(request._query)))) return true;
   const preflight = request.method === "OPTIONS" ? door.preflight(request) : undefined;
   if (!preflight) return false;
-  answer(res, "204 No Content", undefined, preflight);
+  answer(res, "204 No Content", { headers: preflight });
   return true;
 }
 
@@ -103,6 +108,9 @@ export function answerRefusal(at: AtDoor, refusal: Refusal | undefined): boolean
   at.refused[reason] = (at.refused[reason] ?? 0) + 1;
   const headers: ResponseHeaders =
     retryAfterS === undefined ? [] : [["Retry-After", String(retryAfterS)]];
-  answer(at.res, `${status} ${STATUS_CODES[status] ?? "Refused"}`, { code, message }, headers);
+  answer(at.res, `${status} ${STATUS_CODES[status] ?? "Refused"}`, {
+    body: { code, message },
+    headers,
+  });
   return true;
 }

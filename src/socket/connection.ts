@@ -100,6 +100,7 @@ export class Connection extends Outbox {
   /** True while `error` listeners run for a packet that cannot be decoded. */
   #refusing = false;
 
+  // biome-ignore lint/complexity/useMaxParams: engine.io's own Socket takes these.
   constructor(
     id: string,
     engine: ConnectionServer,

@@ -174,7 +174,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       const session = this.#session(request);
       if (!session) {
         void this.#openSession(request, res).then((transport) => {
-          if (transport) this.#upgradeTo(request, res, transport, handshake, context);
+          if (transport) this.#upgradeTo(request, res, { transport, handshake, context });
         });
         return;
       }
@@ -182,7 +182,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       const mayUpgrade = session.transport.name === "polling" && !session.upgrading;
       const transport = mayUpgrade ? this.createTransport("websocket", request) : undefined;
       if (transport) startUpgrade(session, transport);
-      this.#upgradeTo(request, res, transport, handshake, context);
+      this.#upgradeTo(request, res, { transport, handshake, context });
     });
   }
 
@@ -226,7 +226,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const headers = [["Retry-After", String(wait)]] as const;
     const body = { code: FORBIDDEN, message: "Draining" };
     // The cast holds as in #refuse().
-    answer(request.res as SafeResponse, "503 Service Unavailable", body, headers);
+    answer(request.res as SafeResponse, "503 Service Unavailable", { body, headers });
     return true;
   }
 
@@ -297,9 +297,15 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   #upgradeTo(
     request: IncomingRequest,
     res: SafeResponse,
-    transport: EngineTransportBase | undefined,
-    handshake: Handshake,
-    context: us_socket_context_t,
+    {
+      transport,
+      handshake,
+      context,
+    }: {
+      readonly transport: EngineTransportBase | undefined;
+      readonly handshake: Handshake;
+      readonly context: us_socket_context_t;
+    },
   ): void {
     this.#addHeaders(request, res, {});
     const owned = transport && isWebSocket(transport) ? transport : undefined;
@@ -339,7 +345,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const text = typeof why.message === "string" ? why.message : message;
     const status = code === FORBIDDEN ? "403 Forbidden" : "400 Bad Request";
     // The cast holds: `res` is set until a transport takes it, and none has.
-    answer(request.res as SafeResponse, status, { code, message: text });
+    answer(request.res as SafeResponse, status, { body: { code, message: text } });
   }
 }
 

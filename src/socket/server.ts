@@ -86,6 +86,7 @@ function claimPath(app: TemplatedApp, path: string): void {
  * `io` was constructed with win over `settings`. Throws if the path of `io` on this app has been
  * served before, or if an option cannot be honoured.
  */
+// biome-ignore lint/complexity/useMaxParams: io and app are joined here, by settings and needs.
 export function serveSocketIo(
   io: Server,
   app: TemplatedApp,

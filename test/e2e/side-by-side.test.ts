@@ -29,7 +29,7 @@ async function attachedServer(t: TestContext) {
   const io = new Server();
   const app = uws.App();
   const attached = attach(io, app, { socket: { bufferBytesMax: 1_048_576 } });
-  const door = await listen(app, "127.0.0.1", 0);
+  const door = await listen(app, { host: "127.0.0.1", port: 0 });
   t.after(async () => {
     door.close();
     await io.close();
@@ -116,7 +116,7 @@ test("a second attach to a server or a path is an error, and the first goes on",
   const io = new Server();
   const app = uws.App();
   const attached = attach(io, app);
-  const door = await listen(app, "127.0.0.1", 0);
+  const door = await listen(app, { host: "127.0.0.1", port: 0 });
   t.after(async () => {
     door.close();
     await io.close();

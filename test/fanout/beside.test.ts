@@ -46,7 +46,7 @@ async function startStockNative(t: TestContext) {
   const io = new Server({ serveClient: false });
   const app = loadNative().uws.App();
   io.attachApp(app);
-  const listening = await listen(app, "127.0.0.1", 0);
+  const listening = await listen(app, { host: "127.0.0.1", port: 0 });
   const close = async () => {
     await io.close();
     listening.close();

@@ -28,7 +28,7 @@ export async function startRig(
   const io = new Server({ serveClient: false, ...options });
   const app = loadNative().uws.App();
   const attached = attach(io, app, settings);
-  const listening = await listen(app, "127.0.0.1", 0);
+  const listening = await listen(app, { host: "127.0.0.1", port: 0 });
   t.after(async () => {
     await io.close();
     attached.detach();

@@ -32,8 +32,8 @@ export function decodeJson(limits: Limits, text: string): DecodedText {
   let at = 1;
   let attachments = 0;
   if (binary) {
-    const end = digitsEnd(text, at);
-    attachments = readAttachments(limits, text, at, end);
+    const end = digitsEnd(text, 1);
+    attachments = readAttachments(limits, text, end);
     at = end + 1;
   }
   let nsp = "/";
@@ -68,9 +68,10 @@ function digitsEnd(text: string, from: number): number {
   return at;
 }
 
-function readAttachments(limits: Limits, text: string, from: number, end: number): number {
-  const count = end - from <= 4 ? Number(text.slice(from, end)) : Number.POSITIVE_INFINITY;
-  if (end === from || count < 1 || text.charCodeAt(end) !== MINUS) {
+/** Reads the number that stands between the packet's type and `end`. */
+function readAttachments(limits: Limits, text: string, end: number): number {
+  const count = end <= 5 ? Number(text.slice(1, end)) : Number.POSITIVE_INFINITY;
+  if (end === 1 || count < 1 || text.charCodeAt(end) !== MINUS) {
     throw new FailureError("CODEC_BAD_SHAPE", "no number of attachments");
   }
   if (count > limits.attachmentsMax) throw new FailureError("CODEC_TOO_MANY_ATTACHMENTS");

@@ -8,6 +8,7 @@ export const section = <const T extends z.ZodMiniObject>(settings: T, sentence: 
 };
 
 /** A setting: its schema, its default and a sentence for the docs. */
+// biome-ignore lint/complexity/useMaxParams: a row of a table.
 export const field = <const T extends z.ZodMiniType>(
   schema: T,
   byDefault: z.core.util.NoUndefined<z.output<T>>,
@@ -20,6 +21,7 @@ export const field = <const T extends z.ZodMiniType>(
 };
 
 /** Milliseconds between `min` and `max`, both included. */
+// biome-ignore lint/complexity/useMaxParams: a row of a table.
 export const ms = (byDefault: number, min: number, max: number, text: string) =>
   field(z.int().check(z.gte(min), z.lte(max)), byDefault, text);
 
