@@ -1,8 +1,8 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { makeUpgrade, readUpgradeAnswer, type Target } from "../wire/handshake.ts";
-import { type Codec, connectFrame, PONG_FRAME, readSignal } from "../wire/packets.ts";
-import { createScanner, makeFrame } from "../wire/scanner.ts";
+import { type Codec, connectFrame, makeFrame, PONG_FRAME, readSignal } from "../wire/packets.ts";
+import { createScanner } from "../wire/scanner.ts";
 import { createOrder, type Order } from "./order.ts";
 
 /** What a client is there for. */

@@ -1,5 +1,7 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { isIPv6 } from "node:net";
+import { parseHead } from "../../test/harness/wire-http.ts";
+import { acceptOf, formatUpgrade } from "../../test/harness/wire-ws.ts";
 
 /** Where to connect and what to say there. */
 export interface Target {
@@ -14,39 +16,29 @@ export interface Target {
 }
 
 /** The headers a browser sends along, because servers pay for every header they keep. */
-const BROWSER_HEADERS = [
-  "Pragma: no-cache",
-  "Cache-Control: no-cache",
-  "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130",
-  "Accept-Encoding: gzip, deflate, br, zstd",
-  "Accept-Language: en-US,en;q=0.9",
-];
-
-const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const BROWSER_HEADERS = {
+  pragma: "no-cache",
+  "cache-control": "no-cache",
+  "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130",
+  "accept-encoding": "gzip, deflate, br, zstd",
+  "accept-language": "en-US,en;q=0.9",
+};
 
 /**
  * Returns the upgrade request (RFC 6455, 4.1) and the `sec-websocket-accept` it must be answered
  * with.
  */
-export function makeUpgrade(target: Target): { request: string; accept: string } {
+export function makeUpgrade(target: Target): { request: Buffer; accept: string } {
   const key = randomBytes(16).toString("base64");
   const query = `EIO=4&transport=websocket${target.query ? `&${target.query}` : ""}`;
   const host = `${isIPv6(target.host) ? `[${target.host}]` : target.host}:${target.port}`;
-  const request = [
-    `GET ${target.path}?${query} HTTP/1.1`,
-    `Host: ${host}`,
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    `Origin: ${target.secure ? "https" : "http"}://${host}`,
-    "Sec-WebSocket-Version: 13",
-    `Sec-WebSocket-Key: ${key}`,
+  const request = formatUpgrade(`${target.path}?${query}`, {
+    host,
+    origin: `${target.secure ? "https" : "http"}://${host}`,
+    "sec-websocket-key": key,
     ...BROWSER_HEADERS,
-    "\r\n",
-  ].join("\r\n");
-  const accept = createHash("sha1")
-    .update(key + GUID)
-    .digest("base64");
-  return { request, accept };
+  });
+  return { request, accept: acceptOf(key) };
 }
 
 /**
@@ -60,9 +52,9 @@ export function readUpgradeAnswer(bytes: Buffer, accept: string): number {
     return 0;
   }
   const head = bytes.toString("latin1", 0, end);
-  const status = head.slice(0, head.indexOf("\r\n") < 0 ? head.length : head.indexOf("\r\n"));
-  if (!status.includes(" 101")) throw new Error(`the upgrade was answered with ${status}`);
-  if (!head.toLowerCase().includes(`sec-websocket-accept: ${accept.toLowerCase()}`))
+  const { status, headers } = parseHead(head);
+  if (status !== 101) throw new Error(`the upgrade was answered with ${head.split("\r\n", 1)[0]}`);
+  if (headers["sec-websocket-accept"] !== accept)
     throw new Error("the upgrade was answered with a wrong sec-websocket-accept");
   return end + 4;
 }

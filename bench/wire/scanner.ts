@@ -16,6 +16,8 @@ const FRAME_BYTES_MAX = 256 * 1024 * 1024;
 /**
  * Returns a scanner of unmasked frames (RFC 6455, 5.2), as servers send them.
  *
+ * This alone is not shared with the raw client of the tests (`test/harness/wire-*.ts`): every message
+ * of a load passes here, and a promise for each would make the generator the bottleneck.
  * Bytes are looked at in place; only what is left of a frame cut by the end of a read is copied.
  * Fragmented messages are joined. Throws on a masked or compressed frame, which nobody negotiated.
  */
@@ -77,20 +79,4 @@ function scanFrames(
     take(first, bytes, start, at);
   }
   return at;
-}
-
-/**
- * Returns a client's frame. Its mask is four zero bytes: legal, and free for the generator, while
- * the server unmasks as always.
- */
-export function makeFrame(opcode: number, payload: Buffer): Buffer {
-  const n = payload.length;
-  const extended = n < 126 ? 0 : n < 65_536 ? 2 : 8;
-  const frame = Buffer.alloc(2 + extended + 4 + n);
-  frame[0] = 0x80 | opcode;
-  frame[1] = 0x80 | (extended === 0 ? n : extended === 2 ? 126 : 127);
-  if (extended === 2) frame.writeUInt16BE(n, 2);
-  if (extended === 8) frame.writeBigUInt64BE(BigInt(n), 2);
-  payload.copy(frame, 2 + extended + 4);
-  return frame;
 }
