@@ -23,7 +23,7 @@ export default function chat(io: Server): void {
     });
 
     socket.on("message", (room: unknown, text: unknown, done?: unknown) => {
-      // Only members speak in a room, and only texts are passed on.
+      // Only members may send to a room, and only texts are passed on.
       const heard = isRoom(room) && socket.rooms.has(room) && typeof text === "string";
       if (heard) socket.to(room).emit("message", { from: socket.id, room, text });
       answer(done, heard);

@@ -7,7 +7,7 @@ interface ClientEvents {
   typing: (room: string) => void;
 }
 
-/** What they hear. */
+/** What clients receive. */
 interface ServerEvents {
   joined: (room: string, name: string) => void;
   message: (room: string, name: string, text: string) => void;
@@ -16,7 +16,7 @@ interface ServerEvents {
   news: (text: string) => void;
 }
 
-/** What the backend must be told: by environment variables, or a worker's bindings. */
+/** The settings of the function, from environment variables or a worker's bindings. */
 export interface Env {
   /** The gateway's `upstream.secrets`. */
   readonly SLUICE_SECRET: string;
@@ -26,8 +26,8 @@ export interface Env {
 }
 
 /**
- * Returns the chat: a `fetch` handler that holds no socket and no state. `POST /call` is the gateway's;
- * `POST /news` is anybody's who has news for everyone, and shows how to emit from outside of a call.
+ * Returns the chat: a `fetch` handler that holds no socket and no state. The gateway calls
+ * `POST /call`. `POST /news` sends news to everyone: it shows how to emit outside of a call.
  */
 export function createChat(env: Env): (request: Request) => Promise<Response> {
   const emitter = createEmitter<ServerEvents>({ url: env.SLUICE_URL, key: env.SLUICE_KEY });
@@ -77,8 +77,8 @@ export function createChat(env: Env): (request: Request) => Promise<Response> {
   };
 }
 
-// The types say what a good client sends. What another one sends is refused: anything else that is
-// thrown is a failure, and a function that fails too often is left alone for a while, by everyone.
+// The types describe well-behaved clients. The events of others are refused: anything else that is
+// thrown is a failure, and a function that fails too often is not called for a while, for anyone.
 function textOf(given: unknown, charsMax: number): string {
   if (typeof given !== "string" || given === "") throw new Refusal("that is no text");
   if (given.length > charsMax) throw new Refusal("that is too long");

@@ -28,7 +28,7 @@ export interface ApiNeeds extends Pick<Shared, "apply" | "rooms" | "deadLetters"
   refusing?(): FailureCode | undefined;
   /** Set when tokens are accepted. */
   readonly checkToken?: CheckToken | undefined;
-  /** Called when a request was answered, or when its client went away first (status 0). */
+  /** Called when a response was sent, or when its client went away first (status 0). */
   answered(route: RouteName, status: number, seconds: number): void;
   readonly version: string;
   /** Path that serves the metrics. */
@@ -160,7 +160,7 @@ function createPages(rows: readonly RouteRow[], needs: ApiNeeds): Record<string,
     openapi: async () => {
       document ??= JSON.stringify(describeApi(rows, needs.version));
       const headers = { "content-type": "application/json" };
-      // Close: a client that sends request after request and reads no answer would otherwise make
+      // Close: a client that sends request after request and reads no response would otherwise make
       // the gateway hold one copy of the document for each.
       return { status: 200, headers, body: document, close: true };
     },

@@ -18,7 +18,7 @@ export const REPLAY = z.strictObject({
 /** How many dead letters a page has. */
 export const LETTERS_LIMIT = { byDefault: 100, max: 1000 } as const;
 
-/** Answers with one page of the dead letters. */
+/** Returns one page of the dead letters. */
 export function serveDeadLetters(
   exchange: Exchange,
   grant: Grant,
@@ -39,7 +39,7 @@ export function serveDeadLetters(
   };
 }
 
-/** Answers a request to make the calls of dead letters again. */
+/** Makes the calls of dead letters again, and returns how many succeeded. */
 export async function serveReplay(
   exchange: Exchange,
   grant: Grant | Promise<Grant>,

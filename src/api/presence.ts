@@ -9,7 +9,7 @@ import { chooseMedia, type Packer, writeValue } from "./media.ts";
 /** Items of a page when the query has no `limit`. */
 const LIMIT = 100;
 
-/** Answers with one page of the sockets of a namespace. Needs a grant of `fetchSockets`. */
+/** Returns one page of the sockets of a namespace. Needs a grant of `fetchSockets`. */
 export async function serveSockets(
   exchange: Exchange,
   grant: Grant,
@@ -28,7 +28,7 @@ export async function serveSockets(
   return write(exchange, { sockets, ...(next !== undefined && { next }) }, shared.packer);
 }
 
-/** Answers with one page of the rooms of a namespace. Needs a grant of `fetchSockets`. */
+/** Returns one page of the rooms of a namespace. Needs a grant of `fetchSockets`. */
 export async function serveRooms(
   exchange: Exchange,
   grant: Grant,

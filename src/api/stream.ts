@@ -11,9 +11,9 @@ import { MEDIA_TYPES } from "./media.ts";
 /** Streams of commands. */
 export interface Streams {
   /**
-   * Serves one stream. Every line is a command or a list of commands, and gets one answer line, in
-   * the same order. Resolves with the status at the end, or `undefined` when the client has gone.
-   * Rejects with the failure that keeps the stream from starting.
+   * Serves one stream. Every line is a command or a list of commands, and gets one line with its
+   * result, in the same order. Resolves with the status at the end, or `undefined` when the client
+   * has gone. Rejects with the failure that keeps the stream from starting.
    */
   serve(exchange: Exchange, grant: Grant | Promise<Grant>): Promise<number | undefined>;
   /** Ends every stream after the lines that are being carried out. */
@@ -30,7 +30,8 @@ export function createStreams(settings: StreamSettings, shared: Shared): Streams
   const open = new Set<Stream>();
   return {
     async serve(exchange, grant) {
-      // Lines are answered as they arrive: they would have to be inflated and bounded bit by bit.
+      // Lines are carried out as they arrive, so a compressed stream would have to be inflated, and
+      // bounded, piece by piece.
       if (readCoding(exchange.headers["content-encoding"]) !== "identity") {
         throw new FailureError("API_BAD_ENCODING");
       }

@@ -13,7 +13,7 @@ export interface ValueCodec {
   decode(bytes: Buffer): unknown;
 }
 
-/** Returns a codec for the bodies of HTTP requests and answers. */
+/** Returns a codec for the bodies of HTTP requests and responses. */
 export function createValueCodec(limits: Limits): ValueCodec {
   const writer = createFrameWriter();
   const cursor = createFrameCursor(limits);

@@ -1,6 +1,6 @@
 /**
  * The JSON bodies of calls to functions and of their answers. Bytes are tagged as in
- * core/tagged-json.ts. Types only, so that `edge/` and `upstream/` can share this file.
+ * core/tagged-json.ts. It imports nothing at run time, because `edge/` shares it.
  */
 import type { Command } from "./command.ts";
 
@@ -18,7 +18,7 @@ export type CallKind = keyof typeof CALL_TYPES;
 export interface CallSocket {
   readonly id: string;
   readonly namespace: string;
-  /** As the answer to the connect call gave it. */
+  /** The user, as the answer to the connect call named it. */
   readonly userId?: string | undefined;
   /** `socket.data`, as set by the answer to the connect call and by handlers in the process. */
   readonly data?: unknown;
@@ -30,7 +30,9 @@ export interface CallHandshake {
   readonly query: Readonly<Record<string, unknown>>;
   /** The client's `auth` option. */
   readonly auth: unknown;
+  /** The client's IP address; behind a trusted proxy, the one that the proxy names. */
   readonly address: string;
+  /** Whether the connection uses TLS. */
   readonly secure: boolean;
   /** When the connection was opened, in milliseconds since 1970. */
   readonly issued: number;
@@ -54,14 +56,19 @@ export interface EventCall {
 /** Body of `io.sluice.disconnect`. */
 export interface DisconnectCall {
   readonly socket: CallSocket;
+  /** The reason of Socket.IO's `disconnect` event, or `node_lost` if the socket's node died. */
   readonly reason: string;
 }
 
 /** Answer of a function that lets a socket in. */
 export interface ConnectAnswer {
+  /** Names the user in later calls of the socket. */
   readonly userId?: string | undefined;
+  /** Members to set in `socket.data`. */
   readonly data?: Readonly<Record<string, unknown>> | undefined;
+  /** Rooms that the socket joins. */
   readonly rooms?: readonly string[] | undefined;
+  /** Commands to carry out once the socket is connected. */
   readonly commands?: readonly Command[] | undefined;
 }
 

@@ -16,19 +16,24 @@ export interface EmitCommand extends InNamespace {
   readonly do: "emit";
   /** Rooms or socket ids; left out: every socket of the namespace. */
   readonly to?: readonly string[] | undefined;
+  /** Rooms or socket ids that are left out. */
   readonly except?: readonly string[] | undefined;
   readonly event: string;
   readonly args?: readonly unknown[] | undefined;
+  /** Whether clients that cannot receive it at this moment may miss it. Default: false. */
   readonly volatile?: boolean | undefined;
 }
 
 /** Emits, then waits for one acknowledgement per socket, at most `timeoutMs`. */
 export interface EmitWithAckCommand extends InNamespace {
   readonly do: "emitWithAck";
+  /** Rooms or socket ids; left out: every socket of the namespace. */
   readonly to?: readonly string[] | undefined;
+  /** Rooms or socket ids that are left out. */
   readonly except?: readonly string[] | undefined;
   readonly event: string;
   readonly args?: readonly unknown[] | undefined;
+  /** How long to wait for acknowledgements. Default: 5000 (1…60000 milliseconds). */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -37,6 +42,7 @@ export interface RoomsCommand extends InNamespace {
   readonly do: "socketsJoin" | "socketsLeave";
   /** Rooms or socket ids; left out: every socket of the namespace. */
   readonly in?: readonly string[] | undefined;
+  /** Rooms or socket ids that are left out. */
   readonly except?: readonly string[] | undefined;
   readonly rooms: readonly string[];
 }
@@ -44,17 +50,26 @@ export interface RoomsCommand extends InNamespace {
 /** Disconnects the matching sockets; with `close` their connections too. */
 export interface DisconnectCommand extends InNamespace {
   readonly do: "disconnectSockets";
+  /** Rooms or socket ids; left out: every socket of the namespace. */
   readonly in?: readonly string[] | undefined;
+  /** Rooms or socket ids that are left out. */
   readonly except?: readonly string[] | undefined;
+  /**
+   * Whether their connections are closed too, with the sockets of other namespaces. Default: false.
+   */
   readonly close?: boolean | undefined;
 }
 
 /** Lists at most `limit` matching sockets, sorted by id, starting after the id `after`. */
 export interface FetchCommand extends InNamespace {
   readonly do: "fetchSockets";
+  /** Rooms or socket ids; left out: every socket of the namespace. */
   readonly in?: readonly string[] | undefined;
+  /** Rooms or socket ids that are left out. */
   readonly except?: readonly string[] | undefined;
+  /** Most sockets listed. Default: 1000 (1…10000). */
   readonly limit?: number | undefined;
+  /** The `next` of the page before. */
   readonly after?: string | undefined;
 }
 
@@ -85,7 +100,9 @@ export interface PresentSocket {
   readonly data: unknown;
   readonly handshake: {
     readonly address: string;
+    /** When the connection was opened, in milliseconds since 1970. */
     readonly issued: number;
+    /** Whether the connection uses TLS. */
     readonly secure: boolean;
     readonly query: Readonly<Record<string, unknown>>;
   };

@@ -17,7 +17,7 @@ export const COMMAND_LIMITS = {
   argsMax: 256,
   /** Levels arguments may nest: the default of `codec.depthMax`. */
   depthMax: 32,
-  /** Bytes values of one event's arguments: the default of `codec.attachmentsMax`. */
+  /** Binary values of one event's arguments: the default of `codec.attachmentsMax`. */
   binariesMax: 10,
   ackTimeoutMsDefault: 5000,
   ackTimeoutMsMax: 60_000,

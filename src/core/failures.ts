@@ -185,7 +185,7 @@ export const FAILURES = {
   UPSTREAM_NO_ROUTE: { status: 404, retry: false, text: "No function answers this event" },
   UPSTREAM_BAD_ARGS: { status: 400, retry: false, text: "The arguments cannot be written as JSON" },
   UPSTREAM_STOPPING: { status: 503, retry: true, text: "The gateway is stopping" },
-  // socket: who a client is.
+  // door: who a client is.
   AUTH_REQUIRED: { status: 401, retry: false, text: "A token is required" },
   AUTH_INVALID: { status: 401, retry: false, text: "The token is not valid here" },
   AUTH_EXPIRED: { status: 401, retry: false, text: "The token has expired" },
@@ -197,7 +197,7 @@ export const FAILURES = {
     text: "No function decides on the clients of this namespace",
   },
   AUTH_UNAVAILABLE: { status: 503, retry: true, text: "Tokens cannot be checked at the moment" },
-  // socket: limits on clients.
+  // door: limits on clients.
   ORIGIN_FORBIDDEN: { status: 403, retry: false, text: "This origin may not connect" },
   LIMIT_CONNECTIONS: { status: 503, retry: true, text: "limits.connectionsMax is reached" },
   LIMIT_POLLING: { status: 503, retry: true, text: "limits.pollingConnectionsMax is reached" },

@@ -17,9 +17,9 @@ export interface EmitterOptions {
   readonly url: string;
   /** An API key's secret, or a JSON Web Token. */
   readonly key: string;
-  /** Used instead of the global `fetch`, such as the one of a service binding. */
+  /** Sends the requests, such as the `fetch` of a service binding. Default: the global `fetch`. */
   readonly fetch?: typeof fetch;
-  /** Trace context that is sent with every command (W3C `traceparent`). */
+  /** Trace context that is sent with every command (W3C `traceparent`). Default: none. */
   readonly traceparent?: string;
 }
 
@@ -41,20 +41,22 @@ export interface Emitter<Events extends EventsMap> extends Operator<Events, Prom
   except(rooms: string | readonly string[]): Emitter<Events>;
   of(namespace: string): Emitter<Events>;
   readonly volatile: Emitter<Events>;
-  /** How long `emitWithAck` waits for acknowledgements. */
+  /** Sets how long `emitWithAck` waits. Default: 5000 (1…60000 milliseconds). */
   timeout(ms: number): Emitter<Events>;
+  /** Emits, then waits for one acknowledgement of each socket. */
   emitWithAck<Name extends keyof Events & string>(
     event: Name,
     ...args: ArgsOf<Events, Name>
   ): Promise<Acked>;
-  /** Resolves with at most `limit` sockets, sorted by id. */
+  /** Resolves with at most `limit` sockets, sorted by id. Default: 1000 (1…10000). */
   fetchSockets(limit?: number): Promise<readonly PresentSocket[]>;
+  /** Emits to the other nodes. */
   serverSideEmit(event: string, ...args: unknown[]): Promise<void>;
 }
 
 /** A command that the gateway did not carry out. */
 export class SluiceError extends Error {
-  /** HTTP status. */
+  /** HTTP status of the response. */
   readonly status: number;
   /** A code of the gateway's table of failures; empty when something else answered. */
   readonly code: string;

@@ -61,17 +61,24 @@ export interface HandlerOptions<Listen extends EventsMap, Emit extends EventsMap
       // biome-ignore lint/suspicious/noConfusingVoidType: a handler may return nothing.
     ) => Later<AckOf<Listen, Name> | void>;
   };
+  /** Called after the socket's last event, when it has disconnected. */
   readonly disconnect?: (
     context: { readonly socket: CallSocket; readonly reason: string; readonly id: string },
     io: AnswerIo<Emit>,
   ) => Later<void>;
-  /** Called with what a handler throws, unless it is a refusal. The gateway never sees it. */
+  /**
+   * Called with what a handler throws, unless it is a refusal. The gateway only learns that the
+   * function failed. Default: nothing is called.
+   */
   readonly failed?: (error: unknown) => void;
-  /** Whether a call with this id was handled before. It is then answered without being handled. */
+  /**
+   * Whether a call with this id was handled before. It is then answered without being handled.
+   * Default: every call is handled.
+   */
   readonly isRepeated?: (id: string) => Later<boolean>;
-  /** How far a call's timestamp may be from now, in seconds; 300 when left out. */
+  /** How far a call's timestamp may be from now. Default: 300 seconds. */
   readonly toleranceSeconds?: number;
-  /** Bytes of the largest body that is read; 4 MiB when left out. */
+  /** The largest body that is read. Default: 4194304 bytes. */
   readonly bodyBytesMax?: number;
 }
 

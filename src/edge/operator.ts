@@ -35,20 +35,24 @@ export type AckOf<Events extends EventsMap, Name extends keyof Events> = Events[
 export interface Operator<Events extends EventsMap, Result> {
   /** Adds rooms or socket ids. An empty list reaches nobody; it does not mean everyone. */
   to(rooms: string | readonly string[]): Operator<Events, Result>;
+  /** The same as `to`. */
   in(rooms: string | readonly string[]): Operator<Events, Result>;
+  /** Leaves out rooms or socket ids. */
   except(rooms: string | readonly string[]): Operator<Events, Result>;
   /** A client that cannot receive the event at this moment may miss it. */
   readonly volatile: Operator<Events, Result>;
   emit<Name extends NameOf<Events>>(event: Name, ...args: ArgsOf<Events, Name>): Result;
   socketsJoin(rooms: string | readonly string[]): Result;
   socketsLeave(rooms: string | readonly string[]): Result;
+  /** With `close`, also closes their connections, with the sockets of other namespaces. */
   disconnectSockets(close?: boolean): Result;
 }
 
 /** An operator that also reaches other namespaces and the other nodes. */
 export interface ServerOperator<Events extends EventsMap, Result> extends Operator<Events, Result> {
-  /** Chooses a namespace; `/` without it. */
+  /** Chooses a namespace. Default: `/`. */
   of(namespace: string): Operator<Events, Result>;
+  /** Emits to the other nodes. */
   serverSideEmit(event: string, ...args: unknown[]): Result;
 }
 

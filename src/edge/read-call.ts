@@ -53,7 +53,7 @@ export async function readCall(
   const data = readData(parsed);
   const kind = kindOf(data);
   if (header("ce-type") !== CALL_TYPES[kind] || header("ce-id") !== id) {
-    throw new Unreadable(400, "the headers are another call's");
+    throw new Unreadable(400, "the headers do not agree with the body");
   }
   return { id, kind, data };
 }
@@ -69,7 +69,7 @@ function readEvent(given: unknown): CallEvent {
 function readData(given: unknown): CallEvent["data"] {
   const socket = isRecord(given) ? given.socket : undefined;
   if (!isRecord(given) || !isRecord(socket) || typeof socket.id !== "string") {
-    throw new Unreadable(400, "the body is no call's");
+    throw new Unreadable(400, "the body is not a call");
   }
   return restoreBytes(given) as CallEvent["data"]; // signed by the gateway, which sends this shape
 }

@@ -10,9 +10,9 @@ export interface Signed {
 
 /** Options of {@link verify}. */
 export interface VerifyOptions {
-  /** How far the timestamp may be from now, in seconds; 300 when left out. */
+  /** How far the timestamp may be from now. Default: 300 seconds. */
   readonly toleranceSeconds?: number;
-  /** The current time in milliseconds since 1970; the system's clock when left out. */
+  /** The current time, in milliseconds since 1970. Default: the system's clock. */
   readonly now?: number;
 }
 
@@ -45,7 +45,7 @@ export async function verify(
   const age = Math.abs(
     now / 1000 - (/^\d{1,12}$/.test(timestamp) ? Number(timestamp) : Number.NaN),
   );
-  if (!(age <= toleranceSeconds)) throw new VerifyError("the timestamp is not of now");
+  if (!(age <= toleranceSeconds)) throw new VerifyError("the timestamp is too far from now");
   const content = concat(`${id}.${timestamp}.`, signed.body);
   for (const secret of own) {
     // Sign once per secret, not once per signature: the sender chooses how many of those it lists.
@@ -55,7 +55,7 @@ export async function verify(
       if (given && isSame(given, made)) return id;
     }
   }
-  throw new VerifyError("no signature fits");
+  throw new VerifyError("no signature is of one of the secrets");
 }
 
 /** Returns the secrets as a list. Throws a TypeError if there are none, or one is not base64. */

@@ -66,11 +66,13 @@ export interface Gateway {
 
 /** What a gateway gets from its process, besides its settings. */
 export interface GatewayNeeds {
+  /** Gets log lines. Default: only failures of handlers are written, to stderr. */
   readonly log?: Log;
-  /** Returns how many lines `log` has dropped so far. */
+  /** Returns how many lines `log` has dropped so far, for metrics. Default: none. */
   readonly linesDropped?: () => number;
   /** The folder that `handlers.module` is relative to. Default: the current folder. */
   readonly folder?: string;
+  /** Whether a gateway that lets every client in logs a warning. Default: false. */
   readonly production?: boolean;
 }
 

@@ -12,7 +12,7 @@ const SECURITY: readonly (readonly [string, string])[] = [
 
 /** State that all requests of one app share. */
 export interface State {
-  /** Requests that are without a response. */
+  /** Requests that have no response yet. */
   open: number;
   stopping: boolean;
   /** Called once, when no request is open. */

@@ -14,7 +14,7 @@ import { isAmbiguous } from "./request.ts";
 export interface Http {
   /** Adds a route, at any time. A GET route serves HEAD as well. */
   readonly route: AddRoute;
-  /** Requests that are without a response. */
+  /** Requests that have no response yet. */
   readonly open: number;
   /** Makes every further response close its connection. Resolves when no request is open. */
   stop(): Promise<void>;

@@ -44,8 +44,8 @@ const HANDSHAKE = [
 const BARE = /^(204|304) /;
 
 /**
- * A uWebSockets.js response that is safe to use at any time. Once the request is aborted or
- * answered, every call does nothing, where the native response would throw.
+ * A uWebSockets.js response that is safe to use at any time. Once the request is aborted or the
+ * response sent, every call does nothing, where the native response would throw.
  *
  * It has the methods of uWebSockets.js for engine.io, and those of `http.ServerResponse` for
  * middlewares, which are written for Node.js. Headers that Node.js would refuse are left out and
@@ -280,7 +280,7 @@ export class SafeResponse extends LazyEmitter {
       this.dropBody();
       if (!this.done && (bytes.length > 0 || held.isLast)) handler(bytes.buffer, held.isLast);
     } else if (!this.done) {
-      // The rest of a body may still arrive after an early answer. It is discarded.
+      // The rest of a body may still arrive after an early response. It is discarded.
       this.#raw.onData((chunk, isLast) => void (this.done || handler(chunk, isLast)));
     }
     return this;
@@ -320,7 +320,7 @@ export class SafeResponse extends LazyEmitter {
     return this;
   }
 
-  /** Answers with a WebSocket handshake. The response cannot be used afterwards. */
+  /** Sends a WebSocket handshake. The response cannot be used afterwards. */
   upgrade<UserData>(
     data: UserData,
     handshake: { key: string; protocol: string; extensions: string },
