@@ -1,21 +1,14 @@
 import { BlockList, isIP } from "node:net";
-import { SettingsError } from "../core/settings.ts";
+import { type Settings, SettingsError } from "../core/settings.ts";
 
-/** Where an address is read from. Header names are in lower case. */
-export interface AddressSource {
+/** Where an address is read from. */
+interface AddressSource {
+  /** Names are in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   /** Address of the TCP peer, as text. */
   readonly address: string;
   /** Address in the PROXY protocol v2 header, empty without one. */
   readonly proxiedAddress: string;
-}
-
-/** Which sources of a client's address are trusted. */
-export interface AddressSettings {
-  /** Proxies whose X-Forwarded-For is trusted: CIDRs, `loopback`, `private`; or one hop count. */
-  readonly trustProxy: readonly string[];
-  /** Whether the PROXY protocol's address replaces the peer's. */
-  readonly proxyProtocol: boolean;
 }
 
 const NAMED_RANGES: Readonly<Record<string, readonly string[]>> = {
@@ -36,7 +29,9 @@ const HOPS_MAX = 32;
  *
  * Throws {@link SettingsError} for an entry of `trustProxy` that is not one of the allowed forms.
  */
-export function createAddressReader(settings: AddressSettings): (from: AddressSource) => string {
+export function createAddressReader(
+  settings: Pick<Settings["socket"], "trustProxy" | "proxyProtocol">,
+): (from: AddressSource) => string {
   const trusted = readTrust(settings.trustProxy);
   return (from) => {
     const peer = (settings.proxyProtocol && from.proxiedAddress) || from.address;

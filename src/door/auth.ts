@@ -1,12 +1,6 @@
 import type { Socket } from "socket.io";
 import type { Settings } from "../core/settings.ts";
-import {
-  type ConnectAuth,
-  connectionOf,
-  type EventPacket,
-  sessionIdOf,
-  setSessionId,
-} from "../seam/socket-io.ts";
+import { type ConnectAuth, connectionOf, sessionIdOf, setSessionId } from "../seam/socket-io.ts";
 import { createExpiry } from "./expiry.ts";
 import {
   createGrants,
@@ -14,7 +8,7 @@ import {
   isRefused,
   type Refused,
   type RequestTokens,
-  type TokenRequest,
+  type TokenConnection,
 } from "./grants.ts";
 import type { KeySetNeeds } from "./key-set.ts";
 import { type Claims, createTokenCheck } from "./tokens.ts";
@@ -29,69 +23,20 @@ export const AUTH_RESULTS = [
   "auth_wrong_user",
   "auth_unavailable",
 ] as const;
+/** One of {@link AUTH_RESULTS}. */
+export type AuthResult = (typeof AUTH_RESULTS)[number];
 
-/** Clocks, the log, and callbacks for metrics. */
-export interface AuthNeeds extends KeySetNeeds {
-  authenticated(result: string, seconds: number): void;
-}
-
-/** A connection whose request may carry a token in its query or in a header. */
-export interface TokenConnection {
-  readonly request: TokenRequest & { url: string; readonly _query: Record<string, string> };
-}
-
-/** Which session a client may ask for, and what it may keep of it. */
-export interface SessionDecision {
-  /** The auth object to go on with. It has no `pid` if the client must get a new session. */
-  readonly auth: ConnectAuth;
-  /** Returns the session's rooms, without those that only an older token granted. */
-  narrow(session: StoredSession): readonly unknown[];
-}
+/** Returns a session's rooms, without those that only an older token granted. */
+export type NarrowRooms = (session: StoredSession) => readonly unknown[];
 
 /** The parts of a stored session that authentication reads. */
-export interface StoredSession {
+interface StoredSession {
   readonly rooms: readonly unknown[];
   readonly data: unknown;
 }
 
 /** Authenticates the clients of sockets. */
-export interface Auth {
-  /**
-   * Stores the tokens of a new connection's request, because an application may discard the
-   * request. Removes the token from the query, which handlers, functions and APIs can read.
-   */
-  opened(connection: TokenConnection): void;
-  /** Resolves with why a socket may not enter, or sets its `data.user`. Never rejects. */
-  enter(socket: Socket): Promise<Refused | undefined>;
-  /** Joins a connected socket to its granted rooms and watches its token's expiry. */
-  connected(socket: Socket): void;
-  /** Warns sockets of a connection whose tokens expire soon, or closes it if one has expired. */
-  check(connection: object): void;
-  /** Handles an event if it is a refreshed token, and returns whether it was one. */
-  takeRefresh(socket: Socket, packet: EventPacket): boolean;
-  /** Decides whether a client may ask for a session: only the user it belongs to may. */
-  decide(conn: TokenConnection, auth: ConnectAuth): Promise<SessionDecision>;
-  /** Sockets whose token expiry is watched. */
-  readonly watched: number;
-  stop(): void;
-}
-
-/**
- * Returns the authentication for `auth.mode`, or undefined if this gateway checks no tokens (with
- * `upstream` the function decides in the connect call). In production, mode `none` logs a warning.
- */
-export function createAuth(
-  settings: Settings["auth"],
-  production: boolean,
-  needs: AuthNeeds,
-): Auth | undefined {
-  if (settings.mode === "jwt") return createJwtAuth(settings, needs);
-  if (settings.mode === "none" && production) {
-    const text = "auth.mode is none: whoever reaches this port may connect and emit any event";
-    needs.log("warn", "open", { room: "socket" }, text);
-  }
-  return undefined;
-}
+export type Auth = ReturnType<typeof createAuth>;
 
 /**
  * Returns authentication by JSON Web Token.
@@ -105,7 +50,10 @@ export function createAuth(
  * event is answered with `{ expiresAt }` or `{ error: { code, message, retry } }`, and no listener
  * of the application gets it.
  */
-export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Auth {
+export function createAuth(
+  settings: Settings["auth"],
+  needs: KeySetNeeds & { authenticated(result: AuthResult, seconds: number): void },
+) {
   const grants = createGrants(settings, createTokenCheck(settings, needs));
   /** Results of checks made before the socket existed, by the auth object that the socket gets. */
   const checked = new WeakMap<object, Grant | Refused>();
@@ -117,18 +65,23 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
   async function check(token: unknown): Promise<Grant | Refused> {
     const begun = performance.now();
     const found = await grants.grant(token);
-    const result = isRefused(found) ? found.code.toLowerCase() : "accepted";
+    // A check refuses with codes of AUTH_RESULTS alone.
+    const result = isRefused(found) ? (found.code.toLowerCase() as AuthResult) : "accepted";
     needs.authenticated(result, (performance.now() - begun) / 1000);
     return found;
   }
 
   function checkConnect(conn: TokenConnection, auth: ConnectAuth): Promise<Grant | Refused> {
-    return check(grants.read({ auth, ...requestTokens.get(conn) }));
+    return check(grants.read(auth, requestTokens.get(conn)));
   }
 
   const expiry = createExpiry(settings, needs.now, check);
   return {
-    opened(connection) {
+    /**
+     * Stores the tokens of a new connection's request, because an application may discard the
+     * request. Removes the token from the query, which handlers, functions and APIs can read.
+     */
+    opened(connection: TokenConnection): void {
       const { request } = connection;
       const tokens = grants.readRequest(request);
       if (tokens.header !== undefined || tokens.query !== undefined)
@@ -137,14 +90,20 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
       delete request._query[settings.tokenName];
       request.url = `${request.url.split("?")[0]}?${new URLSearchParams(request._query)}`;
     },
-    async decide(conn, auth) {
+    /**
+     * Decides whether a client may ask for a session: only the user it belongs to may. Resolves
+     * with the auth object to go on with. It has no `pid` if the client must get a new session.
+     */
+    async decide(conn: TokenConnection, auth: ConnectAuth) {
       const found = await checkConnect(conn, auth);
       const owns = !isRefused(found) && String(auth.pid).endsWith(`.${found.owner}`);
       const next = owns ? auth : { ...auth, pid: undefined };
       checked.set(next, found);
-      return { auth: next, narrow: (session) => narrowRooms(session, found, grants.roomsOf) };
+      const narrow: NarrowRooms = (session) => narrowRooms(session, found, grants.roomsOf);
+      return { auth: next, narrow };
     },
-    async enter(socket) {
+    /** Resolves with why a socket may not enter, or sets its `data.user`. Never rejects. */
+    async enter(socket: Socket): Promise<Refused | undefined> {
       const { auth } = socket.handshake;
       const found = checked.get(auth) ?? (await checkConnect(connectionOf(socket), auth));
       if (isRefused(found)) return found;
@@ -152,15 +111,14 @@ export function createJwtAuth(settings: Settings["auth"], needs: AuthNeeds): Aut
       setUser(socket, found);
       return undefined;
     },
-    connected(socket) {
+    /** Joins a connected socket to its granted rooms and watches its token's expiry. */
+    connected(socket: Socket): void {
       const grant = entering.get(socket);
       if (grant) expiry.add(socket, grant);
     },
     check: expiry.check,
     takeRefresh: expiry.takeRefresh,
-    get watched() {
-      return expiry.size();
-    },
+    watched: expiry.size,
     stop: expiry.stop,
   };
 }

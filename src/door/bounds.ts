@@ -37,19 +37,7 @@ interface BoundsNeeds {
 }
 
 /** Bounds of what the sockets of a connection may hold. */
-export interface Bounds {
-  /** Returns why a socket may not enter its namespace, or else bounds its rooms and acks. */
-  enter(socket: Socket): FailureCode | undefined;
-  /**
-   * Counts a recovery that a connection asks for, until `endRecovery`. Returns false, and counts
-   * nothing, if as many are running as it may enter namespaces: each takes memory, and may ask
-   * Redis.
-   */
-  beginRecovery(conn: object): boolean;
-  endRecovery(conn: object): void;
-  /** Removes the bound on dynamic namespaces. */
-  stop(): void;
-}
+export type Bounds = ReturnType<typeof createBounds>;
 
 /**
  * Bounds rooms, room names, namespaces and pending acknowledgements.
@@ -61,7 +49,7 @@ export interface Bounds {
  *
  * Too many pending acknowledgements close the connection, because its client has stopped answering.
  */
-export function createBounds(io: Server, settings: LimitsSettings, needs: BoundsNeeds): Bounds {
+export function createBounds(io: Server, settings: LimitsSettings, needs: BoundsNeeds) {
   const entered = new WeakMap<object, Set<Socket>>();
   const recovering = new WeakMap<object, number>();
   const gateJoins = boundJoins(settings, needs);
@@ -95,7 +83,8 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
   });
 
   return {
-    enter(socket) {
+    /** Returns why a socket may not enter its namespace, or else bounds its rooms and acks. */
+    enter(socket: Socket): FailureCode | undefined {
       if (isFull(socket)) {
         needs.limited("namespaces");
         return "LIMIT_NAMESPACES";
@@ -104,7 +93,12 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
       setAcks(socket, new BoundedAcks(socket, settings.acksPendingMax, overAcks));
       return undefined;
     },
-    beginRecovery(conn) {
+    /**
+     * Counts a recovery that a connection asks for, until `endRecovery`. Returns false, and counts
+     * nothing, if as many are running as it may enter namespaces: each takes memory, and may ask
+     * Redis.
+     */
+    beginRecovery(conn: object): boolean {
       const count = recovering.get(conn) ?? 0;
       if (count >= settings.namespacesMax) {
         needs.limited("namespaces");
@@ -113,7 +107,7 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
       recovering.set(conn, count + 1);
       return true;
     },
-    endRecovery(conn) {
+    endRecovery(conn: object): void {
       const left = (recovering.get(conn) ?? 1) - 1;
       if (left > 0) recovering.set(conn, left);
       else recovering.delete(conn);

@@ -10,7 +10,7 @@ import {
   guardSessions,
   prependMiddleware,
 } from "../seam/socket-io.ts";
-import type { Auth, SessionDecision } from "./auth.ts";
+import type { Auth, NarrowRooms } from "./auth.ts";
 import type { Bounds } from "./bounds.ts";
 import type { Refused } from "./grants.ts";
 
@@ -18,7 +18,7 @@ import type { Refused } from "./grants.ts";
  * Calls `ask`, which asks for a session before it returns. Of the rooms of that session only those
  * that `narrow` returns are restored.
  */
-export type Recovering = <T>(narrow: SessionDecision["narrow"], ask: () => T) => T;
+export type Recovering = <T>(narrow: NarrowRooms, ask: () => T) => T;
 
 /** The event that tells a client that an event it emitted without an ack was refused. */
 export const RATE_LIMITED = "rate_limited";

@@ -58,6 +58,7 @@ export function createExpiry(
       size++;
       socket.once("disconnect", () => remove(socket));
     },
+    /** Warns sockets of a connection whose tokens expire soon, or closes it if one has expired. */
     check(connection: object): void {
       for (const watch of listOf(connection)) {
         const { expiresAt } = watch.grant;

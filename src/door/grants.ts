@@ -1,20 +1,22 @@
 import { createHash } from "node:crypto";
 import { type FailureCode, FailureError } from "../core/failures.ts";
+import { createGlobs } from "../core/glob.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Claims, TokenCheck } from "./tokens.ts";
 
-type AuthSettings = Settings["auth"];
+/** A connection whose request may carry a token in its query or in a header. */
+export interface TokenConnection {
+  readonly request: {
+    url: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly _query: Record<string, string>;
+  };
+}
 
 /** The tokens found in a request, as sent. */
 export interface RequestTokens {
   readonly header?: string | undefined;
   readonly query?: string | undefined;
-}
-
-/** The parts of a request that may carry a token. */
-export interface TokenRequest {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly _query: Readonly<Record<string, string>>;
 }
 
 /** What a valid token grants. */
@@ -44,8 +46,8 @@ const CLAIMED_ROOMS_MAX = 1000;
  * Returns the functions that find a client's token and what it grants. `grant` never rejects: it
  * resolves with what is wrong with the token.
  */
-export function createGrants(settings: AuthSettings, check: TokenCheck) {
-  const allows = createRoomFilter(settings.roomsAllowed);
+export function createGrants(settings: Settings["auth"], check: TokenCheck) {
+  const allows = createGlobs(settings.roomsAllowed);
 
   function roomsOf(claims: Readonly<Record<string, unknown>> | undefined): ReadonlySet<string> {
     const claimed = claims?.[settings.roomsClaim];
@@ -74,58 +76,27 @@ export function createGrants(settings: AuthSettings, check: TokenCheck) {
     }
   }
 
+  const { tokenFrom, tokenHeader, tokenName } = settings;
   return {
     grant,
     roomsOf,
-    read: (source: TokenSource) => readToken(settings, source),
-    readRequest: (request: TokenRequest) => readRequest(settings, request),
+    /** Returns the token from the first place of `tokenFrom` that has one, or undefined. */
+    read(auth: Readonly<Record<string, unknown>>, tokens: RequestTokens = {}): unknown {
+      for (const place of tokenFrom) {
+        if (place === "auth") {
+          if (Object.hasOwn(auth, tokenName)) return auth[tokenName];
+        } else {
+          const found = tokens[place];
+          if (found) return place === "header" ? found.replace(/^Bearer +/i, "") : found;
+        }
+      }
+      return undefined;
+    },
+    readRequest({ headers, _query }: TokenConnection["request"]): RequestTokens {
+      return {
+        header: tokenFrom.includes("header") ? headers[tokenHeader.toLowerCase()] : undefined,
+        query: tokenFrom.includes("query") ? _query[tokenName] : undefined,
+      };
+    },
   };
-}
-
-function readRequest(settings: AuthSettings, { headers, _query }: TokenRequest): RequestTokens {
-  const { tokenFrom, tokenHeader, tokenName } = settings;
-  return {
-    header: tokenFrom.includes("header") ? headers[tokenHeader.toLowerCase()] : undefined,
-    query: tokenFrom.includes("query") ? _query[tokenName] : undefined,
-  };
-}
-
-type TokenSource = RequestTokens & { readonly auth: Readonly<Record<string, unknown>> };
-
-/** Returns the token from the first place of `tokenFrom` that has one, or undefined. */
-function readToken(settings: AuthSettings, source: TokenSource): unknown {
-  for (const place of settings.tokenFrom) {
-    if (place === "auth") {
-      const { auth } = source;
-      if (Object.hasOwn(auth, settings.tokenName)) return auth[settings.tokenName];
-    } else {
-      const found = source[place];
-      if (found) return place === "header" ? found.replace(/^Bearer +/i, "") : found;
-    }
-  }
-  return undefined;
-}
-
-/**
- * Returns the test of a room's name against patterns in which `*` matches any characters. It takes
- * time linear in the name's length, because the client sends the name.
- */
-export function createRoomFilter(patterns: readonly string[]): (room: string) => boolean {
-  const split = patterns.map((pattern) => pattern.split("*"));
-  return (room) => split.some((parts) => matches(room, parts));
-}
-
-function matches(room: string, parts: readonly string[]): boolean {
-  const [head = "", ...rest] = parts;
-  const tail = rest.pop();
-  if (tail === undefined) return room === head;
-  if (!room.startsWith(head) || !room.endsWith(tail)) return false;
-  const end = room.length - tail.length;
-  let at = head.length;
-  for (const part of rest) {
-    const found = room.indexOf(part, at);
-    if (found < 0) return false;
-    at = found + part.length;
-  }
-  return at <= end;
 }

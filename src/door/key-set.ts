@@ -17,11 +17,6 @@ export interface KeySetNeeds {
 /** Finds the key of a token. Rejects with AUTH_UNAVAILABLE if the key set cannot be fetched. */
 export type KeySet = JWTVerifyGetKey;
 
-type JwksSettings = Pick<
-  Settings["auth"],
-  "jwksCacheMs" | "jwksStaleMs" | "jwksCooldownMs" | "jwksTimeoutMs" | "jwksBytesMax"
->;
-
 /** Keys that one set may hold, because each token's key is searched among them. */
 const KEYS_MAX = 100;
 /** Least time between two fetches after a failed one, whatever the number of clients. */
@@ -38,7 +33,7 @@ const RETRY_MS = 1000;
  * A missing key is then AUTH_UNAVAILABLE, because it may be a new one. After that time every key
  * is.
  */
-export function createKeySet(url: URL, settings: JwksSettings, needs: KeySetNeeds): KeySet {
+export function createKeySet(url: URL, settings: Settings["auth"], needs: KeySetNeeds): KeySet {
   const { jwksCacheMs, jwksStaleMs, jwksCooldownMs } = settings;
   let good: { readonly find: KeySet; readonly at: number } | undefined;
   let failed: { readonly cause: unknown } | undefined;
@@ -91,7 +86,7 @@ const FAILED = "the key set cannot be fetched";
 
 async function fetchSet(
   url: URL,
-  { jwksTimeoutMs, jwksBytesMax }: JwksSettings,
+  { jwksTimeoutMs, jwksBytesMax }: Settings["auth"],
 ): Promise<JSONWebKeySet> {
   const response = await fetch(url, {
     headers: { accept: "application/jwk-set+json, application/json" },

@@ -1,16 +1,6 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
-import {
-  type Bucket,
-  createAddressRates,
-  fill,
-  holdsOne,
-  type Refill,
-  readRefill,
-  take,
-  tryTake,
-  waitMs,
-} from "./bucket.ts";
+import { createHandshakeRates, createPacketRates } from "./rates.ts";
 
 type LimitsSettings = Settings["limits"];
 
@@ -24,42 +14,10 @@ export interface LimitedRequest {
   readonly first: boolean;
 }
 
-/** The two buckets of one connection; undefined where there is no limit. */
-export interface Allowance {
-  readonly events: Bucket | undefined;
-  readonly bytes: Bucket | undefined;
-}
-
 /** The limit that a request exceeds. */
 export interface OverLimit {
   readonly code: FailureCode;
   readonly retryAfterMs?: number;
-}
-
-/** What to do with a packet: accept it, refuse it, or close its connection. */
-export type RateVerdict = "ok" | "refuse" | "close";
-
-/** Limits on connections, handshakes and packets. `key` is an address from `limitKeyOf`. */
-export interface Limits {
-  /** Returns the limit that a request exceeds. Takes tokens if it asks for a new connection. */
-  refusal(request: LimitedRequest, key: string): OverLimit | undefined;
-  /** Returns the limit on open connections that one more over this transport would exceed. */
-  full(transport: string, key: string): OverLimit | undefined;
-  /** Returns the limit that every handshake over these transports would exceed now. */
-  fullForAll(transports: readonly string[]): FailureCode | undefined;
-  /** Counts a new connection. Returns its buckets, or undefined if packets have no rate limit. */
-  opened(key: string): Allowance | undefined;
-  /** Must be called once per connection counted by `opened`. */
-  closed(key: string): void;
-  /** Takes one packet of `bytes` from a connection's buckets. `now` is a time of `needs.now`. */
-  take(allowance: Allowance, bytes: number, now: number): RateVerdict;
-  /** Returns which rate a connection exceeds, and the milliseconds until it may send again. */
-  exceeded(allowance: Allowance): {
-    readonly code: "LIMIT_EVENTS" | "LIMIT_BYTES";
-    readonly retryAfterMs: number;
-  };
-  /** Number of addresses with open connections, and of addresses with a handshake bucket. */
-  readonly sizes: { readonly held: number; readonly remembered: number };
 }
 
 /**
@@ -69,8 +27,9 @@ export interface Limits {
 const FULL_RETRY_MS = 5000;
 
 /**
- * Returns the limits of connections, handshakes and packets. Every operation is O(1), there is no
- * timer, and memory is bounded by open connections and `addressesMax`.
+ * Returns the limits of connections, handshakes and packets. A `key` is what `limitKeyOf` returns
+ * for an address. Every operation is O(1), there is no timer, and memory is bounded by open
+ * connections and `addressesMax`.
  *
  * A request is checked against sizes first, then counts, then rates, so that a refused one takes no
  * token from others. The rate of its own address comes before the rate of all addresses, so that
@@ -82,10 +41,9 @@ const FULL_RETRY_MS = 5000;
 export function createLimits(
   settings: LimitsSettings,
   needs: { now(): number; polling(): number },
-): Limits {
+) {
   const handshakes = createHandshakeRates(settings, needs.now);
-  const events = readRefill(settings.eventsPerSecond, settings.eventsBurst);
-  const bytes = readRefill(settings.bytesPerSecond, settings.bytesBurst);
+  const packets = createPacketRates(settings);
   const held = new Map<string, number>();
   let open = 0;
 
@@ -98,81 +56,47 @@ export function createLimits(
     return own >= settings.addressConnectionsMax ? "LIMIT_ADDRESS_CONNECTIONS" : undefined;
   }
 
+  /** Returns the limit on open connections that one more over this transport would exceed. */
   function full(transport: string, key: string): OverLimit | undefined {
     const code = whatIsFull(transport, key);
     return code && { code, retryAfterMs: FULL_RETRY_MS };
   }
 
   return {
-    refusal(request, key) {
+    /** Returns the limit that a request exceeds. Takes tokens if it asks for a new connection. */
+    refusal(request: LimitedRequest, key: string): OverLimit | undefined {
       const size = tooLarge(request, settings);
       if (size) return { code: size };
       if (!request.first) return undefined;
       return full(request.transport, key) ?? handshakes.take(key);
     },
     full,
-    fullForAll(transports) {
+    /** Returns the limit that every handshake over these transports would exceed now. */
+    fullForAll(transports: readonly string[]): FailureCode | undefined {
       if (open >= settings.connectionsMax) return "LIMIT_CONNECTIONS";
       const polls = transports.every((transport) => transport === "polling");
       if (polls && isPollingFull()) return "LIMIT_POLLING";
       return handshakes.isEmpty() ? "LIMIT_HANDSHAKES" : undefined;
     },
-    opened(key) {
+    /** Counts a new connection. Returns its buckets, or undefined if packets have no rate limit. */
+    opened(key: string) {
       open++;
       held.set(key, (held.get(key) ?? 0) + 1);
-      if (!events && !bytes) return undefined;
-      const now = needs.now();
-      return { events: events && fill(events, now), bytes: bytes && fill(bytes, now) };
+      return packets.open(needs.now());
     },
-    closed(key) {
+    /** Must be called once per connection counted by `opened`. */
+    closed(key: string): void {
       open--;
       const left = (held.get(key) ?? 1) - 1;
       if (left > 0) held.set(key, left);
       else held.delete(key);
     },
-    take({ events: count, bytes: sizes }, size, now) {
-      const one = count && events ? judge(take(count, events, now, 1), events, settings) : "ok";
-      const two = sizes && bytes ? judge(take(sizes, bytes, now, size), bytes, settings) : "ok";
-      if (one === "close" || two === "close") return "close";
-      return one === "ok" ? two : one;
-    },
-    exceeded(allowance) {
-      const code = (allowance.events?.tokens ?? 0) < 0 ? "LIMIT_EVENTS" : "LIMIT_BYTES";
-      const waits = [
-        allowance.events && events ? waitMs(allowance.events, events) : 0,
-        allowance.bytes && bytes ? waitMs(allowance.bytes, bytes) : 0,
-      ];
-      return { code, retryAfterMs: Math.max(...waits) };
-    },
+    take: packets.take,
+    exceeded: packets.exceeded,
+    /** Number of addresses with open connections, and of addresses with a handshake bucket. */
     get sizes() {
       return { held: held.size, remembered: handshakes.remembered() };
     },
-  };
-}
-
-/** Decides on a packet after its tokens were taken: `left` is negative if there were too few. */
-function judge(left: number, { burst }: Refill, { overRate }: LimitsSettings): RateVerdict {
-  if (left >= 0) return "ok";
-  return overRate === "close" || left < -burst ? "close" : "refuse";
-}
-
-/** Returns the handshake rates: one of each address, and one of all addresses together. */
-function createHandshakeRates(settings: LimitsSettings, now: () => number) {
-  const all = readRefill(settings.handshakesPerSecond, settings.handshakesBurst);
-  const allBucket = all && fill(all, now());
-  const each = readRefill(settings.addressHandshakesPerSecond, settings.addressHandshakesBurst);
-  const rates = each && createAddressRates(each, settings.addressesMax, now);
-  return {
-    /** Takes a token of each, or returns the rate that the address exceeds. */
-    take(key: string): OverLimit | undefined {
-      const wait = rates?.take(key) ?? 0;
-      if (wait > 0) return { code: "LIMIT_ADDRESS_HANDSHAKES", retryAfterMs: wait };
-      if (!all || !allBucket || tryTake(allBucket, all, now())) return undefined;
-      return { code: "LIMIT_HANDSHAKES", retryAfterMs: waitMs(allBucket, all) };
-    },
-    /** Whether the rate of all addresses has no token left. */
-    isEmpty: () => all !== undefined && allBucket !== undefined && !holdsOne(allBucket, all, now()),
-    remembered: () => rates?.size ?? 0,
   };
 }
 
@@ -189,4 +113,54 @@ function isQueryTooLarge(url: string, from: number, settings: LimitsSettings): b
   let parameters = 1;
   for (let at = url.indexOf("&", from); at >= 0; at = url.indexOf("&", at + 1)) parameters++;
   return parameters > settings.queryParametersMax;
+}
+
+/** A connection that has not entered a namespace yet. */
+export interface OutsideConnection {
+  /** Monotonic time in milliseconds. */
+  readonly openedAt: number;
+  closeAs(reason: "outside_exceeded"): void;
+}
+
+/**
+ * Age at which a connection may be closed for a new one. It is longer than a function may take by
+ * default to decide on a client, so a client that waits for a decision is not closed.
+ */
+const GRACE_MS = 10_000;
+
+/**
+ * Counts the connections that are in no namespace yet, and bounds their number.
+ *
+ * The bytes of an unfinished WebSocket message cannot be measured. With this bound such connections
+ * hold at most `max` times `socket.packetBytesMax` together.
+ *
+ * At `max` the oldest connection is closed to admit a new one, if it has been in no namespace for
+ * ten seconds. So idle connections cannot keep others out for long.
+ */
+export function createOutside(max: number, now: () => number) {
+  const all = new Set<OutsideConnection>();
+  /** Whether a new connection would be refused now. Closes nothing. */
+  function refuses(): boolean {
+    if (all.size < max) return false;
+    const [oldest] = all;
+    return !oldest || now() - oldest.openedAt < GRACE_MS;
+  }
+
+  return {
+    add: (connection: OutsideConnection) => void all.add(connection),
+    delete: (connection: OutsideConnection) => void all.delete(connection),
+    refuses,
+    /** Whether a new connection must be refused. At the limit it may close the oldest instead. */
+    isFull(): boolean {
+      if (refuses()) return true;
+      const [oldest] = all;
+      if (!oldest || all.size < max) return false;
+      all.delete(oldest);
+      oldest.closeAs("outside_exceeded");
+      return false;
+    },
+    get size() {
+      return all.size;
+    },
+  };
 }

@@ -1,35 +1,11 @@
-import { type SettingProblem, SettingsError } from "../core/settings.ts";
+import { type SettingProblem, type Settings, SettingsError } from "../core/settings.ts";
 
-/** Which web pages may connect to the gateway. */
-export interface OriginSettings {
-  /** Allowed origins: `https://app.example`, `https://*.example`, or `*` for all. */
-  readonly origins: readonly string[];
-  /** Whether clients without an Origin header may connect. Browsers always send one. */
-  readonly originless: boolean;
-  /** Whether a page's origin is compared with X-Forwarded-Host instead of Host. */
-  readonly forwardedHost: boolean;
-}
-
-/** A request, of which only the headers matter. */
-export interface OriginSource {
+/** The parts of a request that decide. */
+interface OriginRequest {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Decides on requests by their Origin header. */
-export interface OriginCheck {
-  /**
-   * Whether the request is allowed. A page is allowed if it comes from the gateway's own host, or
-   * if its origin is in the list. The origin `null` (file:, sandboxed frames) is allowed only by
-   * `*` or by `null` in the list.
-   */
-  allows(request: OriginSource): boolean;
-  /** Returns log fields for a refused request: its origin, and the setting that decided. */
-  describe(request: OriginSource): Readonly<Record<string, string>>;
-  /** Returns the CORS headers of every response to the request. */
-  headers(request: OriginSource): readonly (readonly [string, string])[];
-  /** Returns the CORS headers of the response to a preflight; undefined if `origins` is empty. */
-  preflight(request: OriginSource): readonly (readonly [string, string])[] | undefined;
-}
+type ResponseHeaders = readonly (readonly [string, string])[];
 
 /** Characters of a client's header that are logged: more than any browser sends. */
 const LOGGED_CHARS = 300;
@@ -46,7 +22,9 @@ const PREFLIGHT_AGE_S = 7200;
  *
  * Throws {@link SettingsError} for entries of `origins` that no browser can send.
  */
-export function createOriginCheck(settings: OriginSettings): OriginCheck {
+export function createOriginCheck(
+  settings: Pick<Settings["socket"], "origins" | "originless" | "forwardedHost">,
+) {
   const unsendable = settings.origins.filter((origin) => !isSendable(origin));
   if (unsendable.length > 0) throw new SettingsError(unsendable.map(describeUnsendable));
   const any = settings.origins.includes("*");
@@ -55,15 +33,21 @@ export function createOriginCheck(settings: OriginSettings): OriginCheck {
 
   const isListed = (origin: string) =>
     any || exact.has(origin) || patterns.some((matches) => matches(origin));
-  function allows({ headers }: OriginSource): boolean {
+  /**
+   * Whether the request is allowed. A page is allowed if it comes from the gateway's own host, or
+   * if its origin is in the list. The origin `null` (file:, sandboxed frames) is allowed only by
+   * `*` or by `null` in the list.
+   */
+  function allows({ headers }: OriginRequest): boolean {
     const origin = headers.origin?.toLowerCase();
     if (origin === undefined) return settings.originless;
     return isListed(origin) || isSameHost(origin, hostOf(headers, settings.forwardedHost));
   }
-  function headersFor(request: OriginSource): [string, string][] {
+  /** Returns the CORS headers of every response to the request. */
+  function headersFor(request: OriginRequest): ResponseHeaders {
     const origin = request.headers.origin;
     // The response depends on Origin even if the request has none, and shared caches must know.
-    const vary: [string, string][] = [["Vary", "Origin"]];
+    const vary: ResponseHeaders = [["Vary", "Origin"]];
     // `*` is never combined with credentials: any page could then read with the user's cookies.
     if (any) return [["Access-Control-Allow-Origin", "*"]];
     if (origin === undefined || !allows(request)) return vary;
@@ -75,14 +59,16 @@ export function createOriginCheck(settings: OriginSettings): OriginCheck {
   }
   return {
     allows,
-    describe({ headers }) {
+    /** Returns log fields for a refused request: its origin, and the setting that decided. */
+    describe({ headers }: OriginRequest): Readonly<Record<string, string>> {
       if (headers.origin === undefined) return { setting: "socket.originless" };
       const host = hostOf(headers, settings.forwardedHost) ?? "";
       const [origin, own] = [headers.origin, host].map((text) => text.slice(0, LOGGED_CHARS));
       return { origin: origin ?? "", host: own ?? "", setting: "socket.origins" };
     },
     headers: headersFor,
-    preflight(request) {
+    /** Returns the CORS headers of the response to a preflight; undefined if `origins` is empty. */
+    preflight(request: OriginRequest): ResponseHeaders | undefined {
       if (settings.origins.length === 0) return undefined;
       const base = headersFor(request);
       if (!base.some(([name]) => name === "Access-Control-Allow-Origin")) return base;

@@ -34,13 +34,6 @@ export interface Sheddable {
   closeAs(reason: "overload" | "overload_outside"): void;
 }
 
-/** Watches the load and sheds some of it. */
-export interface OverloadMonitor {
-  /** Whether a stage is active. */
-  isActive(stage: Stage): boolean;
-  stop(): void;
-}
-
 /**
  * A stage ends below this share of its threshold. If it ended at the threshold itself, it would
  * start and end all the time.
@@ -70,7 +63,7 @@ export function createOverloadMonitor(
     connections(): Iterable<Sheddable>;
     readonly log: ThrottledLog;
   },
-): OverloadMonitor {
+) {
   const thresholds: readonly Load[] = [
     { lagMs: settings.refuseLagMs, memoryPercent: settings.refuseMemoryPercent },
     { lagMs: settings.idleLagMs, memoryPercent: settings.idleMemoryPercent },
@@ -123,7 +116,11 @@ export function createOverloadMonitor(
   }
 
   const end = settings.enabled ? needs.every(settings.sampleMs, look) : () => {};
-  return { isActive: (asked) => STAGES.indexOf(asked) < stage, stop: end };
+  return {
+    /** Whether a stage is active. */
+    isActive: (asked: Stage) => STAGES.indexOf(asked) < stage,
+    stop: end,
+  };
 }
 
 function isOver(load: Load, threshold: Load, share: number): boolean {
@@ -154,6 +151,41 @@ const round = (load: Load) => ({
   memoryPercent: Math.round(load.memoryPercent),
 });
 
+/**
+ * Returns the shedding of this process's load, or of the load that `needs.load` returns. The own
+ * load counts as zero until `begin`. Call that when clients can connect: a start itself lags.
+ */
+export function createOverload(
+  settings: OverloadSettings,
+  needs: {
+    readonly load: (() => Load) | undefined;
+    readonly log: ThrottledLog;
+    now(): number;
+    connections(): Iterable<Sheddable>;
+  },
+) {
+  const { load, ...rest } = needs;
+  let sampler: ReturnType<typeof createLoadSampler> | undefined;
+  const monitor = createOverloadMonitor(settings, {
+    ...rest,
+    sample: load ?? (() => sampler?.sample() ?? { lagMs: 0, memoryPercent: 0 }),
+    every(ms, tick) {
+      const timer = setInterval(tick, ms).unref();
+      return () => clearInterval(timer);
+    },
+  });
+  return {
+    isActive: monitor.isActive,
+    begin(): void {
+      if (settings.enabled && !load) sampler = createLoadSampler(settings.memoryBytesMax);
+    },
+    stop(): void {
+      monitor.stop();
+      sampler?.stop();
+    },
+  };
+}
+
 /** Time between two measurements. 50 times a second has no measurable cost. */
 const STEP_MS = 20;
 
@@ -169,7 +201,7 @@ const STEP_MS = 20;
  * machine) has, and used bytes of Node.js' heap limit, at which the process ends. If
  * `memoryBytesMax` is above 0 it replaces the memory of the container.
  */
-export function createLoadSampler(memoryBytesMax: number) {
+function createLoadSampler(memoryBytesMax: number) {
   const limit = memoryBytesMax > 0 ? memoryBytesMax : readMemoryLimit();
   let last: number | undefined;
   let elapsed = 0;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createOutside } from "../../src/door/outside.ts";
+import { createOutside } from "../../src/door/limits.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { ask } from "../harness/http.ts";
 import { until } from "../harness/wait.ts";
