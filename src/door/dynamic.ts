@@ -1,8 +1,8 @@
 import type { Namespace, Server } from "socket.io";
-import { dynamicNamespaces } from "../core/dynamic-namespaces.ts";
 import type { HandlerFailed } from "../core/handler.ts";
 import { callSafely } from "../seam/dispatch.ts";
 import {
+  dynamicNamespaces,
   eachNamespace,
   isBeingEntered,
   namespacesOf,

@@ -11,17 +11,26 @@ import type {
 } from "../core/command.ts";
 import { COMMAND_LIMITS } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError, messageOf } from "../core/failures.ts";
-import { createEmitEach } from "./emit-with-ack.ts";
+import type { Settings } from "../core/settings.ts";
+import { emitEach } from "./acks.ts";
 import { createHolds, type Held, type TellCommand } from "./hold.ts";
-import { createNamespaceFinder, isAlone } from "./namespaces.ts";
-import { type AnySocket, type Page, pageOf, showSocket } from "./present.ts";
+import {
+  choose,
+  countRooms,
+  findNamespace,
+  isAlone,
+  type PresentRoom,
+  search,
+} from "./namespaces.ts";
 import type { FanoutSamples } from "./samples.ts";
 import {
   createSearchQueue,
+  type Page,
+  type PageRequest,
+  pageOf,
   type RequestSearches,
-  type Search,
-  type SearchSettings,
-} from "./search-queue.ts";
+  showSocket,
+} from "./search.ts";
 
 /** Carries out commands, and lists rooms. */
 export interface Executor {
@@ -39,27 +48,8 @@ export interface Executor {
   readonly samples: Readonly<Record<string, number>>;
 }
 
-/** The page of a list to return. */
-export interface PageRequest {
-  readonly limit: number;
-  readonly after?: string | undefined;
-}
-
-/** A room and its number of sockets. */
-export interface PresentRoom {
-  readonly room: string;
-  readonly sockets: number;
-}
-
 /** The limits of the executor. */
-export interface ExecutorSettings extends SearchSettings {
-  /** Acks that may be pending at once, including those of broadcasts. */
-  readonly acksPendingMax: number;
-  /** Sockets that one `emitWithAck` may wait for. */
-  readonly ackSocketsMax: number;
-  /** Commands held for one socket that is still connecting. */
-  readonly heldCommandsMax: number;
-}
+export type ExecutorSettings = Omit<Settings["fanout"], "unionMembersMax">;
 
 // A result that is not there yet. Once `started` resolves, the next command may start.
 interface Slow {
@@ -71,7 +61,6 @@ interface Slow {
 type AckSamples = Pick<FanoutSamples, "acksPending" | "acksMissed" | "acksRefused">;
 
 const OK: CommandResult = { ok: true };
-const emitEach = createEmitEach();
 const nothing = (): void => {};
 
 /**
@@ -86,7 +75,6 @@ export function createExecutor(
   settings: ExecutorSettings,
   { server, acks }: { readonly server: Server; readonly acks: AckSamples },
 ): Executor {
-  const find = createNamespaceFinder(server);
   const samples: Record<string, number> = {};
   const queue = createSearchQueue(settings);
   const holds = createHolds(
@@ -96,7 +84,7 @@ export function createExecutor(
 
   function begin(command: Command, searches: RequestSearches): CommandResult | Slow {
     const name = command.namespace ?? "/";
-    const namespace = find(name);
+    const namespace = findNamespace(server, name);
     if (!namespace) return refuse("COMMANDS_NO_NAMESPACE", name);
     if (namespace === "nobody" || isForNobody(command)) return tellNobody(command);
     try {
@@ -146,7 +134,7 @@ export function createExecutor(
     apply,
     hold: holds.begin,
     async rooms(name, page) {
-      const namespace = find(name);
+      const namespace = findNamespace(server, name);
       if (!namespace) return undefined;
       const rooms = namespace === "nobody" ? [] : await queue.inTurn(() => countRooms(namespace));
       return pageOf(rooms, ({ room }) => room, page);
@@ -201,36 +189,6 @@ function tellNobody(command: Command): CommandResult {
   }
 }
 
-type Operator = ReturnType<Namespace["in"]>;
-
-function choose(
-  namespace: Namespace,
-  rooms: readonly string[] | undefined,
-  except: readonly string[] | undefined,
-): Operator {
-  const chosen = namespace.to(rooms === undefined ? [] : [...rooms]);
-  return except === undefined || except.length === 0 ? chosen : chosen.except([...except]);
-}
-
-function search(
-  namespace: Namespace,
-  rooms: readonly string[] | undefined,
-  except: readonly string[] | undefined,
-): Search {
-  const { adapter, sockets } = namespace;
-  return {
-    // The library declares a narrower type than what this resolves with.
-    find: () => choose(namespace, rooms, except).fetchSockets() as Promise<AnySocket[]>,
-    count() {
-      let count = rooms === undefined ? sockets.size : 0;
-      for (const room of [rooms ?? [], except ?? []].flat()) {
-        count += adapter.rooms.get(room)?.size ?? 0;
-      }
-      return count;
-    },
-  };
-}
-
 function list(namespace: Namespace, command: FetchCommand, searches: RequestSearches): Slow {
   const { in: rooms, except, limit = COMMAND_LIMITS.fetchDefault, after } = command;
   const result = searches
@@ -282,23 +240,6 @@ function emitWithAck(
     started: sent.then(nothing, nothing),
     result: sent.then((wait) => wait()).catch(failed),
   };
-}
-
-// Rooms named by a socket's id are left out: every socket has one. A room that is a number is
-// listed as a string, because pages are sorted by string.
-async function countRooms(namespace: Namespace): Promise<PresentRoom[]> {
-  const counts = new Map<string, number>();
-  const add = (room: unknown, sockets: number) =>
-    void counts.set(String(room), (counts.get(String(room)) ?? 0) + sockets);
-  if (isAlone(namespace)) {
-    const { rooms, sids } = namespace.adapter;
-    for (const [room, ids] of rooms) if (!sids.has(room)) add(room, ids.size);
-  } else {
-    const everyone: AnySocket[] = await namespace.fetchSockets();
-    const ids = new Set(everyone.map((socket) => socket.id));
-    for (const { rooms } of everyone) for (const room of rooms) if (!ids.has(room)) add(room, 1);
-  }
-  return [...counts].map(([room, sockets]) => ({ room, sockets }));
 }
 
 function refuse(code: FailureCode, detail?: string): Refused {

@@ -1,8 +1,7 @@
 import { bytesOf, type CodecName, type Frame, type Frames, type Packet } from "../core/packet.ts";
 import type { BroadcastOptions } from "../seam/socket-io-adapter.ts";
-import type { Audience, Member } from "./audience.ts";
+import type { Audience, Member, Peer, Topics } from "./audience.ts";
 import type { Shared } from "./members.ts";
-import type { Peer, Topics } from "./peer.ts";
 import { type Broadcast, isInTopics, planTopics, type Step } from "./plan.ts";
 import { listRecipients, type RecipientSets, readRecipients } from "./recipients.ts";
 

@@ -2,8 +2,7 @@ import type { Server } from "socket.io";
 import { checkSocketIo } from "../seam/socket-io.ts";
 import { type LocalDelivery, removeFromRoom, takeOver } from "../seam/socket-io-adapter.ts";
 import { createDeliverWithAck, type DeliverWithAck } from "./acks.ts";
-import type { AdapterInside } from "./adapter.ts";
-import type { Audience, Member } from "./audience.ts";
+import type { AdapterInside, Audience, Member, Peer, Topics } from "./audience.ts";
 import { createDeliver, type Deliver } from "./deliver.ts";
 import { createListeners } from "./listeners.ts";
 import {
@@ -16,7 +15,6 @@ import {
   resubscribe,
   type Shared,
 } from "./members.ts";
-import type { Peer, Topics } from "./peer.ts";
 import { createSamples, type FanoutSamples, shapeOf } from "./samples.ts";
 import { createUnions } from "./unions.ts";
 

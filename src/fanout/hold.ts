@@ -11,26 +11,16 @@ export interface Held {
   drop(): void;
 }
 
-/** Holds commands for sockets that are still connecting. */
-export interface Holds {
-  /** Starts to hold. With `recovered`, emits are not held: recovery sends what was missed. */
-  begin(namespace: string, socketId: string, recovered?: boolean): Held;
-  /**
-   * Holds a command for each connecting socket that it addresses. Returns false if one of them has
-   * `max` held commands already; then it is held for none.
-   */
-  keep(namespace: string, command: TellCommand): boolean;
-}
-
 /** Returns an object that holds nothing yet. `release` passes each held command to `carryOut`. */
-export function createHolds(max: number, carryOut: (command: TellCommand) => void): Holds {
+export function createHolds(max: number, carryOut: (command: TellCommand) => void) {
   // A function may address a socket while it answers that socket's connect. The socket is in no
   // room then, so the command would not reach it.
   const held = new Map<string, { readonly commands: TellCommand[]; readonly recovered: boolean }>();
   const keyOf = (namespace: string, id: string) => `${namespace},${id}`; // no namespace has a comma
 
   return {
-    begin(namespace, socketId, recovered = false) {
+    /** Starts to hold. With `recovered`, emits are not held: recovery sends what was missed. */
+    begin(namespace: string, socketId: string, recovered = false): Held {
       const key = keyOf(namespace, socketId);
       const commands: TellCommand[] = [];
       held.set(key, { commands, recovered });
@@ -45,7 +35,11 @@ export function createHolds(max: number, carryOut: (command: TellCommand) => voi
         },
       };
     },
-    keep(namespace, command) {
+    /**
+     * Holds a command for each connecting socket that it addresses. Returns false if one of them
+     * has `max` held commands already; then it is held for none.
+     */
+    keep(namespace: string, command: TellCommand): boolean {
       if (held.size === 0) return true;
       const ids = ("to" in command ? command.to : "in" in command ? command.in : undefined) ?? [];
       const queues = [...new Set(ids)].flatMap((id) => {

@@ -1,15 +1,16 @@
 import type { Room } from "../seam/socket-io-adapter.ts";
-import type { AdapterInside, SocketInside } from "./adapter.ts";
 import {
+  type AdapterInside,
   type Audience,
   createTarget,
   isEmpty,
   type Member,
+  type SocketInside,
   setSubscription,
   type Target,
+  type Topics,
 } from "./audience.ts";
 import type { Listeners } from "./listeners.ts";
-import type { Topics } from "./peer.ts";
 import type { FanoutSamples } from "./samples.ts";
 import { dropUnions, joinUnions, leaveUnions, type Unions } from "./unions.ts";
 

@@ -1,5 +1,5 @@
 import type { BroadcastOptions, Room } from "../seam/socket-io-adapter.ts";
-import type { AdapterInside } from "./adapter.ts";
+import type { AdapterInside } from "./audience.ts";
 
 type Ids = ReadonlySet<string>;
 

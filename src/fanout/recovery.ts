@@ -3,7 +3,7 @@ import { Adapter } from "socket.io-adapter";
 import type { Move, Recipients } from "../core/membership.ts";
 import type { Packet } from "../core/packet.ts";
 import { connectionOf, guardSessions, sendPacket } from "../seam/socket-io.ts";
-import type { Peer } from "./peer.ts";
+import type { Peer } from "./audience.ts";
 import {
   closeStore,
   createMemory,

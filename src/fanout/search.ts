@@ -1,15 +1,10 @@
+import type { RemoteSocket, Socket } from "socket.io";
+import type { PresentSocket } from "../core/command.ts";
 import { FailureError } from "../core/failures.ts";
-import type { AnySocket } from "./present.ts";
+import type { Settings } from "../core/settings.ts";
 
-/** The limits of searches for sockets, from the settings section `fanout`. */
-export interface SearchSettings {
-  /** Sockets that one request may search before its next search is refused. */
-  readonly requestSocketsMax: number;
-  /** Sockets that unfinished answers of all requests may hold together. */
-  readonly listedSocketsMax: number;
-  /** Searches that may wait for their turn. */
-  readonly listsWaitingMax: number;
-}
+/** A socket of this node or of another one of the cluster. */
+export type AnySocket = Socket | RemoteSocket<Record<string, never>, unknown>;
 
 /** A search for sockets, in the whole cluster. */
 export interface Search {
@@ -49,7 +44,9 @@ const RUNNING_MAX = 4;
  * another search, at most one search of all requests begins per turn of the event loop, and the
  * sockets that their answers hold are bounded.
  */
-export function createSearchQueue(settings: SearchSettings): SearchQueue {
+export function createSearchQueue(
+  settings: Pick<Settings["fanout"], "requestSocketsMax" | "listedSocketsMax" | "listsWaitingMax">,
+): SearchQueue {
   const waiting: (() => void)[] = [];
   let running = 0;
   let held = 0;
@@ -111,4 +108,66 @@ export function createSearchQueue(settings: SearchSettings): SearchQueue {
       };
     },
   };
+}
+
+/** Returns the public part of a socket. Headers and `auth` are left out: they carry credentials. */
+export function showSocket(socket: AnySocket): PresentSocket {
+  const { address, issued, secure, query } = socket.handshake;
+  return {
+    id: socket.id,
+    rooms: [...socket.rooms].map(String), // a room may be a number
+    data: socket.data,
+    handshake: { address, issued, secure, query },
+  };
+}
+
+/** The page of a list to return. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly after?: string | undefined;
+}
+
+/** One page of a longer list. */
+export interface Page<T> {
+  readonly items: T[];
+  /** The name after which the next page starts; missing on the last page. */
+  readonly next?: string;
+}
+
+/**
+ * Returns the `limit` items with the smallest names after `after`, sorted. Pages stay correct while
+ * items come and go. Most items cost one comparison: the whole list is not sorted.
+ */
+export function pageOf<T>(
+  all: Iterable<T>,
+  nameOf: (item: T) => string,
+  { limit, after }: PageRequest,
+): Page<T> {
+  const page: T[] = [];
+  let more = false;
+  for (const item of all) {
+    const name = nameOf(item);
+    if (after !== undefined && name <= after) continue;
+    const last = page[page.length - 1];
+    if (page.length === limit) {
+      more = true;
+      if (last !== undefined && name > nameOf(last)) continue;
+      page.pop();
+    }
+    page.splice(placeOf(page, name, nameOf), 0, item);
+  }
+  const last = page[page.length - 1];
+  return more && last !== undefined ? { items: page, next: nameOf(last) } : { items: page };
+}
+
+function placeOf<T>(page: readonly T[], name: string, nameOf: (item: T) => string): number {
+  let low = 0;
+  let high = page.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const item = page[middle];
+    if (item !== undefined && nameOf(item) < name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
