@@ -3,8 +3,9 @@ import type { Adapter } from "socket.io-adapter";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { within } from "../core/within.ts";
+import { openAdapter } from "../seam/cluster-adapters.ts";
 import { chooseAdapter, streamName } from "./adapters.ts";
-import { type BusSamples, type Guarded, guardMessages } from "./guard.ts";
+import { type BusSamples, guardMessages } from "./guard.ts";
 import { createPosition, type Position } from "./position.ts";
 import { findEnd } from "./reader.ts";
 import { openRedis, type RedisLink } from "./redis.ts";
@@ -114,13 +115,12 @@ export function openBus(settings: Settings["cluster"], needs: BusNeeds): Bus {
   // Socket.IO calls `new` on what it is given, and takes the object that comes back.
   function BusAdapter(namespace: Namespace): Adapter {
     const adapter = create(namespace);
+    const inside = openAdapter(settings.adapter, adapter);
     guardRequests(adapter as object, settings, {
       isHere: link.isHere,
       timedOut: () => void samples.timeouts++,
     });
-    // Of its members only those that are there are touched.
-    const guarded = adapter as unknown as Guarded;
-    guardMessages(guarded, { settings, link, seal, samples, position, lagged, replayed });
+    guardMessages(inside, { settings, link, seal, samples, position, lagged, replayed });
     if (byStream) needs.watch(adapter);
     shield(adapter as object, threw);
     return adapter;

@@ -1,4 +1,5 @@
 import type { Settings } from "../core/settings.ts";
+import type { StreamsInside } from "../seam/cluster-adapters.ts";
 import { isBusMessage, withoutUnfit } from "./messages.ts";
 import { createOnce } from "./once.ts";
 import type { Position } from "./position.ts";
@@ -36,17 +37,8 @@ export interface GuardNeeds {
   lagged(seconds: number): void;
 }
 
-/** The members of socket.io-adapter's `ClusterAdapter` and its heirs that the bus guards. */
-export interface Guarded {
-  readonly uid: string;
-  publishAndReturnOffset?(message: object): Promise<string>;
-  doPublish?(message: object): Promise<string>;
-  doPublishResponse?(requester: string, response: object): Promise<void>;
-  encode?(message: object): Record<string, string>;
-  onRawMessage?(raw: unknown, offset: string): void;
-  onResponse?(response: unknown): void;
-  onMessage?(message: unknown, offset?: string): void;
-}
+/** What a message passes in an adapter. The classic adapter has none of it. */
+type Guarded = Partial<StreamsInside>;
 
 /**
  * Guards what an adapter says to the bus and hears of it: while Redis is away, broadcasts reach

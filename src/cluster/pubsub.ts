@@ -1,14 +1,9 @@
 import { RedisAdapter } from "@socket.io/redis-adapter";
 import type { Namespace } from "socket.io";
 import { Adapter } from "socket.io-adapter";
+import { openClassic } from "../seam/cluster-adapters.ts";
 import type { Client } from "./connect.ts";
 import { withoutUnfit } from "./messages.ts";
-
-/** The members by which a node answers another, private in @socket.io/redis-adapter 8.3.0. */
-interface Answering extends Adapter {
-  onrequest(channel: Buffer, message: Buffer): Promise<void>;
-  publishResponse(request: Request, response: string): void;
-}
 
 interface Request {
   readonly type: number;
@@ -28,13 +23,8 @@ export interface PubSubNeeds {
 /** The type of a request for a node's sockets. */
 const FETCH = 5;
 
-// Its declarations hide what it binds, in its constructor, to its connection: see Answering.
-const Classic = RedisAdapter as unknown as new (
-  namespace: Namespace,
-  client: Client,
-  listener: Client,
-  options: Pick<PubSubNeeds, "key" | "requestsTimeout">,
-) => Answering;
+type ClassicOptions = Pick<PubSubNeeds, "key" | "requestsTimeout">;
+const Classic = openClassic<Client, ClassicOptions>(RedisAdapter);
 
 /**
  * Returns what makes classic adapters, which list the other sockets of a node when the `data` of

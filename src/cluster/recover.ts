@@ -1,19 +1,14 @@
 import { applyMove, createRoomHistory, narrowRooms, type RoomChange } from "../core/membership.ts";
+import { openAdapter, type StreamsInside } from "../seam/cluster-adapters.ts";
 import { compareIds, type Point, type Position, readPoint, unkept } from "./position.ts";
 import type { LiveSession, Session } from "./session-text.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Kept, Tail } from "./tail.ts";
 
-/**
- * The members of the streams adapter by which sessions are kept and found, of its version 0.3.1.
- */
-export interface Recovering {
-  readonly uid: string;
-  readonly nsp: { readonly name: string };
-  publishAndReturnOffset(message: object): Promise<string>;
+/** The adapter of the stream, and what recovery in `fanout/` reads of it. */
+interface Recovering extends StreamsInside {
   addOffsetIfNecessary(packet: Packet, opts: Options, offset: string): void;
   broadcast(packet: Packet, opts: Options): unknown;
-  onRawMessage(raw: object, id: string): void;
   persistSession(session: LiveSession): void;
   restoreSession(pid: string, offset: string, narrow?: Narrow): Promise<unknown>;
   /** For fan-out: which message of the stream a packet is. */
@@ -65,7 +60,8 @@ export function sessionName(namespace: string, pid: string): string {
  * A session is handed out when this node has delivered all that the client is sent instead of it:
  * so nothing comes twice afterwards.
  */
-export function recoverExactly(adapter: Recovering, needs: RecoverNeeds): void {
+export function recoverExactly(namespaceAdapter: object, needs: RecoverNeeds): void {
+  const adapter: Recovering = openAdapter("streams", namespaceAdapter);
   const { sessions, tail, position } = needs;
   const { publishAndReturnOffset, broadcast, onRawMessage } = adapter;
   const namespace = adapter.nsp.name;

@@ -6,6 +6,7 @@ import type { Adapter } from "socket.io-adapter";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { within } from "../core/within.ts";
+import { type ClusterInside, openAdapter } from "../seam/cluster-adapters.ts";
 import { withoutUnfit } from "./messages.ts";
 import { shield } from "./shield.ts";
 import { countWorkers } from "./worker-settings.ts";
@@ -244,14 +245,13 @@ export function workersAdapter(
 ): new (
   namespace: Namespace,
 ) => Adapter {
-  // 0.3.0 returns a function that makes an adapter, and declares less of both: see Answering.
-  const create = createAdapter() as unknown as (namespace: Namespace) => Answering;
+  const create: (namespace: Namespace) => object = createAdapter();
   // Socket.IO calls `new` on what it is given, and takes the object that comes back.
   return function workerAdapter(namespace: Namespace) {
-    const adapter = create(namespace);
-    shield(adapter as object, failed);
+    const adapter = openAdapter("workers", create(namespace));
+    shield(adapter, failed);
     const answer = adapter.doPublishResponse;
-    adapter.doPublishResponse = async function (this: Answering, requester, response) {
+    adapter.doPublishResponse = async function (this: ClusterInside, requester, response) {
       try {
         await answer.call(this, requester, response);
       } catch (error) {
@@ -264,11 +264,6 @@ export function workersAdapter(
   } as unknown as new (
     namespace: Namespace,
   ) => Adapter;
-}
-
-/** The member of @socket.io/cluster-adapter 0.3.0 by which a worker answers another. */
-interface Answering extends Adapter {
-  doPublishResponse(requester: string, response: object): unknown;
 }
 
 function send(worker: Worker, word: Word): void {

@@ -1,7 +1,7 @@
 import { streamName } from "../cluster/adapters.ts";
 import { type Bus, type BusNeeds, openBus } from "../cluster/bus.ts";
 import { holdLease, type Lease } from "../cluster/lease.ts";
-import { type Recovering, recoverExactly } from "../cluster/recover.ts";
+import { recoverExactly } from "../cluster/recover.ts";
 import { createSessions } from "../cluster/sessions.ts";
 import { createTail } from "../cluster/tail.ts";
 import type { Log } from "../core/log.ts";
@@ -82,7 +82,7 @@ function recoverOver(
     () => tail.stop(),
   );
   return (adapter) => {
-    recoverExactly(adapter as unknown as Recovering, { sessions, tail, position, timeoutMs });
+    recoverExactly(adapter, { sessions, tail, position, timeoutMs });
     recovery.watch(adapter);
     if (checkpointMs > 0) liveSessions.watch(adapter);
   };

@@ -35,18 +35,17 @@ export function listMembers<Inside>(
  * Then the sentence says why, unless a member was missing by then.
  */
 export function checkLibrary(name: string, listParts: () => Iterable<Part>): void {
-  const missing: string[] = [];
+  const missing = new Set<string>();
   const refuse = (what: string, cause?: unknown): never => {
     const text = `${name} ${readVersion(name)} ${what}; Sluice is made for ${readPinnedVersion(name)}`;
     throw new Error(text, { cause });
   };
   try {
     for (const { name: owner, object, members } of listParts()) {
-      const gone = members.filter((member) => !(member in object));
-      missing.push(...gone.map((member) => `${owner}.${member}`));
+      for (const member of members) if (!(member in object)) missing.add(`${owner}.${member}`);
     }
   } catch (cause) {
-    if (missing.length === 0) refuse(`cannot be checked: ${messageOf(cause)}`, cause);
+    if (missing.size === 0) refuse(`cannot be checked: ${messageOf(cause)}`, cause);
   }
-  if (missing.length > 0) refuse(`lacks ${missing.join(", ")}`);
+  if (missing.size > 0) refuse(`lacks ${[...missing].join(", ")}`);
 }

@@ -170,8 +170,10 @@ export function* listSocketIo(io: Server): Generator<Part> {
   yield { name: "Server", object: io, members: SERVER };
   if (openServer(io).opts.cors) yield { name: "Server", object: io, members: ["_corsMiddleware"] };
   yield { name: "Namespace", object: io.sockets, members: NAMESPACE };
-  const { Client, ParentNamespace } = requireInside();
   const own = new Server();
+  // Recovery has replaced methods of the other one, so they are there in any case.
+  yield { name: "Namespace", object: own.sockets, members: NAMESPACE };
+  const { Client, ParentNamespace } = requireInside();
   yield { name: "ParentNamespace", object: new ParentNamespace(own), members: PARENT };
   const client = new Client(own, Object.assign(new EventEmitter(), { protocol: 4 }));
   yield { name: "Client", object: client, members: CLIENT };

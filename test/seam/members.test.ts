@@ -1,18 +1,47 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { NodeClusterAdapter } from "@socket.io/cluster-adapter";
+import { createShardedAdapter, RedisAdapter } from "@socket.io/redis-adapter";
+import { createAdapter } from "@socket.io/redis-streams-adapter";
 import { Server } from "socket.io";
 import { readVersion } from "../../src/core/version.ts";
+import { listAdapter } from "../../src/seam/cluster-adapters.ts";
 import { listEngineIo } from "../../src/seam/engine-io.ts";
 import { checkLibrary, type Part } from "../../src/seam/members.ts";
 import { listSocketIo } from "../../src/seam/socket-io.ts";
-import { listSocketIoAdapter } from "../../src/seam/socket-io-adapter.ts";
+import { listClusterAdapter, listSocketIoAdapter } from "../../src/seam/socket-io-adapter.ts";
 
-/** Each library, and the list with which the start checks it. */
-const LIBRARIES: readonly (readonly [string, () => Iterable<Part>])[] = [
-  ["engine.io", listEngineIo],
-  ["socket.io", () => listSocketIo(new Server({ cors: {} }))],
-  ["socket.io-adapter", () => listSocketIoAdapter(new Server({ connectionStateRecovery: {} }))],
+/** A Redis client that never answers. */
+const silent: object = new Proxy(
+  {},
+  {
+    get(_, name) {
+      if (name === "then") return undefined;
+      return name === "duplicate" ? () => silent : () => new Promise(() => {});
+    },
+  },
+);
+const { sockets: namespace } = new Server();
+const { sockets: recovering } = new Server({ connectionStateRecovery: {} });
+const adapters = {
+  streams: createAdapter(silent, {})(namespace),
+  sharded: createShardedAdapter(silent, silent)(namespace),
+  pubsub: new RedisAdapter(namespace, silent, silent),
+  // Only a worker can construct one.
+  workers: Object.assign(Object.create(NodeClusterAdapter.prototype), { uid: "" }),
+};
+
+/** Each library, for what it is used, and the list with which the start checks it. */
+const LIBRARIES: readonly (readonly [string, string, () => Iterable<Part>])[] = [
+  ["engine.io", "connections", listEngineIo],
+  ["socket.io", "sockets", () => listSocketIo(new Server({ cors: {} }))],
+  ["socket.io-adapter", "one node", () => listSocketIoAdapter(recovering.server)],
+  ["socket.io-adapter", "several nodes", listClusterAdapter],
+  ["@socket.io/redis-streams-adapter", "streams", () => listAdapter("streams", adapters.streams)],
+  ["@socket.io/redis-adapter", "sharded", () => listAdapter("sharded", adapters.sharded)],
+  ["@socket.io/redis-adapter", "pubsub", () => listAdapter("pubsub", adapters.pubsub)],
+  ["@socket.io/cluster-adapter", "workers", () => listAdapter("workers", adapters.workers)],
 ];
 
 /** Returns what is left of an object when a member was renamed. */
@@ -20,8 +49,8 @@ function without(object: object, member: string): object {
   return new Proxy(object, { has: (target, name) => name !== member && name in target });
 }
 
-for (const [library, list] of LIBRARIES) {
-  test(`the installed ${library} has what Sluice uses, and a start refuses one that lacks any`, () => {
+for (const [library, use, list] of LIBRARIES) {
+  test(`${library} for ${use}: the installed version is taken, one that lacks a member is refused`, () => {
     checkLibrary(library, list);
     const parts = [...list()];
     assert.ok(parts.length > 0);
