@@ -1,7 +1,7 @@
 import { type SettingProblem, type Settings, SettingsError } from "../core/settings.ts";
 
-/** The parts of a request that decide. */
-interface OriginRequest {
+/** The parts of a request that its check reads. */
+export interface OriginRequest {
   readonly headers: Readonly<Record<string, string>>;
 }
 
