@@ -18,7 +18,7 @@ const SEARCH_MS = 1000;
 
 /**
  * Asks the functions given to `io.of()` one after the other whether a namespace may be created, as
- * Socket.IO does. Only the first answer of each counts, and an error means no.
+ * Socket.IO does. Only the first decision of each counts, and an error means no.
  */
 function askParents(
   io: Server,
@@ -33,18 +33,18 @@ function askParents(
       done(false);
       return;
     }
-    let answered = false;
-    const answer = (error: unknown, allowed: unknown): void => {
-      if (answered) return;
-      answered = true;
+    let decided = false;
+    const decide = (error: unknown, allowed: unknown): void => {
+      if (decided) return;
+      decided = true;
       if (error || !allowed) askNext();
       else done(namespacesOf(io).get(name) ?? parent.createChild(name)); // it may exist by now
     };
     callSafely(
-      () => fn(name, auth, answer),
+      () => fn(name, auth, decide),
       (error) => {
         handlerFailed(error, { kind: "namespace", event: "connect", namespace: name });
-        answer(undefined, false);
+        decide(undefined, false);
       },
     );
   };

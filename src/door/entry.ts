@@ -3,7 +3,7 @@ import { describeFailure, FAILURES, type FailureCode } from "../core/failures.ts
 import type { ThrottledLog } from "../core/log.ts";
 import type { Guards } from "../seam/dispatch.ts";
 import {
-  answerEvent,
+  ackEvent,
   createEventGate,
   type EventPacket,
   eachNamespace,
@@ -112,7 +112,7 @@ function createTeller(now: () => number) {
   const toldAt = new WeakMap<Socket, number>();
   return (socket: Socket, packet: EventPacket, code: FailureCode): void => {
     if (packet.id !== undefined) {
-      answerEvent(socket, packet, { error: describeFailure(code) });
+      ackEvent(socket, packet, { error: describeFailure(code) });
       return;
     }
     const at = now();

@@ -1,7 +1,7 @@
 import type { Socket } from "socket.io";
 import { describeFailure } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
-import { answerEvent, connectionOf, type EventPacket } from "../seam/socket-io.ts";
+import { ackEvent, connectionOf, type EventPacket } from "../seam/socket-io.ts";
 import { type Grant, isRefused, type Refused } from "./grants.ts";
 
 /** The event by which a client sends a newer token. */
@@ -80,14 +80,14 @@ export function createExpiry(
       const watch = listOf(socket.conn).find((each) => each.socket === socket);
       if (!watch) return false;
       if (watch.refreshing) {
-        answerEvent(socket, packet, { error: describeFailure("AUTH_UNAVAILABLE") });
+        ackEvent(socket, packet, { error: describeFailure("AUTH_UNAVAILABLE") });
         return true;
       }
       watch.refreshing = true;
       void checkToken(token).then((found) => {
         watch.refreshing = false;
-        const answer = renew(watch, found);
-        if (answer !== undefined) answerEvent(socket, packet, answer);
+        const reply = renew(watch, found);
+        if (reply !== undefined) ackEvent(socket, packet, reply);
       });
       return true;
     },
@@ -100,7 +100,7 @@ export function createExpiry(
   };
 }
 
-/** Takes a newer token's grant, and returns what to answer; nothing if the socket has gone. */
+/** Takes a newer token's grant, and returns what to acknowledge with; nothing if the socket has gone. */
 function renew(watch: Watch, found: Grant | Refused): object | undefined {
   const { socket } = watch;
   if (isRefused(found)) return { error: describeFailure(found.code) };

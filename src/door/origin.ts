@@ -1,3 +1,4 @@
+import { createGlobs } from "../core/glob.ts";
 import { type SettingProblem, type Settings, SettingsError } from "../core/settings.ts";
 
 /** The parts of a request that its check reads. */
@@ -118,12 +119,11 @@ function describeUnsendable(origin: string): SettingProblem {
  * but not the domain itself. There is one star and no backtracking, so no Origin header is slow.
  */
 function readPattern(origin: string): (origin: string) => boolean {
-  const [before = "", after = ""] = origin.toLowerCase().split("*");
-  return (given) =>
-    given.length > before.length + after.length &&
-    given.startsWith(before) &&
-    given.endsWith(after) &&
-    /^[a-z0-9.-]+$/.test(given.slice(before.length, given.length - after.length));
+  const pattern = origin.toLowerCase();
+  const fits = createGlobs([pattern]);
+  const star = pattern.indexOf("*");
+  const after = pattern.length - star - 1;
+  return (given) => fits(given) && /^[a-z0-9.-]+$/.test(given.slice(star, given.length - after));
 }
 
 /** Only a plain list of header names is echoed: anything else could split the response. */

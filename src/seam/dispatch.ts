@@ -140,7 +140,7 @@ export function createGuards(failed: HandlerFailed): Guards {
 }
 
 /** Acknowledges with HANDLERS_FAILED, if the client asked for an ack and has not had it. */
-function answerFailed(args: readonly unknown[]): void {
+function ackFailed(args: readonly unknown[]): void {
   const ack = args.at(-1);
   if (typeof ack === "function") ack({ error: describeFailure("HANDLERS_FAILED") });
 }
@@ -163,12 +163,12 @@ function guardEvents(report: ReportAs) {
 
   const listenerFailed: Report<SocketInside> = (error, socket, event, args) => {
     tellEvent(error, socket, event, args);
-    answerFailed(args);
+    ackFailed(args);
   };
   const anyFailed: Report<SocketInside> = (error, socket, event, args) => {
     tellAny(error, socket, event, args);
     // Otherwise a listener, or a function upstream, acknowledges the event.
-    if (socket.listenerCount(event) === 0 && socket.fns.length === 0) answerFailed(args);
+    if (socket.listenerCount(event) === 0 && socket.fns.length === 0) ackFailed(args);
   };
 
   function deliver(socket: SocketInside, data: unknown[], error: unknown): void {
@@ -204,7 +204,7 @@ function guardEvents(report: ReportAs) {
         done: (error) => error !== FAILED && done(error),
         failed: (error) => {
           tellMiddleware(error, this, data[0] as string, data); // as in deliver()
-          answerFailed(data);
+          ackFailed(data);
         },
       });
     },
@@ -270,7 +270,7 @@ function guardNamespace(namespace: Namespace, failed: HandlerFailed): void {
   const tellConnection = tell("connection");
   const tellServerSide: Report<EventEmitter> = (error, _, event, args) => {
     failed(error, { kind: "server_side", event, namespace: name });
-    answerFailed(args);
+    ackFailed(args);
   };
   const guardAdapter = () => guardEmitter(inside.adapter, tell("room"));
 

@@ -437,8 +437,8 @@ export function sendPacket(socket: Socket, packet: object): void {
 }
 
 /** Acknowledges an event, if its client asked for an ack. */
-export function answerEvent(socket: Socket, packet: EventPacket, answer: unknown): void {
-  if (packet.id !== undefined) openSocket(socket).ack(packet.id)(answer);
+export function ackEvent(socket: Socket, packet: EventPacket, argument: unknown): void {
+  if (packet.id !== undefined) openSocket(socket).ack(packet.id)(argument);
 }
 
 /** Waits no longer for an ack of a socket's client. */

@@ -5,7 +5,7 @@ import type { Server } from "socket.io";
 import type { TemplatedApp } from "../host/native.ts";
 import { IncomingRequest, isAmbiguous, type RequestNeeds } from "../host/request.ts";
 import { corsOf } from "../seam/socket-io.ts";
-import type { Door } from "./answer.ts";
+import type { Door } from "./respond.ts";
 
 const BUNDLES = ["socket.io", "socket.io.min", "socket.io.esm.min", "socket.io.msgpack.min"];
 /** The files that `serveClient` serves. */
@@ -33,7 +33,7 @@ export function serveClientFiles(
   const cors = corsOf(io);
   for (const name of CLIENT_FILES) {
     let body: Buffer | undefined;
-    const answer = ({ headers, res }: IncomingRequest): void => {
+    const respond = ({ headers, res }: IncomingRequest): void => {
       if (!res || res.done) return;
       const known = headers["if-none-match"];
       if (known === etag || known === `W/${etag}`) {
@@ -64,8 +64,8 @@ export function serveClientFiles(
       for (const [header, value] of needs.door?.headers(request) ?? []) {
         request.res?.setHeader(header, value);
       }
-      if (cors) cors(request, request.res, () => answer(request));
-      else answer(request);
+      if (cors) cors(request, request.res, () => respond(request));
+      else respond(request);
     });
   }
 }

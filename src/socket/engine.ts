@@ -22,9 +22,9 @@ import {
   runMiddlewares,
   startUpgrade,
 } from "../seam/engine-io.ts";
-import { answer, answerAtDoor, answerRefusal, type Door } from "./answer.ts";
 import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
 import { isBusy, takePayloads } from "./polling.ts";
+import { type Door, respond, respondAtDoor, respondRefusal } from "./respond.ts";
 import type { RefusalReason } from "./samples.ts";
 import { isWebSocket, type WebSocketData, WebSocketTransport } from "./websocket.ts";
 
@@ -190,13 +190,13 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   #check(request: IncomingRequest, upgrade: boolean, go: () => void): void {
     const res = request.res as SafeResponse; // set until a transport takes it
     if (isAmbiguous(request.headers)) {
-      // Close without an answer: after one, uWebSockets.js would parse the bytes that follow.
+      // Close without a response: after one, uWebSockets.js would parse the bytes that follow.
       this.#count("bad_request");
       res.close();
       return;
     }
     const { door, samples } = this.needs;
-    if (door && answerAtDoor({ door, request, res, refused: samples.refused })) return;
+    if (door && respondAtDoor({ door, request, res, refused: samples.refused })) return;
     if (this.#refuseDraining(request)) return;
     runMiddlewares(this, request, res, (error) => {
       if (res.done) return;
@@ -226,7 +226,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const headers = [["Retry-After", String(wait)]] as const;
     const body = { code: FORBIDDEN, message: "Draining" };
     // The cast holds as in #refuse().
-    answer(request.res as SafeResponse, "503 Service Unavailable", { body, headers });
+    respond(request.res as SafeResponse, "503 Service Unavailable", { body, headers });
     return true;
   }
 
@@ -237,7 +237,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const { door, samples } = this.needs;
     if (!door) return false;
     const res = request.res as SafeResponse; // the cast holds as in #refuse()
-    return answerRefusal({ door, request, res, refused: samples.refused }, door.recheck(request));
+    return respondRefusal({ door, request, res, refused: samples.refused }, door.recheck(request));
   }
 
   #session(request: IncomingRequest) {
@@ -345,7 +345,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     const text = typeof why.message === "string" ? why.message : message;
     const status = code === FORBIDDEN ? "403 Forbidden" : "400 Bad Request";
     // The cast holds: `res` is set until a transport takes it, and none has.
-    answer(request.res as SafeResponse, status, { body: { code, message: text } });
+    respond(request.res as SafeResponse, status, { body: { code, message: text } });
   }
 }
 

@@ -14,13 +14,13 @@ import {
   setParser,
   watchVolatile,
 } from "../seam/socket-io.ts";
-import type { Door } from "./answer.ts";
 import { serveClientFiles } from "./client-files.ts";
 import type { Connection, ConnectionNeeds } from "./connection.ts";
 import { closeInWaves, closeSafely } from "./drain.ts";
 import { GatewayEngine } from "./engine.ts";
 import { checkOptions } from "./options.ts";
 import { createPressureMonitor } from "./pressure.ts";
+import type { Door } from "./respond.ts";
 import { createSamples, type SocketSamples } from "./samples.ts";
 
 /** What `socket/` needs from other rooms. */

@@ -51,7 +51,7 @@ const SECURITY: ResponseHeaders = [
 ];
 
 /** Ends a response as engine.io does: with a JSON object of a code and a message, or no body. */
-export function answer(
+export function respond(
   res: SafeResponse,
   status: string,
   {
@@ -90,25 +90,25 @@ interface AtDoor {
  * Runs the door's checks on a request. Returns true if the request has been answered: refused and
  * counted, or a CORS preflight.
  */
-export function answerAtDoor(at: AtDoor): boolean {
+export function respondAtDoor(at: AtDoor): boolean {
   const { door, request, res } = at;
   for (const [name, value] of door.headers(request)) res.setHeader(name, value);
-  if (answerRefusal(at, door.admit(request, namesNoSession(request._query)))) return true;
+  if (respondRefusal(at, door.admit(request, namesNoSession(request._query)))) return true;
   const preflight = request.method === "OPTIONS" ? door.preflight(request) : undefined;
   if (!preflight) return false;
-  answer(res, "204 No Content", { headers: preflight });
+  respond(res, "204 No Content", { headers: preflight });
   return true;
 }
 
 /** Answers and counts a refusal of the door. Returns false if there is none. */
-export function answerRefusal(at: AtDoor, refusal: Refusal | undefined): boolean {
+export function respondRefusal(at: AtDoor, refusal: Refusal | undefined): boolean {
   if (!refusal) return false;
   const { code, status, message, retryAfterS } = refusal;
   const reason = code.toLowerCase();
   at.refused[reason] = (at.refused[reason] ?? 0) + 1;
   const headers: ResponseHeaders =
     retryAfterS === undefined ? [] : [["Retry-After", String(retryAfterS)]];
-  answer(at.res, `${status} ${STATUS_CODES[status] ?? "Refused"}`, {
+  respond(at.res, `${status} ${STATUS_CODES[status] ?? "Refused"}`, {
     body: { code, message },
     headers,
   });
