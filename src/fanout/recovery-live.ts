@@ -19,14 +19,6 @@ export interface LiveSession extends Partial<History> {
   readonly data: unknown;
 }
 
-/** Keeps a store up to date with the sessions of connected sockets. */
-export interface LiveSessions {
-  watch(adapter: Adapter): void;
-  /** Returns the socket of a session, if it is connected to this node. */
-  find(name: string): Socket | undefined;
-  stop(): void;
-}
-
 /** Interval at which a share of the sockets is checked. */
 const LOOK_MS = 100;
 
@@ -38,7 +30,7 @@ const LOOK_MS = 100;
 export function createLiveSessions(
   store: LiveSessionStore,
   { checkpointMs, historyOf }: { readonly checkpointMs: number; readonly historyOf: HistoryOf },
-): LiveSessions {
+) {
   const sockets = new Map<string, Socket>();
   const changed = new Set<string>();
   let planned = false;
@@ -88,7 +80,7 @@ export function createLiveSessions(
   timer.unref();
 
   return {
-    watch(adapter) {
+    watch(adapter: Adapter): void {
       const onChange = (id: string) => {
         const socket = adapter.nsp.sockets.get(id);
         if (socket) touch(nameOf(socket));
@@ -99,7 +91,8 @@ export function createLiveSessions(
       });
       for (const method of ["addAll", "del", "delAll"] as const) follow(adapter, method, onChange);
     },
-    find: (name) => sockets.get(name),
+    /** Returns the socket of a session, if it is connected to this node. */
+    find: (name: string) => sockets.get(name),
     stop: () => clearInterval(timer),
   };
 }

@@ -37,6 +37,21 @@ export interface LostSession<At = unknown> extends Membership<At> {
   readonly data: unknown;
 }
 
+/** A lost session that its client gets back. */
+export interface RestoredSession<At = unknown> extends LostSession<At> {
+  readonly missedPackets: unknown[][];
+  /** The session to keep again if the client is refused. */
+  readonly stored: LostSession<At>;
+  /**
+   * Whether `missedPackets` already covers a packet that was delivered to others meanwhile: it is
+   * in there, or was not for this client.
+   */
+  settled?(data: unknown[]): boolean;
+}
+
+/** Returns those rooms of a session that its client may still be in. */
+export type Narrow = (session: Pick<LostSession, "rooms" | "data">) => readonly unknown[];
+
 /** The packets and lost sessions of all namespaces, which share the limits. */
 export interface Memory {
   readonly settings: RecoverySettings;
@@ -92,13 +107,6 @@ interface KeptPacket {
 type SessionToKeep = LostSession<number> &
   Pick<KeptSession, "reachedAt"> &
   Partial<Pick<KeptSession, "end">>;
-
-/** A session that was removed for its client. */
-interface TakenSession extends LostSession<number> {
-  readonly missedPackets: unknown[][];
-  /** The session to keep again if its client is refused. */
-  readonly stored: LostSession<number>;
-}
 
 /** A full store drops one part in 16 at once, so that dropping costs little per packet. */
 const DROP_SHARE = 16;
@@ -181,8 +189,8 @@ export function keepSession(store: Store, session: SessionToKeep): void {
 export function takeSession(
   store: Store,
   { pid, offset }: { readonly pid: string; readonly offset: string },
-  narrow: (session: LostSession) => readonly unknown[],
-): TakenSession | undefined {
+  narrow: Narrow,
+): RestoredSession<number> | undefined {
   expire(store);
   const kept = store.sessions.get(pid);
   const from = kept && beginOf(store, kept, offset);

@@ -5,19 +5,8 @@ import {
   type Recipients,
   type RoomChange,
 } from "../core/membership.ts";
-import type { LostSession } from "./recovery-memory.ts";
-
-/** The session of a reconnecting client, as adapters return it. */
-export interface RestoredSession extends LostSession {
-  readonly missedPackets: unknown[][];
-  /** The session to persist again if the client is refused. */
-  readonly stored: LostSession;
-  /**
-   * Whether `missedPackets` already covers a packet that was delivered to others meanwhile: it is
-   * in there, or was not for this client.
-   */
-  settled?(data: unknown[]): boolean;
-}
+import type { RestoredSession } from "./recovery-memory.ts";
+import type { SessionAdapter } from "./recovery-rooms.ts";
 
 /** A reconnecting client, from the request for its session until it is connected. */
 export interface Reconnect {
@@ -35,42 +24,11 @@ type Meanwhile =
   | { readonly data: unknown[]; readonly to: Recipients }
   | { readonly move: Move; readonly at: unknown };
 
-/** The members of an adapter that reconnecting clients need. */
-export interface ReconnectsNeeds {
-  /** The rooms per socket id, also of sockets that have a session and are not connected yet. */
-  readonly sids: ReadonlyMap<string, ReadonlySet<unknown>>;
-  addAll(id: string, rooms: ReadonlySet<unknown>): void;
-  del(id: string, room: unknown): void;
-  /**
-   * Returns an id that a missed packet and its later delivery share. Without it, `data` is the id.
-   */
-  identify?(data: unknown[]): string | undefined;
-}
-
-/** The reconnecting clients of one namespace. */
-export interface Reconnects {
-  /**
-   * Returns the session from `restore`, with what happened meanwhile applied. Undefined if there is
-   * none, or it is being asked for already.
-   */
-  ask(
-    pid: string,
-    restore: () => Promise<RestoredSession | null> | null,
-  ): Promise<RestoredSession | undefined>;
-  /** Removes and returns a client by socket id. Call when it is connected, or will not be. */
-  take(id: string): Reconnect | undefined;
-  /** Call before a packet is delivered to others. */
-  deliver(data: unknown[], to: Recipients): void;
-  /** Call before a move is applied to others. */
-  move(move: Move, at: unknown): void;
-  readonly size: number;
-}
-
 /** Packets and moves kept for one client while it reconnects. */
 const MEANWHILE_MAX = 10_000;
 
 /** Returns the reconnecting clients. What others get while a client reconnects is kept for it. */
-export function createReconnects(adapter: ReconnectsNeeds): Reconnects {
+export function createReconnects(adapter: SessionAdapter) {
   // Two maps, because clients choose the secret that they send: it could be another's socket id.
   /** Clients whose session is being looked up, by secret. */
   const asking = new Map<string, Reconnect>();
@@ -96,7 +54,14 @@ export function createReconnects(adapter: ReconnectsNeeds): Reconnects {
   }
 
   return {
-    async ask(pid, restore) {
+    /**
+     * Returns the session from `restore`, with what happened meanwhile applied. Undefined if there
+     * is none, or it is being asked for already.
+     */
+    async ask(
+      pid: string,
+      restore: () => ReturnType<SessionAdapter["restoreSession"]>,
+    ): Promise<RestoredSession | undefined> {
       // A second client with the same secret gets no session. The first is not affected.
       if (asking.has(pid)) return undefined;
       const coming: Reconnect = { session: undefined, meanwhile: [], early: [], failed: undefined };
@@ -110,20 +75,23 @@ export function createReconnects(adapter: ReconnectsNeeds): Reconnects {
       if (session) entering.set(session.sid, coming);
       return session;
     },
-    take(id) {
+    /** Removes and returns a client. Call when it is connected, or will not be. */
+    take(id: string): Reconnect | undefined {
       const client = entering.get(id);
       if (client) applyEarly(id, client);
       entering.delete(id);
       return client;
     },
-    deliver(data, to) {
+    /** Call before a packet is delivered to others. */
+    deliver(data: unknown[], to: Recipients): void {
       for (const each of asking.values()) addMeanwhile(each, { data, to });
       for (const [id, each] of entering) {
         applyEarly(id, each);
         if (isRecipient(roomsNow(id, each), to)) addMeanwhile(each, { data, to });
       }
     },
-    move(move, at) {
+    /** Call before a move is applied to others. */
+    move(move: Move, at: unknown): void {
       for (const each of asking.values()) addMeanwhile(each, { move, at });
       for (const [id, each] of entering) {
         applyEarly(id, each);

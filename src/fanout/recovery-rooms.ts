@@ -1,6 +1,7 @@
 import type { Namespace, Socket } from "socket.io";
-import type { Adapter } from "socket.io-adapter";
-import type { Membership, RoomChange } from "../core/membership.ts";
+import type { Membership, Move, Recipients, RoomChange } from "../core/membership.ts";
+import type { Packet } from "../core/packet.ts";
+import type { LostSession, Narrow, RestoredSession } from "./recovery-memory.ts";
 
 /** Records when the sockets of one adapter joined and left rooms. */
 export interface RoomHistories {
@@ -14,14 +15,37 @@ export interface RoomHistories {
 /** When a socket joined and left its rooms: see {@link Membership}. */
 export type History = Pick<Membership, "since" | "whole" | "changes">;
 
-/** The members of an adapter that histories need. */
-interface TrackedAdapter {
+/** An adapter that restores sessions, with the members that recovery uses or sets. */
+export interface SessionAdapter {
   readonly nsp: Namespace;
+  /** The rooms per socket id, also of sockets that have a session and are not connected yet. */
   readonly sids: ReadonlyMap<string, ReadonlySet<unknown>>;
+  on(event: "join-room" | "leave-room", heard: (room: unknown, id: string) => void): void;
+  addAll(id: string, rooms: ReadonlySet<unknown>): void;
+  del(id: string, room: unknown): void;
+  delAll(id: string): void;
+  restoreSession(
+    pid: string,
+    offset: string,
+    narrow: Narrow,
+  ): Promise<RestoredSession | null> | null;
+  persistSession(session: LostSession): void;
   /** Returns the place of its next packet in its log. Two calls are equal if none came between. */
   here(): unknown;
-  on(event: "join-room" | "leave-room", heard: (room: unknown, id: string) => void): void;
+  /**
+   * Returns an id that a missed packet and its later delivery share. Without it, `data` is the id.
+   */
+  identify?(data: unknown[]): string | undefined;
+  /** Keeps a move for lost sessions. Missing where the adapter has its own log of moves. */
+  keepMove?(move: Move, anyReconnects: boolean): void;
+  /** Called by fan-out before it delivers a packet on this node. */
+  delivering?: (packet: Packet, to: Recipients) => void;
+  /** Called by fan-out before it applies a move to sockets of this node. */
+  moving?: (move: Move) => void;
 }
+
+/** Returns the history of a socket's rooms, or undefined if recovery does not follow the socket. */
+export type HistoryOf = (socket: Socket) => History | undefined;
 
 interface TrackedSocket {
   since: unknown;
@@ -40,9 +64,7 @@ const DROP_SHARE = 8;
  * Rooms that a socket joins before the next packet is delivered need no entry: it counts as having
  * been in them from the start.
  */
-export function followRooms(adapter: Adapter, changesMax: number): RoomHistories {
-  // Recovery is given adapters with these members.
-  const inside = adapter as unknown as TrackedAdapter;
+export function followRooms(adapter: SessionAdapter, changesMax: number): RoomHistories {
   const tracked = new Map<string, TrackedSocket>();
 
   function begin(since: unknown): TrackedSocket {
@@ -65,13 +87,13 @@ export function followRooms(adapter: Adapter, changesMax: number): RoomHistories
   function changed(room: unknown, id: string, joined: boolean): void {
     const history = tracked.get(id);
     if (history?.restoring.delete(room)) return;
-    if (history) record(history, { at: inside.here(), room, joined });
+    if (history) record(history, { at: adapter.here(), room, joined });
     // A connected socket without a history has just joined its first room, its own.
-    else if (joined && inside.nsp.sockets.has(id)) tracked.set(id, begin(inside.here()));
+    else if (joined && adapter.nsp.sockets.has(id)) tracked.set(id, begin(adapter.here()));
   }
 
-  inside.on("join-room", (room, id) => changed(room, id, true));
-  inside.on("leave-room", (room, id) => changed(room, id, false));
+  adapter.on("join-room", (room, id) => changed(room, id, true));
+  adapter.on("leave-room", (room, id) => changed(room, id, false));
 
   return {
     of(id) {
@@ -86,6 +108,3 @@ export function followRooms(adapter: Adapter, changesMax: number): RoomHistories
     forget: (id) => void tracked.delete(id),
   };
 }
-
-/** Returns the history of a socket's rooms, or undefined if recovery does not follow the socket. */
-export type HistoryOf = (socket: Socket) => History | undefined;

@@ -1,30 +1,21 @@
 import type { Namespace, Socket } from "socket.io";
-import { Adapter } from "socket.io-adapter";
-import type { Move, Recipients } from "../core/membership.ts";
-import type { Packet } from "../core/packet.ts";
+import type { Adapter } from "socket.io-adapter";
 import { connectionOf, guardSessions, sendPacket } from "../seam/socket-io.ts";
 import type { Peer } from "./audience.ts";
+import { allRooms, createMemoryAdapter, EVENT } from "./recovery-adapter.ts";
 import {
-  closeStore,
   createMemory,
-  keepMove,
-  keepPacket,
-  keepSession,
-  type LostSession,
-  type Memory,
-  nextOf,
-  openStore,
+  type Narrow,
   type RecoverySamples,
   type RecoverySettings,
-  takeSession,
 } from "./recovery-memory.ts";
+import { createReconnects, type Reconnect } from "./recovery-reconnects.ts";
 import {
-  createReconnects,
-  type Reconnect,
-  type ReconnectsNeeds,
-  type RestoredSession,
-} from "./recovery-reconnects.ts";
-import { followRooms, type HistoryOf, type RoomHistories } from "./recovery-rooms.ts";
+  followRooms,
+  type HistoryOf,
+  type RoomHistories,
+  type SessionAdapter,
+} from "./recovery-rooms.ts";
 
 export type { RecoverySamples } from "./recovery-memory.ts";
 
@@ -49,46 +40,12 @@ export interface Recovery {
   stop(): void;
 }
 
-/** Returns those rooms of a session that its client may still be in. */
-export type Narrow = (session: {
-  readonly rooms: readonly unknown[];
-  readonly data: unknown;
-}) => readonly unknown[];
-
-const allRooms: Narrow = ({ rooms }) => rooms;
-
-/** Private members of adapters, of socket.io-adapter 2.5.8. */
-interface Inside extends ReconnectsNeeds {
-  readonly nsp: Namespace;
-  restoreSession(
-    pid: string,
-    offset: string,
-    narrow: Narrow,
-  ): Promise<RestoredSession | null> | null;
-  persistSession(session: LostSession): void;
-  delAll(id: string): void;
-  /** Called by fan-out before it delivers a packet on this node. */
-  delivering?: (packet: Packet, to: Recipients) => void;
-  /** Called by fan-out before it applies a move to sockets of this node. */
-  moving?: (move: Move) => void;
-  /** Keeps a move for lost sessions. Missing where the adapter has its own log of moves. */
-  keepMove?(move: Move, anyReconnects: boolean): void;
-  /** See {@link followRooms}. */
-  here(): unknown;
-}
-
-/** The packet type of an event. */
-const EVENT = 2;
-type BroadcastOptions = Parameters<Adapter["broadcast"]>[1];
-type Restored = Awaited<ReturnType<Adapter["restoreSession"]>>;
-
 /**
  * The form of secrets and offsets that Socket.IO and its adapters write. Clients may send others.
  */
 const WELL_FORMED = /^[\w.:-]{1,128}$/;
 /** The offset used for a client that has none. */
 const NO_OFFSET = "none";
-const NEVER = Number.NEGATIVE_INFINITY;
 
 /**
  * Returns connection state recovery with bounded memory. Each session is used once.
@@ -118,15 +75,15 @@ export function createRecovery(settings: RecoverySettings): Recovery {
 
   function watch(adapter: Adapter): void {
     // Every adapter has these members, or is given them.
-    const inside = adapter as unknown as Inside;
-    const rooms = followRooms(adapter, settings.roomChangesMax);
+    const inside = adapter as unknown as SessionAdapter;
+    const rooms = followRooms(inside, settings.roomChangesMax);
     histories.set(adapter, rooms);
     takeMissingOffsets(inside.nsp);
     restoreOnConnect(inside, { rooms, samples, narrow: () => narrowing ?? allRooms });
   }
 
   return {
-    adapter: createAdapter(memory, watch),
+    adapter: createMemoryAdapter(memory, watch),
     watch,
     historyOf: (socket) => histories.get(socket.nsp.adapter)?.of(socket.id),
     during(narrow, ask) {
@@ -144,7 +101,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
 
 /** Makes an adapter give a session back in two steps: when it is asked for, and on "connect". */
 function restoreOnConnect(
-  inside: Inside,
+  inside: SessionAdapter,
   needs: {
     readonly rooms: RoomHistories;
     readonly samples: RecoverySamples;
@@ -159,13 +116,13 @@ function restoreOnConnect(
   const unrecoverable = new WeakSet<Socket>();
 
   // Their sessions are not kept: the same packets would close the next connection again.
-  inside.persistSession = function (this: Inside, session) {
+  inside.persistSession = function (this: SessionAdapter, session) {
     const socket = this.nsp.sockets.get(session.sid);
     if (socket && unrecoverable.has(socket)) return;
     persist.call(this, { ...session, ...rooms.of(session.sid) });
   };
 
-  inside.restoreSession = async function (this: Inside, pid, offset) {
+  inside.restoreSession = async function (this: SessionAdapter, pid, offset) {
     const narrow = needs.narrow();
     // Other secrets and offsets cannot be ours. They are not passed on, to Redis for example.
     const isOurs = WELL_FORMED.test(pid) && WELL_FORMED.test(offset);
@@ -180,13 +137,13 @@ function restoreOnConnect(
     return { ...session, missedPackets: [] };
   };
 
-  inside.delAll = function (this: Inside, id) {
+  inside.delAll = function (this: SessionAdapter, id) {
     rooms.forget(id);
     const session = reconnects.take(id)?.session;
     // The client was refused, or left before it was connected: its session can be used again.
     if (session) persist.call(this, session.stored);
     // Read the prototype at each call: fan-out may have replaced its methods since.
-    const own: Inside["delAll"] = Reflect.get(Object.getPrototypeOf(this), "delAll", this);
+    const own: SessionAdapter["delAll"] = Reflect.get(Object.getPrototypeOf(this), "delAll", this);
     own.call(this, id);
   };
 
@@ -233,76 +190,6 @@ function send(data: unknown[], socket: Socket, samples: RecoverySamples): void {
     // The codec can't encode it, so the client would not have got it when it was emitted either.
     // Thrown from here, the error would end the process.
   }
-}
-
-/**
- * Returns the in-memory adapter, to be used in place of socket.io-adapter's SessionAwareAdapter:
- * that one's memory has no limit but time, and its timer cannot be stopped.
- */
-function createAdapter(memory: Memory, watch: (adapter: Adapter) => void): typeof Adapter {
-  return class MemoryAdapter extends Adapter {
-    readonly #store = openStore(memory);
-    readonly #connectedAt = new WeakMap<Socket, number>();
-    /** While there are any, `door/dynamic.ts` does not remove the namespace. */
-    readonly sessions = this.#store.sessions;
-
-    constructor(namespace: Namespace) {
-      super(namespace);
-      watch(this);
-      namespace.prependListener("connect", (socket: Socket) => {
-        this.#connectedAt.set(socket, performance.now());
-      });
-    }
-
-    override broadcast(packet: Packet, to: BroadcastOptions): void {
-      if (packet.type !== EVENT || packet.id !== undefined) {
-        super.broadcast(packet, to);
-        return;
-      }
-      // A copy, because dynamic namespaces of one parent share packets, but not offsets.
-      const data = [...(packet.data as unknown[])]; // as in every event
-      // Volatile packets are not kept. They get an offset too, because a client takes the last
-      // string of any event for the offset.
-      if (to.flags?.volatile === undefined) keepPacket(this.#store, data, to);
-      else data.push(this.#store.offset);
-      super.broadcast({ ...packet, data }, to);
-    }
-
-    here(): number {
-      return nextOf(this.#store);
-    }
-
-    keepMove(move: Move, anyReconnects: boolean): void {
-      if (anyReconnects || this.sessions.size > 0) keepMove(this.#store, move);
-    }
-
-    override persistSession(session: Parameters<Adapter["persistSession"]>[0]): void {
-      const reachedAt = this.#reachedAt(this.nsp.sockets.get(session.sid));
-      // `watch` has added the room history. A session that is persisted again has its own
-      // reachedAt.
-      keepSession(this.#store, { reachedAt, ...(session as unknown as LostSession<number>) });
-    }
-
-    /** Returns NEVER if nothing sent since the socket connected is known to have reached it. */
-    #reachedAt(socket?: Socket): number {
-      // Not a Peer on a server that is not ours.
-      const { reachedAt } = (socket?.conn ?? {}) as Partial<Peer>;
-      const since = socket && this.#connectedAt.get(socket);
-      return since === undefined || !reachedAt || reachedAt < since ? NEVER : reachedAt;
-    }
-
-    override async restoreSession(pid: string, offset: string, narrow: Narrow = allRooms) {
-      const found = takeSession(this.#store, { pid, offset }, narrow);
-      // The library's own method returns null and rooms of any type too. Its declaration does not
-      // allow either.
-      return (found ?? null) as unknown as Restored;
-    }
-
-    override close(): void {
-      closeStore(this.#store);
-      super.close();
-    }
-  };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { zeros } from "../core/zeros.ts";
 import type { BroadcastOptions } from "../seam/socket-io-adapter.ts";
 
 /** The shapes of recipients that broadcasts are counted by. */
@@ -39,14 +40,7 @@ export interface FanoutSamples {
 /** Returns samples that are all 0. */
 export function createSamples(): FanoutSamples {
   return {
-    broadcasts: {
-      namespace: 0,
-      namespace_except: 0,
-      room: 0,
-      room_except: 0,
-      rooms: 0,
-      rooms_except: 0,
-    },
+    broadcasts: zeros(SHAPES),
     deliveries: 0,
     framesOut: 0,
     bytesOut: 0,
