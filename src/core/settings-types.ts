@@ -34,7 +34,7 @@ interface SocketSettings {
   /** How long an upgrade from polling may take. Default: 10000 (100…600000 milliseconds). */
   upgradeTimeoutMs?: number | undefined;
   /**
-   * How long a connection may stay outside every namespace.
+   * How long a connection may be in no namespace before it is closed.
    * Default: 45000 (100…600000 milliseconds).
    */
   connectTimeoutMs?: number | undefined;
@@ -46,7 +46,7 @@ interface SocketSettings {
    */
   bufferBytesMax?: number | undefined;
   /**
-   * How long a pressured connection may drain nothing before it is closed as slow_consumer.
+   * How long a connection may send none of its unsent bytes before it is closed as slow_consumer.
    * Default: 10000 (100…3600000 milliseconds).
    */
   stallMsMax?: number | undefined;
@@ -67,7 +67,10 @@ interface SocketSettings {
    * Default: none (at most 1000).
    */
   origins?: string[] | undefined;
-  /** Whether clients without an Origin header, so no browsers, may connect. Default: true. */
+  /**
+   * Whether clients that send no Origin header may connect; browsers always send one.
+   * Default: true.
+   */
   originless?: boolean | undefined;
   /**
    * Proxies whose X-Forwarded-For is trusted: CIDRs, `loopback`, `private`; or one number of hops.
@@ -80,7 +83,7 @@ interface SocketSettings {
    * Default: false.
    */
   proxyProtocol?: boolean | undefined;
-  /** Whether X-Forwarded-Host names the own host that origins are compared with. Default: false. */
+  /** Whether a page's origin is compared with X-Forwarded-Host instead of Host. Default: false. */
   forwardedHost?: boolean | undefined;
   /** TLS of the gateway itself. Without files there is none; a proxy in front may terminate TLS. */
   tls?: SocketTlsSettings | undefined;
@@ -114,10 +117,10 @@ interface AuthSettings {
   issuer?: string[] | undefined;
   /** Accepted `aud` values; empty accepts any. Default: none (at most 1000). */
   audience?: string[] | undefined;
-  /** Clock difference forgiven in `exp` and `nbf`. Default: 5000 (0…300000 milliseconds). */
+  /** Clock difference tolerated in `exp` and `nbf`. Default: 5000 (0…300000 milliseconds). */
   clockToleranceMs?: number | undefined;
   /**
-   * Where the token may stand, first found wins: CONNECT's auth, a header, the query.
+   * Where a token is looked for, in this order: CONNECT's auth, a header, the query.
    * Default: ["auth"].
    */
   tokenFrom?: ("auth" | "header" | "query")[] | undefined;
@@ -127,11 +130,11 @@ interface AuthSettings {
    */
   tokenName?: string | undefined;
   /**
-   * Header of the token; a `Bearer ` prefix is taken off.
+   * Header of the token; a `Bearer ` prefix is removed.
    * Default: "authorization" (at most 4096 characters).
    */
   tokenHeader?: string | undefined;
-  /** Longest token that is looked at, in bytes. Default: 8192 (256…65536 bytes). */
+  /** Longest token that is accepted, in bytes. Default: 8192 (256…65536 bytes). */
   tokenBytesMax?: number | undefined;
   /**
    * Claim that names the user; a token without it is refused.
@@ -149,19 +152,19 @@ interface AuthSettings {
    */
   roomsAllowed?: string[] | undefined;
   /**
-   * How long before its token expires a client is told by `token_expiring`; 0 tells nothing.
+   * How long before a token expires its client gets `token_expiring`; 0 sends none.
    * Default: 60000 (0…3600000 milliseconds).
    */
   expiryWarningMs?: number | undefined;
   /** Age at which the key set is fetched again. Default: 600000 (1000…86400000 milliseconds). */
   jwksCacheMs?: number | undefined;
   /**
-   * How long the last good key set is used beyond its age while its URL fails.
+   * How long an outdated key set is still used while fetching a new one fails.
    * Default: 3600000 (0…86400000 milliseconds).
    */
   jwksStaleMs?: number | undefined;
   /**
-   * Least time between two fetches of the key set, however many unknown keys are named.
+   * Least time between two fetches of the key set, however many tokens name unknown keys.
    * Default: 30000 (100…3600000 milliseconds).
    */
   jwksCooldownMs?: number | undefined;
@@ -234,10 +237,13 @@ interface LimitsSettings {
   roomBytesMax?: number | undefined;
   /** Namespaces one connection may be in or entering. Default: 10 (1…10000). */
   namespacesMax?: number | undefined;
-  /** Namespaces in all at which clients' names create no more. Default: 10000 (1…10000000). */
+  /**
+   * Namespaces in all; above, clients cannot create more by naming them.
+   * Default: 10000 (1…10000000).
+   */
   dynamicNamespacesMax?: number | undefined;
   /**
-   * Acknowledgements one socket may owe; above it its connection is closed.
+   * Acknowledgements that one socket may be waited on for; above, its connection is closed.
    * Default: 10000 (1…10000000).
    */
   acksPendingMax?: number | undefined;
@@ -247,7 +253,10 @@ interface LimitsSettings {
 interface OverloadSettings {
   /** Whether load is shed at all. Default: true. */
   enabled?: boolean | undefined;
-  /** Time between two looks at event-loop lag and memory. Default: 500 (10…60000 milliseconds). */
+  /**
+   * Time between two samples of event-loop lag and memory.
+   * Default: 500 (10…60000 milliseconds).
+   */
   sampleMs?: number | undefined;
   /** Lag above which handshakes are refused with 503. Default: 500 (1…60000 milliseconds). */
   refuseLagMs?: number | undefined;
@@ -257,7 +266,7 @@ interface OverloadSettings {
    */
   idleLagMs?: number | undefined;
   /**
-   * Lag above which those that hold most, unsent or unfinished, are closed too.
+   * Lag above which the connections that hold the most unsent or unfinished bytes are closed too.
    * Default: 2000 (1…60000 milliseconds).
    */
   slowLagMs?: number | undefined;
@@ -269,7 +278,8 @@ interface OverloadSettings {
    */
   idleMemoryPercent?: number | undefined;
   /**
-   * Memory above which those that hold most, unsent or unfinished, are closed too.
+   * Memory above which the connections that hold the most unsent or unfinished bytes are closed
+   * too.
    * Default: 95 (1…100 percent).
    */
   slowMemoryPercent?: number | undefined;
@@ -382,8 +392,8 @@ interface RecoverySettings {
    */
   sessionBytesMax?: number | undefined;
   /**
-   * How old the `data` may be with which a client is recovered after its node died, with Redis; 0
-   * recovers nobody then, and keeps nothing of sockets that live.
+   * With Redis: how often the `data` of connected sockets is stored, so that clients can be
+   * recovered when their node dies; 0 stores nothing, and then they are not recovered.
    * Default: 5000 (0…600000 milliseconds).
    */
   checkpointMs?: number | undefined;
@@ -448,11 +458,14 @@ interface UpstreamSettings {
   /** Whether functions may be called over plain HTTP beyond this machine. Default: false. */
   insecure?: boolean | undefined;
   /**
-   * How long a call may take, with ack its waiting included.
+   * How long a call may take; of an event with an ack, its wait in the queue included.
    * Default: 10000 (10…300000 milliseconds).
    */
   timeoutMs?: number | undefined;
-  /** How long a connect call may take, waiting included. Default: 5000 (10…300000 milliseconds). */
+  /**
+   * How long a connect call may take, its wait in the queue included.
+   * Default: 5000 (10…300000 milliseconds).
+   */
   connectTimeoutMs?: number | undefined;
   /** Bytes of a function's answer, inflated. Default: 1048576 (256…67108864 bytes). */
   answerBytesMax?: number | undefined;
@@ -484,14 +497,20 @@ interface UpstreamSettings {
    * Default: 20 (0…1000 percent).
    */
   retryBudgetPercent?: number | undefined;
-  /** Share of failed calls from which an origin is left alone. Default: 50 (1…100 percent). */
+  /**
+   * Percentage of failed calls at which an origin's circuit breaker opens.
+   * Default: 50 (1…100 percent).
+   */
   breakerPercent?: number | undefined;
-  /** Calls within a window before the share counts. Default: 20 (1…100000). */
+  /** Least calls in a window for breakerPercent to apply. Default: 20 (1…100000). */
   breakerCallsMin?: number | undefined;
-  /** The window in which calls are counted. Default: 10000 (100…600000 milliseconds). */
+  /**
+   * The window in which the circuit breaker counts calls.
+   * Default: 10000 (100…600000 milliseconds).
+   */
   breakerWindowMs?: number | undefined;
   /**
-   * How long an origin is left alone before it is probed.
+   * How long a circuit breaker stays open before one call probes the origin.
    * Default: 5000 (10…600000 milliseconds).
    */
   breakerOpenMs?: number | undefined;
@@ -608,7 +627,7 @@ interface ClusterSettings {
    */
   redisServerName?: string | undefined;
   /**
-   * Socket.IO's Redis adapter: streams carries recovery, sharded and pubsub do not.
+   * Socket.IO's Redis adapter: streams supports recovery, sharded and pubsub do not.
    * Default: "streams".
    */
   adapter?: "streams" | "sharded" | "pubsub" | undefined;

@@ -74,7 +74,7 @@ export const METRICS = {
   sluice_connections_upgraded_total: {
     kind: "counter",
     labels: [],
-    help: "Connections that went from long-polling to WebSocket.",
+    help: "Connections upgraded from long-polling to WebSocket.",
   },
   sluice_connections_closed_total: {
     kind: "counter",
@@ -119,7 +119,7 @@ export const METRICS = {
   sluice_send_buffer_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes unsent in user space, over all connections, as last looked at.",
+    help: "Bytes unsent in user space, over all connections, when last checked.",
   },
   sluice_send_buffer_max_bytes: {
     kind: "gauge",
@@ -178,7 +178,7 @@ export const METRICS = {
   sluice_authentications_total: {
     kind: "counter",
     labels: ["result"],
-    help: "Tokens looked at, by what came of it.",
+    help: "Tokens checked, by result.",
   },
   sluice_authentication_seconds: {
     kind: "histogram",
@@ -189,7 +189,7 @@ export const METRICS = {
   sluice_tokens_watched: {
     kind: "gauge",
     labels: [],
-    help: "Sockets whose token has an expiry that is waited for.",
+    help: "Sockets whose token has an expiry.",
   },
   sluice_key_set_fetches_total: {
     kind: "counter",
@@ -199,7 +199,7 @@ export const METRICS = {
   sluice_connections_outside: {
     kind: "gauge",
     labels: [],
-    help: "Connections in no namespace yet; each may hold socket.packetBytesMax that cannot be seen.",
+    help: "Connections in no namespace yet; each may hold socket.packetBytesMax of an unfinished message, which cannot be measured.",
   },
   sluice_overload_stage: {
     kind: "gauge",
@@ -231,7 +231,7 @@ export const METRICS = {
   sluice_fanout_union_members: {
     kind: "gauge",
     labels: [],
-    help: "Memberships of the topics of unions, bounded by fanout.unionMembersMax.",
+    help: "Memberships of the topics of unions; fanout.unionMembersMax bounds them.",
   },
   sluice_fanout_acks_pending: {
     kind: "gauge",
@@ -303,12 +303,12 @@ export const METRICS = {
   sluice_api_requests_total: {
     kind: "counter",
     labels: ["route", "status"],
-    help: "Requests by route, none for those no route takes, and by the status of the answer; aborted when the client left.",
+    help: "Requests by route and status of the response; the route is none for requests without one, the status aborted when the client left.",
   },
   sluice_api_request_seconds: {
     kind: "histogram",
     labels: ["route"],
-    help: "Time from a request's headers to its answer; of streams, to their end.",
+    help: "Time from a request's headers to its response; of streams, to their end.",
     buckets: SECONDS,
   },
   sluice_api_open_bodies: {
@@ -329,7 +329,7 @@ export const METRICS = {
   sluice_api_idempotency_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes of remembered answers; api.idempotencyBytesMax bounds them.",
+    help: "Bytes of remembered responses; api.idempotencyBytesMax bounds them.",
   },
   // upstream
   sluice_upstream_calls_total: {
@@ -376,12 +376,12 @@ export const METRICS = {
   sluice_upstream_breaker_state: {
     kind: "gauge",
     labels: ["origin"],
-    help: "0 while an origin is called, 1 while it is probed, 2 while it is left alone.",
+    help: "State of an origin's circuit breaker: 0 is closed, 1 half-open, 2 open.",
   },
   sluice_upstream_breaker_opened_total: {
     kind: "counter",
     labels: ["origin"],
-    help: "Times an origin failed so often that it was left alone.",
+    help: "Times an origin's circuit breaker opened.",
   },
   sluice_upstream_gone_endpoints: {
     kind: "gauge",

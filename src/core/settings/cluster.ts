@@ -18,7 +18,7 @@ export const cluster = z.strictObject({
   adapter: choice(
     ["streams", "sharded", "pubsub"],
     "streams",
-    "Socket.IO's Redis adapter: streams carries recovery, sharded and pubsub do not.",
+    "Socket.IO's Redis adapter: streams supports recovery, sharded and pubsub do not.",
   ),
   prefix: text("sluice", "First word of every key and channel in Redis."),
   streamPacketsMax: integer(10_000, 100, 10_000_000, "Packets the stream keeps, roughly."),

@@ -62,12 +62,12 @@ export const limits = z.strictObject({
     10_000,
     1,
     10_000_000,
-    "Namespaces in all at which clients' names create no more.",
+    "Namespaces in all; above, clients cannot create more by naming them.",
   ),
   acksPendingMax: integer(
     10_000,
     1,
     10_000_000,
-    "Acknowledgements one socket may owe; above it its connection is closed.",
+    "Acknowledgements that one socket may be waited on for; above, its connection is closed.",
   ),
 });

@@ -6,12 +6,12 @@ const memory = (byDefault: number, text: string) => integer(byDefault, 1, 100, t
 
 export const overload = z.strictObject({
   enabled: flag(true, "Whether load is shed at all."),
-  sampleMs: ms(500, 10, 60_000, "Time between two looks at event-loop lag and memory."),
+  sampleMs: ms(500, 10, 60_000, "Time between two samples of event-loop lag and memory."),
   refuseLagMs: lag(500, "Lag above which handshakes are refused with 503."),
   idleLagMs: lag(1000, "Lag above which idle long-polling connections are closed too."),
   slowLagMs: lag(
     2000,
-    "Lag above which those that hold most, unsent or unfinished, are closed too.",
+    "Lag above which the connections that hold the most unsent or unfinished bytes are closed too.",
   ),
   refuseMemoryPercent: memory(85, "Memory above which handshakes are refused with 503."),
   idleMemoryPercent: memory(
@@ -20,7 +20,7 @@ export const overload = z.strictObject({
   ),
   slowMemoryPercent: memory(
     95,
-    "Memory above which those that hold most, unsent or unfinished, are closed too.",
+    "Memory above which the connections that hold the most unsent or unfinished bytes are closed too.",
   ),
   memoryBytesMax: integer(
     0,

@@ -27,7 +27,7 @@ export const recovery = z.strictObject({
     5_000,
     0,
     600_000,
-    "How old the `data` may be with which a client is recovered after its node died, with Redis; 0 recovers nobody then, and keeps nothing of sockets that live.",
+    "With Redis: how often the `data` of connected sockets is stored, so that clients can be recovered when their node dies; 0 stores nothing, and then they are not recovered.",
   ),
 });
 

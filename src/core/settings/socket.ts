@@ -27,7 +27,7 @@ export const socket = z.strictObject({
     45_000,
     100,
     600_000,
-    "How long a connection may stay outside every namespace.",
+    "How long a connection may be in no namespace before it is closed.",
   ),
   packetBytesMax: integer(
     1_000_000,
@@ -45,7 +45,7 @@ export const socket = z.strictObject({
     10_000,
     100,
     3_600_000,
-    "How long a pressured connection may drain nothing before it is closed as slow_consumer.",
+    "How long a connection may send none of its unsent bytes before it is closed as slow_consumer.",
   ),
   drainMs: ms(
     10_000,
@@ -63,7 +63,10 @@ export const socket = z.strictObject({
     [],
     "Origins of other hosts whose pages may connect, by CORS and by WebSocket: `https://a.example`, `https://*.a.example`, `*` for all.",
   ),
-  originless: flag(true, "Whether clients without an Origin header, so no browsers, may connect."),
+  originless: flag(
+    true,
+    "Whether clients that send no Origin header may connect; browsers always send one.",
+  ),
   trustProxy: list(
     [],
     "Proxies whose X-Forwarded-For is trusted: CIDRs, `loopback`, `private`; or one number of hops.",
@@ -74,7 +77,7 @@ export const socket = z.strictObject({
   ),
   forwardedHost: flag(
     false,
-    "Whether X-Forwarded-Host names the own host that origins are compared with.",
+    "Whether a page's origin is compared with X-Forwarded-Host instead of Host.",
   ),
   tls: section(
     tls,
