@@ -46,7 +46,12 @@ export const notDecoded = (reason: string, times = 1): Record<string, number> =>
 interface Scene {
   readonly gateway: GatewayChild;
   readonly neighbour: WireClient;
+  /** As they were after the last row: to collect garbage and to scrape twice a row is slow. */
+  series: Series;
+  peak: number;
 }
+
+type Series = ReadonlyMap<string, number>;
 
 /** Runs rows against one gateway in a child process; after each, everything else must be well. */
 export function attackRows(
@@ -58,7 +63,9 @@ export function attackRows(
     let scene: Scene;
     before(async () => {
       const gateway = await startGatewayChild({ ...settings, ...UNSHED });
-      scene = { gateway, neighbour: await openClient(gateway.port, "websocket", "msgpack") };
+      const neighbour = await openClient(gateway.port, "websocket", "msgpack");
+      const { peak } = await gateway.memory();
+      scene = { gateway, neighbour, series: await gateway.scrape(), peak };
     });
     after(async () => {
       scene.neighbour.close();
@@ -79,7 +86,7 @@ export function attackAtOnce(
 ): void {
   describe(what, () => {
     let gateway: GatewayChild;
-    let earlier: ReadonlyMap<string, number>;
+    let earlier: Series;
     let files = 0;
     before(async () => {
       gateway = await startGatewayChild({ ...settings, ...UNSHED });
@@ -104,9 +111,8 @@ export function attackAtOnce(
   });
 }
 
-async function survive({ gateway, neighbour }: Scene, row: Row): Promise<void> {
-  const memoryBefore = await gateway.memory();
-  const before = await gateway.scrape();
+async function survive(scene: Scene, row: Row): Promise<void> {
+  const { gateway, neighbour } = scene;
   const question = [row.id, Buffer.from(row.title)];
   try {
     await row.attack(gateway.port);
@@ -114,31 +120,36 @@ async function survive({ gateway, neighbour }: Scene, row: Row): Promise<void> {
     gateway.assertAlive();
   }
   assert.deepEqual(await neighbour.ask("ask", ...question), question, "the neighbour's ack");
-  await settle(gateway, before, row.counted);
-  const memory = await gateway.memory();
-  const growth = memory.peak - memoryBefore.peak;
+  scene.series = await settle(gateway, scene.series, row.counted);
+  const { peak } = await gateway.memory();
+  const growth = peak - scene.peak;
+  scene.peak = peak;
   const max = row.growthBytesMax ?? GROWTH_BYTES_MAX;
   assert.ok(growth <= max, `it grew by ${growth} bytes`);
   gateway.assertAlive();
 }
 
-/** Waits until the counts are there and every attacker's connection is gone, then compares. */
+/**
+ * Waits until the counts are there and every attacker's connection is gone, then compares. Returns
+ * all series.
+ */
 async function settle(
   gateway: GatewayChild,
-  before: ReadonlyMap<string, number>,
+  before: Series,
   counted: Readonly<Record<string, number>>,
-): Promise<void> {
+): Promise<Series> {
+  let now = before;
   let raised: Record<string, number> = {};
   let open: readonly string[] = [];
   const read = async () => {
-    const now = await gateway.scrape();
+    now = await gateway.scrape();
     raised = {};
     for (const name of Object.keys(counted)) {
       assert.ok(now.has(name), `there is no series ${name}`);
       raised[name] = (now.get(name) ?? 0) - (before.get(name) ?? 0);
     }
     open = [...now].filter(isConnections).map(([name, value]) => `${name} ${value}`);
-    const total = (series: ReadonlyMap<string, number>) =>
+    const total = (series: Series) =>
       [...series].filter(isConnections).reduce((sum, [, value]) => sum + value, 0);
     const enough = Object.entries(counted).every(([name, by]) => (raised[name] ?? 0) >= by);
     return enough && total(now) === total(before);
@@ -150,6 +161,7 @@ async function settle(
     throw new Error(`connections are still open: ${open}`, { cause: error });
   }
   assert.deepEqual(raised, counted, "what was counted");
+  return now;
 }
 
 function isConnections([name]: [string, number]): boolean {
