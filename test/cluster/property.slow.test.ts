@@ -9,7 +9,7 @@ import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 
-/** More on demand: `HISTORIES=5000 node --import tsx --test test/cluster/property.test.ts`. */
+/** More on demand: `HISTORIES=5000 node --import tsx --test test/cluster/property.slow.test.ts`. */
 const RUNS = Number(process.env.HISTORIES ?? 100);
 const PLAYERS = 6;
 const ROOMS = ["a", "b", "c", ""];

@@ -1,0 +1,79 @@
+/**
+ * Runs the tests, each file in a process of its own: `main.ts [--without pattern] [path…]`.
+ *
+ * They are bundled first: to compile, find and link the same files again in each of 150 processes
+ * took most of their processor time. A single file needs none of this:
+ * `node --import tsx --test test/x/y.test.ts`.
+ */
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { build, type Plugin } from "esbuild";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+/** Keeps each file's own address: tests find files beside it, and programs to start. */
+const addresses: Plugin = {
+  name: "addresses",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      const address = JSON.stringify(pathToFileURL(path).href);
+      const contents = readFileSync(path, "utf8").replaceAll("import.meta.url", address);
+      return { loader: "ts", contents };
+    });
+  },
+};
+
+function findTests(without: string | undefined, paths: readonly string[]): string[] {
+  const files = readdirSync(join(ROOT, "test"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".test.ts"))
+    .map((name) => `test/${name}`)
+    .sort();
+  const isChosen = (file: string) =>
+    paths.length === 0 || paths.some((path) => file.startsWith(path));
+  const isLeftOut = (file: string) => without !== undefined && new RegExp(without).test(file);
+  return files.filter((file) => isChosen(file) && !isLeftOut(file));
+}
+
+async function bundle(files: readonly string[], out: string): Promise<void> {
+  await build({
+    absWorkingDir: ROOT,
+    entryPoints: [...files],
+    outdir: out,
+    outbase: ROOT,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    packages: "external",
+    sourcemap: true,
+    plugins: [addresses],
+    logLevel: "warning",
+  });
+}
+
+const { values, positionals } = parseArgs({
+  options: { without: { type: "string" } },
+  allowPositionals: true,
+});
+const files = findTests(values.without, positionals);
+// Within node_modules, so that packages are found from there.
+const cache = join(ROOT, "node_modules/.cache");
+mkdirSync(cache, { recursive: true });
+const out = mkdtempSync(join(cache, "tests-"));
+await bundle(files, out);
+const run = [
+  ...["--enable-source-maps", "--test", "--test-reporter=spec"],
+  ...["--test-concurrency=2", "--test-timeout=240000"],
+  ...files.map((file) => join(out, file.replace(/ts$/, "js"))),
+];
+const child = spawn(process.execPath, run, { cwd: ROOT, stdio: "inherit" });
+// Ctrl-C goes to the tests as well, and their end is waited for.
+process.on("SIGINT", () => {});
+child.on("exit", (code) => {
+  rmSync(out, { recursive: true });
+  process.exitCode = code ?? 1;
+});
