@@ -3,6 +3,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, posix, relative, sep } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { Server } from "socket.io";
+import { listEngineIo } from "../src/seam/engine-io.ts";
+import { listSocketIo } from "../src/seam/socket-io.ts";
+import { listClusterAdapter, listSocketIoAdapter } from "../src/seam/socket-io-adapter.ts";
 
 const SRC = fileURLToPath(new URL("../src", import.meta.url));
 
@@ -10,14 +14,12 @@ const SRC = fileURLToPath(new URL("../src", import.meta.url));
 const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "uWebSockets.js": ["host", "socket"],
   "uwebsockets-legacy": ["host"],
-  "engine.io": ["seam", "socket"],
-  "engine.io-parser": ["socket"],
+  "engine.io": ["seam"],
   // engine.io's own: the session cookie is written as it would write it.
   cookie: ["seam"],
-  "socket.io": ["seam", "door", "socket", "fanout", "cluster", "gateway"],
+  "socket.io": ["seam", "door", "socket", "handlers", "fanout", "cluster", "gateway"],
   "socket.io-adapter": ["seam", "fanout", "cluster"],
   "socket.io-parser": ["codec"],
-  "socket.io-msgpack-parser": ["codec"],
   "prom-client": ["metrics"],
   undici: ["upstream"],
   ioredis: ["cluster"],
@@ -26,7 +28,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "@socket.io/cluster-adapter": ["cluster"],
   // Sessions in Redis, and what the streams adapter writes.
   "@msgpack/msgpack": ["cluster"],
-  jose: ["door", "api"],
+  jose: ["door"],
   pino: ["gateway"],
   // Its own package.json.
   sluice: ["core"],
@@ -99,6 +101,59 @@ function readTree(dir: string): Map<string, string> {
 
 test("every folder imports only itself, core/ and its own libraries", () => {
   assert.deepEqual(findLeaks(readTree(SRC)), []);
+});
+
+test("every folder that a library is listed for uses it", () => {
+  const sources = [...readTree(SRC)];
+  for (const [library, folders] of Object.entries(LIBRARIES)) {
+    const used = new RegExp(`["'\`]${library}["'\`/]`);
+    for (const folder of folders) {
+      const own = sources.filter(([file]) => file.startsWith(`${folder}/`));
+      assert.ok(
+        own.some(([, source]) => used.test(stripComments(source))),
+        `${library} in ${folder}/`,
+      );
+    }
+  }
+});
+
+/** Private members that the seam checks at start, as far as their names show that they are. */
+function listPrivate(): Set<string> {
+  const parts = [
+    ...[...listEngineIo(), ...listSocketIo(new Server()), ...listClusterAdapter()],
+    ...listSocketIoAdapter(new Server({ connectionStateRecovery: {} })),
+  ];
+  return new Set(parts.flatMap(({ members }) => members).filter((name) => name.startsWith("_")));
+}
+
+/** Returns where a room other than seam/ names a private member, or casts to a shape made up there. */
+function findOpened(files: ReadonlyMap<string, string>): string[] {
+  const names = listPrivate();
+  return [...files].flatMap(([file, source]) => {
+    // uWebSockets.js has no private members, and edge/ runs without these libraries.
+    if (/^(seam|host|edge)\//.test(file)) return [];
+    const text = stripComments(source);
+    const named = [...text.matchAll(/(?<![\w$#])_\w+/g)].map(([name]) => name);
+    const opened = named.filter((name) => names.has(name));
+    const casts = [...text.matchAll(/as unknown as (?:\{|Record<)/g)].map(([cast]) => cast);
+    return [...opened, ...casts].map((what) => `${file}: ${what}`);
+  });
+}
+
+test("only seam/ opens private members of Socket.IO and its packages", () => {
+  assert.ok(listPrivate().has("_createSocket"));
+  assert.deepEqual(findOpened(readTree(SRC)), []);
+  const planted = new Map([
+    ["fanout/leak.ts", "const count = (io as Opened)._nsps.size;"],
+    ["door/leak.ts", "const { _fns } = namespace as Opened;"],
+    ["cluster/leak.ts", "(socket as unknown as { acks: Map<number, Ack> }).acks.clear();"],
+    ["socket/fine.ts", "// io._nsps\nconst { EIO } = request._query;"],
+  ]);
+  assert.deepEqual(findOpened(planted), [
+    "fanout/leak.ts: _nsps",
+    "door/leak.ts: _fns",
+    "cluster/leak.ts: as unknown as {",
+  ]);
 });
 
 test("ARCHITECTURE.md has one row for each folder of src/", () => {

@@ -27,3 +27,23 @@ export type HandlerFailed = (
     readonly socket?: string | undefined;
   },
 ) => void;
+
+/** Calls a function of the application. Calls `failed` if it throws, or if its promise rejects. */
+export function callSafely(call: () => unknown, failed: (error: unknown) => void): void {
+  try {
+    const result = call();
+    if (isThenable(result)) result.then(undefined, failed);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/** Whether a value is a promise, or like one. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "then" in value &&
+    typeof value.then === "function"
+  );
+}

@@ -1,6 +1,5 @@
 import type { Namespace, Server } from "socket.io";
-import type { HandlerFailed } from "../core/handler.ts";
-import { callSafely } from "../seam/dispatch.ts";
+import { callSafely, type HandlerFailed } from "../core/handler.ts";
 import {
   dynamicNamespaces,
   eachNamespace,

@@ -1,7 +1,6 @@
-import type { Server, Socket } from "socket.io";
+import type { Namespace, Server, Socket } from "socket.io";
 import { describeFailure, FAILURES, type FailureCode } from "../core/failures.ts";
 import type { ThrottledLog } from "../core/log.ts";
-import type { Guards } from "../seam/dispatch.ts";
 import {
   ackEvent,
   createEventGate,
@@ -9,10 +8,19 @@ import {
   eachNamespace,
   guardSessions,
   prependMiddleware,
+  type SocketInside,
 } from "../seam/socket-io.ts";
 import type { Auth, NarrowRooms } from "./auth.ts";
 import type { Bounds } from "./bounds.ts";
 import type { Refused } from "./grants.ts";
+
+/** Catches and reports what functions of the application throw. */
+export interface Guards {
+  socket(socket: Socket): void;
+  namespace(namespace: Namespace): void;
+  /** Calls the listeners of a guarded socket with an event. */
+  onevent(this: SocketInside, packet: EventPacket): void;
+}
 
 /**
  * Calls `ask`, which asks for a session before it returns. Of the rooms of that session only those

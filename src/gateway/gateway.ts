@@ -16,13 +16,13 @@ import { createDoor } from "../door/door.ts";
 import type { Load } from "../door/overload.ts";
 import { createExecutor } from "../fanout/apply.ts";
 import { createRecovery, type Recovery } from "../fanout/recovery.ts";
+import { createGuards } from "../handlers/guards.ts";
 import { createMistakes, type Mistakes } from "../handlers/mistakes.ts";
 import { loadHandler } from "../handlers/module.ts";
 import { loadNative } from "../host/native.ts";
 import { openApp } from "../host/tls.ts";
 import { watchLoop } from "../metrics/loop.ts";
 import { createMetrics, type Metrics, shareScrapes } from "../metrics/registry.ts";
-import { createGuards } from "../seam/dispatch.ts";
 import {
   listAttachedRows,
   listDoorRows,

@@ -73,8 +73,7 @@ interface ServerInside {
 
 type CorsMiddleware = (request: object, response: object | null, next: () => void) => void;
 
-/** A namespace with its private members. */
-export interface NamespaceInside {
+interface NamespaceInside {
   readonly name: string;
   readonly adapter: EventEmitter;
   readonly sockets: ReadonlyMap<string, Socket>;
@@ -126,7 +125,6 @@ export interface SocketInside<Connection = EngineSocketBase> extends EventEmitte
   registerAckCallback(id: number, ack: Call): void;
   emitReserved(event: string, ...given: unknown[]): boolean;
   packet(packet: object): void;
-  _onerror(error: unknown): void;
   _error(error: unknown): void;
 }
 
@@ -156,8 +154,7 @@ const SOCKET = [
     ...{ id: 1, nsp: 1, conn: 1, client: 1, connected: 1, fns: 1, acks: 1, flags: 1, join: 1 },
     ...{ leave: 1, disconnect: 1, onAnyOutgoing: 1, prependAnyOutgoing: 1, listenersAny: 1 },
     ...{ listenersAnyOutgoing: 1, notifyOutgoingListeners: 1, onevent: 1, dispatch: 1, run: 1 },
-    ...{ ack: 1, onack: 1, registerAckCallback: 1, emitReserved: 1, packet: 1, _onerror: 1 },
-    ...{ _error: 1 },
+    ...{ ack: 1, onack: 1, registerAckCallback: 1, emitReserved: 1, packet: 1, _error: 1 },
   }),
 ];
 const CLIENT = listMembers<ConnectionClient>({ conn: 1, onclose: 1, writeToEngine: 1 });
@@ -274,14 +271,43 @@ export function removeNamespace(io: Server, namespace: Namespace): void {
 
 // --- a namespace ---
 
-/** Returns a namespace with its private members. */
-export function openNamespace(namespace: Namespace): NamespaceInside {
+function openNamespace(namespace: Namespace): NamespaceInside {
   return namespace as unknown as NamespaceInside;
 }
 
 /** Puts a middleware before all others of a namespace, those of its dynamic parent included. */
 export function prependMiddleware(namespace: Namespace, middleware: Middleware): void {
   openNamespace(namespace)._fns.unshift(middleware as Call); // called with what it takes
+}
+
+/** What calls functions of the application in place of a namespace's own methods. */
+export interface NamespaceCalls {
+  /** Runs the middlewares for a client. */
+  enter(middlewares: readonly Call[], socket: Socket, done: Next): void;
+  /** Calls the listeners of one of Socket.IO's own events, such as `connection`. */
+  tell(event: string, given: readonly unknown[]): void;
+  /** Calls the listeners of an event that another node emitted. */
+  tellServerSide(event: string, given: readonly unknown[]): void;
+  /** Called with the adapter, now and when the namespace gets another one. */
+  useAdapter(adapter: EventEmitter): void;
+}
+
+/** Has a namespace call functions of the application through `calls`. */
+export function replaceCalls(namespace: Namespace, calls: NamespaceCalls): void {
+  const inside = openNamespace(namespace);
+  const init = inside._initAdapter;
+  inside.run = (socket, done) => calls.enter(inside._fns.slice(), socket, done);
+  inside.emitReserved = (event, ...given) => {
+    calls.tell(event, given);
+    return true;
+  };
+  // The bus accepts only events that are named by a string.
+  inside._onServerSideEmit = ([event, ...given]) => calls.tellServerSide(event as string, given);
+  inside._initAdapter = () => {
+    init.call(inside);
+    calls.useAdapter(inside.adapter);
+  };
+  calls.useAdapter(inside.adapter);
 }
 
 /** Has `around` call each client's entry into a namespace, from its CONNECT to the answer. */
@@ -342,11 +368,13 @@ export function takeAckId(namespace: { readonly name: string }): number {
 
 // --- a socket ---
 
-/** Returns a socket with its private members. */
-export function openSocket<Connection = EngineSocketBase>(
-  socket: Socket,
-): SocketInside<Connection> {
-  return socket as unknown as SocketInside<Connection>;
+function openSocket(socket: Socket): SocketInside {
+  return socket as unknown as SocketInside;
+}
+
+/** Replaces methods of one socket. Sockets may share them: they get the socket as `this`. */
+export function replaceMethods(socket: Socket, methods: Partial<SocketInside>): void {
+  Object.assign(socket, methods);
 }
 
 /** The methods of all sockets. Those that are called need a socket as `this`. */
@@ -416,14 +444,28 @@ export function createJoinGate(
  */
 export function createEventGate(
   takes: (socket: Socket, packet: EventPacket) => boolean,
-  onevent: (this: Socket, packet: EventPacket) => void,
+  onevent: (this: SocketInside, packet: EventPacket) => void,
 ): (socket: Socket) => void {
   function gated(this: Socket, packet: EventPacket): void {
-    if (!takes(this, packet)) onevent.call(this, packet);
+    if (!takes(this, packet)) onevent.call(openSocket(this), packet);
   }
   return (socket) => {
     Object.assign(socket, { onevent: gated });
   };
+}
+
+/**
+ * Returns a function that has `refuse` send one socket's CONNECT_ERROR. `send` throws if the error
+ * cannot be encoded.
+ */
+export function createRefusalGate(
+  refuse: (socket: SocketInside, error: unknown, send: (error: unknown) => void) => void,
+): (socket: Socket) => void {
+  const { _error } = socketMethods;
+  function gated(this: SocketInside, error: unknown): void {
+    refuse(this, error, (words) => _error.call(this, words));
+  }
+  return (socket) => replaceMethods(socket, { _error: gated });
 }
 
 /** Calls a socket's `error` listeners. */

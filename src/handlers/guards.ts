@@ -1,7 +1,6 @@
 /**
- * Replaces the places where socket.io 4.8.4 and engine.io 6.6.12 call functions of the application,
- * so that one that throws or rejects is reported and does no further harm. checkSocketIo() and
- * checkEngineIo() prove that the private members used here exist.
+ * Replaces the places where Socket.IO and engine.io call functions of the application, so that one
+ * that throws or rejects is reported and does no further harm.
  *
  * Only calling is replaced, not registering: `off`, `once`, `listeners`, `rawListeners` and
  * `events.on` see the functions that the application passed. Only the given server is changed.
@@ -10,16 +9,18 @@
 import { EventEmitter, errorMonitor } from "node:events";
 import type { Namespace, Socket } from "socket.io";
 import { describeFailure, FAILURES } from "../core/failures.ts";
-import type { HandlerFailed, HandlerKind } from "../core/handler.ts";
-import { type EngineServerBase, FORBIDDEN, type VerifyDone } from "./engine-io.ts";
+import { callSafely, type HandlerFailed, type HandlerKind, isThenable } from "../core/handler.ts";
+import { type EngineServerBase, FORBIDDEN, type VerifyDone } from "../seam/engine-io.ts";
 import {
   type Call,
+  createRefusalGate,
   type EventPacket,
   type Next,
-  openNamespace,
+  replaceCalls,
+  replaceMethods,
   type SocketInside,
   socketMethods,
-} from "./socket-io.ts";
+} from "../seam/socket-io.ts";
 
 /** Reports a function that failed, with its event and arguments. */
 type Report<Owner> = (
@@ -29,17 +30,7 @@ type Report<Owner> = (
   args: readonly unknown[],
 ) => void;
 
-/** Calls a function of the application. Calls `failed` if it throws, or if its promise rejects. */
-export function callSafely(call: () => unknown, failed: (error: unknown) => void): void {
-  try {
-    const result = call();
-    if (isThenable(result)) result.then(undefined, failed);
-  } catch (error) {
-    failed(error);
-  }
-}
-
-/** The same for one listener. It creates no closure unless the listener returns a promise. */
+/** As `callSafely`, for one listener: creates no closure unless the listener returns a promise. */
 function callOne<Owner>(
   listener: Call,
   owner: Owner,
@@ -66,15 +57,6 @@ function callEach<Owner extends EventEmitter>(
   if (event === "error") callEach(owner, errorMonitor, args, report);
   const given = [event, args] as const;
   for (const listener of owner.rawListeners(event)) callOne(listener as Call, owner, given, report);
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "then" in value &&
-    typeof value.then === "function"
-  );
 }
 
 /**
@@ -121,7 +103,7 @@ export interface Guards {
   namespace(namespace: Namespace): void;
   engine(engine: EngineServerBase): void;
   /** Calls the listeners of a guarded socket with an event. */
-  onevent(this: Socket, packet: EventPacket): void;
+  onevent(this: SocketInside, packet: EventPacket): void;
 }
 
 /**
@@ -130,12 +112,20 @@ export interface Guards {
  * HANDLERS_FAILED, and everything else goes on.
  */
 export function createGuards(failed: HandlerFailed): Guards {
-  const sockets = guardSockets(failed);
+  const report: ReportAs =
+    (kind) =>
+    (error, { id, nsp }, event) =>
+      failed(error, { kind, event, namespace: nsp.name, socket: id });
+  const sockets = guardSockets(report);
+  const guardRefusals = createRefusals(report("middleware"));
   return {
-    socket: (socket) => void Object.assign(socket, sockets),
+    socket(socket) {
+      replaceMethods(socket, sockets);
+      guardRefusals(socket);
+    },
     namespace: (namespace) => guardNamespace(namespace, failed),
     engine: (engine) => guardEngine(engine, failed),
-    onevent: sockets.onevent as unknown as Guards["onevent"], // its `this` is a Socket
+    onevent: sockets.onevent,
   };
 }
 
@@ -145,16 +135,24 @@ function ackFailed(args: readonly unknown[]): void {
   if (typeof ack === "function") ack({ error: describeFailure("HANDLERS_FAILED") });
 }
 
+type ReportAs = (kind: HandlerKind) => Report<SocketInside>;
+
 /** Returns the methods of a socket that call functions of the application. */
-function guardSockets(failed: HandlerFailed) {
-  const report =
-    (kind: HandlerKind): Report<SocketInside> =>
-    (error, { id, nsp }, event) =>
-      failed(error, { kind, event, namespace: nsp.name, socket: id });
+function guardSockets(report: ReportAs) {
   return { ...guardEvents(report), ...guardAcks(report("ack")), ...guardReserved(report) };
 }
 
-type ReportAs = (kind: HandlerKind) => Report<SocketInside>;
+/** Has one socket refuse its client even if the refusal's `data` cannot be encoded. */
+function createRefusals(tellMiddleware: Report<SocketInside>): (socket: Socket) => void {
+  return createRefusalGate((socket, error, send) => {
+    try {
+      send(error);
+    } catch (cause) {
+      tellMiddleware(cause, socket, "connect_error", []);
+      send({ message: FAILED.message, data: FAILED.data });
+    }
+  });
+}
 
 function guardEvents(report: ReportAs) {
   const tellEvent = report("event");
@@ -173,7 +171,7 @@ function guardEvents(report: ReportAs) {
 
   function deliver(socket: SocketInside, data: unknown[], error: unknown): void {
     if (error) {
-      socket._onerror(error);
+      socket.emitReserved("error", error);
       return;
     }
     if (!socket.connected) return;
@@ -235,8 +233,6 @@ function guardReserved(report: ReportAs) {
   const tellEvent = report("event");
   const tellEnd = report("disconnect");
   const tellAny = report("any");
-  const tellMiddleware = report("middleware");
-  const { _error } = socketMethods;
   return {
     emitReserved(this: SocketInside, event: string, ...args: unknown[]): boolean {
       callEach(this, event, args, event === "error" ? tellEvent : tellEnd);
@@ -248,21 +244,11 @@ function guardReserved(report: ReportAs) {
         callOne(listener, this, [data[0] as string, data], tellAny);
       }
     },
-    _error(this: SocketInside, error: unknown): void {
-      try {
-        _error.call(this, error);
-      } catch (cause) {
-        // The refusal's `data` cannot be encoded.
-        tellMiddleware(cause, this, "connect_error", []);
-        _error.call(this, { message: FAILED.message, data: FAILED.data });
-      }
-    },
   };
 }
 
 function guardNamespace(namespace: Namespace, failed: HandlerFailed): void {
-  const inside = openNamespace(namespace);
-  const { name } = inside;
+  const { name } = namespace;
   const tell =
     (kind: HandlerKind): Report<EventEmitter> =>
     (error, _, event, [socket]) =>
@@ -272,26 +258,19 @@ function guardNamespace(namespace: Namespace, failed: HandlerFailed): void {
     failed(error, { kind: "server_side", event, namespace: name });
     ackFailed(args);
   };
-  const guardAdapter = () => guardEmitter(inside.adapter, tell("room"));
-
-  inside.run = (socket, done) =>
-    runAll(inside._fns.slice(), [socket], {
-      done,
-      failed: (error) =>
-        failed(error, { kind: "middleware", event: "connect", namespace: name, socket: socket.id }),
-    });
-  inside.emitReserved = (event, ...args) => {
-    callEach(namespace, event, args, tellConnection);
-    return true;
-  };
-  inside._onServerSideEmit = ([event, ...args]) =>
-    callEach(namespace, event as string, args, tellServerSide); // a string: checked by the bus
-  guardAdapter();
-  const init = inside._initAdapter;
-  inside._initAdapter = () => {
-    init.call(inside);
-    guardAdapter();
-  };
+  replaceCalls(namespace, {
+    enter: (middlewares, socket, done) =>
+      runAll(middlewares, [socket], {
+        done,
+        failed: (error) =>
+          failed(error, {
+            ...{ kind: "middleware", event: "connect", namespace: name, socket: socket.id },
+          }),
+      }),
+    tell: (event, args) => callEach(namespace, event, args, tellConnection),
+    tellServerSide: (event, args) => callEach(namespace, event, args, tellServerSide),
+    useAdapter: (adapter) => guardEmitter(adapter, tell("room")),
+  });
 }
 
 function idOf(socket: unknown): string | undefined {
