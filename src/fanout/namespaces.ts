@@ -42,7 +42,7 @@ export function choose(
   namespace: Namespace,
   rooms: readonly string[] | undefined,
   except: readonly string[] | undefined,
-) {
+): ReturnType<Namespace["to"]> {
   const chosen = namespace.to(rooms === undefined ? [] : [...rooms]);
   return except === undefined || except.length === 0 ? chosen : chosen.except([...except]);
 }
