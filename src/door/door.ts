@@ -5,7 +5,6 @@ import type { Settings } from "../core/settings.ts";
 import { zeros } from "../core/zeros.ts";
 import { checkSocketIo } from "../seam/socket-io.ts";
 import { limitKeyOf } from "./address.ts";
-import { createAdmission } from "./admission.ts";
 import { AUTH_RESULTS, type AuthResult, createAuth } from "./auth.ts";
 import { createBounds, SOCKET_LIMITS, type SocketLimit } from "./bounds.ts";
 import { type Guards, guardNamespaces, type Recovering } from "./entry.ts";
@@ -13,9 +12,7 @@ import type { TokenConnection } from "./grants.ts";
 import { createLimits, createOutside, type OutsideConnection } from "./limits.ts";
 import { createOverload, type Load, type Sheddable, STAGES, type Stage } from "./overload.ts";
 import type { Allowance } from "./rates.ts";
-
-/** The settings of the door. */
-export type DoorSettings = Pick<Settings, "socket" | "auth" | "limits" | "overload">;
+import { createRequestChecks } from "./request-checks.ts";
 
 /** The parts of a connection that the door uses. */
 export interface DoorConnection extends TokenConnection, OutsideConnection {
@@ -63,7 +60,11 @@ const OPEN = "auth.mode is none: whoever reaches this port may connect and emit 
  *
  * Throws `SettingsError` for settings that do not work together, such as a mode without its key.
  */
-export function createDoor(io: Server, settings: DoorSettings, needs: DoorNeeds) {
+export function createDoor(
+  io: Server,
+  settings: Pick<Settings, "socket" | "auth" | "limits" | "overload">,
+  needs: DoorNeeds,
+) {
   checkSocketIo(io);
   const { handlerFailed, guards, recovering, load, connections } = needs;
   const now = () => performance.now();
@@ -79,7 +80,7 @@ export function createDoor(io: Server, settings: DoorSettings, needs: DoorNeeds)
   const limits = createLimits(settings.limits, { now, polling: needs.polling });
   const outside = createOutside(settings.limits.outsideMax, now);
   const overload = createOverload(settings.overload, { load, connections, now, log });
-  const admission = createAdmission(settings, {
+  const checks = createRequestChecks(settings, {
     ...{ limits, outside, overload, log: needs.log, throttledLog: log },
   });
   const bounds = createBounds(io, settings.limits, { log, limited, now, handlerFailed });
@@ -108,7 +109,7 @@ export function createDoor(io: Server, settings: DoorSettings, needs: DoorNeeds)
   }
 
   return {
-    ...admission,
+    ...checks,
     samples,
     opened(connection: DoorConnection) {
       auth?.opened(connection);

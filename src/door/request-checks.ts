@@ -23,7 +23,7 @@ const OUTSIDE: OverLimit = { code: "LIMIT_OUTSIDE", retryAfterMs: 1000 };
 const JITTER = 0.5;
 
 /** Returns the checks of a request: they decide whether it may become a connection. */
-export function createAdmission(
+export function createRequestChecks(
   settings: Pick<Settings, "socket" | "overload">,
   needs: {
     readonly limits: ReturnType<typeof createLimits>;

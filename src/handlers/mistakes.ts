@@ -1,6 +1,7 @@
 import { HANDLER_KINDS, type HandlerFailed, type HandlerKind } from "../core/handler.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
+import { zeros } from "../core/zeros.ts";
 
 /** Handles errors thrown by the application's own code. */
 export interface Mistakes {
@@ -26,13 +27,12 @@ export function createMistakes(
   { onError }: Pick<Settings["handlers"], "onError">,
   { log, now }: { readonly log: Log; now(): number },
 ): Mistakes {
-  const samples = Object.fromEntries(HANDLER_KINDS.map((kind) => [kind, 0]));
-  const counts = samples as Record<HandlerKind, number>; // has one entry for each kind
+  const samples = zeros(HANDLER_KINDS);
   const write = createThrottle(log, now);
   return {
-    samples: counts,
+    samples,
     failed(error, { kind, event, namespace, socket }) {
-      counts[kind]++;
+      samples[kind]++;
       const name = event === undefined ? undefined : String(event).slice(0, NAME_CHARS_MAX);
       const place = { room: "handlers", kind, event: name, namespace, socket };
       write("error", kind, { ...place, stack: stackOf(error) }, "a handler failed");

@@ -8,11 +8,13 @@ const ROUND_TICKS = 10;
 /**
  * Returns the monitor of one engine.
  *
- * Connections under pressure are checked every 100 ms. All of them are checked once a second,
- * however many there are: a tenth per tick, at 20–100 ns each, and `checked` on top. A connection
- * is closed when it holds more than
- * `bufferBytesMax`, or drained nothing for `stallMsMax`. Closing always happens from a timer or
- * `setImmediate`, because uWebSockets.js must not be re-entered while it publishes or drains.
+ * Connections under pressure are checked every 100 ms. All others are checked once a second,
+ * however many there are: a tenth of them per tick. Each check costs 20–100 ns, and what `checked`
+ * does.
+ *
+ * A connection is closed when it holds more than `bufferBytesMax`, or drained nothing for
+ * `stallMsMax`. Closing always happens from a timer or `setImmediate`, because uWebSockets.js must
+ * not be re-entered while it publishes or drains.
  */
 export function createPressureMonitor(
   settings: { readonly bufferBytesMax: number; readonly stallMsMax: number },
