@@ -11,62 +11,54 @@ interface InNamespace {
   readonly namespace?: string | undefined;
 }
 
-/** Emits to every socket in any of the rooms `to`, except those in `except`. */
-export interface EmitCommand extends InNamespace {
-  readonly do: "emit";
+interface Emission extends InNamespace {
   /** Rooms or socket ids; left out: every socket of the namespace. */
   readonly to?: readonly string[] | undefined;
   /** Rooms or socket ids that are left out. */
   readonly except?: readonly string[] | undefined;
   readonly event: string;
   readonly args?: readonly unknown[] | undefined;
+}
+
+interface Selection extends InNamespace {
+  /** Rooms or socket ids; left out: every socket of the namespace. */
+  readonly in?: readonly string[] | undefined;
+  /** Rooms or socket ids that are left out. */
+  readonly except?: readonly string[] | undefined;
+}
+
+/** Emits to every socket in any of the rooms `to`, except those in `except`. */
+export interface EmitCommand extends Emission {
+  readonly do: "emit";
   /** Whether clients that cannot receive it at this moment may miss it. Default: false. */
   readonly volatile?: boolean | undefined;
 }
 
 /** Emits, then waits for one acknowledgement per socket, at most `timeoutMs`. */
-export interface EmitWithAckCommand extends InNamespace {
+export interface EmitWithAckCommand extends Emission {
   readonly do: "emitWithAck";
-  /** Rooms or socket ids; left out: every socket of the namespace. */
-  readonly to?: readonly string[] | undefined;
-  /** Rooms or socket ids that are left out. */
-  readonly except?: readonly string[] | undefined;
-  readonly event: string;
-  readonly args?: readonly unknown[] | undefined;
   /** How long to wait for acknowledgements. Default: 5000 (1…60000 milliseconds). */
   readonly timeoutMs?: number | undefined;
 }
 
 /** Makes the matching sockets join or leave rooms. */
-export interface RoomsCommand extends InNamespace {
+export interface RoomsCommand extends Selection {
   readonly do: "socketsJoin" | "socketsLeave";
-  /** Rooms or socket ids; left out: every socket of the namespace. */
-  readonly in?: readonly string[] | undefined;
-  /** Rooms or socket ids that are left out. */
-  readonly except?: readonly string[] | undefined;
   readonly rooms: readonly string[];
 }
 
-/** Disconnects the matching sockets; with `close` their connections too. */
-export interface DisconnectCommand extends InNamespace {
+/** Disconnects the matching sockets. */
+export interface DisconnectCommand extends Selection {
   readonly do: "disconnectSockets";
-  /** Rooms or socket ids; left out: every socket of the namespace. */
-  readonly in?: readonly string[] | undefined;
-  /** Rooms or socket ids that are left out. */
-  readonly except?: readonly string[] | undefined;
   /**
-   * Whether their connections are closed too, with the sockets of other namespaces. Default: false.
+   * Whether their connections close too, and with them sockets of other namespaces. Default: false.
    */
   readonly close?: boolean | undefined;
 }
 
 /** Lists at most `limit` matching sockets, sorted by id, starting after the id `after`. */
-export interface FetchCommand extends InNamespace {
+export interface FetchCommand extends Selection {
   readonly do: "fetchSockets";
-  /** Rooms or socket ids; left out: every socket of the namespace. */
-  readonly in?: readonly string[] | undefined;
-  /** Rooms or socket ids that are left out. */
-  readonly except?: readonly string[] | undefined;
   /** Most sockets listed. Default: 1000 (1…10000). */
   readonly limit?: number | undefined;
   /** The `next` of the page before. */

@@ -8,14 +8,7 @@ export interface ForwardSocket {
   readonly nsp: { readonly name: string };
   data: Record<string, unknown>;
   readonly recovered: boolean;
-  readonly handshake: {
-    readonly headers: CallHandshake["headers"];
-    readonly query: Readonly<Record<string, unknown>>;
-    readonly auth: unknown;
-    readonly address: string;
-    readonly secure: boolean;
-    readonly issued: number;
-  };
+  readonly handshake: Omit<CallHandshake, "recovered">;
   readonly conn: {
     readonly readyState: string;
     once(event: "close", listener: (reason: string) => void): unknown;
