@@ -8,6 +8,7 @@ export const API_KEY =
 const API_KEY_BOUND =
   "must be id:secret, or id:secret:commands:namespaces, with 16 to 512 characters of secret";
 
+/** The section `api`; its sentence is in `SETTINGS`. */
 export const api = z.strictObject({
   port: integer(
     0,

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { choice, field, integer, list, ms, secret, text } from "./field.ts";
 
+/** The section `auth`; its sentence is in `SETTINGS`. */
 export const auth = z.strictObject({
   mode: choice(
     ["none", "jwt", "upstream"],

@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { choice, field, integer, ms, secret, text } from "./field.ts";
 
+/** The section `cluster`; its sentence is in `SETTINGS`. */
 export const cluster = z.strictObject({
   redisUrl: secret(
     "Redis of all nodes: redis://, redis+sentinel://host:port,…/master or redis+cluster://host:port,…, each with TLS as rediss; empty is one node alone.",

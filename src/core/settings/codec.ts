@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { choice, integer } from "./field.ts";
 
+/** The section `codec`; its sentence is in `SETTINGS`. */
 export const codec = z.strictObject({
   accept: choice(["both", "msgpack", "json"], "both", "Codecs that clients may speak."),
   depthMax: integer(32, 2, 1000, "Levels a packet's data may nest."),

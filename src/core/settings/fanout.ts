@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { integer } from "./field.ts";
 
+/** The section `fanout`; its sentence is in `SETTINGS`. */
 export const fanout = z.strictObject({
   acksPendingMax: integer(
     1_000_000,

@@ -3,6 +3,7 @@ import { choice, integer } from "./field.ts";
 
 const rate = (byDefault: number, text: string) => integer(byDefault, 0, 1_000_000_000, text);
 
+/** The section `limits`; its sentence is in `SETTINGS`. */
 export const limits = z.strictObject({
   connectionsMax: integer(1_000_000, 1, 10_000_000, "Open connections in all."),
   addressConnectionsMax: integer(

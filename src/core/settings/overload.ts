@@ -4,6 +4,7 @@ import { flag, integer, ms } from "./field.ts";
 const lag = (byDefault: number, text: string) => ms(byDefault, 1, 60_000, text);
 const memory = (byDefault: number, text: string) => integer(byDefault, 1, 100, text);
 
+/** The section `overload`; its sentence is in `SETTINGS`. */
 export const overload = z.strictObject({
   enabled: flag(true, "Whether load is shed at all."),
   sampleMs: ms(500, 10, 60_000, "Time between two samples of event-loop lag and memory."),

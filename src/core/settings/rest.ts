@@ -1,6 +1,7 @@
 import * as z from "zod/mini";
 import { choice, flag, integer, ms, text, urlPath } from "./field.ts";
 
+/** The section `recovery`; its sentence is in `SETTINGS`. */
 export const recovery = z.strictObject({
   windowMs: ms(0, 0, 3_600_000, "How long a lost session can be resumed; 0 turns recovery off."),
   sessionsMax: integer(100_000, 1, 10_000_000, "Lost sessions kept for recovery."),
@@ -31,6 +32,7 @@ export const recovery = z.strictObject({
   ),
 });
 
+/** The section `handlers`; its sentence is in `SETTINGS`. */
 export const handlers = z.strictObject({
   module: text("", "Path of a module whose default export is `(io) => void`."),
   onError: choice(
@@ -40,11 +42,13 @@ export const handlers = z.strictObject({
   ),
 });
 
+/** The section `metrics`; its sentence is in `SETTINGS`. */
 export const metrics = z.strictObject({
   path: urlPath("/metrics", "URL path that Prometheus scrapes."),
   defaults: flag(true, "Whether Node.js' own process metrics are exported."),
 });
 
+/** The section `log`; its sentence is in `SETTINGS`. */
 export const log = z.strictObject({
   level: choice(
     ["debug", "info", "warn", "error", "silent"],

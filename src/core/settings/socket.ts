@@ -9,6 +9,7 @@ const tls = z.strictObject({
   passphrase: secret("Passphrase of the private key."),
 });
 
+/** The section `socket`; its sentence is in `SETTINGS`. */
 export const socket = z.strictObject({
   host: text("0.0.0.0", "Address the gateway listens on."),
   port: integer(3000, 0, 65_535, "Port the gateway listens on; 0 picks a free one."),

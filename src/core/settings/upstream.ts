@@ -19,6 +19,7 @@ const route = z.strictObject({
 });
 z.globalRegistry.add(route, { description: "Which calls go to which function." });
 
+/** The section `upstream`; its sentence is in `SETTINGS`. */
 export const upstream = z.strictObject({
   url: text("", "URL of the function that answers what no route names; empty calls none."),
   routes: field(
