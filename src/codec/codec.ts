@@ -36,7 +36,7 @@ export function createCodec(settings: CodecSettings): Codec {
   const refused: Partial<Record<FailureCode, number>> = {};
   const encodeMsgpack = createMsgpackEncoder();
   const connectLimits = limitConnect(settings);
-  const readerNeeds = {
+  const shared = {
     any: { limits: settings, decodeMsgpack: createMsgpackDecoder(settings) },
     connect: { limits: connectLimits, decodeMsgpack: createMsgpackDecoder(connectLimits) },
     accept: settings.accept,
@@ -54,7 +54,7 @@ export function createCodec(settings: CodecSettings): Codec {
 
   return {
     encode,
-    createReader: (fixed) => createFrameReader(readerNeeds, fixed),
+    createReader: (fixed) => createFrameReader(shared, fixed),
     parser: {
       Encoder: class {
         encode(packet: Packet): [Frames] {

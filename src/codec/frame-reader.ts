@@ -33,7 +33,7 @@ export interface FrameReader {
 }
 
 /** What all readers of a gateway share. */
-interface FrameReaderNeeds {
+interface Shared {
   readonly any: LimitedDecoder;
   /** For CONNECTs, and for every packet before the first is answered. */
   readonly connect: LimitedDecoder;
@@ -55,8 +55,8 @@ interface LimitedDecoder {
  * The first frame decides the codec: a CONNECT is text in JSON and bytes in msgpack. To an
  * Engine.IO 3 client the server sends first, so its codec is fixed to JSON.
  */
-export function createFrameReader(needs: FrameReaderNeeds, fixed?: CodecName): FrameReader {
-  return new ConnectionReader(needs, fixed);
+export function createFrameReader(shared: Shared, fixed?: CodecName): FrameReader {
+  return new ConnectionReader(shared, fixed);
 }
 
 /** A class, because closures would take 700 bytes more per connection. */
@@ -64,14 +64,14 @@ class ConnectionReader implements FrameReader {
   name: CodecName | undefined;
   refusal: Packet | undefined;
   heldBytes = 0;
-  readonly #needs: FrameReaderNeeds;
+  readonly #shared: Shared;
   readonly #fixed: boolean;
   #begun = false;
   #ended = false;
   #awaiting: TakeAttachment | undefined;
 
-  constructor(needs: FrameReaderNeeds, fixed: CodecName | undefined) {
-    this.#needs = needs;
+  constructor(shared: Shared, fixed: CodecName | undefined) {
+    this.#shared = shared;
     this.#fixed = fixed !== undefined;
     this.name = fixed;
   }
@@ -80,11 +80,11 @@ class ConnectionReader implements FrameReader {
     if (this.#ended) return undefined;
     try {
       const packet = this.#decode(frame, lasting, outside);
-      if (packet && this.name) this.#needs.seen.decoded(this.name);
+      if (packet && this.name) this.#shared.seen.decoded(this.name);
       return packet;
     } catch (error) {
       this.destroy();
-      throw countRefusal(this.#needs, error);
+      throw countRefusal(this.#shared, error);
     }
   }
 
@@ -99,7 +99,7 @@ class ConnectionReader implements FrameReader {
     lasting: boolean,
     outside: boolean,
   ): Packet | undefined {
-    const { accept } = this.#needs;
+    const { accept } = this.#shared;
     this.name ??= typeof frame === "string" ? "json" : "msgpack";
     if (this.#begun || accept === "both" || accept === this.name) {
       this.#begun = true;
@@ -117,7 +117,7 @@ class ConnectionReader implements FrameReader {
     if (typeof frame === "string") return this.#decodeText(frame, outside);
     const bytes = Buffer.isBuffer(frame) ? frame : Buffer.from(frame);
     if (this.name === "json") return this.#takeAttachment(bytes, lasting);
-    const { any, connect } = this.#needs;
+    const { any, connect } = this.#shared;
     if (!outside) {
       const packet = decodeBytes(any, bytes, lasting);
       if (packet.type !== TYPE.connect) return packet;
@@ -132,7 +132,7 @@ class ConnectionReader implements FrameReader {
       throw new FailureError("CODEC_MALFORMED", "text on a msgpack connection");
     }
     if (this.#awaiting) throw new FailureError("CODEC_BAD_SHAPE", "text instead of an attachment");
-    const { any, connect } = this.#needs;
+    const { any, connect } = this.#shared;
     const { limits } = outside || text.startsWith("0") ? connect : any;
     checkTextSize(limits, text);
     if (this.#fixed && text.startsWith("0")) return decodeOldConnect(limits, text);
@@ -169,12 +169,12 @@ function decodeBytes({ limits, decodeMsgpack }: LimitedDecoder, bytes: Buffer, l
   return decodeMsgpack(bytes, lasting);
 }
 
-function countRefusal(needs: FrameReaderNeeds, error: unknown): FailureError {
+function countRefusal(shared: Shared, error: unknown): FailureError {
   const failure =
     error instanceof FailureError
       ? error
       : new FailureError("CODEC_MALFORMED", undefined, { cause: error });
-  needs.seen.refused(failure.code);
+  shared.seen.refused(failure.code);
   return failure;
 }
 

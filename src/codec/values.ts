@@ -2,8 +2,8 @@ import { FailureError } from "../core/failures.ts";
 import type { Limits } from "./limits.ts";
 import { putValue } from "./msgpack/encode.ts";
 import { begin, createFrameCursor, end } from "./msgpack/frame-cursor.ts";
-import { createFrameWriter, writeFrame } from "./msgpack/frame-writer.ts";
 import { takeValue } from "./msgpack/read.ts";
+import { createFrameWriter, writeFrame } from "./msgpack/write.ts";
 
 /** Encodes and decodes any value as msgpack, with the wire format and limits of packets. */
 export interface ValueCodec {

@@ -1,11 +1,16 @@
 import { FailureError } from "../../core/failures.ts";
 import type { Packet } from "../../core/packet.ts";
-import { checkPacket, type Limits, plainType, TYPE } from "../limits.ts";
+import { checkKey, checkPacket, type Limits, plainType, TYPE } from "../limits.ts";
 import { measureJson } from "./measure.ts";
-import { checkKeys, findPlaceholders, type Placeholder } from "./placeholders.ts";
+
+/** Where an attachment belongs: `holder[key]`. */
+interface Placeholder {
+  readonly holder: Record<PropertyKey, unknown>;
+  readonly key: PropertyKey;
+}
 
 /** A packet read from text, and the places of its attachments. */
-export interface DecodedText {
+interface DecodedText {
   readonly packet: Packet;
   /** One per attachment, in the order in which the attachments arrive. */
   readonly places: readonly Placeholder[];
@@ -93,6 +98,60 @@ function settle(text: string, data: unknown, attachments: number): readonly Plac
   // Both refused keys contain "_p", possibly as a \u00… escape. Most texts contain neither.
   if (text.includes("_p") || text.includes("\\u00")) checkKeys(data);
   return [];
+}
+
+/** Throws if {@link checkKey} refuses any key in `data`. The depth has been checked before. */
+function checkKeys(data: unknown): void {
+  if (typeof data !== "object" || data === null) return;
+  for (const [key, member] of Object.entries(data)) {
+    checkKey(key, member);
+    checkKeys(member);
+  }
+}
+
+/**
+ * Returns the place of each attachment, by its number.
+ *
+ * Every number from 0 to `attachments - 1` must occur once. A number used twice would multiply the
+ * attachment's bytes when the packet is broadcast. A missing one would hold bytes that nobody
+ * reads.
+ */
+function findPlaceholders(data: unknown, attachments: number): readonly Placeholder[] {
+  const places = new Array<Placeholder | undefined>(attachments).fill(undefined);
+  walk(data, places);
+  const found = places.filter((place) => place !== undefined);
+  if (found.length !== attachments) {
+    throw new FailureError("CODEC_BAD_SHAPE", "an attachment without its placeholder");
+  }
+  return found;
+}
+
+function walk(data: unknown, places: (Placeholder | undefined)[]): void {
+  if (typeof data !== "object" || data === null) return;
+  // JSON.parse creates plain objects and arrays only; both are read and written by key.
+  const holder = data as Record<PropertyKey, unknown>;
+  for (const [key, member] of Object.entries(holder)) {
+    checkKey(key, member);
+    if (isPlaceholder(member)) place(places, member.num, { holder, key });
+    else walk(member, places);
+  }
+}
+
+function place(places: (Placeholder | undefined)[], num: unknown, at: Placeholder): void {
+  const free = typeof num === "number" && Number.isInteger(num) && num >= 0 && num < places.length;
+  if (!free || places[num] !== undefined) {
+    throw new FailureError("CODEC_BAD_SHAPE", "a placeholder without its attachment");
+  }
+  places[num] = at;
+}
+
+function isPlaceholder(value: unknown): value is { readonly num?: unknown } {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "_placeholder" in value &&
+    value._placeholder === true
+  );
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { Packet } from "../../core/packet.ts";
 import { plainType } from "../limits.ts";
-import { createFrameWriter, type FrameWriter, writeFrame } from "./frame-writer.ts";
 import {
+  createFrameWriter,
+  type FrameWriter,
   put64,
   putArrayBuffer,
   putBuffer,
@@ -10,6 +11,7 @@ import {
   putMapHead,
   putNumber,
   putText,
+  writeFrame,
 } from "./write.ts";
 
 /** Encodes one packet as one frame. No later call changes its bytes. */

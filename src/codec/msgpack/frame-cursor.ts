@@ -1,6 +1,6 @@
 import { FailureError } from "../../core/failures.ts";
 import type { Limits } from "../limits.ts";
-import { createKeyCache, type KeyCache } from "./key-cache.ts";
+import { createKeyCache, type KeyCache } from "./text.ts";
 
 /** A frame that is being read, and what is left of its limits. */
 export interface FrameCursor {

@@ -1,6 +1,5 @@
 import { FailureError } from "../../core/failures.ts";
 import { checkKey } from "../limits.ts";
-import { readAscii } from "./ascii.ts";
 import {
   claim,
   enter,
@@ -12,6 +11,7 @@ import {
   takeByte,
 } from "./frame-cursor.ts";
 import { INDEX_STEP, makeRoom, readSmallIndex } from "./indices.ts";
+import { readAscii } from "./text.ts";
 
 const TWO_32 = 0x100000000;
 const UNDERSCORE = 0x5f;
