@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Server } from "socket.io";
 import { listEngineIo } from "../src/seam/engine-io.ts";
-import { listSocketIo } from "../src/seam/socket-io.ts";
 import { listClusterAdapter, listSocketIoAdapter } from "../src/seam/socket-io-adapter.ts";
+import { listSocketIo } from "../src/seam/socket-io-inside.ts";
 
 const SRC = fileURLToPath(new URL("../src", import.meta.url));
 

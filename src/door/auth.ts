@@ -1,6 +1,7 @@
 import type { Socket } from "socket.io";
 import type { Settings } from "../core/settings.ts";
-import { type ConnectAuth, connectionOf, sessionIdOf, setSessionId } from "../seam/socket-io.ts";
+import { connectionOf, sessionIdOf, setSessionId } from "../seam/socket-io.ts";
+import type { ConnectAuth } from "../seam/socket-io-inside.ts";
 import { createExpiry } from "./expiry.ts";
 import {
   createGrants,

@@ -3,14 +3,8 @@ import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { HandlerFailed } from "../core/handler.ts";
 import type { ThrottledLog } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import {
-  type Call,
-  connectionOf,
-  createJoinGate,
-  isPresent,
-  setAcks,
-  tellError,
-} from "../seam/socket-io.ts";
+import { connectionOf, createJoinGate, isPresent, setAcks, tellError } from "../seam/socket-io.ts";
+import type { Call } from "../seam/socket-io-inside.ts";
 import { boundNamespaces } from "./dynamic.ts";
 
 type LimitsSettings = Settings["limits"];

@@ -3,7 +3,7 @@ import type { HandlerFailed } from "../core/handler.ts";
 import { createThrottle, type Log, type ThrottledLog } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { zeros } from "../core/zeros.ts";
-import { checkSocketIo } from "../seam/socket-io.ts";
+import { checkSocketIo } from "../seam/socket-io-inside.ts";
 import { limitKeyOf } from "./address.ts";
 import { AUTH_RESULTS, type AuthResult, createAuth } from "./auth.ts";
 import { createBounds, SOCKET_LIMITS, type SocketLimit } from "./bounds.ts";

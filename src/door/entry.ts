@@ -4,12 +4,11 @@ import type { ThrottledLog } from "../core/log.ts";
 import {
   ackEvent,
   createEventGate,
-  type EventPacket,
   eachNamespace,
   guardSessions,
   prependMiddleware,
-  type SocketInside,
 } from "../seam/socket-io.ts";
+import type { EventPacket, SocketInside } from "../seam/socket-io-inside.ts";
 import type { Auth, NarrowRooms } from "./auth.ts";
 import type { Bounds } from "./bounds.ts";
 import type { Refused } from "./grants.ts";

@@ -1,7 +1,8 @@
 import type { Socket } from "socket.io";
 import { describeFailure } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
-import { ackEvent, connectionOf, type EventPacket } from "../seam/socket-io.ts";
+import { ackEvent, connectionOf } from "../seam/socket-io.ts";
+import type { EventPacket } from "../seam/socket-io-inside.ts";
 import { type Grant, isRefused, type Refused } from "./grants.ts";
 
 /** The event by which a client sends a newer token. */

@@ -1,12 +1,12 @@
 import type { Move } from "../core/membership.ts";
 import type { CodecName, Frame, Packet } from "../core/packet.ts";
 import type { EngineSocketBase } from "../seam/engine-io.ts";
-import type { SocketInside as OpenSocket } from "../seam/socket-io.ts";
 import type {
   BroadcastOptions,
   AdapterInside as OpenAdapter,
   Room,
 } from "../seam/socket-io-adapter.ts";
+import type { SocketInside as OpenSocket } from "../seam/socket-io-inside.ts";
 
 /** The part of a connection that fan-out uses: `socket.conn` of each Socket.IO socket. */
 export interface Peer {

@@ -1,6 +1,6 @@
 import type { Server } from "socket.io";
-import { checkSocketIo } from "../seam/socket-io.ts";
 import { type LocalDelivery, removeFromRoom, takeOver } from "../seam/socket-io-adapter.ts";
+import { checkSocketIo } from "../seam/socket-io-inside.ts";
 import { createDeliverWithAck, type DeliverWithAck } from "./acks.ts";
 import type { AdapterInside, Audience, Member, Peer, Topics } from "./audience.ts";
 import { createDeliver, type Deliver } from "./deliver.ts";

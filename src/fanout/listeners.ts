@@ -1,6 +1,7 @@
 import type { Packet } from "../core/packet.ts";
 import type { EngineSocketBase } from "../seam/engine-io.ts";
-import { type Call, socketMethods } from "../seam/socket-io.ts";
+import { socketMethods } from "../seam/socket-io.ts";
+import type { Call } from "../seam/socket-io-inside.ts";
 import type { Audience, Member, SocketInside } from "./audience.ts";
 import { type Broadcast, isInTopics } from "./plan.ts";
 import { listRecipients, type RecipientSets } from "./recipients.ts";

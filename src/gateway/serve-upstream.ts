@@ -8,13 +8,8 @@ import { hasUpstream, type Settings, SettingsError } from "../core/settings.ts";
 import type { Executor } from "../fanout/apply.ts";
 import { createForward, type ForwardNamespace, type ForwardSocket } from "../handlers/forward.ts";
 import type { Metrics } from "../metrics/registry.ts";
-import {
-  connectionOf,
-  eachNamespace,
-  type Middleware,
-  prependMiddleware,
-  watchRemoved,
-} from "../seam/socket-io.ts";
+import { connectionOf, eachNamespace, prependMiddleware, watchRemoved } from "../seam/socket-io.ts";
+import type { Middleware } from "../seam/socket-io-inside.ts";
 import { createUpstream, type Upstream } from "../upstream/upstream.ts";
 import { leaseLanes } from "./lease-lanes.ts";
 import { listUpstreamRows } from "./metric-rows.ts";

@@ -12,15 +12,12 @@ import { describeFailure, FAILURES } from "../core/failures.ts";
 import { callSafely, type HandlerFailed, type HandlerKind, isThenable } from "../core/handler.ts";
 import { type EngineServerBase, FORBIDDEN, type VerifyDone } from "../seam/engine-io.ts";
 import {
-  type Call,
   createRefusalGate,
-  type EventPacket,
-  type Next,
   replaceCalls,
   replaceMethods,
-  type SocketInside,
   socketMethods,
 } from "../seam/socket-io.ts";
+import type { Call, EventPacket, Next, SocketInside } from "../seam/socket-io-inside.ts";
 
 /** Reports a function that failed, with its event and arguments. */
 type Report<Owner> = (

@@ -8,7 +8,7 @@ import type {
   EngineServerBase,
   EngineTransportBase,
 } from "../seam/engine-io.ts";
-import type { ConnectionClient } from "../seam/socket-io.ts";
+import type { ConnectionClient } from "../seam/socket-io-inside.ts";
 import { describeClose, readForced, readReason } from "./close-reason.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
 import { isWebSocket, receivedBytes, type WebSocketTransport } from "./websocket.ts";

@@ -1,5 +1,6 @@
 import type { Server, ServerOptions } from "socket.io";
-import { type Parser, readOptions } from "../seam/socket-io.ts";
+import { readOptions } from "../seam/socket-io.ts";
+import type { Parser } from "../seam/socket-io-inside.ts";
 
 /** What becomes of one option of `new Server()` under Sluice. */
 interface OptionRow {

@@ -5,15 +5,14 @@ import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import type { EngineOptions, EngineServerBase } from "../seam/engine-io.ts";
 import {
-  checkSocketIo,
   clientOf,
   connectionOf,
   eachNamespace,
-  type Parser,
   readOptions,
   setParser,
   watchVolatile,
 } from "../seam/socket-io.ts";
+import { checkSocketIo, type Parser } from "../seam/socket-io-inside.ts";
 import { serveClientFiles } from "./client-files.ts";
 import type { Connection, ConnectionNeeds } from "./connection.ts";
 import { closeInWaves, closeSafely } from "./drain.ts";

@@ -9,8 +9,8 @@ import { readVersion } from "../../src/core/version.ts";
 import { listAdapter } from "../../src/seam/cluster-adapters.ts";
 import { listEngineIo } from "../../src/seam/engine-io.ts";
 import { checkLibrary, type Part } from "../../src/seam/members.ts";
-import { listSocketIo } from "../../src/seam/socket-io.ts";
 import { listClusterAdapter, listSocketIoAdapter } from "../../src/seam/socket-io-adapter.ts";
+import { listSocketIo } from "../../src/seam/socket-io-inside.ts";
 
 /** A Redis client that never answers. */
 const silent: object = new Proxy(
