@@ -3,7 +3,6 @@ import type {
   Apply,
   Command,
   CommandCaller,
-  CommandName,
   CommandResult,
   EmitWithAckCommand,
   FetchCommand,
@@ -108,11 +107,10 @@ export function createExecutor(
     for (const command of commands) {
       const begun = begin(command, searches);
       if ("ok" in begun) {
-        count(command.do, caller, begun);
-        results.push(begun);
+        results.push(count(`${command.do} ${caller}`, begun));
         continue;
       }
-      results.push(begun.result.then((result) => count(command.do, caller, result)));
+      results.push(begun.result.then((result) => count(`${command.do} ${caller}`, result)));
       await begun.started;
     }
     const all = await Promise.all(results);
@@ -120,12 +118,8 @@ export function createExecutor(
     return all;
   }
 
-  function count(
-    command: CommandName,
-    caller: CommandCaller,
-    result: CommandResult,
-  ): CommandResult {
-    const key = `${command} ${caller} ${result.ok ? "ok" : "refused"}`;
+  function count(what: string, result: CommandResult): CommandResult {
+    const key = `${what} ${result.ok ? "ok" : "refused"}`;
     samples[key] = (samples[key] ?? 0) + 1;
     return result;
   }

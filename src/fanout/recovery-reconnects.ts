@@ -58,10 +58,7 @@ export function createReconnects(adapter: SessionAdapter) {
      * Returns the session from `restore`, with what happened meanwhile applied. Undefined if there
      * is none, or it is being asked for already.
      */
-    async ask(
-      pid: string,
-      restore: () => ReturnType<SessionAdapter["restoreSession"]>,
-    ): Promise<RestoredSession | undefined> {
+    async ask(pid: string, restore: () => ReturnType<SessionAdapter["restoreSession"]>) {
       // A second client with the same secret gets no session. The first is not affected.
       if (asking.has(pid)) return undefined;
       const coming: Reconnect = { session: undefined, meanwhile: [], early: [], failed: undefined };
@@ -69,9 +66,7 @@ export function createReconnects(adapter: SessionAdapter) {
       const found = await Promise.resolve(restore()).catch(() => null);
       asking.delete(pid);
       if (!found || coming.failed) return undefined;
-      const identify = (data: unknown[]) => adapter.identify?.(data) ?? data;
-      const missed = new Set(found.missedPackets.map(identify));
-      const session = catchUp(found, coming, (data) => missed.has(identify(data)));
+      const session = catchUp(found, coming, adapter);
       if (session) entering.set(session.sid, coming);
       return session;
     },
@@ -114,8 +109,10 @@ function addMeanwhile(client: Reconnect, meanwhile: Meanwhile): void {
 function catchUp(
   found: RestoredSession,
   coming: Reconnect,
-  isMissed: (data: unknown[]) => boolean,
+  adapter: SessionAdapter,
 ): RestoredSession | undefined {
+  const identify = (data: unknown[]) => adapter.identify?.(data) ?? data;
+  const missed = new Set(found.missedPackets.map(identify));
   const inside = new Set(found.rooms);
   const changes: RoomChange[] = [...found.changes];
   const kept: Meanwhile[] = [];
@@ -125,7 +122,7 @@ function catchUp(
     } else if (
       isRecipient(inside, each.to) &&
       !found.settled?.(each.data) &&
-      !isMissed(each.data)
+      !missed.has(identify(each.data))
     ) {
       kept.push(each);
     }
