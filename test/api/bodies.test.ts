@@ -1,21 +1,11 @@
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
-import { startApi, type TestApi } from "../harness/api.ts";
+import { startApi } from "../harness/api.ts";
 import { createGate } from "../harness/function.ts";
 import { until } from "../harness/wait.ts";
 import { readAnswer, readAnswers } from "../harness/wire-http.ts";
 import { openTcp, type Tcp } from "../harness/wire-tcp.ts";
-
-const open: TestApi[] = [];
-async function start(...given: Parameters<typeof startApi>): Promise<TestApi> {
-  const api = await startApi(...given);
-  open.push(api);
-  return api;
-}
-after(() => {
-  for (const api of open) api.close();
-});
 
 const EMIT = '{"event":"x"}';
 const fill = (bytes: number) => `${EMIT.slice(0, -1)}${" ".repeat(bytes - EMIT.length)}}`;
@@ -23,7 +13,7 @@ const codeOf = async (answer: Response) => (await answer.json()).code;
 const chunked = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
 
 test("a body of bodyBytesMax is taken and one byte more is a 413, connection unharmed", async () => {
-  const api = await start({ bodyBytesMax: 1024 });
+  const api = await startApi({ bodyBytesMax: 1024 });
   assert.equal((await api.post("/v1/emit", fill(1024))).status, 200);
   const answer = await api.post("/v1/emit", fill(1025));
   assert.deepEqual([answer.status, await codeOf(answer)], [413, "API_BODY_TOO_LARGE"]);
@@ -40,7 +30,7 @@ test("a body of bodyBytesMax is taken and one byte more is a 413, connection unh
 });
 
 test("a chunked body without a length is bounded by what arrives", async () => {
-  const api = await start({ bodyBytesMax: 1024 });
+  const api = await startApi({ bodyBytesMax: 1024 });
   for (const [size, status] of [
     [1024, 200],
     [1025, 413],
@@ -59,7 +49,7 @@ test("a chunked body without a length is bounded by what arrives", async () => {
 test("a body of tiny chunks is refused before it costs more than others", async () => {
   // Seen: a body of a million chunks of one byte took 150 MB while it arrived: each was kept as a
   // buffer of its own.
-  const api = await start({ bodyBytesMax: 1_000_000 });
+  const api = await startApi({ bodyBytesMax: 1_000_000 });
   const raw = await openTcp(api.on.port);
   raw.write(api.head("/v1/emit", { "transfer-encoding": "chunked" }));
   raw.write("1\r\n \r\n".repeat(16_000));
@@ -73,7 +63,7 @@ test("a body of tiny chunks is refused before it costs more than others", async 
 });
 
 test("a body that does not arrive within bodyMs is a 408 that ends its connection", async () => {
-  const api = await start({ bodyMs: 100 });
+  const api = await startApi({ bodyMs: 100 });
   const raw = await openTcp(api.on.port);
   raw.write(api.head("/v1/emit", { "content-length": 500 }));
   raw.write("{");
@@ -88,7 +78,7 @@ test("a body that does not arrive within bodyMs is a 408 that ends its connectio
 
 test("bodyMs holds where uWebSockets.js alone would have cut the connection without an answer", async () => {
   // Seen: a slow body was aborted after ten seconds; a throughput of its own is asked for there.
-  const api = await start({ bodyMs: 13_000 });
+  const api = await startApi({ bodyMs: 13_000 });
   const [nothing, little] = [await openTcp(api.on.port), await openTcp(api.on.port)];
   for (const raw of [nothing, little]) raw.write(api.head("/v1/emit", { "content-length": 500 }));
   little.write("{");
@@ -98,7 +88,7 @@ test("bodyMs holds where uWebSockets.js alone would have cut the connection with
 });
 
 test("half a body whose client leaves executes nothing and leaves nothing behind", async () => {
-  const api = await start();
+  const api = await startApi();
   const raw = await openTcp(api.on.port);
   raw.write(api.head("/v1/emit", { "content-length": EMIT.length }) + EMIT.slice(0, 5));
   await until(() => api.api.samples().openBodies === 1, "the body is being read");
@@ -111,7 +101,7 @@ test("half a body whose client leaves executes nothing and leaves nothing behind
 });
 
 test("bodiesMax bodies are read at once, one more is a 503 to retry, and places come back", async () => {
-  const api = await start({ bodiesMax: 2 });
+  const api = await startApi({ bodiesMax: 2 });
   const head = api.head("/v1/emit", { "content-length": EMIT.length });
   const slow = [await openTcp(api.on.port), await openTcp(api.on.port)];
   for (const raw of slow) raw.write(head + EMIT.slice(0, 5));
@@ -131,7 +121,7 @@ test("whoever has no key or a false token never holds a place among the bodies",
     checks++;
     throw new Error("false");
   };
-  const api = await start({ bodiesMax: 1 }, { checkToken });
+  const api = await startApi({ bodiesMax: 1 }, { checkToken });
   const credentials = ["Bearer wrong", "Bearer a.b.c", "Basic eDp5", ""];
   for (const authorization of credentials) {
     const raw = await openTcp(api.on.port);
@@ -151,7 +141,7 @@ test("whoever has no key or a false token never holds a place among the bodies",
 test("requests whose tokens are still being checked keep nobody else out", async () => {
   const gate = createGate();
   const checkToken = () => gate.passed.then(() => Promise.reject(new Error("false")));
-  const api = await start({ bodiesMax: 1 }, { checkToken });
+  const api = await startApi({ bodiesMax: 1 }, { checkToken });
   const authorization = "Bearer a.b.c";
   const raw = await openTcp(api.on.port);
   raw.write(api.head("/v1/emit", { authorization, "content-length": EMIT.length }));
@@ -173,7 +163,7 @@ test("requests whose tokens are still being checked keep nobody else out", async
 test("a token that was found good takes a place among the known, if there is one", async () => {
   const gate = createGate();
   const checkToken = () => gate.passed.then(() => ({ exp: 9_999_999_999, sub: "x", sluice: {} }));
-  const api = await start({ bodiesMax: 1 }, { checkToken });
+  const api = await startApi({ bodiesMax: 1 }, { checkToken });
   const authorization = "Bearer a.b.c";
   const [token, key] = [await openTcp(api.on.port), await openTcp(api.on.port)];
   const half = { "content-length": EMIT.length };
@@ -191,7 +181,7 @@ test("a token that was found good takes a place among the known, if there is one
 });
 
 test("a body of another or no Content-Type is a 415, and UTF-8 is the only charset", async () => {
-  const api = await start();
+  const api = await startApi();
   const types = ["text/plain", "", "application/x-www-form-urlencoded", "application/jsonp"];
   types.push("application/json; charset=latin1", "application/+json", "json", "+json");
   for (const type of types) {
@@ -210,7 +200,7 @@ test("a body of another or no Content-Type is a 415, and UTF-8 is the only chars
 // Seen: curl --compressed and agents that compress what they send got a 400, for bytes that are no
 // JSON: no Content-Encoding was looked at.
 test("a compressed body is inflated, up to bodyBytesMax and not one byte more", async () => {
-  const api = await start({ bodyBytesMax: 2000 });
+  const api = await startApi({ bodyBytesMax: 2000 });
   const text = (bytes: number) => {
     const start = '{"event":"x","args":["';
     return `${start}${"a".repeat(bytes - start.length - 3)}"]}`;
@@ -247,7 +237,7 @@ test("a compressed body is inflated, up to bodyBytesMax and not one byte more", 
 });
 
 test("a coding that is not known is a 415 that names those that are; a stream has none", async () => {
-  const api = await start();
+  const api = await startApi();
   const ndjson = { "content-type": "application/x-ndjson" };
   const cases: [string, Record<string, string>][] = [
     ["/v1/emit", { "content-encoding": "zstd" }],
@@ -266,7 +256,7 @@ test("a coding that is not known is a 415 that names those that are; a stream ha
 });
 
 test("a body that is no JSON, no UTF-8 or no msgpack is a 400 that says so", async () => {
-  const api = await start();
+  const api = await startApi();
   const json = { "content-type": "application/json" };
   const msgpack = { "content-type": "application/msgpack" };
   const bad: [string | Uint8Array, Record<string, string>][] = [
@@ -289,7 +279,7 @@ test("a body that is no JSON, no UTF-8 or no msgpack is a 400 that says so", asy
 });
 
 test("every error leaves the connection to the next request", async () => {
-  const api = await start();
+  const api = await startApi();
   const raw = await openTcp(api.on.port);
   const send = (fields: Record<string, string | number>, body: string, path = "/v1/emit") =>
     raw.write(api.head(path, { ...fields, "content-length": body.length }) + body);
@@ -309,7 +299,7 @@ test("every error leaves the connection to the next request", async () => {
 });
 
 test("a flood of half bodies that all leave ends with nothing open", async () => {
-  const api = await start({ bodiesMax: 20 });
+  const api = await startApi({ bodiesMax: 20 });
   const raws = await Promise.all(Array.from({ length: 60 }, () => openTcp(api.on.port)));
   for (const raw of raws) {
     raw.write(api.head("/v1/commands", { "content-length": 5000 }));
@@ -325,7 +315,7 @@ test("a flood of half bodies that all leave ends with nothing open", async () =>
 // Seen, by reading: 256 bodies of a megabyte each could be on their way in, and as many again from
 // senders that were still being checked. The old code bounded their number alone.
 test("bodies and lines on their way in are bounded in bytes, all together", async () => {
-  const api = await start({ bodyBytesMax: 65_536, bodiesBytesMax: 65_536 });
+  const api = await startApi({ bodyBytesMax: 65_536, bodiesBytesMax: 65_536 });
   const raws = [await openTcp(api.on.port), await openTcp(api.on.port), await openTcp(api.on.port)];
   const [body, stream, other] = raws as [Tcp, Tcp, Tcp];
   body.write(api.head("/v1/emit", { "content-length": 40_000 }) + fill(40_000).slice(0, -1));
@@ -349,7 +339,7 @@ test("bodies and lines on their way in are bounded in bytes, all together", asyn
 });
 
 test("a compressed body takes its room among the bytes of all before it is inflated", async () => {
-  const api = await start({ bodyBytesMax: 65_536, bodiesBytesMax: 65_536 });
+  const api = await startApi({ bodyBytesMax: 65_536, bodiesBytesMax: 65_536 });
   const encoded = { "content-encoding": "gzip" };
   const small = gzipSync('{"event":"x"}');
   assert.equal((await api.post("/v1/emit", small, encoded)).status, 200, "alone there is room");

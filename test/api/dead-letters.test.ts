@@ -1,31 +1,26 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { SECRET, startApi, type TestApi } from "../harness/api.ts";
+import { test } from "node:test";
+import { SECRET, startApi } from "../harness/api.ts";
 
 const OTHER = "another-secret-0123456789";
 const letters = ["a", "b", "c"].map((id) => ({ id, type: "io.sluice.event" }));
 const replayed: unknown[] = [];
-let api: TestApi;
-
-before(async () => {
-  api = await startApi(
-    { keys: [`all:${SECRET}`, `few:${OTHER}:*:/news`] },
-    {
-      deadLetters: {
-        list({ limit, after }) {
-          const items = letters.filter(({ id }) => after === undefined || id > after);
-          const page = items.slice(0, limit);
-          return { items: page, ...(items.length > limit && { next: page.at(-1)?.id }) };
-        },
-        async replay(ids) {
-          replayed.push(ids);
-          return { replayed: ids?.length ?? letters.length, delivered: 1 };
-        },
+const api = await startApi(
+  { keys: [`all:${SECRET}`, `few:${OTHER}:*:/news`] },
+  {
+    deadLetters: {
+      list({ limit, after }) {
+        const items = letters.filter(({ id }) => after === undefined || id > after);
+        const page = items.slice(0, limit);
+        return { items: page, ...(items.length > limit && { next: page.at(-1)?.id }) };
+      },
+      async replay(ids) {
+        replayed.push(ids);
+        return { replayed: ids?.length ?? letters.length, delivered: 1 };
       },
     },
-  );
-});
-after(() => api.close());
+  },
+);
 
 test("dead letters are listed page by page", async () => {
   const first = await (await api.get("/v1/deadletters?limit=2")).json();

@@ -5,17 +5,12 @@ import { SignJWT, UnsecuredJWT } from "jose";
 import { createKeyring } from "../../src/api/grants.ts";
 import { listSettings, readSettings, SettingsError } from "../../src/core/settings.ts";
 import { type Gateway, startGateway } from "../../src/gateway/gateway.ts";
-import { startApi, type TestApi } from "../harness/api.ts";
+import { startApi } from "../harness/api.ts";
 
 const open: (() => unknown)[] = [];
 after(async () => {
   for (const close of open) await close();
 });
-async function start(...given: Parameters<typeof startApi>): Promise<TestApi> {
-  const api = await startApi(...given);
-  open.push(() => api.close());
-  return api;
-}
 async function serve(api: Parameters<typeof startGateway>[0]): Promise<Gateway> {
   const gateway = await startGateway({ socket: { port: 0, drainMs: 0 }, ...api });
   open.push(() => gateway.stop());
@@ -32,7 +27,7 @@ async function outcome(answer: Response): Promise<string> {
 }
 
 test("without a key every command route is closed and says how to open it; health is not", async () => {
-  const api = await start({ keys: [] });
+  const api = await startApi({ keys: [] });
   for (const path of ["/v1/commands", "/v1/emit", "/v1/fetchSockets"]) {
     const answer = await api.post(path, EMIT);
     assert.equal(answer.status, 403);
@@ -52,7 +47,7 @@ test("without a key every command route is closed and says how to open it; healt
 });
 
 test("each of several keys opens what it is for, and nothing else", async () => {
-  const api = await start({
+  const api = await startApi({
     keys: [`all:${S1}`, `few:${S2}:emit+socketsJoin:/news+/tenant-*`],
   });
   const ask = async (secret: string, command: object) =>
@@ -77,7 +72,7 @@ test("each of several keys opens what it is for, and nothing else", async () => 
 });
 
 test("a missing, wrong, shortened, lengthened or misplaced secret is a 401 without a hint", async () => {
-  const api = await start({ keys: [`a:${S1}`, `b:${S2}`] });
+  const api = await startApi({ keys: [`a:${S1}`, `b:${S2}`] });
   const wrong = [
     "",
     "Bearer",
@@ -203,7 +198,7 @@ test("a request that is refused while its token is checked leaves no rejection b
   process.on("unhandledRejection", note);
   t.after(() => process.off("unhandledRejection", note));
   const checkToken = () => Promise.reject(new Error("no"));
-  const api = await start({}, { checkToken });
+  const api = await startApi({}, { checkToken });
   const token = { authorization: "Bearer a.b.c" };
   const streamed = { ...token, "content-type": "application/x-ndjson" };
   const statuses = [
@@ -220,7 +215,7 @@ test("a request that is refused while its token is checked leaves no rejection b
 test("a remembered token is denied once it has ended", async () => {
   let now = 1_000_000_000_000;
   let checks = 0;
-  const api = await start(
+  const api = await startApi(
     { keys: [] },
     {
       now: () => now,

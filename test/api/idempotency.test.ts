@@ -1,22 +1,12 @@
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { carryOutOnce, createIdempotency } from "../../src/api/idempotency.ts";
 import type { CommandResult } from "../../src/core/command.ts";
-import { SECRET, startApi, type TestApi } from "../harness/api.ts";
+import { SECRET, startApi } from "../harness/api.ts";
 import { createGate } from "../harness/function.ts";
 import { until } from "../harness/wait.ts";
 import { readAnswer } from "../harness/wire-http.ts";
 import { openTcp } from "../harness/wire-tcp.ts";
-
-const open: TestApi[] = [];
-async function start(...given: Parameters<typeof startApi>): Promise<TestApi> {
-  const api = await startApi(...given);
-  open.push(api);
-  return api;
-}
-after(() => {
-  for (const api of open) api.close();
-});
 
 const EMIT = { event: "x", args: [1] };
 const keyed = (key: string, more: Record<string, string> = {}) => ({
@@ -28,7 +18,7 @@ const codeOf = async (answer: Response) => `${answer.status} ${(await answer.jso
 test("the same key and request get the first answer again, for idempotencyMs and not longer", async () => {
   let now = 0;
   let runs = 0;
-  const api = await start(
+  const api = await startApi(
     { idempotencyMs: 1000 },
     { now: () => now, apply: async () => [{ ok: true, next: `run ${++runs}` }] },
   );
@@ -49,7 +39,7 @@ test("the same key and request get the first answer again, for idempotencyMs and
 });
 
 test("a key of another request is a 422 and nothing is carried out", async () => {
-  const api = await start();
+  const api = await startApi();
   assert.equal(await codeOf(await api.post("/v1/emit", EMIT, keyed("k"))), "200 ok");
   const others: [string, object][] = [
     ["/v1/emit", { event: "y" }],
@@ -63,7 +53,7 @@ test("a key of another request is a 422 and nothing is carried out", async () =>
 
 test("two callers' keys never meet", async () => {
   const other = "another-secret-0123456789";
-  const api = await start({ keys: [`a:${SECRET}`, `b:${other}`] });
+  const api = await startApi({ keys: [`a:${SECRET}`, `b:${other}`] });
   await api.post("/v1/emit", EMIT, keyed("k"));
   const answer = await api.post("/v1/emit", EMIT, keyed("k", { authorization: `Bearer ${other}` }));
   assert.equal(answer.headers.get("idempotent-replayed"), null);
@@ -78,7 +68,7 @@ test("tokens of one subject that may do different things do not share their keys
     ...{ sub: "fn", exp: 9_999_999_999 },
     sluice: { commands: [allowed[token]] },
   });
-  const api = await start({}, { checkToken });
+  const api = await startApi({}, { checkToken });
   const ask = (token: string) =>
     api.post("/v1/fetchSockets", {}, keyed("k", { authorization: `Bearer ${token}` }));
   assert.equal((await ask("a.a.a")).status, 200);
@@ -89,7 +79,7 @@ test("tokens of one subject that may do different things do not share their keys
 test("a duplicate waits for the first, also when the first one's client has left", async () => {
   let runs = 0;
   const gate: { open?: () => void } = {};
-  const api = await start(
+  const api = await startApi(
     {},
     {
       async apply() {
@@ -153,7 +143,7 @@ test("a request that is still running after idempotencyMs is not carried out bes
 test("refused requests are repeated as refused; what failed here may be tried again", async () => {
   let fails = true;
   let runs = 0;
-  const api = await start(
+  const api = await startApi(
     {},
     {
       async apply(): Promise<CommandResult[]> {
@@ -173,7 +163,7 @@ test("refused requests are repeated as refused; what failed here may be tried ag
 });
 
 test("a key has 1 to 255 characters", async () => {
-  const api = await start();
+  const api = await startApi();
   assert.equal((await api.post("/v1/emit", EMIT, keyed("k".repeat(255)))).status, 200);
   const long = await api.post("/v1/emit", EMIT, keyed("k".repeat(256)));
   assert.equal(await codeOf(long), "400 API_BAD_IDEMPOTENCY_KEY");
@@ -187,7 +177,10 @@ test("a key has 1 to 255 characters", async () => {
 
 test("new keys are refused while idempotencyBytesMax is taken, kept ones still answer", async () => {
   let now = 0;
-  const api = await start({ idempotencyBytesMax: 65_536, idempotencyMs: 1000 }, { now: () => now });
+  const api = await startApi(
+    { idempotencyBytesMax: 65_536, idempotencyMs: 1000 },
+    { now: () => now },
+  );
   let kept = 0;
   for (;;) {
     const answer = await api.post("/v1/emit", EMIT, keyed(`k${kept}`));
@@ -211,7 +204,7 @@ test("new keys are refused while idempotencyBytesMax is taken, kept ones still a
 // Seen, by reading: the same bytes sent as JSON and then as msgpack got the first one's answer. The
 // old code took path and body for the whole request.
 test("the same bytes of another content type are another request", async () => {
-  const api = await start();
+  const api = await startApi();
   // 32 is white space before a number in JSON, and a number with a byte after it in msgpack.
   const post = (type: string) => api.post("/v1/emit", " 1", keyed("k", { "content-type": type }));
   assert.equal((await post("application/json")).status, 400);
@@ -225,7 +218,7 @@ test("the same bytes of another content type are another request", async () => {
 test("answers without room are not kept, and their requests not carried out again", async () => {
   let runs = 0;
   const gate = createGate();
-  const api = await start(
+  const api = await startApi(
     { idempotencyBytesMax: 65_536 },
     {
       async apply() {

@@ -1,19 +1,9 @@
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import type { CommandResult } from "../../src/core/command.ts";
 import { SECRET, startApi, type TestApi } from "../harness/api.ts";
 import { until } from "../harness/wait.ts";
 import { openTcp, type Tcp } from "../harness/wire-tcp.ts";
-
-const open: TestApi[] = [];
-async function start(...given: Parameters<typeof startApi>): Promise<TestApi> {
-  const api = await startApi(...given);
-  open.push(api);
-  return api;
-}
-after(() => {
-  for (const api of open) api.close();
-});
 
 const NDJSON = { "content-type": "application/x-ndjson" };
 const line = (n: number) => JSON.stringify({ do: "emit", event: `e${n}` });
@@ -34,7 +24,7 @@ async function begin(api: TestApi): Promise<Tcp> {
 const linesOf = (raw: Tcp): string[] => raw.unread.match(/^[[{].*$/gm) ?? [];
 
 test("each line is answered by one line in its order, refused ones among the others", async () => {
-  const api = await start();
+  const api = await startApi();
   const bad = Buffer.concat([
     Buffer.from('{"do":"emit","event":"'),
     Buffer.from([0xff, 0x22, 0x7d]),
@@ -66,7 +56,7 @@ test("each line is answered by one line in its order, refused ones among the oth
 });
 
 test("lines cut anywhere, byte by byte, are the same lines, answered as they become whole", async () => {
-  const api = await start();
+  const api = await startApi();
   const raw = await begin(api);
   const text = Buffer.from(`${line(1)}\n{"do":"emit","event":"ö"}\n`);
   for (const byte of text) raw.write(chunk(Buffer.from([byte])));
@@ -88,7 +78,7 @@ test("lines cut anywhere, byte by byte, are the same lines, answered as they bec
 test("commands of later lines start in order, and wait for nothing but what came before", async () => {
   const order: string[] = [];
   const gate: { open?: () => void } = {};
-  const api = await start(
+  const api = await startApi(
     {},
     {
       async apply(commands) {
@@ -116,7 +106,7 @@ test("commands of later lines start in order, and wait for nothing but what came
 });
 
 test("a line of bodyBytesMax is taken; a longer one is refused and ends the stream", async () => {
-  const api = await start({ bodyBytesMax: 1024 });
+  const api = await startApi({ bodyBytesMax: 1024 });
   const padded = (bytes: number) => line(1) + " ".repeat(bytes - line(1).length);
   const raw = await begin(api);
   raw.write(chunk(padded(1024)));
@@ -133,7 +123,7 @@ test("a line of bodyBytesMax is taken; a longer one is refused and ends the stre
 });
 
 test("a longer line that arrives whole is refused alone, and the next one is carried out", async () => {
-  const api = await start({ bodyBytesMax: 1024 });
+  const api = await startApi({ bodyBytesMax: 1024 });
   const wide = (bytes: number) => {
     const start = '{"do":"emit","event":"x","args":["';
     return `${start}${"ü".repeat((bytes - start.length - 3) / 2)}"]}`;
@@ -152,7 +142,7 @@ test("a longer line that arrives whole is refused alone, and the next one is car
 });
 
 test("a stream that does not move for bodyMs is ended with a last line that says so", async () => {
-  const api = await start({ bodyMs: 150 });
+  const api = await startApi({ bodyMs: 150 });
   const raw = await begin(api);
   raw.write(chunk(`${line(1)}\n{"do":`));
   await until(() => raw.isEnded, "the connection ends");
@@ -163,7 +153,7 @@ test("a stream that does not move for bodyMs is ended with a last line that says
 });
 
 test("a stream whose client leaves is given up, and what came before it left was done", async () => {
-  const api = await start();
+  const api = await startApi();
   const raw = await begin(api);
   raw.write(chunk(`${line(1)}\n{"do":`));
   await until(() => api.applied.length === 1, "the first line");
@@ -182,7 +172,7 @@ test("a client that does not read its answers is not read either, then cut; othe
     done += commands.length;
     return commands.map((): CommandResult => ({ ok: true, answers: long }));
   };
-  const api = await start({ bodyMs: 300 }, { apply });
+  const api = await startApi({ bodyMs: 300 }, { apply });
   const raw = await begin(api);
   raw.socket.pause();
   const block = chunk(`${line(1)}\n`.repeat(2000));
@@ -207,7 +197,7 @@ test("a client that does not read its answers is not read either, then cut; othe
 });
 
 test("stopping ends an open stream with a last line, and refuses what comes after it", async () => {
-  const api = await start();
+  const api = await startApi();
   const raw = await begin(api);
   raw.write(chunk(`${line(1)}\n`));
   await until(() => linesOf(raw).length === 1, "the first answer");
@@ -220,7 +210,7 @@ test("stopping ends an open stream with a last line, and refuses what comes afte
 });
 
 test("streams count among the bodies, and need a key for what each line asks", async () => {
-  const api = await start({ bodiesMax: 1, keys: [`few:${SECRET}:emit:/news`] });
+  const api = await startApi({ bodiesMax: 1, keys: [`few:${SECRET}:emit:/news`] });
   const raw = await begin(api);
   raw.write(
     chunk(`{"do":"emit","namespace":"/news","event":"a"}\n${line(1)}\n{"do":"fetchSockets"}\n`),
@@ -241,7 +231,7 @@ test("streams count among the bodies, and need a key for what each line asks", a
 
 test("a cluster that cannot be reached refuses a stream at its beginning, and lines in its middle", async () => {
   let away: "API_NOT_READY" | undefined = "API_NOT_READY";
-  const api = await start({}, { ready: () => away });
+  const api = await startApi({}, { ready: () => away });
   const refused = await api.post("/v1/commands", line(1), NDJSON);
   assert.deepEqual([refused.status, (await refused.json()).code], [503, "API_NOT_READY"]);
   away = undefined;
@@ -258,7 +248,7 @@ test("a cluster that cannot be reached refuses a stream at its beginning, and li
 
 test("an answer that cannot be written is refused alone; a fault of ours cuts the stream", async () => {
   let broken = false;
-  const api = await start(
+  const api = await startApi(
     {},
     {
       async apply(commands) {
@@ -294,7 +284,7 @@ test("an answer that cannot be written is refused alone; a fault of ours cuts th
 });
 
 test("an Idempotency-Key does not go with a stream", async () => {
-  const api = await start();
+  const api = await startApi();
   const answer = await api.post("/v1/commands", line(1), { ...NDJSON, "idempotency-key": "k" });
   assert.deepEqual([answer.status, (await answer.json()).code], [400, "API_BAD_IDEMPOTENCY_KEY"]);
   assert.deepEqual(api.applied, []);

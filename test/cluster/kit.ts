@@ -43,9 +43,7 @@ export async function nodesOver(
 
 /** Connects a client whose socket is in a room, and notes what it hears. */
 export async function member(node: TestGateway, room: string, options: ClientOptions = {}) {
-  const arrived = next<[ServerSocket]>(node.io, "connection");
-  const client = await node.connected(options);
-  const [socket] = await arrived;
+  const { client, socket } = await node.joined(options);
   socket.join(room);
   const heard: unknown[] = [];
   client.on("n", (n: unknown) => heard.push(n));

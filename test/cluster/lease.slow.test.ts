@@ -4,7 +4,7 @@ import { type TestContext, test } from "node:test";
 import { findFreePort } from "../harness/free-port.ts";
 import { type Received, SECRET, startFunction, type TestFunction } from "../harness/function.ts";
 import { newClient, sumMetric, type TestGateway, testGateway } from "../harness/gateway.ts";
-import { startProcess, type TestProcess } from "../harness/process.ts";
+import { SLUICE, startProcess, type TestProcess } from "../harness/process.ts";
 import { type TestRedis, testRedis } from "../harness/redis.ts";
 import { tcpSwitch } from "../harness/tcp-switch.ts";
 import { hasTool } from "../harness/tool.ts";
@@ -40,7 +40,7 @@ async function node(t: TestContext, redis: TestRedis, fn: TestFunction): Promise
     SLUICE_UPSTREAM_URL: fn.url,
     SLUICE_UPSTREAM_SECRETS: SECRET,
   };
-  const run = startProcess(t, [process.execPath, "--import", "tsx", "src/main.ts"], env);
+  const run = startProcess(t, SLUICE, env);
   await run.said("listening on port", 60_000);
   return { run, url: `http://127.0.0.1:${port}` };
 }

@@ -6,7 +6,7 @@ import { type TestContext, test } from "node:test";
 import { findFreePort } from "../harness/free-port.ts";
 import { sumMetric } from "../harness/gateway.ts";
 import { arrivals } from "../harness/nodes.ts";
-import { startProcess } from "../harness/process.ts";
+import { SLUICE, startProcess } from "../harness/process.ts";
 import { until } from "../harness/wait.ts";
 
 const CLIENTS = 20;
@@ -19,7 +19,7 @@ interface Answer {
 /** Two workers with clients. */
 async function workers(t: TestContext) {
   const port = await findFreePort();
-  const run = startProcess(t, [process.execPath, "--import", "tsx", "src/main.ts"], {
+  const run = startProcess(t, SLUICE, {
     PORT: String(port),
     SLUICE_SOCKET_HOST: "127.0.0.1",
     SLUICE_SOCKET_TRANSPORTS: "websocket",

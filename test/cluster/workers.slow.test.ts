@@ -7,12 +7,12 @@ import { findFreePort } from "../harness/free-port.ts";
 import { newClient, sumMetric } from "../harness/gateway.ts";
 import { ask } from "../harness/http.ts";
 import { arrivals } from "../harness/nodes.ts";
-import { startProcess, type TestProcess, testFolder } from "../harness/process.ts";
+import { SLUICE, startProcess, type TestProcess, testFolder } from "../harness/process.ts";
 import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 
-const SLUICE = [process.execPath, "--import", "tsx", "src/main.ts", "--socket.port"];
+const ON_PORT = [...SLUICE, "--socket.port"];
 const WORKERS = ["--socket.host", "127.0.0.1", "--cluster.workers", "2"];
 const WEBSOCKET = ["--socket.transports", "websocket", "--socket.drainMs", "500"];
 
@@ -31,7 +31,7 @@ function victimOf(run: TestProcess): number {
 /** Starts two workers and connects 20 clients to their port. */
 async function startWithClients(t: TestContext, flags: readonly string[]) {
   const port = await findFreePort();
-  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...flags]);
+  const run = startProcess(t, [...ON_PORT, String(port), ...WORKERS, ...flags]);
   await listening(run, 2);
   const url = `http://127.0.0.1:${port}`;
   const clients = Array.from({ length: 20 }, () => newClient(url));
@@ -88,7 +88,7 @@ test("a stop during the start ends workers that wait, with exit 0", async (t) =>
     export default () => {};`,
   );
   const args = ["--handlers.module", module];
-  const run = startProcess(t, [...SLUICE, "0", ...WORKERS, ...WEBSOCKET, ...args]);
+  const run = startProcess(t, [...ON_PORT, "0", ...WORKERS, ...WEBSOCKET, ...args]);
   await until(() => run.output().match(/waiting/g)?.length === 2, "both workers", 30_000);
   run.child.kill("SIGTERM");
   assert.equal(await run.exit(), 0);
@@ -97,7 +97,7 @@ test("a stop during the start ends workers that wait, with exit 0", async (t) =>
 test("SIGHUP has every worker read its certificate again, and ends none", async (t) => {
   // Seen: it ended all of them at once, without a drain. Only processes without workers heard it.
   const port = await findFreePort();
-  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET]);
+  const run = startProcess(t, [...ON_PORT, String(port), ...WORKERS, ...WEBSOCKET]);
   await listening(run, 2);
   const client = newClient(`http://127.0.0.1:${port}`);
   t.after(() => client.disconnect());
@@ -112,7 +112,7 @@ test("SIGHUP has every worker read its certificate again, and ends none", async 
 
 test("a worker that is killed is replaced, later each time, and the others go on", async (t) => {
   const port = await findFreePort();
-  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET]);
+  const run = startProcess(t, [...ON_PORT, String(port), ...WORKERS, ...WEBSOCKET]);
   await listening(run, 2);
   process.kill(victimOf(run), "SIGKILL");
   await listening(run, 3);
@@ -132,7 +132,7 @@ test("clients of a killed worker go on at another, recovered, when there is Redi
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
   const port = await findFreePort();
-  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET], {
+  const run = startProcess(t, [...ON_PORT, String(port), ...WORKERS, ...WEBSOCKET], {
     SLUICE_CLUSTER_REDIS_URL: redis.url,
     SLUICE_RECOVERY_WINDOW_MS: "60000",
     SLUICE_HANDLERS_MODULE: "test/harness/obedient.ts",
@@ -162,7 +162,7 @@ test("a worker that cannot start again while Redis is away ends nobody else, and
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
   const port = await findFreePort();
-  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET], {
+  const run = startProcess(t, [...ON_PORT, String(port), ...WORKERS, ...WEBSOCKET], {
     SLUICE_CLUSTER_REDIS_URL: redis.url,
     SLUICE_CLUSTER_TIMEOUT_MS: "500",
   });
@@ -185,7 +185,7 @@ test("workers that are told to stop while they start end at once", async (t) => 
   // Seen: the word was lost on workers that had no gateway to stop yet, and their primary waited for
   // them for good.
   const port = await findFreePort();
-  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET]);
+  const run = startProcess(t, [...ON_PORT, String(port), ...WORKERS, ...WEBSOCKET]);
   await run.said("started workers", 60_000);
   run.child.kill("SIGTERM");
   assert.equal(await run.exit(), 0);
@@ -194,7 +194,7 @@ test("workers that are told to stop while they start end at once", async (t) => 
 test("a worker whose loop is blocked is killed when its time to stop is over", async (t) => {
   // Seen: its primary waited for it for good, and what started them killed the primary alone.
   const port = await findFreePort();
-  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET], {
+  const run = startProcess(t, [...ON_PORT, String(port), ...WORKERS, ...WEBSOCKET], {
     SLUICE_HANDLERS_MODULE: "test/harness/obedient.ts",
   });
   await listening(run, 2);
@@ -205,14 +205,14 @@ test("a worker whose loop is blocked is killed when its time to stop is over", a
 });
 
 test("long-polling with workers is refused at start, with the reason and what to do", async (t) => {
-  const run = startProcess(t, [...SLUICE, "0", ...WORKERS]);
+  const run = startProcess(t, [...ON_PORT, "0", ...WORKERS]);
   assert.equal(await run.exit(), 78);
   assert.match(run.output(), /socket\.transports .*must be websocket with cluster\.workers/);
   assert.match(run.output(), /sticky sessions/);
 });
 
 test("workers that cannot start end everything with their exit code, once", async (t) => {
-  const args = [...SLUICE, "0", ...WORKERS, ...WEBSOCKET, "--handlers.module", "nowhere.ts"];
+  const args = [...ON_PORT, "0", ...WORKERS, ...WEBSOCKET, "--handlers.module", "nowhere.ts"];
   const run = startProcess(t, args);
   assert.equal(await run.exit(), 1);
   assert.match(run.output(), /handlers\.module nowhere\.ts cannot be loaded/);
@@ -232,7 +232,7 @@ test("a socket whose data cannot be sent is listed by the other worker, with the
   );
   const port = await findFreePort();
   const args = ["--handlers.module", module];
-  const run = startProcess(t, [...SLUICE, String(port), ...WORKERS, ...WEBSOCKET, ...args]);
+  const run = startProcess(t, [...ON_PORT, String(port), ...WORKERS, ...WEBSOCKET, ...args]);
   await listening(run, 2);
   const clients = Array.from({ length: 12 }, (_, n) =>
     newClient(`http://127.0.0.1:${port}`, n === 0 ? { query: { odd: "1" } } : {}),

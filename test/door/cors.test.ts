@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { Server } from "socket.io";
 import { testGateway } from "../harness/gateway.ts";
 import { type Answer, type Ask, ask } from "../harness/http.ts";
+import { startStock } from "../harness/stock.ts";
 
 const ORIGIN = "https://app.example";
 
@@ -65,17 +63,11 @@ for (const [title, cors, origins] of [
   test(`OPTIONS and CORS headers are those of stock socket.io that allows ${title}`, async (t) => {
     // Seen: other methods, no Access-Control-Request-Headers in Vary, nothing for `*` without an
     // Origin, and a 204 where nothing was allowed, which no middleware ever saw.
-    const http = createServer();
-    const stock = new Server(http, cors && { cors: { ...cors, origin: cors.origin as string } }); // or a list
-    await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
-    t.after(() => {
-      http.closeAllConnections();
-      return stock.close();
-    });
+    const options = cors && { cors: { ...cors, origin: cors.origin as string } }; // or a list
+    const stock = await startStock(t, options);
     const gateway = await testGateway(t, { socket: { origins: [...origins] } });
-    const { port } = http.address() as AddressInfo; // listening on TCP
     const rows = await Promise.all(
-      [`http://127.0.0.1:${port}`, gateway.url].map((url) => answersOf(url, origins.length > 0)),
+      [stock.url, gateway.url].map((url) => answersOf(url, origins.length > 0)),
     );
     assert.deepEqual(rows[1], rows[0]);
   });

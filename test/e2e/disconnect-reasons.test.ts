@@ -87,9 +87,7 @@ async function disconnectOf(t: TestContext, { settings, provoke }: Case) {
   const closes: unknown[] = [];
   const log: Log = (_level, { reason }) => void (reason && closes.push(reason));
   const gateway = await testGateway(t, settings, { log });
-  const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  const client = await gateway.connected();
-  const [socket] = await arrived;
+  const { client, socket } = await gateway.joined();
   const gone = next<[string, unknown]>(socket, "disconnect");
   provoke(gateway, socket, client);
   const [reason, details] = await gone;
@@ -180,9 +178,7 @@ test("a TCP connection cut without a close frame: connection_lost, and its code 
 
 test("the client's close code and text reach disconnect's description", async (t) => {
   const gateway = await testGateway(t);
-  const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  const client = await gateway.connected();
-  const [socket] = await arrived;
+  const { client, socket } = await gateway.joined();
   const gone = next<[string, unknown]>(socket, "disconnect");
   const { ws } = client.io.engine.transport as unknown as { ws: WebSocket };
   ws.close(4001, "bored");

@@ -6,10 +6,8 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { findFreePort } from "../harness/free-port.ts";
 import { newClient, sumMetric } from "../harness/gateway.ts";
-import { startProcess, testFolder } from "../harness/process.ts";
+import { SLUICE, startProcess, testFolder } from "../harness/process.ts";
 import { next, until } from "../harness/wait.ts";
-
-const SLUICE = [process.execPath, "--import", "tsx", "src/main.ts"];
 
 // A shell's pipe, disk or nothing for the standard output of what follows.
 const shell = (script: string, args: readonly string[]) => ["sh", "-c", script, "sh", ...args];

@@ -5,10 +5,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { newClient, sumMetric, testGateway } from "../harness/gateway.ts";
-import { ROOT, startProcess, testFolder } from "../harness/process.ts";
+import { NODE, ROOT, SLUICE, startProcess, testFolder } from "../harness/process.ts";
 import { next, until } from "../harness/wait.ts";
-
-const SLUICE = [process.execPath, "--import", "tsx", "src/main.ts"];
 
 /** Starts the gateway with a module whose listeners make mistakes that are nobody's, and one client. */
 async function startMistaken(t: TestContext, env: Readonly<Record<string, string>> = {}) {
@@ -82,7 +80,7 @@ async function startScript(t: TestContext, text: string) {
      });
      ${text}`,
   );
-  const process = startProcess(t, [...SLUICE.slice(0, 3), script]);
+  const process = startProcess(t, [...NODE, script]);
   const { port } = await process.line("port");
   const client = newClient(`http://127.0.0.1:${port}`);
   t.after(() => client.disconnect());

@@ -5,14 +5,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { newClient, sumMetric } from "../harness/gateway.ts";
 import { ask } from "../harness/http.ts";
-import { startProcess, testFolder } from "../harness/process.ts";
+import { NODE, SLUICE, startProcess, testFolder } from "../harness/process.ts";
 import { testRedis } from "../harness/redis.ts";
 import { slowProxy } from "../harness/slow-proxy.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
-
-const NODE = [process.execPath, "--import", "tsx"];
-const SLUICE = [...NODE, "src/main.ts"];
 
 /** What each mistake is answered with: one clear sentence, an exit code, and no stack trace. */
 const MISTAKES: Readonly<

@@ -61,9 +61,7 @@ for (const [name, options] of CLIENTS) {
       socket.on("sum", (a: number, b: number, done: (sum: number) => void) => done(a + b));
       socket.on("silent", () => {});
     });
-    const arrived = next<[ServerSocket]>(gateway.io, "connection");
-    const client = await gateway.connected(options);
-    const [socket] = await arrived;
+    const { client, socket } = await gateway.joined(options);
     assert.equal(await client.emitWithAck("sum", 1, 2), 3);
     await assert.rejects(client.timeout(50).emitWithAck("silent"), /timed out/);
     client.on("ask", (what: string, done: (answer: unknown) => void) =>

@@ -9,19 +9,12 @@ import { listen } from "../../src/host/listen.ts";
 import { loadNative } from "../../src/host/native.ts";
 import { newClient, testGateway } from "../harness/gateway.ts";
 import { slowProxy } from "../harness/slow-proxy.ts";
+import { startStock } from "../harness/stock.ts";
 import { next, until } from "../harness/wait.ts";
 
 interface Party {
   readonly io: Server;
   readonly url: string;
-}
-
-async function stockServer(t: TestContext): Promise<Party> {
-  const http = createServer();
-  const io = new Server(http);
-  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
-  t.after(() => io.close());
-  return { io, url: `http://127.0.0.1:${(http.address() as { port: number }).port}` };
 }
 
 async function attachedServer(t: TestContext) {
@@ -61,7 +54,7 @@ async function exchange(t: TestContext, party: Party, codec: "msgpack" | "json")
 test("two gateways, an attached server and a stock one keep to themselves", async (t) => {
   const parties: [Party, "msgpack" | "json"][] = [
     [await testGateway(t), "msgpack"],
-    [await stockServer(t), "json"],
+    [await startStock(t), "json"],
     [await testGateway(t), "json"],
     [await attachedServer(t), "msgpack"],
   ];
@@ -71,7 +64,7 @@ test("two gateways, an attached server and a stock one keep to themselves", asyn
 test("one gateway stops, and the other servers go on", async (t) => {
   const gone = await testGateway(t);
   const other = await testGateway(t);
-  const stock = await stockServer(t);
+  const stock = await startStock(t);
   await exchange(t, gone, "msgpack");
   await gone.stop();
   await exchange(t, other, "msgpack");
@@ -79,7 +72,7 @@ test("one gateway stops, and the other servers go on", async (t) => {
 });
 
 test("a stock server closes, and the gateways go on natively", async (t) => {
-  const stock = await stockServer(t);
+  const stock = await startStock(t);
   const gateway = await testGateway(t);
   await stock.io.close();
   await exchange(t, gateway, "msgpack");

@@ -4,10 +4,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { newClient } from "../harness/gateway.ts";
-import { startProcess, testFolder } from "../harness/process.ts";
+import { SLUICE, startProcess, testFolder } from "../harness/process.ts";
 import { next, until } from "../harness/wait.ts";
-
-const SLUICE = [process.execPath, "--import", "tsx", "src/main.ts"];
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   test(`${signal} closes cleanly: clients hear of it, the port is free, exit 0`, async (t) => {

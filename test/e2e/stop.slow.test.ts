@@ -1,9 +1,8 @@
 /** A stop lets clients go in waves, so that they come back by themselves, elsewhere. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Socket as ServerSocket } from "socket.io";
 import { newClient, testGateway, WAYS } from "../harness/gateway.ts";
-import { startProcess } from "../harness/process.ts";
+import { NODE, startProcess } from "../harness/process.ts";
 import { tcpSwitch } from "../harness/tcp-switch.ts";
 import { next, until } from "../harness/wait.ts";
 
@@ -109,8 +108,7 @@ test("a disconnect listener that throws keeps nobody else open, in a stop or out
     console.log(JSON.stringify({ thrown, open: gateway.io.engine.clientsCount }));
     process.exit();
   `;
-  const node = [process.execPath, "--import", "tsx"];
-  const run = startProcess(t, [...node, "--input-type=module", "--eval", script]);
+  const run = startProcess(t, [...NODE, "--input-type=module", "--eval", script]);
   assert.deepEqual(await run.line("thrown"), { thrown: 6, open: 0 });
 });
 
@@ -123,9 +121,7 @@ test("a second stop waits for the first", async (t) => {
 
 test("connections older than socket.connectionAgeMaxMs are closed so that clients return", async (t) => {
   const gateway = await testGateway(t, { socket: { connectionAgeMaxMs: 1000 } });
-  const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  const client = await gateway.connected({ reconnection: true, reconnectionDelay: 10 });
-  const [socket] = await arrived;
+  const { client, socket } = await gateway.joined({ reconnection: true, reconnectionDelay: 10 });
   const gone = next<[string]>(socket, "disconnect");
   const again = next(gateway.io, "connection");
   assert.equal((await gone)[0], "transport close");

@@ -1,38 +1,15 @@
 import assert from "node:assert/strict";
-import { EventEmitter } from "node:events";
 import { type TestContext, test } from "node:test";
-import { ClusterAdapter } from "socket.io-adapter";
 import { readSettings } from "../../src/core/settings.ts";
 import { createExecutor } from "../../src/fanout/apply.ts";
 import { createSamples } from "../../src/fanout/samples.ts";
 import { connectClient, watchClient } from "../harness/clients.ts";
 import { until } from "../harness/wait.ts";
-import { startRig } from "./rig.ts";
+import { startTwoRigs } from "./rig.ts";
 
 /** An executor on each of two nodes whose adapters share a bus in this process. */
 async function gather(t: TestContext, ackSocketsMax = 100) {
-  const bus = new EventEmitter();
-  class BusAdapter extends ClusterAdapter {
-    // biome-ignore lint/suspicious/noExplicitAny: the namespace is `any` to the class it extends
-    constructor(nsp: any) {
-      super(nsp);
-      bus.on("message", (text: string) => this.onMessage(JSON.parse(text), undefined as never));
-    }
-    override serverCount() {
-      return Promise.resolve(2);
-    }
-    override async doPublish(message: object) {
-      bus.emit("message", JSON.stringify(message));
-      return "";
-    }
-    override async doPublishResponse(_to: string, response: object) {
-      bus.emit("message", JSON.stringify(response));
-    }
-  }
-  const nodes = [
-    await startRig(t, {}, { adapter: BusAdapter }),
-    await startRig(t, {}, { adapter: BusAdapter }),
-  ] as const;
+  const nodes = await startTwoRigs(t);
   const limits = { ...readSettings({}).fanout, ackSocketsMax };
   const executor = createExecutor(limits, { server: nodes[0].io, acks: createSamples() });
   const urls = nodes.map(({ port }) => `http://127.0.0.1:${port}`);

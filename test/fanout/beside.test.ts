@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { Server } from "socket.io";
 import { Adapter } from "socket.io-adapter";
@@ -9,6 +7,7 @@ import { createFanout } from "../../src/fanout/fanout.ts";
 import { listen } from "../../src/host/listen.ts";
 import { loadNative } from "../../src/host/native.ts";
 import { newClient } from "../harness/gateway.ts";
+import { startStock } from "../harness/stock.ts";
 import { next, until } from "../harness/wait.ts";
 import { startRig } from "./rig.ts";
 
@@ -32,14 +31,6 @@ async function join(t: TestContext, io: Server, url: string, codec: "json" | "ms
     await until(() => client.connected, "the client knows");
   }
   return { io, got } satisfies Side;
-}
-
-async function startStockHttp(t: TestContext) {
-  const http = createServer();
-  const io = new Server(http);
-  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
-  t.after(() => io.close());
-  return { io, url: `http://127.0.0.1:${(http.address() as AddressInfo).port}` };
 }
 
 async function startStockNative(t: TestContext) {
@@ -82,7 +73,7 @@ async function exchange(...sides: Side[]): Promise<void> {
 }
 
 test("two gateways and a stock server on Node's http keep to themselves", async (t) => {
-  const [one, two, http] = [await startRig(t), await startRig(t), await startStockHttp(t)];
+  const [one, two, http] = [await startRig(t), await startRig(t), await startStock(t)];
   const sides = [
     await join(t, one.io, one.url, "msgpack"),
     await join(t, two.io, two.url, "json"),

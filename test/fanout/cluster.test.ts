@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import { EventEmitter } from "node:events";
 import { type TestContext, test } from "node:test";
-import { ClusterAdapter } from "socket.io-adapter";
 import { until } from "../harness/wait.ts";
 import { connectAll } from "./company.ts";
-import { startRig } from "./rig.ts";
+import { startTwoRigs } from "./rig.ts";
 
 const KINDS = [
   { codec: "msgpack", way: "websocket" },
@@ -14,28 +12,7 @@ const KINDS = [
 
 /** Two attached servers whose adapters, Socket.IO's own cluster ones, share a bus in this process. */
 async function gather(t: TestContext) {
-  const bus = new EventEmitter();
-  class BusAdapter extends ClusterAdapter {
-    // biome-ignore lint/suspicious/noExplicitAny: the namespace is `any` to the class it extends
-    constructor(nsp: any) {
-      super(nsp);
-      bus.on("message", (text: string) => this.onMessage(JSON.parse(text), undefined as never));
-    }
-    override serverCount() {
-      return Promise.resolve(2);
-    }
-    override async doPublish(message: object) {
-      bus.emit("message", JSON.stringify(message));
-      return "";
-    }
-    override async doPublishResponse(_to: string, response: object) {
-      bus.emit("message", JSON.stringify(response));
-    }
-  }
-  const nodes = [
-    await startRig(t, {}, { adapter: BusAdapter }),
-    await startRig(t, {}, { adapter: BusAdapter }),
-  ] as const;
+  const nodes = await startTwoRigs(t);
   const companies = [await connectAll(nodes[0], KINDS), await connectAll(nodes[1], KINDS)] as const;
   const settled = async () => {
     // The bus adapter publishes before it delivers, in a tick of its own.

@@ -10,9 +10,7 @@ import { next, until } from "../harness/wait.ts";
 
 /** A client of a namespace that has an offset, and whose connection is then cut. */
 async function lost(gateway: TestGateway, namespace = "/", change = (_: ServerSocket) => {}) {
-  const arrived = next<[ServerSocket]>(gateway.io.of(namespace), "connection");
-  const client = await gateway.connected({ namespace, reconnection: false });
-  const [socket] = await arrived;
+  const { client, socket } = await gateway.joined({ namespace, reconnection: false });
   const first = next(client, "first");
   socket.nsp.emit("first");
   await first;

@@ -17,9 +17,7 @@ const BOUNDS = {
 
 /** Connects a client that has seen one numbered event, and so has an offset. */
 async function begin(gateway: TestGateway, options: Parameters<TestGateway["client"]>[0] = {}) {
-  const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  const client = await gateway.connected({ reconnectionDelay: 10, ...options });
-  const [socket] = await arrived;
+  const { client, socket } = await gateway.joined({ reconnectionDelay: 10, ...options });
   const seen: unknown[] = [];
   client.on("n", (n) => seen.push(n));
   socket.join("room");

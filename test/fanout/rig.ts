@@ -1,5 +1,7 @@
+import { EventEmitter } from "node:events";
 import type { TestContext } from "node:test";
 import { Server, type ServerOptions } from "socket.io";
+import { ClusterAdapter } from "socket.io-adapter";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { type Attached, attach } from "../../src/gateway/attach.ts";
 import { listen } from "../../src/host/listen.ts";
@@ -43,4 +45,28 @@ export async function startRig(
     deliveries: () => attached.samples().fanout.deliveries,
     published: () => attached.samples().fanout.framesOut,
   };
+}
+
+/** Starts two servers whose adapters, Socket.IO's own cluster ones, share a bus in this process. */
+export async function startTwoRigs(t: TestContext): Promise<readonly [Rig, Rig]> {
+  const bus = new EventEmitter();
+  class BusAdapter extends ClusterAdapter {
+    // biome-ignore lint/suspicious/noExplicitAny: the namespace is `any` to the class it extends
+    constructor(nsp: any) {
+      super(nsp);
+      bus.on("message", (text: string) => this.onMessage(JSON.parse(text), undefined as never));
+    }
+    override serverCount() {
+      return Promise.resolve(2);
+    }
+    override async doPublish(message: object) {
+      bus.emit("message", JSON.stringify(message));
+      return "";
+    }
+    override async doPublishResponse(_to: string, response: object) {
+      bus.emit("message", JSON.stringify(response));
+    }
+  }
+  const options = { adapter: BusAdapter };
+  return [await startRig(t, {}, options), await startRig(t, {}, options)];
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter, on, once } from "node:events";
 import { type TestContext, test } from "node:test";
-import type { Server, Socket as ServerSocket } from "socket.io";
+import type { Server } from "socket.io";
 import type { Socket } from "socket.io-client";
 import type { HandlerKind } from "../../src/core/handler.ts";
 import type { LogFields } from "../../src/core/log.ts";
@@ -392,9 +392,7 @@ test("a flood of mistakes is counted in full, and is one line a second", async (
 
 test("listeners keep their identity: off, once, listeners, prepending, symbols, events.on", async (t) => {
   const { gateway } = await mistakenGateway(t);
-  const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  const client = await gateway.connected();
-  const [socket] = await arrived;
+  const { client, socket } = await gateway.joined();
   const heard: string[] = [];
   const first = () => void heard.push("first");
   const second = () => void heard.push("second");

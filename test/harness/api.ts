@@ -1,3 +1,4 @@
+import { after } from "node:test";
 import { type Api, type ApiNeeds, createApi } from "../../src/api/api.ts";
 import { createValueCodec, type ValueCodec } from "../../src/codec/values.ts";
 import type { Command, CommandResult } from "../../src/core/command.ts";
@@ -21,7 +22,6 @@ export interface TestApi {
   get(path: string, headers?: Record<string, string>): Promise<Response>;
   /** The head of a request on a raw connection, with the key. */
   head(path: string, fields: Record<string, string | number>): string;
-  close(): void;
 }
 
 /** Bounds for values that no test comes near. */
@@ -33,7 +33,10 @@ export const WIDE = {
   packetBytesMax: 10_000_000,
 };
 
-/** Starts the API; commands are noted and answered with `{ ok: true }` unless `needs` says else. */
+/**
+ * Starts the API; commands are noted and answered with `{ ok: true }` unless `needs` says else. It
+ * ends with the test that starts it.
+ */
 export async function startApi(
   settings: PartialSettings["api"] = {},
   needs: Partial<ApiNeeds> = {},
@@ -60,6 +63,10 @@ export async function startApi(
     ...needs,
   });
   const authorization = `Bearer ${SECRET}`;
+  after(() => {
+    api.stop();
+    on.close();
+  });
   return {
     ...{ on, api, applied, answered, packer },
     post: (path, body, headers = {}) =>
@@ -73,10 +80,6 @@ export async function startApi(
       const given = { host: "a", authorization, "content-type": "application/json", ...fields };
       const lines = Object.entries(given).map(([name, value]) => `${name}: ${value}\r\n`);
       return `POST ${path} HTTP/1.1\r\n${lines.join("")}\r\n`;
-    },
-    close() {
-      api.stop();
-      on.close();
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { TestContext } from "node:test";
+import type { Socket as ServerSocket } from "socket.io";
 import { io as connect, type Socket } from "socket.io-client";
 import * as msgpack from "socket.io-msgpack-parser";
 import type { PartialSettings } from "../../src/core/settings.ts";
@@ -30,6 +31,8 @@ export interface TestGateway extends Gateway {
   client(options?: ClientOptions): Socket;
   /** Returns a real client once it is connected. */
   connected(options?: ClientOptions): Promise<Socket>;
+  /** Returns both ends of a real client: as `connected`, and its socket on the server. */
+  joined(options?: ClientOptions): Promise<{ client: Socket; socket: ServerSocket }>;
   /** The sum of a metric's series whose labels contain `labels`. */
   metric(name: string, labels?: Record<string, string>): Promise<number>;
 }
@@ -70,13 +73,19 @@ export async function testGateway(
     clients.push(made);
     return made;
   };
+  const connected: TestGateway["connected"] = async (options) => {
+    const made = client(options);
+    await next(made.connect(), "connect");
+    return made;
+  };
   return {
     ...gateway,
     client,
-    async connected(options) {
-      const made = client(options);
-      await next(made.connect(), "connect");
-      return made;
+    connected,
+    async joined(options = {}) {
+      const arrived = next<[ServerSocket]>(gateway.io.of(options.namespace ?? "/"), "connection");
+      const made = await connected(options);
+      return { client: made, socket: (await arrived)[0] };
     },
     async metric(name, labels = {}) {
       return sumMetric(await gateway.scrape(), name, labels);

@@ -2,7 +2,7 @@ import type { TestContext } from "node:test";
 import type { Socket as Client } from "socket.io-client";
 import { findFreePort } from "./free-port.ts";
 import { type ClientOptions, newClient, sumMetric } from "./gateway.ts";
-import { startProcess, type TestProcess } from "./process.ts";
+import { SLUICE, startProcess, type TestProcess } from "./process.ts";
 import type { TestRedis } from "./redis.ts";
 import { next } from "./wait.ts";
 
@@ -22,7 +22,7 @@ export async function nodeProcess(
   env: Readonly<Record<string, string>> = {},
 ): Promise<TestNode> {
   const port = await findFreePort();
-  const run = startProcess(t, [process.execPath, "--import", "tsx", "src/main.ts"], {
+  const run = startProcess(t, SLUICE, {
     PORT: String(port),
     SLUICE_SOCKET_HOST: "127.0.0.1",
     SLUICE_CLUSTER_REDIS_URL: redis.url,

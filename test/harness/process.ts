@@ -9,6 +9,12 @@ import { until } from "./wait.ts";
 /** The project's folder. */
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
+/** Starts `node` with TypeScript; arguments follow. */
+export const NODE: readonly string[] = [process.execPath, "--import", "tsx"];
+
+/** Starts the gateway; flags follow. */
+export const SLUICE: readonly string[] = [...NODE, "src/main.ts"];
+
 /** A process of one test, which ends with it at the latest. */
 export interface TestProcess {
   readonly child: ChildProcess;

@@ -8,6 +8,7 @@ import { attach } from "../../src/gateway/attach.ts";
 import { startApp } from "../harness/app.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { ask, UPGRADE } from "../harness/http.ts";
+import { startStock } from "../harness/stock.ts";
 import { until } from "../harness/wait.ts";
 import { readAnswers } from "../harness/wire-http.ts";
 import { openTcp } from "../harness/wire-tcp.ts";
@@ -227,13 +228,7 @@ const MIDDLEWARES: Readonly<Record<string, (seen: unknown[]) => Middleware>> = {
 
 for (const [title, make] of Object.entries(MIDDLEWARES)) {
   test(`a middleware that ${title} does so as on Node.js' http server`, async (t) => {
-    const http = createServer();
-    const stock = new Server(http);
-    await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
-    t.after(() => {
-      http.closeAllConnections();
-      return stock.close();
-    });
+    const stock = await startStock(t);
     const at = await startApp();
     const io = new Server();
     attach(io, at.app);
@@ -241,10 +236,9 @@ for (const [title, make] of Object.entries(MIDDLEWARES)) {
       await io.close();
       at.close();
     });
-    const { port } = http.address() as AddressInfo; // listening on TCP
     const found: unknown[] = [];
     for (const [server, on] of [
-      [stock, port],
+      [stock.io, stock.port],
       [io, at.port],
     ] as const) {
       const seen: unknown[] = [];

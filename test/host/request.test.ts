@@ -1,25 +1,12 @@
 import assert from "node:assert/strict";
-import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage } from "node:http";
 import { type TestContext, test } from "node:test";
-import { Server } from "socket.io";
 import { testGateway } from "../harness/gateway.ts";
+import { startStock } from "../harness/stock.ts";
 import { next, until } from "../harness/wait.ts";
 import { formatRequest, readAnswer } from "../harness/wire-http.ts";
 import { openTcp } from "../harness/wire-tcp.ts";
 import { takeWs } from "../harness/wire-ws.ts";
-
-/** Stock socket.io on Node's own http server. */
-async function startStock(t: TestContext): Promise<{ io: Server; port: number }> {
-  const http = createServer();
-  const io = new Server(http);
-  await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    http.closeAllConnections();
-    return io.close();
-  });
-  return { io, port: (http.address() as AddressInfo).port }; // listening on TCP
-}
 
 const REPEATED =
   "Cookie: a=1\r\nCookie: b=2\r\nX-A: 1\r\nX-A: 2\r\nAuthorization: one\r\nAuthorization: two\r\n" +

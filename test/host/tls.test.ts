@@ -8,7 +8,7 @@ import { startGateway } from "../../src/gateway/gateway.ts";
 import { createServerNames } from "../../src/host/server-names.ts";
 import { type CertificateFiles, createCertificates } from "../harness/certificates.ts";
 import { testGateway } from "../harness/gateway.ts";
-import { startProcess } from "../harness/process.ts";
+import { SLUICE, startProcess } from "../harness/process.ts";
 import { next, until } from "../harness/wait.ts";
 
 async function open(t: TestContext, tls: CertificateFiles & { passphrase?: string }) {
@@ -192,7 +192,7 @@ test("a gateway without TLS says that there is nothing to reload", async (t) => 
 test("SIGHUP renews the certificate of the real process, and a bad one does not end it", async (t) => {
   const certificates = createCertificates(t);
   const live = certificates.make("live", ["localhost"]);
-  const run = startProcess(t, [process.execPath, "--import", "tsx", "src/main.ts"], {
+  const run = startProcess(t, SLUICE, {
     PORT: "0",
     SLUICE_SOCKET_HOST: "127.0.0.1",
     SLUICE_SOCKET_TLS_CERT_FILE: live.certFile,

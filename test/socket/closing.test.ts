@@ -37,9 +37,7 @@ test("a packet in several frames is sent, or held and counted, as a whole", asyn
   // Seen: the gauge said 1,040 bytes where 1,000 waited. A packet whose last frame had to wait was
   // held as a whole, though its first had been sent.
   const gateway = await testGateway(t);
-  const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  const client = await gateway.connected({ codec: "json", transports: ["polling"] });
-  const [socket] = await arrived;
+  const { client, socket } = await gateway.joined({ codec: "json", transports: ["polling"] });
   await until(() => socket.conn.transport.writable, "a poll that waits");
   const got: Buffer[] = [];
   client.on("n", (bytes: Buffer) => got.push(bytes));

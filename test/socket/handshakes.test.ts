@@ -5,7 +5,7 @@ import { attach } from "../../src/gateway/attach.ts";
 import { startApp } from "../harness/app.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { ask, UPGRADE } from "../harness/http.ts";
-import { startProcess } from "../harness/process.ts";
+import { NODE, startProcess } from "../harness/process.ts";
 import { next, until } from "../harness/wait.ts";
 
 test("a handshake that waited for allowRequest is refused once a stop has begun", async (t) => {
@@ -119,8 +119,7 @@ test("a refusal after a middleware that took its time is written as uWebSockets.
     await gateway.stop();
     console.log(JSON.stringify({ status }));
   `;
-  const node = [process.execPath, "--import", "tsx"];
-  const run = startProcess(t, [...node, "--input-type=module", "--eval", script]);
+  const run = startProcess(t, [...NODE, "--input-type=module", "--eval", script]);
   assert.equal(await run.exit(), 0);
   assert.equal(run.output().trim(), JSON.stringify({ status: 400 }));
 });

@@ -94,9 +94,7 @@ async function begin(t: TestContext, reading: Reading, options: ClientOptions) {
     socket: { bufferBytesMax: reading.bufferBytesMax, stallMsMax: 60_000 },
   });
   const proxy = await slowProxy(t, gateway.port);
-  const others = next<[ServerSocket]>(gateway.io, "connection");
-  const witness = await gateway.connected();
-  const [other] = await others;
+  const { client: witness, socket: other } = await gateway.joined();
   const arrived = next<[ServerSocket]>(gateway.io, "connection");
   const client: Socket = newClient(proxy.url, options);
   t.after(() => client.disconnect());
