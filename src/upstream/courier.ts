@@ -3,7 +3,7 @@ import type { Settings } from "../core/settings.ts";
 import { backoff } from "./budget.ts";
 import type { Clock } from "./clock.ts";
 import { binaryHeaders, structuredEvent } from "./cloud-event.ts";
-import { createOrigin, type Origin } from "./origin.ts";
+import { createOriginCalls, type OriginCalls } from "./origin-calls.ts";
 import type { Failed, Outcome } from "./outcome.ts";
 import type { Post } from "./post.ts";
 import type { CallRequest } from "./request.ts";
@@ -19,7 +19,7 @@ export interface Courier {
   mayRetry(failed: Failed, attempts: number): boolean;
   /** Calls back after a wait between attempts; at once when everything is to end. */
   later(attempt: number, then: () => void): void;
-  readonly origins: readonly Origin[];
+  readonly origins: readonly OriginCalls[];
   /** Whether a function answered that it is gone. */
   isGone(route: Route): boolean;
   /** Calls a function again that was gone. */
@@ -57,12 +57,12 @@ export function createCourier(
   needs: CourierNeeds,
 ): Courier {
   const { clock, seen } = needs;
-  const origins = new Map<string, Origin>();
+  const origins = new Map<string, OriginCalls>();
   for (const { origin } of routes.all) {
     if (origins.has(origin)) continue;
     origins.set(
       origin,
-      createOrigin(origin, settings, { clock, opened: () => needs.opened(origin) }),
+      createOriginCalls(origin, settings, { clock, opened: () => needs.opened(origin) }),
     );
   }
   const gone = new Set<Route>();
@@ -81,17 +81,17 @@ export function createCourier(
   }
 
   function deliver(request: CallRequest, done: Done): void {
-    const origin = origins.get(request.route.origin);
-    if (!origin) throw new Error(`${request.route.origin} is no origin of the settings`);
-    attempt(request, origin, done);
+    const calls = origins.get(request.route.origin);
+    if (!calls) throw new Error(`${request.route.origin} is no origin of the settings`);
+    attempt(request, calls, done);
   }
 
-  function attempt(request: CallRequest, origin: Origin, done: Done): void {
+  function attempt(request: CallRequest, calls: OriginCalls, done: Done): void {
     const [first] = request.items;
     const { deadline } = first ?? {};
     const urgent = deadline !== undefined;
     let begunAt = 0;
-    const leave = origin.call({
+    const leave = calls.call({
       urgent,
       retry: request.attempts > 0,
       whyNot() {
@@ -118,7 +118,7 @@ export function createCourier(
         const retried = again && request.items.every((item) => mayRetry(outcome, item.attempts));
         const unread = retried ? undefined : done(outcome);
         if (begunAt > 0) seen.called(kindOf(request), unread ?? codeOf(outcome), seconds);
-        if (retried) retry(request, origin, done);
+        if (retried) retry(request, calls, done);
       },
     });
     if (first && urgent) first.leave = leave;
@@ -128,10 +128,10 @@ export function createCourier(
     return !hurried && attempts < settings.attemptsMax && FAILURES[code].retry;
   }
 
-  function retry(request: CallRequest, origin: Origin, done: Done): void {
+  function retry(request: CallRequest, calls: OriginCalls, done: Done): void {
     later(request.attempts, () => {
-      if (!hurried && !origin.takeRetry()) return retry(request, origin, done);
-      attempt(request, origin, done);
+      if (!hurried && !calls.takeRetry()) return retry(request, calls, done);
+      attempt(request, calls, done);
     });
   }
 
@@ -154,7 +154,7 @@ export function createCourier(
       }
     },
     async close() {
-      await Promise.all([...origins.values()].map((origin) => origin.close()));
+      await Promise.all([...origins.values()].map((calls) => calls.close()));
     },
   };
 }

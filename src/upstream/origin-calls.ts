@@ -21,8 +21,8 @@ export interface Attempt {
   done(outcome: Outcome): void;
 }
 
-/** Everything that is shared by the calls to one origin. */
-export interface Origin {
+/** The calls to one origin, and what they share: connections, breaker, retry budget. */
+export interface OriginCalls {
   readonly name: string;
   readonly breaker: BreakerState;
   readonly opened: number;
@@ -58,11 +58,11 @@ type UpstreamSettings = Settings["upstream"];
  * those in the line included; the others wait. An origin that hangs holds up nobody of another
  * origin.
  */
-export function createOrigin(
+export function createOriginCalls(
   name: string,
   settings: UpstreamSettings,
   { clock, opened }: OriginNeeds,
-): Origin {
+): OriginCalls {
   const poster = createPoster(name, settings);
   const breaker = createBreaker(settings, clock.now);
   const budget = createRetryBudget(settings.retryBudgetPercent, clock.now);
