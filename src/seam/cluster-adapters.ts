@@ -37,7 +37,6 @@ export interface StreamsInside extends ClusterInside {
 
 /** The classic adapter. Its constructor binds these methods to its Redis clients. */
 export interface ClassicInside extends Adapter {
-  readonly uid: string;
   onrequest(channel: Buffer, message: Buffer): Promise<void>;
   publishResponse(request: object, response: string): void;
 }
@@ -67,7 +66,7 @@ const STREAMS = listMembers<Omit<StreamsInside, (typeof PUBLIC)[number]>>({
   ...{ persistSession: 1, restoreSession: 1 },
 });
 const CLASSIC = listMembers<Omit<ClassicInside, keyof Adapter>>({
-  ...{ uid: 1, onrequest: 1, publishResponse: 1 },
+  ...{ onrequest: 1, publishResponse: 1 },
 });
 const WORKERS = listMembers<ClusterInside>(CLUSTER);
 
@@ -95,7 +94,7 @@ export function openAdapter<Kind extends keyof Inside>(kind: Kind, adapter: obje
   return adapter as Inside[Kind]; // it has all of them
 }
 
-/** A constructor of the classic adapter. */
+/** The class of the classic adapter. */
 export type Classic<Client, Options> = new (
   namespace: Namespace,
   client: Client,
@@ -103,7 +102,13 @@ export type Classic<Client, Options> = new (
   options: Options,
 ) => ClassicInside;
 
-/** Returns a constructor of the classic adapter. Its declarations hide {@link ClassicInside}. */
-export function openClassic<Client, Options>(RedisAdapter: object): Classic<Client, Options> {
-  return RedisAdapter as Classic<Client, Options>; // openAdapter() checks what it makes
+/**
+ * Returns the class of the classic adapter with its private members. Throws if it lacks one: a
+ * subclass has those that it overrides in any case, so openAdapter() would not miss them.
+ */
+export function openClassic<Client, Options>(RedisAdapter: {
+  readonly prototype: object;
+}): Classic<Client, Options> {
+  checkLibrary(ADAPTERS.pubsub[0], () => listAdapter("pubsub", RedisAdapter.prototype));
+  return RedisAdapter as unknown as Classic<Client, Options>; // it has all of them
 }

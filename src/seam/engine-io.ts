@@ -179,7 +179,7 @@ export interface EngineServerBase extends EventEmitter {
 
 type Class<Arguments extends unknown[], Instance> = new (...given: Arguments) => Instance;
 
-// The three casts open members that engine.io 6.6.12 declares private or protected.
+// The three casts open members that engine.io declares private or protected.
 // checkEngineIo() proves at start that the installed version has each of them.
 /** engine.io's connection class. */
 export const EngineSocket = Socket as unknown as Class<

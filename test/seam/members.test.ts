@@ -27,7 +27,8 @@ const { sockets: recovering } = new Server({ connectionStateRecovery: {} });
 const adapters = {
   streams: createAdapter(silent, {})(namespace),
   sharded: createShardedAdapter(silent, silent)(namespace),
-  pubsub: new RedisAdapter(namespace, silent, silent),
+  // Sluice extends it.
+  pubsub: RedisAdapter.prototype,
   // Only a worker can construct one.
   workers: Object.assign(Object.create(NodeClusterAdapter.prototype), { uid: "" }),
 };

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { RedisAdapter } from "@socket.io/redis-adapter";
 import { Socket as EngineSocket } from "engine.io";
 import { Namespace, Server } from "socket.io";
 import { Adapter, ClusterAdapter } from "socket.io-adapter";
@@ -9,6 +10,7 @@ import { readVersion } from "../../src/core/version.ts";
 import { attach } from "../../src/gateway/attach.ts";
 import { startGateway } from "../../src/gateway/gateway.ts";
 import { loadNative } from "../../src/host/native.ts";
+import { openClassic } from "../../src/seam/cluster-adapters.ts";
 
 /** Runs `use` while a class lacks a method. */
 async function lacking(
@@ -45,14 +47,22 @@ for (const [library, owner, method] of [
     }));
 }
 
-test("socket.io-adapter without onMessage: no message of another node is taken unchecked", async (t) => {
-  const { cluster } = readSettings({
-    cluster: { redisUrl: "redis://127.0.0.1:1", adapter: "sharded", startup: "wait" },
+for (const adapter of ["sharded", "streams"] as const) {
+  test(`${adapter}: without onMessage no server gets an adapter whose messages go unchecked`, (t) => {
+    const { cluster } = readSettings({
+      cluster: { redisUrl: "redis://127.0.0.1:1", adapter, startup: "wait" },
+    });
+    const bus = openBus(cluster, { log() {}, lagged() {}, watch() {} });
+    t.after(() => bus.stop());
+    return lacking(ClusterAdapter, "onMessage", () => {
+      const message = refusal("socket.io-adapter", "ClusterAdapter.onMessage");
+      assert.throws(() => new bus.adapter(new Server().sockets), { message });
+    });
   });
-  const bus = openBus(cluster, { log() {}, lagged() {}, watch() {} });
-  t.after(() => bus.stop());
-  await lacking(ClusterAdapter, "onMessage", () => {
-    const message = refusal("socket.io-adapter", "ClusterAdapter.onMessage");
-    assert.throws(() => new bus.adapter(new Server().sockets), { message });
-  });
-});
+}
+
+test("pubsub: without onrequest the classic adapter is not extended", () =>
+  lacking(RedisAdapter, "onrequest", () => {
+    const message = refusal("@socket.io/redis-adapter", "RedisAdapter.onrequest");
+    assert.throws(() => openClassic(RedisAdapter), { message });
+  }));
