@@ -11,15 +11,12 @@ import type { AnySocket } from "./search.ts";
 
 type Ack = (...given: unknown[]) => void;
 
-/** A broadcast with acknowledgement, as socket.io-adapter asks for it. */
-interface AckedBroadcast {
-  readonly to: BroadcastOptions;
-  counted(recipients: number): void;
-  readonly ack: Ack;
-}
-
 /** Delivers a packet and waits for an ack from each recipient. */
-export type DeliverWithAck = (audience: Audience, packet: Packet, asked: AckedBroadcast) => void;
+export type DeliverWithAck = (
+  audience: Audience,
+  packet: Packet,
+  asked: { readonly to: BroadcastOptions; counted(recipients: number): void; readonly ack: Ack },
+) => void;
 
 /** Timeout for a broadcast that sets none. Socket.IO's own callers always set one. */
 const TIMEOUT_MS = 60_000;

@@ -26,13 +26,6 @@ export interface RequestSearches {
   end(): void;
 }
 
-/** Runs searches for sockets in turns. */
-export interface SearchQueue {
-  open(): RequestSearches;
-  /** Runs work that costs as much as a search, in its turn. Rejects with COMMANDS_BUSY. */
-  inTurn<T>(work: () => Promise<T>): Promise<T>;
-}
-
 /** More than one, because in a cluster a search waits for other nodes, up to a whole timeout. */
 const RUNNING_MAX = 4;
 
@@ -46,7 +39,7 @@ const RUNNING_MAX = 4;
  */
 export function createSearchQueue(
   settings: Pick<Settings["fanout"], "requestSocketsMax" | "listedSocketsMax" | "listsWaitingMax">,
-): SearchQueue {
+) {
   const waiting: (() => void)[] = [];
   let running = 0;
   let held = 0;
@@ -68,6 +61,7 @@ export function createSearchQueue(
     next();
   }
 
+  /** Runs work that costs as much as a search, in its turn. Rejects with COMMANDS_BUSY. */
   async function inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (waiting.length >= settings.listsWaitingMax || held >= settings.listedSocketsMax) {
       throw new FailureError("COMMANDS_BUSY");
@@ -84,7 +78,8 @@ export function createSearchQueue(
 
   return {
     inTurn,
-    open() {
+    /** Begins a request. */
+    open(): RequestSearches {
       let searched = 0;
       let own = 0;
       return {

@@ -2,42 +2,35 @@ import { AggregatorRegistry, Registry } from "prom-client";
 import type { Counted, Scraped } from "./registry.ts";
 import { METRICS, type MetricName } from "./table.ts";
 
-/** Adds up the metrics of several workers, as if they were one process. */
-export interface Aggregate {
-  /** Stores the newest result of `Metrics.counted` of a worker. */
-  update(worker: number, counted: unknown): void;
-  /** Removes a worker that has ended. Its last known totals stay in the sums. */
-  remove(worker: number): void;
-  /**
-   * Returns the exposition text. Workers in `silent` did not answer: their gauges are left out, and
-   * their last known totals are used, so that no total ever falls.
-   */
-  text(silent: ReadonlySet<number>): Promise<Scraped>;
-}
-
 const MISSED = "sluice_cluster_scrapes_missed_total" satisfies MetricName;
 
 /**
- * Returns an aggregate without workers. `linesDropped` counts the lines that the primary's own log
- * has dropped.
+ * Returns what adds up the metrics of several workers, as if they were one process. It has no
+ * worker yet. `linesDropped` counts the lines that the primary's own log has dropped.
  */
-export function createAggregate(linesDropped: () => number): Aggregate {
+export function createAggregate(linesDropped: () => number) {
   const newest = new Map<number, Counted>();
   /** Sums of the totals of all workers that have ended. */
   let ended: Counted = [];
   let missed = 0;
 
   return {
-    update(worker, counted) {
+    /** Stores the newest result of `Metrics.counted` of a worker. */
+    update(worker: number, counted: unknown): void {
       newest.set(worker, counted as Counted); // sent by another process of this program
     },
-    remove(worker) {
+    /** Removes a worker that has ended. Its last known totals stay in the sums. */
+    remove(worker: number): void {
       const totals = (newest.get(worker) ?? []).filter(isTotal);
       newest.delete(worker);
       const sum: unknown = AggregatorRegistry.aggregate([ended, totals]).getMetricsAsArray();
       ended = sum as Counted; // its metrics have this shape and a `get` function
     },
-    async text(silent) {
+    /**
+     * Returns the exposition text. Workers in `silent` did not answer: their gauges are left out,
+     * and their last known totals are used, so that no total ever falls.
+     */
+    async text(silent: ReadonlySet<number>): Promise<Scraped> {
       missed += silent.size;
       const living = [...newest].map(([worker, counted]) =>
         silent.has(worker) ? counted.filter(isTotal) : counted,
