@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { Log, LogFields } from "../../src/core/log.ts";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
 import { type Ask, ask, UPGRADE } from "../harness/http.ts";
 import { until } from "../harness/wait.ts";
+import { openTcp } from "../harness/wire-tcp.ts";
 
 const POLL = "/socket.io/?EIO=4&transport=polling";
 const WS = "/socket.io/?EIO=4&transport=websocket";
@@ -169,13 +169,13 @@ test("the PROXY protocol v2 names the client where it is switched on, and nowher
     gateway.io.engine.on("connection", (conn: { remoteAddress: string }) => {
       seen.push(conn.remoteAddress);
     });
-    const socket = connect(gateway.port, "127.0.0.1");
-    t.after(() => socket.destroy());
+    const tcp = await openTcp(gateway.port);
+    t.after(() => tcp.close());
     const signature = Buffer.from("0d0a0d0a000d0a515549540a", "hex");
     // Version 2, PROXY; TCP over IPv4; 12 bytes: 203.0.113.7 → 127.0.0.1, ports 4711 → 80.
     const addresses = Buffer.from("2111000ccb0071077f00000112670050", "hex");
-    socket.write(Buffer.concat([signature, addresses]));
-    socket.write(`GET ${POLL} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    tcp.write(Buffer.concat([signature, addresses]));
+    tcp.write(`GET ${POLL} HTTP/1.1\r\nHost: a\r\n\r\n`);
     await until(() => seen.length === 1, "a session was made");
     assert.deepEqual(seen, [proxyProtocol ? "203.0.113.7" : "127.0.0.1"]);
   }
@@ -183,16 +183,12 @@ test("the PROXY protocol v2 names the client where it is switched on, and nowher
 
 test("an error answer leaves the connection open for the next request", async (t) => {
   const { gateway } = await open(t, { limits: { queryBytesMax: 64 } });
-  const socket = connect(gateway.port, "127.0.0.1");
-  t.after(() => socket.destroy());
-  let text = "";
-  socket.setEncoding("utf8").on("data", (part: string) => {
-    text += part;
-  });
-  socket.write(`GET ${POLL}&x=${"x".repeat(64)} HTTP/1.1\r\nHost: a\r\n\r\n`);
-  await until(() => text.includes("LIMIT_QUERY"), "it is refused");
-  socket.write(`GET ${POLL} HTTP/1.1\r\nHost: a\r\n\r\n`);
-  await until(() => text.includes('"sid"'), "the next one is served");
+  const tcp = await openTcp(gateway.port);
+  t.after(() => tcp.close());
+  tcp.write(`GET ${POLL}&x=${"x".repeat(64)} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await tcp.readThrough("LIMIT_QUERY");
+  tcp.write(`GET ${POLL} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await tcp.readThrough('"sid"');
 });
 
 test("an error answer says that it is no page and not to be kept", async (t) => {

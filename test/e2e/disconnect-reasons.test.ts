@@ -1,12 +1,12 @@
 /** Every disconnect reason the Socket.IO documentation names, each provoked for real. */
 import assert from "node:assert/strict";
-import { connect as connectTcp, createServer } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
 import type { CloseReason } from "../../src/core/closes.ts";
 import type { Log } from "../../src/core/log.ts";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { newClient, type TestGateway, testGateway } from "../harness/gateway.ts";
+import { slowProxy } from "../harness/slow-proxy.ts";
 import { next, until } from "../harness/wait.ts";
 
 interface Case {
@@ -148,27 +148,14 @@ test("a poll that ends too early: transport error, counted as transport_error", 
 
 test("a TCP connection cut without a close frame: connection_lost, and its code is told", async (t) => {
   const gateway = await testGateway(t);
-  const proxy = createServer((inner) => {
-    const outer = connectTcp(gateway.port, "127.0.0.1");
-    inner.pipe(outer).pipe(inner);
-    inner.on("error", () => {});
-    outer.on("error", () => {});
-    cut.push(() => {
-      outer.resetAndDestroy();
-      inner.destroy();
-    });
-  });
-  const cut: (() => void)[] = [];
-  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
-  t.after(() => proxy.close());
+  const proxy = await slowProxy(t, gateway.port);
   const arrived = next<[ServerSocket]>(gateway.io, "connection");
-  const { port } = proxy.address() as { port: number };
-  const client = newClient(`http://127.0.0.1:${port}`);
+  const client = newClient(proxy.url);
   t.after(() => client.disconnect());
   client.connect();
   const [socket] = await arrived;
   const gone = next<[string, { context?: { code?: number } }]>(socket, "disconnect");
-  for (const each of cut) each();
+  proxy.cut();
   const [reason, details] = await gone;
   assert.equal(reason, "transport close");
   assert.equal(details.context?.code, 1006);

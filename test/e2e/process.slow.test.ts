@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { newClient, sumMetric } from "../harness/gateway.ts";
@@ -10,6 +10,7 @@ import { testRedis } from "../harness/redis.ts";
 import { slowProxy } from "../harness/slow-proxy.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
+import { openTcp } from "../harness/wire-tcp.ts";
 
 /** What each mistake is answered with: one clear sentence, an exit code, and no stack trace. */
 const MISTAKES: Readonly<
@@ -201,14 +202,12 @@ test("what hangs does not keep a stop beyond socket.drainMs + 2 s, and it exits 
     return sumMetric(text, "sluice_pressured_connections") === 1;
   };
   await until(pressured, "a client that holds more than the kernel takes", 30_000);
-  const half = connect(port, "127.0.0.1", () => {
-    half.write(
-      `POST /v1/commands HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\n` +
-        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
-    );
-  });
-  t.after(() => half.destroy());
-  await next(half, "connect");
+  const half = await openTcp(port);
+  t.after(() => half.close());
+  half.write(
+    `POST /v1/commands HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\n` +
+      "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+  );
   redis.freeze(true);
   t.after(() => redis.freeze(false));
   const from = performance.now();
