@@ -95,7 +95,7 @@ for (const proxy of PROXIES) {
     if (!hasTool(t, proxy.command)) return;
     const two = await startTwo(t);
     const url = await startProxy(t, proxy, two);
-    const polling = { transports: ["polling"], withCredentials: true };
+    const polling = { transports: ["polling" as const], withCredentials: true };
     const clients = await Promise.all(
       Array.from({ length: 24 }, () => connectClient(url, "msgpack", polling)),
     );

@@ -1,6 +1,6 @@
-import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
-import * as msgpack from "socket.io-msgpack-parser";
+import type { Socket } from "socket.io-client";
 import type { CodecName } from "../../src/core/packet.ts";
+import { type ClientOptions, newClient } from "./gateway.ts";
 
 export type { Socket } from "socket.io-client";
 
@@ -14,7 +14,7 @@ export interface Watched {
 export async function connectClient(
   url: string,
   codec: CodecName = "json",
-  more: Partial<ManagerOptions & SocketOptions> = {},
+  more: ClientOptions = {},
 ): Promise<Socket> {
   return (await watchClient(url, codec, more)).socket;
 }
@@ -23,19 +23,14 @@ export async function connectClient(
 export async function watchClient(
   url: string,
   codec: CodecName = "json",
-  more: Partial<ManagerOptions & SocketOptions> = {},
+  more: ClientOptions = {},
 ): Promise<Watched> {
-  const socket = io(url, {
-    forceNew: true,
-    transports: ["websocket"],
-    reconnection: false,
-    ...(codec === "msgpack" && { parser: msgpack }),
-    ...more,
-  });
+  const socket = newClient(url, { codec, ...more });
   const seen = collect(socket);
   await new Promise<void>((resolve, reject) => {
     socket.once("connect", () => resolve());
     socket.once("connect_error", reject);
+    socket.connect();
   });
   return { socket, seen };
 }

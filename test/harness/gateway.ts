@@ -16,6 +16,7 @@ export interface ClientOptions {
   readonly headers?: Record<string, string>;
   readonly reconnection?: boolean;
   readonly reconnectionDelay?: number;
+  readonly withCredentials?: boolean;
 }
 
 /** The three ways a client's transport can go. */
