@@ -4,7 +4,10 @@ import { type IncomingRequest, namesNoSession } from "../host/request.ts";
 import type { SafeResponse } from "../host/response.ts";
 import type { Connection, TakePacket } from "./connection.ts";
 
-/** Who gets in, and how much they may take. Without a door everyone may, anything. */
+/**
+ * Decides who may connect and how much they may send. Without a door, everyone may connect and send
+ * anything.
+ */
 export interface Door {
   /**
    * Returns why a request is refused, or undefined. Called once per request, before a connection
