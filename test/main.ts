@@ -7,6 +7,7 @@
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -67,12 +68,14 @@ const out = mkdtempSync(join(cache, "tests-"));
 await bundle(files, out);
 const run = [
   ...["--enable-source-maps", "--test", "--test-reporter=spec"],
-  ...["--test-concurrency=2", "--test-timeout=240000"],
+  // One more than there are cores, because many tests wait for a clock.
+  ...[`--test-concurrency=${availableParallelism() + 1}`, "--test-timeout=240000"],
   ...files.map((file) => join(out, file.replace(/ts$/, "js"))),
 ];
 const child = spawn(process.execPath, run, { cwd: ROOT, stdio: "inherit" });
-// Ctrl-C goes to the tests as well, and their end is waited for.
+// Ctrl-C goes to the tests by itself, and their end is waited for.
 process.on("SIGINT", () => {});
+process.on("SIGTERM", () => child.kill());
 child.on("exit", (code) => {
   rmSync(out, { recursive: true });
   process.exitCode = code ?? 1;
