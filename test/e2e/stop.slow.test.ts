@@ -175,7 +175,8 @@ test("a rolling restart brings 200 clients over by themselves, never many at onc
     const end = returns.findIndex((other) => other > time + 50);
     most = Math.max(most, (end === -1 ? returns.length : end) - at);
   }
-  assert.ok(most <= 20, `${most} of 200 came back within the same 50 ms`);
+  // Sent away at once, nearly all would come back in one such stretch, however slow the machine is.
+  assert.ok(most <= 60, `${most} of 200 came back within the same 50 ms`);
   // Each stretch a client saw is in order; what lies between two gateways is for a shared store.
   for (const numbers of received) {
     assert.deepEqual(
