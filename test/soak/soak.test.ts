@@ -17,7 +17,8 @@ for (const recovery of [true, false]) {
     const totals = await playDelivery({ ...SHORT, recovery });
     t.diagnostic(JSON.stringify({ ...totals, seed: SHORT.seed }));
     assert.deepEqual(totals.wrong, []);
-    assert.ok(totals.received > totals.packets, "the play says something");
+    // How many it is depends on who was connected when: without recovery, often fewer than packets.
+    assert.ok(totals.received > totals.packets / 4, "the play says something");
     if (recovery) assert.ok(totals.resumed > 0, "sessions were resumed");
   });
 }
