@@ -211,7 +211,9 @@ test("no line of src/ is longer than 100 columns, but for text in quotes", () =>
   const long: string[] = [];
   for (const [file, source] of readTree(SRC)) {
     for (const [at, line] of source.split("\n").entries()) {
-      if (line.length > 100 && !/["'`][^"'`]{20}/.test(line)) long.push(`${file}:${at + 1}`);
+      // An apostrophe in a comment quotes nothing.
+      const isQuoted = !/^\s*(\/?\*|\/\/)/.test(line) && /["'`][^"'`]{20}/.test(line);
+      if (line.length > 100 && !isQuoted) long.push(`${file}:${at + 1}`);
     }
   }
   assert.deepEqual(long, []);

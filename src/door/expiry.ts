@@ -101,7 +101,7 @@ export function createExpiry(
   };
 }
 
-/** Takes a newer token's grant, and returns what to acknowledge with; nothing if the socket has gone. */
+/** Takes a newer token's grant. Returns the ack's argument; nothing if the socket has gone. */
 function renew(watch: Watch, found: Grant | Refused): object | undefined {
   const { socket } = watch;
   if (isRefused(found)) return { error: describeFailure(found.code) };

@@ -41,7 +41,7 @@ export interface ClassicInside extends Adapter {
   publishResponse(request: object, response: string): void;
 }
 
-/** The members of each adapter, by the setting `cluster.adapter`; `workers` is that without Redis. */
+/** The members of each adapter, by `cluster.adapter`; `workers` is the one without Redis. */
 interface Inside {
   readonly streams: StreamsInside;
   readonly sharded: ShardedInside;
