@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Server } from "socket.io";
 import { listEngineIo } from "../src/seam/engine-io.ts";
-import { listClusterAdapter, listSocketIoAdapter } from "../src/seam/socket-io-adapter.ts";
+import { listSocketIoAdapter } from "../src/seam/socket-io-adapter.ts";
 import { listSocketIo } from "../src/seam/socket-io-inside.ts";
 
 const SRC = fileURLToPath(new URL("../src", import.meta.url));
@@ -23,9 +23,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "prom-client": ["metrics"],
   undici: ["upstream"],
   ioredis: ["cluster"],
-  "@socket.io/redis-adapter": ["cluster"],
-  "@socket.io/redis-streams-adapter": ["cluster"],
-  "@socket.io/cluster-adapter": ["cluster"],
+  "@socket.io/redis-adapter": ["seam"],
   // Sessions in Redis, and what the streams adapter writes.
   "@msgpack/msgpack": ["cluster"],
   jose: ["door"],
@@ -120,7 +118,7 @@ test("every folder that a library is listed for uses it", () => {
 /** Private members that the seam checks at start, as far as their names show that they are. */
 function listPrivate(): Set<string> {
   const parts = [
-    ...[...listEngineIo(), ...listSocketIo(new Server()), ...listClusterAdapter()],
+    ...[...listEngineIo(), ...listSocketIo(new Server())],
     ...listSocketIoAdapter(new Server({ connectionStateRecovery: {} })),
   ];
   return new Set(parts.flatMap(({ members }) => members).filter((name) => name.startsWith("_")));

@@ -24,15 +24,14 @@ import type { Emitted } from "../subjects/emit.ts";
 import { OPEN_DOOR } from "../subjects/limits.ts";
 
 /**
- * What is compared: how many processes, and which adapter is between them. Nodes have the streams
- * adapter unless their name says otherwise.
+ * What is compared: how many processes, and which adapter is between them. Stock nodes have Socket.IO's
+ * streams adapter.
  */
 const SUBJECTS: Readonly<Record<string, { processes: number; redis?: string; workers?: number }>> =
   {
     one: { processes: 1 },
     "two workers": { processes: 1, workers: 2 },
     "two nodes": { processes: 2, redis: "streams" },
-    "two nodes sharded": { processes: 2, redis: "sharded" },
     "two stock nodes": { processes: 2, redis: "stock" },
   };
 const SHORT = ["one", "two workers", "two nodes", "two stock nodes"];

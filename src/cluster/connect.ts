@@ -15,8 +15,8 @@ export interface RedisAddress {
   readonly redisServerName: string;
 }
 
-/** Makes a client; one that `listens` can subscribe to sharded channels. */
-export type Connect = (options: RedisOptions, listens: boolean) => Client;
+/** Makes a client. */
+export type Connect = (options: RedisOptions) => Client;
 
 const SCHEMES = [
   ...["redis:", "redis+sentinel:", "redis+cluster:"],
@@ -38,11 +38,11 @@ export function createConnect(address: RedisAddress): Connect {
     throw new Error(`cluster.redisUrl must start with one of ${SCHEMES.join("//, ")}//`);
   }
   const tls = readTls(address, scheme.startsWith("rediss"));
-  return (options, listens) => connect(url, { ...options, ...(tls && { tls }) }, listens);
+  return (options) => connect(url, { ...options, ...(tls && { tls }) });
 }
 
-function connect(url: string, options: RedisOptions, listens: boolean): Client {
-  const common: RedisOptions = { ...options, retryStrategy: backoffMs, keepAlive: 10_000 };
+function connect(url: string, options: RedisOptions): Client {
+  const common: RedisOptions = { retryStrategy: backoffMs, keepAlive: 10_000, ...options };
   const [, kind, login = "", hosts = "", path = ""] =
     url.match(/^rediss?\+(sentinel|cluster):\/\/(?:([^@/]*)@)?([^/]+)\/?(.*)$/) ?? [];
   if (kind === undefined) return new Redis(url, common);
@@ -63,8 +63,6 @@ function connect(url: string, options: RedisOptions, listens: boolean): Client {
   return new Cluster(nodes, {
     clusterRetryStrategy: backoffMs,
     enableOfflineQueue,
-    // Such a channel is heard at the node of its slot alone.
-    shardedSubscribers: listens,
     redisOptions: { ...each, ...auth },
   });
 }

@@ -1,78 +1,213 @@
-import { encode } from "@msgpack/msgpack";
+import { decode, encode } from "@msgpack/msgpack";
+import { isBytes } from "../core/bytes.ts";
+import type { Move, Recipients } from "../core/membership.ts";
 import { RESERVED_EVENTS } from "../core/packet.ts";
 import { replaceUnsendable } from "../core/value.ts";
+import { EVERYONE, roomChannel } from "./event-log.ts";
 
-const BROADCAST = 3;
-/** Types that address sockets: join, leave, disconnect, fetch. */
-const ADDRESSED = new Set([4, 5, 6, 7]);
-const SERVER_SIDE_EMIT = 9;
-const TYPE_MAX = 13;
+/** The recipients of a broadcast, and the flags with which it is delivered. */
+export interface Address extends Recipients {
+  readonly flags?: Flags | undefined;
+}
+
+interface Flags {
+  readonly volatile?: boolean | undefined;
+  readonly compress?: boolean | undefined;
+  readonly timeout?: number | undefined;
+}
+
+/** A broadcast: the event's name and arguments. */
+export interface Broadcast {
+  readonly do: "emit";
+  readonly to: Address;
+  readonly data: unknown[];
+  /** The packet's id, if a socket of the node that sends it acknowledges it. */
+  readonly id?: number | undefined;
+}
+
+/** A join, leave or disconnect of sockets; `close` ends their connections, too. */
+export interface SocketsMove extends Move {
+  readonly to: Address;
+  readonly close?: boolean | undefined;
+}
+
+/** What the log of a namespace holds. */
+export type LogMessage = Broadcast | SocketsMove;
+
+/** What nodes tell each other beside the log. Requests are numbered by the node that asks. */
+export type Told =
+  | { readonly do: "serverEmit"; readonly data: unknown[]; readonly request?: number | undefined }
+  | { readonly do: "fetch"; readonly to: Address; readonly request: number }
+  | {
+      readonly do: "ask";
+      readonly to: Address;
+      readonly data: unknown[];
+      readonly request: number;
+    }
+  | { readonly do: "answer"; readonly request: number; readonly answer: Answer };
+
+/** An answer to a request: sockets, a value, or how many sockets will acknowledge. */
+export type Answer =
+  | { readonly sockets: readonly object[] }
+  | { readonly value: unknown }
+  | { readonly count: number };
+
 /** Events of a server of which Socket.IO itself is the only emitter. */
-const OWN_EVENTS: ReadonlySet<unknown> = new Set(["connect", "connection", "new_namespace"]);
+export const OWN_EVENTS: ReadonlySet<unknown> = new Set(["connect", "connection", "new_namespace"]);
+const MOVES: ReadonlySet<unknown> = new Set(["join", "leave", "disconnect"]);
+const BRACKET = 0x5b;
 
-/**
- * Whether a message from the bus has the shape of its type (socket.io-adapter's `MessageType`).
- *
- * Whoever can write to Redis can write anything: what passes here cannot make a listener of
- * Socket.IO itself run, or throw where it is delivered.
- */
-export function isBusMessage(message: unknown): boolean {
-  if (!isObject(message)) return false;
-  const { uid, type, data } = message;
-  if (!Number.isInteger(type) || (type as number) < 1 || (type as number) > TYPE_MAX) return false;
-  if (uid !== undefined && typeof uid !== "string") return false;
-  if (type === BROADCAST) return isObject(data) && isPacket(data.packet) && isAddress(data.opts);
-  if (ADDRESSED.has(type as number)) return isObject(data) && isAddress(data.opts);
-  if (type === SERVER_SIDE_EMIT) {
-    return isObject(data) && Array.isArray(data.packet) && !OWN_EVENTS.has(data.packet[0]);
+/** Whether other nodes can be told of a room. Any other value names a room of this node alone. */
+export function isRoom(room: unknown): room is string | number {
+  return typeof room === "string" || Number.isFinite(room);
+}
+
+/** Returns the channels of who may be addressed, and whether all rooms have one. */
+export function channelsOf({ rooms }: Recipients): { channels: string[]; all: boolean } {
+  if (rooms.size === 0) return { channels: [EVERYONE], all: true };
+  const channels: string[] = [];
+  for (const room of rooms) if (isRoom(room)) channels.push(roomChannel(room));
+  return { channels, all: channels.length === rooms.size };
+}
+
+/** Returns the body of an entry. Throws if the arguments cannot be sent: a bigint, a cycle. */
+export function writeLogMessage(message: LogMessage): Uint8Array {
+  const to = listAddress(message.to);
+  if (message.do === "emit") return write([message.do, to, message.data, message.id]);
+  return write([message.do, to, message.rooms.filter(isRoom), message.close]);
+}
+
+/** Returns the message of an entry; undefined if no node writes such a body. */
+export function readLogMessage(body: Uint8Array): LogMessage | undefined {
+  const [what, address, list, more] = readList(body);
+  const to = readAddress(address);
+  if (!to || !Array.isArray(list)) return undefined;
+  if (what === "emit") {
+    if (!isEvent(list) || !isMissing(more, "number")) return undefined;
+    return { do: what, to, data: list, ...(typeof more === "number" && { id: more }) };
   }
-  return data === undefined || isObject(data);
+  if (!isMove(what) || !list.every(isRoom) || !isMissing(more, "boolean")) return undefined;
+  return { do: what, to, rooms: list, close: more === true };
 }
 
-/** Whether a request of the classic adapter, or an answer to one, has a shape. */
-export function isRequest(found: unknown): boolean {
-  if (!isObject(found)) return false;
-  const { opts, data } = found;
-  if (opts !== undefined && !isAddress(opts)) return false;
-  return !Array.isArray(data) || !OWN_EVENTS.has(data[0]);
+/** Returns the body of what is told. Throws if a value cannot be sent. */
+export function writeTold(told: Told): Uint8Array {
+  if (told.do === "answer") return write([told.do, told.request, told.answer]);
+  const to = "to" in told ? listAddress(told.to) : undefined;
+  return write([told.do, told.request, to, "data" in told ? told.data : undefined]);
+}
+
+/** Returns what was told; undefined if no node writes such a body. */
+export function readTold(body: Uint8Array): Told | undefined {
+  const [what, request, given, data] = readList(body);
+  if (what === "serverEmit" && isMissing(request, "number")) {
+    if (!Array.isArray(data) || OWN_EVENTS.has(data[0])) return undefined;
+    return { do: what, data, request: typeof request === "number" ? request : undefined };
+  }
+  if (typeof request !== "number") return undefined;
+  if (what === "answer") {
+    return isAnswer(given) ? { do: what, request, answer: given } : undefined;
+  }
+  const to = readAddress(given);
+  if (!to) return undefined;
+  if (what === "fetch") return { do: what, to, request };
+  return what === "ask" && isEvent(data) ? { do: what, to, data, request } : undefined;
 }
 
 /**
- * Returns a node's answer about its sockets, or about an acknowledgement, with an `Unsendable` for
- * each part that `write` throws for: a function or a timer in one socket's `data` must not keep the
- * others from being told of. Undefined for other answers.
+ * Returns an answer with an `Unsendable` for each part that `writePart` throws for: a function or a
+ * timer in one socket's `data` must not keep the others from being told of.
  */
 export function withoutUnfit(
-  response: object,
-  write: (value: unknown) => unknown = encode,
-): object | undefined {
-  const { data } = response as { data?: { sockets?: object[]; packet?: unknown } };
-  if (!data) return undefined;
-  if (!Array.isArray(data.sockets)) return { ...response, data: replaceUnsendable(data, write) };
-  const sockets = data.sockets.map((each) => replaceUnsendable(each, write));
-  return { ...response, data: { ...data, sockets } };
+  answer: Answer,
+  writePart: (value: unknown) => unknown = write,
+): Answer {
+  if (!("sockets" in answer)) return replaceUnsendable(answer, writePart);
+  return { sockets: answer.sockets.map((each) => replaceUnsendable(each, writePart)) };
 }
 
-function isPacket(packet: unknown): boolean {
-  if (!isObject(packet)) return false;
-  const { type, nsp, data } = packet;
-  // The sender's adapter writes the namespace after it has published.
-  if (nsp !== undefined && typeof nsp !== "string") return false;
-  if (type !== 2 || !Array.isArray(data)) return false;
-  return typeof data[0] === "string" && !RESERVED_EVENTS.has(data[0]);
+/** JSON is faster, and calls `toJSON` as clients' codecs do. Msgpack carries bytes. */
+function write(value: unknown): Uint8Array {
+  return hasBytes(value) ? encode(value, { ignoreUndefined: true }) : textOf(value);
 }
 
-function isAddress(opts: unknown): boolean {
-  if (!isObject(opts)) return false;
-  const { rooms, except } = opts;
-  return isRoomList(rooms) && (except === undefined || isRoomList(except));
+function textOf(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
 }
 
-/** Whether it names rooms as messages may: by texts and numbers. */
+function readList(body: Uint8Array): unknown[] {
+  try {
+    const found: unknown = body[0] === BRACKET ? JSON.parse(viewText(body)) : decode(body);
+    return Array.isArray(found) ? found : [];
+  } catch {
+    return [];
+  }
+}
+
+function viewText(body: Uint8Array): string {
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
+}
+
+function hasBytes(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (isBytes(value)) return true;
+  if (Array.isArray(value)) return value.some(hasBytes);
+  for (const key in value) {
+    // `for…in` gave this key.
+    if (Object.hasOwn(value, key) && hasBytes((value as Record<string, unknown>)[key])) return true;
+  }
+  return false;
+}
+
+function listAddress({ rooms, except, flags }: Address): unknown[] {
+  const { volatile, compress, timeout } = flags ?? {};
+  const listed = [...rooms].filter(isRoom);
+  return [listed, [...(except ?? [])].filter(isRoom), { volatile, compress, timeout }];
+}
+
+function readAddress(found: unknown): Address | undefined {
+  if (!Array.isArray(found)) return undefined;
+  const [rooms, except, flags] = found;
+  if (!isRoomList(rooms) || !isRoomList(except) || !isFlags(flags)) return undefined;
+  return { rooms: new Set(rooms), except: new Set(except), flags };
+}
+
 export function isRoomList(value: unknown): value is (string | number)[] {
-  return Array.isArray(value) && value.every((room) => ["string", "number"].includes(typeof room));
+  return Array.isArray(value) && value.every(isRoom);
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+function isFlags(value: unknown): value is Flags {
+  if (!isObject(value)) return false;
+  const { volatile, compress, timeout } = value;
+  return (
+    isMissing(volatile, "boolean") && isMissing(compress, "boolean") && isMissing(timeout, "number")
+  );
+}
+
+/** Whether an event that a server may emit: of no other may a listener hear. */
+function isEvent(data: unknown): data is unknown[] {
+  return Array.isArray(data) && typeof data[0] === "string" && !RESERVED_EVENTS.has(data[0]);
+}
+
+function isMove(what: unknown): what is Move["do"] {
+  return MOVES.has(what);
+}
+
+function isAnswer(found: unknown): found is Answer {
+  if (!isObject(found)) return false;
+  if ("sockets" in found) return Array.isArray(found.sockets) && found.sockets.every(isSocket);
+  return typeof found.count === "number" || !("count" in found);
+}
+
+function isSocket(found: unknown): boolean {
+  return isObject(found) && typeof found.id === "string" && Array.isArray(found.rooms);
+}
+
+/** Whether an optional member has its type, or is missing: null in JSON and msgpack. */
+function isMissing(value: unknown, type: "number" | "boolean"): boolean {
+  return value === undefined || value === null || typeof value === type;
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

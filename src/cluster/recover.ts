@@ -1,51 +1,63 @@
 import { applyMove, createRoomHistory, narrowRooms, type RoomChange } from "../core/membership.ts";
-import { openAdapter, type StreamsInside } from "../seam/cluster-adapters.ts";
-import { compareIds, type Point, type Position, readPoint, unkept } from "./position.ts";
+import { compareIds, type EntryId, type EventLog } from "./event-log.ts";
+import { NOWHERE } from "./event-log-carrier.ts";
+import { type LogMessage, readLogMessage } from "./messages.ts";
 import type { LiveSession, Session } from "./session-text.ts";
-import type { Sessions } from "./sessions.ts";
-import type { Kept, Tail } from "./tail.ts";
 
-/** The adapter of the stream, and what recovery in `fanout/` reads of it. */
-interface Recovering extends StreamsInside {
-  addOffsetIfNecessary(packet: Packet, opts: Options, offset: string): void;
-  broadcast(packet: Packet, opts: Options): unknown;
-  persistSession(session: LiveSession): void;
-  restoreSession(pid: string, offset: string, narrow?: Narrow): Promise<unknown>;
-  /** For fan-out: which message of the stream a packet is. */
-  identify?(data: unknown[]): string | undefined;
-  /** For fan-out: how far this node is in the stream. */
-  here?(): string;
+/** Where sessions wait for their clients. A name is the namespace, a comma and the secret. */
+export interface SessionStore {
+  /** The socket is gone, and its client may come back within the window. */
+  lose(name: string, session: LiveSession): void;
+  /** Takes the session of a client that comes back; nobody else gets it then. */
+  claim(name: string, pid: string): Promise<Session | undefined>;
 }
 
-interface Packet {
-  readonly type?: number;
-  readonly id?: number;
-  readonly data?: unknown;
-}
-
-interface Options {
-  readonly flags?: { readonly local?: boolean };
-}
-
-/** Returns the rooms of a session that its client may still be in. */
-type Narrow = (session: Session) => readonly unknown[];
-
-/** What recovery over the stream needs. */
-export interface RecoverNeeds {
-  readonly sessions: Sessions;
-  readonly tail: Tail;
-  readonly position: Position;
-  /** How long the node's reader may take to come to where a client's session was read to. */
+/** What is read of a log for clients that come back. */
+export interface RecoverLimits {
+  /** What may be held at once for one namespace; the oldest messages go first. */
+  readonly packetsMax: number;
+  readonly bytesMax: number;
+  /** How long the node may take to come to where a client's session was read to. */
   readonly timeoutMs: number;
 }
 
-const BROADCAST = 3;
-/** Types of messages by which sockets join, leave and are disconnected. */
-const MOVES = [4, 5, 6];
-/** The type of an event's packet. */
-const EVENT = 2;
-/** What has no place in the stream is not settled by it. */
-const AFTER_ALL = "9999999999999999-0";
+/** What recovery needs of the adapter of a namespace. */
+export interface RecoverNeeds extends RecoverLimits {
+  readonly namespace: string;
+  readonly sessions: SessionStore;
+  readonly log: Pick<EventLog<unknown>, "after" | "reached">;
+  /** Hears the entries for some rooms until the returned function is called. */
+  hold(rooms: readonly unknown[]): () => void;
+  /** Notes which entry a packet's data is, and returns what was noted. */
+  readonly ids: WeakMap<object, EntryId>;
+}
+
+/** What a client gets back, and what it is sent. */
+export interface Restored extends Session {
+  readonly missedPackets: unknown[][];
+  /** Whether a packet that was delivered to others meanwhile is among these, or was not for it. */
+  settled(data: unknown[]): boolean;
+  /** The session to persist again if the client is refused. */
+  readonly stored: Session;
+}
+
+/** Returns the rooms of a session that its client may still be in. */
+export type Narrow = (session: Session) => readonly unknown[];
+
+/** Recovers the sessions of one namespace from its log. */
+export interface Recover {
+  restore(pid: string, offset: string, narrow: Narrow): Promise<Restored | null>;
+  stop(): void;
+}
+
+/** Marks the offset of a packet that the log does not have, beside the place of its node. */
+const AWAY = ".away";
+const ID = /^\d{1,16}-\d{1,16}$/;
+
+/** Returns the offset of a packet that the log does not have. Who returns with it begins anew. */
+export function unkept(place: EntryId): string {
+  return place + AWAY;
+}
 
 /** Returns the name of a session. */
 export function sessionName(namespace: string, pid: string): string {
@@ -53,118 +65,264 @@ export function sessionName(namespace: string, pid: string): string {
 }
 
 /**
- * Makes an adapter of the stream recover sessions exactly: what was delivered before a connection
- * ended is not sent again, and nothing is left out, whichever node the message and the client came
- * from.
+ * Returns what recovers sessions exactly: what was delivered before a connection ended is not sent
+ * again, and nothing is left out, whichever node the message and the client came from.
  *
  * A session is handed out when this node has delivered all that the client is sent instead of it:
- * so nothing comes twice afterwards.
+ * so nothing comes twice afterwards. Before the log is read the node subscribes to the session's
+ * rooms: so nothing is lost between the end of that and the moment when its socket is in them.
  */
-export function recoverExactly(namespaceAdapter: object, needs: RecoverNeeds): void {
-  const adapter: Recovering = openAdapter("streams", namespaceAdapter);
-  const { sessions, tail, position } = needs;
-  const { publishAndReturnOffset, broadcast, onRawMessage } = adapter;
-  const namespace = adapter.nsp.name;
-  const own = position.publisher(adapter.uid);
-  const ids = new WeakMap<object, string>();
-  let fromOthers = false;
+export function createRecover(needs: RecoverNeeds): Recover {
+  const { namespace, sessions, log, hold, ids, timeoutMs } = needs;
+  const tail = createTail(log, needs);
 
-  /** An offset on every event, or its client would take the text that comes last for one. */
-  function mark({ type, id, data }: Packet, offset: string): void {
-    if (type === EVENT && id === undefined && Array.isArray(data)) data.push(offset);
+  /** Reads what came after a session's begin, with the node hearing all its rooms meanwhile. */
+  async function follow(session: Session, from: EntryId, releases: (() => void)[]) {
+    const held = new Set<unknown>();
+    for (let rooms = session.rooms; ; ) {
+      const more = rooms.filter((room) => !held.has(room));
+      for (const room of more) held.add(room);
+      releases.push(hold(more));
+      const ending = await tail.after(from);
+      const now = ending && moveAlong(session, ending.kept);
+      if (!now) return undefined;
+      if (now.rooms.every((room) => held.has(room))) return { ...ending, now };
+      rooms = now.rooms;
+    }
   }
 
-  adapter.publishAndReturnOffset = function (this: Recovering, message) {
-    const { type } = message as { type: number };
-    const isMove = MOVES.includes(type);
-    if (isMove || isKept(message)) own.begin();
-    const sent = publishAndReturnOffset.call(this, message);
-    // Before its sender goes on to do it here.
-    if (isMove) void sent.then(own.end, () => own.end(""));
-    return sent;
-  };
-  adapter.broadcast = function (this: Recovering, shared, opts) {
-    // A copy: dynamic namespaces of one parent share its packets, and each has its own offsets.
-    const packet = Array.isArray(shared.data) ? { ...shared, data: [...shared.data] } : shared;
-    // It is not published, and nobody else will give it an offset.
-    if (opts.flags?.local) mark(packet, own.offset());
-    return broadcast.call(this, packet, opts);
-  };
-  adapter.addOffsetIfNecessary = function (this: Recovering, packet, _opts, offset) {
-    if (!fromOthers) own.end(offset);
-    if (offset === "") return mark(packet, unkept(own.offset()));
-    if (Array.isArray(packet.data)) ids.set(packet.data, offset);
-    mark(packet, own.offset());
-  };
-  adapter.onRawMessage = function (this: Recovering, raw, id) {
-    if ((raw as { uid?: unknown }).uid === this.uid) own.seen(id);
-    position.readTo(id);
-    fromOthers = true;
-    try {
-      onRawMessage.call(this, raw, id);
-    } finally {
-      fromOthers = false;
-    }
-  };
-  adapter.persistSession = (session) => sessions.lose(sessionName(namespace, session.pid), session);
-  adapter.identify = (data) => ids.get(data);
-  adapter.here = own.offset;
-
-  adapter.restoreSession = async (pid, offset, narrow = ({ rooms }) => rooms) => {
+  async function restore(pid: string, offset: string, narrow: Narrow, releases: (() => void)[]) {
     const session = await sessions.claim(sessionName(namespace, pid), pid);
-    const point = session && beginOf(session, offset);
-    if (!session || !point) return null;
-    const ending = await tail.after(point.from);
-    if (!ending) return null;
-    const since = ending.kept.filter((kept) => kept.namespace === namespace);
-    const now = moveAlong(session, since);
-    if (!now) return null;
+    const from = session && beginOf(session, offset);
+    if (!session || from === undefined) return null;
+    const found = await follow(session, from, releases);
+    if (!found) return null;
+    const { now, kept, end } = found;
     const narrowed = narrowRooms(now, narrow);
-    const missed = listMissed(narrowed, since, point);
-    for (const { data, id } of missed) ids.set(data, id);
-    if (!(await own.reaches(ending.end, needs.timeoutMs))) return null;
+    const missedPackets = listMissed(narrowed, kept, from).map(({ id, data }) => {
+      const packet = [...data, id];
+      ids.set(packet, id);
+      return packet;
+    });
+    if (!(await isWithin(log.reached(end), timeoutMs))) return null;
     // Up to there all that is to be sent is in this: the rest the client has, or never gets.
-    const settled = (data: unknown[]) => compareIds(ids.get(data) ?? AFTER_ALL, ending.end) <= 0;
-    const missedPackets = missed.map(({ data }) => data);
+    const settled = (data: unknown[]) => {
+      const id = ids.get(data);
+      return id !== undefined && compareIds(id, end) <= 0;
+    };
     return { ...narrowed, missedPackets, settled, stored: now };
+  }
+
+  return {
+    async restore(pid, offset, narrow) {
+      const releases: (() => void)[] = [];
+      try {
+        return await restore(pid, offset, narrow, releases);
+      } finally {
+        // By then the client's socket has its rooms.
+        setImmediate(() => {
+          for (const release of releases) release();
+        });
+      }
+    },
+    stop: () => tail.stop(),
   };
 }
 
-/** Where a session's client is in the stream; undefined where that is not known. */
-function beginOf({ since, whole }: Session, offset: string): Point | undefined {
-  const begun = readPoint(since);
-  const point = readPoint(offset);
-  if (!begun) return undefined;
-  if (point && compareIds(point.from, begun.from) >= 0) return point.kept ? point : undefined;
+/** Where a session's client is in the log; undefined where that is not known. */
+function beginOf({ since, whole }: Session, offset: string): EntryId | undefined {
+  if (!ID.test(since)) return undefined;
+  const isKept = ID.test(offset);
+  const id = offset.endsWith(AWAY) ? offset.slice(0, -AWAY.length) : offset;
+  if (ID.test(id) && compareIds(id, since) >= 0) return isKept ? id : undefined;
   // The offset is another session's, or none: it has received nothing since it connected.
-  return whole ? begun : undefined;
+  return whole && since !== NOWHERE ? since : undefined;
 }
 
 /** Does to a session what was done to others since its last change; undefined if that ended it. */
-function moveAlong(session: Session, since: readonly Kept[]): Session | undefined {
+function moveAlong(session: Session, kept: readonly Kept[]): Session | undefined {
   const inside = new Set(session.rooms);
   const changes: RoomChange<string>[] = [...session.changes];
   // What was done before and has changed nothing then changes nothing now.
-  const last = readPoint(changes.at(-1)?.at ?? session.since);
-  for (const { id, uid, move } of since) {
-    if (!move || last?.has(id, uid)) continue;
-    if (!applyMove(inside, { move, at: id }, changes)) return undefined;
+  const last = changes.at(-1)?.at ?? session.since;
+  for (const { id, message } of kept) {
+    if (message.do === "emit" || compareIds(id, last) <= 0) continue;
+    if (!applyMove(inside, { move: message, at: id }, changes)) return undefined;
   }
   return { ...session, rooms: [...inside], changes };
 }
 
 /** Lists what a session's client has not got, though it was for it when it was sent. */
-function listMissed(session: Session, since: readonly Kept[], point: Point): Kept[] {
-  const changes = session.changes.map((change) => ({ ...change, at: readPoint(change.at) }));
-  const wasRecipient = createRoomHistory({ rooms: session.rooms, changes });
-  return since.filter((kept) => {
-    if (kept.move || point.has(kept.id, kept.uid)) return false;
-    return wasRecipient(kept, (at) => at?.has(kept.id, kept.uid) === false);
+function listMissed(session: Session, kept: readonly Kept[], from: EntryId) {
+  const wasRecipient = createRoomHistory(session);
+  return kept.flatMap(({ id, message }) => {
+    if (message.do !== "emit" || compareIds(id, from) <= 0) return [];
+    if (!wasRecipient(message.to, (at) => compareIds(id, at) > 0)) return [];
+    return [{ id, data: message.data }];
   });
 }
 
-/** Whether the stream keeps a message: broadcasts but those to be acknowledged. */
-function isKept(message: object): boolean {
-  const { type, data } = message as { type: number; data?: { requestId?: unknown } };
-  return type === BROADCAST && data?.requestId === undefined;
+async function isWithin(promise: Promise<void>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
+  });
+  return Promise.race([promise.then(() => true), late]).finally(() => clearTimeout(timer));
+}
+
+/** A broadcast that can be sent again, or what was done to sockets. */
+interface Kept {
+  readonly id: EntryId;
+  readonly message: LogMessage;
+  /** What it takes in memory, roughly. */
+  readonly bytes: number;
+}
+
+/** What the end of the log holds, oldest first. */
+interface Ending {
+  readonly kept: readonly Kept[];
+  /** Everything up to this entry was looked at. */
+  readonly end: EntryId;
+}
+
+/** Reads the end of the log for clients that come back, once for all that come together. */
+interface Tail {
+  /**
+   * Returns what comes after an entry, up to a moment that is not before this call; undefined when
+   * the log has lost some of it.
+   */
+  after(from: EntryId): Promise<Ending | undefined>;
+  stop(): void;
+}
+
+interface Ask {
+  readonly from: EntryId;
+  resolve(ending: Ending | undefined): void;
+  reject(error: unknown): void;
+}
+
+/** The messages after `first`, up to `last`. */
+interface Held {
+  first: EntryId;
+  last: EntryId;
+  bytes: number;
+  readonly kept: Kept[];
+}
+
+/** For how long the messages are held: clients of a node that died come within seconds. */
+const HELD_MS = 5_000;
+/** How much of a full hold is dropped at once, so that dropping costs little a message. */
+const DROP_SHARE = 16;
+/** What a message takes in memory beside its body. */
+const MESSAGE_BYTES = 64;
+
+/**
+ * Returns the tail of a log.
+ *
+ * After a node's death thousands come back with nearly the same offset. Who comes while the log is
+ * read waits for the next reading, and that begins where the one before ended: each entry is
+ * fetched and decoded once, not once a client.
+ */
+function createTail(log: RecoverNeeds["log"], limits: RecoverLimits): Tail {
+  let waiting: Ask[] = [];
+  let reading = false;
+  let held: Held | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  async function read(): Promise<void> {
+    reading = true;
+    while (waiting.length > 0) {
+      const asks = waiting;
+      waiting = [];
+      try {
+        await answer(asks);
+      } catch (error) {
+        for (const ask of asks) ask.reject(error);
+      }
+    }
+    reading = false;
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      held = undefined;
+    }, HELD_MS).unref();
+  }
+
+  async function answer(asks: readonly Ask[]): Promise<void> {
+    if (held && !(await extend(held))) held = undefined;
+    const { first } = held ?? {};
+    const early = asks.filter(({ from }) => first === undefined || compareIds(from, first) < 0);
+    await begin([...new Set(early.map(({ from }) => from))].sort(compareIds));
+    for (const { from, resolve } of asks) {
+      if (!held || compareIds(from, held.first) < 0) resolve(undefined);
+      else resolve({ kept: held.kept.slice(search(held.kept, from)), end: held.last });
+    }
+  }
+
+  /** Reads anew from the oldest of these that the log goes back to. */
+  async function begin(froms: readonly EntryId[]): Promise<void> {
+    let low = 0;
+    let high = froms.length;
+    // Mostly it goes back to the first: then that is the only reading.
+    for (let at = 0; low < high; at = (low + high) >> 1) {
+      const first = froms[at] as EntryId; // low <= at < high
+      const anew: Held = { first, last: first, bytes: 0, kept: [] };
+      if (await extend(anew)) {
+        held = anew;
+        high = at;
+      } else low = at + 1;
+    }
+  }
+
+  /** Reads on. Returns whether nothing is missing. */
+  async function extend(to: Held): Promise<boolean> {
+    const part = await log.after(to.last);
+    if (!part) return false;
+    to.last = part.end;
+    for (const { id, body } of part.entries) {
+      const message = readLogMessage(body);
+      if (!message || !isKept(message)) continue;
+      to.kept.push({ id, message, bytes: body.length + MESSAGE_BYTES });
+      to.bytes += body.length + MESSAGE_BYTES;
+      if (to.bytes > limits.bytesMax || to.kept.length > limits.packetsMax) drop(to);
+    }
+    return true;
+  }
+
+  return {
+    after(from) {
+      return new Promise((resolve, reject) => {
+        waiting.push({ from, resolve, reject });
+        if (!reading) void read();
+      });
+    },
+    stop() {
+      clearTimeout(timer);
+      held = undefined;
+    },
+  };
+}
+
+function drop(from: Held): void {
+  for (const each of from.kept.splice(0, Math.ceil(from.kept.length / DROP_SHARE))) {
+    from.first = each.id;
+    from.bytes -= each.bytes;
+  }
+}
+
+/** What is volatile or acknowledged is sent once or never. */
+function isKept(message: LogMessage): boolean {
+  if (message.do !== "emit") return true;
+  return message.id === undefined && message.to.flags?.volatile === undefined;
+}
+
+/** Returns where the first message after an entry is. */
+function search(kept: readonly Kept[], from: EntryId): number {
+  let low = 0;
+  let high = kept.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareIds((kept[middle] as Kept).id, from) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { Cluster } from "ioredis";
+import { Cluster, type Redis, type RedisOptions } from "ioredis";
 import { messageOf } from "../core/failures.ts";
 import { within } from "../core/within.ts";
 import { type Client, createConnect, type RedisAddress } from "./connect.ts";
@@ -35,9 +35,16 @@ export interface RedisLink {
   ask<T>(command: (client: Client) => Promise<T>): Promise<T>;
   /**
    * Returns another connection, one that waits for Redis for as long as it takes, and asks again
-   * for a subscription that was refused; one that `listens` can subscribe to sharded channels.
+   * for a subscription that was refused.
    */
-  patient(listens?: boolean): Client;
+  patient(): Client;
+  /** Returns the name of the Redis that has a key; of one without a cluster it is empty. */
+  whereIs(key: string): Promise<string>;
+  /**
+   * Returns another connection to a Redis that `whereIs` has named, once it is ready. When it is
+   * lost it ends; what was subscribed to on it is not subscribed to again.
+   */
+  listener(where: string): Promise<Redis>;
   /** Has a connection on which Redis is silent made again. */
   cut(client: Client): void;
   /** Resolves when Redis has answered once. */
@@ -68,19 +75,21 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
   const name = `sluice-${randomBytes(9).toString("base64url")}`;
   const clients = new Set<Client>();
   const listening = new Set<Client>();
+  /** Where listeners have been. */
+  const heard = new Set<string>();
   const watchers: ((here: boolean) => void)[] = [];
   let trouble = "";
   let stopped = false;
-  const open = (patient: boolean, listens = false): Client => {
-    const options = {
-      enableOfflineQueue: patient,
-      maxRetriesPerRequest: patient ? null : 0,
-      connectTimeout: timeoutMs,
-      disconnectTimeout: DISCONNECT_MS,
-      sentinelCommandTimeout: timeoutMs,
-      connectionName: name,
-    };
-    const client = connect(options, listens);
+  const optionsOf = (patient: boolean): RedisOptions => ({
+    enableOfflineQueue: patient,
+    maxRetriesPerRequest: patient ? null : 0,
+    connectTimeout: timeoutMs,
+    disconnectTimeout: DISCONNECT_MS,
+    sentinelCommandTimeout: timeoutMs,
+    connectionName: name,
+  });
+  const open = (patient: boolean): Client => {
+    const client = connect(optionsOf(patient));
     client.setMaxListeners(0); // each namespace's adapter has its own
     let ended = false;
     client.on("error", (error: Error & { lastNodeError?: Error }) => {
@@ -180,6 +189,49 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
     each.disconnect(again);
   }
 
+  async function whereIs(key: string): Promise<string> {
+    if (!(client instanceof Cluster)) return "";
+    const cluster = client;
+    const slot = Number(await cluster.cluster("KEYSLOT", key));
+    // A slot that has moved is known to have when a command was sent to where it was.
+    await new Promise((resolve) => cluster.refreshSlotsCache(resolve));
+    const [where] = client.slots[slot] ?? [];
+    if (where === undefined) throw new Error(`no Redis has slot ${slot}`);
+    return where;
+  }
+
+  async function listener(where: string): Promise<Redis> {
+    const options: RedisOptions = {
+      ...optionsOf(false),
+      autoResubscribe: false,
+      autoResendUnfulfilledCommands: false,
+      retryStrategy: () => null,
+    };
+    const one = connectOnce(options, where);
+    clients.add(one);
+    one.on("error", (error: Error) => {
+      trouble = error.message;
+      seen.failed();
+    });
+    one.on("end", () => void clients.delete(one));
+    await new Promise<void>((resolve, reject) => {
+      one.once("ready", resolve);
+      one.once("end", () => reject(new Error("Redis ended the connection")));
+    });
+    if (heard.has(where)) seen.reconnected();
+    heard.add(where);
+    return one;
+  }
+
+  function connectOnce(options: RedisOptions, where: string): Redis {
+    // A client of one Redis, unless the address is a cluster's.
+    if (!(client instanceof Cluster)) return connect(options) as Redis;
+    const nodes = client.nodes("master");
+    const master = nodes.find(({ options: { host, port } }) => `${host}:${port}` === where);
+    if (!master) throw new Error(`there is no master at ${where}`);
+    return master.duplicate({ ...options, lazyConnect: false, readOnly: false });
+  }
+
   const nodesOf = (one: Client) => (one instanceof Cluster ? one.nodes() : [one]);
 
   function ask<T>(command: (client: Client) => Promise<T>): Promise<T> {
@@ -226,7 +278,9 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
         const counts = nodesOf(one).map((each) => each.pubsub("NUMSUB", channel));
         return (await Promise.all(counts)).some(([, count]) => Number(count) > 0);
       }),
-    patient: (listens) => open(true, listens),
+    patient: () => open(true),
+    whereIs,
+    listener,
     ready: () => (here ? Promise.resolve() : new Promise((resolve) => arrivals.push(resolve))),
     async stop() {
       stopped = true;

@@ -1,86 +1,106 @@
-import type { Settings } from "../core/settings.ts";
+import type { Answer, Told } from "./messages.ts";
 
-/** The members of cluster adapters by which a node asks the others. */
-interface Asking {
-  fetchSockets?(opts: FetchOptions): Promise<unknown[]>;
-  serverSideEmit?(packet: unknown[]): Promise<void> | void;
+/** What requests need of the adapter that makes them. */
+export interface RequestsNeeds {
+  /** Requests that may be open. */
+  readonly requestsMax: number;
+  /** Tells all nodes, this one included, and resolves with how many they are. */
+  tell(told: Told): Promise<number>;
+  /** A request was not answered by all in time. */
+  timedOut(): void;
 }
 
-interface FetchOptions {
-  readonly flags?: { readonly local?: boolean; readonly timeout?: number };
+/** What one adapter asks of all nodes. Requests are numbered. */
+export interface Requests {
+  /**
+   * Asks what `create` returns for a number, and collects the answers by node. Resolves when all
+   * nodes have answered, this one included only if it `answersItself`. Rejects if too many requests
+   * are open, nobody can be told, or after `timeoutMs`.
+   */
+  collect(
+    create: (request: number) => Told,
+    asked: {
+      readonly answers: Map<string, Answer>;
+      readonly answersItself: boolean;
+      readonly timeoutMs: number;
+    },
+  ): Promise<void>;
+  /** Passes each answer to `heard`, for `timeoutMs`. Returns the request's number. */
+  listen(heard: (from: string, answer: Answer) => void, timeoutMs: number): number;
+  /** An answer has come. */
+  answered(from: string, request: number, answer: Answer): void;
+  /** A node is gone: nobody waits for it any more. */
+  left(node: string): void;
 }
 
-/**
- * Bounds what one adapter asks of the other nodes: how many requests may be open, and how long. A
- * request that cannot be made fails; `timedOut` hears of those that were not answered by all.
- */
-export function guardRequests(
-  adapter: Asking,
-  { requestTimeoutMs, requestsMax }: Settings["cluster"],
-  { isHere, timedOut }: { isHere(): boolean; timedOut(): void },
-): void {
-  const { fetchSockets, serverSideEmit } = adapter;
-  let open = 0;
+interface Open {
+  heard(from: string, answer: Answer): void;
+  left?(node: string): void;
+}
 
-  function admit(): void {
-    if (!isHere()) throw new Error("Redis is away");
-    if (open >= requestsMax) throw new Error("cluster.requestsMax requests are open already");
-    open++;
-  }
-  function note(error: unknown): void {
-    if (error instanceof Error && /^timeout reached/.test(error.message)) timedOut();
+/** Returns what asks the nodes of one namespace. */
+export function createRequests({ requestsMax, tell, timedOut }: RequestsNeeds): Requests {
+  const open = new Map<number, Open>();
+  let last = 0;
+  let collecting = 0;
+
+  function collect(
+    request: number,
+    told: Promise<number>,
+    { answers, answersItself, timeoutMs }: Parameters<Requests["collect"]>[1],
+  ): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const collected = new Promise<void>((resolve, reject) => {
+      let expected = Number.POSITIVE_INFINITY;
+      const look = () => answers.size >= expected && resolve();
+      open.set(request, {
+        heard(from, answer) {
+          answers.set(from, answer);
+          look();
+        },
+        left(node) {
+          // Who is told of later on is not counted; who was, and has not answered, never will.
+          if (expected === Number.POSITIVE_INFINITY) answers.delete(node);
+          else if (!answers.has(node)) expected--;
+          look();
+        },
+      });
+      timer = setTimeout(() => {
+        timedOut();
+        const count = `only ${answers.size} responses received out of ${expected}`;
+        reject(new Error(`timeout reached: ${count}`));
+      }, timeoutMs);
+      told.then((reached) => {
+        expected = answersItself ? reached : reached - 1;
+        look();
+      }, reject);
+    });
+    return collected.finally(() => clearTimeout(timer));
   }
 
-  if (fetchSockets) {
-    adapter.fetchSockets = async function (this: Asking, opts) {
-      if (opts.flags?.local) return fetchSockets.call(this, opts);
-      admit();
+  return {
+    async collect(create, asked) {
+      if (collecting >= requestsMax) {
+        throw new Error("cluster.requestsMax requests are open already");
+      }
+      collecting++;
+      const request = ++last;
       try {
-        const flags = { ...opts.flags, timeout: opts.flags?.timeout ?? requestTimeoutMs };
-        return await fetchSockets.call(this, { ...opts, flags });
-      } catch (error) {
-        note(error);
-        throw error;
+        await collect(request, tell(create(request)), asked);
       } finally {
-        open--;
+        open.delete(request);
+        collecting--;
       }
-    };
-  }
-  if (serverSideEmit) {
-    adapter.serverSideEmit = async function (this: Asking, packet) {
-      const ack = packet.at(-1);
-      // Nobody looks at the promise: one that is rejected would end the process.
-      if (typeof ack !== "function") return ignore(() => serverSideEmit.call(this, packet));
-      let over = false;
-      const end = (error: unknown, answers: unknown[] = []) => {
-        if (over) return;
-        over = true;
-        clearTimeout(timer);
-        open--;
-        note(error);
-        ack(error, answers);
-      };
-      try {
-        admit();
-      } catch (error) {
-        ack(error, []);
-        return;
-      }
-      const late = () => end(new Error(`timeout reached: no answer in ${requestTimeoutMs} ms`));
-      const timer = setTimeout(late, requestTimeoutMs);
-      try {
-        await serverSideEmit.call(this, [...packet.slice(0, -1), end]);
-      } catch (error) {
-        end(error);
-      }
-    };
-  }
-}
-
-async function ignore(call: () => unknown): Promise<void> {
-  try {
-    await call();
-  } catch {
-    // Counted where the command was given.
-  }
+    },
+    listen(heard, timeoutMs) {
+      const request = ++last;
+      open.set(request, { heard });
+      setTimeout(() => open.delete(request), timeoutMs).unref();
+      return request;
+    },
+    answered: (from, request, answer) => open.get(request)?.heard(from, answer),
+    left(node) {
+      for (const request of open.values()) request.left?.(node);
+    },
+  };
 }

@@ -1,56 +1,26 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { isBytes, viewOn } from "../core/bytes.ts";
 
-/** Signs what goes on the bus, and knows what was signed with the same key. */
+/** Signs what goes between nodes as text, and knows what was signed with the same key. */
 export interface Seal {
-  readonly hasKey: boolean;
-  /** Returns the message with its signature; without a key, as it is. */
-  sign<T extends object>(message: T): T;
-  /** Whether it carries the signature of this key; without a key everything does. */
-  isSigned(message: object): boolean;
+  /** Returns the signature of some texts; without a key, nothing. */
+  sign(texts: readonly string[]): string;
+  /** Whether it is the signature of these texts by this key; without a key everything is. */
+  isSigned(texts: readonly string[], signature: string | undefined): boolean;
 }
 
-const FIELD = "mac";
-
-/**
- * Returns the seal of a key for one bus, which `prefix` names: HMAC-SHA256 over the prefix and a
- * form of the message that no bus changes.
- *
- * Adapters send a message as JSON or as msgpack: undefined becomes nothing or null, a Date becomes
- * text, typed arrays become others. The form is the same before and after each of these.
- */
+/** Returns the seal of a key for one bus, which `prefix` names: HMAC-SHA256 over that and texts. */
 export function createSeal(key: string, prefix: string): Seal {
-  if (key === "") {
-    return { hasKey: false, sign: (message) => message, isSigned: () => true };
-  }
-  const digest = (message: object): Buffer => {
-    const { [FIELD]: _, ...rest } = message as Record<string, unknown>;
-    return createHmac("sha256", key)
-      .update(canonical([prefix, rest]))
+  if (key === "") return { sign: () => "", isSigned: () => true };
+  const digest = (texts: readonly string[]): Buffer =>
+    createHmac("sha256", key)
+      .update(JSON.stringify([prefix, ...texts]))
       .digest();
-  };
   return {
-    hasKey: true,
-    sign: (message) => ({ ...message, [FIELD]: digest(message).toString("base64") }),
-    isSigned(message) {
-      const mac = (message as Record<string, unknown>)[FIELD];
-      if (typeof mac !== "string") return false;
-      const given = Buffer.from(mac, "base64");
-      const wanted = digest(message);
+    sign: (texts) => digest(texts).toString("base64"),
+    isSigned(texts, signature = "") {
+      const given = Buffer.from(signature, "base64");
+      const wanted = digest(texts);
       return given.length === wanted.length && timingSafeEqual(given, wanted);
     },
   };
-}
-
-function canonical(value: unknown): string {
-  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
-  if (isBytes(value)) return `b${viewOn(value).toString("base64")}`;
-  const { toJSON } = value as { toJSON?: () => unknown };
-  if (typeof toJSON === "function") return canonical(toJSON.call(value));
-  const entries = Object.entries(value)
-    .filter(([, item]) => item !== undefined && item !== null && typeof item !== "function")
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, item]) => `${JSON.stringify(name)}:${canonical(item)}`);
-  return `{${entries.join()}}`;
 }

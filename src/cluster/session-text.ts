@@ -2,7 +2,7 @@ import { decode, encode } from "@msgpack/msgpack";
 import type { Membership } from "../core/membership.ts";
 import type { Seal } from "./seal.ts";
 
-/** What a client gets back when it returns. The times of its rooms are offsets. */
+/** What a client gets back when it returns. The times of its rooms are places in the log. */
 export interface Session extends Membership<string> {
   readonly sid: string;
   readonly pid: string;
@@ -67,8 +67,7 @@ function write(
   } catch {
     return undefined;
   }
-  const { mac = "" }: { session: string; mac?: string } = seal.sign({ name, session: body });
-  return `${sid}\n${mac}\n${body}`;
+  return `${sid}\n${seal.sign([name, body])}\n${body}`;
 }
 
 /**
@@ -81,7 +80,7 @@ export function readSession(
   { name, seal }: Signing,
 ): Session | undefined {
   const [sid, mac, body] = text.split("\n");
-  if (body === undefined || !seal.isSigned({ name, session: body, mac })) return undefined;
+  if (body === undefined || !seal.isSigned([name, body], mac)) return undefined;
   let found: unknown;
   try {
     found = decode(Buffer.from(body, "base64"));

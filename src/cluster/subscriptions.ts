@@ -24,7 +24,7 @@ export function insistOnSubscriptions(client: Client, needs: InsistNeeds): void 
   client.on("ready", () => {
     for (const go of waiting.splice(0)) go();
   });
-  for (const name of ["subscribe", "psubscribe", "ssubscribe"] as const) {
+  for (const name of ["subscribe", "psubscribe"] as const) {
     // Of many shapes.
     const once = client[name].bind(client) as (...given: unknown[]) => Promise<unknown>;
     const insist = async (...given: unknown[]): Promise<unknown> => {

@@ -24,10 +24,5 @@ export function checkWorkers(settings: Settings): void {
       "with sticky sessions instead";
     problems.push({ path: "socket.transports", value: '["polling", …]', bound });
   }
-  if (settings.recovery.windowMs > 0 && settings.cluster.redisUrl === "") {
-    const bound =
-      "must be 0 with cluster.workers, unless cluster.redisUrl is set: sessions are kept there";
-    problems.push({ path: "recovery.windowMs", value: String(settings.recovery.windowMs), bound });
-  }
   if (problems.length > 0) throw new SettingsError(problems);
 }

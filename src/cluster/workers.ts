@@ -1,14 +1,11 @@
 import cluster, { type Worker } from "node:cluster";
-import { serialize } from "node:v8";
-import { createAdapter, setupPrimary } from "@socket.io/cluster-adapter";
-import type { Namespace } from "socket.io";
-import type { Adapter } from "socket.io-adapter";
+import { Socket } from "node:net";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { within } from "../core/within.ts";
-import { type ClusterInside, openAdapter } from "../seam/cluster-adapters.ts";
-import { withoutUnfit } from "./messages.ts";
-import { shield } from "./shield.ts";
+import { createPrimaryLogs } from "./event-log-primary.ts";
+import { joinPrimaryLogs, type WorkerBus, type WorkerBusNeeds } from "./worker-bus.ts";
+import { createPrimarySessions } from "./worker-sessions.ts";
 import { countWorkers } from "./worker-settings.ts";
 
 /** What the primary and its workers say to each other. */
@@ -56,6 +53,8 @@ export interface WorkerSide {
   scrape(): Promise<Scraped>;
   /** Has the primary told what `read` returns, whenever it asks for this worker's own. */
   answer(read: () => Promise<unknown>): void;
+  /** Connects this worker with the others, without Redis; once. */
+  joinBus(needs: Omit<WorkerBusNeeds, "node" | "number">): WorkerBus;
   /** Tells the primary that this worker takes connections. */
   listening(): void;
   /** Whether the node stops, this worker now or in its turn. */
@@ -78,6 +77,8 @@ const ANSWER_MS = 1_000;
 const STEADY_MS = 60_000;
 const BACKOFF_MS_MAX = 30_000;
 const SCRAPE_MS = 5_000;
+/** The worker's end of the pipe by which it reaches the others: after stdio and Node.js' own. */
+const PIPE_FD = 4;
 
 /**
  * Starts the workers of this machine: processes that share the port, each with an event loop.
@@ -93,11 +94,17 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
   const timers = new Set<NodeJS.Timeout>();
   let crashes = 0;
   let stopping = false;
-  // Structured clones: packets between workers carry bytes.
-  cluster.setupPrimary({ serialization: "advanced" });
-  if (settings.cluster.redisUrl === "") setupPrimary();
+  const bus = settings.cluster.redisUrl === "" ? startBus(settings) : undefined;
+  cluster.setupPrimary({
+    serialization: "advanced",
+    stdio: ["inherit", "inherit", "inherit", "ipc", ...(bus ? (["pipe"] as const) : [])],
+  });
 
-  const fork = (): void => void started.set(cluster.fork(), { at: Date.now(), listened: false });
+  function fork(): void {
+    const worker = cluster.fork();
+    started.set(worker, { at: Date.now(), listened: false });
+    bus?.join(worker);
+  }
 
   cluster.on("message", (worker, word: Word) => {
     const state = started.get(worker);
@@ -161,6 +168,25 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
         await gone;
         clearTimeout(timer);
       }
+      bus?.stop();
+    },
+  };
+}
+
+/** Starts what connects the workers with each other, without Redis. */
+function startBus({ cluster: { streamPacketsMax }, recovery }: Settings) {
+  const { windowMs, sessionsMax, bytesMax } = recovery;
+  const sessions = createPrimarySessions({ windowMs, sessionsMax, bytesMax });
+  const limits = { packetsMax: streamPacketsMax, bytesMax, windowMs };
+  const logs = createPrimaryLogs(limits, sessions);
+  return {
+    join({ id, process: child }: Worker): void {
+      // What is asked for as a pipe is a socket at both ends.
+      logs.join(String(id), child.stdio[PIPE_FD] as unknown as Socket);
+    },
+    stop(): void {
+      logs.stop();
+      sessions.stop();
     },
   };
 }
@@ -229,6 +255,10 @@ export function joinPrimary(): WorkerSide {
       });
     },
     isStopping: () => stopping,
+    joinBus(needs) {
+      const number = cluster.worker?.id ?? 0; // every worker has one
+      return joinPrimaryLogs(new Socket({ fd: PIPE_FD }), { ...needs, node: `${number}`, number });
+    },
     answer(call) {
       read = call;
     },
@@ -237,33 +267,6 @@ export function joinPrimary(): WorkerSide {
       stop = call;
     },
   };
-}
-
-/** Returns the adapter by which workers of one machine reach each other without Redis. */
-export function workersAdapter(
-  failed: (error: unknown) => void,
-): new (
-  namespace: Namespace,
-) => Adapter {
-  const create: (namespace: Namespace) => object = createAdapter();
-  // Socket.IO calls `new` on what it is given, and takes the object that comes back.
-  return function workerAdapter(namespace: Namespace) {
-    const adapter = openAdapter("workers", create(namespace));
-    shield(adapter, failed);
-    const answer = adapter.doPublishResponse;
-    adapter.doPublishResponse = async function (this: ClusterInside, requester, response) {
-      try {
-        await answer.call(this, requester, response);
-      } catch (error) {
-        failed(error);
-        const other = withoutUnfit(response, serialize); // as Node.js writes to its children
-        if (other) await answer.call(this, requester, other);
-      }
-    };
-    return adapter;
-  } as unknown as new (
-    namespace: Namespace,
-  ) => Adapter;
 }
 
 function send(worker: Worker, word: Word): void {

@@ -392,8 +392,8 @@ interface RecoverySettings {
    */
   sessionBytesMax?: number | undefined;
   /**
-   * With Redis: how often the `data` of connected sockets is stored, so that clients can be
-   * recovered when their node dies; 0 stores nothing, and then they are not recovered.
+   * With Redis or workers: how often the `data` of connected sockets is stored, so that clients can
+   * be recovered when their node or worker dies; 0 stores nothing, and then they are not recovered.
    * Default: 5000 (0…600000 milliseconds).
    */
   checkpointMs?: number | undefined;
@@ -627,14 +627,20 @@ interface ClusterSettings {
    */
   redisServerName?: string | undefined;
   /**
-   * Socket.IO's Redis adapter: streams supports recovery, sharded and pubsub do not.
+   * How nodes reach each other: streams, or pubsub to share Redis with other Socket.IO servers and
+   * emitters, without recovery and busKey.
    * Default: "streams".
    */
-  adapter?: "streams" | "sharded" | "pubsub" | undefined;
+  adapter?: "streams" | "pubsub" | undefined;
   /** First word of every key and channel in Redis. Default: "sluice" (at most 4096 characters). */
   prefix?: string | undefined;
-  /** Packets the stream keeps, roughly. Default: 10000 (100…10000000). */
+  /** Packets that the log of a namespace keeps, roughly. Default: 10000 (100…10000000). */
   streamPacketsMax?: number | undefined;
+  /**
+   * Bytes of one namespace that are held at once while older packets are read from Redis.
+   * Default: 67108864 (65536…1073741824 bytes).
+   */
+  heldBytesMax?: number | undefined;
   /**
    * What a start does while Redis cannot be reached: end with an error, or wait for it.
    * Default: "fail".

@@ -174,6 +174,14 @@ export function readSettings(given: unknown): Settings {
   throw new SettingsError(result.error.issues.flatMap((issue) => problemsOf(issue, given)));
 }
 
+/** Values that settings had once, by path, and what to do instead. */
+const GONE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "cluster.adapter": {
+    sharded:
+      "is gone: streams sends each node what its own rooms need; set cluster.adapter to streams, on all nodes at once",
+  },
+};
+
 const formatPath = ({ path }: SettingName) => path;
 
 function problemsOf(issue: z.core.$ZodIssue, given: unknown): SettingProblem[] {
@@ -194,6 +202,7 @@ function problemsOf(issue: z.core.$ZodIssue, given: unknown): SettingProblem[] {
   const shown = row?.secret ? "(secret)" : (JSON.stringify(value) ?? "undefined").slice(0, 200);
   // Inside a list the bound "list" would be wrong: say what zod found there.
   const isInside = row?.bound === "list" && path !== row.path;
-  const bound = row && !isInside ? `must be ${row.bound}` : issue.message;
+  const gone = GONE[path]?.[String(value)];
+  const bound = gone ?? (row && !isInside ? `must be ${row.bound}` : issue.message);
   return [{ path, value: shown, bound }];
 }

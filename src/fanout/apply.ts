@@ -34,6 +34,8 @@ import {
 /** Carries out commands, and lists rooms. */
 export interface Executor {
   readonly apply: Apply;
+  /** Does the same, for callers that need not wait for acks and lists of sockets. */
+  start(commands: readonly Command[], caller: CommandCaller): Started;
   /**
    * Starts to hold commands for a socket that is still connecting. End it with `release` once the
    * socket is connected, or with `drop`. `emitWithAck` and `fetchSockets` are never held: they ask
@@ -50,8 +52,18 @@ export interface Executor {
 /** The limits of the executor. */
 export type ExecutorSettings = Omit<Settings["fanout"], "unionMembersMax">;
 
+/** Commands that have begun. */
+interface Started {
+  /** Resolves when sockets have joined, left and been disconnected, also those of other nodes. */
+  readonly moved: Promise<unknown>;
+  /** Resolves when every command has its result. */
+  readonly results: Promise<CommandResult[]>;
+}
+
 // A result that is not there yet. Once `started` resolves, the next command may start.
 interface Slow {
+  /** Whether it moves sockets, and so waits for no client. */
+  readonly isMove?: boolean;
   readonly started: Promise<void>;
   readonly result: Promise<CommandResult>;
 }
@@ -98,24 +110,28 @@ export function createExecutor(
     }
   }
 
-  async function apply(
-    commands: readonly Command[],
-    caller: CommandCaller,
-  ): Promise<CommandResult[]> {
+  function start(commands: readonly Command[], caller: CommandCaller): Started {
     const results: (CommandResult | Promise<CommandResult>)[] = [];
+    const moves: Promise<CommandResult>[] = [];
     const searches = queue.open();
-    for (const command of commands) {
-      const begun = begin(command, searches);
-      if ("ok" in begun) {
-        results.push(count(`${command.do} ${caller}`, begun));
-        continue;
+    const run = async () => {
+      for (const command of commands) {
+        const begun = begin(command, searches);
+        if ("ok" in begun) {
+          results.push(count(`${command.do} ${caller}`, begun));
+          continue;
+        }
+        const result = begun.result.then((found) => count(`${command.do} ${caller}`, found));
+        results.push(result);
+        if (begun.isMove) moves.push(result);
+        await begun.started;
       }
-      results.push(begun.result.then((result) => count(`${command.do} ${caller}`, result)));
-      await begun.started;
-    }
-    const all = await Promise.all(results);
-    searches.end();
-    return all;
+    };
+    const begun = run();
+    return {
+      moved: begun.then(() => Promise.all(moves)),
+      results: begun.then(() => Promise.all(results)).finally(() => searches.end()),
+    };
   }
 
   function count(what: string, result: CommandResult): CommandResult {
@@ -125,7 +141,8 @@ export function createExecutor(
   }
 
   return {
-    apply,
+    start,
+    apply: (commands, caller) => start(commands, caller).results,
     hold: holds.begin,
     async rooms(name, page) {
       const namespace = findNamespace(server, name);
@@ -138,7 +155,8 @@ export function createExecutor(
 }
 
 // Carries out a command that needs no answer from sockets.
-function tell(namespace: Namespace, command: TellCommand): CommandResult {
+function tell(namespace: Namespace, command: TellCommand): CommandResult | Slow {
+  const { adapter } = namespace;
   switch (command.do) {
     case "emit": {
       const to = choose(namespace, command.to, command.except);
@@ -146,14 +164,11 @@ function tell(namespace: Namespace, command: TellCommand): CommandResult {
       return OK;
     }
     case "socketsJoin":
-      choose(namespace, command.in, command.except).socketsJoin([...command.rooms]);
-      return OK;
+      return settle(adapter.addSockets(listed(command), [...command.rooms]));
     case "socketsLeave":
-      choose(namespace, command.in, command.except).socketsLeave([...command.rooms]);
-      return OK;
+      return settle(adapter.delSockets(listed(command), [...command.rooms]));
     case "disconnectSockets":
-      choose(namespace, command.in, command.except).disconnectSockets(command.close ?? false);
-      return OK;
+      return settle(adapter.disconnectSockets(listed(command), command.close ?? false));
     case "serverSideEmit":
       if (isAlone(namespace)) {
         return refuse("COMMANDS_NO_CLUSTER", command.event);
@@ -161,6 +176,19 @@ function tell(namespace: Namespace, command: TellCommand): CommandResult {
       namespace.serverSideEmit(command.event, ...(command.args ?? []));
       return OK;
   }
+}
+
+/**
+ * Waits for what an adapter does to sockets, as Socket.IO's own methods do not: a caller who is
+ * answered may rely on it, whichever node he asks next.
+ */
+function settle(done: unknown): CommandResult | Slow {
+  if (!(done instanceof Promise)) return OK;
+  return { isMove: true, started: Promise.resolve(), result: done.then(() => OK, failed) };
+}
+
+function listed(command: Extract<TellCommand, { readonly in?: unknown }>) {
+  return { rooms: new Set(command.in), except: new Set(command.except) };
 }
 
 // In Socket.IO `io.to([])` means everyone. In a command an empty list means nobody.

@@ -2,8 +2,7 @@ import { Server } from "socket.io";
 import { checkWorkers } from "../cluster/worker-settings.ts";
 import type { WorkerSide } from "../cluster/workers.ts";
 import { CLOSES } from "../core/closes.ts";
-import { messageOf } from "../core/failures.ts";
-import { createThrottle, type Log, silentLog, stderrLog } from "../core/log.ts";
+import { type Log, silentLog, stderrLog } from "../core/log.ts";
 import {
   hasUpstream,
   type PartialSettings,
@@ -81,7 +80,7 @@ interface OwnNeeds extends GatewayNeeds {
   /** Returns the load on which shedding depends. Default: that of this process. */
   readonly load?: () => Load;
   /** Set in a worker: workers share the port, and the primary adds up their metrics. */
-  readonly worker?: Pick<WorkerSide, "scrape" | "answer" | "isStopping">;
+  readonly worker?: Pick<WorkerSide, "scrape" | "answer" | "isStopping" | "joinBus">;
 }
 
 /** How long buffers may take to flush after the last close was sent. */
@@ -150,7 +149,6 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const { io, bus, recovery } = await createServer(settings, { ...needs, metrics });
   const served = { settings, metrics, recovery, needs, mistakes };
   const { attached, door } = attachServer(io, opened, served);
-  bus?.whenLost(() => attached.closeAll("stream_gap"));
   // Stops after the sockets have left, so that their disconnect calls are still made.
   const calls = { stop: async () => {} };
   undo.push(() => calls.stop());
@@ -248,7 +246,10 @@ async function createServer(settings: Settings, needs: Build & { readonly metric
         });
   const between =
     bus?.adapter ??
-    (worker && (await import("../cluster/workers.ts")).workersAdapter(workerFailed(log)));
+    (worker &&
+      (await import("./serve-workers.ts")).serveWorkers(settings, {
+        ...{ log, metrics, recovery, undo, worker },
+      }));
   const io = new Server({
     path: settings.socket.path,
     connectTimeout: settings.socket.connectTimeoutMs,
@@ -263,15 +264,6 @@ async function createServer(settings: Settings, needs: Build & { readonly metric
     ...(between && { adapter: between as never }), // an adapter class, as Socket.IO expects
   });
   return { io, bus, recovery };
-}
-
-/** Returns the function that logs failed messages to other workers, at most once a second. */
-function workerFailed(log: Log): (error: unknown) => void {
-  const write = createThrottle(log, () => performance.now());
-  return (error) => {
-    const fields = { room: "cluster", why: messageOf(error).slice(0, 200) };
-    write("warn", "worker", fields, "a message between workers failed");
-  };
 }
 
 function attachServer(

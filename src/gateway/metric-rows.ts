@@ -1,5 +1,5 @@
 import type { ApiSamples } from "../api/api.ts";
-import type { BusSamples } from "../cluster/bus.ts";
+import type { BusSamples } from "../cluster/event-log-carrier.ts";
 import type { LeaseSamples } from "../cluster/lease.ts";
 import type { SessionsSamples } from "../cluster/sessions.ts";
 import type { DoorSamples } from "../door/door.ts";
@@ -62,18 +62,25 @@ export function listMistakeRows(samples: Readonly<Record<string, number>>): Samp
   return { sluice_handler_errors_total: by(samples, "kind") };
 }
 
-/** Returns the samples of the bus as rows of the metric table. */
+/** Returns the samples of the bus over Redis as rows of the metric table. */
 export function listBusRows(bus: BusSamples): Samples {
   return {
+    ...listWorkerBusRows(bus),
     sluice_cluster_redis_up: bus.here,
+    sluice_cluster_refused_total: by(bus.refused, "reason"),
+    sluice_cluster_reconnects_total: bus.reconnects,
+  };
+}
+
+/** Returns the samples of the bus of a worker as rows of the metric table. */
+export function listWorkerBusRows(bus: BusSamples): Samples {
+  return {
     sluice_cluster_messages_total: by(bus.messages, "direction"),
     sluice_cluster_bytes_total: by(bus.bytes, "direction"),
-    sluice_cluster_refused_total: by(bus.refused, "reason"),
     sluice_cluster_missed_total: bus.missed,
     sluice_cluster_gaps_total: bus.gaps,
     sluice_cluster_errors_total: bus.errors,
     sluice_cluster_request_timeouts_total: bus.timeouts,
-    sluice_cluster_reconnects_total: bus.reconnects,
   };
 }
 

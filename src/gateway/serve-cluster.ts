@@ -1,16 +1,30 @@
-import { streamName } from "../cluster/adapters.ts";
-import { type Bus, type BusNeeds, openBus } from "../cluster/bus.ts";
+import type { Namespace, Socket } from "socket.io";
+import { type AdapterNeeds, createAdapterClass } from "../cluster/adapter.ts";
+import { arrive, openLink } from "../cluster/bus.ts";
+import { createSamples } from "../cluster/event-log-carrier.ts";
+import { createBus } from "../cluster/event-log-feed.ts";
+import { createRedisCarrier } from "../cluster/event-log-redis.ts";
 import { holdLease, type Lease } from "../cluster/lease.ts";
-import { recoverExactly } from "../cluster/recover.ts";
+import { createPubSub } from "../cluster/pubsub.ts";
+import type { RedisLink } from "../cluster/redis.ts";
+import { createSeal } from "../cluster/seal.ts";
 import { createSessions } from "../cluster/sessions.ts";
-import { createTail } from "../cluster/tail.ts";
-import type { Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import { createThrottle, type Log } from "../core/log.ts";
+import { type Settings, SettingsError } from "../core/settings.ts";
 import type { Recovery } from "../fanout/recovery.ts";
 import { createLiveSessions } from "../fanout/recovery-live.ts";
 import type { Metrics } from "../metrics/registry.ts";
 import { connectionOf } from "../seam/socket-io.ts";
+import { closeSafely } from "../socket/drain.ts";
 import { listBusRows, listLeaseRows, listSessionRows } from "./metric-rows.ts";
+
+/** The other nodes, reached through Redis. */
+export interface ServedCluster {
+  readonly link: RedisLink;
+  readonly lease: Lease;
+  /** For the `adapter` option of a Socket.IO server. */
+  readonly adapter: ReturnType<typeof createAdapterClass>;
+}
 
 /** What {@link serveCluster} needs. */
 interface ServeClusterNeeds {
@@ -21,43 +35,73 @@ interface ServeClusterNeeds {
   readonly undo: (() => unknown)[];
 }
 
+type ClusterSettings = Pick<Settings, "cluster" | "recovery">;
+
 /** Connects to the other nodes through Redis. Throws if Redis is required and cannot be reached. */
 export async function serveCluster(
-  settings: Pick<Settings, "cluster" | "recovery">,
+  settings: ClusterSettings,
   needs: ServeClusterNeeds,
-): Promise<Bus & { readonly lease: Lease }> {
+): Promise<ServedCluster> {
   const { log, metrics, undo } = needs;
-  const { adapter } = settings.cluster;
-  let watch: BusNeeds["watch"] = () => {};
-  const bus = openBus(settings.cluster, {
-    log,
-    watch: (each) => watch(each),
-    lagged: (seconds) => metrics.observe("sluice_cluster_lag_seconds", seconds),
-  });
-  undo.push(() => bus.stop());
-  metrics.source(() => listBusRows(bus.samples()));
-  await bus.arrive();
-  const lease = holdLease(settings.cluster, { link: bus.link, log });
+  const { cluster } = settings;
+  if (cluster.adapter === "pubsub" && cluster.busKey !== "") {
+    const bound = "must be empty with cluster.adapter of pubsub: other servers sign nothing";
+    throw new SettingsError([{ path: "cluster.busKey", value: "(secret)", bound }]);
+  }
+  const samples = createSamples();
+  const link = openLink(cluster, { log, samples });
+  undo.push(() => link.stop());
+  metrics.source(() => listBusRows(samples));
+  await arrive(link, cluster, log);
+  const lease = holdLease(cluster, { link, log });
   undo.push(() => lease.stop());
   metrics.source(() => listLeaseRows(lease.samples()));
-  if (adapter === "streams" && settings.recovery.windowMs > 0) {
-    watch = recoverOver({ ...bus, lease }, settings, needs);
+  const failed = (error: unknown): void => {
+    samples.errors++;
+    const why = error instanceof Error ? error.stack : String(error);
+    log("error", { room: "cluster", why }, "what goes between nodes, or came of it here, failed");
+  };
+  const write = createThrottle(log, () => performance.now());
+  const lost = (namespace: string, sockets: Iterable<Socket>): void => {
+    const { adapter, streamPacketsMax } = cluster;
+    const fields = { room: "cluster", adapter, namespace, streamPacketsMax };
+    write("error", "gap", fields, `${LOST[adapter]}: its connections are closed`);
+    for (const socket of sockets) closeSafely(connectionOf(socket), "stream_gap");
+  };
+  if (cluster.adapter === "pubsub") {
+    const deaf = ({ name, sockets }: Namespace) => lost(name, sockets.values());
+    const given = { settings: cluster, link, samples, failed, lost: deaf };
+    return { link, lease, adapter: createPubSub(given) };
   }
-  return { ...bus, lease };
+  const bus = createBus(createRedisCarrier(cluster, { link, samples }), {
+    ...{ samples, threw: failed },
+    lagged: (seconds) => metrics.observe("sluice_cluster_lag_seconds", seconds),
+    heldBytesMax: cluster.heldBytesMax,
+  });
+  undo.push(() => bus.stop());
+  const recovery = recoverOver({ link, lease }, settings, needs);
+  const given: AdapterNeeds = { bus, settings: cluster, samples, failed, lost, recovery };
+  return { link, lease, adapter: createAdapterClass(given) };
 }
 
-/** Returns the function that makes an adapter recover sessions from Redis, also of dead nodes. */
+const LOST = {
+  streams: "messages are gone from the stream that this node may not have read",
+  pubsub: "this node did not hear the others for a while",
+} as const;
+
+/** Returns what adapters need to recover sessions from Redis, also of dead nodes. */
 function recoverOver(
-  { link, lease, seal, position, isReplay }: Bus & { readonly lease: Lease },
-  { cluster, recovery: settings }: Pick<Settings, "cluster" | "recovery">,
+  { link, lease }: { readonly link: RedisLink; readonly lease: Lease },
+  { cluster, recovery: settings }: ClusterSettings,
   { metrics, recovery, undo }: ServeClusterNeeds,
-): BusNeeds["watch"] {
+): AdapterNeeds["recovery"] {
   const { windowMs, packetsMax, bytesMax, sessionBytesMax, checkpointMs } = settings;
-  const { leaseMs, timeoutMs, messageBytesMax } = cluster;
+  const { leaseMs, timeoutMs } = cluster;
+  if (windowMs === 0) return undefined;
   const sessions = createSessions(
     { windowMs, leaseMs, bytesMax: sessionBytesMax },
     {
-      ...{ link, lease, seal },
+      ...{ link, lease, seal: createSeal(cluster.busKey, cluster.prefix) },
       moved(names) {
         for (const name of names) {
           const socket = liveSessions.find(name);
@@ -66,24 +110,18 @@ function recoverOver(
       },
     },
   );
-  const liveSessions = createLiveSessions(sessions, {
-    checkpointMs,
-    historyOf: recovery.historyOf,
-  });
-  const tail = createTail({
-    ...{ link, packetsMax, bytesMax, messageBytesMax },
-    stream: streamName(cluster),
-    ...{ seal, isReplay },
-  });
+  const { historyOf } = recovery;
+  const liveSessions = createLiveSessions(sessions, { checkpointMs, historyOf });
   metrics.source(() => listSessionRows(sessions.samples()));
   undo.push(
     () => sessions.stop(),
     () => liveSessions.stop(),
-    () => tail.stop(),
   );
-  return (adapter) => {
-    recoverExactly(adapter, { sessions, tail, position, timeoutMs });
-    recovery.watch(adapter);
-    if (checkpointMs > 0) liveSessions.watch(adapter);
+  return {
+    ...{ sessions, packetsMax, bytesMax, timeoutMs },
+    watch(adapter) {
+      recovery.watch(adapter);
+      if (checkpointMs > 0) liveSessions.watch(adapter);
+    },
   };
 }

@@ -45,13 +45,13 @@ export function serveUpstream(
     if (auth.mode === "upstream") noDecider();
     return { deadLetters: undefined, stop: async () => {} };
   }
-  const apply = (commands: readonly Command[]): void => {
-    // The commands are executed before it returns. Refusals are logged: nobody gets the results.
-    void executor.apply(commands, "upstream").then((results) => {
-      for (const [at, result] of results.entries()) {
-        if (!result.ok) tellRefused(commands[at], result);
-      }
+  const apply = async (commands: readonly Command[]): Promise<void> => {
+    // The commands have started when it returns. Refusals are logged: nobody gets the results.
+    const { moved, results } = executor.start(commands, "upstream");
+    void results.then((all) => {
+      for (const [at, result] of all.entries()) if (!result.ok) tellRefused(commands[at], result);
     });
+    await moved;
   };
   const throttled = createThrottle(log, () => performance.now());
   const tellRefused = (command: Command | undefined, { code, detail }: Refused): void => {

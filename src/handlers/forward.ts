@@ -55,7 +55,7 @@ export interface ForwardNeeds {
     readonly traceparent: unknown;
     describe(): { readonly userId?: string | undefined; readonly data: unknown };
   }): ForwardLane;
-  apply(commands: readonly Command[]): void;
+  apply(commands: readonly Command[]): unknown;
   /** Returns the user named by a socket's token; undefined where no token is required. */
   tokenUserOf(socket: ForwardSocket): string | undefined;
   /** Holds commands for a socket until it is connected. */

@@ -418,7 +418,7 @@ export const METRICS = {
   sluice_cluster_bytes_total: {
     kind: "counter",
     labels: ["direction"],
-    help: "Bytes of the stream's messages from and to other nodes.",
+    help: "Bytes of messages from and to other nodes.",
   },
   sluice_cluster_refused_total: {
     kind: "counter",
@@ -433,7 +433,7 @@ export const METRICS = {
   sluice_cluster_gaps_total: {
     kind: "counter",
     labels: [],
-    help: "Times this node may have lost messages of other nodes, and closed its connections.",
+    help: "Times this node may have lost messages of a namespace, and closed its connections there.",
   },
   sluice_cluster_scrapes_missed_total: {
     kind: "counter",
@@ -475,7 +475,7 @@ export const METRICS = {
     kind: "histogram",
     labels: [],
     buckets: SECONDS,
-    help: "Age of messages from the stream when they arrived, by Redis' clock and this node's.",
+    help: "Age of broadcasts and moves when they arrived, by Redis' clock and this node's.",
   },
 } as const satisfies Record<string, MetricRow>;
 

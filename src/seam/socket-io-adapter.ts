@@ -4,7 +4,7 @@
  */
 
 import type { Server } from "socket.io";
-import { Adapter, ClusterAdapter, SessionAwareAdapter } from "socket.io-adapter";
+import { Adapter, SessionAwareAdapter } from "socket.io-adapter";
 import type { Recipients } from "../core/membership.ts";
 import type { Frames, Packet } from "../core/packet.ts";
 import { checkLibrary, listMembers, type Part } from "./members.ts";
@@ -82,17 +82,6 @@ function checkSocketIoAdapter(io: Server): void {
   checkLibrary("socket.io-adapter", () => listSocketIoAdapter(io));
   if (io.sockets.adapter instanceof Adapter) return;
   throw new Error("the server's adapter does not extend Adapter of Sluice's socket.io-adapter");
-}
-
-/** Lists the members of the base class of cluster adapters that Sluice replaces. */
-export function listClusterAdapter(): Part[] {
-  const members = ["onMessage", "onResponse", "publishAndReturnOffset", "addOffsetIfNecessary"];
-  return [{ name: "ClusterAdapter", object: ClusterAdapter.prototype, members }];
-}
-
-/** Throws if the installed socket.io-adapter lacks one of them. */
-export function checkClusterAdapter(): void {
-  checkLibrary("socket.io-adapter", listClusterAdapter);
 }
 
 /** Removes a socket from a room, and the room if it is empty then. */

@@ -152,6 +152,16 @@ export function isBeingEntered(namespace: Namespace): boolean {
   return openNamespace(namespace)._preConnectSockets.size > 0;
 }
 
+/** Returns a socket of a namespace by its id, also one that is still in a middleware. */
+export function findSocket(namespace: Namespace, id: string): Socket | undefined {
+  return namespace.sockets.get(id) ?? openNamespace(namespace)._preConnectSockets.get(id);
+}
+
+/** Emits an event that another server sent to the listeners of this one's namespace. */
+export function emitServerSide(namespace: Namespace, event: readonly unknown[]): void {
+  openNamespace(namespace)._onServerSideEmit(event);
+}
+
 /** Calls `removed` for every socket that leaves a namespace, or that it refuses. */
 export function watchRemoved(namespace: Namespace, removed: (socket: Socket) => void): void {
   const inside = openNamespace(namespace);

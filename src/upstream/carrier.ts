@@ -24,7 +24,7 @@ export interface CarrierNeeds {
   readonly courier: Courier;
   readonly lanes: () => Lanes;
   readonly letters: DeadLetters;
-  apply(commands: readonly Command[]): void;
+  apply(commands: readonly Command[]): Promise<void>;
   /** An item was turned away before any request. */
   refused(code: FailureCode): void;
   /** An item is over: it does not count against the bounds any more. */
@@ -62,7 +62,7 @@ export function createCarrier(needs: CarrierNeeds): Carrier {
   function finish(item: Item, outcome: Answered, commandsOf: CommandsOf): FailureCode | undefined {
     try {
       const commands = commandsOf(item.event.id);
-      if (commands.length > 0) needs.apply(commands);
+      if (commands.length > 0) void needs.apply(commands);
       return settle(item, outcome);
     } catch (error) {
       const failed = badAnswer(error);

@@ -59,7 +59,8 @@ export interface LaneRoom {
   readonly settings: Settings["upstream"];
   readonly admission: Admission;
   readonly lanes: Lanes;
-  apply(commands: readonly Command[]): void;
+  /** Starts the commands. Resolves when sockets have joined, left and been disconnected. */
+  apply(commands: readonly Command[]): Promise<void>;
   refused(code: FailureCode): FailureCode;
 }
 
@@ -69,7 +70,22 @@ export function openLane(socket: LaneSocket, room: LaneRoom): Lane {
   const state = lanes.open(`${socket.namespace},${socket.id}`);
   const { id, namespace } = socket;
   let ended = false;
+  /** The last ack that waits for moves, or for one that does. */
+  let line: Promise<void> | undefined;
   const describe = (): CallSocket => ({ id, namespace, ...socket.describe() });
+
+  /** Answers once `ready` resolves, and after the events before: acks keep the order of events. */
+  function inLine(ready: Promise<void> | undefined, say: () => void): void {
+    if (!ready && !line) {
+      say();
+      return;
+    }
+    const turn = Promise.all([line, ready]).then(() => {
+      if (line === turn) line = undefined;
+      say();
+    });
+    line = turn;
+  }
 
   function event(
     name: string,
@@ -87,9 +103,13 @@ export function openLane(socket: LaneSocket, room: LaneRoom): Lane {
           // Whoever gets the ack may rely on what the commands did. Whom they disconnect gets none
           // after.
           const last = !commands.some(({ do: what }) => what === "disconnectSockets");
-          if (last) apply(commands);
-          answer(said);
-          if (!last) apply(commands);
+          if (last) inLine(commands.length > 0 ? apply(commands) : undefined, () => answer(said));
+          else {
+            inLine(undefined, () => {
+              answer(said);
+              void apply(commands);
+            });
+          }
           return reply.ok && "code" in said ? said.code : undefined;
         },
       }),

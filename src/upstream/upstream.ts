@@ -44,8 +44,8 @@ export interface Upstream {
 /** What calls need. */
 export interface UpstreamNeeds {
   readonly log: Log;
-  /** Carries out a function's commands, in order, before it returns. */
-  apply(commands: readonly Command[]): void;
+  /** Carries out a function's commands, in order. Resolves when all sockets have been moved. */
+  apply(commands: readonly Command[]): Promise<void>;
   /** A request of a type took so long. */
   observe?(type: CallType, seconds: number): void;
   readonly clock?: Clock;

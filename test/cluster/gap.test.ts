@@ -31,7 +31,7 @@ async function deafNode(t: TestContext, redis: TestRedis, more: PartialSettings 
       await until(() => heard.includes("last"), "what it can read");
       await deafen(redis, "deaf", deaf);
     },
-    uncover: () => redis.command("ACL", "SETUSER", "deaf", "+xread"),
+    uncover: () => redis.command("ACL", "SETUSER", "deaf", "+subscribe"),
   };
 }
 

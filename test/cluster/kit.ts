@@ -1,6 +1,8 @@
 import type { TestContext } from "node:test";
+import { Redis } from "ioredis";
 import type { Socket as ServerSocket } from "socket.io";
 import type { Socket as Client } from "socket.io-client";
+import { createFraming } from "../../src/cluster/event-log-frame.ts";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { type ClientOptions, type TestGateway, testGateway } from "../harness/gateway.ts";
 import type { TestRedis } from "../harness/redis.ts";
@@ -50,22 +52,51 @@ export async function member(node: TestGateway, room: string, options: ClientOpt
   return { client, socket, heard };
 }
 
+/** The log of the namespace "/" in Redis. */
+export const LOG = "sluice:{/}:log";
+
+/** Who appends to the log of "/", and tells nodes something, without being one of them. */
+export async function stranger(t: TestContext, redis: TestRedis, busKey = "") {
+  const client = new Redis(redis.url);
+  t.after(() => client.disconnect());
+  const framing = createFraming(busKey, "sluice", ["/", "someone"]);
+  let n = 0;
+  const channel = "sluice:{/}:*";
+  const frame = (kind: "e" | "t", text: string) =>
+    framing.write(kind, {
+      n: ++n,
+      at: `${Date.now()}-0`,
+      channels: ["*"],
+      body: Buffer.from(text),
+    });
+  return {
+    client,
+    tell: (text: string) =>
+      client.publish(channel, Buffer.concat([Buffer.from("t"), frame("t", text)])),
+    /** Appends a body, or other bytes in the place of what a node writes. */
+    async append(text: string, bytes: Buffer = frame("e", text)) {
+      const id = await client.xadd(LOG, "*", "f", `someone:${n}`, "c", "*", "e", bytes);
+      await client.publish(channel, Buffer.concat([Buffer.from(`e${id} `), bytes]));
+    },
+  };
+}
+
 /**
- * Forbids a user of Redis to read the stream, and waits until its node has asked in vain. What the
- * node waits for at that moment is given up: whether it would get it depends on Redis' version.
+ * Keeps a user of Redis from hearing what is pushed, and waits until its node has tried in vain to
+ * subscribe again. `"+subscribe"` ends it.
  */
 export async function deafen(redis: TestRedis, user: string, node: TestGateway): Promise<void> {
-  await redis.command("ACL", "SETUSER", user, "-xread");
+  await redis.command("ACL", "SETUSER", user, "-subscribe");
   const errors = () => node.metric("sluice_cluster_errors_total");
   const before = await errors();
-  await until(async () => {
-    for (const line of (await redis.command("CLIENT", "LIST")).split("\n")) {
-      const [, id] = line.match(/^id=(\d+) /) ?? [];
-      const isWaiting = line.includes(` user=${user} `) && line.includes(" flags=b ");
-      if (id && isWaiting) await redis.command("CLIENT", "UNBLOCK", id);
+  for (const line of (await redis.command("CLIENT", "LIST")).split("\n")) {
+    const [, id, channels] = line.match(/^id=(\d+) .* sub=(\d+) /) ?? [];
+    // The other listener has one channel, by which Redis tells that the node lives.
+    if (id && line.includes(` user=${user} `) && Number(channels) > 1) {
+      await redis.command("CLIENT", "KILL", "ID", id);
     }
-    return (await errors()) > before;
-  }, "that it cannot read");
+  }
+  await until(async () => (await errors()) > before, "that it cannot hear");
 }
 
 /** Cuts a client off, without a word to its node, and sends it to another. */

@@ -200,7 +200,9 @@ test("what Redis forgot is written down again, and a stop leaves nothing behind"
   await until(async () => (await one.metric("sluice_cluster_nodes")) === 2, "two nodes");
   dying.run.child.kill("SIGTERM");
   assert.equal(await dying.run.exit(), 0);
-  await until(() => fn.received.filter(isDisconnect).length === 3, "the calls");
+  // A node that finds Redis empty closes its connections: these come back, and go with it.
+  const gone = () => fn.received.filter(isDisconnect).length;
+  await until(() => gone() >= 3 && fn.received.length === 2 * gone(), "the calls");
   assert.ok(fn.received.every(({ json }) => json.reason !== "node_lost"));
   await written(redis, 0);
   await until(async () => (await one.metric("sluice_cluster_nodes")) === 1, "one node");

@@ -10,7 +10,7 @@ import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 import { member, move, twoNodes } from "./kit.ts";
 
-for (const adapter of ["streams", "sharded", "pubsub"] as const) {
+for (const adapter of ["streams", "pubsub"] as const) {
   test(`${adapter}: broadcasts, requests, acks and moves go across a Redis Cluster`, async (t) => {
     if (!hasTool(t, "redis-server")) return;
     const { url } = await testRedisCluster(t, 3);

@@ -59,7 +59,7 @@ async function quietWay(t: TestContext, redis: TestRedis, word: string) {
   };
 }
 
-for (const word of ["xread", "subscribe", "info"]) {
+for (const word of ["subscribe", "info"]) {
   test(`a connection that falls silent after ${word} is made again, while all others answer`, async (t) => {
     // Seen: a node that got no message, or no request, from the moment on at which a firewall forgot
     // one connection, until the system noticed; and one that never started, waiting for an INFO.
@@ -128,7 +128,7 @@ test("hosts of a URL are names or addresses of either kind, with a port or witho
   // Seen: of [::1]:26380 the host was "[".
   const at = (hosts: string) => {
     const connect = createConnect({ ...PLAIN, redisUrl: `redis+sentinel://${hosts}/main` });
-    return (connect({ lazyConnect: true }, false) as Redis).options.sentinels;
+    return (connect({ lazyConnect: true }) as Redis).options.sentinels;
   };
   assert.deepEqual(at("[::1]:26380,b.test,10.0.0.1:5"), [
     { host: "::1", port: 26_380 },

@@ -1,104 +1,103 @@
 /** With a key, what was captured between nodes is not believed a second time, or in another place. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { type TestContext, test } from "node:test";
 import { Redis } from "ioredis";
-import { createOnce } from "../../src/cluster/once.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
 import { type TestRedis, testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
-import { lost, member, move, secretOf, thief, twoNodes } from "./kit.ts";
+import { LOG, lost, member, move, secretOf, thief, twoNodes } from "./kit.ts";
 
 const busKey = "a key of sixteen bytes or more";
 
-const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", a: "\x07", b: "\b" };
-
-/** Returns the bytes of a string as MONITOR shows it. */
-function bytesOf(text: string): Buffer {
-  const plain = text.replace(/\\x(..)|\\(.)/g, (_all, hex: string | undefined, char: string) =>
-    hex === undefined ? (ESCAPES[char] ?? char) : String.fromCharCode(Number.parseInt(hex, 16)),
-  );
-  return Buffer.from(plain, "latin1");
-}
-
 /** Hears all that goes between the nodes, and can say it again. */
-async function eavesdrop(t: TestContext, redis: TestRedis, sharded: boolean) {
+async function eavesdrop(t: TestContext, redis: TestRedis) {
   const [spy, mouth] = [new Redis(redis.url), new Redis(redis.url)];
   t.after(() => {
     for (const each of [spy, mouth]) each.disconnect();
   });
   const heard: [channel: string, message: Buffer][] = [];
-  if (sharded) {
-    // Who subscribes to a sharded channel counts as a node that should answer. Not by ioredis: it
-    // fails if a command is seen in the moment in which its MONITOR begins.
-    const monitor = spawn("redis-cli", ["-u", redis.url, "monitor"]);
-    t.after(() => monitor.kill());
-    const lines = createInterface(monitor.stdout)[Symbol.asyncIterator]();
-    assert.equal((await lines.next()).value, "OK");
-    void (async () => {
-      for await (const line of { [Symbol.asyncIterator]: () => lines }) {
-        const [, channel, text] = line.match(/ "spublish" "(.*?)" "(.*)"$/) ?? [];
-        if (channel !== undefined && text !== undefined) heard.push([channel, bytesOf(text)]);
-      }
-    })();
-  } else await spy.psubscribe("*");
+  await spy.psubscribe("*");
   spy.on("pmessageBuffer", (_pattern, channel, message) => heard.push([String(channel), message]));
   return {
     async again() {
       for (const [channel, message] of heard.splice(0)) {
-        if (sharded) await mouth.spublish(channel, message);
-        else await mouth.publish(channel, message);
-      }
-      for (const [id, fields] of await mouth.xrange("sluice:stream", "-", "+")) {
-        if (id && fields[0] === "uid") await mouth.xadd("sluice:stream", "*", ...fields);
+        const [, id, frame] = splitEntry(message) ?? [];
+        await mouth.publish(channel, message);
+        // What is pushed has an id that was passed; what is appended again has a new one.
+        if (id && frame) await appendAgain(mouth, channel, frame);
       }
     },
   };
 }
 
+/** Appends a captured frame to the log, and pushes it, as a node would do with its own. */
+async function appendAgain(mouth: Redis, channel: string, frame: Buffer): Promise<void> {
+  const { base, name } = splitChannel(channel);
+  const id = await mouth.xadd(`${base}log`, "*", "f", "someone:1", "c", name, "e", frame);
+  await mouth.publish(channel, Buffer.concat([Buffer.from(`e${id} `), frame]));
+}
+
+function splitChannel(channel: string): { base: string; name: string } {
+  const [, base = "", name = ""] = channel.match(/^(.*\{.*\}:)(.*)$/) ?? [];
+  return { base, name };
+}
+
+/** Returns the id and the frame of an entry that was pushed. */
+function splitEntry(message: Buffer): [kind: string, id: string, frame: Buffer] | undefined {
+  const space = message.indexOf(" ");
+  if (message[0] !== 0x65 || space < 0) return undefined;
+  return ["e", message.toString("latin1", 1, space), message.subarray(space + 1)];
+}
+
+/** Returns the frames that a log keeps. */
+async function framesOf(client: Redis, log: string): Promise<Buffer[]> {
+  const entries = await client.xrangeBuffer(log, "-", "+");
+  return entries.flatMap(([, fields]) => {
+    const at = fields.findIndex((field) => String(field) === "e");
+    return at < 0 ? [] : [fields[at + 1] as Buffer];
+  });
+}
+
 const replays = (node: TestGateway) =>
   node.metric("sluice_cluster_refused_total", { reason: "replay" });
 
-for (const adapter of ["streams", "sharded", "pubsub"] as const) {
-  test(`${adapter}: what is said again is refused and counted, broadcasts, requests and answers alike`, async (t) => {
-    // Seen: each copy was delivered. The signature said who had written a message, not which it was.
-    if (!hasTool(t, "redis-server")) return;
-    const redis = await testRedis(t);
-    const [a, b] = await twoNodes(t, [redis.url, redis.url], { cluster: { adapter, busKey } });
-    const far = await member(b, "red");
-    const spy = await eavesdrop(t, redis, adapter === "sharded");
-    let asked = 0;
-    b.io.on("hello", (done: (answer: string) => void) => {
-      asked++;
-      done("world");
-    });
-    a.io.to("red").emit("n", 1);
-    assert.deepEqual(await a.io.serverSideEmitWithAck("hello"), ["world"]);
-    far.client.on("ask", (done) => done("answer"));
-    assert.deepEqual(await a.io.timeout(5000).emitWithAck("ask"), ["answer"]);
-    a.io.in("red").socketsJoin("blue");
-    await until(() => far.socket.rooms.has("blue") && far.heard.length === 1, "all of it");
-    far.socket.leave("blue");
-    await spy.again();
-    await until(async () => (await replays(b)) >= 3, "the refusals");
-    a.io.to("red").emit("n", 2);
-    await until(() => far.heard.includes(2), "the next");
-    assert.deepEqual([far.heard, asked, far.socket.rooms.has("blue")], [[1, 2], 1, false]);
-    // A publisher that starts anew is another one: what it said before is still known.
-    await a.stop();
-    const anew = await testGateway(t, { cluster: { redisUrl: redis.url, adapter, busKey } });
-    const before = await replays(b);
-    await spy.again();
-    if (adapter === "streams") await until(async () => (await replays(b)) > before, "the refusals");
-    await until(() => {
-      anew.io.to("red").emit("n", 3);
-      return far.heard.includes(3);
-    }, "what the new one says");
-    assert.deepEqual(far.heard.slice(0, 3), [1, 2, 3]);
+test("what is said again is refused and counted, broadcasts, requests and answers alike", async (t) => {
+  // Seen: each copy was delivered. The signature said who had written a message, not which it was.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a, b] = await twoNodes(t, [redis.url, redis.url], { cluster: { busKey } });
+  const far = await member(b, "red");
+  const spy = await eavesdrop(t, redis);
+  let asked = 0;
+  b.io.on("hello", (done: (answer: string) => void) => {
+    asked++;
+    done("world");
   });
-}
+  a.io.to("red").emit("n", 1);
+  assert.deepEqual(await a.io.serverSideEmitWithAck("hello"), ["world"]);
+  far.client.on("ask", (done) => done("answer"));
+  assert.deepEqual(await a.io.timeout(5000).emitWithAck("ask"), ["answer"]);
+  a.io.in("red").socketsJoin("blue");
+  await until(() => far.socket.rooms.has("blue") && far.heard.length === 1, "all of it");
+  far.socket.leave("blue");
+  await spy.again();
+  await until(async () => (await replays(b)) >= 3, "the refusals");
+  a.io.to("red").emit("n", 2);
+  await until(() => far.heard.includes(2), "the next");
+  assert.deepEqual([far.heard, asked, far.socket.rooms.has("blue")], [[1, 2], 1, false]);
+  // A publisher that starts anew is another one: what it said before is still known.
+  await a.stop();
+  const anew = await testGateway(t, { cluster: { redisUrl: redis.url, busKey } });
+  const before = await replays(b);
+  await spy.again();
+  await until(async () => (await replays(b)) > before, "the refusals");
+  await until(() => {
+    anew.io.to("red").emit("n", 3);
+    return far.heard.includes(3);
+  }, "what the new one says");
+  assert.deepEqual(far.heard.slice(0, 3), [1, 2, 3]);
+});
 
 test("who returns is not sent what was said again meanwhile", async (t) => {
   if (!hasTool(t, "redis-server")) return;
@@ -107,10 +106,10 @@ test("who returns is not sent what was said again meanwhile", async (t) => {
   const { client, socket, heard } = await member(a, "red");
   a.io.emit("n", 0);
   await until(() => heard.length === 1, "the first");
-  const spy = await eavesdrop(t, redis, false);
+  const spy = await eavesdrop(t, redis);
   await move(client, socket, b);
   a.io.to("red").emit("n", 1);
-  await until(async () => Number(await redis.command("XLEN", "sluice:stream")) >= 3, "its place");
+  await until(async () => Number(await redis.command("XLEN", LOG)) >= 3, "its place");
   await spy.again();
   b.io.to("red").emit("n", 2);
   client.connect();
@@ -130,18 +129,16 @@ test("a node that has just started believes nothing that was said long ago", asy
   const client = new Redis(redis.url);
   t.after(() => client.disconnect());
   old.io.to("red").emit("n", "captured");
-  const kept = () => client.xrange("sluice:stream", "-", "+");
-  const isThere = async () => (await kept()).some(([, fields]) => /captured/.test(fields.join()));
+  const kept = () => framesOf(client, LOG);
+  const isThere = async () => (await kept()).some((frame) => frame.includes("captured"));
   await until(isThere, "its place");
   const captured = await kept();
   await old.stop();
   // Two minutes pass by Redis' clock, which is that of the stream's ids.
-  await client.xadd("sluice:stream", `${Date.now() + 120_000}-0`, "join", "");
+  await client.xadd(LOG, `${Date.now() + 120_000}-0`, "join", "");
   const anew = await start();
   const { heard } = await member(anew, "red");
-  for (const [, fields] of captured) {
-    if (fields.includes("uid")) await client.xadd("sluice:stream", "*", ...fields);
-  }
+  for (const frame of captured) await appendAgain(client, "sluice:{/}::red", frame);
   await until(async () => heard.length > 0 || (await replays(anew)) > 0, "what becomes of it");
   const other = await start();
   await until(() => {
@@ -186,31 +183,12 @@ test("what was signed under one prefix is not believed under another", async (t)
   one.io.to("red").emit("n", "from one");
   const client = new Redis(redis.url);
   t.after(() => client.disconnect());
-  const has = async () => (await client.xlen("one:stream")) >= 2;
-  await until(has, "its place");
-  for (const [, fields] of await client.xrange("one:stream", "-", "+")) {
-    if (fields.includes("uid")) await client.xadd("two:stream", "*", ...fields);
-  }
+  const kept = () => framesOf(client, "one:{/}:log");
+  await until(async () => (await kept()).length >= 1, "its place");
+  for (const frame of await kept()) await appendAgain(client, "two:{/}::red", frame);
   const refused = () => two.metric("sluice_cluster_refused_total", { reason: "signature" });
   two.io.to("red").emit("n", "from two");
   await until(() => heard.includes("from two"), "its own");
   await until(async () => heard.length > 1 || (await refused()) > 0, "what becomes of the other");
   assert.deepEqual(heard, ["from two"]);
-});
-
-test("numbers are believed once each, in any order within the window, and few are remembered", () => {
-  const once = createOnce();
-  assert.ok(once.isFirst("a", 1000));
-  for (const n of [1000, 999, 745, 744, 1, 0, -1, 1.5, Number.NaN]) {
-    assert.equal(once.isFirst("a", n), false, String(n));
-  }
-  for (const n of [1003, 1001, 1002, 1250]) assert.ok(once.isFirst("a", n), String(n));
-  for (const n of [1003, 1001, 1002, 1250]) assert.equal(once.isFirst("a", n), false, String(n));
-  assert.ok(once.isFirst("a", 1100), "late, and new");
-  assert.ok(once.isFirst("a", 5000), "far ahead");
-  assert.equal(once.isFirst("a", 5000 - 256), false);
-  assert.ok(once.isFirst("a", 5000 - 255));
-  assert.ok(once.isFirst("b", 1), "another's");
-  assert.equal(once.isFirst("c", 1, false), false, "not recent, and of nobody who is remembered");
-  assert.ok(once.isFirst("b", 2, false), "of somebody who is");
 });

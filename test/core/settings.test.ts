@@ -14,6 +14,14 @@ test("a section that is none is told with what was expected, in words", () => {
   assert.throws(() => readSettings({ socket: { tls: "on" } }), /socket\.tls = "on": .*object/);
 });
 
+test("a value that is gone is told with what to set in its place", () => {
+  assert.throws(
+    () => readSettings({ cluster: { adapter: "sharded" } }),
+    /cluster\.adapter = "sharded": is gone: .*set cluster\.adapter to streams/,
+  );
+  assert.throws(() => readSettings({ cluster: { adapter: "x" } }), /must be streams \| pubsub/);
+});
+
 test("every setting is read by some code", () => {
   // Seen: socket.compression, with a bound and a default, which nothing ever looked at.
   const folder = new URL("../../src/", import.meta.url);

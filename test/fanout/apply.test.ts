@@ -101,6 +101,25 @@ test("an empty list of recipients is nobody, in every command; left out it is ev
   assert.deepEqual(found?.ok && found.sockets?.map(({ rooms }) => rooms), [[idOf(client)]]);
 });
 
+test("whoever waits for moves alone does not wait for the acks of clients", async () => {
+  const client = await connect();
+  const asked = new Promise<() => void>((resolve) => client.on("ask", resolve));
+  const { moved, results } = executor.start(
+    [
+      { do: "emitWithAck", event: "ask", timeoutMs: 60_000 },
+      { do: "socketsJoin", in: [idOf(client)], rooms: ["moved"] },
+    ],
+    "upstream",
+  );
+  await moved;
+  assert.deepEqual([...(gateway.io.of("/").adapter.rooms.get("moved") ?? [])], [idOf(client)]);
+  (await asked)();
+  assert.deepEqual(
+    (await results).map(({ ok }) => ok),
+    [true, true],
+  );
+});
+
 test("emitWithAck names who answered what, and who did not in time", async () => {
   const [a, b, c] = [await connect(), await connect("msgpack"), await connect()];
   a.on("ask", (n: number, done: (answer: unknown) => void) => done({ n }));

@@ -1,15 +1,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { NodeClusterAdapter } from "@socket.io/cluster-adapter";
-import { createShardedAdapter, RedisAdapter } from "@socket.io/redis-adapter";
-import { createAdapter } from "@socket.io/redis-streams-adapter";
+import { RedisAdapter } from "@socket.io/redis-adapter";
 import { Server } from "socket.io";
 import { readVersion } from "../../src/core/version.ts";
-import { listAdapter } from "../../src/seam/cluster-adapters.ts";
 import { listEngineIo } from "../../src/seam/engine-io.ts";
 import { checkLibrary, type Part } from "../../src/seam/members.ts";
-import { listClusterAdapter, listSocketIoAdapter } from "../../src/seam/socket-io-adapter.ts";
+import { listRedisAdapter } from "../../src/seam/redis-adapter.ts";
+import { listSocketIoAdapter } from "../../src/seam/socket-io-adapter.ts";
 import { listSocketIo } from "../../src/seam/socket-io-inside.ts";
 
 /** A Redis client that never answers. */
@@ -24,25 +22,15 @@ const silent: object = new Proxy(
 );
 const { sockets: namespace } = new Server();
 const { sockets: recovering } = new Server({ connectionStateRecovery: {} });
-const adapters = {
-  streams: createAdapter(silent, {})(namespace),
-  sharded: createShardedAdapter(silent, silent)(namespace),
-  // Sluice extends it.
-  pubsub: RedisAdapter.prototype,
-  // Only a worker can construct one.
-  workers: Object.assign(Object.create(NodeClusterAdapter.prototype), { uid: "" }),
-};
+const classic = new RedisAdapter(namespace, silent, silent);
 
 /** Each library, for what it is used, and the list with which the start checks it. */
 const LIBRARIES: readonly (readonly [string, string, () => Iterable<Part>])[] = [
   ["engine.io", "connections", listEngineIo],
   ["socket.io", "sockets", () => listSocketIo(new Server({ cors: {} }))],
   ["socket.io-adapter", "one node", () => listSocketIoAdapter(recovering.server)],
-  ["socket.io-adapter", "several nodes", listClusterAdapter],
-  ["@socket.io/redis-streams-adapter", "streams", () => listAdapter("streams", adapters.streams)],
-  ["@socket.io/redis-adapter", "sharded", () => listAdapter("sharded", adapters.sharded)],
-  ["@socket.io/redis-adapter", "pubsub", () => listAdapter("pubsub", adapters.pubsub)],
-  ["@socket.io/cluster-adapter", "workers", () => listAdapter("workers", adapters.workers)],
+  ["@socket.io/redis-adapter", "methods", () => listRedisAdapter()],
+  ["@socket.io/redis-adapter", "fields", () => listRedisAdapter(classic)],
 ];
 
 /** Returns what is left of an object when a member was renamed. */

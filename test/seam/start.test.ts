@@ -3,14 +3,12 @@ import { test } from "node:test";
 import { RedisAdapter } from "@socket.io/redis-adapter";
 import { Socket as EngineSocket } from "engine.io";
 import { Namespace, Server } from "socket.io";
-import { Adapter, ClusterAdapter } from "socket.io-adapter";
-import { openBus } from "../../src/cluster/bus.ts";
-import { readSettings } from "../../src/core/settings.ts";
+import { Adapter } from "socket.io-adapter";
 import { readVersion } from "../../src/core/version.ts";
 import { attach } from "../../src/gateway/attach.ts";
 import { startGateway } from "../../src/gateway/gateway.ts";
 import { loadNative } from "../../src/host/native.ts";
-import { openClassic } from "../../src/seam/cluster-adapters.ts";
+import { openClassic } from "../../src/seam/redis-adapter.ts";
 
 /** Runs `use` while a class lacks a method. */
 async function lacking(
@@ -47,22 +45,8 @@ for (const [library, owner, method] of [
     }));
 }
 
-for (const adapter of ["sharded", "streams"] as const) {
-  test(`${adapter}: without onMessage no server gets an adapter whose messages go unchecked`, (t) => {
-    const { cluster } = readSettings({
-      cluster: { redisUrl: "redis://127.0.0.1:1", adapter, startup: "wait" },
-    });
-    const bus = openBus(cluster, { log() {}, lagged() {}, watch() {} });
-    t.after(() => bus.stop());
-    return lacking(ClusterAdapter, "onMessage", () => {
-      const message = refusal("socket.io-adapter", "ClusterAdapter.onMessage");
-      assert.throws(() => new bus.adapter(new Server().sockets), { message });
-    });
-  });
-}
-
-test("pubsub: without onrequest the classic adapter is not extended", () =>
+test("@socket.io/redis-adapter without onrequest: no message of another node is taken unchecked", () =>
   lacking(RedisAdapter, "onrequest", () => {
     const message = refusal("@socket.io/redis-adapter", "RedisAdapter.onrequest");
-    assert.throws(() => openClassic(RedisAdapter), { message });
+    assert.throws(openClassic, { message });
   }));

@@ -30,7 +30,7 @@ export function testUpstream(
   const { upstream: settings } = readSettings({ upstream: { ...QUICK, ...given } });
   const upstream = createUpstream(settings, {
     log: () => {},
-    apply: (commands) => void applied.push(...commands),
+    apply: async (commands) => void applied.push(...commands),
     ...(clock && { clock }),
   });
   t.after(() => upstream.stop());

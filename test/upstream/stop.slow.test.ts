@@ -25,7 +25,7 @@ server.listen(0, "127.0.0.1", async () => {
       { namespace: "/", event: "*", url: origin.replace("127.0.0.1", "localhost") + "/hangs" },
     ],
   } });
-  const upstream = createUpstream(settings, { log() {}, apply() {} });
+  const upstream = createUpstream(settings, { log() {}, async apply() {} });
   let told = 0;
   for (const name of ["fails", "batch", "hangs", "asks"]) {
     const lane = upstream.open({ id: name, namespace: "/", describe: () => ({}) });

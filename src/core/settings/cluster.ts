@@ -17,12 +17,23 @@ export const cluster = z.strictObject({
     "Name that the certificate of Redis must have; the host of the URL if empty.",
   ),
   adapter: choice(
-    ["streams", "sharded", "pubsub"],
+    ["streams", "pubsub"],
     "streams",
-    "Socket.IO's Redis adapter: streams supports recovery, sharded and pubsub do not.",
+    "How nodes reach each other: streams, or pubsub to share Redis with other Socket.IO servers and emitters, without recovery and busKey.",
   ),
   prefix: text("sluice", "First word of every key and channel in Redis."),
-  streamPacketsMax: integer(10_000, 100, 10_000_000, "Packets the stream keeps, roughly."),
+  streamPacketsMax: integer(
+    10_000,
+    100,
+    10_000_000,
+    "Packets that the log of a namespace keeps, roughly.",
+  ),
+  heldBytesMax: integer(
+    67_108_864,
+    65_536,
+    1_073_741_824,
+    "Bytes of one namespace that are held at once while older packets are read from Redis.",
+  ),
   startup: choice(
     ["fail", "wait"],
     "fail",

@@ -28,7 +28,7 @@ export const recovery = z.strictObject({
     5_000,
     0,
     600_000,
-    "With Redis: how often the `data` of connected sockets is stored, so that clients can be recovered when their node dies; 0 stores nothing, and then they are not recovered.",
+    "With Redis or workers: how often the `data` of connected sockets is stored, so that clients can be recovered when their node or worker dies; 0 stores nothing, and then they are not recovered.",
   ),
 });
 

@@ -1,0 +1,113 @@
+import { compareIds, type EntryId } from "./event-log.ts";
+import type { PushedEntry, PushedMessage } from "./event-log-carrier.ts";
+
+/** An entry, or a message with the id behind which it comes. */
+export type Item =
+  | { readonly id: EntryId; readonly entry: PushedEntry }
+  | { readonly id: EntryId; readonly message: PushedMessage };
+
+/** What has come and may not be heard yet, in the order of the log. */
+export interface Held {
+  /** Adds an entry that is behind all that are held. */
+  push(entry: PushedEntry): void;
+  /** Adds a message: it is behind the entries of all readings that run. */
+  tell(message: PushedMessage): void;
+  /** Adds entries that were read; those that are held already come once. */
+  merge(entries: readonly PushedEntry[], after: EntryId): void;
+  /** Places the messages behind an id. */
+  settle(end: EntryId): void;
+  /** Returns the oldest if it may be heard, and removes it. */
+  shift(bound: EntryId | undefined): Item | undefined;
+  /** Drops the entries up to an id. */
+  drop(to: EntryId): void;
+  bytes(): number;
+}
+
+/** What an item takes in memory beside its body, roughly. */
+const ITEM_BYTES = 200;
+
+export function createHeld(): Held {
+  /** The oldest is at `first`. */
+  let items: Item[] = [];
+  let first = 0;
+  let unplaced: PushedMessage[] = [];
+  let bytes = 0;
+
+  function rest(): Item[] {
+    const old = first === 0 ? items : items.slice(first);
+    first = 0;
+    return old;
+  }
+
+  return {
+    bytes: () => bytes,
+    push(entry) {
+      bytes += sizeOf(entry);
+      items.push({ id: entry.id, entry });
+    },
+    tell(message) {
+      bytes += sizeOf(message);
+      unplaced.push(message);
+    },
+    merge(entries, after) {
+      const known = new Set<EntryId>();
+      for (let at = first; at < items.length; at++) {
+        const item = items[at] as Item;
+        if ("entry" in item) known.add(item.id);
+      }
+      const fresh = entries.filter(({ id }) => compareIds(id, after) > 0 && !known.has(id));
+      for (const entry of fresh) bytes += sizeOf(entry);
+      // Before the messages that were placed behind the same id.
+      const more = fresh.map((entry) => ({ id: entry.id, entry }));
+      items = mergeItems(more, rest());
+    },
+    settle(end) {
+      const all = unplaced.map((message) => ({ id: end, message }));
+      unplaced = [];
+      items = mergeItems(rest(), all);
+    },
+    shift(bound) {
+      const item = items[first];
+      if (!item || (bound !== undefined && compareIds(item.id, bound) > 0)) return undefined;
+      first++;
+      bytes -= sizeOfItem(item);
+      if (first === items.length) {
+        items = [];
+        first = 0;
+      }
+      return item;
+    },
+    drop(to) {
+      const isKept = (item: Item) => !("entry" in item) || compareIds(item.id, to) > 0;
+      items = items.slice(first).filter(isKept);
+      first = 0;
+      bytes = 0;
+      for (const item of items) bytes += sizeOfItem(item);
+      for (const message of unplaced) bytes += sizeOf(message);
+    },
+  };
+}
+
+function sizeOf({ body }: { readonly body: Uint8Array }): number {
+  return body.length + ITEM_BYTES;
+}
+
+function sizeOfItem(item: Item): number {
+  return sizeOf("entry" in item ? item.entry : item.message);
+}
+
+/** Merges two lists by id; of equal ids those of the first come first. */
+function mergeItems(one: Item[], other: Item[]): Item[] {
+  if (other.length === 0) return one;
+  if (one.length === 0) return other;
+  const merged: Item[] = [];
+  let at = 0;
+  for (const item of other) {
+    while (at < one.length && compareIds((one[at] as Item).id, item.id) <= 0) {
+      merged.push(one[at++] as Item);
+    }
+    merged.push(item);
+  }
+  while (at < one.length) merged.push(one[at++] as Item);
+  return merged;
+}

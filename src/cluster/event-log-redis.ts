@@ -1,0 +1,350 @@
+import { createHash, randomBytes } from "node:crypto";
+import { Cluster } from "ioredis";
+import { type EntryId, EVERYONE, nodeChannel } from "./event-log.ts";
+import {
+  type BusSamples,
+  type Carrier,
+  type CarrierListener,
+  type CarrierLog,
+  type Draft,
+  NOWHERE,
+  type Page,
+  type Place,
+  type PushedEntry,
+} from "./event-log-carrier.ts";
+import { createEarsPool, type Ears, type EarsPool } from "./event-log-ears.ts";
+import { createFraming, type Framed, isId } from "./event-log-frame.ts";
+import { APPEND, COUNT, READ } from "./event-log-scripts.ts";
+import type { Client, RedisLink } from "./redis.ts";
+
+/** How logs are kept in Redis. */
+export interface RedisLogSettings {
+  readonly prefix: string;
+  readonly streamPacketsMax: number;
+  readonly messageBytesMax: number;
+  readonly timeoutMs: number;
+  readonly busKey: string;
+  /** Entries and messages that may wait for Redis' answer. */
+  readonly pendingMax: number;
+}
+
+/** What carrying logs through Redis needs. */
+export interface RedisCarrierNeeds {
+  readonly link: RedisLink;
+  readonly samples: BusSamples;
+}
+
+/** What one call of a script appends at most; and reads. */
+const CALL_ITEMS = 500;
+const CALL_BYTES = 1_048_576;
+const PAGE = 250;
+/** How long Redis keeps a log that no node reads any more. */
+const KEPT_SECONDS = 86_400;
+const READ_SHA = createHash("sha1").update(READ).digest("hex");
+const APPEND_SHA = createHash("sha1").update(APPEND).digest("hex");
+
+/** Returns the carrier of this node's logs through Redis. */
+export function createRedisCarrier(settings: RedisLogSettings, needs: RedisCarrierNeeds): Carrier {
+  const { link } = needs;
+  const node = randomBytes(9).toString("base64url");
+  const logs = new Set<RedisLog>();
+  const ears = createEarsPool(link);
+  link.watch((here) => {
+    for (const log of logs) log.changed(here);
+  });
+  return {
+    node,
+    signs: settings.busKey !== "",
+    isHere: link.isHere,
+    open(namespace, listener) {
+      const log = openLog(settings, { ...needs, node, namespace, listener, ears });
+      logs.add(log);
+      const close = () => {
+        logs.delete(log);
+        log.close();
+      };
+      return { ...log, close };
+    },
+    async stop() {
+      for (const log of logs) log.close();
+      ears.stop();
+    },
+  };
+}
+
+interface RedisLog extends CarrierLog {
+  changed(here: boolean): void;
+}
+
+interface LogNeeds extends RedisCarrierNeeds {
+  readonly node: string;
+  readonly namespace: string;
+  readonly listener: CarrierListener;
+  readonly ears: EarsPool;
+}
+
+function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
+  const { link, samples, node, namespace, listener } = needs;
+  const { prefix, timeoutMs } = settings;
+  // The braces have a Redis Cluster keep all of it in one slot.
+  const base = `${prefix}:{${namespace}}:`;
+  const stream = `${base}log`;
+  const isCluster = link.client instanceof Cluster;
+  const push = isCluster ? "SPUBLISH" : "PUBLISH";
+  const framing = createFraming(settings.busKey, prefix, [namespace, node]);
+  const append = createAppender(link, { stream, isCluster, pendingMax: settings.pendingMax }, [
+    base,
+    push,
+    String(settings.streamPacketsMax),
+  ]);
+  const mine = new Set<string>();
+  const marks = new Map<string, { resolve(): void; reject(error: Error): void }>();
+  let ears: Ears | undefined;
+  let tokens = 0;
+  let closed = false;
+
+  function readFrame(kind: "e" | "t", frame: Buffer): Framed | undefined {
+    const isTooLarge = frame.length > settings.messageBytesMax;
+    const read = isTooLarge ? "size" : framing.read(kind, frame);
+    if (typeof read !== "string") return read;
+    samples.refused[read]++;
+    return undefined;
+  }
+
+  function readEntry(id: string, frame: Buffer): PushedEntry | undefined {
+    const read = readFrame("e", frame);
+    if (read && isId(id)) return { id, ...read };
+    if (read) samples.refused.shape++;
+    return undefined;
+  }
+
+  /** Whether it was meant for the channel on which it came: only the frame is signed. */
+  function isMeant({ channels }: Framed, name: string): boolean {
+    if (settings.busKey === "" || channels.includes(name.slice(base.length))) return true;
+    samples.refused.signature++;
+    return false;
+  }
+
+  function hear(message: Buffer, name: string): void {
+    if (closed) return;
+    const kind = message[0];
+    if (kind === ENTRY) {
+      const space = message.indexOf(" ");
+      const entry = readEntry(message.toString("latin1", 1, space), message.subarray(space + 1));
+      if (entry && isMeant(entry, name)) listener.pushed(entry);
+    } else if (kind === MESSAGE) {
+      const read = readFrame("t", message.subarray(1));
+      if (read && isMeant(read, name)) listener.told({ ...read, channel: read.channels[0] ?? "" });
+    } else {
+      const text = message.toString("latin1", 1);
+      if (kind === MARKER) marks.get(text)?.resolve();
+      else if (kind === NOTE && isId(text)) listener.noted(text);
+      else samples.refused.shape++;
+    }
+  }
+
+  function deaf(): void {
+    ears = undefined;
+    for (const mark of [...marks.values()]) mark.reject(new Error("the connection was lost"));
+    if (!closed) listener.reset();
+  }
+
+  async function subscribe(channels: readonly string[]): Promise<void> {
+    const names = channels.map((channel) => base + channel);
+    ears ??= await needs.ears.find(stream, deaf);
+    // Meanwhile, or nobody would ever unsubscribe.
+    if (closed) {
+      needs.ears.leave(deaf);
+      throw new Error("the log is closed");
+    }
+    for (const name of names) mine.add(name);
+    await heard(ears.subscribe(names, hear));
+  }
+
+  /** Waits for what must come; on a connection that does not bring it nothing comes any more. */
+  async function heard(answer: Promise<void>): Promise<void> {
+    const on = ears;
+    const late = () => setImmediate(() => on?.cut());
+    const timer = setTimeout(late, timeoutMs);
+    await answer.finally(() => clearTimeout(timer));
+  }
+
+  async function ask(
+    kind: string,
+    { id, mark, count }: Place,
+    channels: readonly string[] = [],
+    since = 0,
+  ): Promise<Page> {
+    const token = kind === "look" || kind === "end" ? "" : String(++tokens);
+    const marked = new Promise<void>((resolve, reject) => {
+      if (token === "") resolve();
+      else if (ears) marks.set(token, { resolve, reject });
+      else reject(new Error("nothing is heard"));
+    });
+    marked.catch(() => {});
+    const given = [
+      ...[base, push, token === "" ? "" : nodeChannel(node), token, EVERYONE, KEPT_SECONDS],
+      ...[kind, id, mark, count, PAGE, CALL_BYTES, since, ...channels],
+    ];
+    try {
+      const answer = await link.ask((client) => runRead(client, stream, given));
+      if (token !== "") await heard(marked);
+      return readPage(answer, readEntry);
+    } finally {
+      marks.delete(token);
+    }
+  }
+
+  /** Sends what every node accepts. */
+  async function send(words: readonly string[], frame: Buffer): Promise<EntryId | number> {
+    if (frame.length <= settings.messageBytesMax) return append(words, frame);
+    samples.refused.size++;
+    throw new Error("the message is larger than cluster.messageBytesMax");
+  }
+
+  return {
+    append: (draft) => send(entryOf(draft, node), framing.write("e", draft)) as Promise<EntryId>,
+    tell: (draft) =>
+      send(["0", draft.channels[0] ?? ""], framing.write("t", draft)) as Promise<number>,
+    subscribe,
+    unsubscribe(channels) {
+      const names = channels.map((channel) => base + channel);
+      for (const name of names) mine.delete(name);
+      ears?.unsubscribe(names);
+    },
+    read(after, channels, since) {
+      if (channels === "all") return ask("all", after);
+      return ask(channels.length > 0 ? "some" : "none", after, channels, since);
+    },
+    end: async () => (await ask("end", { id: NOWHERE, mark: "", count: -1 })).end,
+    look: (id) => ask("look", { id, mark: "", count: -1 }),
+    async nodes() {
+      const question = isCluster ? "SHARDNUMSUB" : "NUMSUB";
+      const answer = await link.ask((client) =>
+        client.eval(COUNT, 1, stream, question, base + EVERYONE),
+      );
+      return Number(answer);
+    },
+    changed: listener.changed,
+    close() {
+      closed = true;
+      ears?.unsubscribe([...mine]);
+      needs.ears.leave(deaf);
+      for (const mark of [...marks.values()]) mark.reject(new Error("the log is closed"));
+    },
+  };
+}
+
+const [ENTRY, MESSAGE, MARKER, NOTE] = Buffer.from("etml");
+
+function entryOf({ n, channels }: Draft, node: string): string[] {
+  return ["1", `${node}:${n}`, String(channels.length), ...channels];
+}
+
+/** Reads the answer of the script, which ends as its comment says. */
+function readPage(
+  answer: unknown,
+  readEntry: (id: string, frame: Buffer) => PushedEntry | undefined,
+): Page {
+  const [lost, more, note, id, mark, count, found] = answer as [
+    ...[lost: number, more: number, note: Buffer, id: Buffer, mark: Buffer],
+    ...[count: number | Buffer, found: Buffer[]],
+  ];
+  const entries: PushedEntry[] = [];
+  for (let at = 0; at < found.length; at += 2) {
+    const entry = readEntry(String(found[at]), found[at + 1] as Buffer); // they come in pairs
+    if (entry) entries.push(entry);
+  }
+  const end = { id: String(id), mark: String(mark), count: Number(count) };
+  const noted = note.length > 0 ? String(note) : undefined;
+  return { entries, end, more: more === 1, lost: lost === 1, note: noted };
+}
+
+async function runRead(
+  client: Client,
+  stream: string,
+  given: readonly (string | number)[],
+): Promise<unknown> {
+  try {
+    return await client.callBuffer("EVALSHA", READ_SHA, 1, stream, ...given);
+  } catch (error) {
+    if (!(error as Error).message.startsWith("NOSCRIPT")) throw error;
+    return client.callBuffer("EVAL", READ, 1, stream, ...given);
+  }
+}
+
+interface Item {
+  readonly words: readonly string[];
+  readonly frame: Buffer;
+  resolve(answer: EntryId | number): void;
+  reject(error: Error): void;
+}
+
+/**
+ * Returns the function that appends what one turn of the event loop brings, in one call or few and
+ * in its order. A Redis Cluster may redirect a call, so there one call waits for the other.
+ */
+function createAppender(
+  link: RedisLink,
+  { stream, isCluster, pendingMax }: { stream: string; isCluster: boolean; pendingMax: number },
+  start: readonly string[],
+): (words: readonly string[], frame: Buffer) => Promise<EntryId | number> {
+  const queue: Item[] = [];
+  let pending = 0;
+  let running = false;
+  /** Whether Redis has the script; on each connection it is sent until it has answered once. */
+  let isKnown = false;
+  link.client.on("ready", () => {
+    isKnown = false;
+  });
+
+  async function send(items: readonly Item[]): Promise<void> {
+    const given = [...start, ...items.flatMap(({ words, frame }) => [...words, frame])];
+    try {
+      const answers = await link.ask((client) =>
+        isKnown && !isCluster
+          ? client.evalsha(APPEND_SHA, 1, stream, ...given)
+          : client.eval(APPEND, 1, stream, ...given),
+      );
+      isKnown = true;
+      for (const [at, answer] of (answers as (EntryId | number)[]).entries()) {
+        items[at]?.resolve(answer);
+      }
+    } catch (error) {
+      isKnown = false;
+      for (const { reject } of items) reject(error as Error); // commands reject with errors
+    } finally {
+      pending -= items.length;
+    }
+  }
+
+  async function flush(): Promise<void> {
+    if (running) return;
+    running = true;
+    while (queue.length > 0) {
+      const sent = send(takeCall(queue));
+      if (isCluster) await sent;
+    }
+    running = false;
+  }
+
+  return (words, frame) =>
+    new Promise((resolve, reject) => {
+      if (pending >= pendingMax) return reject(new Error("Redis is too slow"));
+      pending++;
+      if (queue.length === 0) setImmediate(flush);
+      queue.push({ words, frame, resolve, reject });
+    });
+}
+
+/** Takes from a queue what one call carries. */
+function takeCall(queue: Item[]): Item[] {
+  let bytes = 0;
+  let count = 0;
+  for (const { frame, words } of queue) {
+    bytes += frame.length + 16 * words.length;
+    if (count > 0 && (count === CALL_ITEMS || bytes > CALL_BYTES)) break;
+    count++;
+  }
+  return queue.splice(0, count);
+}

@@ -1,0 +1,172 @@
+/**
+ * The scripts of a log in Redis. Redis runs one after the other, so what is pushed comes in the
+ * order of the stream, and everything up to an end that was read has been pushed before its marker.
+ *
+ * An entry has the fields `f`, whose it is and which of theirs; `c`, a channel, once for each, or
+ * `x` if there are many; and `e`, the frame. A note of loss has the field `lost`.
+ */
+
+/**
+ * Appends entries and pushes them; pushes messages. Answers with an id for each entry, and with the
+ * number of subscribers for each message: who has subscribed to a pattern hears it and is no node.
+ *
+ * KEYS: stream. ARGV: start of the channels' names, command to push with, packets to keep, then for
+ * each entry 1, its mark, the number of channels, the channels and the frame, and for each message
+ * 0, its channel and the frame.
+ */
+export const APPEND = `
+if redis.replicate_commands then redis.replicate_commands() end
+local base, push, keep = ARGV[1], ARGV[2], ARGV[3]
+local answers, at = {}, 4
+while ARGV[at] do
+  if ARGV[at] == "0" then
+    local channel = base .. ARGV[at + 1]
+    redis.call(push, channel, "t" .. ARGV[at + 2])
+    local question = push == "SPUBLISH" and "SHARDNUMSUB" or "NUMSUB"
+    answers[#answers + 1] = redis.call("PUBSUB", question, channel)[2]
+    at = at + 3
+  else
+    local first = at + 3
+    local last = at + 2 + ARGV[at + 2]
+    local frame = ARGV[last + 1]
+    local given = { "XADD", KEYS[1], "MAXLEN", "~", keep, "*", "f", ARGV[at + 1] }
+    if last - first < 200 then
+      for each = first, last do
+        given[#given + 1] = "c"
+        given[#given + 1] = ARGV[each]
+      end
+    else
+      given[#given + 1] = "x"
+      given[#given + 1] = ""
+    end
+    given[#given + 1] = "e"
+    given[#given + 1] = frame
+    local id = redis.call(unpack(given))
+    local pushed = "e" .. id .. " " .. frame
+    for each = first, last do redis.call(push, base .. ARGV[each], pushed) end
+    answers[#answers + 1] = id
+    at = last + 2
+  end
+end
+return answers
+`;
+
+/**
+ * Reads what comes after a place, and pushes a marker. Answers with whether entries after the place
+ * may be gone, whether there is more, the id of a note that was read, the place up to which it was
+ * read, and then an id and a frame for each entry.
+ *
+ * The place is there if the stream has its entry, or was trimmed up to it and no further. Otherwise
+ * it goes on at the end. Where there are older entries but not this one (a replica that was behind,
+ * an earlier clock), others may have lost entries without a sign of it: they are left a note. Its
+ * id is greater than that of the place, so that from there on no id comes a second time.
+ *
+ * KEYS: stream. ARGV: start of the channels' names, command to push with, channel of the marker or
+ * nothing, marker, channel of the notes, seconds to keep the stream, what is read: "end" (only the
+ * end, and an entry for nobody is added if there is none), "none", "all", "some" (of the channels)
+ * or "look" (all, but of the place only the id is known, and nothing is written), id, mark, count,
+ * entries and bytes to read at most, the time before which nothing need be read, channels.
+ */
+export const READ = `
+if redis.replicate_commands then redis.replicate_commands() end
+local base, push, marker, token, notes, seconds, kind = unpack(ARGV, 1, 7)
+local id, mark, count, most, bytes, since = unpack(ARGV, 8, 13)
+most, bytes, since = tonumber(most), tonumber(bytes), tonumber(since)
+local function field(all, name, otherwise)
+  for at = 1, #all, 2 do if all[at] == name then return all[at + 1] end end
+  return otherwise
+end
+local function about(name) return field(redis.call("XINFO", "STREAM", KEYS[1]), name, -1) end
+local function newest() return redis.call("XREVRANGE", KEYS[1], "+", "-", "COUNT", 1)[1] end
+local function isThere()
+  local found = redis.call("XRANGE", KEYS[1], id, id)[1]
+  if found then return kind == "look" or field(found[2], "f", "") == mark end
+  if redis.call("EXISTS", KEYS[1]) == 0 then return false end
+  if about("last-generated-id") == id then return true end
+  local trimmed = about("entries-added") - redis.call("XLEN", KEYS[1])
+  return kind ~= "look" and trimmed >= 0 and trimmed == tonumber(count)
+end
+local function isBefore(one, other)
+  local oneMs, oneSeq = string.match(one, "^(%d+)-(%d+)$")
+  local otherMs, otherSeq = string.match(other, "^(%d+)-(%d+)$")
+  if oneMs ~= otherMs then return tonumber(oneMs) < tonumber(otherMs) end
+  return tonumber(oneSeq) < tonumber(otherSeq)
+end
+local function start()
+  local time = redis.call("TIME")
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local lastMs = tonumber(string.match(about("last-generated-id"), "^%d+"))
+  -- A clock that was set back gives earlier times to later entries.
+  if since > now or lastMs > now then return id end
+  local from = string.format("%.0f-0", since)
+  return isBefore(id, from) and from or id
+end
+local function isThereSince()
+  local oldest = redis.call("XRANGE", KEYS[1], "-", "+", "COUNT", 1)[1]
+  if since == 0 or not oldest then return false end
+  local from = start()
+  return from ~= id and isBefore(oldest[1], from)
+end
+local function note()
+  local older = redis.call("XREVRANGE", KEYS[1], id, "-", "COUNT", 1)[1]
+  if not older and newest() then return end
+  local beyond = string.format("%.0f-0", tonumber(string.match(id, "^%d+")) + 1)
+  local noted = redis.pcall("XADD", KEYS[1], beyond, "lost", id)
+  if type(noted) == "table" then noted = redis.call("XADD", KEYS[1], "*", "lost", id) end
+  redis.call(push, base .. notes, "l" .. noted)
+end
+local lost, more, lossNote, entries = 0, 0, "", {}
+if kind == "end" and not newest() then redis.call("XADD", KEYS[1], "*", "join", "") end
+local last = newest()
+if kind == "none" and last then
+  if isBefore(last[1], id) then lost = 1 end
+elseif kind == "some" and isThereSince() then lost = 0
+elseif kind ~= "end" and not isThere() then lost = 1 end
+if lost == 1 then
+  if kind ~= "look" then note() end
+  last = newest()
+end
+if kind == "all" or kind == "some" or kind == "look" then
+  local wanted, size = {}, 0
+  for at = 14, #ARGV do wanted[ARGV[at]] = true end
+  local function take(entry)
+    local isWanted, frame = kind ~= "some", false
+    for at = 1, #entry[2], 2 do
+      local name, value = entry[2][at], entry[2][at + 1]
+      if name == "e" then frame = value
+      elseif name == "x" or (name == "c" and wanted[value]) then isWanted = true
+      elseif name == "lost" then lossNote = entry[1] end
+    end
+    if not frame or not isWanted then return end
+    entries[#entries + 1] = entry[1]
+    entries[#entries + 1] = frame
+    size = size + #frame
+  end
+  local found = {}
+  if lost == 0 then found = redis.call("XRANGE", KEYS[1], "(" .. start(), "+", "COUNT", most) end
+  if #found >= most then more = 1 end
+  last = nil
+  for at, entry in ipairs(found) do
+    take(entry)
+    last = entry
+    if size > bytes and at < #found then
+      more = 1
+      break
+    end
+  end
+end
+local ended = { id, mark, count }
+if lost == 1 then last = newest() end
+if last then
+  ended = { last[1], field(last[2], "f", ""), -1 }
+  if kind == "none" or kind == "end" then ended[3] = about("entries-added") end
+end
+if kind ~= "look" then redis.call("EXPIRE", KEYS[1], seconds) end
+if marker ~= "" then
+  redis.call(push, base .. marker, "m" .. token)
+end
+return { lost, more, lossNote, ended[1], ended[2], ended[3], entries }
+`;
+
+/** Answers with the number of nodes that hear a channel. KEYS: stream. ARGV: question, channel. */
+export const COUNT = `return redis.call("PUBSUB", ARGV[1], ARGV[2])[2]`;

@@ -1,0 +1,341 @@
+/** The log in the primary of workers, where it is more than the contract of event-log.test.ts. */
+import assert from "node:assert/strict";
+import type { Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import { compareIds, type Entry, EVERYONE, type EventLog } from "../../src/cluster/event-log.ts";
+import type { WorkerBus } from "../../src/cluster/worker-bus.ts";
+import { startPrimaryLogs } from "../harness/primary-logs.ts";
+import { until } from "../harness/wait.ts";
+
+interface Worker {
+  readonly name: string;
+  readonly bus: WorkerBus;
+  readonly log: EventLog<string>;
+  readonly heard: Entry[];
+  readonly told: string[];
+  lost: number;
+  inside(text: string): void;
+}
+
+const textOf = ({ body }: Pick<Entry, "body">) => Buffer.from(body).toString();
+const textsOf = ({ heard }: Worker) => heard.map(textOf);
+const say = ({ log }: Worker, channels: readonly string[], text: string) =>
+  log.append(channels, Buffer.from(text), text);
+
+function openWorker(t: TestContext, bus: WorkerBus): Worker {
+  const heard: Entry[] = [];
+  const told: string[] = [];
+  const log = bus.open<string>("/", {
+    heard(entry, own) {
+      assert.equal(own, entry.from === bus.node ? textOf(entry) : undefined);
+      heard.push(entry);
+      worker.inside(textOf(entry));
+    },
+    told: (from, body) => told.push(`${textOf({ body })} from ${from}`),
+    left: (node) => told.push(`${node} left`),
+    lost: () => void worker.lost++,
+  });
+  t.after(() => bus.stop());
+  const worker: Worker = { name: bus.node, bus, log, heard, told, lost: 0, inside() {} };
+  return worker;
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** Starts workers that have opened their logs. */
+async function startWorkers(
+  t: TestContext,
+  names: readonly string[],
+  options: Parameters<typeof startPrimaryLogs>[1] = {},
+): Promise<Worker[]> {
+  const join = await startPrimaryLogs(t, options);
+  const workers = names.map((name) => openWorker(t, join(name)));
+  await until(async () => (await workers[0]?.log.nodes()) === names.length, "all workers");
+  await Promise.all(workers.map(({ log }) => log.subscribe([":open"])));
+  return workers;
+}
+
+/** Returns numbers from 0 to below `end`, the same for each seed. */
+function dice(seed: number): (end: number) => number {
+  let state = seed;
+  return (end) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
+    return Math.floor(((state >>> 0) / 2 ** 32) * end);
+  };
+}
+
+for (const seed of [1, 2]) {
+  const recovers = seed % 2 === 0;
+  test(`seed ${seed}: three workers hear what they should, once and in the order of ids${recovers ? "; readers miss nothing" : ""}`, async (t) => {
+    const roll = dice(seed);
+    const workers = await startWorkers(t, ["a", "b", "c"], { recovers, packetsMax: 100_000 });
+    const rooms = [":1", ":2", ":3", ":4", ":5", ":6"];
+    let clock = 0;
+    const said: { from: Worker; channels: string[]; text: string; at: number; id: string }[] = [];
+    const stays: { who: Worker; channel: string; since: number; until: number }[] = [];
+    const reading = new Map(workers.map((who) => [who, { end: "", entries: [] as Entry[] }]));
+    const open: Promise<unknown>[] = [];
+
+    function join(who: Worker, channel: string): void {
+      const stay = { who, channel, since: Number.POSITIVE_INFINITY, until: clock };
+      const call = who.log.subscribe([channel]).then(() => {
+        stay.since = ++clock;
+      });
+      stay.until = Number.POSITIVE_INFINITY;
+      stays.push(stay);
+      open.push(call);
+    }
+    async function readOn(who: Worker): Promise<void> {
+      const place = reading.get(who);
+      if (!place) return;
+      if (!recovers) return;
+      reading.delete(who);
+      const at = clock;
+      const resolved = said.filter(({ id }) => id !== "" && compareIds(id, place.end) > 0);
+      const part = await who.log.after(place.end);
+      assert.ok(part);
+      const ids = new Set(part.entries.map(({ id }) => id));
+      for (const { id, text } of resolved) assert.ok(ids.has(id), `${text} before ${at} was read`);
+      await who.log.reached(part.end);
+      assert.ok(compareIds(who.log.place(), part.end) >= 0);
+      reading.set(who, { end: part.end, entries: [...place.entries, ...part.entries] });
+    }
+    for (const who of workers) {
+      const place = reading.get(who);
+      if (place) place.end = who.log.place();
+      who.inside = (text) => {
+        if (text.startsWith("join")) join(who, text.slice(4));
+      };
+    }
+    for (let step = 0; step < 1_000; step++) {
+      const who = workers[roll(3)] as Worker;
+      const channel = rooms[roll(rooms.length)] as string;
+      const mine = stays.filter(({ who: by, until }) => by === who && until > clock);
+      const action = roll(20);
+      if (action < 2) join(who, channel);
+      else if (action < 4) {
+        const ended = mine.filter((stay) => stay.channel === channel);
+        if (ended.length > 0) who.log.unsubscribe([channel]);
+        for (const stay of ended) stay.until = clock++;
+      } else if (action === 4) open.push(readOn(who));
+      else if (action === 5) await new Promise((resolve) => setTimeout(resolve, roll(3)));
+      else {
+        const channels = action < 16 ? [channel] : [channel, rooms[roll(rooms.length)] as string];
+        if (action === 6) channels[0] = EVERYONE;
+        const text = action === 6 && roll(3) === 0 ? `join${channel}` : `${step}`;
+        const each = { from: who, channels, text, at: ++clock, id: "" };
+        said.push(each);
+        open.push(
+          say(who, channels, text).then((id) => {
+            each.id = id;
+          }),
+        );
+      }
+      if (roll(3) === 0) await turn();
+      // Rooms are left for longer, so that a worker is the only one in some.
+      if (step % 500 === 499) {
+        const gone = workers[roll(3)] as Worker;
+        for (const stay of stays) if (stay.who === gone) stay.until = Math.min(stay.until, clock);
+        gone.log.unsubscribe(rooms);
+        await new Promise((resolve) => setTimeout(resolve, 1_600));
+      }
+    }
+    await Promise.all(open);
+    assert.ok(
+      said.some(({ id }) => !id.endsWith("-0")),
+      "some were heard by one worker alone",
+    );
+    assert.ok(
+      said.some(({ id }) => id.endsWith("-0")),
+      "others were not",
+    );
+    for (const who of workers) {
+      const place = reading.get(who);
+      await readOn(who);
+      const read = reading.get(who)?.entries ?? [];
+      const expected = said.map(({ id }) => id).sort(compareIds);
+      assert.ok(place);
+      if (recovers)
+        assert.deepEqual(
+          read.map(({ id }) => id),
+          expected,
+          `${who.name} has read everything, once`,
+        );
+      const ids = who.heard.map(({ id }) => id);
+      assert.deepEqual(ids, [...new Set(ids)].sort(compareIds), "in the order of ids, once");
+      const heard = new Set(ids);
+      for (const { id, channels, at, text } of said) {
+        const stay = stays.find(
+          (stay) =>
+            stay.who === who &&
+            channels.includes(stay.channel) &&
+            stay.since < at &&
+            at < stay.until,
+        );
+        if (stay || channels.includes(EVERYONE)) assert.ok(heard.has(id), `${who.name} ${text}`);
+      }
+      for (const from of ["a", "b", "c"]) {
+        const numbers = who.heard.filter((each) => each.from === from).map(({ n }) => n);
+        assert.deepEqual(
+          numbers,
+          [...numbers].sort((a, b) => a - b),
+        );
+      }
+    }
+  });
+}
+
+test("entries that one worker alone hears stay there, and reach the primary all the same", async (t) => {
+  const [a, b] = (await startWorkers(t, ["a", "b"])) as [Worker, Worker];
+  await a.log.subscribe([":mine"]);
+  const before = b.bus.samples().messages.in;
+  const first = a.log.place();
+  for (let n = 0; n < 100; n++) void say(a, [":mine"], String(n));
+  await until(() => a.heard.length === 100, "its own");
+  const part = await b.log.after(first);
+  assert.deepEqual(part?.entries.map(textOf), textsOf(a));
+  assert.equal(b.bus.samples().messages.in, before, "not one message");
+  assert.ok(
+    a.heard.every(({ id }) => !id.endsWith("-0")),
+    "without waiting for an answer",
+  );
+});
+
+test("a worker that subscribes to what another alone had hears all from then on", async (t) => {
+  const [a, b] = (await startWorkers(t, ["a", "b"])) as [Worker, Worker];
+  await a.log.subscribe([":1"]);
+  void say(a, [":1"], "before");
+  await until(() => a.heard.length === 1, "its own");
+  const subscribed = b.log.subscribe([":1"]);
+  let n = 0;
+  while (n < 50) {
+    void say(a, [":1"], String(n++));
+    await turn();
+  }
+  await subscribed;
+  const since = n;
+  while (n < 100) void say(a, [":1"], String(n++));
+  await until(() => a.heard.length === 101 && textsOf(b).at(-1) === "99", "all");
+  const [first = ""] = textsOf(b);
+  assert.ok(Number(first) <= since);
+  assert.deepEqual(textsOf(b), textsOf(a).slice(textsOf(a).indexOf(first)), "without a hole");
+});
+
+test("two workers that subscribe at once to what a third alone had hear all from then on", async (t) => {
+  // Seen: the second did not wait, and never heard what the third had heard alone meanwhile.
+  for (const recovers of [true, false]) {
+    const sockets = new Map<string, Socket>();
+    const connected = (node: string, socket: Socket) => void sockets.set(node, socket);
+    const workers = await startWorkers(t, ["a", "b", "c"], { recovers, connected });
+    const [a, b, c] = workers as [Worker, Worker, Worker];
+    await a.log.subscribe([":red"]);
+    await turn();
+    // It is busy: what the primary says comes later.
+    sockets.get("a")?.pause();
+    const [first, second] = [b.log.subscribe([":red"]), c.log.subscribe([":red"])];
+    await say(a, [":red"], "1");
+    assert.deepEqual(textsOf(a), ["1"], "it is alone");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    sockets.get("a")?.resume();
+    await Promise.all([first, second]);
+    await say(a, [":red"], "2");
+    await until(() => c.heard.length + b.heard.length > 2, "all");
+    assert.deepEqual(
+      [textsOf(b), textsOf(c)],
+      [
+        ["1", "2"],
+        ["1", "2"],
+      ],
+    );
+  }
+});
+
+test("a worker that does not answer keeps another's subscription waiting for a moment only", async (t) => {
+  const sockets = new Map<string, Socket>();
+  const connected = (node: string, socket: Socket) => sockets.set(node, socket);
+  const [a, b] = (await startWorkers(t, ["a", "b"], { connected })) as [Worker, Worker];
+  await a.log.subscribe([":1"]);
+  await say(a, [":1"], "alone");
+  // By its answer the primary has that entry.
+  await a.log.nodes();
+  sockets.get("a")?.pause();
+  await b.log.subscribe([":1"]);
+  // It has not heard of that. What it appends now waits for an answer, and reaches the other.
+  void say(a, [":1"], "together");
+  await until(() => b.heard.length === 1, "the other");
+  assert.deepEqual(textsOf(a), ["alone"]);
+  sockets.get("a")?.resume();
+  await until(() => a.heard.length === 2, "itself");
+  assert.deepEqual(textsOf(b), ["together"]);
+});
+
+test("what a worker that did not answer in time had heard alone is lost for who subscribed before", async (t) => {
+  // Seen without recovery: the other never heard of it, and lost nothing as far as it knew.
+  const sockets = new Map<string, Socket>();
+  const connected = (node: string, socket: Socket) => void sockets.set(node, socket);
+  const options = { recovers: false, connected };
+  const workers = await startWorkers(t, ["a", "b", "c"], options);
+  const [a, b, c] = workers as [Worker, Worker, Worker];
+  await a.log.subscribe([":1", ":2"]);
+  await turn();
+  await say(a, [":1"], "before");
+  sockets.get("a")?.pause();
+  const first = b.log.subscribe([":1"]);
+  await say(a, [":1"], "after");
+  await say(a, [":1"], "again");
+  await c.log.subscribe([":2"]);
+  await first;
+  await c.log.subscribe([":1"]);
+  assert.deepEqual(textsOf(a), ["before", "after", "again"], "it was alone");
+  sockets.get("a")?.resume();
+  await until(() => b.lost > 0, "the loss");
+  await say(a, [":1"], "later");
+  await until(() => b.heard.length + c.heard.length === 2, "the next");
+  assert.deepEqual([textsOf(b), textsOf(c)], [["later"], ["later"]]);
+  assert.deepEqual([a.lost, b.lost, c.lost], [0, 1, 0], "nobody else had asked before");
+});
+
+test("what waits for a worker that does not read is bounded; it hears all later, in order", async (t) => {
+  const sockets = new Map<string, Socket>();
+  const connected = (node: string, socket: Socket) => sockets.set(node, socket);
+  const [a, b] = (await startWorkers(t, ["a", "b"], { connected })) as [Worker, Worker];
+  await Promise.all([a.log.subscribe([":1"]), b.log.subscribe([":1"])]);
+  sockets.get("b")?.pause();
+  const large = "x".repeat(1_000_000);
+  for (let n = 0; n < 16; n++) await say(a, [":1"], `${n}${large}`);
+  assert.equal(await a.log.tell(EVERYONE, Buffer.from("who is there")), 1, "it is left out");
+  void say(b, [":1"], "from behind");
+  sockets.get("b")?.resume();
+  await until(() => b.heard.length === 17, "all");
+  const numbers = b.heard.map((entry) => textOf(entry).replace(/x+/, ""));
+  assert.deepEqual(numbers, [...Array.from({ length: 16 }, (_, n) => String(n)), "from behind"]);
+  assert.equal(b.lost, 0);
+});
+
+test("a worker that reads again too late has lost entries, and goes on with the next", async (t) => {
+  const sockets = new Map<string, Socket>();
+  const connected = (node: string, socket: Socket) => sockets.set(node, socket);
+  const options = { connected, packetsMax: 10 };
+  const [a, b] = (await startWorkers(t, ["a", "b"], options)) as [Worker, Worker];
+  await Promise.all([a.log.subscribe([":1"]), b.log.subscribe([":1"])]);
+  sockets.get("b")?.pause();
+  const large = "x".repeat(1_000_000);
+  for (let n = 0; n < 40; n++) await say(a, [":1"], `${n}${large}`);
+  sockets.get("b")?.resume();
+  await until(() => b.lost === 1, "the loss");
+  const count = b.heard.length;
+  assert.ok(count < 40);
+  await say(a, [":1"], "next");
+  await until(() => b.heard.length === count + 1, "the next");
+  assert.equal(textsOf(b).at(-1), "next");
+});
+
+test("a worker that is gone is told of, after what it had sent, and nobody counts it any more", async (t) => {
+  const [a, b, c] = (await startWorkers(t, ["a", "b", "c"])) as [Worker, Worker, Worker];
+  say(c, [EVERYONE], "last words").catch(() => {});
+  await c.bus.stop();
+  await until(() => a.told.includes("c left") && b.told.includes("c left"), "that it is gone");
+  assert.deepEqual(textsOf(a), ["last words"]);
+  assert.equal(await a.log.nodes(), 2);
+  assert.equal(await a.log.tell(EVERYONE, Buffer.from("1")), 2);
+});

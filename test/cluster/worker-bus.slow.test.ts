@@ -1,0 +1,177 @@
+/** Workers of one machine act as one, through their primary and without Redis. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Socket as Client } from "socket.io-client";
+import { sumMetric } from "../harness/gateway.ts";
+import { next, until } from "../harness/wait.ts";
+import { startObedient, type WorkerClient } from "../harness/workers.ts";
+
+const RETURNING = { reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 100 };
+
+function note(client: Client, event = "n"): unknown[] {
+  const heard: unknown[] = [];
+  client.on(event, (what: unknown) => heard.push(what));
+  return heard;
+}
+
+const join = (room: string) => (each: WorkerClient) => each.client.emitWithAck("join", room);
+
+/** Closes a client's connection and connects it until it is at another worker. */
+async function moveTo(each: WorkerClient, pid: number): Promise<void> {
+  const { client } = each;
+  for (;;) {
+    client.io.engine.close();
+    await next(client, "connect");
+    if ((await client.emitWithAck("pid")) === pid) return;
+  }
+}
+
+test("a worker without members of a room hears nothing of it, and the primary sends nothing back", async (t) => {
+  const { url, connectToBoth } = await startObedient(t);
+  const { here, there } = await connectToBoth(2);
+  const [[a], [b]] = [here, there] as [[WorkerClient], [WorkerClient]];
+  await Promise.all(here.map(join("mine")));
+  const count = async (direction: string) => {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    return sumMetric(text, "sluice_cluster_messages_total", { direction });
+  };
+  const [inBefore, outBefore] = [await count("in"), await count("out")];
+  const heard = note(a.client);
+  await a.client.emitWithAck("flood", "mine", 500);
+  await until(() => heard.length === 500, "its own");
+  // A word to and from the other worker has passed all the rest on its way.
+  await b.client.emitWithAck("askWorkers");
+  await until(async () => (await count("out")) >= outBefore + 500, "they are counted");
+  const requests = 4; // to both, an answer, and what the next scrape may find under way
+  assert.ok((await count("in")) <= inBefore + requests);
+});
+
+test("clients of all workers hear one order, whoever publishes", async (t) => {
+  const { connectToBoth } = await startObedient(t);
+  const { here, there } = await connectToBoth(3);
+  const all = [...here, ...there];
+  await Promise.all(all.map(join("lobby")));
+  const heard = all.map(({ client }) => note(client));
+  const flood = ({ client }: WorkerClient) => client.emitWithAck("flood", "lobby", 300);
+  await Promise.all([here[0], there[0]].map((each) => flood(each as WorkerClient)));
+  await until(() => heard.every(({ length }) => length === 600), "all");
+  for (const each of heard) assert.deepEqual(each, heard[0]);
+});
+
+test("sockets, server-side emits and acks of clients are those of all workers", async (t) => {
+  const { connectToBoth } = await startObedient(t);
+  const { here, there } = await connectToBoth(2);
+  const all = [...here, ...there];
+  const [a] = here as [WorkerClient];
+  const ids = await a.client.emitWithAck("list");
+  assert.deepEqual(new Set(ids), new Set(all.map(({ client }) => client.id)));
+  const [why, pids] = await new Promise<[unknown, number[]]>((resolve) =>
+    a.client.emit("askWorkers", (...answer: [unknown, number[]]) => resolve(answer)),
+  );
+  assert.ok(!why);
+  assert.deepEqual(pids, [there[0]?.pid]);
+  await Promise.all(all.map(join("lobby")));
+  for (const { client, pid } of all) client.on("question", (answer) => answer(pid));
+  const answers: number[] = await a.client.emitWithAck("survey", "lobby");
+  assert.deepEqual(answers.sort(), all.map(({ pid }) => pid).sort());
+});
+
+test("a request does not wait for a worker that dies before it answers", async (t) => {
+  const { connectToBoth } = await startObedient(t, {
+    SLUICE_CLUSTER_REQUEST_TIMEOUT_MS: "60000",
+  });
+  const { here, there } = await connectToBoth(1);
+  const [[a], [b]] = [here, there] as [[WorkerClient], [WorkerClient]];
+  b.client.emit("block");
+  const listed = a.client.emitWithAck("list");
+  let isListed = false;
+  void listed.then(() => {
+    isListed = true;
+  });
+  // The request has reached the primary, and waits in the pipe of the one that is blocked.
+  await a.client.emitWithAck("tell");
+  assert.equal(isListed, false);
+  process.kill(b.pid, "SIGKILL");
+  assert.deepEqual(await listed, [a.client.id]);
+});
+
+test("a worker whose loop is blocked for a while holds nobody up, and misses nothing", async (t) => {
+  const { connectToBoth } = await startObedient(t);
+  const { here, there } = await connectToBoth(2);
+  const [a, c] = here as [WorkerClient, WorkerClient];
+  const [b] = there as [WorkerClient];
+  await Promise.all([...here, ...there].map(join("lobby")));
+  // The other worker alone has members of this room.
+  await join("theirs")(b);
+  const heard = [a, b].map(({ client }) => note(client));
+  b.client.emit("blockFor", 3_000);
+  await until(async () => {
+    const before = performance.now();
+    await c.client.emitWithAck("flood", "lobby", 100);
+    await join("theirs")(c);
+    return performance.now() - before < 2_000;
+  }, "a join while the other worker is blocked");
+  await until(() => (heard[0]?.length ?? 0) >= 100, "its own clients");
+  await until(() => heard[1]?.length === heard[0]?.length, "those of the other");
+  assert.deepEqual(heard[1], heard[0]);
+  await c.client.emitWithAck("flood", "theirs", 10);
+  await until(() => heard[1]?.length === (heard[0]?.length ?? 0) + 10, "the shared room");
+});
+
+test("a client that goes on at another worker is recovered, and misses and doubles nothing", async (t) => {
+  const { connectToBoth } = await startObedient(t);
+  const { here, there } = await connectToBoth(4, RETURNING);
+  const [b] = there as [WorkerClient];
+  await Promise.all(here.map(join("red")));
+  await b.client.emitWithAck("join", "red");
+  const heard = [...here, b].map(({ client }) => note(client));
+  const flooding = Promise.all(
+    [here[3], there[3]].map((each) => each?.client.emitWithAck("flood", "red", 2_000)),
+  );
+  const travellers = here.slice(0, 3);
+  await Promise.all(travellers.map((each) => moveTo(each, b.pid)));
+  await flooding;
+  await until(() => heard.every(({ length }) => length >= 4_000), "all");
+  for (const [at, each] of heard.entries()) assert.deepEqual(each, heard.at(-1), `client ${at}`);
+  for (const { client } of travellers) assert.equal(client.recovered, true);
+  const told = await Promise.all(travellers.map(({ client }) => client.emitWithAck("tell")));
+  assert.ok(told.every(({ rooms }) => rooms.includes("red")));
+});
+
+test("kill -9 of a worker: its clients go on at the others, recovered, and miss and double nothing", async (t) => {
+  const { run, connectToBoth } = await startObedient(t, {
+    SLUICE_RECOVERY_CHECKPOINT_MS: "200",
+  });
+  const { here, there } = await connectToBoth(4, RETURNING);
+  const [victim, witness] = [here[0], there[0]] as [WorkerClient, WorkerClient];
+  const all = [...here, ...there];
+  await Promise.all(all.map(join("red")));
+  await Promise.all(here.map((each, at) => each.client.emitWithAck("set", { at })));
+  // One that the victim alone has members of: those entries it gives their ids itself.
+  await Promise.all(here.map(join("own")));
+  const heard = all.map(({ client }) => note(client));
+  await new Promise((resolve) => setTimeout(resolve, 500)); // a checkpoint with the data
+  const flooded = witness.client.emitWithAck("flood", "red", 3_000);
+  victim.client.emit("flood", "own", 100_000, () => {});
+  victim.client.emit("flood", "red", 100_000, () => {});
+  await until(() => (heard[0]?.length ?? 0) > 500, "that they are under way");
+  process.kill(victim.pid, "SIGKILL");
+  await Promise.all(here.map(({ client }) => next(client, "disconnect")));
+  await until(() => all.every(({ client }) => client.connected), "their return");
+  assert.ok(here.every(({ client }) => client.recovered));
+  const told = await Promise.all(here.map(({ client }) => client.emitWithAck("tell")));
+  assert.deepEqual(
+    told.map(({ data }) => data.at),
+    here.map((_, at) => at),
+  );
+  await flooded;
+  await witness.client.emitWithAck("flood", "red", 1);
+  const isEnd = (what: unknown) => what === `${witness.pid} 0`;
+  await until(() => heard.every((each) => each.filter(isEnd).length === 2), "the end");
+  for (const [at, each] of heard.entries()) {
+    const like = at < here.length ? heard[0] : heard.at(-1);
+    assert.deepEqual(each, like, `client ${at} hears what the others do`);
+    assert.equal(each.filter((what) => String(what).startsWith(`${witness.pid} `)).length, 3_001);
+  }
+  assert.doesNotMatch(run.output(), /has missed messages/);
+});

@@ -1,0 +1,51 @@
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { createPrimaryLogs } from "../../src/cluster/event-log-primary.ts";
+import { joinPrimaryLogs, type WorkerBus } from "../../src/cluster/worker-bus.ts";
+import type { Log } from "../../src/core/log.ts";
+
+/** What a test may set. */
+interface Options {
+  readonly recovers?: boolean;
+  readonly packetsMax?: number;
+  /** Called with the worker's end of each pipe. */
+  connected?(node: string, socket: Socket): void;
+}
+
+/**
+ * Starts a primary's logs in this process. Returns what makes the bus of another worker, over a
+ * socket as between processes.
+ */
+export async function startPrimaryLogs(
+  t: TestContext,
+  { recovers = true, packetsMax = 200, connected }: Options = {},
+): Promise<(node: string) => WorkerBus> {
+  const limits = { packetsMax, bytesMax: 1e8, windowMs: 0 };
+  const logs = createPrimaryLogs(limits, { received() {}, left() {} });
+  const names: string[] = [];
+  const server = createServer((socket) => {
+    logs.join(names.shift() ?? "", socket);
+  });
+  const path = join(tmpdir(), `sluice-${randomUUID()}`);
+  server.listen(path);
+  await once(server, "listening");
+  t.after(() => {
+    logs.stop();
+    server.close();
+  });
+  const settings = { timeoutMs: 2_000, pendingMax: 10_000, messageBytesMax: 1e7 };
+  let last = 0;
+  return (node) => {
+    names.push(node);
+    const log: Log = (_level, { why }, text) => {
+      throw new Error(`${text}: ${why}`);
+    };
+    const socket = connect(path);
+    connected?.(node, socket);
+    return joinPrimaryLogs(socket, { node, number: ++last, settings, recovers, log });
+  };
+}
