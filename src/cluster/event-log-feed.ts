@@ -1,3 +1,4 @@
+import { isSoon } from "../core/within.ts";
 import {
   type Bus,
   compareIds,
@@ -51,6 +52,13 @@ interface Reading {
   resolve(): void;
 }
 
+interface Feed<Own> extends EventLog<Own> {
+  /** Whether all that was appended is in the log, and heard here. */
+  isSettled(): boolean;
+  /** Refuses what is not. */
+  giveUp(): void;
+}
+
 interface Looked extends LogPart {
   readonly entries: readonly PushedEntry[];
 }
@@ -66,7 +74,7 @@ const REFUSED_MS = 100;
 
 /** Returns the bus over a carrier. */
 export function createBus(carrier: Carrier, needs: FeedNeeds): Bus {
-  const logs = new Set<EventLog<never>>();
+  const logs = new Set<Feed<never>>();
   return {
     node: carrier.node,
     open(namespace, listener) {
@@ -77,6 +85,10 @@ export function createBus(carrier: Carrier, needs: FeedNeeds): Bus {
         log.close();
       };
       return { ...log, close };
+    },
+    async settle(ms) {
+      await isSoon(() => [...logs].every((log) => log.isSettled()), ms);
+      for (const log of logs) log.giveUp();
     },
     async stop() {
       for (const log of logs) log.close();
@@ -96,7 +108,7 @@ function openFeed<Own>(
   carrier: Carrier,
   { namespace, listener }: { namespace: string; listener: LogListener<Own> },
   needs: FeedNeeds,
-): EventLog<Own> {
+): Feed<Own> {
   const { samples } = needs;
   const own = createOwnEntries<Own>();
   const held = createHeld();
@@ -373,7 +385,7 @@ function openFeed<Own>(
       channels.set(channel, { from: from.id, reading: collecting, lingers: false });
       readings.add(collecting);
     }
-    if (readings.size === 0 || !here) return Promise.resolve();
+    if (readings.size === 0 || !here || closed) return Promise.resolve();
     return Promise.all([...readings].map(({ done }) => done)).then(() => {});
   }
 
@@ -502,6 +514,8 @@ function openFeed<Own>(
     after,
     tell,
     nodes: () => log.nodes(),
+    isSettled: own.isEmpty,
+    giveUp: () => own.refuseAll(new Error("the log did not confirm it in time")),
     close() {
       if (closed) return;
       closed = true;

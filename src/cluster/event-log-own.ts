@@ -23,6 +23,7 @@ export interface OwnEntries<Own> {
   take(n: number): Pending<Own> | undefined | false;
   /** Everything up to an id was heard. */
   pass(place: EntryId): void;
+  isEmpty(): boolean;
 }
 
 /** Refused entries that are remembered: the log may have them all the same. */
@@ -52,6 +53,7 @@ export function createOwnEntries<Own>(): OwnEntries<Own> {
   }
 
   return {
+    isEmpty: () => pending.size === 0,
     add(n, one) {
       pending.set(n, { ...one });
     },

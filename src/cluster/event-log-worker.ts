@@ -28,6 +28,8 @@ export interface WorkerLog<Own> extends EventLog<Own> {
   hand(mayBeAlone: boolean): void;
   /** Hears those entries; called when they are in the pipe. */
   deliver(): void;
+  /** Whether all that was appended is in the log. */
+  isSettled(): boolean;
   /** Rejects what was appended before a time and is not confirmed. */
   fail(before: number): void;
   /** Unsubscribes from what was not needed for a while. */
@@ -262,7 +264,7 @@ export function createWorkerLog<Own>(
   }
 
   /** Whether what is appended now to channels that nobody else has can be heard before all else. */
-  function isSettled(): boolean {
+  function mayBeFirst(): boolean {
     if (open.size + pending.size > 0 || turns.isWaiting()) return false;
     return compareIds(turns.place(), floor) >= 0;
   }
@@ -280,7 +282,7 @@ export function createWorkerLog<Own>(
       const { n, channels: names, body } = appended;
       samples.messages.out++;
       samples.bytes.out += body.length;
-      if (mayBeAlone && isSettled() && names.every((name) => aloneIn.has(name))) {
+      if (mayBeAlone && mayBeFirst() && names.every((name) => aloneIn.has(name))) {
         at = nextOwnId(at);
         alone.push({ id: at, appended });
         keep([at, node, n, names, body], appended.at);
@@ -341,6 +343,7 @@ export function createWorkerLog<Own>(
     hand,
     deliver,
     fail,
+    isSettled: () => open.size + waiting.length + alone.length === 0,
     leave() {
       const before = sharedNow() - LINGER_MS;
       const names: string[] = [];
@@ -421,6 +424,8 @@ export function createWorkerLog<Own>(
     },
     nodes: async () => Number(await ask((asked) => ["nodes", number, asked])),
     close() {
+      hand(false);
+      for (const { resolve } of pending.values()) resolve();
       fail(Number.POSITIVE_INFINITY);
       pipe.send(["close", number]);
       needs.closeLog();

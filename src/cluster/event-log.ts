@@ -117,6 +117,11 @@ export interface Bus {
    * above.
    */
   open<Own>(namespace: string, listener: LogListener<Own>): EventLog<Own>;
+  /**
+   * Resolves when the logs have all that was appended, and this node has heard it. What they do not
+   * have after `ms` is rejected, as if they could not be reached.
+   */
+  settle(ms: number): Promise<void>;
   stop(): Promise<void>;
 }
 

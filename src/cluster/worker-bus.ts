@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
+import { isSoon } from "../core/within.ts";
 import { type Bus, EVERYONE, type LogListener, nodeChannel } from "./event-log.ts";
 import { type BusSamples, createSamples } from "./event-log-carrier.ts";
 import { LEASE_MARGIN_MS, LEASE_MS } from "./event-log-primary.ts";
@@ -144,6 +145,10 @@ export function joinPrimaryLogs(socket: Socket, needs: WorkerBusNeeds): WorkerBu
       pipe.send(["open", number, namespace]);
       void log.subscribe([EVERYONE, nodeChannel(node)]);
       return log;
+    },
+    async settle(ms) {
+      await isSoon(() => [...logs.values()].every((log) => log.isSettled()), ms);
+      for (const log of logs.values()) log.fail(Number.POSITIVE_INFINITY);
     },
     async stop() {
       clearInterval(timer);

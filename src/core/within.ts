@@ -16,3 +16,16 @@ export async function within<T>(
     clearTimeout(timer);
   }
 }
+
+/** How often {@link isSoon} looks. */
+const LOOK_MS = 10;
+
+/** Resolves when a condition is true, or after `ms`; with whether it is. */
+export async function isSoon(condition: () => boolean, ms: number): Promise<boolean> {
+  const end = performance.now() + ms;
+  while (!condition()) {
+    if (performance.now() >= end) return false;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+  return true;
+}

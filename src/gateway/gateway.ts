@@ -10,6 +10,7 @@ import {
   type Settings,
 } from "../core/settings.ts";
 import { readVersion } from "../core/version.ts";
+import { isSoon } from "../core/within.ts";
 import { hideInherited } from "../core/zod.ts";
 import { createDoor } from "../door/door.ts";
 import type { Load } from "../door/overload.ts";
@@ -85,6 +86,8 @@ interface OwnNeeds extends GatewayNeeds {
 
 /** How long buffers may take to flush after the last close was sent. */
 const FLUSH_MS = 1200;
+/** How long Redis or the primary may take for the last broadcasts, before a drain and after it. */
+const SETTLE_MS = 300;
 
 /**
  * Starts a gateway; resolves when it listens.
@@ -146,16 +149,18 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   undo.push(() => closeApp(app));
   const now = () => performance.now();
   const mistakes = createMistakes(settings.handlers, { log: needs.handlersLog, now });
-  const { io, bus, recovery } = await createServer(settings, { ...needs, metrics });
+  const { io, bus, recovery, settle } = await createServer(settings, { ...needs, metrics });
   const served = { settings, metrics, recovery, needs, mistakes };
   const { attached, door } = attachServer(io, opened, served);
-  // Stops after the sockets have left, so that their disconnect calls are still made.
-  const calls = { stop: async () => {} };
-  undo.push(() => calls.stop());
   undo.push(async () => {
+    await settle();
     await io.close();
     attached.detach();
   });
+  // After the sockets have left, so that their disconnect calls are made; before the adapters are
+  // closed, so that what the functions answer is carried out.
+  const calls = { stop: async () => {} };
+  undo.push(() => calls.stop());
   const acks = attached.samples().fanout;
   const executor = createExecutor(settings.fanout, { server: io, acks });
   metrics.source(() => listAttachedRows(attached.samples()));
@@ -189,7 +194,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     reload,
     uncaught: (error, event) => mistakes.failed(error, { kind: "process", event }),
     scrape: async () => (await metrics.scrape()).body,
-    stop: () => (stopped ??= stopAll(settings, needs, { attached, state, close })),
+    stop: () => (stopped ??= stopAll(settings, needs, { attached, state, settle, close })),
   };
 }
 
@@ -215,17 +220,24 @@ function createPauseListener(state: State, log: Log) {
 async function stopAll(
   { socket: { drainMs } }: Settings,
   { log, worker, undo }: Build,
-  on: { readonly attached: Attached; readonly state: State; close(): void },
+  on: {
+    readonly attached: Attached;
+    readonly state: State;
+    settle(): Promise<void>;
+    close(): void;
+  },
 ): Promise<void> {
   on.state.isDraining = true;
   log("info", { room: "gateway", drainMs }, "stopping");
   // The port is shared: other workers accept new connections.
   if (worker) on.close();
-  await on.attached.drain(drainMs, (left) => {
+  const seen = (left: number) => {
     on.state.remaining = left;
-  });
+  };
+  await on.attached.drain(drainMs, seen, on.settle());
   // Long-polling clients fetch the last packets over new TCP connections, so keep listening.
   await flushed(on.attached);
+  on.attached.closeAll("shutdown");
   on.close();
   for (const step of undo.reverse()) await step();
   log("info", { room: "gateway" }, "stopped");
@@ -245,7 +257,7 @@ async function createServer(settings: Settings, needs: Build & { readonly metric
           ...{ log, metrics, recovery, undo },
         });
   const between =
-    bus?.adapter ??
+    bus ??
     (worker &&
       (await import("./serve-workers.ts")).serveWorkers(settings, {
         ...{ log, metrics, recovery, undo, worker },
@@ -261,9 +273,9 @@ async function createServer(settings: Settings, needs: Build & { readonly metric
         skipMiddlewares: false,
       },
     }),
-    ...(between && { adapter: between as never }), // an adapter class, as Socket.IO expects
+    ...(between && { adapter: between.adapter as never }), // an adapter class, as Socket.IO expects
   });
-  return { io, bus, recovery };
+  return { io, bus, recovery, settle: async () => between?.settle(SETTLE_MS) };
 }
 
 function attachServer(
@@ -329,10 +341,8 @@ function startMetrics(
 
 /** Resolves when all connections have closed, or after {@link FLUSH_MS}. */
 async function flushed(attached: Attached): Promise<void> {
-  const end = Date.now() + FLUSH_MS;
-  const open = () =>
-    Object.values(attached.samples().socket.connections).some((count) => count > 0);
-  while (open() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 10));
+  const counts = () => Object.values(attached.samples().socket.connections);
+  await isSoon(() => counts().every((count) => count === 0), FLUSH_MS);
 }
 
 function urlHost(host: string): string {

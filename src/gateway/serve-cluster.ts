@@ -18,12 +18,21 @@ import { connectionOf } from "../seam/socket-io.ts";
 import { closeSafely } from "../socket/drain.ts";
 import { listBusRows, listLeaseRows, listSessionRows } from "./metric-rows.ts";
 
-/** The other nodes, reached through Redis. */
-export interface ServedCluster {
-  readonly link: RedisLink;
-  readonly lease: Lease;
+/** The way to other nodes. */
+export interface Between {
   /** For the `adapter` option of a Socket.IO server. */
   readonly adapter: ReturnType<typeof createAdapterClass>;
+  /**
+   * Resolves when this node's clients have what it has broadcast. What other nodes cannot have
+   * within `ms` is delivered here alone.
+   */
+  settle(ms: number): Promise<void>;
+}
+
+/** The other nodes, reached through Redis. */
+export interface ServedCluster extends Between {
+  readonly link: RedisLink;
+  readonly lease: Lease;
 }
 
 /** What {@link serveCluster} needs. */
@@ -71,7 +80,8 @@ export async function serveCluster(
   if (cluster.adapter === "pubsub") {
     const deaf = ({ name, sockets }: Namespace) => lost(name, sockets.values());
     const given = { settings: cluster, link, samples, failed, lost: deaf };
-    return { link, lease, adapter: createPubSub(given) };
+    // Its own broadcasts do not wait for Redis.
+    return { link, lease, adapter: createPubSub(given), settle: async () => {} };
   }
   const bus = createBus(createRedisCarrier(cluster, { link, samples }), {
     ...{ samples, threw: failed },
@@ -81,7 +91,7 @@ export async function serveCluster(
   undo.push(() => bus.stop());
   const recovery = recoverOver({ link, lease }, settings, needs);
   const given: AdapterNeeds = { bus, settings: cluster, samples, failed, lost, recovery };
-  return { link, lease, adapter: createAdapterClass(given) };
+  return { link, lease, adapter: createAdapterClass(given), settle: bus.settle };
 }
 
 const LOST = {

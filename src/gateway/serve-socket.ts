@@ -24,9 +24,12 @@ export interface AttachWatch {
 export interface Attached {
   /** Returns everything counted so far, as plain numbers. */
   samples(): AttachedSamples;
-  /** Closes every connection, spread over `drainMs`. Calls `seen` with how many are left. */
-  drain(drainMs: number, seen?: (left: number) => void): Promise<void>;
-  /** Closes every connection at once. */
+  /**
+   * Refuses new handshakes, and closes every connection from when `settled` resolves, spread over
+   * `drainMs`. Calls `seen` with how many are left.
+   */
+  drain(drainMs: number, seen?: (left: number) => void, settled?: Promise<void>): Promise<void>;
+  /** Ends every connection at once, whatever is unsent. */
   closeAll(reason: CloseReason): void;
   /**
    * Restores the server's own parser and delivery. From then on its path on the app answers
@@ -92,7 +95,7 @@ export function serveSocket(
     }),
     polling: socket.polling,
     connections: socket.connections,
-    drain: (drainMs, seen = () => {}) => socket.drain(drainMs, seen),
+    drain: (drainMs, seen = () => {}, settled) => socket.drain(drainMs, seen, settled),
     closeAll: (reason) => socket.closeAll(reason),
     detach() {
       fanout.detach();

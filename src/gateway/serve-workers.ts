@@ -10,6 +10,7 @@ import type { Metrics } from "../metrics/registry.ts";
 import { connectionOf } from "../seam/socket-io.ts";
 import { closeSafely } from "../socket/drain.ts";
 import { listSessionRows, listWorkerBusRows } from "./metric-rows.ts";
+import type { Between } from "./serve-cluster.ts";
 
 /** What {@link serveWorkers} needs. */
 interface ServeWorkersNeeds {
@@ -21,11 +22,11 @@ interface ServeWorkersNeeds {
   readonly undo: (() => unknown)[];
 }
 
-/** Connects a worker with the others through their primary. Returns the class of its adapters. */
+/** Connects a worker with the others through their primary. */
 export function serveWorkers(
   { cluster, recovery: settings }: Pick<Settings, "cluster" | "recovery">,
   { log, metrics, recovery, worker, undo }: ServeWorkersNeeds,
-): ReturnType<typeof createAdapterClass> {
+): Between {
   const { windowMs, packetsMax, bytesMax, sessionBytesMax, checkpointMs } = settings;
   const { timeoutMs, streamPacketsMax } = cluster;
   const recovers = windowMs > 0;
@@ -40,7 +41,7 @@ export function serveWorkers(
   undo.push(() => liveSessions.stop());
   if (recovers) metrics.source(() => listSessionRows(sessions.samples()));
   const write = createThrottle(log, () => performance.now());
-  return createAdapterClass({
+  const adapter = createAdapterClass({
     ...{ bus, settings: cluster, samples: bus.samples() },
     failed(error) {
       bus.samples().errors++;
@@ -62,4 +63,5 @@ export function serveWorkers(
       },
     }),
   });
+  return { adapter, settle: bus.settle };
 }

@@ -39,9 +39,9 @@ export async function closeInWaves(
  * Closes a connection. If a listener throws, the error is rethrown from `setImmediate`, so that a
  * loop over connections goes on.
  */
-export function closeSafely(connection: Connection, reason: CloseReason): void {
+export function closeSafely(connection: Connection, reason: CloseReason, how?: "cut"): void {
   try {
-    connection.closeAs(reason);
+    connection.closeAs(reason, undefined, how);
   } catch (error) {
     setImmediate(() => {
       throw error;

@@ -48,11 +48,12 @@ export interface SocketRoom {
   /** Number of open long-polling connections. */
   polling(): number;
   /**
-   * Refuses new handshakes from now on and closes every connection, spread over `drainMs`. Resolves
-   * when the last close has been sent. Calls `seen` with the number of connections left.
+   * Refuses new handshakes from now on and closes every connection, spread over `drainMs` once
+   * `settled` has resolved. Resolves when the last close was sent. Calls `seen` with the number of
+   * connections left.
    */
-  drain(drainMs: number, seen: (left: number) => void): Promise<void>;
-  /** Closes every connection at once. */
+  drain(drainMs: number, seen: (left: number) => void, settled?: Promise<void>): Promise<void>;
+  /** Ends every connection at once, whatever is unsent. */
   closeAll(reason: CloseReason): void;
   /**
    * Stops watching, and refuses new handshakes for good: uWebSockets.js cannot remove a path's
@@ -136,12 +137,13 @@ export function serveSocketIo(
     samples,
     connections,
     polling: () => POLLING_KEYS.reduce((sum, key) => sum + (samples.connections[key] ?? 0), 0),
-    async drain(drainMs, seen) {
+    async drain(drainMs, seen, settled) {
       draining = true;
+      await settled;
       await closeInWaves(connections, drainMs, seen);
     },
     closeAll(reason) {
-      for (const connection of connections()) closeSafely(connection, reason);
+      for (const connection of connections()) closeSafely(connection, reason, "cut");
     },
     detach() {
       draining = true;

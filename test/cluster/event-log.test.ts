@@ -64,6 +64,16 @@ for (const [name, start] of Object.entries(CARRIERS)) {
     assert.equal(a.log.place(), b.log.place());
   });
 
+  test(`${name}: a node can wait until it has heard all that it appended`, async (t) => {
+    const [a] = await twoNodes(t);
+    await a.bus.settle(0);
+    await a.log.subscribe([":red"]);
+    const ends = Promise.all([say(a, [":red"], "1"), say(a, [":blue"], "2"), say(a, ["*"], "3")]);
+    await a.bus.settle(60_000);
+    assert.deepEqual(a.heard, ["1 (own)", "3 (own)"]);
+    await ends;
+  });
+
   test(`${name}: a message comes behind the entries that were appended before`, async (t) => {
     const [a, b] = await twoNodes(t);
     void say(a, [EVERYONE], "1");
