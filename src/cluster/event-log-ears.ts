@@ -58,7 +58,7 @@ export async function openEars(link: RedisLink, where: string, ended: () => void
 
 /** The connections on which this process hears, one for each Redis. */
 export interface EarsPool {
-  /** Returns those of the Redis that has a key; makes them if need be. `ended` follows their end. */
+  /** Returns those of the Redis that has a key; made if need be. `ended` follows their end. */
   find(key: string, ended: () => void): Promise<Ears>;
   /** Does not call `ended` any more. */
   leave(ended: () => void): void;
