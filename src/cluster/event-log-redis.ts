@@ -1,6 +1,7 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { Cluster } from "ioredis";
 import { type EntryId, EVERYONE, nodeChannel } from "./event-log.ts";
+import { type AppenderNeeds, createAppender, runScript } from "./event-log-calls.ts";
 import {
   type BusSamples,
   type Carrier,
@@ -14,8 +15,8 @@ import {
 } from "./event-log-carrier.ts";
 import { createEarsPool, type Ears, type EarsPool } from "./event-log-ears.ts";
 import { createFraming, type Framed, isId } from "./event-log-frame.ts";
-import { APPEND, COUNT, READ } from "./event-log-scripts.ts";
-import type { Client, RedisLink } from "./redis.ts";
+import { COUNT, READ } from "./event-log-scripts.ts";
+import type { RedisLink } from "./redis.ts";
 
 /** How logs are kept in Redis. */
 export interface RedisLogSettings {
@@ -24,7 +25,7 @@ export interface RedisLogSettings {
   readonly messageBytesMax: number;
   readonly timeoutMs: number;
   readonly busKey: string;
-  /** Entries and messages that may wait for Redis' answer. */
+  /** Entries and messages of all logs that may wait for Redis' answer. */
   readonly pendingMax: number;
 }
 
@@ -34,14 +35,11 @@ export interface RedisCarrierNeeds {
   readonly samples: BusSamples;
 }
 
-/** What one call of a script appends at most; and reads. */
-const CALL_ITEMS = 500;
-const CALL_BYTES = 1_048_576;
+/** What one call of a script reads at most. */
 const PAGE = 250;
+const PAGE_BYTES = 1_048_576;
 /** How long Redis keeps a log that no node reads any more. */
 const KEPT_SECONDS = 86_400;
-const READ_SHA = createHash("sha1").update(READ).digest("hex");
-const APPEND_SHA = createHash("sha1").update(APPEND).digest("hex");
 
 /** Returns the carrier of this node's logs through Redis. */
 export function createRedisCarrier(settings: RedisLogSettings, needs: RedisCarrierNeeds): Carrier {
@@ -49,6 +47,7 @@ export function createRedisCarrier(settings: RedisLogSettings, needs: RedisCarri
   const node = randomBytes(9).toString("base64url");
   const logs = new Set<RedisLog>();
   const ears = createEarsPool(link);
+  const pending = { count: 0, max: settings.pendingMax };
   link.watch((here) => {
     for (const log of logs) log.changed(here);
   });
@@ -57,7 +56,7 @@ export function createRedisCarrier(settings: RedisLogSettings, needs: RedisCarri
     signs: settings.busKey !== "",
     isHere: link.isHere,
     open(namespace, listener) {
-      const log = openLog(settings, { ...needs, node, namespace, listener, ears });
+      const log = openLog(settings, { ...needs, node, namespace, listener, ears, pending });
       logs.add(log);
       const close = () => {
         logs.delete(log);
@@ -81,6 +80,7 @@ interface LogNeeds extends RedisCarrierNeeds {
   readonly namespace: string;
   readonly listener: CarrierListener;
   readonly ears: EarsPool;
+  readonly pending: AppenderNeeds["pending"];
 }
 
 function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
@@ -92,11 +92,8 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   const isCluster = link.client instanceof Cluster;
   const push = isCluster ? "SPUBLISH" : "PUBLISH";
   const framing = createFraming(settings.busKey, prefix, [namespace, node]);
-  const append = createAppender(link, { stream, isCluster, pendingMax: settings.pendingMax }, [
-    base,
-    push,
-    String(settings.streamPacketsMax),
-  ]);
+  const start = [base, push, String(settings.streamPacketsMax)];
+  const append = createAppender({ link, stream, start, pending: needs.pending });
   const mine = new Set<string>();
   const marks = new Map<string, { resolve(): void; reject(error: Error): void }>();
   let ears: Ears | undefined;
@@ -184,10 +181,10 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     marked.catch(() => {});
     const given = [
       ...[base, push, token === "" ? "" : nodeChannel(node), token, EVERYONE, KEPT_SECONDS],
-      ...[kind, id, mark, count, PAGE, CALL_BYTES, since, ...channels],
+      ...[kind, id, mark, count, PAGE, PAGE_BYTES, since, ...channels],
     ];
     try {
-      const answer = await link.ask((client) => runRead(client, stream, given));
+      const answer = await link.ask((client) => runScript(client, READ, stream, given));
       if (token !== "") await heard(marked);
       return readPage(answer, readEntry);
     } finally {
@@ -258,93 +255,4 @@ function readPage(
   const end = { id: String(id), mark: String(mark), count: Number(count) };
   const noted = note.length > 0 ? String(note) : undefined;
   return { entries, end, more: more === 1, lost: lost === 1, note: noted };
-}
-
-async function runRead(
-  client: Client,
-  stream: string,
-  given: readonly (string | number)[],
-): Promise<unknown> {
-  try {
-    return await client.callBuffer("EVALSHA", READ_SHA, 1, stream, ...given);
-  } catch (error) {
-    if (!(error as Error).message.startsWith("NOSCRIPT")) throw error;
-    return client.callBuffer("EVAL", READ, 1, stream, ...given);
-  }
-}
-
-interface Item {
-  readonly words: readonly string[];
-  readonly frame: Buffer;
-  resolve(answer: EntryId | number): void;
-  reject(error: Error): void;
-}
-
-/**
- * Returns the function that appends what one turn of the event loop brings, in one call or few and
- * in its order. A Redis Cluster may redirect a call, so there one call waits for the other.
- */
-function createAppender(
-  link: RedisLink,
-  { stream, isCluster, pendingMax }: { stream: string; isCluster: boolean; pendingMax: number },
-  start: readonly string[],
-): (words: readonly string[], frame: Buffer) => Promise<EntryId | number> {
-  const queue: Item[] = [];
-  let pending = 0;
-  let running = false;
-  /** Whether Redis has the script; on each connection it is sent until it has answered once. */
-  let isKnown = false;
-  link.client.on("ready", () => {
-    isKnown = false;
-  });
-
-  async function send(items: readonly Item[]): Promise<void> {
-    const given = [...start, ...items.flatMap(({ words, frame }) => [...words, frame])];
-    try {
-      const answers = await link.ask((client) =>
-        isKnown && !isCluster
-          ? client.evalsha(APPEND_SHA, 1, stream, ...given)
-          : client.eval(APPEND, 1, stream, ...given),
-      );
-      isKnown = true;
-      for (const [at, answer] of (answers as (EntryId | number)[]).entries()) {
-        items[at]?.resolve(answer);
-      }
-    } catch (error) {
-      isKnown = false;
-      for (const { reject } of items) reject(error as Error); // commands reject with errors
-    } finally {
-      pending -= items.length;
-    }
-  }
-
-  async function flush(): Promise<void> {
-    if (running) return;
-    running = true;
-    while (queue.length > 0) {
-      const sent = send(takeCall(queue));
-      if (isCluster) await sent;
-    }
-    running = false;
-  }
-
-  return (words, frame) =>
-    new Promise((resolve, reject) => {
-      if (pending >= pendingMax) return reject(new Error("Redis is too slow"));
-      pending++;
-      if (queue.length === 0) setImmediate(flush);
-      queue.push({ words, frame, resolve, reject });
-    });
-}
-
-/** Takes from a queue what one call carries. */
-function takeCall(queue: Item[]): Item[] {
-  let bytes = 0;
-  let count = 0;
-  for (const { frame, words } of queue) {
-    bytes += frame.length + 16 * words.length;
-    if (count > 0 && (count === CALL_ITEMS || bytes > CALL_BYTES)) break;
-    count++;
-  }
-  return queue.splice(0, count);
 }

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /**
  * The scripts of a log in Redis. Redis runs one after the other, so what is pushed comes in the
  * order of the stream, and everything up to an end that was read has been pushed before its marker.
@@ -5,6 +7,16 @@
  * An entry has the fields `f`, whose it is and which of theirs; `c`, a channel, once for each, or
  * `x` if there are many; and `e`, the frame. A note of loss has the field `lost`.
  */
+
+/** A script, and how Redis calls it. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+}
+
+function script(text: string): Script {
+  return { text, sha: createHash("sha1").update(text).digest("hex") };
+}
 
 /**
  * Appends entries and pushes them; pushes messages. Answers with an id for each entry, and with the
@@ -14,7 +26,7 @@
  * each entry 1, its mark, the number of channels, the channels and the frame, and for each message
  * 0, its channel and the frame.
  */
-export const APPEND = `
+export const APPEND = script(`
 if redis.replicate_commands then redis.replicate_commands() end
 local base, push, keep = ARGV[1], ARGV[2], ARGV[3]
 local answers, at = {}, 4
@@ -49,7 +61,7 @@ while ARGV[at] do
   end
 end
 return answers
-`;
+`);
 
 /**
  * Reads what comes after a place, and pushes a marker. Answers with whether entries after the place
@@ -67,7 +79,7 @@ return answers
  * or "look" (all, but of the place only the id is known, and nothing is written), id, mark, count,
  * entries and bytes to read at most, the time before which nothing need be read, channels.
  */
-export const READ = `
+export const READ = script(`
 if redis.replicate_commands then redis.replicate_commands() end
 local base, push, marker, token, notes, seconds, kind = unpack(ARGV, 1, 7)
 local id, mark, count, most, bytes, since = unpack(ARGV, 8, 13)
@@ -166,7 +178,7 @@ if marker ~= "" then
   redis.call(push, base .. marker, "m" .. token)
 end
 return { lost, more, lossNote, ended[1], ended[2], ended[3], entries }
-`;
+`);
 
 /** Answers with the number of nodes that hear a channel. KEYS: stream. ARGV: question, channel. */
 export const COUNT = `return redis.call("PUBSUB", ARGV[1], ARGV[2])[2]`;

@@ -665,7 +665,10 @@ interface ClusterSettings {
   busKey?: string | undefined;
   /** How long a silent node counts as alive. Default: 15000 (500…600000 milliseconds). */
   leaseMs?: number | undefined;
-  /** Messages and other commands that may wait for Redis' answer. Default: 10000 (1…1000000). */
+  /**
+   * Messages of all namespaces that may wait for Redis' answer, and as many other commands.
+   * Default: 10000 (1…1000000).
+   */
   pendingMax?: number | undefined;
   /** Requests to other nodes that may be open, for each namespace. Default: 1000 (1…100000). */
   requestsMax?: number | undefined;

@@ -59,7 +59,7 @@ export const cluster = z.strictObject({
     10_000,
     1,
     1_000_000,
-    "Messages and other commands that may wait for Redis' answer.",
+    "Messages of all namespaces that may wait for Redis' answer, and as many other commands.",
   ),
   requestsMax: integer(
     1_000,

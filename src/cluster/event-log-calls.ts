@@ -1,0 +1,98 @@
+import type { EntryId } from "./event-log.ts";
+import { APPEND, type Script } from "./event-log-scripts.ts";
+import type { Client, RedisLink } from "./redis.ts";
+
+/**
+ * Runs a script on a stream. Redis forgets scripts, with SCRIPT FLUSH or when a replica takes over;
+ * it says so before it has run anything, so the call can be made again.
+ */
+export async function runScript(
+  client: Client,
+  { text, sha }: Script,
+  stream: string,
+  given: readonly (string | number | Buffer)[],
+): Promise<unknown> {
+  try {
+    return await client.callBuffer("EVALSHA", sha, 1, stream, ...given);
+  } catch (error) {
+    if (!(error as Error).message.startsWith("NOSCRIPT")) throw error;
+    return client.callBuffer("EVAL", text, 1, stream, ...given);
+  }
+}
+
+/** What appends to one log. */
+export interface AppenderNeeds {
+  readonly link: RedisLink;
+  readonly stream: string;
+  /** What the script is given before the entries. */
+  readonly start: readonly string[];
+  /** How many entries and messages wait in all logs of this process, and how many may. */
+  readonly pending: { count: number; readonly max: number };
+}
+
+/** Appends an entry, or sends a message: its words and its frame as the script takes them. */
+export type Appender = (words: readonly string[], frame: Buffer) => Promise<EntryId | number>;
+
+interface Item {
+  readonly words: readonly string[];
+  readonly frame: Buffer;
+  resolve(answer: EntryId | number): void;
+  reject(error: Error): void;
+}
+
+/** What one call of the script appends at most. */
+const CALL_ITEMS = 500;
+const CALL_BYTES = 1_048_576;
+
+/**
+ * Returns the function that appends what one turn of the event loop brings, in one call or few and
+ * in its order.
+ *
+ * One call waits for the other, because a call that Redis did not take is made again (it did not
+ * know the script, or a Redis Cluster redirected it), and what follows must not overtake it.
+ */
+export function createAppender({ link, stream, start, pending }: AppenderNeeds): Appender {
+  const queue: Item[] = [];
+  let running = false;
+
+  async function send(items: readonly Item[]): Promise<void> {
+    const given = [...start, ...items.flatMap(({ words, frame }) => [...words, frame])];
+    try {
+      const answers = await link.ask((client) => runScript(client, APPEND, stream, given));
+      for (const [at, answer] of (answers as (Buffer | number)[]).entries()) {
+        items[at]?.resolve(typeof answer === "number" ? answer : String(answer));
+      }
+    } catch (error) {
+      for (const { reject } of items) reject(error as Error); // commands reject with errors
+    } finally {
+      pending.count -= items.length;
+    }
+  }
+
+  async function flush(): Promise<void> {
+    await send(takeCall(queue));
+    running = queue.length > 0;
+    if (running) setImmediate(flush);
+  }
+
+  return (words, frame) =>
+    new Promise((resolve, reject) => {
+      if (pending.count >= pending.max) return reject(new Error("Redis is too slow"));
+      pending.count++;
+      queue.push({ words, frame, resolve, reject });
+      if (!running) setImmediate(flush);
+      running = true;
+    });
+}
+
+/** Takes from a queue what one call carries. */
+function takeCall(queue: Item[]): Item[] {
+  let bytes = 0;
+  let count = 0;
+  for (const { frame, words } of queue) {
+    bytes += frame.length + 16 * words.length;
+    if (count > 0 && (count === CALL_ITEMS || bytes > CALL_BYTES)) break;
+    count++;
+  }
+  return queue.splice(0, count);
+}
