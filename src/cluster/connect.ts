@@ -63,6 +63,8 @@ function connect(url: string, options: RedisOptions): Client {
   return new Cluster(nodes, {
     clusterRetryStrategy: backoffMs,
     enableOfflineQueue,
+    // What was asked on a connection that was lost may have been done: who waits is told so.
+    ...(!enableOfflineQueue && { retryDelayOnFailover: 0 }),
     redisOptions: { ...each, ...auth },
   });
 }

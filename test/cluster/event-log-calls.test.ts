@@ -1,7 +1,8 @@
 /** How entries get into a log in Redis: each once and in order, whatever becomes of a call. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { type TestRedis, testRedis } from "../harness/redis.ts";
+import type { Cluster } from "ioredis";
+import { type TestRedis, testRedis, testRedisCluster } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { until } from "../harness/wait.ts";
 import { openNode, redisBus, say } from "./event-log-kit.ts";
@@ -92,6 +93,30 @@ test("a Redis that starts again knows no script: what comes then is taken, and n
   }
   assert.deepEqual([new Set(b.heard).size, b.samples.refused.replay], [b.heard.length, 0]);
   assert.deepEqual([a.lost, b.lost], [0, 0]);
+});
+
+test("a Redis Cluster whose connection is lost before its answer: nothing is appended twice", async (t) => {
+  // Seen: what had been done on the connection was done again on the next one.
+  if (!hasTool(t, "redis-server")) return;
+  const { url, nodes } = await testRedisCluster(t, 3);
+  const more = { timeoutMs: 60_000 };
+  const [a, b] = [await open(t, url, more), await open(t, url, more)];
+  const holders = await Promise.all(nodes.map((each) => each.command("EXISTS", "sluice:{/}:log")));
+  const master = nodes[holders.indexOf("1")] as TestRedis;
+  await say(a, RED, "0");
+  master.freeze(true);
+  const refused = assert.rejects(say(a, RED, "1"));
+  // It is on its way; then its connection is lost, which Redis learns after the command.
+  for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve));
+  for (const each of (a.link.client as Cluster).nodes()) each.stream?.destroy();
+  await refused;
+  master.freeze(false);
+  await until(async () => {
+    await say(a, RED, "last").catch(() => {});
+    return b.heard.includes("last");
+  }, "the last");
+  assert.deepEqual(b.heard.slice(0, 3), ["0", "1", "last"]);
+  assert.equal(b.lost, 0);
 });
 
 test("cluster.pendingMax bounds what waits in all namespaces of a process together", async (t) => {
