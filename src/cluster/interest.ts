@@ -21,7 +21,9 @@ export function followInterest(
   let heard = Promise.resolve();
 
   function begin(room: unknown): void {
-    if (isRoom(room) && !held.has(room)) heard = log.subscribe([roomChannel(room)]);
+    if (!isRoom(room) || held.has(room)) return;
+    // Those before may stand later than this one, and were asked for by joins that are not over.
+    heard = Promise.all([heard, log.subscribe([roomChannel(room)])]).then(() => {});
   }
 
   function end(room: unknown): void {
