@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Socket as Client } from "socket.io-client";
+import { startFunction } from "../harness/function.ts";
 import { sumMetric } from "../harness/gateway.ts";
 import { next, until } from "../harness/wait.ts";
 import { startObedient, type WorkerClient } from "../harness/workers.ts";
+import { JOIN_WAYS, KEYS, putIntoRoom, routesTo, SECRET } from "./join-ways.ts";
 
 const RETURNING = { reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 100 };
 
@@ -74,6 +76,28 @@ test("sockets, server-side emits and acks of clients are those of all workers", 
   for (const { client, pid } of all) client.on("question", (answer) => answer(pid));
   const answers: number[] = await a.client.emitWithAck("survey", "lobby");
   assert.deepEqual(answers.sort(), all.map(({ pid }) => pid).sort());
+});
+
+test("no broadcast is missed that is made after the answer to a join, on whatever worker", async (t) => {
+  const fn = await startFunction(t, putIntoRoom);
+  const { url, connectToBoth } = await startObedient(t, {
+    SLUICE_API_KEYS: KEYS.join(),
+    SLUICE_UPSTREAM_SECRETS: SECRET,
+    SLUICE_UPSTREAM_ROUTES: JSON.stringify(routesTo(fn.url)),
+  });
+  const { here, there } = await connectToBoth(1);
+  const [[a], [b]] = [here, there] as [[WorkerClient], [WorkerClient]];
+  const heard = note(a.client);
+  let said = 0;
+  for (let n = 0; n < 10; n++) {
+    for (const [way, go] of Object.entries(JOIN_WAYS)) {
+      await go(a.client, `${way} ${n}`, url);
+      await b.client.emitWithAck("flood", `${way} ${n}`, 1);
+      said++;
+    }
+  }
+  await until(() => heard.length >= said, "all of it");
+  assert.equal(heard.length, said);
 });
 
 test("a request does not wait for a worker that dies before it answers", async (t) => {
