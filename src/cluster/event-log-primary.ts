@@ -1,10 +1,10 @@
-import type { Socket } from "node:net";
 import { compareIds, type EntryId } from "./event-log.ts";
 import { createKeptLogs, ENTRY_BYTES, type KeptLimits, type KeptLog } from "./event-log-kept.ts";
 import {
   comesAfter,
   openPipe,
   type Pipe,
+  type PipeSockets,
   type Pushed,
   type ToPrimary,
   type ToWorker,
@@ -31,7 +31,7 @@ export type SessionPart = Extract<
 /** The logs of all namespaces, in the primary. */
 export interface PrimaryLogs {
   /** Connects a worker by its pipe, under a name that no other has or had. */
-  join(worker: string, socket: Socket): void;
+  join(worker: string, sockets: PipeSockets): void;
   stop(): void;
 }
 
@@ -436,8 +436,8 @@ export function createPrimaryLogs(
   }
 
   return {
-    join(name, socket) {
-      const pipe = openPipe<ToWorker, ToPrimary>(socket, {
+    join(name, sockets) {
+      const pipe = openPipe<ToWorker, ToPrimary>(sockets, {
         received(parts) {
           for (const part of parts) {
             if (worker.behind) worker.behind.push(() => handle(worker, part));

@@ -26,7 +26,7 @@ export interface WorkerLog<Own> extends EventLog<Own> {
    * hears can be heard here at once.
    */
   hand(mayBeAlone: boolean): void;
-  /** Hears those entries; called when they are in the pipe. */
+  /** Hears those entries; called when nothing can keep them from the primary. */
   deliver(): void;
   /** Whether all that was appended is in the log. */
   isSettled(): boolean;
@@ -107,7 +107,7 @@ export function createWorkerLog<Own>(
   let floor: EntryId = "0-0";
   /** Appended in this turn of the event loop. */
   let waiting: Appended<Own>[] = [];
-  /** To be heard here alone. */
+  /** To be heard here alone, behind the place. */
   let alone: { readonly id: EntryId; readonly appended: Appended<Own> }[] = [];
   /** Not confirmed by the primary. */
   const open = new Map<number, Appended<Own>>();
@@ -127,6 +127,7 @@ export function createWorkerLog<Own>(
 
   function* bounds(): Iterable<EntryId> {
     for (const { from } of pending.values()) yield from;
+    if (alone.length > 0) yield turns.place();
   }
 
   function countIn(body: Uint8Array): void {
@@ -277,12 +278,13 @@ export function createWorkerLog<Own>(
       const { channels: names, after } = subscribing;
       pipe.add(["subscribe", number, asked, names, after]);
     }
+    const mayHear = mayBeAlone && alone.length === 0;
     let at = turns.place();
     for (const appended of appends) {
       const { n, channels: names, body } = appended;
       samples.messages.out++;
       samples.bytes.out += body.length;
-      if (mayBeAlone && mayBeFirst() && names.every((name) => aloneIn.has(name))) {
+      if (mayHear && mayBeFirst() && names.every((name) => aloneIn.has(name))) {
         at = nextOwnId(at);
         alone.push({ id: at, appended });
         keep([at, node, n, names, body], appended.at);
@@ -295,20 +297,31 @@ export function createWorkerLog<Own>(
 
   function deliver(): void {
     const all = alone;
+    const last = all.at(-1);
+    if (!last) return;
     alone = [];
-    for (const { id, appended } of all) {
-      const { n, channels: names, body, own, resolve } = appended;
+    const found = all.map(({ id, appended: { n, channels: names, body, own } }) => {
       const entry = { id, from: node, n, channels: names, body };
-      turns.arrive({ id, take: () => listener.heard(entry, own) });
-      resolve(id);
-    }
+      return { id, take: () => listener.heard(entry, own) };
+    });
+    if (turns.isWaiting()) {
+      turns.insert(found, last.id);
+      turns.go();
+    } else for (const turn of found) turns.arrive(turn);
+    for (const { id, appended } of all) appended.resolve(id);
   }
 
   function fail(before: number): void {
+    const error = needs.isGone() ? gone() : late();
+    if (alone.some(({ appended }) => appended.at < before)) {
+      for (const { appended } of alone) appended.reject(error);
+      alone = [];
+      turns.go();
+    }
     for (const [n, { at, reject }] of open) {
       if (at >= before) return;
       open.delete(n);
-      reject(needs.isGone() ? gone() : late());
+      reject(error);
     }
   }
 

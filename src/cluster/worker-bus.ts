@@ -1,4 +1,3 @@
-import type { Socket } from "node:net";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { isSoon } from "../core/within.ts";
@@ -6,7 +5,13 @@ import { type Bus, EVERYONE, type LogListener, nodeChannel } from "./event-log.t
 import { type BusSamples, createSamples } from "./event-log-carrier.ts";
 import { LEASE_MARGIN_MS, LEASE_MS } from "./event-log-primary.ts";
 import { createWorkerLog, gone, late, type WorkerLog } from "./event-log-worker.ts";
-import { openPipe, sharedNow, type ToPrimary, type ToWorker } from "./worker-pipe.ts";
+import {
+  openPipe,
+  type PipeSockets,
+  sharedNow,
+  type ToPrimary,
+  type ToWorker,
+} from "./worker-pipe.ts";
 
 /** The bus of a worker. */
 export interface WorkerBus extends Bus {
@@ -38,7 +43,7 @@ interface Question {
 }
 
 /** Returns the bus of a worker, over its pipe to the primary. */
-export function joinPrimaryLogs(socket: Socket, needs: WorkerBusNeeds): WorkerBus {
+export function joinPrimaryLogs(sockets: PipeSockets, needs: WorkerBusNeeds): WorkerBus {
   const { node, settings, log: write } = needs;
   const { timeoutMs } = settings;
   const samples = createSamples();
@@ -53,7 +58,7 @@ export function joinPrimaryLogs(socket: Socket, needs: WorkerBusNeeds): WorkerBu
   let heardAt = 0;
   let greetedAt = 0;
 
-  const pipe = openPipe<ToPrimary, ToWorker>(socket, {
+  const pipe = openPipe<ToPrimary, ToWorker>(sockets, {
     received(parts, sentAt) {
       heardAt = sentAt;
       for (const part of parts) {
@@ -109,7 +114,10 @@ export function joinPrimaryLogs(socket: Socket, needs: WorkerBusNeeds): WorkerBu
         pipe.send(["hello"]);
       }
       pipe.flush();
-      for (const log of logs.values()) log.deliver();
+      // If this process is killed, clients must not have got what the primary has not.
+      pipe.whenSafe(() => {
+        for (const log of logs.values()) log.deliver();
+      });
     });
   }
 

@@ -65,6 +65,15 @@ export type ToWorker =
   | readonly ["lost", log: number, end: EntryId]
   | readonly ["answer", asked: number, value: unknown];
 
+/**
+ * The sockets of one end of the pipe, one for each direction: writing to a process that was killed
+ * closes a socket, and what that process had sent before could not be read any more.
+ */
+export interface PipeSockets {
+  readonly reads: Socket;
+  readonly writes: Socket;
+}
+
 /** One end of the pipe between the primary and a worker. */
 export interface Pipe<Sent> {
   /** Adds a part to the next write. */
@@ -75,6 +84,8 @@ export interface Pipe<Sent> {
   flush(): void;
   /** Returns how many bytes the other side has not taken. */
   waiting(): number;
+  /** Calls back when what was written reaches the other side even if this process is killed. */
+  whenSafe(call: () => void): void;
   /** Stops reading until `resume`. */
   pause(): void;
   resume(): void;
@@ -89,11 +100,12 @@ export interface PipeNeeds<Received> {
   written?(): void;
   /** Called when the other side has taken all that it was slow to take. */
   drained?(): void;
-  /** The other side is gone; called after all that it sent. */
+  /** The other side is gone; called after all that it had sent. */
   closed(): void;
 }
 
 const HEAD = 4;
+const NOTHING = Buffer.alloc(0);
 
 /** Returns a time in milliseconds that all processes of this machine count alike. */
 export function sharedNow(): number {
@@ -107,10 +119,13 @@ export function comesAfter([id]: Pushed, at: number, after: EntryId | number): b
 }
 
 /**
- * Makes a pipe of a socket. Each write is a length in four bytes, and then MessagePack, which costs
+ * Makes a pipe of sockets. Each write is a length in four bytes, and then MessagePack, which costs
  * a tenth of Node.js' structured clones. Unlike `process.send`, a socket says what was not taken.
  */
-export function openPipe<Sent, Received>(socket: Socket, needs: PipeNeeds<Received>): Pipe<Sent> {
+export function openPipe<Sent, Received>(
+  { reads, writes }: PipeSockets,
+  needs: PipeNeeds<Received>,
+): Pipe<Sent> {
   const encoder = new Encoder();
   let parts: Sent[] = [];
   let planned: NodeJS.Immediate | undefined;
@@ -121,23 +136,28 @@ export function openPipe<Sent, Received>(socket: Socket, needs: PipeNeeds<Receiv
     if (parts.length === 0) return;
     const bytes = encoder.encodeSharedRef([sharedNow(), parts]);
     parts = [];
-    if (socket.destroyed) return;
+    if (writes.destroyed) return;
     const frame = Buffer.allocUnsafe(HEAD + bytes.length);
     frame.writeUInt32LE(bytes.length);
     frame.set(bytes, HEAD);
-    socket.write(frame);
+    writes.write(frame);
     needs.written?.();
   }
 
-  readFrames(socket, (frame) => {
+  readFrames(reads, (frame) => {
     // This program is at the other end as well.
     const [sentAt, received] = frame as readonly [number, readonly Received[]];
     needs.received(received, sentAt);
   });
-  if (needs.drained) socket.on("drain", needs.drained);
+  if (needs.drained) writes.on("drain", needs.drained);
   // "close" follows.
-  socket.on("error", () => {});
-  socket.on("close", needs.closed);
+  for (const socket of [reads, writes]) socket.on("error", () => {});
+  // What was sent is read to its end, though reading had been stopped.
+  writes.on("close", () => void reads.resume());
+  reads.on("close", () => {
+    writes.destroySoon();
+    needs.closed();
+  });
   return {
     add: (part) => void parts.push(part),
     send(part) {
@@ -145,10 +165,15 @@ export function openPipe<Sent, Received>(socket: Socket, needs: PipeNeeds<Receiv
       planned ??= setImmediate(write);
     },
     flush: write,
-    waiting: () => socket.writableLength,
-    pause: () => void socket.pause(),
-    resume: () => void socket.resume(),
-    end: () => void socket.end(),
+    waiting: () => writes.writableLength,
+    whenSafe(call) {
+      // Nothing waits in this process: it is with the system.
+      if (writes.writableLength === 0) call();
+      else writes.write(NOTHING, (error) => error ?? call());
+    },
+    pause: () => void reads.pause(),
+    resume: () => void reads.resume(),
+    end: () => void writes.end(),
   };
 }
 

@@ -77,8 +77,9 @@ const ANSWER_MS = 1_000;
 const STEADY_MS = 60_000;
 const BACKOFF_MS_MAX = 30_000;
 const SCRAPE_MS = 5_000;
-/** The worker's end of the pipe by which it reaches the others: after stdio and Node.js' own. */
-const PIPE_FD = 4;
+/** The worker's sockets to the others, one a direction: after stdio and Node.js' own channel. */
+const TO_PRIMARY_FD = 4;
+const TO_WORKER_FD = 5;
 
 /**
  * Starts the workers of this machine: processes that share the port, each with an event loop.
@@ -97,7 +98,7 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
   const bus = settings.cluster.redisUrl === "" ? startBus(settings) : undefined;
   cluster.setupPrimary({
     serialization: "advanced",
-    stdio: ["inherit", "inherit", "inherit", "ipc", ...(bus ? (["pipe"] as const) : [])],
+    stdio: ["inherit", "inherit", "inherit", "ipc", ...(bus ? (["pipe", "pipe"] as const) : [])],
   });
 
   function fork(): void {
@@ -182,7 +183,9 @@ function startBus({ cluster: { streamPacketsMax }, recovery }: Settings) {
   return {
     join({ id, process: child }: Worker): void {
       // What is asked for as a pipe is a socket at both ends.
-      logs.join(String(id), child.stdio[PIPE_FD] as unknown as Socket);
+      const socketAt = (fd: number) => child.stdio[fd] as unknown as Socket;
+      const [reads, writes] = [socketAt(TO_PRIMARY_FD), socketAt(TO_WORKER_FD)];
+      logs.join(String(id), { reads, writes });
     },
     stop(): void {
       logs.stop();
@@ -257,7 +260,9 @@ export function joinPrimary(): WorkerSide {
     isStopping: () => stopping,
     joinBus(needs) {
       const number = cluster.worker?.id ?? 0; // every worker has one
-      return joinPrimaryLogs(new Socket({ fd: PIPE_FD }), { ...needs, node: `${number}`, number });
+      const reads = new Socket({ fd: TO_WORKER_FD });
+      const writes = new Socket({ fd: TO_PRIMARY_FD });
+      return joinPrimaryLogs({ reads, writes }, { ...needs, node: `${number}`, number });
     },
     answer(call) {
       read = call;

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { compareIds, type Entry, EVERYONE, type EventLog } from "../../src/cluster/event-log.ts";
 import type { WorkerBus } from "../../src/cluster/worker-bus.ts";
+import type { PipeSockets } from "../../src/cluster/worker-pipe.ts";
 import { startPrimaryLogs } from "../harness/primary-logs.ts";
 import { until } from "../harness/wait.ts";
 
@@ -225,7 +226,7 @@ test("two workers that subscribe at once to what a third alone had hear all from
   // Seen: the second did not wait, and never heard what the third had heard alone meanwhile.
   for (const recovers of [true, false]) {
     const sockets = new Map<string, Socket>();
-    const connected = (node: string, socket: Socket) => void sockets.set(node, socket);
+    const connected = (node: string, ends: PipeSockets) => void sockets.set(node, ends.reads);
     const workers = await startWorkers(t, ["a", "b", "c"], { recovers, connected });
     const [a, b, c] = workers as [Worker, Worker, Worker];
     await a.log.subscribe([":red"]);
@@ -252,7 +253,7 @@ test("two workers that subscribe at once to what a third alone had hear all from
 
 test("a worker that does not answer keeps another's subscription waiting for a moment only", async (t) => {
   const sockets = new Map<string, Socket>();
-  const connected = (node: string, socket: Socket) => sockets.set(node, socket);
+  const connected = (node: string, ends: PipeSockets) => void sockets.set(node, ends.reads);
   const [a, b] = (await startWorkers(t, ["a", "b"], { connected })) as [Worker, Worker];
   await a.log.subscribe([":1"]);
   await say(a, [":1"], "alone");
@@ -272,7 +273,7 @@ test("a worker that does not answer keeps another's subscription waiting for a m
 test("what a worker that did not answer in time had heard alone is lost for who subscribed before", async (t) => {
   // Seen without recovery: the other never heard of it, and lost nothing as far as it knew.
   const sockets = new Map<string, Socket>();
-  const connected = (node: string, socket: Socket) => void sockets.set(node, socket);
+  const connected = (node: string, ends: PipeSockets) => void sockets.set(node, ends.reads);
   const options = { recovers: false, connected };
   const workers = await startWorkers(t, ["a", "b", "c"], options);
   const [a, b, c] = workers as [Worker, Worker, Worker];
@@ -297,7 +298,7 @@ test("what a worker that did not answer in time had heard alone is lost for who 
 
 test("what waits for a worker that does not read is bounded; it hears all later, in order", async (t) => {
   const sockets = new Map<string, Socket>();
-  const connected = (node: string, socket: Socket) => sockets.set(node, socket);
+  const connected = (node: string, ends: PipeSockets) => void sockets.set(node, ends.reads);
   const [a, b] = (await startWorkers(t, ["a", "b"], { connected })) as [Worker, Worker];
   await Promise.all([a.log.subscribe([":1"]), b.log.subscribe([":1"])]);
   sockets.get("b")?.pause();
@@ -314,7 +315,7 @@ test("what waits for a worker that does not read is bounded; it hears all later,
 
 test("a worker that reads again too late has lost entries, and goes on with the next", async (t) => {
   const sockets = new Map<string, Socket>();
-  const connected = (node: string, socket: Socket) => sockets.set(node, socket);
+  const connected = (node: string, ends: PipeSockets) => void sockets.set(node, ends.reads);
   const options = { connected, packetsMax: 10 };
   const [a, b] = (await startWorkers(t, ["a", "b"], options)) as [Worker, Worker];
   await Promise.all([a.log.subscribe([":1"]), b.log.subscribe([":1"])]);
@@ -339,3 +340,39 @@ test("a worker that is gone is told of, after what it had sent, and nobody count
   assert.equal(await a.log.nodes(), 2);
   assert.equal(await a.log.tell(EVERYONE, Buffer.from("1")), 2);
 });
+
+for (const size of [10, 100_000]) {
+  test(`what a worker alone heard is in the log when it is killed, ${size} bytes each`, async (t) => {
+    // Seen: clients of a killed worker missed or doubled what others of it had got. What it had
+    // sent was not read any more once the primary wrote to it; and clients were sent what had not
+    // left the worker's memory.
+    const ends = new Map<string, PipeSockets>();
+    const joined = (node: string, sockets: PipeSockets) =>
+      void ends.set(`primary ${node}`, sockets);
+    const connected = (node: string, sockets: PipeSockets) => void ends.set(node, sockets);
+    const workers = await startWorkers(t, ["a", "b"], { joined, connected });
+    const [a, b] = workers as [Worker, Worker];
+    const first = a.log.place();
+    await a.log.subscribe([":mine", ":1"]);
+    await b.log.subscribe([":2"]);
+    await turn();
+    // The primary is busy.
+    ends.get("primary a")?.reads.pause();
+    const large = "x".repeat(size);
+    for (let n = 0; n < 10; n++) {
+      say(a, [":mine"], `${n}${large}`).catch(() => {});
+      await turn();
+    }
+    for (const end of ["reads", "writes"] as const) ends.get("a")?.[end].destroy();
+    const heard = a.heard.filter(({ channels }) => channels.includes(":mine")).map(({ id }) => id);
+    if (size < 1_000) assert.equal(heard.length, 10);
+    for (let n = 0; n < 2; n++) await say(b, [":1", ":2"], "to both");
+    ends.get("primary a")?.reads.resume();
+    await until(() => b.told.includes("a left"), "that it is gone");
+    const ids = new Set((await b.log.after(first))?.entries.map(({ id }) => id));
+    assert.deepEqual(
+      heard.filter((id) => !ids.has(id)),
+      [],
+    );
+  });
+}

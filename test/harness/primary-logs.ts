@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { createPrimaryLogs } from "../../src/cluster/event-log-primary.ts";
 import { joinPrimaryLogs, type WorkerBus } from "../../src/cluster/worker-bus.ts";
+import type { PipeSockets } from "../../src/cluster/worker-pipe.ts";
 import type { Log } from "../../src/core/log.ts";
 
 /** What a test may set. */
@@ -13,22 +14,30 @@ interface Options {
   readonly recovers?: boolean;
   readonly packetsMax?: number;
   /** Called with the worker's end of each pipe. */
-  connected?(node: string, socket: Socket): void;
+  connected?(node: string, sockets: PipeSockets): void;
+  /** Called with the primary's end of each pipe. */
+  joined?(node: string, sockets: PipeSockets): void;
 }
 
 /**
- * Starts a primary's logs in this process. Returns what makes the bus of another worker, over a
- * socket as between processes.
+ * Starts a primary's logs in this process. Returns what makes the bus of another worker, over
+ * sockets as between processes.
  */
 export async function startPrimaryLogs(
   t: TestContext,
-  { recovers = true, packetsMax = 200, connected }: Options = {},
+  { recovers = true, packetsMax = 200, connected, joined }: Options = {},
 ): Promise<(node: string) => WorkerBus> {
   const limits = { packetsMax, bytesMax: 1e8, windowMs: 0 };
   const logs = createPrimaryLogs(limits, { received() {}, left() {} });
   const names: string[] = [];
+  let reads: Socket | undefined;
   const server = createServer((socket) => {
-    logs.join(names.shift() ?? "", socket);
+    reads ??= socket;
+    if (reads === socket) return;
+    const [node, sockets] = [names.shift() ?? "", { reads, writes: socket }];
+    reads = undefined;
+    logs.join(node, sockets);
+    joined?.(node, sockets);
   });
   const path = join(tmpdir(), `sluice-${randomUUID()}`);
   server.listen(path);
@@ -44,8 +53,8 @@ export async function startPrimaryLogs(
     const log: Log = (_level, { why }, text) => {
       throw new Error(`${text}: ${why}`);
     };
-    const socket = connect(path);
-    connected?.(node, socket);
-    return joinPrimaryLogs(socket, { node, number: ++last, settings, recovers, log });
+    const [writes, reads] = [connect(path), connect(path)];
+    connected?.(node, { reads, writes });
+    return joinPrimaryLogs({ reads, writes }, { node, number: ++last, settings, recovers, log });
   };
 }
