@@ -93,6 +93,7 @@ export interface CarrierLog {
   /** Returns the end of the log: its newest entry, one for nobody if there was none. */
   end(): Promise<Place>;
   nodes(): Promise<number>;
+  /** Its listener is told nothing any more. */
   close(): void;
 }
 
@@ -142,6 +143,8 @@ export function createSamples(): BusSamples {
 
 /** Before every entry there is. */
 export const NOWHERE: EntryId = "0-0";
+/** Where a log is that has not begun. */
+export const BEGIN: Place = { id: NOWHERE, mark: "", count: -1 };
 
 /** Returns the place of an entry. */
 export function placeOf({ id, from, n }: Pick<Entry, "id" | "from" | "n">): Place {

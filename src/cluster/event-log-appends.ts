@@ -1,0 +1,77 @@
+import { compareIds, type EntryId } from "./event-log.ts";
+import type { BusSamples, Carrier, CarrierLog } from "./event-log-carrier.ts";
+import type { Channels } from "./event-log-channels.ts";
+import type { Order } from "./event-log-order.ts";
+import type { OwnEntries } from "./event-log-own.ts";
+
+/** What a node appends to a log, and tells beside it. */
+export interface Appends<Own> {
+  append(channels: readonly string[], body: Uint8Array, own: Own): Promise<EntryId>;
+  tell(channel: string, body: Uint8Array): Promise<number>;
+  /** The log has begun, or cannot be reached: what waits for it goes on. */
+  go(): void;
+  /** Refuses what was not confirmed, and what comes. */
+  close(): void;
+}
+
+/** What appending needs. */
+export interface AppendsNeeds<Own> {
+  readonly carrier: Pick<Carrier, "node" | "isHere">;
+  readonly log: CarrierLog;
+  readonly order: Order;
+  readonly channels: Pick<Channels<unknown>, "hears">;
+  readonly own: OwnEntries<Own>;
+  readonly samples: BusSamples;
+}
+
+/** Returns what appends to a log. */
+export function createAppends<Own>(needs: AppendsNeeds<Own>): Appends<Own> {
+  const { carrier, log, order, channels, own, samples } = needs;
+  const early: (() => void)[] = [];
+  let entries = 0;
+  let messages = 0;
+  let closed = false;
+
+  const isAway = () => closed || !carrier.isHere();
+
+  /** Calls when the log has begun, or cannot: what is appended says how far this node is. */
+  function whenOpen<T>(call: () => Promise<T>): Promise<T> {
+    if (order.isOpen() || isAway()) return call();
+    return new Promise<void>((resolve) => void early.push(resolve)).then(() => whenOpen(call));
+  }
+
+  function append(to: readonly string[], body: Uint8Array, mine: Own): Promise<EntryId> {
+    if (isAway()) return Promise.reject(new Error("the log is away"));
+    const n = ++entries;
+    return new Promise((resolve, reject) => {
+      own.add(n, { own: mine, resolve, reject });
+      log.append({ n, at: order.newest(), channels: to, body }).then(
+        (id) => {
+          samples.messages.out++;
+          samples.bytes.out += body.length;
+          order.know({ id, mark: `${carrier.node}:${n}`, count: -1 });
+          own.confirm(n, id, compareIds(id, order.place()) > 0 && channels.hears(to));
+        },
+        (error: Error) => {
+          if (own.refuse(n, error) && carrier.isHere()) samples.errors++;
+        },
+      );
+    });
+  }
+
+  function go(): void {
+    for (const resolve of early.splice(0)) resolve();
+  }
+
+  return {
+    append: (to, body, mine) => whenOpen(() => append(to, body, mine)),
+    tell: (channel, body) =>
+      whenOpen(() => log.tell({ n: ++messages, at: order.newest(), channels: [channel], body })),
+    go,
+    close() {
+      closed = true;
+      own.refuseAll(new Error("the log is closed"));
+      go();
+    },
+  };
+}
