@@ -291,6 +291,8 @@ test("messages on the bus are not believed: shape, size, and with a key their si
   a.io.emit("n", "signed");
   await until(() => far.heard.includes("signed"), "the signed message");
   assert.deepEqual([near.heard, far.heard], [["signed"], ["signed"]]);
+  // Seen: a message made the namespace that it named. Now nobody listens there.
+  assert.equal(await keeper.client.publish("sluice:{/nowhere}:*", "e1-0 "), 0);
   assert.ok(
     (await b.metric("sluice_cluster_lag_seconds_count")) >= 2,
     "the age of each that is signed is noted",

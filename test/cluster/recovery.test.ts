@@ -72,6 +72,28 @@ test("what a client has is not sent again by a node that hears it while the clie
   assert.deepEqual(heard, [0, 1, 2, 3, 4, 5]);
 });
 
+test("who returns to a node that does not hear up to where its session was read begins anew, in time", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  await redis.command("ACL", "SETUSER", "b", "on", ">secret", "~*", "&*", "+@all");
+  const slow = redis.url.replace("://", "://b:secret@");
+  const [a, b] = await twoNodes(t, [redis.url, slow], { cluster: { timeoutMs: 1_000 } });
+  const { client, socket, heard } = await member(a, "red");
+  a.io.emit("n", 0);
+  await until(() => heard.length === 1, "the first");
+  await deafen(redis, "b", b);
+  a.io.emit("n", 1);
+  await move(client, socket, b);
+  await until(() => lost(redis, secretOf(client)), "the session");
+  await next(client.connect(), "connect");
+  assert.equal(client.recovered, false);
+  await redis.command("ACL", "SETUSER", "b", "+subscribe");
+  await until(() => {
+    b.io.emit("n", "anew");
+    return heard.includes("anew");
+  }, "what comes later");
+});
+
 test("what is volatile or to be acknowledged is not sent again", async (t) => {
   // Seen: a volatile packet that had been delivered came a second time, and one that was to be
   // acknowledged came without its acknowledgement.

@@ -59,7 +59,7 @@ async function quietWay(t: TestContext, redis: TestRedis, word: string) {
   };
 }
 
-for (const word of ["subscribe", "info"]) {
+for (const word of ["evalsha", "subscribe", "info"]) {
   test(`a connection that falls silent after ${word} is made again, while all others answer`, async (t) => {
     // Seen: a node that got no message, or no request, from the moment on at which a firewall forgot
     // one connection, until the system noticed; and one that never started, waiting for an INFO.

@@ -238,7 +238,7 @@ both(
   },
 );
 
-for (const offset of [undefined, "abcd.0", "1-1"]) {
+for (const offset of [undefined, "abcd.0", "1-1", "1-1.2-2", `${"9".repeat(17)}-1`]) {
   both(
     `who returns before its first event, with the offset ${offset}, gets all since it connected`,
     async (stage) => {
