@@ -1,4 +1,5 @@
 import { applyMove, createRoomHistory, narrowRooms, type RoomChange } from "../core/membership.ts";
+import { within } from "../core/within.ts";
 import { compareIds, type EntryId, type EventLog } from "./event-log.ts";
 import { NOWHERE } from "./event-log-carrier.ts";
 import { type LogMessage, readLogMessage } from "./messages.ts";
@@ -104,7 +105,8 @@ export function createRecover(needs: RecoverNeeds): Recover {
       ids.set(packet, id);
       return packet;
     });
-    if (!(await isWithin(log.reached(end), timeoutMs))) return null;
+    const reached = log.reached(end).then(() => true);
+    if (!(await within(reached, timeoutMs, () => false))) return null;
     // Up to there all that is to be sent is in this: the rest the client has, or never gets.
     const settled = (data: unknown[]) => {
       const id = ids.get(data);
@@ -160,14 +162,6 @@ function listMissed(session: Session, kept: readonly Kept[], from: EntryId) {
     if (!wasRecipient(message.to, (at) => compareIds(id, at) > 0)) return [];
     return [{ id, data: message.data }];
   });
-}
-
-async function isWithin(promise: Promise<void>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, ms, false);
-  });
-  return Promise.race([promise.then(() => true), late]).finally(() => clearTimeout(timer));
 }
 
 /** A broadcast that can be sent again, or what was done to sockets. */
