@@ -73,8 +73,11 @@ export function channelsOf({ rooms }: Recipients): { channels: string[]; all: bo
 /** Returns the body of an entry. Throws if the arguments cannot be sent: a bigint, a cycle. */
 export function writeLogMessage(message: LogMessage): Uint8Array {
   const to = listAddress(message.to);
-  if (message.do === "emit") return write([message.do, to, message.data, message.id]);
-  return write([message.do, to, message.rooms.filter(isRoom), message.close]);
+  if (message.do !== "emit") {
+    return textOf([message.do, to, message.rooms.filter(isRoom), message.close]);
+  }
+  const { data, id } = message;
+  return write([message.do, to, data, id], data);
 }
 
 /** Returns the message of an entry; undefined if no node writes such a body. */
@@ -126,9 +129,12 @@ export function withoutUnfit(
   return { sockets: answer.sockets.map((each) => replaceUnsendable(each, writePart)) };
 }
 
-/** JSON is faster, and calls `toJSON` as clients' codecs do. Msgpack carries bytes. */
-function write(value: unknown): Uint8Array {
-  return hasBytes(value) ? encode(value, { ignoreUndefined: true }) : textOf(value);
+/**
+ * JSON is faster, and calls `toJSON` as clients' codecs do. Msgpack carries bytes, which only
+ * `given` may hold.
+ */
+function write(value: unknown, given = value): Uint8Array {
+  return hasBytes(given) ? encode(value, { ignoreUndefined: true }) : textOf(value);
 }
 
 function textOf(value: unknown): Uint8Array {
