@@ -1,4 +1,5 @@
 import type { EntryId } from "./event-log.ts";
+import type { FrameKind } from "./event-log-frame.ts";
 import { APPEND, type Script } from "./event-log-scripts.ts";
 import type { Client, RedisLink } from "./redis.ts";
 
@@ -25,16 +26,16 @@ export interface AppenderNeeds {
   readonly link: RedisLink;
   readonly stream: string;
   /** What the script is given before the entries. */
-  readonly start: readonly string[];
+  readonly start: readonly (string | number)[];
   /** How many entries and messages wait in all logs of this process, and how many may. */
   readonly pending: { count: number; readonly max: number };
 }
 
-/** Appends an entry, or sends a message: its words and its frame as the script takes them. */
-export type Appender = (words: readonly string[], frame: Buffer) => Promise<EntryId | number>;
+/** Appends an entry, or sends a message. */
+export type Appender = (kind: FrameKind, frame: Buffer) => Promise<EntryId | number>;
 
 interface Item {
-  readonly words: readonly string[];
+  readonly kind: FrameKind;
   readonly frame: Buffer;
   resolve(answer: EntryId | number): void;
   reject(error: Error): void;
@@ -43,6 +44,8 @@ interface Item {
 /** What one call of the script appends at most. */
 const CALL_ITEMS = 500;
 const CALL_BYTES = 1_048_576;
+/** The kind of a frame, and its length. */
+const HEAD_BYTES = 5;
 
 /**
  * Returns the function that appends what one turn of the event loop brings, in one call or few and
@@ -56,7 +59,7 @@ export function createAppender({ link, stream, start, pending }: AppenderNeeds):
   let running = false;
 
   async function send(items: readonly Item[]): Promise<void> {
-    const given = [...start, ...items.flatMap(({ words, frame }) => [...words, frame])];
+    const given = [...start, pack(items)];
     try {
       const answers = await link.ask((client) => runScript(client, APPEND, stream, given));
       for (const [at, answer] of (answers as (Buffer | number)[]).entries()) {
@@ -75,11 +78,11 @@ export function createAppender({ link, stream, start, pending }: AppenderNeeds):
     if (running) setImmediate(flush);
   }
 
-  return (words, frame) =>
+  return (kind, frame) =>
     new Promise((resolve, reject) => {
       if (pending.count >= pending.max) return reject(new Error("Redis is too slow"));
       pending.count++;
-      queue.push({ words, frame, resolve, reject });
+      queue.push({ kind, frame, resolve, reject });
       if (!running) setImmediate(flush);
       running = true;
     });
@@ -89,10 +92,24 @@ export function createAppender({ link, stream, start, pending }: AppenderNeeds):
 function takeCall(queue: Item[]): Item[] {
   let bytes = 0;
   let count = 0;
-  for (const { frame, words } of queue) {
-    bytes += frame.length + 16 * words.length;
+  for (const { frame } of queue) {
+    bytes += HEAD_BYTES + frame.length;
     if (count > 0 && (count === CALL_ITEMS || bytes > CALL_BYTES)) break;
     count++;
   }
   return queue.splice(0, count);
+}
+
+/** Packs frames into one argument: several for each would cost far more than the rest of a call. */
+function pack(items: readonly Item[]): Buffer {
+  const bytes = items.reduce((sum, { frame }) => sum + HEAD_BYTES + frame.length, 0);
+  const packed = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const { kind, frame } of items) {
+    at += packed.write(kind, at, "latin1");
+    at = packed.writeUInt32BE(frame.length, at);
+    packed.set(frame, at);
+    at += frame.length;
+  }
+  return packed;
 }

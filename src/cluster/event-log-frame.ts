@@ -4,12 +4,16 @@ import type { Draft, PushedEntry } from "./event-log-carrier.ts";
 /** What a frame holds: an entry without its id, or a message. */
 export type Framed = Omit<PushedEntry, "id">;
 
+/** An entry, or a message that is told: with a key neither is taken for the other. */
+export type FrameKind = "e" | "t";
+
 /** Writes what goes through Redis, and reads it. */
 export interface Framing {
-  /** `kind` tells entries from messages: with a key neither is taken for the other. */
-  write(kind: "e" | "t", draft: Draft): Buffer;
+  /** The bytes before what a frame says: its signature. */
+  readonly macBytes: number;
+  write(kind: FrameKind, draft: Draft): Buffer;
   /** Returns what is wrong with it if it is not to be believed. The body is a view. */
-  read(kind: "e" | "t", frame: Buffer): Framed | "shape" | "signature";
+  read(kind: FrameKind, frame: Buffer): Framed | "shape" | "signature";
 }
 
 const MAC_BYTES = 32;
@@ -26,16 +30,18 @@ export function isId(text: string): boolean {
  * A frame is, with a key, HMAC-SHA256 over what the log is and the rest; then the length of the
  * node's name in a byte, and the name; likewise the newest id it knew; the number in eight bytes,
  * as a double; how many channels in four; the length of each in four, its name in UTF-8; the body.
+ * The script that appends reads the same.
  */
 export function createFraming(key: string, prefix: string, log: [string, string]): Framing {
   const [namespace, node] = log;
   const macBytes = key === "" ? 0 : MAC_BYTES;
   const contextOf = (kind: string) => JSON.stringify([prefix, namespace, kind]);
   const contexts = { e: contextOf("e"), t: contextOf("t") };
-  const sign = (kind: "e" | "t", rest: Buffer) =>
+  const sign = (kind: FrameKind, rest: Buffer) =>
     createHmac("sha256", key).update(contexts[kind]).update(rest).digest();
 
   return {
+    macBytes,
     write(kind, draft) {
       const { n, at, channels, body } = draft;
       const names = channels.reduce((sum, name) => sum + 4 + Buffer.byteLength(name), 0);

@@ -14,7 +14,7 @@ import {
   type PushedEntry,
 } from "./event-log-carrier.ts";
 import { createEarsPool, type Ears, type EarsPool } from "./event-log-ears.ts";
-import { createFraming, type Framed, isId } from "./event-log-frame.ts";
+import { createFraming, type Framed, type FrameKind, isId } from "./event-log-frame.ts";
 import { COUNT, READ } from "./event-log-scripts.ts";
 import type { RedisLink } from "./redis.ts";
 
@@ -92,7 +92,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   const isCluster = link.client instanceof Cluster;
   const push = isCluster ? "SPUBLISH" : "PUBLISH";
   const framing = createFraming(settings.busKey, prefix, [namespace, node]);
-  const start = [base, push, String(settings.streamPacketsMax)];
+  const start = [base, push, settings.streamPacketsMax, framing.macBytes];
   const append = createAppender({ link, stream, start, pending: needs.pending });
   const mine = new Set<string>();
   const marks = new Map<string, { resolve(): void; reject(error: Error): void }>();
@@ -100,7 +100,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   let tokens = 0;
   let closed = false;
 
-  function readFrame(kind: "e" | "t", frame: Buffer): Framed | undefined {
+  function readFrame(kind: FrameKind, frame: Buffer): Framed | undefined {
     const isTooLarge = frame.length > settings.messageBytesMax;
     const read = isTooLarge ? "size" : framing.read(kind, frame);
     if (typeof read !== "string") return read;
@@ -193,16 +193,16 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   }
 
   /** Sends what every node accepts. */
-  async function send(words: readonly string[], frame: Buffer): Promise<EntryId | number> {
-    if (frame.length <= settings.messageBytesMax) return append(words, frame);
+  function send(kind: FrameKind, draft: Draft): Promise<EntryId | number> {
+    const frame = framing.write(kind, draft);
+    if (frame.length <= settings.messageBytesMax) return append(kind, frame);
     samples.refused.size++;
-    throw new Error("the message is larger than cluster.messageBytesMax");
+    return Promise.reject(new Error("the message is larger than cluster.messageBytesMax"));
   }
 
   return {
-    append: (draft) => send(entryOf(draft, node), framing.write("e", draft)) as Promise<EntryId>,
-    tell: (draft) =>
-      send(["0", draft.channels[0] ?? ""], framing.write("t", draft)) as Promise<number>,
+    append: (draft) => send("e", draft) as Promise<EntryId>,
+    tell: (draft) => send("t", draft) as Promise<number>,
     subscribe,
     unsubscribe(channels) {
       const names = channels.map((channel) => base + channel);
@@ -233,10 +233,6 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
 }
 
 const [ENTRY, MESSAGE, MARKER, NOTE] = Buffer.from("etml");
-
-function entryOf({ n, channels }: Draft, node: string): string[] {
-  return ["1", `${node}:${n}`, String(channels.length), ...channels];
-}
 
 /** Reads the answer of the script, which ends as its comment says. */
 function readPage(

@@ -22,42 +22,49 @@ function script(text: string): Script {
  * Appends entries and pushes them; pushes messages. Answers with an id for each entry, and with the
  * number of subscribers for each message: who has subscribed to a pattern hears it and is no node.
  *
- * KEYS: stream. ARGV: start of the channels' names, command to push with, packets to keep, then for
- * each entry 1, its mark, the number of channels, the channels and the frame, and for each message
- * 0, its channel and the frame.
+ * KEYS: stream. ARGV: start of the channels' names, command to push with, packets to keep, bytes
+ * before what a frame says, and the frames (event-log-frame.ts), each after its kind and its length
+ * in four bytes.
  */
 export const APPEND = script(`
 if redis.replicate_commands then redis.replicate_commands() end
-local base, push, keep = ARGV[1], ARGV[2], ARGV[3]
-local answers, at = {}, 4
-while ARGV[at] do
-  if ARGV[at] == "0" then
-    local channel = base .. ARGV[at + 1]
-    redis.call(push, channel, "t" .. ARGV[at + 2])
-    local question = push == "SPUBLISH" and "SHARDNUMSUB" or "NUMSUB"
-    answers[#answers + 1] = redis.call("PUBSUB", question, channel)[2]
-    at = at + 3
-  else
-    local first = at + 3
-    local last = at + 2 + ARGV[at + 2]
-    local frame = ARGV[last + 1]
-    local given = { "XADD", KEYS[1], "MAXLEN", "~", keep, "*", "f", ARGV[at + 1] }
-    if last - first < 200 then
-      for each = first, last do
-        given[#given + 1] = "c"
-        given[#given + 1] = ARGV[each]
-      end
-    else
-      given[#given + 1] = "x"
-      given[#given + 1] = ""
+local base, push, keep, mac, packed = unpack(ARGV)
+local question = push == "SPUBLISH" and "SHARDNUMSUB" or "NUMSUB"
+local function tell(frame, at)
+  local channel = base .. struct.unpack(">I4c0", frame, at)
+  redis.call(push, channel, "t" .. frame)
+  return redis.call("PUBSUB", question, channel)[2]
+end
+local function append(frame, mark, count, at)
+  local given = { "XADD", KEYS[1], "MAXLEN", "~", keep, "*", "f", mark }
+  local channels = {}
+  for each = 1, count do
+    channels[each], at = struct.unpack(">I4c0", frame, at)
+    if count <= 200 then
+      given[#given + 1] = "c"
+      given[#given + 1] = channels[each]
     end
-    given[#given + 1] = "e"
-    given[#given + 1] = frame
-    local id = redis.call(unpack(given))
-    local pushed = "e" .. id .. " " .. frame
-    for each = first, last do redis.call(push, base .. ARGV[each], pushed) end
-    answers[#answers + 1] = id
-    at = last + 2
+  end
+  if count > 200 then
+    given[#given + 1] = "x"
+    given[#given + 1] = ""
+  end
+  given[#given + 1] = "e"
+  given[#given + 1] = frame
+  local id = redis.call(unpack(given))
+  local pushed = "e" .. id .. " " .. frame
+  for each = 1, count do redis.call(push, base .. channels[each], pushed) end
+  return id
+end
+local answers, at = {}, 1
+while at <= #packed do
+  local kind, frame
+  kind, frame, at = struct.unpack(">c1I4c0", packed, at)
+  local node, _, n, count, first = struct.unpack(">Bc0Bc0dI4", frame, mac + 1)
+  if kind == "t" then
+    answers[#answers + 1] = tell(frame, first)
+  else
+    answers[#answers + 1] = append(frame, node .. ":" .. string.format("%.0f", n), count, first)
   end
 end
 return answers
