@@ -52,8 +52,6 @@ export interface Watched {
   readonly wallMs: number;
   readonly lastAtUs: number;
   readonly latency: Latency;
-  /** Of members of other processes than the one that broadcasts; `latency` is of its own then. */
-  readonly far?: Latency;
 }
 
 /** Watches one round; {@link BroadcastWatch.settle} ends it. */
@@ -77,10 +75,9 @@ export async function watchBroadcasts(
   const turns = options.timed && readInTurns(others, options.timed.everyMs);
   const credit = options.credit && (await openCredit(options.credit, members.length));
   const histogram = createHistogram();
-  const far = fleet.near.size > 0 ? createHistogram() : undefined;
-  const tell = (client: Client, us: number) => {
+  const tell = (us: number) => {
     if (us < 0) state.early++;
-    recordLatency(far && !fleet.near.has(client) ? far : histogram, us);
+    recordLatency(histogram, us);
   };
   const state = { stray: 0, early: 0, lastAtUs: 0, over: false };
   const cpu = process.cpuUsage();
@@ -95,7 +92,7 @@ export async function watchBroadcasts(
       if (client.stalled) return;
       if (turns === undefined || timed.has(client)) {
         state.lastAtUs = fleet.readAtUs;
-        if (options.tellsLatency) tell(client, fleet.readAtUs - marker.scheduledUs);
+        if (options.tellsLatency) tell(fleet.readAtUs - marker.scheduledUs);
       }
       credit?.passed(before, order.next - options.firstSequence);
       if (options.burnUs) burn(options.burnUs);
@@ -127,7 +124,6 @@ export async function watchBroadcasts(
         wallMs: (Math.max(startedUs, state.lastAtUs) - startedUs) / 1000,
         lastAtUs: state.lastAtUs,
         latency: describeLatency(histogram),
-        ...(far ? { far: describeLatency(far) } : {}),
       };
     },
   };

@@ -56,8 +56,6 @@ export interface Fleet {
   /** When the read began whose messages are being taken. */
   readAtUs: number;
   watcher: Watcher | undefined;
-  /** Clients of the process that broadcasts, where there are several and they were marked. */
-  readonly near: Set<Client>;
   connect(options: FleetOptions): Promise<Connected>;
   /** Drops all connections; the server learns it from the TCP reset or end. */
   drop(): void;
@@ -78,7 +76,6 @@ export function createFleet(): Fleet {
     bytes: 0,
     readAtUs: 0,
     watcher: undefined,
-    near: new Set(),
     async connect(options) {
       if (settled !== undefined) throw new Error("the fleet is connecting already");
       try {

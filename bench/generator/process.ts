@@ -5,7 +5,6 @@ import { type BroadcastWatch, type WatchOptions, watchBroadcasts } from "./broad
 import { type EchoOptions, runEcho } from "./echo.ts";
 import { createFleet, type FleetOptions } from "./fleet.ts";
 import { type LoadOptions, runLoad } from "./load.ts";
-import { markNear } from "./mark.ts";
 import { type ResumeOptions, resumeStalled, stallSome } from "./stall.ts";
 import { runWitness, type WitnessOptions } from "./witness.ts";
 
@@ -34,7 +33,6 @@ serve({
     lag.start();
     return { ...(await runLoad(fleet, options)), lag: lag.stop() };
   },
-  mark: (options: { quietMs: number }) => markNear(fleet, options.quietMs),
   witness: (options: WitnessOptions) => runWitness(options),
   stall: (options: { count: number }) => stallSome(fleet, options.count),
   resume: (options: ResumeOptions) => resumeStalled(fleet, options),

@@ -1,5 +1,5 @@
 import { type Flag, isExcused, makeFlag } from "./flags.ts";
-import type { Metric, Round } from "./scenario.ts";
+import type { Metric, Round, Scenario } from "./scenario.ts";
 import { bootstrapBca, createRandom, type Interval, median, quantile } from "./stats.ts";
 
 /** The middle of a subject's valid rounds; of what the machine voided where there are none. */
@@ -72,17 +72,18 @@ function summariseOne(
 export function estimateRatios(
   rounds: readonly JudgedRound[],
   metrics: readonly Metric[],
-  options: { baseline: string; seed: number },
+  options: Pick<Scenario, "baselines"> & { baseline: string; seed: number },
 ): Estimate[] {
   const random = createRandom(options.seed);
-  return casesOf(rounds).flatMap((own) =>
-    metrics
+  return casesOf(rounds).flatMap((own) => {
+    const baseline = options.baselines?.[`${own[0]?.params.row}`] ?? options.baseline;
+    return metrics
       .filter((metric) => metric.ratio)
       .flatMap((metric) =>
         [...new Set(own.map((round) => round.subject))]
-          .filter((subject) => subject !== options.baseline)
+          .filter((subject) => subject !== baseline)
           .flatMap((against) => {
-            const ratios = pairRatios(own, metric.name, options.baseline, against);
+            const ratios = pairRatios(own, metric.name, baseline, against);
             const [first] = own;
             if (ratios.length === 0 || first === undefined) return [];
             const interval = bootstrapBca(ratios, median, {
@@ -93,7 +94,7 @@ export function estimateRatios(
             return {
               params: first.params,
               metric: metric.name,
-              subject: options.baseline,
+              subject: baseline,
               against,
               ratio_median: interval.estimate,
               ci95_low: interval.low,
@@ -104,8 +105,8 @@ export function estimateRatios(
               verdict: judge(interval, metric.better, ratios.length),
             };
           }),
-      ),
-  );
+      );
+  });
 }
 
 /** Fewer rounds have no first and second half. */

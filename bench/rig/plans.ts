@@ -176,6 +176,45 @@ function planMemory(result: Result): Plan | undefined {
   };
 }
 
+/** What nodes deliver together, if each had a core: the line is one node times their number. */
+function planNodes(result: Result): Plan | undefined {
+  const rows = result.summaries.filter(
+    ({ metric, params }) => metric === "deliveries_per_cpu_s" && params.row === "nodes",
+  );
+  const values = rows.map(({ subject, median, low, high }) => {
+    const nodes = Number.parseInt(subject, 10);
+    return { nodes, rate: median * nodes, low: low * nodes, high: high * nodes };
+  });
+  const one = values.find(({ nodes }) => nodes === 1);
+  const last = Math.max(...values.map(({ nodes }) => nodes));
+  if (one === undefined || last === 1) return undefined;
+  const ideal = [1, last].map((nodes) => ({ nodes, rate: one.rate * nodes }));
+  const x = { field: "nodes", type: "quantitative", title: "nodes behind one Redis" };
+  const y = { type: "quantitative", title: "deliveries a second, a core for each node" };
+  const color = { value: COLOURS.ours };
+  return {
+    name: "nodes",
+    title: "What nodes deliver together, in rooms of their own",
+    spec: {
+      data: { values },
+      width: 480,
+      height: 300,
+      layer: [
+        {
+          data: { values: ideal },
+          mark: { type: "line", strokeDash: [4, 3], color: "#868e96" },
+          encoding: { x, y: { ...y, field: "rate" } },
+        },
+        { mark: { type: "line", point: true }, encoding: { x, y: { ...y, field: "rate" }, color } },
+        {
+          mark: { type: "rule", size: 2 },
+          encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color },
+        },
+      ],
+    },
+  };
+}
+
 /** The primary metric of scenarios that have no picture of their own. */
 function planBars(result: Result): Plan | undefined {
   if (result.scenario.name === "idle" || planLoad(result) || planMembers(result)) return undefined;
@@ -277,6 +316,7 @@ export const PLANS: readonly ((result: Result) => Plan | undefined)[] = [
   planLoad,
   planMembers,
   planMemory,
+  planNodes,
   planBars,
   planRatios,
 ];

@@ -51,8 +51,6 @@ export interface GeneratorHandle extends Child {
   load(options: LoadOptions): Promise<Loaded & { lag: Lag }>;
   /** First call: real clients connect. Second call: what they saw. */
   witness(options: WitnessOptions): Promise<Witnessed | undefined>;
-  /** Marks those who receive the next messages as clients of the process that broadcasts. */
-  mark(quietMs: number): Promise<number>;
   stall(count: number): Promise<void>;
   resume(options: ResumeOptions): Promise<Resumed>;
   drop(): Promise<void>;
@@ -176,7 +174,6 @@ export function openGenerator(
     echo: (args) => call("echo", args, args.durationMs * 3 + 60_000),
     load: (args) => call("load", args, args.durationMs * 3 + 60_000),
     witness: (args) => call("witness", args),
-    mark: (quietMs) => call("mark", { quietMs }),
     stall: (count) => call("stall", { count }),
     resume: (args) => call("resume", args, 120_000),
     drop: () => call("drop"),

@@ -59,7 +59,10 @@ function makeResult(
   const { rounds, witnesses, flags } = run.collected;
   const env = readEnvironment();
   const baseline = scenario.baseline ?? "ours";
-  const estimates = estimateRatios(rounds, scenario.metrics, { baseline, seed: run.seed });
+  const estimates = estimateRatios(rounds, scenario.metrics, {
+    ...{ baseline, seed: run.seed },
+    ...(scenario.baselines ? { baselines: scenario.baselines } : {}),
+  });
   if (flags.every((flag) => flag.code !== "few_pairs")) flags.push(...judgePairs(estimates));
   flags.push(...judgeWarmth(rounds, scenario.metrics));
   return {

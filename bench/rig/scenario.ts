@@ -119,6 +119,8 @@ export interface Scenario {
   readonly metrics: readonly Metric[];
   /** Whose cost the others are compared with; `ours` unless said otherwise. */
   readonly baseline?: string;
+  /** The same of the cases with a `row` in their params, where it is another one. */
+  readonly baselines?: Readonly<Record<string, string>>;
   /**
    * About how long it takes on two cores, per mode, and on its own where that is not its share of
    * the set; unknown where the user decides.

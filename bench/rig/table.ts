@@ -76,7 +76,9 @@ export function makeTables(result: Result): CaseTable[] {
 
 function makeTable(result: Result, key: string): CaseTable | undefined {
   const rounds = result.rounds.filter((round) => JSON.stringify(round.params) === key);
-  const { metrics, baseline } = result.scenario;
+  const { metrics } = result.scenario;
+  const first = result.estimates.find((one) => JSON.stringify(one.params) === key);
+  const baseline = first?.subject ?? result.scenario.baseline;
   const shown = metrics.filter((m) => rounds.some((round) => round.values[m.name] !== undefined));
   const [primary] = shown;
   if (primary === undefined) return undefined;

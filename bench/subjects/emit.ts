@@ -22,6 +22,10 @@ export interface PaceOptions {
   readonly payloadBytes: number;
   readonly ratePerS: number;
   readonly durationMs: number;
+  /** So many are due together, and so many a turn of the event loop at most; without it any. */
+  readonly framesPerTurn?: number;
+  /** Each of so many streams gets every sequence number, in turns; one by default. */
+  readonly streams?: number;
 }
 
 /** What emitting took. */
@@ -100,8 +104,10 @@ export function emitSaturated(
 /** Emits every message when it is due, late ones at once, each stamped with its scheduled time. */
 export function emitOnSchedule(options: PaceOptions, tools: Tools): Promise<Emitted> {
   const { emit, nowUs } = tools;
+  const { framesPerTurn, streams = 1 } = options;
   const body = tools.createBodies(options.payloadBytes);
-  const total = Math.max(1, Math.floor((options.ratePerS * options.durationMs) / 1000));
+  const each = Math.max(1, Math.floor((options.ratePerS * options.durationMs) / 1000 / streams));
+  const total = each * streams;
   const gapUs = 1e6 / options.ratePerS;
   const meter = createMeter(nowUs);
   let sent = 0;
@@ -110,16 +116,19 @@ export function emitOnSchedule(options: PaceOptions, tools: Tools): Promise<Emit
   return new Promise((resolve) => {
     const turn = () => {
       const now = nowUs();
-      while (sent < total) {
-        const due = meter.startedUs + sent * gapUs;
+      const most = sent + (framesPerTurn ?? total);
+      while (sent < Math.min(total, most)) {
+        const due = meter.startedUs + (sent - (sent % (framesPerTurn ?? 1))) * gapUs;
         if (due > now) break;
         lateSum += now - due;
         lateMax = Math.max(lateMax, now - due);
-        emit(options.shape, body(options.firstSequence + sent++, due));
+        emit(options.shape, body(options.firstSequence + Math.floor(sent++ / streams), due));
       }
-      if (sent < total) return void setTimeout(turn, 1);
+      // Who is late has the next turn at once, and no more in it than anyone.
+      if (sent < total) return void (sent === most ? setImmediate(turn) : setTimeout(turn, 1));
       const late = { lateUsMax: lateMax, lateUsMean: lateSum / sent };
-      resolve({ ...meter.read(sent, options.firstSequence), ...late });
+      const lastSequence = options.firstSequence + each - 1;
+      resolve({ ...meter.read(sent, options.firstSequence), lastSequence, ...late });
     };
     turn();
   });
