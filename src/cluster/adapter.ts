@@ -176,21 +176,26 @@ class BusAdapter extends Adapter {
     const timeoutMs = to.flags?.timeout ?? this.#needs.settings.requestTimeoutMs;
     let isHere = false;
     const deliver = () => {
-      if (!isHere) super.broadcastWithAck(packet, to, counted, ack);
+      if (isHere) return;
       isHere = true;
+      try {
+        super.broadcastWithAck(packet, to, counted, ack);
+      } catch (error) {
+        this.#needs.failed(error);
+      }
     };
-    const request = this.#requests.listen((from, answer) => {
+    const heard = (from: string, answer: Answer) => {
       // Its turn has come here, too.
       if (from === this.#needs.bus.node) deliver();
       else if ("count" in answer) counted(answer.count);
       else if ("value" in answer) ack(answer.value);
-    }, timeoutMs);
-    this.#tell(EVERYONE, { do: "ask", to, data: packet.data, request })
-      .catch(() => {
-        this.#needs.samples.missed++;
-        deliver();
-      })
-      .catch(this.#needs.failed);
+    };
+    // What is told may be lost on its way back: then its time has passed, but its sockets get it.
+    const request = this.#requests.listen(heard, timeoutMs, deliver);
+    this.#tell(EVERYONE, { do: "ask", to, data: packet.data, request }).catch(() => {
+      this.#needs.samples.missed++;
+      deliver();
+    });
   }
 
   override async fetchSockets(to: BroadcastOptions): Promise<Socket[]> {
@@ -244,6 +249,7 @@ class BusAdapter extends Adapter {
 
   override close(): void {
     this.#recover?.stop();
+    this.#requests.stop();
     this.#log.close();
     super.close();
   }

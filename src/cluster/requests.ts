@@ -25,17 +25,24 @@ export interface Requests {
       readonly timeoutMs: number;
     },
   ): Promise<void>;
-  /** Passes each answer to `heard`, for `timeoutMs`. Returns the request's number. */
-  listen(heard: (from: string, answer: Answer) => void, timeoutMs: number): number;
+  /** Passes each answer to `heard`, for `timeoutMs`, then calls `over`. Returns the number. */
+  listen(
+    heard: (from: string, answer: Answer) => void,
+    timeoutMs: number,
+    over: () => void,
+  ): number;
   /** An answer has come. */
   answered(from: string, request: number, answer: Answer): void;
   /** A node is gone: nobody waits for it any more. */
   left(node: string): void;
+  /** Rejects what is collected, and forgets the rest. */
+  stop(): void;
 }
 
 interface Open {
   heard(from: string, answer: Answer): void;
   left?(node: string): void;
+  stop(): void;
 }
 
 /** Returns what asks the nodes of one namespace. */
@@ -64,6 +71,7 @@ export function createRequests({ requestsMax, tell, timedOut }: RequestsNeeds): 
           else if (!answers.has(node)) expected--;
           look();
         },
+        stop: () => reject(new Error("the namespace is closed")),
       });
       timer = setTimeout(() => {
         timedOut();
@@ -92,15 +100,23 @@ export function createRequests({ requestsMax, tell, timedOut }: RequestsNeeds): 
         collecting--;
       }
     },
-    listen(heard, timeoutMs) {
+    listen(heard, timeoutMs, over) {
       const request = ++last;
-      open.set(request, { heard });
-      setTimeout(() => open.delete(request), timeoutMs).unref();
+      const end = () => {
+        open.delete(request);
+        over();
+      };
+      const timer = setTimeout(end, timeoutMs).unref();
+      open.set(request, { heard, stop: () => clearTimeout(timer) });
       return request;
     },
     answered: (from, request, answer) => open.get(request)?.heard(from, answer),
     left(node) {
       for (const request of open.values()) request.left?.(node);
+    },
+    stop() {
+      for (const request of open.values()) request.stop();
+      open.clear();
     },
   };
 }

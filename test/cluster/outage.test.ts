@@ -96,6 +96,36 @@ test("requests that a node does not answer end in time, are counted, and bounded
   assert.equal(await gateway.metric("sluice_cluster_request_timeouts_total"), 4);
 });
 
+test("requests of a node that stops end with it", async (t) => {
+  // Seen: they kept the process for requestTimeoutMs.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const cluster = { redisUrl: redis.url, requestTimeoutMs: 60_000 };
+  const [a, b] = [await testGateway(t, { cluster }), await testGateway(t, { cluster })];
+  await until(async () => (await a.io.of("/").adapter.serverCount()) === 2, "two nodes");
+  const told = next(b.io, "ask");
+  const asked = assert.rejects(a.io.serverSideEmitWithAck("ask"), /closed/);
+  await told;
+  await a.stop();
+  await asked;
+});
+
+test("who is asked for an ack gets the event here, though Redis brings it after its time", async (t) => {
+  // Seen: the node's own clients never got it. Its turn came when nobody waited for it any more.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const gateway = await testGateway(t, { cluster: { redisUrl: redis.url, timeoutMs: 60_000 } });
+  const client = await gateway.connected();
+  const heard: unknown[] = [];
+  client.on("n", (n, done) => done(heard.push(n)));
+  await redis.command("CLIENT", "PAUSE", "60000", "WRITE");
+  await assert.rejects(gateway.io.timeout(100).emitWithAck("n", 1), /timed out/);
+  await until(() => heard.length > 0, "the event");
+  await redis.command("CLIENT", "UNPAUSE");
+  assert.deepEqual(await gateway.io.timeout(5_000).emitWithAck("n", 2), [2]);
+  assert.deepEqual(heard, [1, 2]);
+});
+
 test("a request to other nodes while Redis is away fails, and ends nothing but itself", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
