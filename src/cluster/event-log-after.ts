@@ -32,7 +32,7 @@ export async function readAfter(
   return { ...part, entries: part.entries.filter((entry) => isNew(entry, entry.id)) };
 }
 
-/** Reads all after an id; up to another, if that is given. */
+/** Reads all after an id; or after a time, up to an id. */
 async function look(
   log: CarrierLog,
   { id, bytesMax }: { readonly id: EntryId; readonly bytesMax: number },
@@ -41,7 +41,7 @@ async function look(
   const entries: PushedEntry[] = [];
   let bytes = 0;
   for (let from = id; ; ) {
-    const page = await log.look(from);
+    const page = await log.look(from, to !== undefined);
     if (page.lost || page.note !== undefined) return undefined;
     for (const entry of page.entries) bytes += entry.body.length;
     entries.push(...page.entries);

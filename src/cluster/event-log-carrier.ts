@@ -29,7 +29,7 @@ export interface Draft {
 
 /** An entry as it is pushed or read. */
 export interface PushedEntry extends Entry {
-  /** The newest id that its node knew. */
+  /** The newest id that its node knew, or a later time of the log's clock. */
   readonly at: EntryId;
 }
 
@@ -88,8 +88,11 @@ export interface CarrierLog {
    * Resolves after all that was pushed up to `end` was handed to the listener.
    */
   read(after: Place, channels: readonly string[] | "all", since?: number): Promise<Page>;
-  /** Like `read` of all after an id, for who need not know what was pushed. */
-  look(after: EntryId): Promise<Page>;
+  /**
+   * Like `read` of all after an id, for who need not know what was pushed. The log must have its
+   * entry, unless the id `isTime` of the log's clock: then it must go back that far.
+   */
+  look(after: EntryId, isTime?: boolean): Promise<Page>;
   /** Returns the end of the log: its newest entry, one for nobody if there was none. */
   end(): Promise<Place>;
   nodes(): Promise<number>;

@@ -1,16 +1,17 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { Draft, PushedEntry } from "./event-log-carrier.ts";
 
-/** What a frame holds: an entry without its id, or a message. */
+/** What a frame holds: an entry without its id, or another thing that is written like one. */
 export type Framed = Omit<PushedEntry, "id">;
 
-/** An entry, or a message that is told: with a key neither is taken for the other. */
-export type FrameKind = "e" | "t";
+/** An entry, a message (told), a marker, or a note of loss. */
+export type FrameKind = "e" | "t" | "m" | "l";
 
 /** Writes what goes through Redis, and reads it. */
 export interface Framing {
   /** The bytes before what a frame says: its signature. */
   readonly macBytes: number;
+  /** With a key none is taken for one of another kind. */
   write(kind: FrameKind, draft: Draft): Buffer;
   /** Returns what is wrong with it if it is not to be believed. The body is a view. */
   read(kind: FrameKind, frame: Buffer): Framed | "shape" | "signature";
@@ -35,8 +36,8 @@ export function isId(text: string): boolean {
 export function createFraming(key: string, prefix: string, log: [string, string]): Framing {
   const [namespace, node] = log;
   const macBytes = key === "" ? 0 : MAC_BYTES;
-  const contextOf = (kind: string) => JSON.stringify([prefix, namespace, kind]);
-  const contexts = { e: contextOf("e"), t: contextOf("t") };
+  const contextOf = (kind: FrameKind) => JSON.stringify([prefix, namespace, kind]);
+  const contexts = { e: contextOf("e"), t: contextOf("t"), m: contextOf("m"), l: contextOf("l") };
   const sign = (kind: FrameKind, rest: Buffer) =>
     createHmac("sha256", key).update(contexts[kind]).update(rest).digest();
 

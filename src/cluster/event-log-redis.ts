@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Cluster } from "ioredis";
-import { type EntryId, EVERYONE, nodeChannel } from "./event-log.ts";
+import { compareIds, type EntryId, EVERYONE, nodeChannel } from "./event-log.ts";
 import { type AppenderNeeds, createAppender, runScript } from "./event-log-calls.ts";
 import {
   type BusSamples,
@@ -16,6 +16,7 @@ import {
 import { createEarsPool, type Ears, type EarsPool } from "./event-log-ears.ts";
 import { createFraming, type Framed, type FrameKind, isId } from "./event-log-frame.ts";
 import { COUNT, READ } from "./event-log-scripts.ts";
+import { createReplayCheck, isOld } from "./event-log-trust.ts";
 import type { RedisLink } from "./redis.ts";
 
 /** How logs are kept in Redis. */
@@ -38,6 +39,7 @@ export interface RedisCarrierNeeds {
 /** What one call of a script reads at most. */
 const PAGE = 250;
 const PAGE_BYTES = 1_048_576;
+const NOTHING = new Uint8Array();
 /** How long Redis keeps a log that no node reads any more. */
 const KEPT_SECONDS = 86_400;
 
@@ -71,6 +73,12 @@ export function createRedisCarrier(settings: RedisLogSettings, needs: RedisCarri
   };
 }
 
+/** The answer of the script, as its comment says. */
+type ReadAnswer = readonly [
+  ...[lost: number, more: number, notes: Buffer[], id: Buffer, mark: Buffer],
+  ...[count: number | Buffer, entries: Buffer[], ms: number],
+];
+
 interface RedisLog extends CarrierLog {
   changed(here: boolean): void;
 }
@@ -94,11 +102,28 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   const framing = createFraming(settings.busKey, prefix, [namespace, node]);
   const start = [base, push, settings.streamPacketsMax, framing.macBytes];
   const append = createAppender({ link, stream, start, pending: needs.pending });
+  const signs = settings.busKey !== "";
+  const isFirstNote = createReplayCheck();
   const mine = new Set<string>();
-  const marks = new Map<string, { resolve(): void; reject(error: Error): void }>();
+  const marks = new Map<number, { resolve(): void; reject(error: Error): void }>();
   let ears: Ears | undefined;
-  let tokens = 0;
+  let asked = 0;
+  /** A time of the log's clock, and when it was told. */
+  let clock = { ms: 0, since: 0 };
   let closed = false;
+
+  /** What the log's clock shows at least, before anything that is appended from now on. */
+  function now(): EntryId {
+    // What the two clocks may differ by in speed is far below a hundredth.
+    const passedMs = 0.99 * (performance.now() - clock.since);
+    return `${Math.max(0, Math.floor(clock.ms + passedMs) - 1)}-0`;
+  }
+
+  function write(kind: FrameKind, draft: Draft): Buffer {
+    const at = now();
+    // The newest id may be old: nothing may have been appended for long.
+    return framing.write(kind, compareIds(at, draft.at) > 0 ? { ...draft, at } : draft);
+  }
 
   function readFrame(kind: FrameKind, frame: Buffer): Framed | undefined {
     const isTooLarge = frame.length > settings.messageBytesMax;
@@ -108,35 +133,38 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     return undefined;
   }
 
-  function readEntry(id: string, frame: Buffer): PushedEntry | undefined {
-    const read = readFrame("e", frame);
-    if (read && isId(id)) return { id, ...read };
-    if (read) samples.refused.shape++;
-    return undefined;
-  }
-
   /** Whether it was meant for the channel on which it came: only the frame is signed. */
   function isMeant({ channels }: Framed, name: string): boolean {
-    if (settings.busKey === "" || channels.includes(name.slice(base.length))) return true;
+    if (!signs || channels.includes(name.slice(base.length))) return true;
     samples.refused.signature++;
+    return false;
+  }
+
+  /** Whether it is said for the first time, as far as that can be told. */
+  function isFresh(isNew: boolean): boolean {
+    if (!signs || isNew) return true;
+    samples.refused.replay++;
     return false;
   }
 
   function hear(message: Buffer, name: string): void {
     if (closed) return;
-    const kind = message[0];
-    if (kind === ENTRY) {
-      const space = message.indexOf(" ");
-      const entry = readEntry(message.toString("latin1", 1, space), message.subarray(space + 1));
-      if (entry && isMeant(entry, name)) listener.pushed(entry);
-    } else if (kind === MESSAGE) {
-      const read = readFrame("t", message.subarray(1));
-      if (read && isMeant(read, name)) listener.told({ ...read, channel: read.channels[0] ?? "" });
-    } else {
-      const text = message.toString("latin1", 1);
-      if (kind === MARKER) marks.get(text)?.resolve();
-      else if (kind === NOTE && isId(text)) listener.noted(text);
-      else samples.refused.shape++;
+    const kind = String.fromCharCode(message[0] ?? 0);
+    const hasId = kind === "e" || kind === "l";
+    const space = hasId ? message.indexOf(" ") : 0;
+    const id = message.toString("latin1", 1, space);
+    if (!isKind(kind) || (hasId && !isId(id))) {
+      samples.refused.shape++;
+      return;
+    }
+    const read = readFrame(kind, message.subarray(space + 1));
+    if (!read || !isMeant(read, name)) return;
+    if (kind === "e") listener.pushed({ id, ...read });
+    else if (kind === "m") marks.get(read.n)?.resolve();
+    else if (kind === "l") {
+      if (isFresh(isFirstNote(read, now()))) listener.noted(id);
+    } else if (isFresh(!isOld(read.at, now()))) {
+      listener.told({ ...read, channel: read.channels[0] ?? "" });
     }
   }
 
@@ -172,29 +200,48 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     channels: readonly string[] = [],
     since = 0,
   ): Promise<Page> {
-    const token = kind === "look" || kind === "end" ? "" : String(++tokens);
+    const n = ++asked;
+    const isMarked = ["all", "some", "none"].includes(kind);
     const marked = new Promise<void>((resolve, reject) => {
-      if (token === "") resolve();
-      else if (ears) marks.set(token, { resolve, reject });
+      if (!isMarked) resolve();
+      else if (ears) marks.set(n, { resolve, reject });
       else reject(new Error("nothing is heard"));
     });
     marked.catch(() => {});
+    const frame = (each: FrameKind, channel: string) =>
+      write(each, { n, at: id, channels: [channel], body: NOTHING });
     const given = [
-      ...[base, push, token === "" ? "" : nodeChannel(node), token, EVERYONE, KEPT_SECONDS],
+      ...[base, push, isMarked ? nodeChannel(node) : "", frame("m", nodeChannel(node))],
+      ...[EVERYONE, frame("l", EVERYONE), KEPT_SECONDS],
       ...[kind, id, mark, count, PAGE, PAGE_BYTES, since, ...channels],
     ];
     try {
       const answer = await link.ask((client) => runScript(client, READ, stream, given));
-      if (token !== "") await heard(marked);
-      return readPage(answer, readEntry);
+      const [lost, more, notes, endId, endMark, endCount, found, ms] = answer as ReadAnswer;
+      clock = { ms, since: performance.now() };
+      if (isMarked) await heard(marked);
+      const entries = readAll("e", found);
+      const end = { id: String(endId), mark: String(endMark), count: Number(endCount) };
+      const note = readAll("l", notes).findLast((each) => isFresh(!isOld(each.at, each.id)))?.id;
+      return { entries, end, more: more === 1, lost: lost === 1, note };
     } finally {
-      marks.delete(token);
+      marks.delete(n);
     }
+  }
+
+  /** Reads what comes as an id and a frame for each. */
+  function readAll(kind: FrameKind, found: readonly Buffer[]): PushedEntry[] {
+    const all: PushedEntry[] = [];
+    for (let at = 0; at < found.length; at += 2) {
+      const read = readFrame(kind, found[at + 1] as Buffer); // they come in pairs
+      if (read) all.push({ id: String(found[at]), ...read });
+    }
+    return all;
   }
 
   /** Sends what every node accepts. */
   function send(kind: FrameKind, draft: Draft): Promise<EntryId | number> {
-    const frame = framing.write(kind, draft);
+    const frame = write(kind, draft);
     if (frame.length <= settings.messageBytesMax) return append(kind, frame);
     samples.refused.size++;
     return Promise.reject(new Error("the message is larger than cluster.messageBytesMax"));
@@ -214,7 +261,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
       return ask(channels.length > 0 ? "some" : "none", after, channels, since);
     },
     end: async () => (await ask("end", { id: NOWHERE, mark: "", count: -1 })).end,
-    look: (id) => ask("look", { id, mark: "", count: -1 }),
+    look: (id, isTime) => ask(isTime ? "since" : "look", { id, mark: "", count: -1 }),
     async nodes() {
       const question = isCluster ? "SHARDNUMSUB" : "NUMSUB";
       const answer = await link.ask((client) =>
@@ -232,23 +279,6 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   };
 }
 
-const [ENTRY, MESSAGE, MARKER, NOTE] = Buffer.from("etml");
-
-/** Reads the answer of the script, which ends as its comment says. */
-function readPage(
-  answer: unknown,
-  readEntry: (id: string, frame: Buffer) => PushedEntry | undefined,
-): Page {
-  const [lost, more, note, id, mark, count, found] = answer as [
-    ...[lost: number, more: number, note: Buffer, id: Buffer, mark: Buffer],
-    ...[count: number | Buffer, found: Buffer[]],
-  ];
-  const entries: PushedEntry[] = [];
-  for (let at = 0; at < found.length; at += 2) {
-    const entry = readEntry(String(found[at]), found[at + 1] as Buffer); // they come in pairs
-    if (entry) entries.push(entry);
-  }
-  const end = { id: String(id), mark: String(mark), count: Number(count) };
-  const noted = note.length > 0 ? String(note) : undefined;
-  return { entries, end, more: more === 1, lost: lost === 1, note: noted };
+function isKind(text: string): text is FrameKind {
+  return "etml".includes(text);
 }

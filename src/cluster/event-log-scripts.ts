@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
  * order of the stream, and everything up to an end that was read has been pushed before its marker.
  *
  * An entry has the fields `f`, whose it is and which of theirs; `c`, a channel, once for each, or
- * `x` if there are many; and `e`, the frame. A note of loss has the field `lost`.
+ * `x` if there are many; and `e`, the frame. A note of loss has the field `lost`, its frame.
  */
 
 /** A script, and how Redis calls it. */
@@ -72,8 +72,8 @@ return answers
 
 /**
  * Reads what comes after a place, and pushes a marker. Answers with whether entries after the place
- * may be gone, whether there is more, the id of a note that was read, the place up to which it was
- * read, and then an id and a frame for each entry.
+ * may be gone, whether there is more, an id and a frame for each note that was read, the place up
+ * to which it was read, an id and a frame for each entry, and the time in milliseconds.
  *
  * The place is there if the stream has its entry, or was trimmed up to it and no further. Otherwise
  * it goes on at the end. Where there are older entries but not this one (a replica that was behind,
@@ -81,15 +81,16 @@ return answers
  * id is greater than that of the place, so that from there on no id comes a second time.
  *
  * KEYS: stream. ARGV: start of the channels' names, command to push with, channel of the marker or
- * nothing, marker, channel of the notes, seconds to keep the stream, what is read: "end" (only the
- * end, and an entry for nobody is added if there is none), "none", "all", "some" (of the channels)
- * or "look" (all, but of the place only the id is known, and nothing is written), id, mark, count,
- * entries and bytes to read at most, the time before which nothing need be read, channels.
+ * nothing, its frame, channel of the notes, the frame of one, seconds to keep the stream, what is
+ * read: "end" (only the end, and an entry for nobody is added if there is none), "none", "all",
+ * "some" (of the channels), "look" (all, but of the place only the id is known, and nothing is
+ * written) or "since" (likewise, but the place is a time), id, mark, count, entries and bytes to
+ * read at most, the time before which nothing need be read, channels.
  */
 export const READ = script(`
 if redis.replicate_commands then redis.replicate_commands() end
-local base, push, marker, token, notes, seconds, kind = unpack(ARGV, 1, 7)
-local id, mark, count, most, bytes, since = unpack(ARGV, 8, 13)
+local base, push, marker, marked, noting, note, seconds, kind = unpack(ARGV, 1, 8)
+local id, mark, count, most, bytes, since = unpack(ARGV, 9, 14)
 most, bytes, since = tonumber(most), tonumber(bytes), tonumber(since)
 local function field(all, name, otherwise)
   for at = 1, #all, 2 do if all[at] == name then return all[at + 1] end end
@@ -97,13 +98,15 @@ local function field(all, name, otherwise)
 end
 local function about(name) return field(redis.call("XINFO", "STREAM", KEYS[1]), name, -1) end
 local function newest() return redis.call("XREVRANGE", KEYS[1], "+", "-", "COUNT", 1)[1] end
+local function oldest() return redis.call("XRANGE", KEYS[1], "-", "+", "COUNT", 1)[1][1] end
+local isLook = kind == "look" or kind == "since"
 local function isThere()
   local found = redis.call("XRANGE", KEYS[1], id, id)[1]
-  if found then return kind == "look" or field(found[2], "f", "") == mark end
+  if found then return isLook or field(found[2], "f", "") == mark end
   if redis.call("EXISTS", KEYS[1]) == 0 then return false end
   if about("last-generated-id") == id then return true end
   local trimmed = about("entries-added") - redis.call("XLEN", KEYS[1])
-  return kind ~= "look" and trimmed >= 0 and trimmed == tonumber(count)
+  return not isLook and trimmed >= 0 and trimmed == tonumber(count)
 end
 local function isBefore(one, other)
   local oneMs, oneSeq = string.match(one, "^(%d+)-(%d+)$")
@@ -111,9 +114,9 @@ local function isBefore(one, other)
   if oneMs ~= otherMs then return tonumber(oneMs) < tonumber(otherMs) end
   return tonumber(oneSeq) < tonumber(otherSeq)
 end
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function start()
-  local time = redis.call("TIME")
-  local now = time[1] * 1000 + math.floor(time[2] / 1000)
   local lastMs = tonumber(string.match(about("last-generated-id"), "^%d+"))
   -- A clock that was set back gives earlier times to later entries.
   if since > now or lastMs > now then return id end
@@ -121,40 +124,43 @@ local function start()
   return isBefore(id, from) and from or id
 end
 local function isThereSince()
-  local oldest = redis.call("XRANGE", KEYS[1], "-", "+", "COUNT", 1)[1]
-  if since == 0 or not oldest then return false end
+  if since == 0 or not newest() then return false end
   local from = start()
-  return from ~= id and isBefore(oldest[1], from)
+  return from ~= id and isBefore(oldest(), from)
 end
-local function note()
+local function leaveNote()
   local older = redis.call("XREVRANGE", KEYS[1], id, "-", "COUNT", 1)[1]
   if not older and newest() then return end
   local beyond = string.format("%.0f-0", tonumber(string.match(id, "^%d+")) + 1)
-  local noted = redis.pcall("XADD", KEYS[1], beyond, "lost", id)
-  if type(noted) == "table" then noted = redis.call("XADD", KEYS[1], "*", "lost", id) end
-  redis.call(push, base .. notes, "l" .. noted)
+  local noted = redis.pcall("XADD", KEYS[1], beyond, "lost", note)
+  if type(noted) == "table" then noted = redis.call("XADD", KEYS[1], "*", "lost", note) end
+  redis.call(push, base .. noting, "l" .. noted .. " " .. note)
 end
-local lost, more, lossNote, entries = 0, 0, "", {}
+local lost, more, notes, entries = 0, 0, {}, {}
 if kind == "end" and not newest() then redis.call("XADD", KEYS[1], "*", "join", "") end
 local last = newest()
 if kind == "none" and last then
   if isBefore(last[1], id) then lost = 1 end
 elseif kind == "some" and isThereSince() then lost = 0
+elseif kind == "since" and newest() and not isBefore(id, oldest()) then lost = 0
 elseif kind ~= "end" and not isThere() then lost = 1 end
 if lost == 1 then
-  if kind ~= "look" then note() end
+  if not isLook then leaveNote() end
   last = newest()
 end
-if kind == "all" or kind == "some" or kind == "look" then
+if kind == "all" or kind == "some" or isLook then
   local wanted, size = {}, 0
-  for at = 14, #ARGV do wanted[ARGV[at]] = true end
+  for at = 15, #ARGV do wanted[ARGV[at]] = true end
   local function take(entry)
     local isWanted, frame = kind ~= "some", false
     for at = 1, #entry[2], 2 do
       local name, value = entry[2][at], entry[2][at + 1]
       if name == "e" then frame = value
       elseif name == "x" or (name == "c" and wanted[value]) then isWanted = true
-      elseif name == "lost" then lossNote = entry[1] end
+      elseif name == "lost" then
+        notes[#notes + 1] = entry[1]
+        notes[#notes + 1] = value
+      end
     end
     if not frame or not isWanted then return end
     entries[#entries + 1] = entry[1]
@@ -180,11 +186,11 @@ if last then
   ended = { last[1], field(last[2], "f", ""), -1 }
   if kind == "none" or kind == "end" then ended[3] = about("entries-added") end
 end
-if kind ~= "look" then redis.call("EXPIRE", KEYS[1], seconds) end
+if not isLook then redis.call("EXPIRE", KEYS[1], seconds) end
 if marker ~= "" then
-  redis.call(push, base .. marker, "m" .. token)
+  redis.call(push, base .. marker, "m" .. marked)
 end
-return { lost, more, lossNote, ended[1], ended[2], ended[3], entries }
+return { lost, more, notes, ended[1], ended[2], ended[3], entries, now }
 `);
 
 /** Answers with the number of nodes that hear a channel. KEYS: stream. ARGV: question, channel. */

@@ -24,13 +24,18 @@ const PUBLISHERS_MAX = 1_000;
 export function createReplayCheck(): (given: Numbered, now: EntryId) => boolean {
   const publishers = new Map<string, number>();
   return ({ from, n, at }, now) => {
-    if (n <= (publishers.get(from) ?? 0) || msOf(at) < msOf(now) - BEHIND_MS) return false;
+    if (n <= (publishers.get(from) ?? 0) || isOld(at, now)) return false;
     publishers.delete(from);
     publishers.set(from, n);
     const [oldest] = publishers.keys();
     if (publishers.size > PUBLISHERS_MAX && oldest !== undefined) publishers.delete(oldest);
     return true;
   };
+}
+
+/** Whether something was said too long ago to be believed: `at` is the time its node knew. */
+export function isOld(at: EntryId, now: EntryId): boolean {
+  return msOf(at) < msOf(now) - BEHIND_MS;
 }
 
 /** Returns when an entry was appended, by the log's clock. */
