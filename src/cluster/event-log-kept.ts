@@ -103,7 +103,7 @@ export function createKeptLogs(limits: KeptLimits): (end: EntryId) => KeptLog {
         const found: Pushed[] = [];
         for (let at = kept.length - 1; at >= oldest; at--) {
           const { entry, at: cameAt, wasAlone } = kept[at] as Kept; // in bounds
-          const isBefore = !comesAfter(entry, cameAt, after);
+          const isBefore = !comesAfter(entry[0], cameAt, after);
           if (!isBefore && isWanted(entry)) found.push(entry);
           // What came before it has an earlier id, unless it was heard alone.
           if (isBefore && !wasAlone) break;

@@ -114,7 +114,7 @@ export function createPrimaryLogs(
 ): PrimaryLogs {
   const logs = new Map<string, Log>();
   const workers = new Set<Worker>();
-  const waits = new Map<number, (worker: Worker) => void>();
+  const waits = new Map<number, (worker: Worker, isLossy: boolean) => void>();
   let lastAsked = 0;
   // Later than the ids of a primary before this one, for clients that come with theirs.
   let counter = Date.now();
@@ -150,26 +150,28 @@ export function createPrimaryLogs(
 
   /**
    * Calls `then` when these workers have answered, are gone, or hear nothing alone any more, with
-   * those that have not answered.
+   * those that have not answered, and whether one said that entries are gone.
    */
   function ask(
     asked: ReadonlySet<Seat>,
     word: (seat: Seat, asked: number) => ToWorker,
-    then: (number: number, late: ReadonlySet<Worker>) => void,
+    then: (number: number, late: ReadonlySet<Worker>, isLossy: boolean) => void,
   ): void {
     const number = ++lastAsked;
     const left = new Set([...asked].map(({ worker }) => worker));
     if (left.size === 0) {
-      then(number, left);
+      then(number, left, false);
       return;
     }
+    let isLossy = false;
     const finish = () => {
       clearTimeout(timer);
-      if (waits.delete(number)) then(number, left);
+      if (waits.delete(number)) then(number, left, isLossy);
     };
     // After what has come meanwhile was read, or a pause of this process would look like theirs.
     const timer = setTimeout(() => setImmediate(finish), LEASE_MS);
-    waits.set(number, (worker) => {
+    waits.set(number, (worker, isGone) => {
+      isLossy ||= isGone;
       if (left.delete(worker) && left.size === 0) finish();
     });
     for (const seat of asked) seat.worker.pipe.send(word(seat, number));
@@ -193,18 +195,18 @@ export function createPrimaryLogs(
       return ["share", each.number, number, sharing.get(each) ?? [], pending.after];
     };
     for (const [each, names] of sharing) countSharing(each, names, 1);
-    ask(new Set(sharing.keys()), share, (number, late) => {
+    ask(new Set(sharing.keys()), share, (number, late, isLossy) => {
       const { after } = pending;
       for (const [from, channels] of sharing) {
         if (!late.has(from.worker)) countSharing(from, channels, -1);
         else from.worker.late.set(number, { from, channels, seat, after, isLost: false });
       }
-      whenUpToDate(seat.worker, () => stand(seat, asked, pending));
+      whenUpToDate(seat.worker, () => stand(seat, asked, pending, isLossy));
     });
   }
 
   /** From now on the worker is pushed the entries for these channels; it is sent what it missed. */
-  function stand(seat: Seat, asked: number, pending: Subscription): void {
+  function stand(seat: Seat, asked: number, pending: Subscription, isLossy: boolean): void {
     const { log, worker, number } = seat;
     // It may have gone meanwhile.
     if (!seat.pending.delete(pending)) return;
@@ -220,7 +222,7 @@ export function createPrimaryLogs(
     for (const channel of alone) seat.alone.add(channel);
     seat.wasAlone ||= alone.length > 0;
     const isWanted = (entry: Pushed) => entry[3].some((channel) => channels.has(channel));
-    const isThere = log.kept.goesBackTo(after);
+    const isThere = !isLossy && log.kept.goesBackTo(after);
     if (!isThere) worker.pipe.send(["lost", number, log.kept.end]);
     const missed = isThere ? log.kept.listAfter(after, isWanted) : [];
     worker.pipe.send(["subscribed", number, asked, missed, log.kept.end, alone]);
@@ -231,21 +233,27 @@ export function createPrimaryLogs(
     from.log.kept.keep(entry, true);
     for (const late of from.worker.late.values()) {
       const { seat, channels, after } = late;
-      if (late.from !== from || late.isLost || !comesAfter(entry, at, after)) continue;
+      if (late.from !== from || !comesAfter(entry[0], at, after)) continue;
       // While its subscription does not stand, nothing is too late.
       const isMissed = (name: string) => seat.channels.has(name) && channels.includes(name);
-      if (!entry[3].some(isMissed)) continue;
-      late.isLost = true;
-      const { worker, number, log } = seat;
-      whenUpToDate(worker, () => worker.pipe.send(["lost", number, log.kept.end]));
+      if (entry[3].some(isMissed)) lose(late);
     }
   }
 
-  function answered(worker: Worker, number: number): void {
-    waits.get(number)?.(worker);
+  function lose(late: Late): void {
+    if (late.isLost) return;
+    late.isLost = true;
+    const { worker, number, log } = late.seat;
+    whenUpToDate(worker, () => worker.pipe.send(["lost", number, log.kept.end]));
+  }
+
+  function answered(worker: Worker, number: number, isLossy: boolean): void {
+    waits.get(number)?.(worker, isLossy);
     const late = worker.late.get(number);
     worker.late.delete(number);
-    if (late) countSharing(late.from, late.channels, -1);
+    if (!late) return;
+    countSharing(late.from, late.channels, -1);
+    if (isLossy) lose(late);
   }
 
   function unsubscribe(seat: Seat, channels: Iterable<string>): void {
@@ -339,7 +347,7 @@ export function createPrimaryLogs(
         worker.pipe.send(["answer", 0, undefined]);
         break;
       case "done":
-        answered(worker, part[1]);
+        answered(worker, part[1], part[2]);
         break;
       case "keep":
       case "lose":
@@ -452,7 +460,7 @@ export function createPrimaryLogs(
           worker.behind = undefined;
           for (const each of todo) each();
           for (const seat of [...worker.seats.values()]) close(seat);
-          for (const done of [...waits.values()]) done(worker);
+          for (const done of [...waits.values()]) done(worker, false);
           workers.delete(worker);
           sessions.left(name);
         },

@@ -123,6 +123,8 @@ export function createWorkerLog<Own>(
   /** Entries that nobody else has heard, and that the primary does not have. */
   let kept: { readonly entry: Pushed; readonly at: number }[] = [];
   let keptBytes = 0;
+  /** The latest of these that is gone, by channel, and when it was appended. */
+  const dropped = new Map<string, { readonly id: EntryId; readonly at: number }>();
   const turns = createTurns({ bounds, threw: needs.threw });
 
   function* bounds(): Iterable<EntryId> {
@@ -155,11 +157,11 @@ export function createWorkerLog<Own>(
       case "share":
         for (const channel of part[3]) aloneIn.delete(channel);
         giveKept(part[4]);
-        pipe.send(["done", part[2]]);
+        pipe.send(["done", part[2], forgetDropped(part[3], part[4])]);
         break;
       case "tick":
         floor = part[3];
-        pipe.send(["done", part[2]]);
+        pipe.send(["done", part[2], false]);
         break;
       case "place":
         turns.arrive({ id: part[2], take: undefined, isBehind: true });
@@ -192,15 +194,28 @@ export function createWorkerLog<Own>(
     kept.push({ entry, at });
     keptBytes += entry[4].length;
     if (kept.length <= KEPT_MAX && keptBytes <= KEPT_BYTES_MAX) return;
-    for (const { entry } of kept.splice(0, Math.ceil(kept.length / 2))) {
+    for (const { entry, at } of kept.splice(0, Math.ceil(kept.length / 2))) {
       keptBytes -= entry[4].length;
+      for (const name of entry[3]) dropped.set(name, { id: entry[0], at });
     }
+  }
+
+  /** Returns whether something for these channels is gone that came after an entry, or a time. */
+  function forgetDropped(names: readonly string[], after: EntryId | number): boolean {
+    let isLossy = false;
+    for (const name of names) {
+      const last = dropped.get(name);
+      if (last && comesAfter(last.id, last.at, after)) isLossy = true;
+      // Of what is shared nothing more is heard alone, so it is not asked for again.
+      dropped.delete(name);
+    }
+    return isLossy;
   }
 
   /** Gives the primary what came after an entry, or since a time. */
   function giveKept(after: EntryId | number): void {
     kept = kept.filter(({ entry, at }) => {
-      if (!comesAfter(entry, at, after)) return true;
+      if (!comesAfter(entry[0], at, after)) return true;
       keptBytes -= entry[4].length;
       pipe.add(["kept", number, entry, at]);
       return false;
@@ -365,6 +380,7 @@ export function createWorkerLog<Own>(
         lingering.delete(name);
         channels.delete(name);
         aloneIn.delete(name);
+        dropped.delete(name);
         names.push(name);
       }
       if (names.length > 0) pipe.send(["unsubscribe", number, names]);

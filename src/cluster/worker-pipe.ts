@@ -23,8 +23,8 @@ export type ToPrimary =
   | readonly ["unsubscribe", log: number, channels: readonly string[]]
   | readonly ["read", log: number, asked: number, after: EntryId]
   | readonly ["tell", log: number, asked: number, channel: string, body: Uint8Array]
-  /** Answers `share` and `tick`. */
-  | readonly ["done", asked: number]
+  /** Answers `share` and `tick`. If it is lossy, entries that had to be shared are gone. */
+  | readonly ["done", asked: number, isLossy: boolean]
   /** Wants a word, whichever, for the time it was sent. */
   | readonly ["hello"]
   | readonly ["keep" | "lose", name: string, session: string]
@@ -114,7 +114,7 @@ export function sharedNow(): number {
 }
 
 /** Whether an entry that came at a time comes after another one, or not before another time. */
-export function comesAfter([id]: Pushed, at: number, after: EntryId | number): boolean {
+export function comesAfter(id: EntryId, at: number, after: EntryId | number): boolean {
   return typeof after === "number" ? at >= after : compareIds(id, after) > 0;
 }
 

@@ -376,3 +376,28 @@ for (const size of [10, 100_000]) {
     );
   });
 }
+
+for (const count of [400, 1_500]) {
+  test(`who subscribes while another alone hears ${count} entries hears all, or has lost some`, async (t) => {
+    // Seen: over 1,000 entries or a megabyte the older half was gone, and nobody was told.
+    const sockets = new Map<string, Socket>();
+    const connected = (node: string, ends: PipeSockets) => void sockets.set(node, ends.reads);
+    const options = { recovers: false, packetsMax: 10_000, connected };
+    const workers = await startWorkers(t, ["a", "b", "c"], options);
+    const [a, b, c] = workers as [Worker, Worker, Worker];
+    await a.log.subscribe([":1", ":2"]);
+    await turn();
+    // It is busy: what the primary says comes later.
+    sockets.get("a")?.pause();
+    const subscribed = b.log.subscribe([":1"]);
+    const other = c.log.subscribe([":2"]);
+    for (let n = 0; n < count; n++) void say(a, [":1"], String(n));
+    for (let n = 0; n < 3; n++) await turn();
+    sockets.get("a")?.resume();
+    await Promise.all([subscribed, other]);
+    await say(a, [":1", ":2"], "end");
+    await until(() => textsOf(b).at(-1) === "end" && textsOf(c).at(-1) === "end", "the end");
+    if (b.lost === 0) assert.equal(b.heard.length, count + 1);
+    assert.deepEqual([c.heard.length, c.lost], [1, 0], "there was nothing in its room");
+  });
+}
