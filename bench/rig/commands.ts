@@ -7,7 +7,7 @@ import { makeLoadScenario } from "./load.ts";
 import { formatOverview } from "./overview.ts";
 import { moveToClient, readPlacement } from "./process.ts";
 import { createProgress } from "./progress.ts";
-import { writeCharts, writeReport } from "./report.ts";
+import { writeCharts, writeReport, writeScale } from "./report.ts";
 import { RESULTS, type Result, writeResult } from "./results.ts";
 import { runScenario } from "./run.ts";
 import type { Scenario } from "./scenario.ts";
@@ -38,6 +38,10 @@ export async function runCommand(line: CommandLine, needs: CommandNeeds): Promis
   }
   if (command === "report") {
     for (const text of await writeReport(folder)) console.log(text);
+    return 0;
+  }
+  if (command === "scale") {
+    for (const text of await writeScale(folder)) console.log(text);
     return 0;
   }
   if (command === "load") {
@@ -156,6 +160,7 @@ function help(): string {
   ).join("\n");
   return `npm run bench -- [scenario…] [--quick|--full] [options]
 npm run bench -- report [--results folder]
+npm run bench -- scale [--results folder]   what up to 200 nodes would carry, by the costs of cluster
 npm run bench -- compare <git-ref> [scenario] [--with git-ref] [options]
 npm run bench -- load --url http://host:3000 --clients 1000 --room r --rate 200 [options]
 

@@ -1,3 +1,4 @@
+import { planScale } from "./plan-scale.ts";
 import type { Result } from "./results.ts";
 import { formatNumber, labelOf, orderSubjects } from "./table.ts";
 
@@ -317,6 +318,7 @@ export const PLANS: readonly ((result: Result) => Plan | undefined)[] = [
   planMembers,
   planMemory,
   planNodes,
+  planScale,
   planBars,
   planRatios,
 ];

@@ -1,4 +1,5 @@
 import type { Chart } from "./charts.ts";
+import { clusterRows, clusterTable } from "./cluster-table.ts";
 import { hasOverview, OVERVIEW_HEAD, overviewOf } from "./overview.ts";
 import { fileStem, type StoredResult } from "./results.ts";
 
@@ -46,6 +47,7 @@ export function makeReadmeBlock(sections: readonly Section[], folder: string): s
     `|${" --- |".repeat(OVERVIEW_HEAD.length)}`,
     ...rows,
     "",
+    ...several(sections, folder),
     ...(loud.length > 0 ? [`Not valid, see their flags: ${loud.join(", ")}.`, ""] : []),
     ...pictures(sections, folder),
   ].join("\n");
@@ -54,6 +56,21 @@ export function makeReadmeBlock(sections: readonly Section[], folder: string): s
 /** `a, b and c`, each once. */
 function list(words: readonly string[]): string {
   return new Intl.ListFormat("en").format([...new Set(words)].sort());
+}
+
+/** What more processes cost. */
+function several(sections: readonly Section[], folder: string): string[] {
+  const found = sections.find(({ result }) => result.scenario.name === "cluster");
+  if (found === undefined || clusterRows(found.result, false).length === 0) return [];
+  return [
+    `[Several processes](${folder}/${found.file}): nodes behind Redis, and workers on one port; ` +
+      "_stock's nodes_ are Socket.IO's on uWebSockets.js with its streams adapter. A ratio of one " +
+      "process or node to several, in CPU per delivery, is what several deliver per CPU second of " +
+      "what one does.",
+    "",
+    ...clusterTable(found.result, false),
+    "",
+  ];
 }
 
 /** The one picture that says most, and the way to the others. */

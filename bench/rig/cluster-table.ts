@@ -1,0 +1,177 @@
+import { type Costs, costRows, readCosts, tableOf } from "../scenarios/scale.ts";
+import type { Section } from "./readme.ts";
+import { fileStem, type Result } from "./results.ts";
+import type { Round } from "./scenario.ts";
+import { formatNumber, formatRatio, orderSubjects } from "./table.ts";
+
+type Params = Round["params"];
+
+/** A figure of a row of `cluster`, in words. */
+interface Told {
+  readonly row: string;
+  readonly metric: string;
+  readonly words: (params: Params) => string;
+  /** Whether it is for the README, which has room for few. */
+  readonly isMain?: true;
+}
+
+const TOLD: readonly Told[] = [
+  {
+    ...{ row: "away", metric: "away_share", isMain: true },
+    words: ({ rate }) => `A node without members, while another broadcasts ${count(rate)} a second`,
+  },
+  { row: "idle", metric: "idle_share", words: () => "The same, while nobody broadcasts" },
+  {
+    ...{ row: "away", metric: "away_messages_per_broadcast" },
+    words: () => "Messages that such a node receives per broadcast of another",
+  },
+  {
+    ...{ row: "publish", metric: "publisher_cpu_us_per_broadcast", isMain: true },
+    words: ({ frames }) =>
+      `CPU of the node that broadcasts, to one member, ${count(frames)} in a turn`,
+  },
+  {
+    ...{ row: "publish", metric: "redis_cpu_us_per_broadcast" },
+    words: ({ frames }) => `CPU of Redis per broadcast, ${count(frames)} in a turn`,
+  },
+  {
+    ...{ row: "latency", metric: "p50_us", isMain: true },
+    words: ({ rate }) => `From broadcast to member of the other node, ${count(rate)} a second: p50`,
+  },
+  { row: "latency", metric: "p99_us", isMain: true, words: () => "The same: p99" },
+  {
+    ...{ row: "shared", metric: "cpu_us_per_delivery", isMain: true },
+    words: ({ room }) => `CPU per delivery, a room of ${count(room)}, half on each of two nodes`,
+  },
+  {
+    ...{ row: "union", metric: "far_cpu_us_per_broadcast" },
+    words: ({ rooms }) => `CPU of the node with the members, ${count(rooms)} rooms at once or one`,
+  },
+  {
+    ...{ row: "union", metric: "redis_cpu_us_per_broadcast" },
+    words: () => "CPU of Redis for the same",
+  },
+  {
+    ...{ row: "nodes", metric: "cpu_us_per_delivery", isMain: true },
+    words: ({ room }) => `CPU per delivery, nodes with rooms of ${count(room)} for themselves`,
+  },
+  {
+    ...{ row: "redis", metric: "redis_cpu_us_per_broadcast" },
+    words: () => "CPU of Redis per broadcast to a room on one of so many nodes",
+  },
+  {
+    ...{ row: "redis", metric: "redis_bytes_per_broadcast" },
+    words: () => "Bytes that Redis sends for the same",
+  },
+  {
+    ...{ row: "workers", metric: "cpu_us_per_delivery", isMain: true },
+    words: ({ room }) => `CPU per delivery, workers with rooms of ${count(room)} for themselves`,
+  },
+  {
+    ...{ row: "own-rooms", metric: "redis_bytes_per_channel" },
+    words: () => "Memory of Redis per subscription, such as a socket's own room",
+  },
+  {
+    ...{ row: "own-rooms", metric: "heard_again_ms" },
+    words: ({ rooms }) => `Until ${count(rooms)} are heard again after the connection was lost`,
+  },
+];
+
+const LABELS: Readonly<Record<string, string>> = {
+  ours: "Sluice",
+  stock: "stock's nodes",
+  "no redis": "without Redis",
+};
+
+const labelOf = (subject: string) => LABELS[subject] ?? subject;
+const count = (value: string | number | undefined) =>
+  typeof value === "number" ? formatNumber(value) : String(value);
+
+/** Returns the rows of `cluster` in words: what, the figures of its subjects, ratios to others. */
+export function clusterRows(result: Result, all: boolean): string[][] {
+  return TOLD.filter(({ isMain }) => all || isMain).flatMap(({ row, metric, words }) => {
+    const own = result.summaries.filter((s) => s.metric === metric && s.params.row === row);
+    const cases = new Map(own.map((one) => [JSON.stringify(one.params), one.params]));
+    return [...cases].map(([key, params]) => {
+      const isOne = (one: { params: Params }) => JSON.stringify(one.params) === key;
+      const baseline = result.estimates.find(isOne)?.subject ?? result.scenario.baseline;
+      const found = own.filter(isOne);
+      const subjects = orderSubjects(
+        found.map((one) => one.subject),
+        baseline,
+      );
+      const figures = subjects
+        .flatMap((subject) => found.find((one) => one.subject === subject) ?? [])
+        .map(({ subject, median, unit, valid }) =>
+          [labelOf(subject), figureOf(metric, median, unit), valid === false ? "_void_" : ""]
+            .filter((word) => word !== "")
+            .join(" "),
+        );
+      const ratios = result.estimates
+        .filter((one) => isOne(one) && one.metric === metric)
+        .sort((a, b) => subjects.indexOf(a.against) - subjects.indexOf(b.against))
+        .map((one) => `${labelOf(one.subject)} ÷ ${labelOf(one.against)} ${formatRatio(one)}`);
+      return [words(params), figures.join(", "), ratios.join(", ") || "–"];
+    });
+  });
+}
+
+function figureOf(metric: string, value: number, unit: string): string {
+  if (metric.endsWith("_share")) return `${(value * 100).toFixed(1)} %`;
+  return `${formatNumber(value)} ${unit}`.trim();
+}
+
+/** Returns the same as a table of Markdown. */
+export function clusterTable(result: Result, all: boolean): string[] {
+  return markdown([["What", "Figures", "Ratios"], ...clusterRows(result, all)]);
+}
+
+/** What a core of Redis appends in a second, with so many of them in a call, and pushes to one node. */
+function perCore(costs: Costs, together: number): string {
+  const { redisCallUs, redisAppendUs, redisPushUs } = costs;
+  const each = 1e6 / (redisCallUs / together + redisAppendUs + redisPushUs);
+  return formatNumber(Number(each.toPrecision(2)));
+}
+
+function markdown([head = [], ...rows]: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), `|${" --- |".repeat(head.length)}`, ...rows.map(line)];
+}
+
+/** Returns the figures of docs/scaling.md: what was measured, and what follows for many nodes. */
+export function makeScalingBlock(section: Section | undefined, folder: string): string {
+  if (section === undefined || !section.result.rounds.some(({ params }) => params.row))
+    return "No results yet: `npm run bench -- cluster`, then `npm run bench -- report`.";
+  const { result, file, charts } = section;
+  const { env } = result;
+  const { costs, assumed } = readCosts(result);
+  const pictures = charts
+    .filter(({ name }) => name === "nodes" || name === "scale")
+    .map(({ name, title }) => `![${title}](${folder}/${fileStem(result)}-${name}.svg)\n`);
+  return [
+    "### Measured",
+    "",
+    `[${result.started_at.slice(0, 10)}](${folder}/${file}) at commit ` +
+      `\`${result.git.commit.slice(0, 7)}\` on ${env.cpu_model}, ${env.cores} cores that servers, ` +
+      `Redis and clients share, Node ${env.node}. In parentheses the 95 % interval; \`?\` marks a ` +
+      `ratio that carries no claim.${result.valid ? "" : " **Not valid**: see the flags in the file."}`,
+    "",
+    ...clusterTable(result, true),
+    "",
+    "### Extrapolated",
+    "",
+    "Broadcasts a second that so many nodes carry, and what ends it: CPU of the `nodes`; Redis' one " +
+      "thread, by its calls and `appends` or by its `pushes`; `its network`, or `their network`.",
+    "",
+    ...markdown(tableOf(costs)),
+    "",
+    `One core of Redis would carry about ${perCore(costs, 1)} broadcasts a second to rooms of one ` +
+      `node each, one in a call, and ${perCore(costs, 20)} with twenty in a call.`,
+    "",
+    "The costs that this rests on:",
+    "",
+    ...markdown([["Cost", "Value"], ...costRows(costs, assumed)]),
+    "",
+    ...pictures,
+  ].join("\n");
+}
