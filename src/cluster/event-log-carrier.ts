@@ -117,7 +117,7 @@ export interface BusSamples {
   readonly bytes: { in: number; out: number };
   /** Messages from the bus that were not believed. */
   readonly refused: { size: number; shape: number; signature: number; replay: number };
-  /** Messages for other nodes that were not sent, because Redis was away. */
+  /** Messages that other nodes did not get, for whatever reason. */
   missed: number;
   /** Times messages of other nodes were gone before this node had read them. */
   gaps: number;
@@ -125,7 +125,7 @@ export interface BusSamples {
   /** Requests that not all other nodes answered in time. */
   timeouts: number;
   reconnects: number;
-  /** 1 while Redis answers. */
+  /** 1 while Redis, or the primary, answers. */
   here: 0 | 1;
 }
 

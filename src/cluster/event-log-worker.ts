@@ -179,6 +179,7 @@ export function createWorkerLog<Own>(
         });
         break;
       case "lost":
+        samples.gaps++;
         fail(Number.POSITIVE_INFINITY);
         turns.arrive({ id: part[2], take: () => listener.lost(), isBehind: true });
         break;

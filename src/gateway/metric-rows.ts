@@ -62,19 +62,12 @@ export function listMistakeRows(samples: Readonly<Record<string, number>>): Samp
   return { sluice_handler_errors_total: by(samples, "kind") };
 }
 
-/** Returns the samples of the bus over Redis as rows of the metric table. */
+/** Returns the samples of the bus, over Redis or the primary, as rows of the metric table. */
 export function listBusRows(bus: BusSamples): Samples {
   return {
-    ...listWorkerBusRows(bus),
     sluice_cluster_redis_up: bus.here,
     sluice_cluster_refused_total: by(bus.refused, "reason"),
     sluice_cluster_reconnects_total: bus.reconnects,
-  };
-}
-
-/** Returns the samples of the bus of a worker as rows of the metric table. */
-export function listWorkerBusRows(bus: BusSamples): Samples {
-  return {
     sluice_cluster_messages_total: by(bus.messages, "direction"),
     sluice_cluster_bytes_total: by(bus.bytes, "direction"),
     sluice_cluster_missed_total: bus.missed,

@@ -9,7 +9,7 @@ import { createLiveSessions } from "../fanout/recovery-live.ts";
 import type { Metrics } from "../metrics/registry.ts";
 import { connectionOf } from "../seam/socket-io.ts";
 import { closeSafely } from "../socket/drain.ts";
-import { listSessionRows, listWorkerBusRows } from "./metric-rows.ts";
+import { listBusRows, listSessionRows } from "./metric-rows.ts";
 import type { Between } from "./serve-cluster.ts";
 
 /** What {@link serveWorkers} needs. */
@@ -32,7 +32,7 @@ export function serveWorkers(
   const recovers = windowMs > 0;
   const bus = worker.joinBus({ settings: cluster, recovers, log });
   undo.push(() => bus.stop());
-  metrics.source(() => listWorkerBusRows(bus.samples()));
+  metrics.source(() => listBusRows(bus.samples()));
   const sessions = createWorkerSessions(bus, sessionBytesMax);
   const liveSessions = createLiveSessions(sessions, {
     checkpointMs,

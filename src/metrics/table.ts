@@ -408,32 +408,32 @@ export const METRICS = {
     kind: "gauge",
     labels: [],
     aggregate: "min",
-    help: "1 while Redis answers, 0 while it is away.",
+    help: "1 while Redis or the primary of workers answers, 0 while it is away; 0 without either.",
   },
   sluice_cluster_messages_total: {
     kind: "counter",
     labels: ["direction"],
-    help: "Messages from and to other nodes.",
+    help: "Messages from and to other nodes or workers.",
   },
   sluice_cluster_bytes_total: {
     kind: "counter",
     labels: ["direction"],
-    help: "Bytes of messages from and to other nodes.",
+    help: "Bytes of messages from and to other nodes or workers.",
   },
   sluice_cluster_refused_total: {
     kind: "counter",
     labels: ["reason"],
-    help: "Messages from the bus that were refused: too large, of unknown shape, unsigned or repeated.",
+    help: "Messages between nodes or workers that were refused: too large, of unknown shape, unsigned or repeated.",
   },
   sluice_cluster_missed_total: {
     kind: "counter",
     labels: [],
-    help: "Messages that did not reach other nodes because Redis was away.",
+    help: "Messages that other nodes or workers did not get: Redis or the primary was away or too slow, or they could not be written.",
   },
   sluice_cluster_gaps_total: {
     kind: "counter",
     labels: [],
-    help: "Times this node may have lost messages of a namespace, and closed its connections there.",
+    help: "Times this node or worker may have lost messages of a namespace, and closed its connections there.",
   },
   sluice_cluster_scrapes_missed_total: {
     kind: "counter",
@@ -443,12 +443,12 @@ export const METRICS = {
   sluice_cluster_errors_total: {
     kind: "counter",
     labels: [],
-    help: "Commands to Redis, and connections to it, that failed.",
+    help: "Commands to Redis and connections to it that failed, and messages between nodes or workers that failed when they were sent or carried out.",
   },
   sluice_cluster_request_timeouts_total: {
     kind: "counter",
     labels: [],
-    help: "Requests that not all other nodes answered in time.",
+    help: "Requests that not all other nodes or workers answered in time.",
   },
   sluice_cluster_reconnects_total: {
     kind: "counter",

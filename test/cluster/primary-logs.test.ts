@@ -324,6 +324,7 @@ test("a worker that reads again too late has lost entries, and goes on with the 
   for (let n = 0; n < 40; n++) await say(a, [":1"], `${n}${large}`);
   sockets.get("b")?.resume();
   await until(() => b.lost === 1, "the loss");
+  assert.equal(b.bus.samples().gaps, 1);
   const count = b.heard.length;
   assert.ok(count < 40);
   await say(a, [":1"], "next");

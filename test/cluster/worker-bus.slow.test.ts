@@ -33,10 +33,9 @@ test("a worker without members of a room hears nothing of it, and the primary se
   const { here, there } = await connectToBoth(2);
   const [[a], [b]] = [here, there] as [[WorkerClient], [WorkerClient]];
   await Promise.all(here.map(join("mine")));
-  const count = async (direction: string) => {
-    const text = await (await fetch(`${url}/metrics`)).text();
-    return sumMetric(text, "sluice_cluster_messages_total", { direction });
-  };
+  const metric = async (name: string, labels: Record<string, string> = {}) =>
+    sumMetric(await (await fetch(`${url}/metrics`)).text(), name, labels);
+  const count = (direction: string) => metric("sluice_cluster_messages_total", { direction });
   const [inBefore, outBefore] = [await count("in"), await count("out")];
   const heard = note(a.client);
   await a.client.emitWithAck("flood", "mine", 500);
@@ -46,6 +45,8 @@ test("a worker without members of a room hears nothing of it, and the primary se
   await until(async () => (await count("out")) >= outBefore + 500, "they are counted");
   const requests = 4; // to both, an answer, and what the next scrape may find under way
   assert.ok((await count("in")) <= inBefore + requests);
+  // Seen: 0, with messages to others: the alert for a Redis that is away rang for workers without.
+  assert.equal(await metric("sluice_cluster_redis_up"), 1);
 });
 
 test("clients of all workers hear one order, whoever publishes", async (t) => {
