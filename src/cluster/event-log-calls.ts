@@ -1,6 +1,6 @@
 import type { EntryId } from "./event-log.ts";
 import type { FrameKind } from "./event-log-frame.ts";
-import { APPEND, type Script } from "./event-log-scripts.ts";
+import type { Script } from "./event-log-scripts.ts";
 import type { Client, RedisLink } from "./redis.ts";
 
 /**
@@ -25,8 +25,7 @@ export async function runScript(
 export interface AppenderNeeds {
   readonly link: RedisLink;
   readonly stream: string;
-  /** What the script is given before the entries. */
-  readonly start: readonly (string | number)[];
+  readonly script: Script;
   /** How many entries and messages wait in all logs of this process, and how many may. */
   readonly pending: { count: number; readonly max: number };
 }
@@ -54,14 +53,14 @@ const HEAD_BYTES = 5;
  * One call waits for the other, because a call that Redis did not take is made again (it did not
  * know the script, or a Redis Cluster redirected it), and what follows must not overtake it.
  */
-export function createAppender({ link, stream, start, pending }: AppenderNeeds): Appender {
+export function createAppender({ link, stream, script, pending }: AppenderNeeds): Appender {
   const queue: Item[] = [];
   let running = false;
 
   async function send(items: readonly Item[]): Promise<void> {
-    const given = [...start, pack(items)];
+    const given = [pack(items)];
     try {
-      const answers = await link.ask((client) => runScript(client, APPEND, stream, given));
+      const answers = await link.ask((client) => runScript(client, script, stream, given));
       for (const [at, answer] of (answers as (Buffer | number)[]).entries()) {
         items[at]?.resolve(typeof answer === "number" ? answer : String(answer));
       }

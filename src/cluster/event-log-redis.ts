@@ -15,7 +15,7 @@ import {
 } from "./event-log-carrier.ts";
 import { createEarsPool, type Ears, type EarsPool } from "./event-log-ears.ts";
 import { createFraming, type Framed, type FrameKind, isId } from "./event-log-frame.ts";
-import { COUNT, READ } from "./event-log-scripts.ts";
+import { appendScript, COUNT, READ } from "./event-log-scripts.ts";
 import { createReplayCheck, isOld } from "./event-log-trust.ts";
 import type { RedisLink } from "./redis.ts";
 
@@ -100,8 +100,8 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   const isCluster = link.client instanceof Cluster;
   const push = isCluster ? "SPUBLISH" : "PUBLISH";
   const framing = createFraming(settings.busKey, prefix, [namespace, node]);
-  const start = [base, push, settings.streamPacketsMax, framing.macBytes];
-  const append = createAppender({ link, stream, start, pending: needs.pending });
+  const script = appendScript(push, settings.streamPacketsMax, framing.macBytes);
+  const append = createAppender({ link, stream, script, pending: needs.pending });
   const signs = settings.busKey !== "";
   const isFirstNote = createReplayCheck();
   const mine = new Set<string>();

@@ -14,6 +14,9 @@ export interface Script {
   readonly sha: string;
 }
 
+/** The command that pushes. */
+export type Push = "PUBLISH" | "SPUBLISH";
+
 function script(text: string): Script {
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 }
@@ -22,13 +25,14 @@ function script(text: string): Script {
  * Appends entries and pushes them; pushes messages. Answers with an id for each entry, and with the
  * number of subscribers for each message: who has subscribed to a pattern hears it and is no node.
  *
- * KEYS: stream. ARGV: start of the channels' names, command to push with, packets to keep, bytes
- * before what a frame says, and the frames (event-log-frame.ts), each after its kind and its length
- * in four bytes.
+ * KEYS: stream. ARGV: the frames (event-log-frame.ts), each after its kind and its length in four
+ * bytes. What is the same in every call stands in the text: an argument more is a microsecond.
  */
-export const APPEND = script(`
+export function appendScript(push: Push, packetsMax: number, macBytes: number): Script {
+  return script(`
 if redis.replicate_commands then redis.replicate_commands() end
-local base, push, keep, mac, packed = unpack(ARGV)
+local push, keep, mac, packed = "${push}", "${packetsMax}", ${macBytes}, ARGV[1]
+local base = string.sub(KEYS[1], 1, -4)
 local question = push == "SPUBLISH" and "SHARDNUMSUB" or "NUMSUB"
 local function tell(frame, at)
   local channel = base .. struct.unpack(">I4c0", frame, at)
@@ -69,6 +73,7 @@ while at <= #packed do
 end
 return answers
 `);
+}
 
 /**
  * Reads what comes after a place, and pushes a marker. Answers with whether entries after the place
