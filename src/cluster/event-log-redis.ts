@@ -15,7 +15,7 @@ import {
 } from "./event-log-carrier.ts";
 import { createEarsPool, type Ears, type EarsPool } from "./event-log-ears.ts";
 import { createFraming, type Framed, type FrameKind, isId } from "./event-log-frame.ts";
-import { appendScript, COUNT, READ } from "./event-log-scripts.ts";
+import { appendScript, CHANNELS_MAX, COUNT, READ } from "./event-log-scripts.ts";
 import { createReplayCheck, isOld } from "./event-log-trust.ts";
 import type { RedisLink } from "./redis.ts";
 
@@ -135,7 +135,10 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
 
   /** Whether it was meant for the channel on which it came: only the frame is signed. */
   function isMeant({ channels }: Framed, name: string): boolean {
-    if (!signs || channels.includes(name.slice(base.length))) return true;
+    if (!signs) return true;
+    const channel = name.slice(base.length);
+    const isForAll = channels.length > CHANNELS_MAX;
+    if (isForAll ? channel === EVERYONE : channels.includes(channel)) return true;
     samples.refused.signature++;
     return false;
   }

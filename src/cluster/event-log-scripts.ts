@@ -1,12 +1,20 @@
 import { createHash } from "node:crypto";
+import { EVERYONE } from "./event-log.ts";
 
 /**
  * The scripts of a log in Redis. Redis runs one after the other, so what is pushed comes in the
  * order of the stream, and everything up to an end that was read has been pushed before its marker.
  *
  * An entry has the fields `f`, whose it is and which of theirs; `c`, a channel, once for each, or
- * `x` if there are many; and `e`, the frame. A note of loss has the field `lost`, its frame.
+ * `x` if there are more than {@link CHANNELS_MAX}; and `e`, the frame. A note of loss has the field
+ * `lost`, its frame.
  */
+
+/**
+ * What is for more channels is pushed to everyone, once: a frame names all of its channels, so to
+ * push it to each of 50,000 had Redis copy gigabytes.
+ */
+export const CHANNELS_MAX = 200;
 
 /** A script, and how Redis calls it. */
 export interface Script {
@@ -44,20 +52,21 @@ local function append(frame, mark, count, at)
   local channels = {}
   for each = 1, count do
     channels[each], at = struct.unpack(">I4c0", frame, at)
-    if count <= 200 then
+    if count <= ${CHANNELS_MAX} then
       given[#given + 1] = "c"
       given[#given + 1] = channels[each]
     end
   end
-  if count > 200 then
+  if count > ${CHANNELS_MAX} then
     given[#given + 1] = "x"
     given[#given + 1] = ""
+    channels = { "${EVERYONE}" }
   end
   given[#given + 1] = "e"
   given[#given + 1] = frame
   local id = redis.call(unpack(given))
   local pushed = "e" .. id .. " " .. frame
-  for each = 1, count do redis.call(push, base .. channels[each], pushed) end
+  for _, channel in ipairs(channels) do redis.call(push, base .. channel, pushed) end
   return id
 end
 local answers, at = {}, 1
