@@ -47,6 +47,18 @@ test("who comes while its socket is still connected waits until that is lost", a
   assert.equal(await other, "kept");
 });
 
+test("of clients that come with one session at once, to whichever workers, one gets it", async (t) => {
+  const { say, claim, left } = start(t);
+  say("a", ["lose", "/,1", "lost"]);
+  const [first, second] = [claim("b", "/,1"), claim("c", "/,1")];
+  assert.deepEqual(await Promise.all([first, second]), ["lost", undefined]);
+  say("a", ["keep", "/,2", "kept"]);
+  const waiting = ["b", "c", "b"].map((worker) => claim(worker, "/,2"));
+  left("a");
+  assert.deepEqual(await Promise.all(waiting), ["kept", undefined, undefined]);
+  assert.equal(await claim("c", "/,2"), undefined);
+});
+
 test("over a limit the sessions that were lost first are dropped", async (t) => {
   const { say, claim } = start(t);
   for (const n of [1, 2, 3]) say("a", ["lose", `/,${n}`, "0123456789"]);
