@@ -36,7 +36,11 @@ import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
 
 /** A running gateway. */
 export interface Gateway {
-  /** The Socket.IO server. It works as Socket.IO's documentation says. */
+  /**
+   * The Socket.IO server. It works as Socket.IO's documentation says. With Redis or workers a
+   * broadcast comes back from there first, so a later `socket.emit` may overtake it; `io.local`
+   * waits for nothing (docs/operating.md, Order).
+   */
   readonly io: Server;
   readonly settings: Settings;
   readonly port: number;

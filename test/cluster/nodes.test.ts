@@ -109,6 +109,36 @@ test("sockets of other nodes are fetched, moved and disconnected, and asked for 
   assert.deepEqual((await gone)[0], "io server disconnect");
 });
 
+for (const windowMs of [0, 60_000]) {
+  const order = windowMs > 0 ? [1, 2] : [2, 1];
+  test(`a socket's own emit after a broadcast comes in the order ${order}, with recovery of ${windowMs} ms`, async (t) => {
+    // The broadcast comes back from Redis first; so does what is emitted to a socket that may recover.
+    if (!hasTool(t, "redis-server")) return;
+    const redis = await testRedis(t);
+    const [a] = (await nodes(t, redis, 1, {}, { recovery: { windowMs } })) as [TestGateway];
+    const { client, socket, heard } = await member(a, "red");
+    a.io.to("red").emit("n", 1);
+    socket.emit("n", 2);
+    await until(() => heard.length === 2, "both");
+    assert.deepEqual(heard.splice(0), order);
+    a.io.local.to("red").emit("n", 3);
+    socket.emit("n", 4);
+    await until(() => heard.length === 2, "both");
+    assert.deepEqual(heard.splice(0), [3, 4], "local waits for nothing");
+    socket.on("ask", (done) => {
+      a.io.to("red").emit("n", 6);
+      done(5);
+    });
+    client.emit("ask", (answer: unknown) => heard.push(answer));
+    await until(() => heard.length === 2, "both");
+    assert.deepEqual(heard.splice(0), [5, 6], "nor does an ack");
+    a.io.to("red").emit("n", 7);
+    a.io.to(socket.id).emit("n", 8);
+    await until(() => heard.length === 2, "both");
+    assert.deepEqual(heard, [7, 8]);
+  });
+}
+
 test("a client recovers on another node than before, whole and once", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
