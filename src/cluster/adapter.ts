@@ -109,6 +109,7 @@ class BusAdapter extends Adapter {
       told: (from, body) => this.#told(from, body),
       lost: () => this.#lost(),
       left: (node) => this.#requests.left(node),
+      refused: (message) => this.#miss(message),
     });
     this.#requests = createRequests({
       requestsMax: settings.requestsMax,
@@ -256,7 +257,7 @@ class BusAdapter extends Adapter {
 
   /** Appends a message, which is carried out here when its turn comes, or at once if it cannot. */
   async #append(message: LogMessage): Promise<void> {
-    const { bus, samples, failed } = this.#needs;
+    const { bus, failed } = this.#needs;
     const { channels, all } = channelsOf(message.to);
     // Its other rooms are this node's alone.
     if (!all) channels.push(nodeChannel(bus.node));
@@ -264,15 +265,17 @@ class BusAdapter extends Adapter {
     try {
       body = writeLogMessage(message);
     } catch (error) {
-      samples.missed++;
       failed(error);
-      this.#deliver(message, unkept(this.here()));
+      this.#miss(message);
       return;
     }
-    await this.#log.append(channels, body, message).catch(() => {
-      samples.missed++;
-      this.#deliver(message, unkept(this.here()));
-    });
+    await this.#log.append(channels, body, message).catch(() => {});
+  }
+
+  /** Carries out here what no other node hears of. */
+  #miss(message: LogMessage): void {
+    this.#needs.samples.missed++;
+    this.#deliver(message, unkept(this.here()));
   }
 
   async #move(move: SocketsMove): Promise<void> {

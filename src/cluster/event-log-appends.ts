@@ -1,4 +1,4 @@
-import { compareIds, type EntryId } from "./event-log.ts";
+import { compareIds, type EntryId, type LogListener } from "./event-log.ts";
 import type { BusSamples, Carrier, CarrierLog } from "./event-log-carrier.ts";
 import type { Channels } from "./event-log-channels.ts";
 import type { Order } from "./event-log-order.ts";
@@ -21,12 +21,13 @@ export interface AppendsNeeds<Own> {
   readonly order: Order;
   readonly channels: Pick<Channels<unknown>, "hears">;
   readonly own: OwnEntries<Own>;
+  readonly listener: Pick<LogListener<Own>, "refused">;
   readonly samples: BusSamples;
 }
 
 /** Returns what appends to a log. */
 export function createAppends<Own>(needs: AppendsNeeds<Own>): Appends<Own> {
-  const { carrier, log, order, channels, own, samples } = needs;
+  const { carrier, log, order, channels, own, listener, samples } = needs;
   const early: (() => void)[] = [];
   let entries = 0;
   let messages = 0;
@@ -41,9 +42,13 @@ export function createAppends<Own>(needs: AppendsNeeds<Own>): Appends<Own> {
   }
 
   function append(to: readonly string[], body: Uint8Array, mine: Own): Promise<EntryId> {
-    if (isAway()) return Promise.reject(new Error("the log is away"));
-    const n = ++entries;
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve, rejectIt) => {
+      const reject = (error: Error) => {
+        listener.refused?.(mine);
+        rejectIt(error);
+      };
+      if (isAway()) return reject(new Error("the log is away"));
+      const n = ++entries;
       own.add(n, { own: mine, resolve, reject });
       log.append({ n, at: order.newest(), channels: to, body }).then(
         (id) => {

@@ -88,7 +88,7 @@ function openFeed<Own>(
       readings.letGo();
     },
   });
-  const appends = createAppends({ carrier, log, order, channels, own, samples });
+  const appends = createAppends({ carrier, log, order, channels, own, listener, samples });
   const reader = createReader({ carrier, log, order, readings, samples, begun: appends.go });
   for (const channel of [EVERYONE, nodeChannel(carrier.node)]) {
     channels.set(channel, { from: NOWHERE, reading: undefined, lingers: false });

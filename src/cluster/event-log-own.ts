@@ -15,7 +15,10 @@ export interface OwnEntries<Own> {
    * heard or passed.
    */
   confirm(n: number, id: EntryId, hears: boolean): void;
-  /** The log did not confirm it. Returns whether that is news. */
+  /**
+   * The log did not confirm it. It is rejected when those before it were heard or refused; they are
+   * refused as well when too many wait for them. Returns whether that is news.
+   */
   refuse(n: number, error: Error): boolean;
   /** Refuses all, in their order. */
   refuseAll(error: Error): void;
@@ -26,22 +29,46 @@ export interface OwnEntries<Own> {
   isEmpty(): boolean;
 }
 
+/** Refused entries that wait for those before them. */
+const WAITING_MAX = 1_000;
 /** Refused entries that are remembered: the log may have them all the same. */
 const REFUSED_MAX = 100_000;
 
 export function createOwnEntries<Own>(): OwnEntries<Own> {
-  const pending = new Map<number, Pending<Own> & { id?: EntryId }>();
+  const pending = new Map<number, Pending<Own> & { id?: EntryId; error?: Error }>();
   const refused = new Set<number>();
+  /** How many of the pending ones are refused. */
+  let waiting = 0;
 
-  function refuse(n: number, error: Error): boolean {
+  function reject(n: number, error: Error): void {
     const one = pending.get(n);
-    if (!one) return false;
+    if (!one) return;
     pending.delete(n);
+    if (one.error) waiting--;
     refused.add(n);
     const [oldest] = refused;
     if (refused.size > REFUSED_MAX && oldest !== undefined) refused.delete(oldest);
-    one.reject(error);
-    return true;
+    one.reject(one.error ?? error);
+  }
+
+  function rejectAll(error: Error): void {
+    for (const n of [...pending.keys()]) reject(n, error);
+  }
+
+  /** One was heard or passed: those that were refused behind it go. */
+  function settle(n: number, id: EntryId): void {
+    const one = pending.get(n);
+    pending.delete(n);
+    one?.resolve(id);
+    go();
+  }
+
+  function go(): void {
+    if (waiting === 0) return;
+    for (const [n, { error }] of pending) {
+      if (!error) return;
+      reject(n, error);
+    }
   }
 
   /** What came before one that was heard will not be heard. */
@@ -61,27 +88,34 @@ export function createOwnEntries<Own>(): OwnEntries<Own> {
       const one = pending.get(n);
       if (!one) return;
       one.id = id;
-      if (hears) return;
-      pending.delete(n);
-      one.resolve(id);
+      if (!hears) settle(n, id);
     },
-    refuse,
-    refuseAll(error) {
-      for (const n of [...pending.keys()]) refuse(n, error);
+    refuse(n, error) {
+      const one = pending.get(n);
+      if (!one || one.error) return false;
+      one.error = error;
+      waiting++;
+      if (waiting > WAITING_MAX) rejectAll(error);
+      else go();
+      return true;
     },
+    refuseAll: rejectAll,
     take(n) {
       forgetBefore(n);
       if (refused.delete(n)) return false;
       const one = pending.get(n);
       pending.delete(n);
-      return one;
+      const resolve = (id: EntryId) => {
+        one?.resolve(id);
+        go();
+      };
+      return one && { ...one, resolve };
     },
     pass(place) {
       // Both numbers and ids grow.
-      for (const [n, { id, resolve }] of pending) {
+      for (const [n, { id }] of pending) {
         if (id === undefined || compareIds(id, place) > 0) break;
-        pending.delete(n);
-        resolve(id);
+        settle(n, id);
       }
     },
   };

@@ -388,7 +388,11 @@ export function createWorkerLog<Own>(
     },
     append(names, body, own) {
       const { pendingMax, messageBytesMax } = settings;
-      return new Promise((resolve, reject) => {
+      return new Promise((resolve, rejectIt) => {
+        const reject = (error: Error) => {
+          listener.refused?.(own);
+          rejectIt(error);
+        };
         if (needs.isGone()) reject(gone());
         else if (body.length > messageBytesMax) {
           samples.refused.size++;

@@ -49,6 +49,11 @@ export interface LogListener<Own> {
    * Redis cannot tell, and never calls it.
    */
   left?(node: string): void;
+  /**
+   * What this node gave to `append` was refused, which rejects next. Over Redis it is called in
+   * order with `heard`: behind what was appended before, and ahead of what is appended later.
+   */
+  refused?(own: Own): void;
 }
 
 /** The log of one namespace, as one node uses it. */
@@ -57,8 +62,8 @@ export interface EventLog<Own> {
    * Appends an entry, and resolves with its id when the log has it and this node, if it is to hear
    * it, has. Appends of one turn of the event loop go out together, in the order of the calls.
    *
-   * Rejects if the log cannot be reached, or did not confirm it in time. Then the caller delivers
-   * it to its own clients. If the log has it all the same, this node does not hear it again.
+   * Rejects if the log cannot be reached, or did not confirm it in time. Then `refused` delivers it
+   * to this node's own clients. If the log has it all the same, this node does not hear it again.
    */
   append(channels: readonly string[], body: Uint8Array, own: Own): Promise<EntryId>;
   /**
