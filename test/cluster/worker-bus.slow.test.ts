@@ -172,10 +172,9 @@ test("kill -9 of a worker: its clients go on at the others, recovered, and miss 
   const all = [...here, ...there];
   await Promise.all(all.map(join("red")));
   await Promise.all(here.map((each, at) => each.client.emitWithAck("set", { at })));
-  // One that the victim alone has members of: those entries it gives their ids itself.
+  // One that the victim alone has members of. With it the session is written, and so is the data.
   await Promise.all(here.map(join("own")));
   const heard = all.map(({ client }) => note(client));
-  await new Promise((resolve) => setTimeout(resolve, 500)); // a checkpoint with the data
   const flooded = witness.client.emitWithAck("flood", "red", 3_000);
   victim.client.emit("flood", "own", 100_000, () => {});
   victim.client.emit("flood", "red", 100_000, () => {});

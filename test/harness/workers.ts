@@ -41,12 +41,12 @@ export async function startObedient(t: TestContext, env: Readonly<Record<string,
     return { client, pid: await client.emitWithAck("pid") };
   }
 
-  /** Connects clients until each of two workers has so many of them. */
+  /** Connects clients, with one codec and the other, until each of two workers has so many. */
   async function connectToBoth(count: number, options: ClientOptions = {}) {
     const byPid = new Map<number, WorkerClient[]>();
     const isFull = (pid: number) => (byPid.get(pid)?.length ?? 0) >= count;
-    while (byPid.size < 2 || ![...byPid.keys()].every(isFull)) {
-      const each = await connect(options);
+    for (let n = 0; byPid.size < 2 || ![...byPid.keys()].every(isFull); n++) {
+      const each = await connect({ codec: n % 2 ? "json" : "msgpack", ...options });
       if (isFull(each.pid)) each.client.disconnect();
       else byPid.set(each.pid, [...(byPid.get(each.pid) ?? []), each]);
     }
