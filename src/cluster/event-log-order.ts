@@ -61,7 +61,10 @@ export interface OrderNeeds {
   bound(): EntryId | undefined;
   /** Everything up to here was handed over. */
   passed(place: EntryId): void;
-  /** Told how old an entry was when it came, in seconds, by the log's clock and ours. */
+  /**
+   * Told how old an entry was when it came, in seconds, by the log's clock and ours: of those that
+   * come in one millisecond, the first.
+   */
   lagged(seconds: number): void;
 }
 
@@ -79,6 +82,7 @@ export function createOrder(needs: OrderNeeds): Order {
   let arrived = BEGIN;
   let overflow: Place | undefined;
   let losses = 0;
+  let lookedMs = 0;
 
   function count({ body }: { readonly body: Uint8Array }): void {
     samples.messages.in++;
@@ -102,6 +106,13 @@ export function createOrder(needs: OrderNeeds): Order {
     waiting.pass(place);
   }
 
+  /** Measures how late it comes; what comes in the same millisecond would say little else. */
+  function look(entry: PushedEntry): void {
+    const nowMs = Date.now();
+    if (nowMs !== lookedMs) needs.lagged(Math.max(0, nowMs - msOf(entry.id)) / 1000);
+    lookedMs = nowMs;
+  }
+
   function pushed(entry: PushedEntry): void {
     count(entry);
     // Not a second copy, for another of its channels.
@@ -111,7 +122,7 @@ export function createOrder(needs: OrderNeeds): Order {
       samples.refused.replay++;
       return;
     }
-    needs.lagged(Math.max(0, Date.now() - msOf(entry.id)) / 1000);
+    look(entry);
     if (held.bytes() > needs.heldBytesMax) {
       overflow = arrived;
       return;
@@ -183,8 +194,9 @@ function createKnown() {
     /** What the clock of the log shows now, or less: it showed that time, or a later one, then. */
     clockMs: () => msOf(newest.id) + Math.floor(performance.now() - sinceMs - DRIFT_MS),
     add(at: Place): void {
+      if (compareIds(at.id, newest.id) < 0) return;
       sinceMs = performance.now();
-      if (compareIds(at.id, newest.id) > 0) newest = at;
+      newest = at;
     },
     restart(at: Place): void {
       sinceMs = performance.now();
