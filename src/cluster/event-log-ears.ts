@@ -4,7 +4,8 @@ import type { RedisLink } from "./redis.ts";
 export interface Ears {
   /** Resolves when Redis has confirmed them all. */
   subscribe(channels: readonly string[], hear: Hear): Promise<void>;
-  unsubscribe(channels: readonly string[]): void;
+  /** Leaves alone what another hears. */
+  unsubscribe(channels: readonly string[], hear: Hear): void;
   /** Ends the connection. */
   cut(): void;
 }
@@ -48,9 +49,10 @@ export async function openEars(link: RedisLink, where: string, ended: () => void
       for (const channel of channels) hears.set(channel, hear);
       await send("subscribe", channels);
     },
-    unsubscribe(channels) {
-      for (const channel of channels) hears.delete(channel);
-      send("unsubscribe", channels).catch(() => {}); // its end says so as well
+    unsubscribe(channels, hear) {
+      const own = channels.filter((channel) => hears.get(channel) === hear);
+      for (const channel of own) hears.delete(channel);
+      send("unsubscribe", own).catch(() => {}); // its end says so as well
     },
     cut,
   };

@@ -94,8 +94,9 @@ interface LogNeeds extends RedisCarrierNeeds {
 function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   const { link, samples, node, namespace, listener } = needs;
   const { prefix, timeoutMs } = settings;
-  // The braces have a Redis Cluster keep all of it in one slot.
-  const base = `${prefix}:{${namespace}}:`;
+  // The braces have a Redis Cluster keep all of it in one slot. With one in its name, a namespace
+  // could have a channel that is another's as well.
+  const base = `${prefix}:{${namespace.replace(/[%}]/g, encodeURIComponent)}}:`;
   const stream = `${base}log`;
   const isCluster = link.client instanceof Cluster;
   const push = isCluster ? "SPUBLISH" : "PUBLISH";
@@ -258,7 +259,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     unsubscribe(channels) {
       const names = channels.map((channel) => base + channel);
       for (const name of names) mine.delete(name);
-      ears?.unsubscribe(names);
+      ears?.unsubscribe(names, hear);
     },
     read(after, channels, since) {
       if (channels === "all") return ask("all", after);
@@ -276,7 +277,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     changed: listener.changed,
     close() {
       closed = true;
-      ears?.unsubscribe([...mine]);
+      ears?.unsubscribe([...mine], hear);
       needs.ears.leave(deaf);
       for (const mark of [...marks.values()]) mark.reject(new Error("the log is closed"));
     },

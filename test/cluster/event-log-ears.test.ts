@@ -1,0 +1,76 @@
+/** The channels of several logs on one connection to Redis: each log hears its own. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EVERYONE } from "../../src/cluster/event-log.ts";
+import { createEarsPool } from "../../src/cluster/event-log-ears.ts";
+import { createRedisCarrier } from "../../src/cluster/event-log-redis.ts";
+import { testRedis } from "../harness/redis.ts";
+import { hasTool } from "../harness/tool.ts";
+import { until } from "../harness/wait.ts";
+import { fed, openNode, redisBus, say } from "./event-log-kit.ts";
+
+const RED = [":red"];
+
+test("a channel that is left and subscribed to again at once is heard, the only one or not", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const { link } = await redisBus(t, redis.url);
+  const pool = createEarsPool(link);
+  t.after(() => pool.stop());
+  const ears = await pool.find("any", () => {});
+  const heard: string[] = [];
+  const hear = (message: Buffer) => void heard.push(String(message));
+  // More than one command names.
+  const many = Array.from({ length: 2_500 }, (_, n) => `many ${n}`);
+  for (const channels of [["one"], many]) {
+    await ears.subscribe(channels, hear);
+    for (let times = 0; times < 5; times++) {
+      ears.unsubscribe(channels, hear);
+      const subscribed = ears.subscribe(channels, hear);
+      if (times % 2 === 0) await subscribed;
+    }
+    await ears.subscribe(channels, hear);
+    await Promise.all(channels.map((channel) => link.client.publish(channel, channel)));
+    await until(() => heard.length === channels.length, "each once");
+    assert.deepEqual(heard.splice(0), channels);
+    ears.unsubscribe(channels, hear);
+  }
+  await ears.subscribe(["other"], hear);
+  await ears.subscribe(["other"], () => {});
+  // Who does not hear it any more cannot leave it for who does.
+  ears.unsubscribe(["other"], hear);
+  await ears.subscribe(["last"], hear);
+  assert.equal(await link.client.publish("other", "1"), 1);
+});
+
+test("two nodes over one link, and namespaces of like names: each hears its own channels", async (t) => {
+  // Seen: the name of a room and of a namespace made one channel with that of another namespace.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const own = await redisBus(t, redis.url);
+  const limits = { streamPacketsMax: 200, messageBytesMax: 1e6, timeoutMs: 5_000 };
+  const settings = { ...limits, prefix: "sluice", busKey: "", pendingMax: 100 };
+  const second = fed(createRedisCarrier(settings, own));
+  const names = ["/a", "/a}::", "/a%7D::"];
+  const logs = [own.bus, second].flatMap((bus) => names.map((name) => openNode(t, bus, name)));
+  const channels = [...RED, ":}:*", ":%7D:*", EVERYONE];
+  for (const node of logs) await node.log.subscribe(channels);
+  await Promise.all(
+    logs.flatMap((node, at) => channels.map((channel) => say(node, [channel], `${at} ${channel}`))),
+  );
+  // One that ends leaves the others what they hear.
+  logs[0]?.log.close();
+  const rest = logs.slice(1);
+  await Promise.all(rest.map((node, at) => say(node, RED, `last of ${at + 1}`)));
+  for (const [at, node] of rest.entries()) {
+    const sames = [0, 1].map((bus) => bus * names.length + ((at + 1) % names.length));
+    const lasts = sames.filter((same) => same > 0);
+    await until(() => node.heard.length === 8 + lasts.length, `all of ${at + 1}`);
+    const expected = sames.flatMap((same) => [
+      ...channels.map((channel) => `${same} ${channel}`),
+      ...(same > 0 ? [`last of ${same}`] : []),
+    ]);
+    const plain = node.heard.map((text) => text.replace(" (own)", ""));
+    assert.deepEqual(plain.sort(), expected.sort());
+  }
+});
