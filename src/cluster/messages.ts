@@ -191,7 +191,7 @@ function isFlags(value: unknown): value is Flags {
 }
 
 /** Whether an event that a server may emit: of no other may a listener hear. */
-function isEvent(data: unknown): data is unknown[] {
+export function isEvent(data: unknown): data is unknown[] {
   return Array.isArray(data) && typeof data[0] === "string" && !RESERVED_EVENTS.has(data[0]);
 }
 

@@ -1,14 +1,14 @@
+import { promisify } from "node:util";
 import { decode } from "@msgpack/msgpack";
 import { Cluster } from "ioredis";
 import type { Namespace } from "socket.io";
 import { Adapter, type BroadcastOptions } from "socket.io-adapter";
-import { RESERVED_EVENTS } from "../core/packet.ts";
 import type { Settings } from "../core/settings.ts";
 import { replaceUnsendable } from "../core/value.ts";
 import { checkClassic, openClassic } from "../seam/redis-adapter.ts";
 import type { Client } from "./connect.ts";
 import type { BusSamples } from "./event-log-carrier.ts";
-import { isObject, isRoomList, OWN_EVENTS } from "./messages.ts";
+import { isEvent, isObject, isRoomList, OWN_EVENTS } from "./messages.ts";
 import type { RedisLink } from "./redis.ts";
 
 /** What the classic adapters of a node need. */
@@ -142,12 +142,9 @@ export function createPubSub(needs: PubSubNeeds): typeof Adapter {
         super.serverSideEmit(packet);
         return;
       }
-      const ask = () =>
-        new Promise<unknown[]>((resolve, reject) => {
-          const end = (error: unknown, answers: unknown[]) =>
-            error ? reject(error) : resolve(answers);
-          super.serverSideEmit([...packet.slice(0, -1), end]);
-        });
+      const ask = promisify((done: (error: unknown, answers: unknown[]) => void) =>
+        super.serverSideEmit([...packet.slice(0, -1), done]),
+      );
       this.#bounded(ask).then(
         (answers) => ack(null, answers),
         (error) => ack(error, []),
@@ -217,9 +214,7 @@ function isBroadcast(found: unknown): boolean {
   if (!Array.isArray(found)) return false;
   const [uid, packet, opts] = found;
   if (typeof uid !== "string" || !isObject(packet) || !isAddress(opts)) return false;
-  const { type, data } = packet;
-  const [name] = Array.isArray(data) ? data : [];
-  return type === 2 && typeof name === "string" && !RESERVED_EVENTS.has(name);
+  return packet.type === 2 && isEvent(packet.data);
 }
 
 function isRequest(found: unknown): boolean {
