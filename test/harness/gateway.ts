@@ -16,6 +16,9 @@ export interface ClientOptions {
   readonly headers?: Record<string, string>;
   readonly reconnection?: boolean;
   readonly reconnectionDelay?: number;
+  readonly reconnectionDelayMax?: number;
+  /** How long a connection may take to open. */
+  readonly timeout?: number;
   readonly withCredentials?: boolean;
 }
 

@@ -2,7 +2,7 @@ import type { TestContext } from "node:test";
 import type { Socket as Client } from "socket.io-client";
 import { findFreePort } from "./free-port.ts";
 import { type ClientOptions, newClient, sumMetric } from "./gateway.ts";
-import { SLUICE, startProcess, type TestProcess } from "./process.ts";
+import { type Scope, SLUICE, startProcess, type TestProcess } from "./process.ts";
 import type { TestRedis } from "./redis.ts";
 import { next } from "./wait.ts";
 
@@ -17,7 +17,7 @@ export interface TestNode {
 
 /** Starts a gateway in a process of its own, with its events answered by `obedient.ts`. */
 export async function nodeProcess(
-  t: TestContext,
+  t: Scope,
   redis: Pick<TestRedis, "url">,
   env: Readonly<Record<string, string>> = {},
 ): Promise<TestNode> {

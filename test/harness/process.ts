@@ -6,6 +6,9 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { until } from "./wait.ts";
 
+/** Whatever something is started for and ends with: a test, or a run of its own. */
+export type Scope = Pick<TestContext, "after" | "diagnostic">;
+
 /** The project's folder. */
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -32,7 +35,7 @@ export interface TestProcess {
 const TOLD_CHARS = 3000;
 
 /** Whether a test failed; to be asked when it is over. Node.js 20.12 and later know. */
-export function hasFailed(t: TestContext): boolean {
+export function hasFailed(t: object): boolean {
   return (t as { readonly passed?: boolean }).passed === false;
 }
 
@@ -41,7 +44,7 @@ export function hasFailed(t: TestContext): boolean {
  * output is told, and whether it had ended before: a node that crashed looks like one that is slow.
  */
 export function startProcess(
-  t: TestContext,
+  t: Scope,
   command: readonly string[],
   env: Readonly<Record<string, string | undefined>> = {},
 ): TestProcess {
@@ -114,7 +117,7 @@ export function startProcess(
 }
 
 /** Returns a folder of its own for a test, which goes with it. */
-export function testFolder(t: TestContext): string {
+export function testFolder(t: Scope): string {
   const folder = mkdtempSync(join(tmpdir(), "sluice-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;

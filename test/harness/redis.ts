@@ -1,6 +1,5 @@
-import type { TestContext } from "node:test";
 import { findFreePort } from "./free-port.ts";
-import { hasFailed, startProcess, type TestProcess, testFolder } from "./process.ts";
+import { hasFailed, type Scope, startProcess, type TestProcess, testFolder } from "./process.ts";
 import { runTool } from "./tool.ts";
 import { until } from "./wait.ts";
 
@@ -19,10 +18,7 @@ export interface TestRedis {
 }
 
 /** Starts Debian's redis-server on a free port; it ends with the test. */
-export async function testRedis(
-  t: TestContext,
-  options: readonly string[] = [],
-): Promise<TestRedis> {
+export async function testRedis(t: Scope, options: readonly string[] = []): Promise<TestRedis> {
   const port = await findFreePort();
   const folder = testFolder(t);
   const args = ["--port", String(port), "--bind", "127.0.0.1", "--dir", folder, "--save", ""];
@@ -74,7 +70,7 @@ export interface TestRedisCluster {
 }
 
 /** Starts a Redis Cluster of `count` masters without replicas; it ends with the test. */
-export async function testRedisCluster(t: TestContext, count: number): Promise<TestRedisCluster> {
+export async function testRedisCluster(t: Scope, count: number): Promise<TestRedisCluster> {
   const nodes: TestRedis[] = [];
   const busPorts: string[] = [];
   for (let at = 0; at < count; at++) {

@@ -11,7 +11,7 @@ import { createRandom, type Random } from "../../bench/rig/stats.ts";
 import { startGateway } from "../../src/index.ts";
 import { newClient, WAYS } from "../harness/gateway.ts";
 import { until } from "../harness/wait.ts";
-import { createLedger, type Ledger, type Recipients } from "./ledger.ts";
+import { type Change, createLedger, type Ledger, type Recipients } from "./ledger.ts";
 
 /** How long and how hard. */
 export interface DeliveryOptions {
@@ -91,7 +91,7 @@ export async function playDelivery(options: DeliveryOptions): Promise<DeliveryTo
     metrics: { defaults: false },
   });
   const totals = { rounds: 0, packets: 0, due: 0, received: 0, lost: {}, resumed: 0, wrong: [] };
-  const ledger = createLedger();
+  const ledger = createLedger({ atOnce: true });
   gateway.io.on("connection", (socket) => keepAccount(socket, { ledger, totals, recovery }));
   const clients: Socket[] = [];
   const ways = Object.values(WAYS);
@@ -147,12 +147,13 @@ function keepAccount(
   else if (!ledger.resume(id)) totals.wrong.push(`${id}: resumed, though its session had ended`);
   else {
     totals.resumed++;
-    const [has, had] = [[...socket.rooms].sort(), [...ledger.roomsOf(id)].sort()];
+    const [has, had] = [[...socket.rooms].sort(), [...ledger.roomsOf(id).keys()].sort()];
     if (has.join() !== had.join()) totals.wrong.push(`${id}: resumed in ${has}, was in ${had}`);
   }
   socket.on("disconnect", (reason) => {
     totals.lost[reason] = (totals.lost[reason] ?? 0) + 1;
-    ledger.lose(id, recovery && RESUMABLE.has(reason));
+    if (recovery && RESUMABLE.has(reason)) ledger.lose(id);
+    else ledger.end(id);
   });
 }
 
@@ -198,20 +199,25 @@ function play(stage: Stage): void {
 function join({ ledger, random }: Stage, socket: ServerSocket): void {
   const room = pick(ROOMS, random) ?? "a";
   socket.join(room);
-  ledger.join(socket.id, room);
+  change(ledger, { sid: socket.id, room, joined: true });
 }
 
 function leave({ ledger, random }: Stage, socket: ServerSocket): void {
   const room = pick(ROOMS, random) ?? "a";
   socket.leave(room);
-  ledger.leave(socket.id, room);
+  change(ledger, { sid: socket.id, room, joined: false });
 }
 
 function kick(io: Server, ledger: Ledger, random: Random): void {
   const [from, room] = [some(random, 1), pick(ROOMS, random) ?? "a"];
   if (from.length === 0) return;
   io.in(from).socketsLeave(room);
-  ledger.kick(from, room);
+  ledger.move({ of: from, room, joined: false }, { n: 0, sender: "" });
+}
+
+function change(ledger: Ledger, made: Change): void {
+  ledger.begin(made);
+  ledger.done(made);
 }
 
 /** What may come after the number: text, which a client could take for an offset; bytes; nothing. */
@@ -227,7 +233,7 @@ function tailOf(random: Random): unknown[] {
 /** Writes a packet down; returns its arguments. */
 function number(stage: Stage, to: Recipients, optional = false): [number, ...unknown[]] {
   const n = ++stage.totals.packets;
-  stage.totals.due += stage.ledger.send({ n, optional }, to);
+  stage.totals.due += stage.ledger.send({ n, sender: "", optional }, to);
   return [n, ...tailOf(stage.random)];
 }
 
@@ -325,5 +331,5 @@ async function settle(stage: Stage): Promise<void> {
     );
     if (arrived) break;
   }
-  totals.wrong.push(...ledger.settle());
+  totals.wrong.push(...ledger.settle().map(({ text }) => text));
 }
