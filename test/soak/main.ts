@@ -1,36 +1,55 @@
 /**
  * `npm run soak -- [waves|delivery] --minutes N`: waves of clients, after which everything must be
- * as it was; or random play, in which nobody may miss a packet.
+ * as it was; or random play, in which nobody may miss a packet; with `--nodes` or `--workers` over
+ * several, to which something happens.
  */
 import { parseArgs } from "node:util";
+import type { Scope } from "../harness/process.ts";
+import { playCluster } from "./cluster.ts";
+import type { ClusterTotals } from "./cluster-players.ts";
+import { stageNodes, stageWorkers } from "./cluster-stage.ts";
 import { type DeliveryTotals, playDelivery } from "./delivery.ts";
 import { soak } from "./waves.ts";
 
-const USAGE = `usage: npm run soak -- [waves|delivery] [--minutes 5] [--clients N] [--seed N]
+const USAGE = `usage: npm run soak -- [waves|delivery] [--nodes N | --workers N] [--minutes 5]
+                       [--clients N] [--seed N]
   waves     clients that come and go; memory and descriptors must return to their floor
-  delivery  random rooms, transports, slow readers and returns; no hole, double or wrong order`;
+  delivery  random rooms, transports, slow readers and returns; no hole, double or wrong order
+  --nodes N    the same over N nodes behind a Redis of their own: kill -9, frozen nodes, a Redis
+               that restarts, forgets, pauses and ends connections; one order at all clients
+  --workers N  the same over N workers: kill -9 and frozen workers
+A play that fails prints its seed, and of what happened all that concerns the fault.`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     minutes: { type: "string", default: "5" },
     clients: { type: "string" },
+    nodes: { type: "string" },
+    workers: { type: "string" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     help: { type: "boolean", short: "h", default: false },
   },
 });
-const [form = "waves"] = positionals;
+const count = Number(values.nodes ?? values.workers ?? 1);
+const [form = (values.nodes ?? values.workers) ? "delivery" : "waves"] = positionals;
 const clients = Number(values.clients ?? (form === "waves" ? 1000 : 24));
 const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
 if (values.help) {
   console.log(USAGE);
   process.exit(0);
 }
-if (!["waves", "delivery"].includes(form) || !(minutes > 0 && clients > 0 && seed >= 0)) {
+const isSized = minutes > 0 && clients > 0 && seed >= 0 && count > 0;
+const isOver = values.nodes !== undefined || values.workers !== undefined;
+if (!["waves", "delivery"].includes(form) || !isSized || (isOver && form === "waves")) {
   console.error(USAGE);
   process.exit(64);
 }
-const broken = form === "waves" ? await runWaves() : await runDelivery();
+const broken = isOver
+  ? await runCluster()
+  : form === "waves"
+    ? await runWaves()
+    : await runDelivery();
 for (const text of broken) console.log(`BROKEN: ${text}`);
 // Now: timers of clients that are gone would keep the process for half a minute.
 process.exit(broken.length === 0 ? 0 : 1);
@@ -74,6 +93,35 @@ async function runDelivery(): Promise<readonly string[]> {
     broken.push(...totals.wrong);
   }
   if (broken.length === 0) console.log("no hole, no double, no wrong order");
+  return broken;
+}
+
+/** Half of the time with recovery, half without. */
+async function runCluster(): Promise<readonly string[]> {
+  const setUp = values.nodes === undefined ? stageWorkers : stageNodes;
+  const broken: string[] = [];
+  for (const recovery of [true, false]) {
+    const closers: (() => unknown)[] = [];
+    const scope: Scope = {
+      after: (close: () => unknown) => void closers.unshift(close),
+      diagnostic: (text) => console.log(text),
+    };
+    console.log(`${clients} clients, recovery ${recovery ? "on" : "off"}, seed ${seed}`);
+    const show = (totals: ClusterTotals) => {
+      const { wrong: _, ...more } = totals;
+      console.log(JSON.stringify(more));
+    };
+    try {
+      const stage = await setUp(scope, { count, recovery });
+      const options = { seconds: minutes * 30, rounds: 1, clients, seed, recovery };
+      const totals = await playCluster(stage, { ...options, seen: show });
+      show(totals);
+      broken.push(...totals.wrong);
+    } finally {
+      for (const close of closers) await close();
+    }
+  }
+  if (broken.length === 0) console.log("no hole, no double, one order");
   return broken;
 }
 
