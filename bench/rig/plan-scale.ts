@@ -9,7 +9,7 @@ export function planScale(result: Result): Plan | undefined {
   // Of a run with some of its rows, this would be mostly what was assumed.
   if (assumed.length > 3) return undefined;
   const values = simulateAll(costs).map(({ nodes, size, rooms, broadcastsPerS, limit }) => ({
-    ...{ nodes, limit, rate: Math.round(broadcastsPerS) },
+    ...{ nodes, limit, rate: Number(broadcastsPerS.toPrecision(3)) },
     size: size.toLocaleString("en-US"),
     rooms: rooms === 1 ? "to one room" : `to a union of ${rooms} rooms`,
   }));
@@ -17,6 +17,7 @@ export function planScale(result: Result): Plan | undefined {
   const x = { field: "nodes", type: "quantitative", title: "nodes", scale };
   const axis = { format: "~s" };
   const y = { field: "rate", type: "quantitative", title: "broadcasts a second", scale, axis };
+  const facets = [...new Set(values.map(({ rooms }) => rooms))];
   const sizes = [...new Set(values.map(({ size }) => size))];
   const title = "members of a room";
   const color = {
@@ -26,13 +27,19 @@ export function planScale(result: Result): Plan | undefined {
     title,
     scale: { scheme: "viridis" },
   };
-  const shape = { field: "limit", type: "nominal", title: "limit", scale: { domain: LIMITS } };
+  const shape = {
+    field: "limit",
+    type: "nominal",
+    title: "limit",
+    scale: { domain: LIMITS },
+    legend: { labelLimit: 0 },
+  };
   return {
     name: "scale",
     title: "Extrapolated: what nodes carry, members at random on them, 70 % of every core and link",
     spec: {
       data: { values },
-      facet: { field: "rooms", type: "nominal", title: null },
+      facet: { field: "rooms", type: "nominal", title: null, sort: facets },
       spec: {
         width: 360,
         height: 360,

@@ -190,7 +190,12 @@ function planNodes(result: Result): Plan | undefined {
   const last = Math.max(...values.map(({ nodes }) => nodes));
   if (one === undefined || last === 1) return undefined;
   const ideal = [1, last].map((nodes) => ({ nodes, rate: one.rate * nodes }));
-  const x = { field: "nodes", type: "quantitative", title: "nodes behind one Redis" };
+  const x = {
+    field: "nodes",
+    type: "quantitative",
+    title: "nodes behind one Redis",
+    axis: { tickMinStep: 1 },
+  };
   const y = { type: "quantitative", title: "deliveries a second, a core for each node" };
   const color = { value: COLOURS.ours };
   return {

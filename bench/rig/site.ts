@@ -67,6 +67,8 @@ export async function openSite(context: Context, options: SiteOptions): Promise<
     servers.push(await startServer(command, context, cores));
   }
   const controls = await openControls(servers, Math.max(1, nodes, workers));
+  // Workers are children of a child, which the watch for foreign processes does not know.
+  for (const { pid } of controls) context.keep({ pid, end: async () => {} });
   return {
     ...{ servers, controls },
     redis: server && client && { server, client },

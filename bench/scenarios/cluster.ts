@@ -97,7 +97,7 @@ export const scenario: Scenario = {
     union: "union",
   },
   metrics: METRICS,
-  seconds: { quick: 25, short: 300, full: 900 },
+  seconds: { quick: 30, short: 330, full: 1200 },
   inSet: false,
   run,
 };

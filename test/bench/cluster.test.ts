@@ -28,7 +28,7 @@ test("every row of the cluster delivers everything, and tells its figure of each
   }
   assert.deepEqual(Object.fromEntries([...told].map(([row, names]) => [row, [...names].sort()])), {
     away: ["ours", "stock"],
-    idle: ["ours", "stock"],
+    idle: ["no redis", "ours", "stock"],
     publish: ["no redis", "ours", "stock"],
     latency: ["no redis", "ours", "same node", "stock"],
     shared: ["no redis", "ours", "stock"],

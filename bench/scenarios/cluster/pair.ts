@@ -20,7 +20,7 @@ const RATE = 2_000;
 const LATENCY_RATE = 1_000;
 const SHARED_RATE = 100;
 /** Heartbeats are a second apart. */
-const IDLE_MS = 2_000;
+const IDLE_MS = 1_000;
 
 /** Two nodes, and who is in rooms of theirs; a process without Redis is both of them. */
 interface Lane {
@@ -118,13 +118,13 @@ async function measureAway({ context, how, laneOf }: Needs): Promise<void> {
   });
   await measureRow(context, how, {
     params: { row: "idle" },
-    subjects,
+    subjects: [...subjects, "no redis"],
     async measure(subject, durationMs) {
       const { site } = laneOf(subject);
       const before = await look(site);
       await new Promise((resolve) => setTimeout(resolve, how.isSmall ? durationMs : IDLE_MS));
       const after = await look(site);
-      const cpuS = (after.cpuS[1] ?? 0) - (before.cpuS[1] ?? 0);
+      const cpuS = (after.cpuS.at(-1) ?? 0) - (before.cpuS.at(-1) ?? 0);
       return { values: { idle_share: cpuS / (after.atS - before.atS) } };
     },
   });
