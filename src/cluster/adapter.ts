@@ -17,11 +17,11 @@ import {
   type Answer,
   type Broadcast,
   channelsOf,
-  isRoom,
   type LogMessage,
   readLogMessage,
   readTold,
   type SocketsMove,
+  showSocket,
   type Told,
   withoutUnfit,
   writeLogMessage,
@@ -342,14 +342,7 @@ class BusAdapter extends Adapter {
       this.#requests.answered(this.#needs.bus.node, told.request, { sockets });
       return;
     }
-    const shown = sockets.map(({ id, handshake, rooms, data }) => {
-      // What express-session adds may hold itself.
-      const { sessionStore: _, ...rest } = handshake as typeof handshake & {
-        sessionStore?: unknown;
-      };
-      return { id, handshake: rest, rooms: [...rooms].filter(isRoom), data };
-    });
-    this.#answer(to, told.request, { sockets: shown });
+    this.#answer(to, told.request, { sockets: sockets.map(showSocket) });
   }
 
   #serverEmit({ data, request }: Told & { do: "serverEmit" }, from: string): void {

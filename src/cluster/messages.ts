@@ -117,6 +117,19 @@ export function readTold(body: Uint8Array): Told | undefined {
   return what === "ask" && isEvent(data) ? { do: what, to, data, request } : undefined;
 }
 
+/** Returns what other nodes are told of a socket. */
+export function showSocket(socket: {
+  readonly id: string;
+  readonly handshake: object;
+  readonly rooms: Iterable<unknown>;
+  readonly data: unknown;
+}): object {
+  const { id, handshake, rooms, data } = socket;
+  // What express-session adds may hold itself.
+  const { sessionStore: _, ...rest } = handshake as { readonly sessionStore?: unknown };
+  return { id, handshake: rest, rooms: [...rooms].filter(isRoom), data };
+}
+
 /**
  * Returns an answer with an `Unsendable` for each part that `writePart` throws for: a function or a
  * timer in one socket's `data` must not keep the others from being told of.
