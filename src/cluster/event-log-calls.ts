@@ -4,20 +4,21 @@ import type { Script } from "./event-log-scripts.ts";
 import type { Client, RedisLink } from "./redis.ts";
 
 /**
- * Runs a script on a stream. Redis forgets scripts, with SCRIPT FLUSH or when a replica takes over;
+ * Runs a script on streams. Redis forgets scripts, with SCRIPT FLUSH or when a replica takes over;
  * it says so before it has run anything, so the call can be made again.
  */
 export async function runScript(
   client: Client,
   { text, sha }: Script,
-  stream: string,
+  streams: readonly string[],
   given: readonly (string | number | Buffer)[],
 ): Promise<unknown> {
+  const all = [streams.length, ...streams, ...given];
   try {
-    return await client.callBuffer("EVALSHA", sha, 1, stream, ...given);
+    return await client.callBuffer("EVALSHA", sha, ...all);
   } catch (error) {
     if (!(error as Error).message.startsWith("NOSCRIPT")) throw error;
-    return client.callBuffer("EVAL", text, 1, stream, ...given);
+    return client.callBuffer("EVAL", text, ...all);
   }
 }
 
@@ -60,7 +61,7 @@ export function createAppender({ link, stream, script, pending }: AppenderNeeds)
   async function send(items: readonly Item[]): Promise<void> {
     const given = [pack(items)];
     try {
-      const answers = await link.ask((client) => runScript(client, script, stream, given));
+      const answers = await link.ask((client) => runScript(client, script, [stream], given));
       for (const [at, answer] of (answers as (Buffer | number)[]).entries()) {
         items[at]?.resolve(typeof answer === "number" ? answer : String(answer));
       }

@@ -5,7 +5,7 @@ import { createAppends } from "./event-log-appends.ts";
 import { type BusSamples, type Carrier, type CarrierLog, NOWHERE } from "./event-log-carrier.ts";
 import { createChannels } from "./event-log-channels.ts";
 import { createHearing } from "./event-log-hearing.ts";
-import { createHeartbeat } from "./event-log-heartbeat.ts";
+import { createHeartbeat, createTicks, type Ticks } from "./event-log-heartbeat.ts";
 import { createOrder } from "./event-log-order.ts";
 import { createOwnEntries } from "./event-log-own.ts";
 import { createReader } from "./event-log-reader.ts";
@@ -35,10 +35,11 @@ interface Feed<Own> extends EventLog<Own> {
 /** Returns the bus over a carrier. */
 export function createBus(carrier: Carrier, needs: FeedNeeds): Bus {
   const logs = new Set<Feed<never>>();
+  const ticks = createTicks();
   return {
     node: carrier.node,
     open(namespace, listener) {
-      const log = openFeed(carrier, { namespace, listener }, needs);
+      const log = openFeed(carrier, { namespace, listener, ticks }, needs);
       logs.add(log);
       const close = () => {
         logs.delete(log);
@@ -60,7 +61,7 @@ export function createBus(carrier: Carrier, needs: FeedNeeds): Bus {
 /** Opens a log over a carrier: each part says in its own file what it does. */
 function openFeed<Own>(
   carrier: Carrier,
-  { namespace, listener }: { namespace: string; listener: LogListener<Own> },
+  { namespace, listener, ticks }: { namespace: string; listener: LogListener<Own>; ticks: Ticks },
   needs: FeedNeeds,
 ): Feed<Own> {
   const { samples, heldBytesMax, lagged, threw } = needs;
@@ -94,7 +95,7 @@ function openFeed<Own>(
     channels.set(channel, { from: NOWHERE, reading: undefined, lingers: false });
   }
   reader.restart(channels.prune());
-  const heartbeat = createHeartbeat({ carrier, log, order, reader, readings });
+  const heartbeat = createHeartbeat({ carrier, log, order, reader, readings, ticks });
   let closed = false;
 
   return {

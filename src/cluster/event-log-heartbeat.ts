@@ -13,24 +13,60 @@ export interface Heartbeat {
 /** What a heartbeat needs. */
 export interface HeartbeatNeeds {
   readonly carrier: Pick<Carrier, "isHere">;
-  readonly log: CarrierLog;
-  readonly order: Order;
-  readonly reader: Reader;
-  readonly readings: Readings;
+  readonly log: Pick<CarrierLog, "read">;
+  readonly order: Pick<Order, "arrived" | "losses" | "isAwaited" | "read" | "hand">;
+  readonly reader: Pick<Reader, "lose">;
+  readonly readings: Pick<Readings, "bound">;
+  readonly ticks: Ticks;
 }
 
-const BEAT_MS = 1_000;
-const BEAT_MS_MAX = 10_000;
+/** Has functions called regularly, all in one turn: what they ask can go out together. */
+export interface Ticks {
+  add(tick: () => void): void;
+  remove(tick: () => void): void;
+}
 
-/** Returns the heartbeat of a log, which has begun. */
+const TICK_MS = 1_000;
+/** A log in which nothing comes is asked for its end after 1, 2, 4, 8 and then every 10 ticks. */
+const WAIT_MAX = 10;
+/** Any other after so many: Redis would give up one that is only appended to, but never read. */
+const BUSY_WAIT = 600;
+
+/** Returns the ticks of the logs of a node. */
+export function createTicks(): Ticks {
+  const all = new Set<() => void>();
+  let timer: NodeJS.Timeout | undefined;
+
+  function run(): void {
+    timer = setTimeout(run, TICK_MS).unref();
+    for (const tick of all) tick();
+  }
+
+  return {
+    add(tick) {
+      all.add(tick);
+      timer ??= setTimeout(run, TICK_MS).unref();
+    },
+    remove(tick) {
+      all.delete(tick);
+      if (all.size > 0) return;
+      clearTimeout(timer);
+      timer = undefined;
+    },
+  };
+}
+
+/** Returns the heartbeat of a log. */
 export function createHeartbeat(needs: HeartbeatNeeds): Heartbeat {
-  const { carrier, log, order, reader, readings } = needs;
+  const { carrier, log, order, reader, readings, ticks } = needs;
   let beating: Promise<void> | undefined;
-  let beatMs = BEAT_MS;
+  /** How many ticks it waits if nothing comes, and how many have passed. */
+  let wait = 1;
+  let passed = 0;
   /** What had come at the last look. */
   let seen = order.arrived();
-  let timer = setTimeout(tick, beatMs).unref();
   let stopped = false;
+  ticks.add(tick);
 
   function beat(): Promise<void> {
     beating ??= ask().finally(() => {
@@ -40,12 +76,14 @@ export function createHeartbeat(needs: HeartbeatNeeds): Heartbeat {
   }
 
   async function ask(): Promise<void> {
+    passed = 0;
     const losses = order.losses();
-    const asked = order.arrived();
-    const page = await log.read(asked, []).catch(() => undefined);
-    if (!page || losses !== order.losses() || stopped) return;
+    const page = await log.read(order.arrived(), []).catch(() => undefined);
+    if (losses !== order.losses() || stopped) return;
+    const isSame = page?.end.id === order.arrived().id;
+    wait = isSame ? Math.min(2 * wait, WAIT_MAX) : 1;
+    if (!page) return;
     if (page.lost) return reader.lose(page.end);
-    beatMs = page.end.id === order.arrived().id ? Math.min(2 * beatMs, BEAT_MS_MAX) : BEAT_MS;
     order.read([], page.end);
     order.hand();
     seen = order.arrived();
@@ -53,10 +91,10 @@ export function createHeartbeat(needs: HeartbeatNeeds): Heartbeat {
 
   function tick(): void {
     const isQuiet = order.arrived() === seen;
-    if (!isQuiet) beatMs = BEAT_MS;
-    if (isQuiet && carrier.isHere() && readings.bound() === undefined) void beat();
     seen = order.arrived();
-    timer = setTimeout(tick, beatMs).unref();
+    if (!isQuiet) wait = 1;
+    const isDue = ++passed >= (isQuiet ? wait : BUSY_WAIT);
+    if (isDue && carrier.isHere() && readings.bound() === undefined) void beat();
   }
 
   return {
@@ -68,7 +106,7 @@ export function createHeartbeat(needs: HeartbeatNeeds): Heartbeat {
     },
     stop() {
       stopped = true;
-      clearTimeout(timer);
+      ticks.remove(tick);
     },
   };
 }

@@ -14,6 +14,7 @@ import {
   type PushedEntry,
 } from "./event-log-carrier.ts";
 import { createEarsPool, type Ears, type EarsPool } from "./event-log-ears.ts";
+import { type AskEnd, createAskEnd, type Mark } from "./event-log-ends.ts";
 import { createFraming, type Framed, type FrameKind, isId } from "./event-log-frame.ts";
 import { appendScript, CHANNELS_MAX, COUNT, READ } from "./event-log-scripts.ts";
 import { createReplayCheck, isOld } from "./event-log-trust.ts";
@@ -40,8 +41,11 @@ export interface RedisCarrierNeeds {
 const PAGE = 250;
 const PAGE_BYTES = 1_048_576;
 const NOTHING = new Uint8Array();
-/** How long Redis keeps a log that no node reads any more. */
-const KEPT_SECONDS = 86_400;
+/**
+ * How long Redis keeps a log that no node reads any more: sessions come back within an hour at most
+ * (recovery.windowMs), and a node that is cut off for longer has its clients come back.
+ */
+const KEPT_SECONDS = 7_200;
 
 /** Returns the carrier of this node's logs through Redis. */
 export function createRedisCarrier(settings: RedisLogSettings, needs: RedisCarrierNeeds): Carrier {
@@ -50,6 +54,9 @@ export function createRedisCarrier(settings: RedisLogSettings, needs: RedisCarri
   const logs = new Set<RedisLog>();
   const ears = createEarsPool(link);
   const pending = { count: 0, max: settings.pendingMax };
+  // In a Redis Cluster a channel is pushed to where the slot of its log is.
+  const push = link.client instanceof Cluster ? "SPUBLISH" : "PUBLISH";
+  const askEnd = createAskEnd(link, { push, keptSeconds: KEPT_SECONDS });
   link.watch((here) => {
     for (const log of logs) log.changed(here);
   });
@@ -58,7 +65,10 @@ export function createRedisCarrier(settings: RedisLogSettings, needs: RedisCarri
     signs: settings.busKey !== "",
     isHere: link.isHere,
     open(namespace, listener) {
-      const log = openLog(settings, { ...needs, node, namespace, listener, ears, pending });
+      const log = openLog(settings, {
+        ...{ ...needs, node, namespace, listener, ears },
+        ...{ pending, push, askEnd },
+      });
       logs.add(log);
       const close = () => {
         logs.delete(log);
@@ -89,17 +99,17 @@ interface LogNeeds extends RedisCarrierNeeds {
   readonly listener: CarrierListener;
   readonly ears: EarsPool;
   readonly pending: AppenderNeeds["pending"];
+  readonly push: "PUBLISH" | "SPUBLISH";
+  readonly askEnd: AskEnd;
 }
 
 function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
-  const { link, samples, node, namespace, listener } = needs;
+  const { link, samples, node, namespace, listener, push } = needs;
   const { prefix, timeoutMs } = settings;
   // The braces have a Redis Cluster keep all of it in one slot. With one in its name, a namespace
   // could have a channel that is another's as well.
   const base = `${prefix}:{${namespace.replace(/[%}]/g, encodeURIComponent)}}:`;
   const stream = `${base}log`;
-  const isCluster = link.client instanceof Cluster;
-  const push = isCluster ? "SPUBLISH" : "PUBLISH";
   const framing = createFraming(settings.busKey, prefix, [namespace, node]);
   const script = appendScript(push, settings.streamPacketsMax, framing.macBytes);
   const append = createAppender({ link, stream, script, pending: needs.pending });
@@ -199,39 +209,59 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     await answer.finally(() => clearTimeout(timer));
   }
 
-  async function ask(
-    kind: string,
-    { id, mark, count }: Place,
-    channels: readonly string[] = [],
-    since = 0,
-  ): Promise<Page> {
-    const n = ++asked;
-    const isMarked = ["all", "some", "none"].includes(kind);
+  function writeNothing(kind: FrameKind, channel: string, at: EntryId = NOWHERE): Buffer {
+    return write(kind, { n: ++asked, at, channels: [channel], body: NOTHING });
+  }
+
+  /** Returns the next marker, which comes on this node's channel. */
+  function mark(): Mark {
+    const frame = writeNothing("m", nodeChannel(node));
+    const n = asked;
     const marked = new Promise<void>((resolve, reject) => {
-      if (!isMarked) resolve();
-      else if (ears) marks.set(n, { resolve, reject });
+      if (ears) marks.set(n, { resolve, reject });
       else reject(new Error("nothing is heard"));
     });
     marked.catch(() => {});
-    const frame = (each: FrameKind, channel: string) =>
-      write(each, { n, at: id, channels: [channel], body: NOTHING });
+    return {
+      ...{ channel: base + nodeChannel(node), frame },
+      come: () => heard(marked),
+      forget: () => void marks.delete(n),
+    };
+  }
+
+  async function ask(
+    kind: string,
+    { id, mark: whose, count }: Place,
+    channels: readonly string[] = [],
+    since = 0,
+  ): Promise<Page> {
+    const marker = ["all", "some", "none"].includes(kind) ? mark() : undefined;
     const given = [
-      ...[base, push, isMarked ? nodeChannel(node) : "", frame("m", nodeChannel(node))],
-      ...[EVERYONE, frame("l", EVERYONE), KEPT_SECONDS],
-      ...[kind, id, mark, count, PAGE, PAGE_BYTES, since, ...channels],
+      ...[base, push, marker ? nodeChannel(node) : "", marker?.frame ?? ""],
+      ...[EVERYONE, writeNothing("l", EVERYONE, id), KEPT_SECONDS],
+      ...[kind, id, whose, count, PAGE, PAGE_BYTES, since, ...channels],
     ];
     try {
-      const answer = await link.ask((client) => runScript(client, READ, stream, given));
+      const answer = await link.ask((client) => runScript(client, READ, [stream], given));
       const [lost, more, notes, endId, endMark, endCount, found, ms] = answer as ReadAnswer;
       clock = { ms, since: performance.now() };
-      if (isMarked) await heard(marked);
+      await marker?.come();
       const entries = readAll("e", found);
       const end = { id: String(endId), mark: String(endMark), count: Number(endCount) };
       const note = readAll("l", notes).findLast((each) => isFresh(!isOld(each.at, each.id)))?.id;
       return { entries, end, more: more === 1, lost: lost === 1, note };
     } finally {
-      marks.delete(n);
+      marker?.forget();
     }
+  }
+
+  /** Skips to the end; asks what became of the place only if it is not before that. */
+  async function skip(after: Place): Promise<Page> {
+    if (!ears) throw new Error("nothing is heard");
+    const { end, ms } = await needs.askEnd({ stream, ears, mark });
+    clock = { ms, since: performance.now() };
+    if (!end || compareIds(end.id, after.id) < 0) return ask("none", after);
+    return { entries: [], end, more: false, lost: false };
   }
 
   /** Reads what comes as an id and a frame for each. */
@@ -263,12 +293,12 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     },
     read(after, channels, since) {
       if (channels === "all") return ask("all", after);
-      return ask(channels.length > 0 ? "some" : "none", after, channels, since);
+      return channels.length > 0 ? ask("some", after, channels, since) : skip(after);
     },
     end: async () => (await ask("end", { id: NOWHERE, mark: "", count: -1 })).end,
     look: (id, isTime) => ask(isTime ? "since" : "look", { id, mark: "", count: -1 }),
     async nodes() {
-      const question = isCluster ? "SHARDNUMSUB" : "NUMSUB";
+      const question = push === "SPUBLISH" ? "SHARDNUMSUB" : "NUMSUB";
       const answer = await link.ask((client) =>
         client.eval(COUNT, 1, stream, question, base + EVERYONE),
       );

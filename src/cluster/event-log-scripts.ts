@@ -207,5 +207,32 @@ end
 return { lost, more, notes, ended[1], ended[2], ended[3], entries, now }
 `);
 
+/**
+ * Answers with the time, in milliseconds, and with the end of each stream: its id, whose it is
+ * and how many there were, or with nothing if it has none; pushes a marker. KEYS: streams. ARGV:
+ * command to push with, channel of the marker, marker, seconds to keep the streams.
+ */
+export const ENDS = script(`
+if redis.replicate_commands then redis.replicate_commands() end
+local push, channel, marker, seconds = unpack(ARGV)
+local function field(all, name, otherwise)
+  for at = 1, #all, 2 do if all[at] == name then return all[at + 1] end end
+  return otherwise
+end
+local ends = {}
+for at, key in ipairs(KEYS) do
+  local last = redis.call("XREVRANGE", key, "+", "-", "COUNT", 1)[1]
+  ends[at] = {}
+  if last then
+    local count = field(redis.call("XINFO", "STREAM", key), "entries-added", -1)
+    ends[at] = { last[1], field(last[2], "f", ""), count }
+    redis.call("EXPIRE", key, seconds)
+  end
+end
+redis.call(push, channel, "m" .. marker)
+local time = redis.call("TIME")
+return { time[1] * 1000 + math.floor(time[2] / 1000), ends }
+`);
+
 /** Answers with the number of nodes that hear a channel. KEYS: stream. ARGV: question, channel. */
 export const COUNT = `return redis.call("PUBSUB", ARGV[1], ARGV[2])[2]`;

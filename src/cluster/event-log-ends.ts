@@ -1,0 +1,98 @@
+import type { EntryId } from "./event-log.ts";
+import { runScript } from "./event-log-calls.ts";
+import type { Place } from "./event-log-carrier.ts";
+import type { Ears } from "./event-log-ears.ts";
+import { ENDS } from "./event-log-scripts.ts";
+import type { RedisLink } from "./redis.ts";
+
+/** A log whose end is asked for. */
+export interface Asking {
+  readonly stream: string;
+  /** The connection on which it is heard. */
+  readonly ears: Ears;
+  /** Returns the next marker. */
+  mark(): Mark;
+}
+
+/** A marker, which a script that asks pushes behind all that was pushed before. */
+export interface Mark {
+  readonly channel: string;
+  readonly frame: Buffer;
+  /** Resolves when it has come. */
+  come(): Promise<void>;
+  forget(): void;
+}
+
+/** The end of a log, undefined if that is gone, and what the log's clock showed. */
+export interface Ended {
+  readonly end: Place | undefined;
+  readonly ms: number;
+}
+
+/** Returns the end of a log, once all that was pushed up to it has come. */
+export type AskEnd = (asking: Asking) => Promise<Ended>;
+
+interface Waiting extends Asking {
+  resolve(ended: Ended): void;
+  reject(error: Error): void;
+}
+
+/** How many ends one call asks for: Redis does nothing else meanwhile. */
+const CALL_LOGS = 100;
+
+/**
+ * Returns what asks for the ends of logs: of all that are asked for in one turn, in one call, with
+ * one marker for all. In a Redis Cluster each log is in a slot of its own, and asked for alone.
+ */
+export function createAskEnd(
+  link: RedisLink,
+  { push, keptSeconds }: { readonly push: string; readonly keptSeconds: number },
+): AskEnd {
+  let waiting: Waiting[] = [];
+
+  async function send(all: readonly Waiting[]): Promise<void> {
+    const [first] = all;
+    if (!first) return;
+    const mark = first.mark();
+    const keys = all.map(({ stream }) => stream);
+    try {
+      const given = [push, mark.channel, mark.frame, keptSeconds];
+      const answer = await link.ask((client) => runScript(client, ENDS, keys, given));
+      await mark.come();
+      const [ms, ends] = answer as readonly [number, readonly Answer[]]; // as the script says
+      for (const [at, end] of ends.entries()) all[at]?.resolve({ end: readEnd(end), ms });
+    } catch (error) {
+      for (const { reject } of all) reject(error as Error); // commands reject with errors
+    } finally {
+      mark.forget();
+    }
+  }
+
+  function flush(): void {
+    const groups = new Map<unknown, Waiting[]>();
+    for (const one of waiting) {
+      const key = push === "SPUBLISH" ? one : one.ears;
+      const group = groups.get(key);
+      if (group) group.push(one);
+      else groups.set(key, [one]);
+    }
+    waiting = [];
+    for (const group of groups.values()) {
+      while (group.length > 0) void send(group.splice(0, CALL_LOGS));
+    }
+  }
+
+  return (asking) =>
+    new Promise((resolve, reject) => {
+      if (waiting.length === 0) setImmediate(flush);
+      waiting.push({ ...asking, resolve, reject });
+    });
+}
+
+type Answer = readonly [id: Buffer, mark: Buffer, count: number] | readonly [];
+
+function readEnd([id, mark, count]: Answer): Place | undefined {
+  if (id === undefined) return undefined;
+  const read: EntryId = String(id);
+  return { id: read, mark: String(mark), count: Number(count) };
+}
