@@ -56,10 +56,16 @@ export type Answer =
 export const OWN_EVENTS: ReadonlySet<unknown> = new Set(["connect", "connection", "new_namespace"]);
 const MOVES: ReadonlySet<unknown> = new Set(["join", "leave", "disconnect"]);
 const BRACKET = 0x5b;
+const HALF = /\p{Surrogate}/u;
+/** Nobody is in this room: who is addressed by rooms of another node alone is not here. */
+const ELSEWHERE = Symbol("a room of another node");
 
-/** Whether other nodes can be told of a room. Any other value names a room of this node alone. */
+/**
+ * Whether other nodes can be told of a room. Any other value names a room of this node alone. So
+ * does a text with half a surrogate pair: UTF-8 has none, and two such rooms would become one.
+ */
 export function isRoom(room: unknown): room is string | number {
-  return typeof room === "string" || Number.isFinite(room);
+  return typeof room === "string" ? !HALF.test(room) : Number.isFinite(room);
 }
 
 /** Returns the channels of who may be addressed, and whether all rooms have one. */
@@ -181,14 +187,18 @@ function hasBytes(value: unknown): boolean {
 function listAddress({ rooms, except, flags }: Address): unknown[] {
   const { volatile, compress, timeout } = flags ?? {};
   const listed = [...rooms].filter(isRoom);
-  return [listed, [...(except ?? [])].filter(isRoom), { volatile, compress, timeout }];
+  // No rooms are everyone: rooms of which others cannot be told are nobody there.
+  const told = listed.length > 0 || rooms.size === 0 ? listed : null;
+  return [told, [...(except ?? [])].filter(isRoom), { volatile, compress, timeout }];
 }
 
 function readAddress(found: unknown): Address | undefined {
   if (!Array.isArray(found)) return undefined;
   const [rooms, except, flags] = found;
-  if (!isRoomList(rooms) || !isRoomList(except) || !isFlags(flags)) return undefined;
-  return { rooms: new Set(rooms), except: new Set(except), flags };
+  const known = rooms === null ? [ELSEWHERE] : rooms;
+  if (rooms !== null && !isRoomList(rooms)) return undefined;
+  if (!Array.isArray(known) || !isRoomList(except) || !isFlags(flags)) return undefined;
+  return { rooms: new Set<unknown>(known), except: new Set(except), flags };
 }
 
 export function isRoomList(value: unknown): value is (string | number)[] {

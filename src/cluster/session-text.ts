@@ -1,5 +1,6 @@
 import { decode, encode } from "@msgpack/msgpack";
 import type { Membership } from "../core/membership.ts";
+import { isRoom } from "./messages.ts";
 import type { Seal } from "./seal.ts";
 
 /** What a client gets back when it returns. The times of its rooms are places in the log. */
@@ -100,10 +101,6 @@ function isSession(found: Partial<Record<string, unknown>>): found is Session & 
   if (typeof since !== "string" || typeof whole !== "boolean" || !Array.isArray(changes))
     return false;
   return rooms.every(isRoom) && changes.every(isChange);
-}
-
-function isRoom(room: unknown): room is string | number {
-  return typeof room === "string" || typeof room === "number";
 }
 
 function isChange(found: unknown): boolean {
