@@ -62,6 +62,8 @@ interface Membership {
   unclear: boolean;
   /** It has joined or left by itself in this round. */
   touched: boolean;
+  /** The packet behind the last move that was done. */
+  movedBefore?: number | undefined;
 }
 
 interface Due {
@@ -189,6 +191,7 @@ export function createLedger({ atOnce = false } = {}): Ledger {
   function done(change: Change): void {
     const found = accounts.get(change.sid)?.rooms.get(change.room);
     if (!found?.pending.delete(change)) return;
+    found.movedBefore = change.after?.n;
     if (!found.unclear) found.is = change.joined ? 1 : 0;
   }
 
@@ -288,7 +291,11 @@ export function createLedger({ atOnce = false } = {}): Ledger {
         if (isKept) found.isUnkept = true;
         else found.verdict = 0.5;
       }
-      for (const account of accounts.values()) giveUp(account, ({ after }) => after?.n === n);
+      for (const account of accounts.values()) {
+        giveUp(account, ({ after }) => after?.n === n);
+        // A later packet of its sender can come before the word that this one was not sent.
+        for (const each of account.rooms.values()) if (each.movedBefore === n) blur(account, each);
+      }
     },
     receive: (sid, n, loose = false) => receive(sid, n, loose),
     hasLast: (sid, n) => accounts.get(sid)?.got.at(-1)?.n === n,
