@@ -1,20 +1,20 @@
 import { compareIds, type EntryId } from "./event-log.ts";
 import type { PushedEntry, PushedMessage } from "./event-log-carrier.ts";
 
-/** An entry, or a message with the id behind which it comes. */
-export type Item =
-  | { readonly id: EntryId; readonly entry: PushedEntry }
-  | { readonly id: EntryId; readonly message: PushedMessage };
+/** An entry, or what comes behind an id. */
+export type Item = { readonly id: EntryId; readonly entry: PushedEntry } | Behind;
+
+export type Behind = { readonly id: EntryId; readonly message: PushedMessage };
 
 /** What has come and may not be heard yet, in the order of the log. */
 export interface Held {
   /** Adds an entry that is behind all that are held. */
   push(entry: PushedEntry): void;
-  /** Adds a message: it is behind the entries of all readings that run. */
-  tell(message: PushedMessage): void;
+  /** Adds what comes behind the entries of all readings that run as well. */
+  add(item: Behind): void;
   /** Adds entries that were read; those that are held already come once. */
   merge(entries: readonly PushedEntry[], after: EntryId): void;
-  /** Places the messages behind an id. */
+  /** What was added comes behind an id, too. */
   settle(end: EntryId): void;
   /** Returns the oldest if it may be heard, and removes it. */
   shift(bound: EntryId | undefined): Item | undefined;
@@ -30,7 +30,7 @@ export function createHeld(): Held {
   /** The oldest is at `first`. */
   let items: Item[] = [];
   let first = 0;
-  let unplaced: PushedMessage[] = [];
+  let unplaced: Behind[] = [];
   let bytes = 0;
 
   function rest(): Item[] {
@@ -45,9 +45,9 @@ export function createHeld(): Held {
       bytes += sizeOf(entry);
       items.push({ id: entry.id, entry });
     },
-    tell(message) {
-      bytes += sizeOf(message);
-      unplaced.push(message);
+    add(item) {
+      bytes += sizeOfItem(item);
+      unplaced.push(item);
     },
     merge(entries, after) {
       const known = new Set<EntryId>();
@@ -62,7 +62,8 @@ export function createHeld(): Held {
       items = mergeItems(more, rest());
     },
     settle(end) {
-      const all = unplaced.map((message) => ({ id: end, message }));
+      const place = (item: Behind) => (compareIds(item.id, end) < 0 ? { ...item, id: end } : item);
+      const all = unplaced.map(place);
       unplaced = [];
       items = mergeItems(rest(), all);
     },
@@ -83,7 +84,7 @@ export function createHeld(): Held {
       first = 0;
       bytes = 0;
       for (const item of items) bytes += sizeOfItem(item);
-      for (const message of unplaced) bytes += sizeOf(message);
+      for (const item of unplaced) bytes += sizeOfItem(item);
     },
   };
 }

@@ -153,8 +153,9 @@ export function createOrder(needs: OrderNeeds): Order {
     pushed,
     told(message) {
       count(message);
-      if (bound() === undefined) hearing.hear({ id: arrived.id, message });
-      else held.tell(message);
+      const item = { id: arrived.id, message };
+      if (bound() === undefined) hearing.hear(item);
+      else held.add(item);
     },
     read(entries, end) {
       held.merge(entries, place);
