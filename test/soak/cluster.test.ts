@@ -42,7 +42,7 @@ test("over three nodes each gets what is for it, once, and in one order", async 
   for (const how of ["dropped", "swapped", "misled"] as const) {
     const share = findShare(tape, how);
     t.diagnostic(`one ${how}: found in ${(share * 100).toFixed(0)} % of ${tape.deliveries()}`);
-    assert.ok(share > 0.3, how);
+    assert.ok(share > 0.1, how);
   }
 });
 
