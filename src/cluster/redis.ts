@@ -136,6 +136,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
     const askedAt = performance.now();
     for (const each of listening) void checkListener(each);
     try {
+      if (!here) await connectAll();
       await ping(client, timeoutMs);
       change(true, "it answered");
       cutAt = performance.now();
@@ -149,6 +150,16 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
     }
     clearTimeout(timer);
     if (!stopped) timer = setTimeout(check, Math.min(1_000, timeoutMs)).unref();
+  }
+
+  /**
+   * A cluster's client connects to a master when something is first sent there, and refuses what
+   * comes until it is connected. One that cannot be reached is no reason to wait for longer.
+   */
+  async function connectAll(): Promise<void> {
+    if (!(client instanceof Cluster) || client.status !== "ready") return;
+    const masters = client.nodes("master");
+    await Promise.all(masters.map((each) => ping(each, timeoutMs).catch(() => {})));
   }
 
   /** One on which nothing comes looks like one that is silent. */
