@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { Redis } from "ioredis";
+import { Redis, type RedisOptions } from "ioredis";
 import { io, type Socket } from "socket.io-client";
 import type { Watched } from "../generator/broadcast.ts";
 import type { Group } from "../generator/fleet.ts";
@@ -32,7 +32,6 @@ export interface Site {
   readonly redis: { readonly server: Server; readonly client: Redis } | undefined;
   /** A client of each process that broadcasts when it is told to. */
   readonly controls: readonly Control[];
-  close(): void;
 }
 
 /** Tells one process what to do. */
@@ -55,32 +54,37 @@ const RETRY_MS = 100;
 /** How late the last broadcast of a round may be given to its server. */
 const GRACE_MS = 300;
 
-/** Starts Redis and the processes, on both cores, and a control for each of them. */
+/**
+ * Starts Redis and the processes, on both cores, and a control for each of them. All of it ends with
+ * the scenario.
+ */
 export async function openSite(context: Context, options: SiteOptions): Promise<Site> {
   const { nodes, workers = 0 } = options;
   const cores = [context.placement.server, context.placement.client];
   const server = nodes > 0 ? await startServer(redisCommand, context, cores) : undefined;
-  const client = server && new Redis(server.port, "127.0.0.1");
+  const client = server && openRedis(context, server);
   const servers: Server[] = [];
   for (let n = 0; n < Math.max(1, nodes); n++) {
     const command = (port: number) => commandOf(context, options, port, server?.port ?? 0);
     servers.push(await startServer(command, context, cores));
   }
-  const controls = await openControls(servers, Math.max(1, nodes, workers));
-  // Workers are children of a child, which the watch for foreign processes does not know.
-  for (const { pid } of controls) context.keep({ pid, end: async () => {} });
-  return {
-    ...{ servers, controls },
-    redis: server && client && { server, client },
-    close() {
-      client?.disconnect();
-      for (const { socket } of controls) socket.disconnect();
-    },
-  };
+  const controls = await openControls(context, servers, Math.max(1, nodes, workers));
+  return { servers, controls, redis: server && client && { server, client } };
+}
+
+/** Connects to a Redis until the scenario ends. */
+export function openRedis(context: Context, { port, pid }: Server, options: RedisOptions = {}) {
+  const client = new Redis(port, "127.0.0.1", options);
+  context.keep({ pid, end: async () => client.disconnect() });
+  return client;
 }
 
 /** Connects until every process has one: which worker takes a connection is the kernel's choice. */
-async function openControls(servers: readonly Server[], wanted: number): Promise<Control[]> {
+async function openControls(
+  context: Context,
+  servers: readonly Server[],
+  wanted: number,
+): Promise<Control[]> {
   const controls = new Map<number, Control>();
   for (let tried = 0; controls.size < wanted; tried++) {
     if (tried === 100 * wanted) throw new Error(`${controls.size} of ${wanted} processes answer`);
@@ -89,6 +93,8 @@ async function openControls(servers: readonly Server[], wanted: number): Promise
     const pid = await socket.timeout(CALL_MS).emitWithAck("pid");
     if (controls.has(pid)) socket.disconnect();
     else controls.set(pid, { socket, pid });
+    // Workers are children of a child, which the watch for foreign processes does not know.
+    context.keep({ pid, end: async () => void socket.disconnect() });
   }
   return [...controls.values()];
 }
@@ -115,7 +121,7 @@ function commandOf(
     ...["--socket.host", "127.0.0.1", "--socket.port", `${port}`],
     ...["--socket.transports", "websocket", "--socket.drainMs", "0"],
     ...["--handlers.module", context.script("cluster-handler"), "--log.level", "silent"],
-    ...["--cluster.workers", `${workers}`],
+    ...["--cluster.workers", `${workers}`, "--limits.roomsMax", "1000000"],
     ...(nodes > 0 ? ["--cluster.redisUrl", `redis://127.0.0.1:${redisPort}`] : []),
     ...door,
   ];

@@ -64,7 +64,6 @@ export async function measureNodes(context: Context, how: How): Promise<void> {
         return { played, values: { ...values, processes: count } };
       },
     });
-  for (const { site } of lanes.values()) site.close();
   await context.closeAll();
 }
 
@@ -88,7 +87,6 @@ export async function measureWorkers(context: Context, how: How): Promise<void> 
       return { played, values: { ...values, processes: site.controls.length } };
     },
   });
-  for (const { site } of lanes.values()) site.close();
   await context.closeAll();
 }
 

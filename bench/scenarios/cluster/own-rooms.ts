@@ -1,8 +1,8 @@
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import { measurePairs } from "../../rig/rounds.ts";
 import type { Context, Round } from "../../rig/scenario.ts";
 import { startServer } from "../../rig/servers.ts";
-import { openSite, readInfo, redisCommand } from "../../rig/site.ts";
+import { openRedis, openSite, readInfo, redisCommand } from "../../rig/site.ts";
 import type { How } from "./row.ts";
 
 /** Names of one command. */
@@ -30,24 +30,24 @@ async function ours(context: Context, names: readonly string[]) {
   if (!redis || !controls[0]) throw new Error("the site has no Redis");
   const { socket } = controls[0];
   const told = await watchSubscriptions(redis.client, names.length, async () => {
-    for (let at = 0; at < names.length; at += CHUNK)
-      await socket.timeout(TIMEOUT_MS).emitWithAck("join", names.slice(at, at + CHUNK));
+    for (let at = 0; at < names.length; at += CHUNK) {
+      const rooms = names.slice(at, at + CHUNK);
+      const joined: unknown = await socket.timeout(TIMEOUT_MS).emitWithAck("join", rooms);
+      if (joined !== rooms.length) throw new Error(`not joined: ${JSON.stringify(joined)}`);
+    }
   });
-  site.close();
   return told;
 }
 
 async function plain(context: Context, names: readonly string[]) {
   const { server, client: core } = context.placement;
-  const { port } = await startServer(redisCommand, context, [server, core]);
-  const client = new Redis(port, "127.0.0.1");
-  const listener = new Redis(port, "127.0.0.1", { retryStrategy: () => 20 });
+  const redis = await startServer(redisCommand, context, [server, core]);
+  const client = openRedis(context, redis);
+  const listener = openRedis(context, redis, { retryStrategy: () => 20 });
   const told = await watchSubscriptions(client, names.length, async () => {
     for (let at = 0; at < names.length; at += CHUNK)
       await listener.subscribe(...names.slice(at, at + CHUNK).map((name) => `sluice:{/}::${name}`));
   });
-  client.disconnect();
-  listener.disconnect();
   return told;
 }
 

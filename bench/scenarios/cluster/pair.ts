@@ -58,7 +58,6 @@ export async function measurePair(context: Context, how: How): Promise<void> {
   if (how.wants("latency")) await measureLatency(needs);
   if (how.wants("shared")) await measureShared(needs);
   if (how.wants("union")) await measureUnion(needs);
-  for (const { site } of lanes.values()) site.close();
   await context.closeAll();
 }
 
