@@ -13,12 +13,14 @@ export async function runScript(
   streams: readonly string[],
   given: readonly (string | number | Buffer)[],
 ): Promise<unknown> {
-  const all = [streams.length, ...streams, ...given];
+  // As a list: that many arguments of a function, one a channel, can be more than its stack holds.
+  const all = [sha, streams.length, ...streams, ...given];
   try {
-    return await client.callBuffer("EVALSHA", sha, ...all);
+    return await client.callBuffer("EVALSHA", all);
   } catch (error) {
     if (!(error as Error).message.startsWith("NOSCRIPT")) throw error;
-    return client.callBuffer("EVAL", text, ...all);
+    all[0] = text;
+    return client.callBuffer("EVAL", all);
   }
 }
 
