@@ -66,7 +66,10 @@ function openFeed<Own>(
 ): Feed<Own> {
   const { samples, heldBytesMax, lagged, threw } = needs;
   const own = createOwnEntries<Own>();
-  const channels = createChannels<Reading>((ended) => log.unsubscribe(ended));
+  const channels = createChannels<Reading>((ended) => {
+    readings.forget(ended);
+    log.unsubscribe(ended);
+  });
   const hearing = createHearing({ carrier, listener, channels, own, samples, threw });
   const order = createOrder({
     ...{ hearing, carrier, samples, heldBytesMax, lagged },

@@ -16,7 +16,7 @@ export interface Reader {
   /** Reads what was collected, unless something is being read. */
   next(): void;
   /** Subscribes to channels anew, and reads on where everything had come. */
-  restart(channels: string[]): void;
+  restart(channels: readonly string[]): void;
   /** Another node found entries gone. */
   noted(note: EntryId): void;
   /** Entries are gone: goes on behind a place. */
@@ -45,15 +45,16 @@ export function createReader(needs: ReaderNeeds): Reader {
   let lostAt: EntryId | undefined;
 
   async function run(reading: Reading): Promise<void> {
-    let isSubscribed = reading.channels.length === 0;
+    let isSubscribed = reading.channels.size === 0;
     while (reading === readings.running()) {
       try {
         // Before anything else: what is appended from here on is heard, however long that takes.
         if (reading.from === BEGIN) begin(await log.end());
-        if (!isSubscribed) await log.subscribe(reading.channels);
+        if (!isSubscribed) await log.subscribe([...reading.channels]);
         isSubscribed = true;
         const { from, since } = reading;
-        const page = await log.read(from, reading.isAll ? "all" : reading.channels, since);
+        const wanted = reading.isAll ? "all" : [...reading.channels];
+        const page = await log.read(from, wanted, since);
         // Not if it was begun anew meanwhile.
         if (reading === readings.running() && reading.from === from) take(page, reading);
       } catch {

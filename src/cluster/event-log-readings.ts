@@ -10,7 +10,7 @@ export interface Reading {
   /** What was appended before this time, by the log's clock, need not be read. */
   since: number;
   /** Channels to subscribe to before. */
-  readonly channels: string[];
+  readonly channels: Set<string>;
   /** Entries of all channels are read: this is about a lost connection. */
   readonly isAll: boolean;
   readonly done: Promise<void>;
@@ -30,8 +30,10 @@ export interface Readings {
   bound(): EntryId | undefined;
   /** Resolves when the channels are subscribed to, or cannot be now. */
   subscribe(channels: readonly string[]): Promise<void>;
+  /** Nobody waits for these channels any more: they are not subscribed to. */
+  forget(channels: readonly string[]): void;
   /** Returns a reading in the place of both. */
-  restart(from: Place, channels: string[]): Reading;
+  restart(from: Place, channels: Iterable<string>): Reading;
   /** What is collected is next if nothing runs; returns it then. */
   next(): Reading | undefined;
   /** Ends the one that runs; who waits for it is not told yet. */
@@ -39,7 +41,7 @@ export interface Readings {
   /** Moves both to a place; or those that know none, if the log begins there. */
   move(to: Place, begins?: boolean): void;
   /** Where what is collected begins. */
-  collected(): { readonly from: Place | undefined; readonly channels: string[] };
+  collected(): { readonly from: Place | undefined; readonly channels: Iterable<string> };
   /** Lets nobody wait: what is subscribed to now is read when the log is back. */
   letGo(): void;
   stop(): void;
@@ -76,10 +78,10 @@ export function createReadings({ carrier, order, channels, collects }: ReadingsN
   /** Returns the reading that subscribes to a channel: all of this turn share one. */
   function collect(channel: string, { from, since }: ReturnType<Order["now"]>): Reading {
     if (!collecting) {
-      collecting = create({ from, since, channels: [], isAll: false });
+      collecting = create({ from, since, channels: new Set(), isAll: false });
       collects();
     }
-    collecting.channels.push(channel);
+    collecting.channels.add(channel);
     collecting.from = oldest(collecting.from, from);
     collecting.since = Math.min(collecting.since, since);
     channels.set(channel, { from: from.id, reading: collecting, lingers: false });
@@ -100,10 +102,13 @@ export function createReadings({ carrier, order, channels, collects }: ReadingsN
       }
       await Promise.all(awaited);
     },
+    forget(ended) {
+      for (const { channels: wanted } of both()) for (const each of ended) wanted.delete(each);
+    },
     restart(from, to) {
-      const reading = create({ from, since: 0, channels: to, isAll: true });
+      const reading = create({ from, since: 0, channels: new Set(to), isAll: true });
       for (const old of both()) reading.done.then(old.resolve);
-      for (const channel of to) {
+      for (const channel of reading.channels) {
         const state = channels.get(channel);
         if (state) state.reading = reading;
       }

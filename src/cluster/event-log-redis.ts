@@ -191,14 +191,16 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
 
   async function subscribe(channels: readonly string[]): Promise<void> {
     const names = channels.map((channel) => base + channel);
+    for (const name of names) mine.add(name);
     ears ??= await needs.ears.find(stream, deaf);
     // Meanwhile, or nobody would ever unsubscribe.
     if (closed) {
       needs.ears.leave(deaf);
       throw new Error("the log is closed");
     }
-    for (const name of names) mine.add(name);
-    await heard(ears.subscribe(names, hear));
+    // But for those that were left meanwhile.
+    const wanted = names.filter((name) => mine.has(name));
+    await heard(ears.subscribe(wanted, hear));
   }
 
   /** Waits for what must come; on a connection that does not bring it nothing comes any more. */

@@ -1,6 +1,8 @@
-/** Logs in Redis: very many channels at once. */
+/** Logs in Redis: very many channels at once, and many that come and go. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NOWHERE } from "../../src/cluster/event-log-carrier.ts";
+import { createChannels } from "../../src/cluster/event-log-channels.ts";
 import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { until } from "../harness/wait.ts";
@@ -19,4 +21,33 @@ test("very many channels that are subscribed to at once are heard", async (t) =>
   if (a) for (const channel of [":0", ":199999"]) await say(a, [channel], channel);
   await until(() => b?.heard.length === 2, "both");
   assert.deepEqual(b?.heard, [":0", ":199999"]);
+});
+
+test("channels that come and go while Redis is away are not subscribed to when it is back", async (t) => {
+  // Seen: all that had come were, for good. The node was pushed what was for rooms without members,
+  // and held the name of each room of an outage as often as it had come.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const { bus, link } = await redisBus(t, redis.url, { timeoutMs: 500 });
+  const { log } = openNode(t, bus);
+  const old = [":old 1", ":old 2"];
+  await log.subscribe([":red", ...old]);
+  await redis.kill();
+  await until(() => !link.isHere(), "that Redis is away");
+  const brief = [":brief 1", ":brief 2"];
+  await log.subscribe(brief);
+  log.unsubscribe([...old, ...brief]);
+  let isOver = false;
+  const later = createChannels<undefined>(() => {
+    isOver = true;
+  });
+  later.set(":any", { from: NOWHERE, reading: undefined, lingers: false });
+  later.drop([":any"]);
+  await until(() => isOver, "that they are kept no longer");
+  await log.subscribe([":late"]);
+  await redis.start();
+  const heard = async () => (await redis.command("PUBSUB", "CHANNELS")).split("\n");
+  await until(async () => (await heard()).some((each) => each.endsWith(":late")), "the last");
+  const rooms = (await heard()).flatMap((name) => name.match(/::(.*)/)?.[1] ?? []);
+  assert.deepEqual(rooms.sort(), ["late", "red"]);
 });
