@@ -93,13 +93,22 @@ function openFeed<Own>(
     },
   });
   const appends = createAppends({ carrier, log, order, channels, own, listener, samples });
-  const reader = createReader({ carrier, log, order, readings, samples, begun: appends.go });
+  const reader = createReader({
+    ...{ carrier, log, order, readings, samples },
+    begun: appends.go,
+    ended: look,
+  });
   for (const channel of [EVERYONE, nodeChannel(carrier.node)]) {
     channels.set(channel, { from: NOWHERE, reading: undefined, lingers: false });
   }
   reader.restart(channels.prune());
   const heartbeat = createHeartbeat({ carrier, log, order, reader, readings, ticks });
   let closed = false;
+
+  /** Asks for the end if somebody waits for a place. What is being read ends there by itself. */
+  function look(): void {
+    if (order.isAwaited() && readings.bound() === undefined) heartbeat.ask();
+  }
 
   return {
     append: appends.append,
@@ -110,7 +119,7 @@ function openFeed<Own>(
     place: order.place,
     reached(id) {
       const reached = order.reached(id);
-      if (order.isAwaited() && readings.bound() === undefined) heartbeat.ask();
+      look();
       return reached;
     },
     after: (id) => readAfter(log, id, { signs: carrier.signs, bytesMax: heldBytesMax }),

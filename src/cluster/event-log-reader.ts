@@ -32,6 +32,8 @@ export interface ReaderNeeds {
   readonly samples: BusSamples;
   /** The log has begun. */
   begun(): void;
+  /** Nothing is to be read any more. */
+  ended(): void;
 }
 
 /** Nodes find out about one loss within this time, each by itself or by another's note. */
@@ -92,6 +94,7 @@ export function createReader(needs: ReaderNeeds): Reader {
   function next(): void {
     const reading = readings.next();
     if (reading) void run(reading);
+    else if (!readings.running()) needs.ended();
   }
 
   function isNews(note: EntryId): boolean {

@@ -7,7 +7,8 @@ import { createHeartbeat } from "../../src/cluster/event-log-heartbeat.ts";
 import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { until } from "../harness/wait.ts";
-import { openNode, redisBus } from "./event-log-kit.ts";
+import { fed, openNode, redisBus, say } from "./event-log-kit.ts";
+import { createServer } from "./event-log-server.ts";
 
 const LOGS = 50;
 
@@ -81,4 +82,40 @@ test("a log is asked for its end ever less often when nothing comes, and when al
   assert.deepEqual(await pass(1_200), [645, 1_245]);
   isBusy = false;
   assert.deepEqual(await pass(10), [1_247, 1_251]);
+});
+
+test("who waits for a place behind what is being read need not wait for the next heartbeat", async (t) => {
+  // Seen: sessions came back up to ten seconds late to a node that heard nothing else.
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const server = createServer();
+  const [side, other] = [server.join("a", false), server.join("b", false)];
+  const turns = async () => {
+    for (let n = 0; n < 3; n++) await new Promise(setImmediate);
+  };
+  const play = async () => {
+    const isDone = (each: typeof side) =>
+      !(["ask", "answer", "subscribe", "push"] as const).map(each.step).includes(true);
+    for (let idle = 0; idle < 3; ) {
+      idle = [side, other].map(isDone).includes(false) ? 0 : idle + 1;
+      await turns();
+    }
+  };
+  const [node, far] = [openNode(t, fed(side.carrier)), openNode(t, fed(other.carrier))];
+  await play();
+  void node.log.subscribe([":red"]);
+  await turns();
+  side.step("subscribe");
+  side.step("push");
+  await turns();
+  assert.ok(side.step("ask"), "it has been read up to here");
+  void say(far, [":blue"], "for others");
+  await turns();
+  other.step("ask");
+  const last = server.entries.at(-1)?.id ?? "";
+  let isReached = false;
+  void node.log.reached(last).then(() => {
+    isReached = true;
+  });
+  await play();
+  assert.ok(isReached);
 });
