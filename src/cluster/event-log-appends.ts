@@ -36,42 +36,49 @@ export function createAppends<Own>(needs: AppendsNeeds<Own>): Appends<Own> {
   const isAway = () => closed || !carrier.isHere();
 
   /** Calls when the log has begun, or cannot: what is appended says how far this node is. */
-  function whenOpen<T>(call: () => Promise<T>): Promise<T> {
-    if (order.isOpen() || isAway()) return call();
-    return new Promise<void>((resolve) => void early.push(resolve)).then(() => whenOpen(call));
+  function whenOpen(call: () => void): void {
+    if (order.isOpen() || isAway()) call();
+    else early.push(call);
   }
 
-  function append(to: readonly string[], body: Uint8Array, mine: Own): Promise<EntryId> {
-    return new Promise((resolve, rejectIt) => {
-      const reject = (error: Error) => {
-        listener.refused?.(mine);
-        rejectIt(error);
-      };
-      if (isAway()) return reject(new Error("the log is away"));
-      const n = ++entries;
-      own.add(n, { own: mine, resolve, reject });
-      log.append({ n, at: order.newest(), channels: to, body }).then(
-        (id) => {
-          samples.messages.out++;
-          samples.bytes.out += body.length;
-          order.know({ id, mark: `${carrier.node}:${n}`, count: -1 });
-          own.confirm(n, id, compareIds(id, order.place()) > 0 && channels.hears(to));
-        },
-        (error: Error) => {
-          if (own.refuse(n, error) && carrier.isHere()) samples.errors++;
-        },
-      );
-    });
+  function send(n: number, to: readonly string[], body: Uint8Array): void {
+    log.append({ n, at: order.newest(), channels: to, body }).then(
+      (id) => {
+        samples.messages.out++;
+        samples.bytes.out += body.length;
+        order.know({ id, mark: `${carrier.node}:${n}`, count: -1 });
+        own.confirm(n, id, compareIds(id, order.place()) > 0 && channels.hears(to));
+      },
+      (error: Error) => {
+        if (own.refuse(n, error) && carrier.isHere()) samples.errors++;
+      },
+    );
   }
 
   function go(): void {
-    for (const resolve of early.splice(0)) resolve();
+    for (const call of early.splice(0)) call();
   }
 
   return {
-    append: (to, body, mine) => whenOpen(() => append(to, body, mine)),
+    append: (to, body, mine) =>
+      new Promise((resolve, rejectIt) => {
+        const reject = (error: Error) => {
+          listener.refused?.(mine);
+          rejectIt(error);
+        };
+        if (isAway()) return reject(new Error("the log is away"));
+        const n = ++entries;
+        own.add(n, { own: mine, resolve, reject });
+        whenOpen(() => own.has(n) && send(n, to, body));
+      }),
     tell: (channel, body) =>
-      whenOpen(() => log.tell({ n: ++messages, at: order.newest(), channels: [channel], body })),
+      new Promise((resolve, reject) => {
+        const channels = [channel];
+        whenOpen(() => {
+          const draft = { n: ++messages, at: order.newest(), channels, body };
+          log.tell(draft).then(resolve, reject);
+        });
+      }),
     go,
     close() {
       closed = true;

@@ -10,6 +10,8 @@ export interface Pending<Own> {
 /** The entries that this node has appended. */
 export interface OwnEntries<Own> {
   add(n: number, pending: Pending<Own>): void;
+  /** Whether it is neither heard nor refused. */
+  has(n: number): boolean;
   /**
    * The log has it. Those that this node `hears`, and has not passed yet, are kept until they are
    * heard or passed.
@@ -81,6 +83,7 @@ export function createOwnEntries<Own>(): OwnEntries<Own> {
 
   return {
     isEmpty: () => pending.size === 0,
+    has: (n) => pending.has(n),
     add(n, one) {
       pending.set(n, { ...one });
     },

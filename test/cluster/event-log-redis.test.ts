@@ -134,6 +134,26 @@ test("what was appended before a log had begun is refused when Redis goes away m
   assert.deepEqual(other.heard, ["3 (own)"]);
 });
 
+test("a stop waits for what was appended before a log had begun, or refuses it in time", async (t) => {
+  // Seen: it was not waited for, and its own clients were closed before they had it.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const a = await open(t, redis);
+  const first = openNode(t, a.bus, "/first");
+  const said = say(first, [EVERYONE], "1");
+  await a.bus.settle(60_000);
+  assert.deepEqual(first.heard, ["1 (own)"]);
+  await said;
+  redis.freeze(true);
+  const second = openNode(t, a.bus, "/second");
+  const refused = assert.rejects(say(second, [EVERYONE], "2"), /not confirm it in time/);
+  await a.bus.settle(0);
+  await refused;
+  redis.freeze(false);
+  await say(second, [EVERYONE], "3");
+  assert.deepEqual(second.heard, ["3 (own)"]);
+});
+
 test("what no node would accept is refused, and takes nothing with it", async (t) => {
   // Seen: Redis kept it, each node refused it, and the clients of its own node never got it.
   if (!hasTool(t, "redis-server")) return;
