@@ -45,6 +45,22 @@ if (!["waves", "delivery"].includes(form) || !isSized || (isOver && form === "wa
   console.error(USAGE);
   process.exit(64);
 }
+/** What ends the processes of this run, the last one first. */
+const closers: (() => unknown)[] = [];
+/** What was reached, in words. */
+let reached = "nothing yet";
+// Also when it crashes: each of them kills at once, before it waits.
+process.on("exit", endAll);
+for (const [signal, number] of [
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+  ["SIGHUP", 1],
+] as const) {
+  process.on(signal, () => {
+    console.log(`ended by ${signal}, seed ${seed}; reached: ${reached}`);
+    process.exit(128 + number);
+  });
+}
 const broken = isOver
   ? await runCluster()
   : form === "waves"
@@ -54,6 +70,16 @@ for (const text of broken) console.log(`BROKEN: ${text}`);
 // Now: timers of clients that are gone would keep the process for half a minute.
 process.exit(broken.length === 0 ? 0 : 1);
 
+function endAll(): void {
+  for (const close of closers.splice(0)) {
+    try {
+      close();
+    } catch (error) {
+      console.error(error); // the others must end all the same
+    }
+  }
+}
+
 async function runWaves(): Promise<readonly string[]> {
   const mb = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(2)} MB`;
   const { heap, rss, broken } = await soak({
@@ -61,7 +87,8 @@ async function runWaves(): Promise<readonly string[]> {
     waves: 6,
     clients,
     seen(wave, { heapUsed, rss, files }) {
-      console.log(`wave ${wave}: heap ${mb(heapUsed)}, resident ${mb(rss)}, ${files} descriptors`);
+      reached = `wave ${wave}: heap ${mb(heapUsed)}, resident ${mb(rss)}, ${files} descriptors`;
+      console.log(reached);
     },
   });
   const slope = ({ slope, slopeError }: typeof heap) =>
@@ -84,9 +111,10 @@ async function runDelivery(): Promise<readonly string[]> {
       seed,
       recovery,
       seen(totals) {
+        reached = describe(totals);
         if (Date.now() - told < 5000) return;
         told = Date.now();
-        console.log(describe(totals));
+        console.log(reached);
       },
     });
     console.log(describe(totals));
@@ -101,7 +129,6 @@ async function runCluster(): Promise<readonly string[]> {
   const setUp = values.nodes === undefined ? stageWorkers : stageNodes;
   const broken: string[] = [];
   for (const recovery of [true, false]) {
-    const closers: (() => unknown)[] = [];
     const scope: Scope = {
       after: (close: () => unknown) => void closers.unshift(close),
       diagnostic: (text) => console.log(text),
@@ -109,7 +136,8 @@ async function runCluster(): Promise<readonly string[]> {
     console.log(`${clients} clients, recovery ${recovery ? "on" : "off"}, seed ${seed}`);
     const show = (totals: ClusterTotals) => {
       const { wrong: _, ...more } = totals;
-      console.log(JSON.stringify(more));
+      reached = JSON.stringify(more);
+      console.log(reached);
     };
     try {
       const stage = await setUp(scope, { count, recovery });
@@ -118,7 +146,7 @@ async function runCluster(): Promise<readonly string[]> {
       show(totals);
       broken.push(...totals.wrong);
     } finally {
-      for (const close of closers) await close();
+      for (let close = closers.shift(); close; close = closers.shift()) await close();
     }
   }
   if (broken.length === 0) console.log("no hole, no double, one order");
