@@ -17,6 +17,8 @@ import {
   type Answer,
   type Broadcast,
   channelsOf,
+  keepArguments,
+  keepMessage,
   type LogMessage,
   readLogMessage,
   readTold,
@@ -92,7 +94,7 @@ export function createAdapterClass(needs: AdapterNeeds): typeof Adapter {
 // without waiting for its turn.
 class BusAdapter extends Adapter {
   readonly #needs: AdapterNeeds;
-  readonly #log: EventLog<LogMessage>;
+  readonly #log: EventLog<() => LogMessage>;
   readonly #requests: Requests;
   readonly #recover: Recover | undefined;
   /** The entries from which packets came, by their data. */
@@ -104,12 +106,12 @@ class BusAdapter extends Adapter {
     super(namespace);
     this.#needs = needs;
     const { bus, settings, samples, recovery } = needs;
-    this.#log = bus.open<LogMessage>(namespace.name, {
+    this.#log = bus.open<() => LogMessage>(namespace.name, {
       heard: (entry, own) => this.#hear(entry, own),
       told: (from, body) => this.#told(from, body),
       lost: () => this.#lost(),
       left: (node) => this.#requests.left(node),
-      refused: (message) => this.#miss(message),
+      refused: (own) => this.#miss(own()),
     });
     this.#requests = createRequests({
       requestsMax: settings.requestsMax,
@@ -153,11 +155,11 @@ class BusAdapter extends Adapter {
 
   /** Resolves when it is done on this node, and this node hears the rooms its sockets joined. */
   override addSockets(to: BroadcastOptions, rooms: Room[]): Promise<void> {
-    return this.#move({ do: "join", to, rooms });
+    return this.#move({ do: "join", to, rooms: [...rooms] });
   }
 
   override delSockets(to: BroadcastOptions, rooms: Room[]): Promise<void> {
-    return this.#move({ do: "leave", to, rooms });
+    return this.#move({ do: "leave", to, rooms: [...rooms] });
   }
 
   override disconnectSockets(to: BroadcastOptions, close: boolean): Promise<void> {
@@ -175,12 +177,13 @@ class BusAdapter extends Adapter {
       return;
     }
     const timeoutMs = to.flags?.timeout ?? this.#needs.settings.requestTimeoutMs;
+    const own = { ...packet, data: keepArguments(packet.data) };
     let isHere = false;
     const deliver = () => {
       if (isHere) return;
       isHere = true;
       try {
-        super.broadcastWithAck(packet, to, counted, ack);
+        super.broadcastWithAck(own, to, counted, ack);
       } catch (error) {
         this.#needs.failed(error);
       }
@@ -269,7 +272,7 @@ class BusAdapter extends Adapter {
       this.#miss(message);
       return;
     }
-    await this.#log.append(channels, body, message).catch(() => {});
+    await this.#log.append(channels, body, keepMessage(message, body)).catch(() => {});
   }
 
   /** Carries out here what no other node hears of. */
@@ -285,8 +288,8 @@ class BusAdapter extends Adapter {
     await this.#interest.heard;
   }
 
-  #hear(entry: Entry, own: LogMessage | undefined): void {
-    const message = own ?? readLogMessage(entry.body);
+  #hear(entry: Entry, own: (() => LogMessage) | undefined): void {
+    const message = own ? own() : readLogMessage(entry.body);
     if (message) this.#deliver(message, entry.id, entry.id);
     else this.#needs.samples.refused.shape++;
   }

@@ -99,6 +99,32 @@ export function readLogMessage(body: Uint8Array): LogMessage | undefined {
   return { do: what, to, rooms: list, close: more === true };
 }
 
+/**
+ * Returns what reads a message as it was written. It is carried out later, when what its arguments
+ * hold may have been changed by who sent it: those are read from its body then.
+ */
+export function keepMessage(message: LogMessage, body: Uint8Array): () => LogMessage {
+  if (message.do !== "emit" || !message.data.some(isChangeable)) return () => message;
+  return () => {
+    const written = readLogMessage(body);
+    return written?.do === "emit" ? { ...message, data: written.data } : message;
+  };
+}
+
+/** Returns arguments that nobody will change; themselves if they cannot be sent. */
+export function keepArguments(data: unknown[]): unknown[] {
+  if (!data.some(isChangeable)) return data;
+  try {
+    return readList(write(data));
+  } catch {
+    return data;
+  }
+}
+
+function isChangeable(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
+}
+
 /** Returns the body of what is told. Throws if a value cannot be sent. */
 export function writeTold(told: Told): Uint8Array {
   if (told.do === "answer") return write([told.do, told.request, told.answer]);

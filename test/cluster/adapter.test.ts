@@ -69,6 +69,37 @@ test("a node without members hears nothing of a room", async (t) => {
   await until(() => b.company.inboxes[0]?.flat().includes(10) ?? false, "the next");
 });
 
+test("what is emitted is what it was then, whatever its sender makes of it afterwards", async (t) => {
+  // Seen: a node's own clients got what the object, or the buffer, held when it came back from the
+  // log: a state that is sent with each tick of a game came twice, and its earlier one never.
+  const nodes = (await gather(t)) as [Node, Node];
+  const [{ io }] = nodes;
+  const state = { tick: 1, bytes: Buffer.of(1) };
+  const rooms = ["red"];
+  const change = () => {
+    state.tick++;
+    state.bytes[0] = state.tick;
+    rooms[0] = "blue";
+  };
+  io.socketsJoin(rooms);
+  for (let times = 0; times < 2; times++) {
+    io.to("red").emit("m", state);
+    change();
+  }
+  io.timeout(50).emit("m", state, () => {});
+  change();
+  const inboxes = () => nodes.flatMap(({ company }) => company.inboxes);
+  await until(() => inboxes().every((inbox) => inbox.length === 3), "all");
+  for (const inbox of inboxes()) {
+    const seen = inbox.flat().map((each) => {
+      const { tick, bytes } = each as typeof state;
+      return [tick, ...new Uint8Array(bytes)];
+    });
+    const expected = [1, 2, 3].map((tick) => [tick, tick]);
+    assert.deepEqual(seen, expected);
+  }
+});
+
 type Node = Awaited<ReturnType<typeof gather>>[number];
 
 test("joins, leaves, requests, acks and disconnects go across nodes, in order", async (t) => {
