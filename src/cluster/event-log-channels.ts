@@ -20,6 +20,8 @@ export interface Channels<Reading> {
   /** Whether an entry is to be heard. */
   concerns(entry: Entry): boolean;
   hears(channels: readonly string[]): boolean;
+  /** How many are heard. */
+  count(): number;
   stop(): void;
 }
 
@@ -69,6 +71,7 @@ export function createChannels<Reading>(
       });
     },
     hears: (channels) => channels.some((channel) => states.get(channel)?.lingers === false),
+    count: () => [...states.values()].filter(({ lingers }) => !lingers).length,
     stop: () => clearTimeout(timer),
   };
 }

@@ -2,7 +2,13 @@ import { isSoon } from "../core/within.ts";
 import { type Bus, EVERYONE, type EventLog, type LogListener, nodeChannel } from "./event-log.ts";
 import { readAfter } from "./event-log-after.ts";
 import { createAppends } from "./event-log-appends.ts";
-import { type BusSamples, type Carrier, type CarrierLog, NOWHERE } from "./event-log-carrier.ts";
+import {
+  type BusSamples,
+  type Carrier,
+  type CarrierLog,
+  NOWHERE,
+  type Place,
+} from "./event-log-carrier.ts";
 import { createChannels } from "./event-log-channels.ts";
 import { createHearing } from "./event-log-hearing.ts";
 import { createHeartbeat, createTicks, type Ticks } from "./event-log-heartbeat.ts";
@@ -94,16 +100,22 @@ function openFeed<Own>(
   });
   const appends = createAppends({ carrier, log, order, channels, own, listener, samples });
   const reader = createReader({
-    ...{ carrier, log, order, readings, samples },
-    begun: appends.go,
+    ...{ carrier, log, order, readings, samples, begun },
     ended: look,
   });
-  for (const channel of [EVERYONE, nodeChannel(carrier.node)]) {
+  const always = [EVERYONE, nodeChannel(carrier.node)];
+  for (const channel of always) {
     channels.set(channel, { from: NOWHERE, reading: undefined, lingers: false });
   }
   reader.restart(channels.prune());
   const heartbeat = createHeartbeat({ carrier, log, order, reader, readings, ticks });
   let closed = false;
+
+  /** Who was let go before, and listens, may have missed what came before the end. */
+  function begun(end: Place): void {
+    appends.go();
+    if (readings.wereLetGo() && channels.count() > always.length) order.lose(end);
+  }
 
   /** Asks for the end if somebody waits for a place. What is being read ends there by itself. */
   function look(): void {

@@ -146,7 +146,6 @@ export function createOrder(needs: OrderNeeds): Order {
       return { from: known.newest(), since: known.clockMs() };
     },
     begin(end) {
-      if (arrived !== BEGIN) return;
       [place, arrived] = [end.id, end];
       known.restart(end);
     },

@@ -30,8 +30,8 @@ export interface ReaderNeeds {
   readonly order: Order;
   readonly readings: Readings;
   readonly samples: BusSamples;
-  /** The log has begun. */
-  begun(): void;
+  /** The log has begun, at its end. */
+  begun(end: Place): void;
   /** Nothing is to be read any more. */
   ended(): void;
 }
@@ -68,9 +68,10 @@ export function createReader(needs: ReaderNeeds): Reader {
 
   /** The end of the log was found, where it is begun. */
   function begin(end: Place): void {
+    if (order.isOpen()) return;
     order.begin(end);
     readings.move(end, true);
-    needs.begun();
+    needs.begun(end);
   }
 
   function take({ entries, end, lost, more, note }: Page, reading: Reading): void {

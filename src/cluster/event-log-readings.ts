@@ -44,6 +44,8 @@ export interface Readings {
   collected(): { readonly from: Place | undefined; readonly channels: Iterable<string> };
   /** Lets nobody wait: what is subscribed to now is read when the log is back. */
   letGo(): void;
+  /** Whether somebody did not wait for a log that had not begun: nothing says where to read on. */
+  wereLetGo(): boolean;
   stop(): void;
 }
 
@@ -60,19 +62,23 @@ export interface ReadingsNeeds {
 export function createReadings({ carrier, order, channels, collects }: ReadingsNeeds): Readings {
   let running: Reading | undefined;
   let collecting: Reading | undefined;
+  let wereLetGo = false;
 
   const both = () => [running, collecting].filter((each) => each !== undefined);
-  const letGo = () => {
-    for (const { resolve } of both()) resolve();
+  const release = ({ from, resolve }: Reading) => {
+    if (from === BEGIN) wereLetGo = true;
+    resolve();
   };
+  const letGo = () => both().forEach(release);
 
   function create(given: Pick<Reading, "from" | "since" | "channels" | "isAll">): Reading {
     let resolve = (): void => {};
     const done = new Promise<void>((settle) => {
       resolve = settle;
     });
-    if (!carrier.isHere()) resolve();
-    return { ...given, done, resolve };
+    const reading = { ...given, done, resolve };
+    if (!carrier.isHere()) release(reading);
+    return reading;
   }
 
   /** Returns the reading that subscribes to a channel: all of this turn share one. */
@@ -132,6 +138,7 @@ export function createReadings({ carrier, order, channels, collects }: ReadingsN
     },
     collected: () => ({ from: collecting?.from, channels: collecting?.channels ?? [] }),
     letGo,
+    wereLetGo: () => wereLetGo,
     stop() {
       letGo();
       [running, collecting] = [undefined, undefined];

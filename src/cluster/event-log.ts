@@ -119,7 +119,7 @@ export interface Bus {
   /**
    * Opens the log of a namespace, at its end. Nothing is heard of what was appended before that was
    * found: at once, or when the log can be reached. Calls made before wait for it, or reject as
-   * above.
+   * above. Who has subscribed meanwhile to a log that could not be reached is told of a loss.
    */
   open<Own>(namespace: string, listener: LogListener<Own>): EventLog<Own>;
   /**
