@@ -1,15 +1,15 @@
 import type { EntryId } from "./event-log.ts";
 import { runScript } from "./event-log-calls.ts";
 import type { Place } from "./event-log-carrier.ts";
-import type { Ears } from "./event-log-ears.ts";
 import { ENDS } from "./event-log-scripts.ts";
+import type { Subscriber } from "./event-log-subscriber.ts";
 import type { RedisLink } from "./redis.ts";
 
 /** A log whose end is asked for. */
 export interface Asking {
   readonly stream: string;
   /** The connection on which it is heard. */
-  readonly ears: Ears;
+  readonly subscriber: Subscriber;
   /** Returns the next marker. */
   mark(): Mark;
 }
@@ -71,7 +71,7 @@ export function createAskEnd(
   function flush(): void {
     const groups = new Map<unknown, Waiting[]>();
     for (const one of waiting) {
-      const key = push === "SPUBLISH" ? one : one.ears;
+      const key = push === "SPUBLISH" ? one : one.subscriber;
       const group = groups.get(key);
       if (group) group.push(one);
       else groups.set(key, [one]);

@@ -13,10 +13,14 @@ import {
   type Place,
   type PushedEntry,
 } from "./event-log-carrier.ts";
-import { createEarsPool, type Ears, type EarsPool } from "./event-log-ears.ts";
 import { type AskEnd, createAskEnd, type Mark } from "./event-log-ends.ts";
 import { createFraming, type Framed, type FrameKind, isId } from "./event-log-frame.ts";
 import { appendScript, CHANNELS_MAX, COUNT, READ } from "./event-log-scripts.ts";
+import {
+  createSubscriberPool,
+  type Subscriber,
+  type SubscriberPool,
+} from "./event-log-subscriber.ts";
 import { createReplayCheck, isOld } from "./event-log-trust.ts";
 import type { RedisLink } from "./redis.ts";
 
@@ -52,7 +56,7 @@ export function createRedisCarrier(settings: RedisLogSettings, needs: RedisCarri
   const { link } = needs;
   const node = randomBytes(9).toString("base64url");
   const logs = new Set<RedisLog>();
-  const ears = createEarsPool(link);
+  const subscribers = createSubscriberPool(link);
   const pending = { count: 0, max: settings.pendingMax };
   // In a Redis Cluster a channel is pushed to where the slot of its log is.
   const push = link.client instanceof Cluster ? "SPUBLISH" : "PUBLISH";
@@ -66,7 +70,7 @@ export function createRedisCarrier(settings: RedisLogSettings, needs: RedisCarri
     isHere: link.isHere,
     open(namespace, listener) {
       const log = openLog(settings, {
-        ...{ ...needs, node, namespace, listener, ears },
+        ...{ ...needs, node, namespace, listener, subscribers },
         ...{ pending, push, askEnd },
       });
       logs.add(log);
@@ -78,7 +82,7 @@ export function createRedisCarrier(settings: RedisLogSettings, needs: RedisCarri
     },
     async stop() {
       for (const log of logs) log.close();
-      ears.stop();
+      subscribers.stop();
     },
   };
 }
@@ -97,7 +101,7 @@ interface LogNeeds extends RedisCarrierNeeds {
   readonly node: string;
   readonly namespace: string;
   readonly listener: CarrierListener;
-  readonly ears: EarsPool;
+  readonly subscribers: SubscriberPool;
   readonly pending: AppenderNeeds["pending"];
   readonly push: "PUBLISH" | "SPUBLISH";
   readonly askEnd: AskEnd;
@@ -117,7 +121,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   const isFirstNote = createReplayCheck();
   const mine = new Set<string>();
   const marks = new Map<number, { resolve(): void; reject(error: Error): void }>();
-  let ears: Ears | undefined;
+  let subscriber: Subscriber | undefined;
   let asked = 0;
   /** A time of the log's clock, and when it was told. */
   let clock = { ms: 0, since: 0 };
@@ -183,8 +187,8 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     }
   }
 
-  function deaf(): void {
-    ears = undefined;
+  function cutOff(): void {
+    subscriber = undefined;
     for (const mark of [...marks.values()]) mark.reject(new Error("the connection was lost"));
     if (!closed) listener.reset();
   }
@@ -192,20 +196,20 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   async function subscribe(channels: readonly string[]): Promise<void> {
     const names = channels.map((channel) => base + channel);
     for (const name of names) mine.add(name);
-    ears ??= await needs.ears.find(stream, deaf);
+    subscriber ??= await needs.subscribers.find(stream, cutOff);
     // Meanwhile, or nobody would ever unsubscribe.
     if (closed) {
-      needs.ears.leave(deaf);
+      needs.subscribers.leave(cutOff);
       throw new Error("the log is closed");
     }
     // But for those that were left meanwhile.
     const wanted = names.filter((name) => mine.has(name));
-    await heard(ears.subscribe(wanted, hear));
+    await heard(subscriber.subscribe(wanted, hear));
   }
 
   /** Waits for what must come; on a connection that does not bring it nothing comes any more. */
   async function heard(answer: Promise<void>): Promise<void> {
-    const on = ears;
+    const on = subscriber;
     const late = () => setImmediate(() => on?.cut());
     const timer = setTimeout(late, timeoutMs);
     await answer.finally(() => clearTimeout(timer));
@@ -220,7 +224,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     const frame = writeNothing("m", nodeChannel(node));
     const n = asked;
     const marked = new Promise<void>((resolve, reject) => {
-      if (ears) marks.set(n, { resolve, reject });
+      if (subscriber) marks.set(n, { resolve, reject });
       else reject(new Error("nothing is heard"));
     });
     marked.catch(() => {});
@@ -259,8 +263,8 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
 
   /** Skips to the end; asks what became of the place only if it is not before that. */
   async function skip(after: Place): Promise<Page> {
-    if (!ears) throw new Error("nothing is heard");
-    const { end, ms } = await needs.askEnd({ stream, ears, mark });
+    if (!subscriber) throw new Error("nothing is heard");
+    const { end, ms } = await needs.askEnd({ stream, subscriber, mark });
     clock = { ms, since: performance.now() };
     if (!end || compareIds(end.id, after.id) < 0) return ask("none", after);
     return { entries: [], end, more: false, lost: false };
@@ -291,7 +295,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     unsubscribe(channels) {
       const names = channels.map((channel) => base + channel);
       for (const name of names) mine.delete(name);
-      ears?.unsubscribe(names, hear);
+      subscriber?.unsubscribe(names, hear);
     },
     read(after, channels, since) {
       if (channels === "all") return ask("all", after);
@@ -309,8 +313,8 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     changed: listener.changed,
     close() {
       closed = true;
-      ears?.unsubscribe([...mine], hear);
-      needs.ears.leave(deaf);
+      subscriber?.unsubscribe([...mine], hear);
+      needs.subscribers.leave(cutOff);
       for (const mark of [...marks.values()]) mark.reject(new Error("the log is closed"));
     },
   };

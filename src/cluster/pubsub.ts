@@ -43,10 +43,10 @@ export function createPubSub(needs: PubSubNeeds): typeof Adapter {
   const { settings, link, samples, failed } = needs;
   const { prefix: key, requestTimeoutMs: requestsTimeout, requestsMax } = settings;
   const client = calm(link.client, failed, (channel, message) => publish(channel, message));
-  const ears = link.patient();
-  const listener = calm(ears, failed);
+  const subscriber = link.patient();
+  const listener = calm(subscriber, failed);
   const adapters = new Set<Adapter>();
-  noteDeafness(ears, () => {
+  watchOutages(subscriber, () => {
     samples.gaps++;
     for (const { nsp } of adapters) needs.lost(nsp);
   });
@@ -196,9 +196,9 @@ function calm(
 
 /**
  * Calls `lost` when a client listens again after a loss of its connection: Redis keeps nothing that
- * was published on a channel meanwhile. A Redis Cluster's client does not say when it was deaf.
+ * was published on a channel meanwhile. A Redis Cluster's client does not say when that was.
  */
-function noteDeafness(client: Client, lost: () => void): void {
+function watchOutages(client: Client, lost: () => void): void {
   if (client instanceof Cluster) return;
   let times = 0;
   client.on("ready", () => {

@@ -78,8 +78,8 @@ export async function serveCluster(
     for (const socket of sockets) closeSafely(connectionOf(socket), "stream_gap");
   };
   if (cluster.adapter === "pubsub") {
-    const deaf = ({ name, sockets }: Namespace) => lost(name, sockets.values());
-    const given = { settings: cluster, link, samples, failed, lost: deaf };
+    const missed = ({ name, sockets }: Namespace) => lost(name, sockets.values());
+    const given = { settings: cluster, link, samples, failed, lost: missed };
     // Its own broadcasts do not wait for Redis.
     return { link, lease, adapter: createPubSub(given), settle: async () => {} };
   }

@@ -211,16 +211,16 @@ test("a log that is closed while its connection is made again leaves no subscrip
 /** Stands before Redis; what comes for who has subscribed can be kept back without a word. */
 async function mutedRedis(t: TestContext, redis: TestRedis) {
   let muted = false;
-  const ears = new Set<Socket>();
+  const subscribers = new Set<Socket>();
   const server = createServer((near) => {
     const far = connect(redis.port, "127.0.0.1");
     near.on("data", (data) => {
-      if (String(data).includes("subscribe")) ears.add(near);
+      if (String(data).includes("subscribe")) subscribers.add(near);
       far.write(data);
     });
-    far.on("data", (data) => void (muted && ears.has(near) ? data : near.write(data)));
+    far.on("data", (data) => void (muted && subscribers.has(near) ? data : near.write(data)));
     const end = () => {
-      ears.delete(near);
+      subscribers.delete(near);
       for (const each of [near, far]) each.destroy();
     };
     for (const each of [near, far]) each.on("close", end).on("error", end);
@@ -230,7 +230,7 @@ async function mutedRedis(t: TestContext, redis: TestRedis) {
   const { port } = server.address() as AddressInfo; // it listens on a port
   return {
     url: `redis://127.0.0.1:${port}`,
-    ears,
+    subscribers,
     mute(now: boolean) {
       muted = now;
     },
@@ -246,7 +246,7 @@ test("a connection on which nothing comes any more is noticed, and nothing is mi
   await say(a, [":red"], "0");
   await until(() => b.heard.length === 1, "the first");
   proxy.mute(true);
-  const [silent] = proxy.ears;
+  const [silent] = proxy.subscribers;
   await say(a, [":red"], "1");
   await until(() => silent?.destroyed === true, "that it is noticed");
   assert.deepEqual(b.heard, ["0"]);

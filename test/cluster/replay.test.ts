@@ -12,9 +12,9 @@ const busKey = "a key of sixteen bytes or more";
 
 /** Hears all that goes between the nodes, and can say it again. */
 async function eavesdrop(t: TestContext, redis: TestRedis) {
-  const [spy, mouth] = [new Redis(redis.url), new Redis(redis.url)];
+  const [spy, publisher] = [new Redis(redis.url), new Redis(redis.url)];
   t.after(() => {
-    for (const each of [spy, mouth]) each.disconnect();
+    for (const each of [spy, publisher]) each.disconnect();
   });
   const heard: [channel: string, message: Buffer][] = [];
   await spy.psubscribe("*");
@@ -23,19 +23,19 @@ async function eavesdrop(t: TestContext, redis: TestRedis) {
     async again() {
       for (const [channel, message] of heard.splice(0)) {
         const [, id, frame] = splitEntry(message) ?? [];
-        await mouth.publish(channel, message);
+        await publisher.publish(channel, message);
         // What is pushed has an id that was passed; what is appended again has a new one.
-        if (id && frame) await appendAgain(mouth, channel, frame);
+        if (id && frame) await appendAgain(publisher, channel, frame);
       }
     },
   };
 }
 
 /** Appends a captured frame to the log, and pushes it, as a node would do with its own. */
-async function appendAgain(mouth: Redis, channel: string, frame: Buffer): Promise<void> {
+async function appendAgain(publisher: Redis, channel: string, frame: Buffer): Promise<void> {
   const { base, name } = splitChannel(channel);
-  const id = await mouth.xadd(`${base}log`, "*", "f", "someone:1", "c", name, "e", frame);
-  await mouth.publish(channel, Buffer.concat([Buffer.from(`e${id} `), frame]));
+  const id = await publisher.xadd(`${base}log`, "*", "f", "someone:1", "c", name, "e", frame);
+  await publisher.publish(channel, Buffer.concat([Buffer.from(`e${id} `), frame]));
 }
 
 function splitChannel(channel: string): { base: string; name: string } {

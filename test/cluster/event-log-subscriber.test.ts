@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EVERYONE } from "../../src/cluster/event-log.ts";
 import { NOWHERE } from "../../src/cluster/event-log-carrier.ts";
-import { createEarsPool } from "../../src/cluster/event-log-ears.ts";
 import { createRedisCarrier } from "../../src/cluster/event-log-redis.ts";
+import { createSubscriberPool } from "../../src/cluster/event-log-subscriber.ts";
 import { testRedis, testRedisCluster } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { until } from "../harness/wait.ts";
@@ -16,31 +16,31 @@ test("a channel that is left and subscribed to again at once is heard, the only 
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
   const { link } = await redisBus(t, redis.url);
-  const pool = createEarsPool(link);
+  const pool = createSubscriberPool(link);
   t.after(() => pool.stop());
-  const ears = await pool.find("any", () => {});
+  const subscriber = await pool.find("any", () => {});
   const heard: string[] = [];
   const hear = (message: Buffer) => void heard.push(String(message));
   // More than one command names.
   const many = Array.from({ length: 2_500 }, (_, n) => `many ${n}`);
   for (const channels of [["one"], many]) {
-    await ears.subscribe(channels, hear);
+    await subscriber.subscribe(channels, hear);
     for (let times = 0; times < 5; times++) {
-      ears.unsubscribe(channels, hear);
-      const subscribed = ears.subscribe(channels, hear);
+      subscriber.unsubscribe(channels, hear);
+      const subscribed = subscriber.subscribe(channels, hear);
       if (times % 2 === 0) await subscribed;
     }
-    await ears.subscribe(channels, hear);
+    await subscriber.subscribe(channels, hear);
     await Promise.all(channels.map((channel) => link.client.publish(channel, channel)));
     await until(() => heard.length === channels.length, "each once");
     assert.deepEqual(heard.splice(0), channels);
-    ears.unsubscribe(channels, hear);
+    subscriber.unsubscribe(channels, hear);
   }
-  await ears.subscribe(["other"], hear);
-  await ears.subscribe(["other"], () => {});
+  await subscriber.subscribe(["other"], hear);
+  await subscriber.subscribe(["other"], () => {});
   // Who does not hear it any more cannot leave it for who does.
-  ears.unsubscribe(["other"], hear);
-  await ears.subscribe(["last"], hear);
+  subscriber.unsubscribe(["other"], hear);
+  await subscriber.subscribe(["last"], hear);
   assert.equal(await link.client.publish("other", "1"), 1);
 });
 

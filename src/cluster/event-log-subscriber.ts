@@ -1,7 +1,7 @@
 import type { RedisLink } from "./redis.ts";
 
-/** One connection on which channels are heard. */
-export interface Ears {
+/** One connection to Redis that subscribes to channels. */
+export interface Subscriber {
   /** Resolves when Redis has confirmed them all. */
   subscribe(channels: readonly string[], hear: Hear): Promise<void>;
   /** Leaves alone what another hears. */
@@ -20,7 +20,11 @@ const CHUNK = 1_000;
  * Connects to the Redis that has a key and hears channels there; `ended` is called when the
  * connection has been lost. Rejects when it cannot be made.
  */
-export async function openEars(link: RedisLink, where: string, ended: () => void): Promise<Ears> {
+export async function openSubscriber(
+  link: RedisLink,
+  where: string,
+  ended: () => void,
+): Promise<Subscriber> {
   const client = await link.listener(where);
   // In a Redis Cluster such a channel is heard, and pushed to, at the master of its slot alone.
   const isSharded = where !== "";
@@ -58,18 +62,18 @@ export async function openEars(link: RedisLink, where: string, ended: () => void
   };
 }
 
-/** The connections on which this process hears, one for each Redis. */
-export interface EarsPool {
-  /** Returns those of the Redis that has a key; made if need be. `ended` follows their end. */
-  find(key: string, ended: () => void): Promise<Ears>;
+/** The subscriber connections of this process, one for each Redis. */
+export interface SubscriberPool {
+  /** Returns that of the Redis that has a key; connects if need be. `ended` follows its end. */
+  find(key: string, ended: () => void): Promise<Subscriber>;
   /** Does not call `ended` any more. */
   leave(ended: () => void): void;
   stop(): void;
 }
 
-/** Returns the connections of a process, of which none is made before it is needed. */
-export function createEarsPool(link: RedisLink): EarsPool {
-  const pool = new Map<string, { users: Set<() => void>; ears: Promise<Ears> }>();
+/** Returns the subscriber connections of a process; none is made before it is needed. */
+export function createSubscriberPool(link: RedisLink): SubscriberPool {
+  const pool = new Map<string, { users: Set<() => void>; subscriber: Promise<Subscriber> }>();
 
   function at(where: string) {
     const known = pool.get(where);
@@ -77,13 +81,13 @@ export function createEarsPool(link: RedisLink): EarsPool {
     const users = new Set<() => void>();
     const made = {
       users,
-      ears: openEars(link, where, () => {
+      subscriber: openSubscriber(link, where, () => {
         forget();
         for (const ended of [...users]) ended();
       }),
     };
     const forget = () => pool.get(where) === made && pool.delete(where);
-    made.ears.catch(forget);
+    made.subscriber.catch(forget);
     pool.set(where, made);
     return made;
   }
@@ -92,23 +96,23 @@ export function createEarsPool(link: RedisLink): EarsPool {
     async find(key, ended) {
       const where = await link.whereIs(key);
       const made = at(where);
-      const ears = await made.ears;
+      const subscriber = await made.subscriber;
       if (pool.get(where) !== made) throw new Error("the connection was lost");
       made.users.add(ended);
-      return ears;
+      return subscriber;
     },
     leave(ended) {
-      for (const { users, ears } of pool.values()) {
+      for (const { users, subscriber } of pool.values()) {
         if (!users.delete(ended) || users.size > 0) continue;
-        ears.then(
+        subscriber.then(
           (each) => each.cut(),
           () => {},
         );
       }
     },
     stop() {
-      for (const { ears } of pool.values()) {
-        ears.then(
+      for (const { subscriber } of pool.values()) {
+        subscriber.then(
           (each) => each.cut(),
           () => {},
         );
