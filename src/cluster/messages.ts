@@ -188,15 +188,13 @@ function textOf(value: unknown): Uint8Array {
 
 function readList(body: Uint8Array): unknown[] {
   try {
-    const found: unknown = body[0] === BRACKET ? JSON.parse(viewText(body)) : decode(body);
+    // Of a Buffer, its bytes are Buffers as well, for which some codecs have a form of their own.
+    const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    const found: unknown = bytes[0] === BRACKET ? JSON.parse(bytes.toString()) : decode(bytes);
     return Array.isArray(found) ? found : [];
   } catch {
     return [];
   }
-}
-
-function viewText(body: Uint8Array): string {
-  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
 }
 
 function hasBytes(value: unknown): boolean {

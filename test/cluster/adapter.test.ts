@@ -106,7 +106,7 @@ test("joins, leaves, requests, acks and disconnects go across nodes, in order", 
   const [a, b] = (await gather(t)) as [Node, Node];
   const [near, far] = [a.company.sockets[0], b.company.sockets[0]];
   assert.ok(near && far);
-  far.data = { color: "red", bytes: Uint8Array.of(1) };
+  far.data = { color: "red", bytes: Buffer.of(1) };
   a.io.in([near.id, far.id]).socketsJoin("red");
   const found = await a.io.in("red").fetchSockets();
   assert.deepEqual(found.map(({ id }) => id).sort(), [near.id, far.id].sort());
