@@ -99,7 +99,10 @@ function addPlayer(at: number, players: readonly Player[], needs: PlayersNeeds):
   client.io.on("reconnect_attempt", () => goSomewhere(player, stage, random));
   // What the client decoded after its connection had closed, it would give to the next session.
   client.io.on("open", () => void client.receiveBuffer.splice(0));
-  client.on("connect", () => arrive(player, needs));
+  client.on("connect", () => {
+    arrive(player, needs);
+    if (!isOpen(client)) endLate(client);
+  });
   client.on("disconnect", (reason) => leave(player, reason, needs));
   client.on("n", (n: number, ...more: unknown[]) => receive(player, { n, more }, needs));
   client.on("done", (batch: number, offset?: unknown) => {
@@ -116,6 +119,23 @@ function addPlayer(at: number, players: readonly Player[], needs: PlayersNeeds):
 }
 
 const isAway = (offset: unknown) => typeof offset === "string" && offset.endsWith(AWAY);
+
+/** The client's inside; its types tell of neither. */
+interface Inside {
+  readonly io: { readonly _readyState: string };
+  onclose(reason: string): void;
+}
+
+const isOpen = (client: Socket) => (client as unknown as Inside).io._readyState === "open";
+
+/**
+ * A close that waits for an upgrade may come before the CONNECT that was read with the last poll. So
+ * the client would be connected without a connection, and send to the next one before it has joined,
+ * which a server must refuse: seen as bad_packet (with bytes, as JSON) and stray_packet.
+ */
+function endLate(client: Socket): void {
+  (client as unknown as Inside).onclose("it had ended before");
+}
 
 /** Chooses where a client connects to next. */
 export function goSomewhere(player: Player, stage: Stage, random: () => number): void {
