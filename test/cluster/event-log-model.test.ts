@@ -60,6 +60,8 @@ const history = fc.record({
   signs: fc.boolean(),
   // All that comes, or two or three entries.
   heldBytesMax: fc.constantFrom(1e6, 500),
+  /** The last node is cut off when it opens its log. */
+  isLate: fc.boolean(),
 });
 type History = typeof history extends fc.Arbitrary<infer T> ? T : never;
 type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
@@ -71,6 +73,8 @@ interface Player {
   readonly heard: Set<string>;
   /** Of each channel that it has subscribed to: what comes after this must be heard. */
   readonly since: Map<string, EntryId>;
+  /** Channels for whose subscription nobody waited until the log had begun. */
+  readonly letIn: Set<string>;
   readonly refused: Set<string>;
   appended: number;
   /** Nothing up to here has to be heard. */
@@ -87,9 +91,12 @@ const textOf = ({ body }: { body: Uint8Array }) => Buffer.from(body).toString();
 const isAfter = (id: EntryId, other: EntryId) => compareIds(id, other) > 0;
 const lastId = ({ entries }: Server) => entries.at(-1)?.id ?? NONE;
 
-function mustHear({ since, lostTo, refused }: Player, entry: Entry): boolean {
+function mustHear({ side, since, letIn, lostTo, refused }: Player, entry: Entry): boolean {
   if (!isAfter(entry.id, lostTo) || refused.has(textOf(entry))) return false;
-  return entry.channels.some((each) => isAfter(entry.id, since.get(each) ?? NEVER));
+  const isHere = isAfter(entry.id, side.began() ?? NEVER);
+  return entry.channels.some(
+    (each) => isAfter(entry.id, since.get(each) ?? NEVER) && (isHere || letIn.has(each)),
+  );
 }
 
 /** Everything that it had to hear up to an id, it has heard. */
@@ -100,8 +107,9 @@ function checkHeard(server: Server, player: Player, to: EntryId): void {
   }
 }
 
-function join(server: Server, at: number, { signs, heldBytesMax }: History): Player {
+function join(server: Server, at: number, { signs, heldBytesMax, isLate }: History): Player {
   const side = server.join(String(at), signs);
+  if (isLate && at === NODES - 1) side.leave();
   const bus = createBus(side.carrier, {
     samples: createSamples(),
     lagged() {},
@@ -134,7 +142,9 @@ function join(server: Server, at: number, { signs, heldBytesMax }: History): Pla
       }
     },
     lost() {
-      assert.ok(isAfter(server.trimmedTo(), player.place), "lost, though everything is there");
+      const isLater = isLate && at === NODES - 1 && player.place === NONE && player.since.size > 1;
+      const isGone = isAfter(server.trimmedTo(), player.place);
+      assert.ok(isGone || isLater, "lost, though everything is there");
       player.lostTo = log.place();
       player.place = player.lostTo;
     },
@@ -142,6 +152,7 @@ function join(server: Server, at: number, { signs, heldBytesMax }: History): Pla
   const player: Player = {
     ...{ side, log, appended: 0, lostTo: NONE, place: NONE, pending: 0 },
     ...{ heard: new Set(), since: new Map([[EVERYONE, NONE]]), refused: new Set() },
+    letIn: new Set(),
   };
   return player;
 }
@@ -151,7 +162,10 @@ const failures: unknown[] = [];
 
 function subscribe(player: Player, to: string, from: EntryId): void {
   if (!player.since.has(to)) player.since.set(to, from);
-  watch(player, player.log.subscribe([to]));
+  const subscribed = player.log.subscribe([to]).then(() => {
+    if (player.side.began() === undefined && player.since.has(to)) player.letIn.add(to);
+  });
+  watch(player, subscribed);
 }
 
 function watch(player: Player, promise: Promise<unknown>): void {
@@ -192,6 +206,7 @@ function act(server: Server, players: readonly Player[], given: Command): void {
   else if (given.do === "subscribe") subscribe(player, given.channel, lastId(server));
   else if (given.do === "unsubscribe") {
     player.since.delete(given.channel);
+    player.letIn.delete(given.channel);
     log.unsubscribe([given.channel]);
   } else if (given.do === "tell") {
     watch(player, log.tell(given.channel, Buffer.from(String(player.appended))));
@@ -220,10 +235,10 @@ async function play(given: History, pass: (ms: number) => void): Promise<void> {
     }
   }
 
-  async function finish(): Promise<void> {
-    for (const { side } of players) side.back();
+  async function finish(those: readonly Player[]): Promise<void> {
+    for (const { side } of those) side.back();
     for (let idle = 0; idle < 5; idle++) {
-      for (const { side } of players) {
+      for (const { side } of those) {
         for (const step of ["ask", "answer", "subscribe", "push"] as const) {
           while (side.step(step)) idle = 0;
         }
@@ -233,15 +248,15 @@ async function play(given: History, pass: (ms: number) => void): Promise<void> {
     }
   }
 
-  await finish();
+  await finish(given.isLate ? players.slice(0, -1) : players);
   for (const each of given.commands) {
     act(server, players, each);
     if (each.do === "wait") pass(each.ms);
     await check();
   }
-  await finish();
+  await finish(players);
   for (const player of players) watch(player, player.log.reached(lastId(server)));
-  await finish();
+  await finish(players);
   for (const player of players) {
     assert.equal(player.pending, 0, "a promise did not settle");
     checkHeard(server, player, lastId(server));

@@ -27,6 +27,8 @@ export type Step = "ask" | "answer" | "subscribe" | "push";
 /** One node's connections: one on which it asks, and one on which it hears. */
 export interface Controlled {
   readonly carrier: Carrier;
+  /** Where its log has begun. */
+  began(): EntryId | undefined;
   /** Takes one step; false if there is nothing to do. */
   step(which: Step): boolean;
   /** The connection on which it hears is lost. */
@@ -116,6 +118,7 @@ function createControlled(node: string, signs: boolean, server: Internals): Cont
   const waiting = new Set<(error: Error) => void>();
   let listener: CarrierListener | undefined;
   let here = true;
+  let began: EntryId | undefined;
   server.sides.add(side);
 
   function ask<T>(run: () => T): Promise<T> {
@@ -167,7 +170,11 @@ function createControlled(node: string, signs: boolean, server: Internals): Cont
     },
     read,
     look: (id) => ask(() => server.read({ id, mark: "", count: -1 }, "all")),
-    end: () => ask(() => server.read(undefined, []).end),
+    async end() {
+      const end = await ask(() => server.read(undefined, []).end);
+      began ??= end.id;
+      return end;
+    },
     nodes: () => ask(() => server.sides.size),
     close() {},
   };
@@ -183,6 +190,7 @@ function createControlled(node: string, signs: boolean, server: Internals): Cont
       },
       async stop() {},
     },
+    began: () => began,
     step(which) {
       if (which === "ask") {
         const next = asked.shift();
