@@ -112,9 +112,13 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   const { prefix, timeoutMs } = settings;
   // The braces have a Redis Cluster keep all of it in one slot. With one in its name, a namespace
   // could have a channel that is another's as well.
-  const base = `${prefix}:{${namespace.replace(/[%}]/g, encodeURIComponent)}}:`;
+  const { database } = link;
+  const scope = database === 0 ? prefix : `${prefix}/${database}`;
+  const name = `${prefix}:{${namespace.replace(/[%}]/g, encodeURIComponent)}}:`;
+  // No channel's own name begins with a digit.
+  const base = database === 0 ? name : `${name}${database}:`;
   const stream = `${base}log`;
-  const framing = createFraming(settings.busKey, prefix, [namespace, node]);
+  const framing = createFraming(settings.busKey, scope, [namespace, node]);
   const script = appendScript(push, settings.streamPacketsMax, framing.macBytes);
   const append = createAppender({ link, stream, script, pending: needs.pending });
   const signs = settings.busKey !== "";

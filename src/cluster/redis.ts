@@ -27,6 +27,8 @@ export interface RedisLink {
   /** What this process' connections are called in Redis; nobody else's are. */
   readonly name: string;
   readonly client: Client;
+  /** The number of the database; channels, unlike keys, are those of all. */
+  readonly database: number;
   /** Whether Redis answered lately. */
   isHere(): boolean;
   /** What the last connection failed with, or nothing. */
@@ -265,6 +267,7 @@ export function openRedis(settings: RedisSettings, seen: RedisSeen): RedisLink {
   return {
     name,
     client,
+    database: client instanceof Cluster ? 0 : (client.options.db ?? 0),
     isHere: () => here,
     trouble: () => trouble,
     watch(changed) {

@@ -44,6 +44,27 @@ test("a channel that is left and subscribed to again at once is heard, the only 
   assert.equal(await link.client.publish("other", "1"), 1);
 });
 
+test("nodes in two databases of one Redis do not hear each other", async (t) => {
+  // Seen: Redis' channels are those of all databases. Each heard the other's entries, whose ids had
+  // it take some of its own for second copies.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  for (const busKey of ["", "a key of sixteen bytes or more"]) {
+    const buses = [0, 1].map((number) => redisBus(t, `${redis.url}/${number}`, { busKey }));
+    const nodes = (await Promise.all(buses)).map(({ bus }) => openNode(t, bus));
+    for (const { log } of nodes) await log.subscribe(RED);
+    for (const text of ["first", "last"]) {
+      await Promise.all(nodes.map((node, at) => say(node, RED, `${text} of ${at}`)));
+    }
+    assert.deepEqual(
+      nodes.map(({ heard }) => heard),
+      [0, 1].map((at) => [`first of ${at} (own)`, `last of ${at} (own)`]),
+    );
+    assert.deepEqual(await Promise.all(nodes.map(({ log }) => log.nodes())), [1, 1]);
+    for (const { bus } of nodes) await bus.stop();
+  }
+});
+
 test("two nodes over one link, and namespaces of like names: each hears its own channels", async (t) => {
   // Seen: the name of a room and of a namespace made one channel with that of another namespace.
   if (!hasTool(t, "redis-server")) return;
