@@ -1,5 +1,5 @@
 import { compareIds, type EntryId, type LogListener } from "./event-log.ts";
-import type { BusSamples, Carrier, CarrierLog } from "./event-log-carrier.ts";
+import { type BusSamples, type Carrier, type CarrierLog, placeOf } from "./event-log-carrier.ts";
 import type { Channels } from "./event-log-channels.ts";
 import type { Order } from "./event-log-order.ts";
 import type { OwnEntries } from "./event-log-own.ts";
@@ -46,7 +46,7 @@ export function createAppends<Own>(needs: AppendsNeeds<Own>): Appends<Own> {
       (id) => {
         samples.messages.out++;
         samples.bytes.out += body.length;
-        order.know({ id, mark: `${carrier.node}:${n}`, count: -1 });
+        order.know(placeOf({ id, from: carrier.node, n }));
         own.confirm(n, id, compareIds(id, order.place()) > 0 && channels.hears(to));
       },
       (error: Error) => {

@@ -147,9 +147,14 @@ export function createSamples(): BusSamples {
 /** Before every entry there is. */
 export const NOWHERE: EntryId = "0-0";
 /** Where a log is that has not begun. */
-export const BEGIN: Place = { id: NOWHERE, mark: "", count: -1 };
+export const BEGIN: Place = placeAt(NOWHERE);
 
 /** Returns the place of an entry. */
 export function placeOf({ id, from, n }: Pick<Entry, "id" | "from" | "n">): Place {
   return { id, mark: `${from}:${n}`, count: -1 };
+}
+
+/** Returns the place at an id of which no more is known: there is no entry of that mark. */
+export function placeAt(id: EntryId): Place {
+  return { id, mark: "", count: -1 };
 }

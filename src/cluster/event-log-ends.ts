@@ -11,11 +11,11 @@ export interface Asking {
   /** The connection on which it is heard. */
   readonly subscriber: Subscriber;
   /** Returns the next marker. */
-  mark(): Mark;
+  nextMarker(): Marker;
 }
 
 /** A marker, which a script that asks pushes behind all that was pushed before. */
-export interface Mark {
+export interface Marker {
   readonly channel: string;
   readonly frame: Buffer;
   /** Resolves when it has come. */
@@ -53,18 +53,18 @@ export function createAskEnd(
   async function send(all: readonly Waiting[]): Promise<void> {
     const [first] = all;
     if (!first) return;
-    const mark = first.mark();
+    const marker = first.nextMarker();
     const keys = all.map(({ stream }) => stream);
     try {
-      const given = [push, mark.channel, mark.frame, keptSeconds];
+      const given = [push, marker.channel, marker.frame, keptSeconds];
       const answer = await link.ask((client) => runScript(client, ENDS, keys, given));
-      await mark.come();
+      await marker.come();
       const [ms, ends] = answer as readonly [number, readonly Answer[]]; // as the script says
       for (const [at, end] of ends.entries()) all[at]?.resolve({ end: readEnd(end), ms });
     } catch (error) {
       for (const { reject } of all) reject(error as Error); // commands reject with errors
     } finally {
-      mark.forget();
+      marker.forget();
     }
   }
 

@@ -6,6 +6,7 @@ import {
   type CarrierLog,
   type Page,
   type Place,
+  placeAt,
 } from "./event-log-carrier.ts";
 import type { Order } from "./event-log-order.ts";
 import { oldest, type Reading, type Readings } from "./event-log-readings.ts";
@@ -119,7 +120,7 @@ export function createReader(needs: ReaderNeeds): Reader {
     noted(note) {
       if (!order.isOpen() || !isNews(note)) return;
       const newest = order.newest();
-      lose({ id: compareIds(note, newest) > 0 ? note : newest, mark: "", count: -1 });
+      lose(placeAt(compareIds(note, newest) > 0 ? note : newest));
     },
     lose,
   };

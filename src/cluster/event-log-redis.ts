@@ -3,6 +3,7 @@ import { Cluster } from "ioredis";
 import { compareIds, type EntryId, EVERYONE, nodeChannel } from "./event-log.ts";
 import { type AppenderNeeds, createAppender, runScript } from "./event-log-calls.ts";
 import {
+  BEGIN,
   type BusSamples,
   type Carrier,
   type CarrierListener,
@@ -12,8 +13,9 @@ import {
   type Page,
   type Place,
   type PushedEntry,
+  placeAt,
 } from "./event-log-carrier.ts";
-import { type AskEnd, createAskEnd, type Mark } from "./event-log-ends.ts";
+import { type AskEnd, createAskEnd, type Marker } from "./event-log-ends.ts";
 import { createFraming, type Framed, type FrameKind, isId } from "./event-log-frame.ts";
 import { appendScript, CHANNELS_MAX, COUNT, READ } from "./event-log-scripts.ts";
 import {
@@ -124,7 +126,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   const signs = settings.busKey !== "";
   const isFirstNote = createReplayCheck();
   const mine = new Set<string>();
-  const marks = new Map<number, { resolve(): void; reject(error: Error): void }>();
+  const markers = new Map<number, { resolve(): void; reject(error: Error): void }>();
   let subscriber: Subscriber | undefined;
   let asked = 0;
   /** A time of the log's clock, and when it was told. */
@@ -183,7 +185,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     const read = readFrame(kind, message.subarray(space + 1));
     if (!read || !isMeant(read, name)) return;
     if (kind === "e") listener.pushed({ id, ...read });
-    else if (kind === "m") marks.get(read.n)?.resolve();
+    else if (kind === "m") markers.get(read.n)?.resolve();
     else if (kind === "l") {
       if (isFresh(isFirstNote(read, now()))) listener.noted(id);
     } else if (isFresh(!isOld(read.at, now()))) {
@@ -193,7 +195,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
 
   function cutOff(): void {
     subscriber = undefined;
-    for (const mark of [...marks.values()]) mark.reject(new Error("the connection was lost"));
+    for (const marker of [...markers.values()]) marker.reject(new Error("the connection was lost"));
     if (!closed) listener.reset();
   }
 
@@ -224,18 +226,18 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   }
 
   /** Returns the next marker, which comes on this node's channel. */
-  function mark(): Mark {
+  function nextMarker(): Marker {
     const frame = writeNothing("m", nodeChannel(node));
     const n = asked;
-    const marked = new Promise<void>((resolve, reject) => {
-      if (subscriber) marks.set(n, { resolve, reject });
+    const come = new Promise<void>((resolve, reject) => {
+      if (subscriber) markers.set(n, { resolve, reject });
       else reject(new Error("nothing is heard"));
     });
-    marked.catch(() => {});
+    come.catch(() => {});
     return {
       ...{ channel: base + nodeChannel(node), frame },
-      come: () => heard(marked),
-      forget: () => void marks.delete(n),
+      come: () => heard(come),
+      forget: () => void markers.delete(n),
     };
   }
 
@@ -245,7 +247,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
     channels: readonly string[] = [],
     since = 0,
   ): Promise<Page> {
-    const marker = ["all", "some", "none"].includes(kind) ? mark() : undefined;
+    const marker = ["all", "some", "none"].includes(kind) ? nextMarker() : undefined;
     const given = [
       ...[base, push, marker ? nodeChannel(node) : "", marker?.frame ?? ""],
       ...[EVERYONE, writeNothing("l", EVERYONE, id), KEPT_SECONDS],
@@ -268,7 +270,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
   /** Skips to the end; asks what became of the place only if it is not before that. */
   async function skip(after: Place): Promise<Page> {
     if (!subscriber) throw new Error("nothing is heard");
-    const { end, ms } = await needs.askEnd({ stream, subscriber, mark });
+    const { end, ms } = await needs.askEnd({ stream, subscriber, nextMarker });
     clock = { ms, since: performance.now() };
     if (!end || compareIds(end.id, after.id) < 0) return ask("none", after);
     return { entries: [], end, more: false, lost: false };
@@ -305,8 +307,8 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
       if (channels === "all") return ask("all", after);
       return channels.length > 0 ? ask("some", after, channels, since) : skip(after);
     },
-    end: async () => (await ask("end", { id: NOWHERE, mark: "", count: -1 })).end,
-    look: (id, isTime) => ask(isTime ? "since" : "look", { id, mark: "", count: -1 }),
+    end: async () => (await ask("end", BEGIN)).end,
+    look: (id, isTime) => ask(isTime ? "since" : "look", placeAt(id)),
     async nodes() {
       const question = push === "SPUBLISH" ? "SHARDNUMSUB" : "NUMSUB";
       const answer = await link.ask((client) =>
@@ -319,7 +321,7 @@ function openLog(settings: RedisLogSettings, needs: LogNeeds): RedisLog {
       closed = true;
       subscriber?.unsubscribe([...mine], hear);
       needs.subscribers.leave(cutOff);
-      for (const mark of [...marks.values()]) mark.reject(new Error("the log is closed"));
+      for (const marker of [...markers.values()]) marker.reject(new Error("the log is closed"));
     },
   };
 }
