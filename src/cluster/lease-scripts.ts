@@ -1,6 +1,6 @@
 /**
  * What happens to leases in Redis, each at once. `alive` holds the nodes by when their lease ends,
- * by Redis' own clock; `estates` whose sockets which node speaks for.
+ * by Redis' own clock; `owners` the node that speaks for the sockets of each dead one.
  */
 
 const NOW = `
@@ -19,10 +19,10 @@ return redis.call("ZCOUNT", KEYS[1], "(" .. now, "+inf")
 `;
 
 /**
- * Takes one lease that has ended, with every estate its node had taken; answers with the nodes
- * whose sockets the caller speaks for now, the dead one first. A node that speaks for no sockets
- * takes only leases without any. KEYS: alive, estates. ARGV: node, 1 if it speaks for sockets,
- * prefix, milliseconds to remember that a lease was taken.
+ * Takes one lease that has ended, with every dead node that its node spoke for; answers with those
+ * whose sockets the caller speaks for now, the newly dead one first. A node that speaks for no
+ * sockets takes only leases without any. KEYS: alive, owners. ARGV: node, 1 if it speaks for
+ * sockets, prefix, milliseconds to remember that a lease was taken.
  */
 export const TAKE = `${NOW}
 local dead
@@ -36,9 +36,9 @@ if not dead or dead == ARGV[1] then return {} end
 redis.call("ZREM", KEYS[1], dead)
 redis.call("SET", ARGV[3] .. "taken:" .. dead, ARGV[1], "PX", ARGV[4])
 local mine = { dead }
-local estates = redis.call("HGETALL", KEYS[2])
-for at = 1, #estates, 2 do
-  if estates[at + 1] == dead then table.insert(mine, estates[at]) end
+local owners = redis.call("HGETALL", KEYS[2])
+for at = 1, #owners, 2 do
+  if owners[at + 1] == dead then table.insert(mine, owners[at]) end
 end
 for _, node in ipairs(mine) do redis.call("HSET", KEYS[2], node, ARGV[1]) end
 return mine

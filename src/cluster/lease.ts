@@ -2,12 +2,12 @@ import { randomBytes } from "node:crypto";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { RENEW, TAKE } from "./lease-scripts.ts";
-import { entryName, type LeasedSocket, readEntry, writeEntry } from "./leased-socket.ts";
+import { type LeasedSocket, readRecord, recordName, writeRecord } from "./leased-socket.ts";
 import { createLedger } from "./ledger.ts";
 import type { RedisLink } from "./redis.ts";
 
 /** Who speaks for the sockets of nodes that died. */
-export interface Heir {
+export interface Successor {
   /** Tells that a socket of a dead node is gone; resolves when nobody needs to be told any more. */
   lost(socket: LeasedSocket): Promise<void>;
   /** Another node has taken this one's lease and told that these sockets are gone: so be it. */
@@ -49,21 +49,21 @@ export interface Lease {
    * node has taken it, which waits for Redis no longer than `timeoutMs`.
    */
   whenSure(call: () => void): void;
-  /** Names who speaks for others' sockets; without an heir the node takes only empty leases. */
-  name(heir: Heir): void;
+  /** Names who speaks for others' sockets; without one the node takes only empty leases. */
+  name(successor: Successor): void;
   /** Has someone know of every renewal. */
   accompany(follower: Follower): void;
   /**
-   * Speaks for one socket of a dead node, whose entry is in this node's ledger in Redis already.
+   * Speaks for one socket of a dead node, whose record is in this node's ledger in Redis already.
    */
-  adopt(entry: string): void;
+  takeOver(record: string): void;
   samples(): LeaseSamples;
   /** Gives the lease back. */
   stop(): Promise<void>;
 }
 
 /** Sockets of one step: the next follow when the functions have been told of these. */
-const ESTATE_STEP = 100;
+const STEP_SOCKETS = 100;
 /** How long a node that was taken for dead may be away and still be told so. */
 const TAKEN_MS = 86_400_000;
 /** Sockets that come and go are written down together. */
@@ -86,11 +86,11 @@ export function holdLease(
   // In braces: a Redis Cluster keeps all of it on one node, where scripts can reach it.
   const prefix = `${settings.prefix}:{nodes}:`;
   const alive = `${prefix}alive`;
-  const estates = `${prefix}estates`;
+  const owners = `${prefix}owners`;
   const newNode = () => `${link.name}.${randomBytes(6).toString("hex")}`;
   const samples: LeaseSamples = { nodes: 0, lostSockets: 0, taken: 0 };
   let node = newNode();
-  let heir: Heir | undefined;
+  let successor: Successor | undefined;
   let busy: Promise<void> = Promise.resolve();
   let stopped = false;
   /** When the lease was last renewed, by this node's own clock, and who waits for that. */
@@ -101,7 +101,7 @@ export function holdLease(
   let doubted: NodeJS.Timeout | undefined;
   const ledger = createLedger({ link, key: () => `${prefix}sockets:${node}`, flushMs: FLUSH_MS });
   const followers: Follower[] = [];
-  const inherited = new Set<string>();
+  const owned = new Set<string>();
 
   async function renew(): Promise<void> {
     const { leaseMs } = settings;
@@ -123,7 +123,7 @@ export function holdLease(
     samples.taken++;
     node = newNode();
     log("error", { room: "cluster", leaseMs }, "another node took this node for dead");
-    heir?.taken();
+    successor?.taken();
     ledger.clear();
     await renew();
   }
@@ -136,14 +136,14 @@ export function holdLease(
 
   async function take(): Promise<void> {
     if (performance.now() < patientUntil) return;
-    const speaks = heir ? "1" : "0";
-    const given = [alive, estates, node, speaks, prefix, String(TAKEN_MS)];
+    const speaks = successor ? "1" : "0";
+    const given = [alive, owners, node, speaks, prefix, String(TAKEN_MS)];
     // The script answers with names.
     const mine = (await link.ask((client) => client.eval(TAKE, 2, ...given))) as string[];
     const [dead] = mine;
     if (dead === undefined) return;
     log("warn", { room: "cluster", node: dead }, "a node is lost");
-    for (const each of mine) inherited.add(each);
+    for (const each of mine) owned.add(each);
     // Its subscriptions count as a node until Redis sees that nobody is there.
     const name = dead.slice(0, dead.lastIndexOf("."));
     await link.cutOff(name).catch(() => {});
@@ -152,26 +152,26 @@ export function holdLease(
 
   async function settle(dead: string): Promise<void> {
     const key = `${prefix}sockets:${dead}`;
-    while (heir && !stopped) {
+    while (successor && !stopped) {
       const step = (await link.ask((client) =>
-        client.hrandfield(key, ESTATE_STEP, "WITHVALUES"),
+        client.hrandfield(key, STEP_SOCKETS, "WITHVALUES"),
       )) as string[]; // names and values in turn
       if (step.length === 0) break;
       const names = step.filter((_, at) => at % 2 === 0);
-      const told = step.filter((_, at) => at % 2 === 1).map((entry) => tell(entry));
+      const told = step.filter((_, at) => at % 2 === 1).map((record) => tell(record));
       await Promise.all(told);
       await link.ask((client) => client.hdel(key, ...names));
     }
     if (stopped) return;
-    await link.ask((client) => client.hdel(estates, dead));
-    inherited.delete(dead);
+    await link.ask((client) => client.hdel(owners, dead));
+    owned.delete(dead);
   }
 
-  async function tell(entry: string): Promise<void> {
-    const socket = readEntry(entry);
-    if (!socket || !heir) return;
+  async function tell(record: string): Promise<void> {
+    const socket = readRecord(record);
+    if (!socket || !successor) return;
     samples.lostSockets++;
-    await heir.lost(socket);
+    await successor.lost(socket);
   }
 
   let settling = false;
@@ -179,7 +179,7 @@ export function holdLease(
     if (settling) return;
     settling = true;
     try {
-      for (const dead of inherited) await settle(dead);
+      for (const dead of owned) await settle(dead);
     } catch {
       // Redis is away; what is left is told when it is back.
     }
@@ -212,10 +212,10 @@ export function holdLease(
       return node;
     },
     get speaks() {
-      return heir !== undefined;
+      return successor !== undefined;
     },
-    enter: (socket) => void ledger.enter(entryName(socket), writeEntry(socket)),
-    strike: (socket) => ledger.strike(entryName(socket)),
+    enter: (socket) => void ledger.enter(recordName(socket), writeRecord(socket)),
+    strike: (socket) => ledger.strike(recordName(socket)),
     whenSure(call) {
       if (stopped || performance.now() - renewedAt < settings.leaseMs) return call();
       doubts.push(call);
@@ -223,18 +223,18 @@ export function holdLease(
       void turn();
     },
     name(given) {
-      heir = given;
+      successor = given;
     },
     accompany(follower) {
       followers.push(follower);
       void turn();
     },
-    adopt(text) {
-      const socket = readEntry(text);
+    takeOver(text) {
+      const socket = readRecord(text);
       if (!socket) return;
-      const entry = ledger.enter(entryName(socket), text);
+      const record = ledger.enter(recordName(socket), text);
       // Its session goes on here: then the name is another socket's.
-      void tell(text).then(() => ledger.strike(entryName(socket), entry));
+      void tell(text).then(() => ledger.strike(recordName(socket), record));
     },
     samples: () => samples,
     async stop() {

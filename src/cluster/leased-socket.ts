@@ -9,19 +9,19 @@ export interface LeasedSocket {
 }
 
 /** A socket's data is written down up to this size; above, it is told without. */
-const ENTRY_CHARS_MAX = 4096;
+const RECORD_CHARS_MAX = 4096;
 
-/** Returns the name of a socket's entry. */
-export function entryName({ namespace, id }: Pick<LeasedSocket, "id" | "namespace">): string {
+/** Returns the name of a socket's record. */
+export function recordName({ namespace, id }: Pick<LeasedSocket, "id" | "namespace">): string {
   return `${namespace},${id}`;
 }
 
 /** Returns a socket as it is written down. */
-export function writeEntry({ id, namespace, userId, data }: LeasedSocket): string {
+export function writeRecord({ id, namespace, userId, data }: LeasedSocket): string {
   const bare = JSON.stringify({ id, namespace, userId });
   try {
     const full = JSON.stringify({ id, namespace, userId, data: toTaggedJson(data) });
-    return full.length > ENTRY_CHARS_MAX ? bare : full;
+    return full.length > RECORD_CHARS_MAX ? bare : full;
   } catch {
     // A bigint, or data that holds itself.
     return bare;
@@ -29,12 +29,12 @@ export function writeEntry({ id, namespace, userId, data }: LeasedSocket): strin
 }
 
 /** Returns a socket as a node wrote it down; whoever can write to Redis can write anything. */
-export function readEntry(entry: string): LeasedSocket | undefined {
+export function readRecord(text: string): LeasedSocket | undefined {
   try {
-    const { id, namespace, userId, data } = JSON.parse(entry) as Record<string, unknown>;
+    const { id, namespace, userId, data } = JSON.parse(text) as Record<string, unknown>;
     if (typeof id !== "string" || typeof namespace !== "string") return undefined;
-    const entered = { id, namespace, data: fromTaggedJson(data) };
-    return { ...entered, ...(typeof userId === "string" && { userId }) };
+    const known = { id, namespace, data: fromTaggedJson(data) };
+    return { ...known, ...(typeof userId === "string" && { userId }) };
   } catch {
     return undefined;
   }

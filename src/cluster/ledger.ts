@@ -1,15 +1,15 @@
 import type { Client, RedisLink } from "./redis.ts";
 
-/** An entry as it was entered. */
-export interface Entry {
+/** A text as it was entered. */
+export interface LedgerRecord {
   readonly text: string;
 }
 
 /** Named texts of this node, written down in Redis. */
 export interface Ledger {
-  enter(name: string, text: string): Entry;
-  /** Strikes an entry out; with `only`, unless another has been entered since. */
-  strike(name: string, only?: Entry): void;
+  enter(name: string, text: string): LedgerRecord;
+  /** Strikes a text out; with `only`, unless another has been entered since. */
+  strike(name: string, only?: LedgerRecord): void;
   read(name: string): string | undefined;
   /** Writes everything down again, under the key of now; the old key is left alone. */
   rewrite(): void;
@@ -31,17 +31,17 @@ export interface LedgerNeeds {
   readonly keptMs?: number;
 }
 
-/** Entries of one command. */
+/** Records of one command. */
 const CHUNK = 500;
 /** How long a half-written ledger may lie around. */
 const HALF_MS = 600_000;
 
 /**
- * Returns an empty ledger. It holds one entry a name, here and in Redis; while Redis is away
+ * Returns an empty ledger. It holds one record a name, here and in Redis; while Redis is away
  * nothing else is kept, and all of it is written again afterwards.
  */
 export function createLedger({ link, key, flushMs, keptMs }: LedgerNeeds): Ledger {
-  const entries = new Map<string, Entry>();
+  const records = new Map<string, LedgerRecord>();
   const changed = new Set<string>();
   let whole = false;
   let timer: NodeJS.Timeout | undefined;
@@ -78,9 +78,9 @@ export function createLedger({ link, key, flushMs, keptMs }: LedgerNeeds): Ledge
       const set: string[] = [];
       const gone: string[] = [];
       for (const name of names.slice(at, at + CHUNK)) {
-        const entry = entries.get(name);
-        if (entry === undefined) gone.push(name);
-        else set.push(name, entry.text);
+        const record = records.get(name);
+        if (record === undefined) gone.push(name);
+        else set.push(name, record.text);
       }
       const tasks: Promise<unknown>[] = [];
       if (set.length > 0) tasks.push(link.ask((client) => client.hset(now, ...set)));
@@ -95,7 +95,7 @@ export function createLedger({ link, key, flushMs, keptMs }: LedgerNeeds): Ledge
     whole = false;
     changed.clear();
     const half = `${now}:half`;
-    const all = [...entries].flatMap(([name, { text }]) => [name, text]);
+    const all = [...records].flatMap(([name, { text }]) => [name, text]);
     await client.del(half);
     for (let at = 0; at < all.length; at += 2 * CHUNK) {
       await client.hset(half, ...all.slice(at, at + 2 * CHUNK));
@@ -114,26 +114,26 @@ export function createLedger({ link, key, flushMs, keptMs }: LedgerNeeds): Ledge
 
   return {
     enter(name, text) {
-      const entry = { text };
-      entries.set(name, entry);
+      const record = { text };
+      records.set(name, record);
       change(name);
-      return entry;
+      return record;
     },
     strike(name, only) {
-      if (only && entries.get(name) !== only) return;
-      if (entries.delete(name)) change(name);
+      if (only && records.get(name) !== only) return;
+      if (records.delete(name)) change(name);
     },
-    read: (name) => entries.get(name)?.text,
+    read: (name) => records.get(name)?.text,
     rewrite() {
       whole = true;
       soon();
     },
     clear() {
-      entries.clear();
+      records.clear();
       changed.clear();
     },
     get size() {
-      return entries.size;
+      return records.size;
     },
     flushed: flush,
   };

@@ -51,11 +51,11 @@ end
 `;
 
 /**
- * Takes a session, so that nobody else can. Answers with its text, and with the entry of its socket
- * in the ledger of a dead node, which is the caller's now; with the node that has it when it cannot
- * be taken, because the node lives or a survivor has yet to tell the functions; or with nothing.
- * KEYS: keepers. ARGV: prefix, session, node, 1 if it speaks for sockets, a node that is gone,
- * milliseconds to remember that a session has moved.
+ * Takes a session, so that nobody else can. Answers with its text, and with the record of its
+ * socket in the ledger of a dead node, which is the caller's now; with the node that has it when it
+ * cannot be taken, because the node lives or a survivor has yet to tell the functions; or with
+ * nothing. KEYS: keepers. ARGV: prefix, session, node, 1 if it speaks for sockets, a node that is
+ * gone, milliseconds to remember that a session has moved.
  */
 export const CLAIM = `${NOW}
 local prefix, session, gone = ARGV[1], ARGV[2], ARGV[5]
@@ -70,9 +70,9 @@ for _, node in ipairs(redis.call("ZRANGE", KEYS[1], 0, -1)) do
   local key = prefix .. "sessions:" .. node
   text = redis.call("HGET", key, session)
   if text then
-    local entry = string.match(session, "^[^,]*") .. "," .. string.match(text, "^[^\\n]*")
+    local record = string.match(session, "^[^,]*") .. "," .. string.match(text, "^[^\\n]*")
     local ledger = prefix .. "sockets:" .. node
-    local told = redis.call("HGET", ledger, entry)
+    local told = redis.call("HGET", ledger, record)
     if redis.call("EXISTS", prefix .. "taken:" .. node) == 1 then
       if told then return { node } end
     elseif node ~= gone or (told and ARGV[4] ~= "1") then
@@ -82,8 +82,8 @@ for _, node in ipairs(redis.call("ZRANGE", KEYS[1], 0, -1)) do
     redis.call("SADD", prefix .. "moved:" .. node, session)
     redis.call("PEXPIRE", prefix .. "moved:" .. node, ARGV[6])
     if told then
-      redis.call("HDEL", ledger, entry)
-      redis.call("HSET", prefix .. "sockets:" .. ARGV[3], entry, told)
+      redis.call("HDEL", ledger, record)
+      redis.call("HSET", prefix .. "sockets:" .. ARGV[3], record, told)
     end
     return { node, text, told or "" }
   end

@@ -71,7 +71,7 @@ export function createSessions(
   const keepers = `${prefix}keepers`;
   const keptMs = leaseMs + windowMs;
   const samples: SessionsSamples = { kept: 0, unfit: 0 };
-  const voiceOf = (name: string) => `${prefix}voice:${name}`;
+  const livesChannel = (name: string) => `${prefix}lives:${name}`;
   let node: string | undefined;
   /** Redis may not have what the ledger says. */
   let stale = true;
@@ -101,8 +101,8 @@ export function createSessions(
     },
   };
   // As long as somebody listens there, this node's process lives; before that, nothing is kept.
-  const voice = link.patient();
-  void voice.subscribe(voiceOf(link.name)).then(() => lease.accompany(follower));
+  const subscriber = link.patient();
+  void subscriber.subscribe(livesChannel(link.name)).then(() => lease.accompany(follower));
 
   function keysOf(name: string): string[] {
     return [keepers, `${prefix}sessions:${name}`, `${prefix}moved:${name}`];
@@ -149,8 +149,8 @@ export function createSessions(
   async function claim(name: string, dead: string) {
     const { speaks } = lease;
     const given = [prefix, name, lease.node, speaks ? "1" : "0", dead, keptMs];
-    const [holder, text, entry] = await run(CLAIM, [keepers], given);
-    if (entry) lease.adopt(entry);
+    const [holder, text, record] = await run(CLAIM, [keepers], given);
+    if (record) lease.takeOver(record);
     return { holder, text };
   }
 
@@ -180,7 +180,7 @@ export function createSessions(
         if (text === undefined && holder !== undefined && holder !== dead) {
           const process = holder.slice(0, holder.lastIndexOf("."));
           if (process === link.name) return undefined;
-          if (await link.isHeard(voiceOf(process))) continue;
+          if (await link.isHeard(livesChannel(process))) continue;
           dead = holder;
           ({ holder, text } = await claim(name, dead));
         }
@@ -194,7 +194,7 @@ export function createSessions(
       return samples;
     },
     async stop() {
-      voice.disconnect();
+      subscriber.disconnect();
       await ledger.flushed();
       if (ledger.size > 0 || node === undefined) return;
       await run(RECLAIM, keysOf(node), [node]).catch(() => {});

@@ -1,6 +1,6 @@
 import type { Server, Socket } from "socket.io";
 import type { Lease } from "../cluster/lease.ts";
-import { entryName, type LeasedSocket } from "../cluster/leased-socket.ts";
+import { type LeasedSocket, recordName } from "../cluster/leased-socket.ts";
 import { connectionOf, namespacesOf } from "../seam/socket-io.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
@@ -43,14 +43,14 @@ export function leaseLanes(io: Server, upstream: Upstream, lease: Lease): Open {
   return (socket) => {
     const lane = upstream.open(socket);
     const { id, namespace } = socket;
-    const name = entryName(socket);
+    const name = recordName(socket);
     if (!upstream.answers("disconnect", namespace, "disconnect")) return lane;
     const enter = (said: Pick<LeasedSocket, "userId" | "data"> = {}) => {
       const { userId = said.userId, data } = socket.describe();
-      const entry = { id, namespace, userId, data: { ...asObject(data), ...asObject(said.data) } };
+      const record = { id, namespace, userId, data: { ...asObject(data), ...asObject(said.data) } };
       told.delete(name);
-      held.set(name, { socket: entry, ended: false });
-      lease.enter(entry);
+      held.set(name, { socket: record, ended: false });
+      lease.enter(record);
     };
     const isAsked = upstream.answers("connect", namespace, "connect");
     // A middleware of the process may still refuse it; `end` then removes it from the lease.
@@ -68,7 +68,7 @@ export function leaseLanes(io: Server, upstream: Upstream, lease: Lease): Open {
           if (told.delete(name)) return lane.end();
           if (own) own.ended = true;
           lane.end(reason, () => {
-            // A recovered session has the same name, and may have replaced this entry.
+            // A recovered session has the same name, and may have replaced this record.
             if (held.get(name) !== own) return;
             held.delete(name);
             lease.strike(socket);

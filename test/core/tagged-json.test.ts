@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readEntry, writeEntry } from "../../src/cluster/leased-socket.ts";
+import { readRecord, writeRecord } from "../../src/cluster/leased-socket.ts";
 import { COMMAND_LIMITS } from "../../src/core/commands.ts";
 import { isBase64, needsTags } from "../../src/core/tagged-json.ts";
 import { fromTaggedJson, reviveArgs, toTaggedJson } from "../../src/core/value.ts";
@@ -168,5 +168,5 @@ test("values without anything to spell are not copied", () => {
 // The disconnect call for a socket of a node that had died told of bytes as of records of numbers.
 test("what other nodes keep of a socket has its bytes, and what looks like them", () => {
   const socket = { id: "s", namespace: "/", userId: "u", data: { BYTES, odd: SPELLED } };
-  assert.deepEqual(readEntry(writeEntry(socket)), socket);
+  assert.deepEqual(readRecord(writeRecord(socket)), socket);
 });
