@@ -24,7 +24,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   undici: ["upstream"],
   ioredis: ["cluster"],
   "@socket.io/redis-adapter": ["seam"],
-  // Sessions in Redis, and what the streams adapter writes.
+  // Sessions, events with bytes, and what the classic adapter writes.
   "@msgpack/msgpack": ["cluster"],
   jose: ["door"],
   pino: ["gateway"],
