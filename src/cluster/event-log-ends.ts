@@ -1,7 +1,7 @@
 import type { EntryId } from "./event-log.ts";
 import { runScript } from "./event-log-calls.ts";
 import type { Place } from "./event-log-carrier.ts";
-import { ENDS } from "./event-log-scripts.ts";
+import { ENDS, type Push } from "./event-log-scripts.ts";
 import type { Subscriber } from "./event-log-subscriber.ts";
 import type { RedisLink } from "./redis.ts";
 
@@ -46,7 +46,7 @@ const CALL_LOGS = 100;
  */
 export function createAskEnd(
   link: RedisLink,
-  { push, keptSeconds }: { readonly push: string; readonly keptSeconds: number },
+  { push, keptSeconds }: { readonly push: Push; readonly keptSeconds: number },
 ): AskEnd {
   let waiting: Waiting[] = [];
 

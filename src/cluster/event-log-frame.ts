@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
+import { isId } from "./event-log.ts";
 import type { Draft, PushedEntry } from "./event-log-carrier.ts";
 
 /** What a frame holds: an entry without its id, or another thing that is written like one. */
@@ -18,12 +19,6 @@ export interface Framing {
 }
 
 const MAC_BYTES = 32;
-const ID = /^\d{1,16}-\d{1,16}$/;
-
-/** Whether a text is an id. */
-export function isId(text: string): boolean {
-  return ID.test(text);
-}
 
 /**
  * Returns the framing of one log, for a node.

@@ -36,6 +36,7 @@ const WAITING_MAX = 1_000;
 /** Refused entries that are remembered: the log may have them all the same. */
 const REFUSED_MAX = 100_000;
 
+/** Returns no entries. `n` is a number of this node's, which grows with each. */
 export function createOwnEntries<Own>(): OwnEntries<Own> {
   const pending = new Map<number, Pending<Own> & { id?: EntryId; error?: Error }>();
   const refused = new Set<number>();

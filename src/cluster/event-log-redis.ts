@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Cluster } from "ioredis";
-import { compareIds, type EntryId, EVERYONE, nodeChannel } from "./event-log.ts";
+import { compareIds, type EntryId, EVERYONE, isId, nodeChannel } from "./event-log.ts";
 import { type AppenderNeeds, createAppender, runScript } from "./event-log-calls.ts";
 import {
   BEGIN,
@@ -16,8 +16,8 @@ import {
   placeAt,
 } from "./event-log-carrier.ts";
 import { type AskEnd, createAskEnd, type Marker } from "./event-log-ends.ts";
-import { createFraming, type Framed, type FrameKind, isId } from "./event-log-frame.ts";
-import { appendScript, CHANNELS_MAX, COUNT, READ } from "./event-log-scripts.ts";
+import { createFraming, type Framed, type FrameKind } from "./event-log-frame.ts";
+import { appendScript, CHANNELS_MAX, COUNT, type Push, READ } from "./event-log-scripts.ts";
 import {
   createSubscriberPool,
   type Subscriber,
@@ -105,7 +105,7 @@ interface LogNeeds extends RedisCarrierNeeds {
   readonly listener: CarrierListener;
   readonly subscribers: SubscriberPool;
   readonly pending: AppenderNeeds["pending"];
-  readonly push: "PUBLISH" | "SPUBLISH";
+  readonly push: Push;
   readonly askEnd: AskEnd;
 }
 

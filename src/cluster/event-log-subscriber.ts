@@ -20,7 +20,7 @@ const CHUNK = 1_000;
  * Connects to the Redis that has a key and hears channels there; `ended` is called when the
  * connection has been lost. Rejects when it cannot be made.
  */
-export async function openSubscriber(
+async function openSubscriber(
   link: RedisLink,
   where: string,
   ended: () => void,
@@ -92,6 +92,14 @@ export function createSubscriberPool(link: RedisLink): SubscriberPool {
     return made;
   }
 
+  /** Ends a connection, or one that is still being made. */
+  function cut({ subscriber }: { readonly subscriber: Promise<Subscriber> }): void {
+    subscriber.then(
+      (each) => each.cut(),
+      () => {},
+    );
+  }
+
   return {
     async find(key, ended) {
       const where = await link.whereIs(key);
@@ -102,21 +110,12 @@ export function createSubscriberPool(link: RedisLink): SubscriberPool {
       return subscriber;
     },
     leave(ended) {
-      for (const { users, subscriber } of pool.values()) {
-        if (!users.delete(ended) || users.size > 0) continue;
-        subscriber.then(
-          (each) => each.cut(),
-          () => {},
-        );
+      for (const one of pool.values()) {
+        if (one.users.delete(ended) && one.users.size === 0) cut(one);
       }
     },
     stop() {
-      for (const { subscriber } of pool.values()) {
-        subscriber.then(
-          (each) => each.cut(),
-          () => {},
-        );
-      }
+      for (const one of pool.values()) cut(one);
     },
   };
 }

@@ -130,7 +130,14 @@ export interface Bus {
   stop(): Promise<void>;
 }
 
-/** Compares two ids. */
+const ID = /^\d{1,16}-\d{1,16}$/;
+
+/** Whether a text is the id of an entry. */
+export function isId(text: string): boolean {
+  return ID.test(text);
+}
+
+/** Compares two ids: below 0 if the first is earlier in the log. */
 export function compareIds(a: EntryId, b: EntryId): number {
   if (a === b) return 0;
   // As text, if both have as many digits: it is asked for every entry, several times.

@@ -225,6 +225,7 @@ function readAddress(found: unknown): Address | undefined {
   return { rooms: new Set<unknown>(known), except: new Set(except), flags };
 }
 
+/** Whether a value is a list of rooms of which nodes can tell each other. */
 export function isRoomList(value: unknown): value is (string | number)[] {
   return Array.isArray(value) && value.every(isRoom);
 }
@@ -261,6 +262,7 @@ function isMissing(value: unknown, type: "number" | "boolean"): boolean {
   return value === undefined || value === null || typeof value === type;
 }
 
+/** Whether a value is an object, and no list. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,6 @@
 import { applyMove, createRoomHistory, narrowRooms, type RoomChange } from "../core/membership.ts";
 import { within } from "../core/within.ts";
-import { compareIds, type EntryId, type EventLog } from "./event-log.ts";
+import { compareIds, type EntryId, type EventLog, isId } from "./event-log.ts";
 import { NOWHERE } from "./event-log-carrier.ts";
 import { type LogMessage, readLogMessage } from "./messages.ts";
 import type { LiveSession, Session } from "./session-text.ts";
@@ -53,7 +53,6 @@ export interface Recover {
 
 /** Marks the offset of a packet that the log does not have, beside the place of its node. */
 const AWAY = ".away";
-const ID = /^\d{1,16}-\d{1,16}$/;
 
 /** Returns the offset of a packet that the log does not have. Who returns with it begins anew. */
 export function unkept(place: EntryId): string {
@@ -133,10 +132,10 @@ export function createRecover(needs: RecoverNeeds): Recover {
 
 /** Where a session's client is in the log; undefined where that is not known. */
 function beginOf({ since, whole }: Session, offset: string): EntryId | undefined {
-  if (!ID.test(since)) return undefined;
-  const isKept = ID.test(offset);
+  if (!isId(since)) return undefined;
+  const isKept = isId(offset);
   const id = offset.endsWith(AWAY) ? offset.slice(0, -AWAY.length) : offset;
-  if (ID.test(id) && compareIds(id, since) >= 0) return isKept ? id : undefined;
+  if (isId(id) && compareIds(id, since) >= 0) return isKept ? id : undefined;
   // The offset is another session's, or none: it has received nothing since it connected.
   return whole && since !== NOWHERE ? since : undefined;
 }

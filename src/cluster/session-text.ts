@@ -1,5 +1,6 @@
 import { decode, encode } from "@msgpack/msgpack";
 import type { Membership } from "../core/membership.ts";
+import { NOWHERE } from "./event-log-carrier.ts";
 import { isRoom } from "./messages.ts";
 import type { Seal } from "./seal.ts";
 
@@ -21,9 +22,6 @@ export interface LiveSession extends Partial<Membership> {
 /** What is left out is not there when a session is read: as JSON does it. */
 const WRITING = { ignoreUndefined: true } as const;
 
-/** Where a session begins that says nothing of it: before everything. */
-const NO_TIME = "0-0";
-
 /**
  * How a session's text is signed: for the name under which it is kept, which says its namespace.
  */
@@ -44,7 +42,7 @@ export function writeSession(
   signing: Signing,
   bytesMax: number,
 ): string | undefined {
-  const { since = NO_TIME, whole = true, changes = [] } = session;
+  const { since = NOWHERE, whole = true, changes = [] } = session;
   const last = changes.at(-1);
   const text = write(session, signing, { since, whole, changes });
   if (text === undefined || text.length <= bytesMax) return text;
@@ -90,7 +88,7 @@ export function readSession(
   }
   if (typeof found !== "object" || found === null) return undefined;
   // A node of an earlier version tells of its rooms alone.
-  const session = { since: NO_TIME, whole: true, changes: [], ...found };
+  const session = { since: NOWHERE, whole: true, changes: [], ...found };
   return isSession(session) && session.sid === sid && session.pid === pid ? session : undefined;
 }
 

@@ -637,7 +637,7 @@ interface ClusterSettings {
   /** Packets that the log of a namespace keeps, roughly. Default: 10000 (100…10000000). */
   streamPacketsMax?: number | undefined;
   /**
-   * Bytes of one namespace that are held at once while older packets are read from Redis.
+   * Bytes of one namespace that are held at once while older packets are read.
    * Default: 67108864 (65536…1073741824 bytes).
    */
   heldBytesMax?: number | undefined;
@@ -666,7 +666,8 @@ interface ClusterSettings {
   /** How long a silent node counts as alive. Default: 15000 (500…600000 milliseconds). */
   leaseMs?: number | undefined;
   /**
-   * Messages of all namespaces that may wait for Redis' answer, and as many other commands.
+   * Messages of all namespaces that may wait for the answer of Redis or the primary, and as many
+   * other commands.
    * Default: 10000 (1…1000000).
    */
   pendingMax?: number | undefined;

@@ -180,7 +180,7 @@ function tell(namespace: Namespace, command: TellCommand): CommandResult | Slow 
 
 /**
  * Waits for what an adapter does to sockets, as Socket.IO's own methods do not: a caller who is
- * answered may rely on it, whichever node he asks next.
+ * answered may rely on it, whichever node is asked next.
  */
 function settle(done: unknown): CommandResult | Slow {
   if (!(done instanceof Promise)) return OK;

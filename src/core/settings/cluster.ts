@@ -32,7 +32,7 @@ export const cluster = z.strictObject({
     67_108_864,
     65_536,
     1_073_741_824,
-    "Bytes of one namespace that are held at once while older packets are read from Redis.",
+    "Bytes of one namespace that are held at once while older packets are read.",
   ),
   startup: choice(
     ["fail", "wait"],
@@ -59,7 +59,7 @@ export const cluster = z.strictObject({
     10_000,
     1,
     1_000_000,
-    "Messages of all namespaces that may wait for Redis' answer, and as many other commands.",
+    "Messages of all namespaces that may wait for the answer of Redis or the primary, and as many other commands.",
   ),
   requestsMax: integer(
     1_000,
