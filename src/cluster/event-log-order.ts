@@ -34,8 +34,11 @@ export interface Order {
   begin(end: Place): void;
   pushed(entry: PushedEntry): void;
   told(message: PushedMessage): void;
-  /** Takes what was read up to `end`, where everything that was pushed has come. */
-  read(entries: readonly PushedEntry[], end: Place): void;
+  /**
+   * Takes what was read up to `end`, where everything that was pushed has come; with `isAll` what
+   * was read is of all channels.
+   */
+  read(entries: readonly PushedEntry[], end: Place, isAll?: boolean): void;
   /** A reading has ended: the messages that came meanwhile come behind it. */
   settle(end: Place): void;
   /** The log has an entry of this place. */
@@ -94,12 +97,19 @@ export function createOrder(needs: OrderNeeds): Order {
     known.add(at);
   }
 
+  /** What came behind the overflow must be read before anything else is heard. */
+  function limit(): EntryId | undefined {
+    const to = bound();
+    if (!overflow) return to;
+    return to !== undefined && compareIds(to, overflow.id) < 0 ? to : overflow.id;
+  }
+
   function hand(): void {
-    for (let item = held.shift(bound()); item; item = held.shift(bound())) {
+    for (let item = held.shift(limit()); item; item = held.shift(limit())) {
       if ("entry" in item) place = item.id;
       hearing.hear(item);
     }
-    const to = bound();
+    const to = limit();
     const at = to !== undefined && compareIds(to, arrived.id) < 0 ? to : arrived.id;
     if (compareIds(at, place) > 0) place = at;
     needs.passed(place);
@@ -156,8 +166,9 @@ export function createOrder(needs: OrderNeeds): Order {
       if (bound() === undefined) hearing.hear(item);
       else held.add(item);
     },
-    read(entries, end) {
+    read(entries, end, isAll = false) {
       held.merge(entries, place);
+      if (isAll && overflow && compareIds(end.id, overflow.id) > 0) overflow = end;
       arrive(end);
     },
     settle: (end) => held.settle(end.id),

@@ -78,7 +78,7 @@ export function createReader(needs: ReaderNeeds): Reader {
   function take({ entries, end, lost, more, note }: Page, reading: Reading): void {
     if (lost || (note !== undefined && isNews(note))) lose(end);
     reading.from = end;
-    order.read(entries, end);
+    order.read(entries, end, reading.isAll);
     if (more) {
       order.hand();
       return;

@@ -14,11 +14,15 @@ import { openRedis, type RedisLink } from "../../src/cluster/redis.ts";
 export const PACKETS_MAX = 200;
 
 /** Returns the bus over a carrier. */
-export function fed(carrier: Carrier, samples: BusSamples = createSamples()): Bus {
+export function fed(
+  carrier: Carrier,
+  samples: BusSamples = createSamples(),
+  heldBytesMax = 1e8,
+): Bus {
   const threw = (error: unknown) => {
     throw error;
   };
-  return createBus(carrier, { samples, lagged() {}, threw, heldBytesMax: 1e8 });
+  return createBus(carrier, { samples, lagged() {}, threw, heldBytesMax });
 }
 
 /** A node's bus through Redis, and what is behind it. */
@@ -32,7 +36,7 @@ export interface RedisBus {
 export async function redisBus(
   t: TestContext,
   redisUrl: string,
-  more: Partial<RedisLogSettings> = {},
+  { heldBytesMax, ...more }: Partial<RedisLogSettings> & { readonly heldBytesMax?: number } = {},
 ): Promise<RedisBus> {
   const address = { redisCaFile: "", redisCertFile: "", redisKeyFile: "", redisServerName: "" };
   const { timeoutMs = 5_000, pendingMax = 10_000 } = more;
@@ -47,7 +51,8 @@ export async function redisBus(
   await link.ready();
   const kept = { streamPacketsMax: PACKETS_MAX, messageBytesMax: 1e6 };
   const settings = { prefix: "sluice", busKey: "", timeoutMs, pendingMax, ...kept, ...more };
-  return { bus: fed(createRedisCarrier(settings, { link, samples }), samples), link, samples };
+  const carrier = createRedisCarrier(settings, { link, samples });
+  return { bus: fed(carrier, samples, heldBytesMax), link, samples };
 }
 
 /** One node with one log, and what it has heard. */
