@@ -114,6 +114,7 @@ class BusAdapter extends Adapter {
       refused: (own) => this.#miss(own()),
     });
     this.#requests = createRequests({
+      node: needs.bus.node,
       requestsMax: settings.requestsMax,
       tell: async (told) => this.#log.tell(EVERYONE, writeTold(told)),
       timedOut: () => void samples.timeouts++,
@@ -372,8 +373,8 @@ class BusAdapter extends Adapter {
   }
 
   // What cannot be written rejects, too.
-  async #tell(channel: string, told: Told): Promise<number> {
-    return this.#log.tell(channel, writeTold(told));
+  async #tell(channel: string, told: Told): Promise<void> {
+    await this.#log.tell(channel, writeTold(told));
   }
 
   /** Has clients wait until the node hears the namespace, which one of them may have created. */

@@ -1,4 +1,4 @@
-import { compareIds, type EntryId, type LogListener } from "./event-log.ts";
+import { compareIds, type EntryId, type LogListener, type Reached } from "./event-log.ts";
 import { type BusSamples, type Carrier, type CarrierLog, placeOf } from "./event-log-carrier.ts";
 import type { Channels } from "./event-log-channels.ts";
 import type { Order } from "./event-log-order.ts";
@@ -7,7 +7,7 @@ import type { OwnEntries } from "./event-log-own.ts";
 /** What a node appends to a log, and tells beside it. */
 export interface Appends<Own> {
   append(channels: readonly string[], body: Uint8Array, own: Own): Promise<EntryId>;
-  tell(channel: string, body: Uint8Array): Promise<number>;
+  tell(channel: string, body: Uint8Array): Promise<Reached>;
   /** The log has begun, or cannot be reached: what waits for it goes on. */
   go(): void;
   /** Refuses what was not confirmed, and what comes. */

@@ -1,4 +1,4 @@
-import type { Entry, EntryId } from "./event-log.ts";
+import type { Entry, EntryId, LogListener, Reached } from "./event-log.ts";
 
 /**
  * What a log needs of Redis, or of the primary of workers: it keeps entries and pushes them. The
@@ -60,6 +60,8 @@ export interface CarrierListener {
   /** In the order of the log; a second copy may follow for another channel. */
   pushed(entry: PushedEntry): void;
   told(message: PushedMessage): void;
+  /** See {@link LogListener.left}; in order with `told`. */
+  left(node: string): void;
   /** Another node noted that entries are gone which this one may have missed as well. */
   noted(note: EntryId): void;
   /** Nothing is pushed any more: every channel must be subscribed to again. */
@@ -72,8 +74,8 @@ export interface CarrierListener {
 export interface CarrierLog {
   /** Resolves with the entry's id. Drafts of one turn, and messages, go out together, in order. */
   append(draft: Draft): Promise<EntryId>;
-  /** Resolves with the number of nodes that hear it. Its only channel is where it goes. */
-  tell(draft: Draft): Promise<number>;
+  /** Resolves with the nodes that hear it. Its only channel is where it goes. */
+  tell(draft: Draft): Promise<Reached>;
   /**
    * Resolves when the subscriptions stand. Rejects, or never resolves, if they are lost before:
    * `reset` says so.

@@ -89,6 +89,7 @@ function openFeed<Own>(
   const log: CarrierLog = carrier.open(namespace, {
     pushed: order.pushed,
     told: order.told,
+    left: order.left,
     noted: (note) => reader.noted(note),
     reset: () => reader.restart(channels.prune()),
     changed(here) {

@@ -7,7 +7,7 @@ import { createReplayCheck } from "./event-log-trust.ts";
 
 /** Hands over to a listener what comes in the order of the log. */
 export interface Hearing {
-  /** The next entry or message; what is not for this node, or comes again, is left out. */
+  /** The next that comes; what is not for this node, or comes again, is left out. */
   hear(item: Item): void;
   lost(): void;
   /** The entry that is being heard. */
@@ -63,7 +63,13 @@ export function createHearing<Own>(needs: HearingNeeds<Own>): Hearing {
   }
 
   return {
-    hear: (item) => safely(() => ("entry" in item ? hearEntry(item.entry) : hearMessage(item))),
+    hear(item) {
+      safely(() => {
+        if ("entry" in item) hearEntry(item.entry);
+        else if ("message" in item) hearMessage(item);
+        else listener.left?.(item.left);
+      });
+    },
     lost: () => safely(() => listener.lost()),
     now: () => now,
   };

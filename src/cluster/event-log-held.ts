@@ -1,10 +1,12 @@
 import { compareIds, type EntryId } from "./event-log.ts";
 import type { PushedEntry, PushedMessage } from "./event-log-carrier.ts";
 
-/** An entry, or what comes behind an id. */
+/** An entry, or what comes behind an id: a message, or that a node is gone. */
 export type Item = { readonly id: EntryId; readonly entry: PushedEntry } | Behind;
 
-export type Behind = { readonly id: EntryId; readonly message: PushedMessage };
+export type Behind =
+  | { readonly id: EntryId; readonly message: PushedMessage }
+  | { readonly id: EntryId; readonly left: string };
 
 /** What has come and may not be heard yet, in the order of the log. */
 export interface Held {
@@ -94,6 +96,7 @@ function sizeOf({ body }: { readonly body: Uint8Array }): number {
 }
 
 function sizeOfItem(item: Item): number {
+  if ("left" in item) return ITEM_BYTES;
   return sizeOf("entry" in item ? item.entry : item.message);
 }
 

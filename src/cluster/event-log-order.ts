@@ -10,7 +10,7 @@ import {
   placeOf,
 } from "./event-log-carrier.ts";
 import type { Hearing } from "./event-log-hearing.ts";
-import { createHeld } from "./event-log-held.ts";
+import { type Behind, createHeld } from "./event-log-held.ts";
 import { createReplayCheck, msOf } from "./event-log-trust.ts";
 
 /**
@@ -34,6 +34,7 @@ export interface Order {
   begin(end: Place): void;
   pushed(entry: PushedEntry): void;
   told(message: PushedMessage): void;
+  left(node: string): void;
   /**
    * Takes what was read up to `end`, where everything that was pushed has come; with `isAll` what
    * was read is of all channels.
@@ -142,6 +143,11 @@ export function createOrder(needs: OrderNeeds): Order {
     hand();
   }
 
+  function add(item: Behind): void {
+    if (bound() === undefined) hearing.hear(item);
+    else held.add(item);
+  }
+
   return {
     isOpen: () => arrived !== BEGIN,
     place: () => place,
@@ -162,10 +168,9 @@ export function createOrder(needs: OrderNeeds): Order {
     pushed,
     told(message) {
       count(message);
-      const item = { id: arrived.id, message };
-      if (bound() === undefined) hearing.hear(item);
-      else held.add(item);
+      add({ id: arrived.id, message });
     },
+    left: (node) => add({ id: arrived.id, left: node }),
     read(entries, end, isAll = false) {
       held.merge(entries, place);
       if (isAll && overflow && compareIds(end.id, overflow.id) > 0) overflow = end;

@@ -29,11 +29,15 @@ export interface LogPart {
   readonly end: EntryId;
 }
 
+/** Nodes: their names, or how many they are where that is all that is known. */
+export type Reached = readonly string[] | number;
+
 /** Who listens to a log. Everything is called in the order of the log. */
 export interface LogListener<Own> {
   /**
    * An entry for a subscribed channel. `own` is what this node gave to `append`, so that it need
-   * not decode its own entries.
+   * not decode its own entries; it may be gone if this node was not to hear the entry when the log
+   * had it, and then subscribed inside an earlier one.
    */
   heard(entry: Entry, own: Own | undefined): void;
   /** A message that is not in the log: a request, or an answer to one. */
@@ -44,14 +48,13 @@ export interface LogListener<Own> {
    */
   lost(): void;
   /**
-   * A node is gone, so it answers nothing any more. Called in order with `told`, and with the
-   * results of `tell`: a `tell` that resolves later has not reached it. Workers hear this at once;
-   * Redis cannot tell, and never calls it.
+   * A node is gone, so it answers nothing any more. Called in order with `told`. Workers hear this
+   * at once; Redis cannot tell, and never calls it.
    */
   left?(node: string): void;
   /**
-   * What this node gave to `append` was refused, which rejects next. Over Redis it is called in
-   * order with `heard`: behind what was appended before, and ahead of what is appended later.
+   * What this node gave to `append` was refused, which rejects next. Called in order with `heard`:
+   * behind what was appended before, and ahead of what is appended later.
    */
   refused?(own: Own): void;
 }
@@ -68,9 +71,10 @@ export interface EventLog<Own> {
   append(channels: readonly string[], body: Uint8Array, own: Own): Promise<EntryId>;
   /**
    * Subscribes to channels, and resolves when the subscription stands. Every entry for them that is
-   * appended after the call is heard. Until then what comes later in the log waits, so the order is
-   * kept. While the log cannot be reached it resolves at once: what is appended then comes later.
-   * Inside `heard`, everything after the entry that is being heard is heard.
+   * appended after the call is heard, and maybe what was appended a few milliseconds before it and
+   * had not come. Until then what comes later in the log waits, so the order is kept. While the log
+   * cannot be reached it resolves at once: what is appended then comes later. Inside `heard`,
+   * everything after the entry that is being heard is heard.
    */
   subscribe(channels: readonly string[]): Promise<void>;
   unsubscribe(channels: readonly string[]): void;
@@ -91,9 +95,9 @@ export interface EventLog<Own> {
   after(id: EntryId): Promise<LogPart | undefined>;
   /**
    * Pushes a message that is not kept to who has subscribed to `channel`, in order with the
-   * entries appended before. Resolves with the number of nodes that it reached, this one included.
+   * entries appended before. Resolves with the nodes that it reached, this one included.
    */
-  tell(channel: string, body: Uint8Array): Promise<number>;
+  tell(channel: string, body: Uint8Array): Promise<Reached>;
   /** How many nodes have opened this log, this one included. Rejects if it cannot find out. */
   nodes(): Promise<number>;
   close(): void;

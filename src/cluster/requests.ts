@@ -1,11 +1,14 @@
+import type { Reached } from "./event-log.ts";
 import type { Answer, Told } from "./messages.ts";
 
 /** What requests need of the adapter that makes them. */
 export interface RequestsNeeds {
+  /** This node's name. */
+  readonly node: string;
   /** Requests that may be open. */
   readonly requestsMax: number;
-  /** Tells all nodes, this one included, and resolves with how many they are. */
-  tell(told: Told): Promise<number>;
+  /** Tells all nodes, this one included, and resolves with those it reached. */
+  tell(told: Told): Promise<Reached>;
   /** A request was not answered by all in time. */
   timedOut(): void;
 }
@@ -46,40 +49,47 @@ interface Open {
 }
 
 /** Returns what asks the nodes of one namespace. */
-export function createRequests({ requestsMax, tell, timedOut }: RequestsNeeds): Requests {
+export function createRequests(needs: RequestsNeeds): Requests {
+  const { node: self, requestsMax, tell, timedOut } = needs;
   const open = new Map<number, Open>();
   let last = 0;
   let collecting = 0;
 
   function collect(
     request: number,
-    told: Promise<number>,
+    told: Promise<Reached>,
     { answers, answersItself, timeoutMs }: Parameters<Requests["collect"]>[1],
   ): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const collected = new Promise<void>((resolve, reject) => {
-      let expected = Number.POSITIVE_INFINITY;
-      const look = () => answers.size >= expected && resolve();
+      const gone = new Set<string>();
+      let missing = () => Number.POSITIVE_INFINITY;
+      const look = () => missing() <= 0 && resolve();
       open.set(request, {
         heard(from, answer) {
           answers.set(from, answer);
           look();
         },
         left(node) {
-          // Who is told of later on is not counted; who was, and has not answered, never will.
-          if (expected === Number.POSITIVE_INFINITY) answers.delete(node);
-          else if (!answers.has(node)) expected--;
+          gone.add(node);
           look();
         },
         stop: () => reject(new Error("the namespace is closed")),
       });
       timer = setTimeout(() => {
         timedOut();
+        const expected = answers.size + missing();
         const count = `only ${answers.size} responses received out of ${expected}`;
         reject(new Error(`timeout reached: ${count}`));
       }, timeoutMs);
       told.then((reached) => {
-        expected = answersItself ? reached : reached - 1;
+        if (typeof reached === "number") {
+          missing = () => reached - (answersItself ? 0 : 1) - answers.size;
+        } else {
+          const asked = reached.filter((each) => answersItself || each !== self);
+          // Who is gone and has not answered never will.
+          missing = () => asked.filter((each) => !answers.has(each) && !gone.has(each)).length;
+        }
         look();
       }, reject);
     });

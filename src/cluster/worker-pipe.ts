@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { Decoder, Encoder } from "@msgpack/msgpack";
-import { compareIds, type EntryId } from "./event-log.ts";
+import type { EntryId } from "./event-log.ts";
 
 /**
  * What a worker says to its primary. `log` is the worker's own number of a log, `asked` one of a
@@ -8,25 +8,16 @@ import { compareIds, type EntryId } from "./event-log.ts";
  */
 export type ToPrimary =
   | readonly ["open", log: number, namespace: string]
-  | readonly ["nodes", log: number, asked: number]
-  /** Asks for a `place`. */
-  | readonly ["end", log: number]
-  | readonly ["close", log: number]
   | readonly ["append", log: number, n: number, channels: readonly string[], body: Uint8Array]
-  /** An entry that this worker alone hears, and has heard by now; `at` is when it appended it. */
-  | readonly ["kept", log: number, entry: Pushed, at: number]
-  /** `after` is the entry being heard, or else when the worker asked, by {@link sharedNow}. */
+  | readonly ["subscribe" | "unsubscribe", log: number, channels: readonly string[]]
+  /** Without a place only the end is wanted, without channels nothing is read. */
   | readonly [
-      ...["subscribe", log: number, asked: number],
-      ...[channels: readonly string[], after: EntryId | number],
+      ...["read", log: number, asked: number, after: EntryId | null],
+      ...[channels: readonly string[] | "all", since: number],
     ]
-  | readonly ["unsubscribe", log: number, channels: readonly string[]]
-  | readonly ["read", log: number, asked: number, after: EntryId]
   | readonly ["tell", log: number, asked: number, channel: string, body: Uint8Array]
-  /** Answers `share` and `tick`. If it is lossy, entries that had to be shared are gone. */
-  | readonly ["done", asked: number, isLossy: boolean]
-  /** Wants a word, whichever, for the time it was sent. */
-  | readonly ["hello"]
+  | readonly ["nodes", log: number, asked: number]
+  | readonly ["close", log: number]
   | readonly ["keep" | "lose", name: string, session: string]
   | readonly ["drop", name: string]
   | readonly ["claim", asked: number, name: string];
@@ -37,32 +28,21 @@ export type Pushed = readonly [
   ...[channels: readonly string[], body: Uint8Array],
 ];
 
+/** The answer to `read`. */
+export type Read = readonly [
+  ...[entries: readonly Pushed[], end: EntryId],
+  ...[more: boolean, lost: boolean],
+];
+
 /** What the primary says to a worker. */
 export type ToWorker =
   | readonly ["entry", log: number, entry: Pushed]
-  /** The worker's own entry is in the log; `heard` says whether the worker hears it. */
-  | readonly ["own", log: number, n: number, id: EntryId, heard: boolean]
-  /** Up to `end` this is all that the worker has missed; `alone` are channels that it alone has. */
-  | readonly [
-      ...["subscribed", log: number, asked: number],
-      ...[missed: readonly Pushed[], end: EntryId, alone: readonly string[]],
-    ]
-  /** Nobody else has subscribed to these channels, which the worker has since it asked. */
-  | readonly ["alone", log: number, asked: number, channels: readonly string[]]
-  /** Somebody else is about to, and may have missed what came `after`. */
-  | readonly [
-      ...["share", log: number, asked: number],
-      ...[channels: readonly string[], after: EntryId | number],
-    ]
-  /** What the worker gives an id from now on gets a greater one. */
-  | readonly ["tick", log: number, asked: number, id: EntryId]
-  /** All entries up to this one that the worker hears were sent before. */
-  | readonly ["place", log: number, id: EntryId]
-  /** Behind the entry `id`. */
-  | readonly ["told", log: number, from: string, body: Uint8Array, id: EntryId]
+  /** The worker's own entries, the next ones, have these ids. */
+  | readonly ["own", log: number, ids: EntryId[]]
+  | readonly ["told", log: number, from: string, channel: string, body: Uint8Array]
   | readonly ["left", log: number, node: string]
-  /** Entries up to `end` are gone that the worker should have heard. */
-  | readonly ["lost", log: number, end: EntryId]
+  /** The worker did not read for a while: it is pushed nothing until it subscribes again. */
+  | readonly ["reset", log: number]
   | readonly ["answer", asked: number, value: unknown];
 
 /**
@@ -76,16 +56,14 @@ export interface PipeSockets {
 
 /** One end of the pipe between the primary and a worker. */
 export interface Pipe<Sent> {
-  /** Adds a part to the next write. */
-  add(part: Sent): void;
   /** Adds a part, to be written at the end of this turn of the event loop. */
   send(part: Sent): void;
+  /** Returns the part that was sent last, until it is written. */
+  last(): Sent | undefined;
   /** Writes what was added. */
   flush(): void;
   /** Returns how many bytes the other side has not taken. */
   waiting(): number;
-  /** Calls back when what was written reaches the other side even if this process is killed. */
-  whenSafe(call: () => void): void;
   /** Stops reading until `resume`. */
   pause(): void;
   resume(): void;
@@ -94,8 +72,8 @@ export interface Pipe<Sent> {
 
 /** What an end of the pipe calls. */
 export interface PipeNeeds<Received> {
-  /** Called with the parts of one write, and the {@link sharedNow} of that write. */
-  received(parts: readonly Received[], sentAt: number): void;
+  /** Called with the parts of one write. */
+  received(parts: readonly Received[]): void;
   /** Called after each write. */
   written?(): void;
   /** Called when the other side has taken all that it was slow to take. */
@@ -105,18 +83,6 @@ export interface PipeNeeds<Received> {
 }
 
 const HEAD = 4;
-const NOTHING = Buffer.alloc(0);
-
-/** Returns a time in milliseconds that all processes of this machine count alike. */
-export function sharedNow(): number {
-  const [seconds, nanoseconds] = process.hrtime();
-  return seconds * 1000 + nanoseconds / 1e6;
-}
-
-/** Whether an entry that came at a time comes after another one, or not before another time. */
-export function comesAfter(id: EntryId, at: number, after: EntryId | number): boolean {
-  return typeof after === "number" ? at >= after : compareIds(id, after) > 0;
-}
 
 /**
  * Makes a pipe of sockets. Each write is a length in four bytes, and then MessagePack, which costs
@@ -134,7 +100,7 @@ export function openPipe<Sent, Received>(
     clearImmediate(planned);
     planned = undefined;
     if (parts.length === 0) return;
-    const bytes = encoder.encodeSharedRef([sharedNow(), parts]);
+    const bytes = encoder.encodeSharedRef(parts);
     parts = [];
     if (writes.destroyed) return;
     const frame = Buffer.allocUnsafe(HEAD + bytes.length);
@@ -146,8 +112,7 @@ export function openPipe<Sent, Received>(
 
   readFrames(reads, (frame) => {
     // This program is at the other end as well.
-    const [sentAt, received] = frame as readonly [number, readonly Received[]];
-    needs.received(received, sentAt);
+    needs.received(frame as readonly Received[]);
   });
   if (needs.drained) writes.on("drain", needs.drained);
   // "close" follows.
@@ -159,18 +124,13 @@ export function openPipe<Sent, Received>(
     needs.closed();
   });
   return {
-    add: (part) => void parts.push(part),
     send(part) {
       parts.push(part);
       planned ??= setImmediate(write);
     },
+    last: () => parts.at(-1),
     flush: write,
     waiting: () => writes.writableLength,
-    whenSafe(call) {
-      // Nothing waits in this process: it is with the system.
-      if (writes.writableLength === 0) call();
-      else writes.write(NOTHING, (error) => error ?? call());
-    },
     pause: () => void reads.pause(),
     resume: () => void reads.resume(),
     end: () => void writes.end(),

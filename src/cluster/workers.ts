@@ -54,7 +54,7 @@ export interface WorkerSide {
   /** Has the primary told what `read` returns, whenever it asks for this worker's own. */
   answer(read: () => Promise<unknown>): void;
   /** Connects this worker with the others, without Redis; once. */
-  joinBus(needs: Omit<WorkerBusNeeds, "node" | "number">): WorkerBus;
+  joinBus(needs: Omit<WorkerBusNeeds, "node">): WorkerBus;
   /** Tells the primary that this worker takes connections. */
   listening(): void;
   /** Whether the node stops, this worker now or in its turn. */
@@ -259,10 +259,10 @@ export function joinPrimary(): WorkerSide {
     },
     isStopping: () => stopping,
     joinBus(needs) {
-      const number = cluster.worker?.id ?? 0; // every worker has one
+      const node = String(cluster.worker?.id); // every worker has one
       const reads = new Socket({ fd: TO_WORKER_FD });
       const writes = new Socket({ fd: TO_PRIMARY_FD });
-      return joinPrimaryLogs({ reads, writes }, { ...needs, node: `${number}`, number });
+      return joinPrimaryLogs({ reads, writes }, { ...needs, node });
     },
     answer(call) {
       read = call;

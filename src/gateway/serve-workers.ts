@@ -30,7 +30,7 @@ export function serveWorkers(
   const { windowMs, packetsMax, bytesMax, sessionBytesMax, checkpointMs } = settings;
   const { timeoutMs, streamPacketsMax } = cluster;
   const recovers = windowMs > 0;
-  const bus = worker.joinBus({ settings: cluster, recovers, log });
+  const bus = worker.joinBus({ settings: cluster, log });
   undo.push(() => bus.stop());
   metrics.source(() => listBusRows(bus.samples()));
   const sessions = createWorkerSessions(bus, sessionBytesMax);

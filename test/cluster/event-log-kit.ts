@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import type { Bus, Entry, EventLog } from "../../src/cluster/event-log.ts";
+import type { Bus, Entry, EventLog, Reached } from "../../src/cluster/event-log.ts";
 import {
   type BusSamples,
   type Carrier,
@@ -89,4 +89,9 @@ export function openNode(t: TestContext, bus: Bus, namespace = "/"): Node {
 /** Appends a text that this node knows again. */
 export function say(node: Node, channels: readonly string[], text: string) {
   return node.log.append(channels, Buffer.from(text), text);
+}
+
+/** Returns how many nodes a message has reached. */
+export function countOf(reached: Reached): number {
+  return typeof reached === "number" ? reached : reached.length;
 }

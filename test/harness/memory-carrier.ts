@@ -1,5 +1,10 @@
 import type { Carrier, CarrierListener, CarrierLog } from "../../src/cluster/event-log-carrier.ts";
-import { createRing, type Ring, type RingLimits, type RingSide } from "./event-log-ring.ts";
+import {
+  createRings,
+  type Ring,
+  type RingLimits,
+  type RingSide,
+} from "../../src/cluster/event-log-ring.ts";
 
 /** The nodes of one process, connected in memory. */
 export interface MemoryCarriers {
@@ -9,12 +14,13 @@ export interface MemoryCarriers {
 
 /** Returns carriers over rings in this process. Everything is handed over in later turns. */
 export function createMemoryCarriers(limits: RingLimits): MemoryCarriers {
+  const createRing = createRings(limits);
   const rings = new Map<string, Ring>();
 
   function ringOf(namespace: string): Ring {
     const known = rings.get(namespace);
     if (known) return known;
-    const ring = createRing(limits);
+    const ring = createRing();
     rings.set(namespace, ring);
     return ring;
   }
@@ -53,9 +59,13 @@ function openLog(ring: Ring, node: string, listener: CarrierListener): CarrierLo
     });
   }
 
-  const side: RingSide = ring.join(node, {
+  const side: RingSide = ring.join({
+    node,
     pushed: (entry) => later(() => listener.pushed(entry)),
-    told: (message) => later(() => listener.told(message)),
+    told(message) {
+      later(() => listener.told(message));
+      return true;
+    },
   });
   const answer = <T>(call: () => T): Promise<T> =>
     new Promise((resolve) => {
@@ -64,12 +74,17 @@ function openLog(ring: Ring, node: string, listener: CarrierListener): CarrierLo
     });
 
   return {
-    append: (draft) => answer(() => side.append(draft)),
+    append: (draft) =>
+      answer(() => {
+        const entry = side.append(draft);
+        later(() => listener.pushed(entry));
+        return entry.id;
+      }),
     tell: (draft) => answer(() => side.tell(draft)),
     subscribe: (channels) => answer(() => side.subscribe(channels)),
     unsubscribe: (channels) => side.unsubscribe(channels),
-    read: (after, channels, since) => answer(() => side.read(after, channels, since)),
-    look: (id) => answer(() => side.read({ id }, "all")),
+    read: (after, channels, since) => answer(() => side.read(after.id, channels, since)),
+    look: (id) => answer(() => side.read(id, "all")),
     end: () => answer(() => side.read(undefined, []).end),
     nodes: async () => ring.nodes(),
     close() {

@@ -11,7 +11,6 @@ import type { Log } from "../../src/core/log.ts";
 
 /** What a test may set. */
 interface Options {
-  readonly recovers?: boolean;
   readonly packetsMax?: number;
   /** Called with the worker's end of each pipe. */
   connected?(node: string, sockets: PipeSockets): void;
@@ -25,7 +24,7 @@ interface Options {
  */
 export async function startPrimaryLogs(
   t: TestContext,
-  { recovers = true, packetsMax = 200, connected, joined }: Options = {},
+  { packetsMax = 200, connected, joined }: Options = {},
 ): Promise<(node: string) => WorkerBus> {
   const limits = { packetsMax, bytesMax: 1e8, windowMs: 0 };
   const logs = createPrimaryLogs(limits, { received() {}, left() {} });
@@ -46,8 +45,12 @@ export async function startPrimaryLogs(
     logs.stop();
     server.close();
   });
-  const settings = { timeoutMs: 2_000, pendingMax: 10_000, messageBytesMax: 1e7 };
-  let last = 0;
+  const settings = {
+    timeoutMs: 2_000,
+    pendingMax: 10_000,
+    messageBytesMax: 1e7,
+    heldBytesMax: 1e8,
+  };
   return (node) => {
     names.push(node);
     const log: Log = (_level, { why }, text) => {
@@ -55,6 +58,6 @@ export async function startPrimaryLogs(
     };
     const [writes, reads] = [connect(path), connect(path)];
     connected?.(node, { reads, writes });
-    return joinPrimaryLogs({ reads, writes }, { node, number: ++last, settings, recovers, log });
+    return joinPrimaryLogs({ reads, writes }, { node, settings, log });
   };
 }
