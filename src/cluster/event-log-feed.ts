@@ -21,7 +21,7 @@ import { createReadings, type Reading } from "./event-log-readings.ts";
 export interface FeedNeeds {
   readonly samples: BusSamples;
   /** Told how old an entry was when it came, in seconds, by the log's clock and ours. */
-  lagged(seconds: number): void;
+  lagged?: ((seconds: number) => void) | undefined;
   /** A listener threw. */
   threw(error: unknown): void;
   /**

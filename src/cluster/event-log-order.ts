@@ -69,7 +69,7 @@ export interface OrderNeeds {
    * Told how old an entry was when it came, in seconds, by the log's clock and ours: of those that
    * come in one millisecond, the first.
    */
-  lagged(seconds: number): void;
+  lagged?: ((seconds: number) => void) | undefined;
 }
 
 /** What the log's clock and this node's may differ by between two ids that are known. */
@@ -119,6 +119,7 @@ export function createOrder(needs: OrderNeeds): Order {
 
   /** Measures how late it comes; what comes in the same millisecond would say little else. */
   function look(entry: PushedEntry): void {
+    if (!needs.lagged) return;
     const nowMs = Date.now();
     if (nowMs !== lookedMs) needs.lagged(Math.max(0, nowMs - msOf(entry.id)) / 1000);
     lookedMs = nowMs;
@@ -139,7 +140,11 @@ export function createOrder(needs: OrderNeeds): Order {
       return;
     }
     arrive(placeOf(entry));
-    held.push(entry);
+    // What need not wait is not held; nothing that waits is before it.
+    if (bound() === undefined) {
+      place = entry.id;
+      hearing.hear({ id: entry.id, entry });
+    } else held.push(entry);
     hand();
   }
 

@@ -48,6 +48,8 @@ export interface RingLimits {
   readonly bytesMax: number;
 }
 
+/** The first id of a millisecond: all have as many digits, so they are compared as texts. */
+const FIRST = 100_000;
 /** What is read at once. */
 const PAGE = 250;
 const PAGE_BYTES = 1_048_576;
@@ -61,12 +63,12 @@ const ENTRY_BYTES = 200;
 export function createRings({ packetsMax, bytesMax }: RingLimits): () => Ring {
   const rings = new Set<Kept>();
   let total = 0;
-  let [ms, seq] = [Date.now(), 0];
+  let [ms, seq] = [Date.now(), FIRST];
 
   function nextId(): EntryId {
     const now = Date.now();
     // The clock may be set back, ids may not.
-    if (now > ms) [ms, seq] = [now, 0];
+    if (now > ms) [ms, seq] = [now, FIRST];
     else seq++;
     return `${ms}-${seq}`;
   }

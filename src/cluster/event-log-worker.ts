@@ -163,6 +163,8 @@ function openLog(number: number, listener: CarrierListener, needs: LogNeeds): Wo
   /** Own entries, which come back in their order; what this node knows of them stays here. */
   let own: Appended[] = [];
   let first = 0;
+  /** Up to here they were given up, and are only known when they come. */
+  let failed = 0;
 
   function received(part: OfLog): void {
     switch (part[0]) {
@@ -188,7 +190,7 @@ function openLog(number: number, listener: CarrierListener, needs: LogNeeds): Wo
     const appended = own[first++];
     if (first === own.length) {
       own = [];
-      first = 0;
+      first = failed = 0;
     }
     if (!appended) return;
     const { n, channels, body } = appended.draft;
@@ -197,10 +199,10 @@ function openLog(number: number, listener: CarrierListener, needs: LogNeeds): Wo
   }
 
   function fail(before: number, error: () => Error = late): void {
-    for (let at = first; at < own.length; at++) {
-      const appended = own[at] as Appended; // at < own.length
-      if (appended.at >= before) return;
-      appended.reject(error());
+    for (failed = Math.max(failed, first); failed < own.length; failed++) {
+      const { at, reject } = own[failed] as Appended; // failed < own.length
+      if (at >= before) return;
+      reject(error());
     }
   }
 

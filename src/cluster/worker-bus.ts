@@ -30,7 +30,6 @@ export function joinPrimaryLogs(sockets: PipeSockets, needs: WorkerBusNeeds): Wo
   const carrier = createWorkerCarrier(sockets, { node, settings, samples });
   const bus = createBus(carrier, {
     samples,
-    lagged() {},
     threw(error) {
       samples.errors++;
       const why = error instanceof Error ? error.stack : String(error);
