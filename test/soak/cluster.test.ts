@@ -2,31 +2,29 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { hasTool } from "../harness/tool.ts";
-import { playCluster } from "./cluster.ts";
+import { type ClusterOptions, playCluster } from "./cluster.ts";
 import { type Stage, stageNodes, stageWorkers } from "./cluster-stage.ts";
 import { createTape, type Spoil, type Tape } from "./tape.ts";
 
-/** One that is always the same, and one that is new. */
-const SEEDS = [15, Date.now() % 1_000_000];
-const SHORT = { seconds: 0, rounds: 2, clients: 12 };
+/** The first is always the same, and the other new: whoever sees a fault is told it. */
+const [FIXED, FRESH] = [15, Date.now() % 1_000_000];
+/** A round has one mishap; `npm run soak` plays many. */
+const SHORT = { seconds: 0, clients: 12, rounds: 1, recovery: true };
 
-/** Plays some seeds; returns a record of the last. */
-async function playAll(t: TestContext, stage: Stage, seeds = SEEDS, recovery = true) {
-  let tape = createTape();
-  for (const seed of seeds) {
-    tape = createTape();
-    const { ledger } = tape;
-    const { wrong, ...more } = await playCluster(stage, { ...SHORT, seed, recovery, ledger });
-    t.diagnostic(JSON.stringify({ ...more, seed }));
-    assert.deepEqual(wrong, [], `seed ${seed}`);
-    assert.ok(more.due > more.packets / 2, "the play says something");
-  }
+/** Plays a seed; returns a record of it. */
+async function play(t: TestContext, stage: Stage, options: Partial<ClusterOptions>): Promise<Tape> {
+  const tape = createTape();
+  const all = { ...SHORT, seed: FRESH, ledger: tape.ledger, ...options };
+  const { wrong, ...more } = await playCluster(stage, all);
+  t.diagnostic(JSON.stringify({ ...more, seed: all.seed }));
+  assert.deepEqual(wrong, [], `seed ${all.seed}`);
+  assert.ok(more.due > more.packets / 2, "the play says something");
   return tape;
 }
 
 /** Spoils a delivery at many places; returns how often that is found, as a share. */
 function findShare(tape: Tape, how: Spoil["how"]): number {
-  const count = Math.min(60, tape.deliveries());
+  const count = Math.min(20, tape.deliveries());
   const places = Array.from({ length: count }, (_, at) =>
     Math.floor((at * tape.deliveries()) / count),
   );
@@ -35,8 +33,11 @@ function findShare(tape: Tape, how: Spoil["how"]): number {
 
 test("over three nodes each gets what is for it, once, and in one order", async (t) => {
   if (!hasTool(t, "redis-server")) return;
-  const tape = await playAll(t, await stageNodes(t, { count: 3, recovery: true }));
-  // What may be either is most of what is not found.
+  const stage = await stageNodes(t, { count: 3, recovery: true });
+  // Its mishap is a frozen node. After a long outage most deliveries may be either, so that a
+  // spoilt one is not found.
+  const tape = await play(t, stage, { seed: FIXED });
+  await play(t, stage, { seed: FRESH });
   assert.deepEqual(tape.replay(), []);
   assert.equal(findShare(tape, "doubled"), 1);
   for (const how of ["dropped", "swapped", "misled"] as const) {
@@ -47,9 +48,9 @@ test("over three nodes each gets what is for it, once, and in one order", async 
 });
 
 test("over three workers each gets what is for it, once, and in one order", async (t) => {
-  await playAll(t, await stageWorkers(t, { count: 3, recovery: true }));
+  await play(t, await stageWorkers(t, { count: 3, recovery: true }), { rounds: 2 });
 });
 
 test("over three workers without recovery, as well", async (t) => {
-  await playAll(t, await stageWorkers(t, { count: 3, recovery: false }), SEEDS.slice(1), false);
+  await play(t, await stageWorkers(t, { count: 3, recovery: false }), { recovery: false });
 });
