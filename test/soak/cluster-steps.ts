@@ -73,7 +73,7 @@ function drawMove(play: Play, player: Player, packet: Packet): Step {
   const joined = random() < 0.5;
   const text = `${player.name} has ${of} ${joined ? "join" : "leave"} ${room}`;
   ledger.move({ of: [of], room, joined }, packet);
-  history.note({ text: `${text} before ${packet.n}`, of, room });
+  history.note({ text: `${text} before ${packet.n}`, of, room, before: packet.n });
   send(play, player, packet, only([of]));
   return { n: packet.n, tail: tailOf(random), do: "move", of, room, joined };
 }

@@ -8,6 +8,8 @@ export interface Happening {
   readonly room?: string;
   /** The room whose members were moved. */
   readonly of?: string;
+  /** The packet that says to them that they were. */
+  readonly before?: number;
 }
 
 interface Told extends Happening {
@@ -53,7 +55,8 @@ export function createHistory(): History {
       if (sid !== undefined && !sids.includes(sid)) return false;
       return room === undefined ? ms > more.from : rooms.has(room);
     };
-    const lines = all.slice(Math.max(first, 0)).filter(isMeant);
+    // A move that was asked for before a session was known may be of it all the same.
+    const lines = all.filter((each, at) => (at >= first || each.of) && isMeant(each));
     return lines.slice(-LINES_MAX).map(({ ms, text }) => `${ms.toFixed(0)} ms: ${text}`);
   }
 
@@ -74,7 +77,12 @@ export function createHistory(): History {
       return tell(sids, rooms, { packets: about, from: (first?.ms ?? now()) - BEFORE_MS });
     },
     explainRoom(sid, room) {
-      return tell([sid], withSources([room]), { packets: new Set(), from: now() - 10 * BEFORE_MS });
+      const rooms = withSources([room]);
+      const packets = new Set<number>();
+      for (const { of, before } of all) {
+        if (of && before && (rooms.has(of) || of === sid)) packets.add(before);
+      }
+      return tell([sid], rooms, { packets, from: now() - 10 * BEFORE_MS });
     },
     trim() {
       const end = now() - 10 * BEFORE_MS;

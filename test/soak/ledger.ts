@@ -317,8 +317,9 @@ export function createLedger({ atOnce = false } = {}): Ledger {
         giveUp(account, ({ after }) => after !== undefined);
         if (account.state !== "here") accounts.delete(sid);
       }
-      // These keep to no order, so they may come yet.
-      for (const { n, loose } of sent.values()) if (loose) doubted.add(n);
+      // What waits for acks and is lost on its way back to its node, that gives its own sockets all
+      // the same, when the time for the acks is over: after what was sent since.
+      for (const { n, loose, optional } of sent.values()) if (loose && optional) doubted.add(n);
       // A double is in every order of its own.
       const disorder = faults.length === 0 ? findDisorder(lists) : undefined;
       if (disorder) faults.push({ ...disorder, sids: disorder.names });
