@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createAdapter } from "@socket.io/redis-adapter";
+import { Emitter } from "@socket.io/redis-emitter";
 import { Redis } from "ioredis";
 import { newClient, testGateway } from "../harness/gateway.ts";
 import { testRedis } from "../harness/redis.ts";
@@ -61,4 +62,29 @@ test("pubsub: broadcasts, moves, requests and acks go to stock Socket.IO servers
   theirs.in(near.socket.id).disconnectSockets(true);
   await until(() => !near.client.connected, "the disconnect");
   assert.equal(far.connected, true);
+});
+
+test("pubsub: what Socket.IO's emitter says reaches whom it names, and moves sockets", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const cluster = { redisUrl: redis.url, adapter: "pubsub", prefix } as const;
+  const [a, b] = [await testGateway(t, { cluster }), await testGateway(t, { cluster })];
+  const [one, two] = [await member(a, "red"), await member(b, "blue", { codec: "json" })];
+  const client = new Redis(redis.url);
+  t.after(() => client.disconnect());
+  const emitter = new Emitter(client);
+  const hello = [a, b].map(({ io }) => next<[string]>(io, "hello"));
+  await until(async () => (await a.io.of("/").adapter.serverCount()) === 2, "two nodes");
+  emitter.emit("n", 1);
+  emitter.to("red").emit("n", Buffer.from("two"));
+  emitter.to(["red", "blue"]).except("red").emit("n", 3);
+  emitter.in("red").socketsJoin("green");
+  await until(() => one.socket.rooms.has("green"), "the join");
+  emitter.to("green").emit("n", 4);
+  emitter.serverSideEmit("hello", "all");
+  emitter.in("blue").disconnectSockets(true);
+  await until(() => one.heard.length === 3 && !two.client.connected, "all of it");
+  assert.deepEqual(one.heard.map(String), ["1", "two", "4"]);
+  assert.deepEqual(two.heard, [1, 3]);
+  assert.deepEqual((await Promise.all(hello)).flat(), ["all", "all"]);
 });
