@@ -2,6 +2,8 @@ import type { Namespace, Socket } from "socket.io";
 import { Adapter, type BroadcastOptions, type Room } from "socket.io-adapter";
 import type { Settings } from "../core/settings.ts";
 import { emitServerSide, findSocket } from "../seam/socket-io.ts";
+import { followInterest, type Interest } from "./interest.ts";
+import type { BusSamples } from "./log/carrier.ts";
 import {
   type Bus,
   type Entry,
@@ -9,9 +11,7 @@ import {
   EVERYONE,
   type EventLog,
   nodeChannel,
-} from "./event-log.ts";
-import type { BusSamples } from "./event-log-carrier.ts";
-import { followInterest, type Interest } from "./interest.ts";
+} from "./log/event-log.ts";
 import {
   type Address,
   type Answer,

@@ -1,6 +1,6 @@
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import type { BusSamples } from "./event-log-carrier.ts";
+import type { BusSamples } from "./log/carrier.ts";
 import { openRedis, type RedisLink } from "./redis.ts";
 
 /** Connects to the Redis of all nodes, counts what becomes of it, and logs when it is away. */

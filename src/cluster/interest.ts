@@ -1,5 +1,5 @@
 import type { Adapter } from "socket.io-adapter";
-import { type EventLog, roomChannel } from "./event-log.ts";
+import { type EventLog, roomChannel } from "./log/event-log.ts";
 import { isRoom } from "./messages.ts";
 
 /** The rooms of one namespace that its node hears: those with members here, and those held. */

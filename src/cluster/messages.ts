@@ -3,7 +3,7 @@ import { isBytes } from "../core/bytes.ts";
 import type { Move, Recipients } from "../core/membership.ts";
 import { RESERVED_EVENTS } from "../core/packet.ts";
 import { replaceUnsendable } from "../core/value.ts";
-import { EVERYONE, roomChannel } from "./event-log.ts";
+import { EVERYONE, roomChannel } from "./log/event-log.ts";
 
 /** The recipients of a broadcast, and the flags with which it is delivered. */
 export interface Address extends Recipients {

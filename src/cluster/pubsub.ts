@@ -7,7 +7,7 @@ import type { Settings } from "../core/settings.ts";
 import { replaceUnsendable } from "../core/value.ts";
 import { checkClassic, openClassic } from "../seam/redis-adapter.ts";
 import type { Client } from "./connect.ts";
-import type { BusSamples } from "./event-log-carrier.ts";
+import type { BusSamples } from "./log/carrier.ts";
 import { isEvent, isObject, isRoomList, OWN_EVENTS } from "./messages.ts";
 import type { RedisLink } from "./redis.ts";
 

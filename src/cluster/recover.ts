@@ -1,7 +1,7 @@
 import { applyMove, createRoomHistory, narrowRooms, type RoomChange } from "../core/membership.ts";
 import { within } from "../core/within.ts";
-import { compareIds, type EntryId, type EventLog, isId } from "./event-log.ts";
-import { NOWHERE } from "./event-log-carrier.ts";
+import { NOWHERE } from "./log/carrier.ts";
+import { compareIds, type EntryId, type EventLog, isId } from "./log/event-log.ts";
 import { type LogMessage, readLogMessage } from "./messages.ts";
 import type { LiveSession, Session } from "./session-text.ts";
 

@@ -1,4 +1,4 @@
-import type { Reached } from "./event-log.ts";
+import type { Reached } from "./log/event-log.ts";
 import type { Answer, Told } from "./messages.ts";
 
 /** What requests need of the adapter that makes them. */

@@ -1,6 +1,6 @@
 import { decode, encode } from "@msgpack/msgpack";
 import type { Membership } from "../core/membership.ts";
-import { NOWHERE } from "./event-log-carrier.ts";
+import { NOWHERE } from "./log/carrier.ts";
 import { isRoom } from "./messages.ts";
 import type { Seal } from "./seal.ts";
 

@@ -1,9 +1,9 @@
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import type { Bus } from "./event-log.ts";
-import { type BusSamples, createSamples } from "./event-log-carrier.ts";
-import { createBus } from "./event-log-feed.ts";
-import { createWorkerCarrier, type WorkerCarrier } from "./event-log-worker.ts";
+import { type BusSamples, createSamples } from "./log/carrier.ts";
+import type { Bus } from "./log/event-log.ts";
+import { createBus } from "./log/feed.ts";
+import { createWorkerCarrier, type WorkerCarrier } from "./log/worker.ts";
 import type { PipeSockets } from "./worker-pipe.ts";
 
 /** The bus of a worker. */

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { Decoder, Encoder } from "@msgpack/msgpack";
-import type { EntryId } from "./event-log.ts";
+import type { EntryId } from "./log/event-log.ts";
 
 /**
  * What a worker says to its primary. `log` is the worker's own number of a log, `asked` one of a

@@ -1,4 +1,4 @@
-import type { PrimarySessions } from "./event-log-primary.ts";
+import type { PrimarySessions } from "./log/primary.ts";
 import { createSeal } from "./seal.ts";
 import { type LiveSession, readSession, type Session, writeSession } from "./session-text.ts";
 import type { SessionsSamples } from "./sessions.ts";

@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { within } from "../core/within.ts";
-import { createPrimaryLogs } from "./event-log-primary.ts";
+import { createPrimaryLogs } from "./log/primary.ts";
 import { joinPrimaryLogs, type WorkerBus, type WorkerBusNeeds } from "./worker-bus.ts";
 import { createPrimarySessions } from "./worker-sessions.ts";
 import { countWorkers } from "./worker-settings.ts";

@@ -1,6 +1,6 @@
 import type { ApiSamples } from "../api/api.ts";
-import type { BusSamples } from "../cluster/event-log-carrier.ts";
 import type { LeaseSamples } from "../cluster/lease.ts";
+import type { BusSamples } from "../cluster/log/carrier.ts";
 import type { SessionsSamples } from "../cluster/sessions.ts";
 import type { DoorSamples } from "../door/door.ts";
 import type { RecoverySamples } from "../fanout/recovery.ts";

@@ -1,10 +1,10 @@
 import type { Namespace, Socket } from "socket.io";
 import { type AdapterNeeds, createAdapterClass } from "../cluster/adapter.ts";
 import { arrive, openLink } from "../cluster/bus.ts";
-import { createSamples } from "../cluster/event-log-carrier.ts";
-import { createBus } from "../cluster/event-log-feed.ts";
-import { createRedisCarrier } from "../cluster/event-log-redis.ts";
 import { holdLease, type Lease } from "../cluster/lease.ts";
+import { createSamples } from "../cluster/log/carrier.ts";
+import { createBus } from "../cluster/log/feed.ts";
+import { createRedisCarrier } from "../cluster/log/redis.ts";
 import { createPubSub } from "../cluster/pubsub.ts";
 import type { RedisLink } from "../cluster/redis.ts";
 import { createSeal } from "../cluster/seal.ts";

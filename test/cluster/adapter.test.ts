@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { createAdapterClass } from "../../src/cluster/adapter.ts";
-import { createSamples } from "../../src/cluster/event-log-carrier.ts";
-import { createBus } from "../../src/cluster/event-log-feed.ts";
+import { createSamples } from "../../src/cluster/log/carrier.ts";
+import { createBus } from "../../src/cluster/log/feed.ts";
 import { connectAll } from "../fanout/company.ts";
 import { startRig } from "../fanout/rig.ts";
 import { createMemoryCarriers } from "../harness/memory-carrier.ts";

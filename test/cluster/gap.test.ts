@@ -7,8 +7,8 @@ import { type TestRedis, testRedis } from "../harness/redis.ts";
 import { tcpSwitch } from "../harness/tcp-switch.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
-import { openNode, redisBus, say } from "./event-log-kit.ts";
 import { deafen } from "./kit.ts";
+import { openNode, redisBus, say } from "./log-kit.ts";
 
 const PACKETS_MAX = 200;
 const BACK = { reconnection: true, reconnectionDelay: 20 };

@@ -2,7 +2,7 @@ import type { TestContext } from "node:test";
 import { Redis } from "ioredis";
 import type { Socket as ServerSocket } from "socket.io";
 import type { Socket as Client } from "socket.io-client";
-import { createFraming } from "../../src/cluster/event-log-frame.ts";
+import { createFraming } from "../../src/cluster/log/frame.ts";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { type ClientOptions, type TestGateway, testGateway } from "../harness/gateway.ts";
 import type { TestRedis } from "../harness/redis.ts";

@@ -1,8 +1,13 @@
-/** The log in the primary of workers, where it is more than the contract of event-log.test.ts. */
+/** The log in the primary of workers, where it is more than the contract of log.test.ts. */
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { type TestContext, test } from "node:test";
-import { compareIds, type Entry, EVERYONE, type EventLog } from "../../src/cluster/event-log.ts";
+import {
+  compareIds,
+  type Entry,
+  EVERYONE,
+  type EventLog,
+} from "../../src/cluster/log/event-log.ts";
 import type { WorkerBus } from "../../src/cluster/worker-bus.ts";
 import type { PipeSockets } from "../../src/cluster/worker-pipe.ts";
 import { startPrimaryLogs } from "../harness/primary-logs.ts";

@@ -1,7 +1,7 @@
 /** Requests end when all nodes have answered, in time, or with their namespace; and leave nothing. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Reached } from "../../src/cluster/event-log.ts";
+import type { Reached } from "../../src/cluster/log/event-log.ts";
 import type { Answer } from "../../src/cluster/messages.ts";
 import { createRequests } from "../../src/cluster/requests.ts";
 

@@ -1,7 +1,7 @@
 /** With a key, each number of a publisher is believed once, and few are remembered. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createReplayCheck } from "../../src/cluster/event-log-trust.ts";
+import { createReplayCheck } from "../../src/cluster/log/trust.ts";
 
 const NOW = 1_800_000_000_000;
 const idOf = (ms: number) => `${ms}-0`;

@@ -1,10 +1,10 @@
-import type { Carrier, CarrierListener, CarrierLog } from "../../src/cluster/event-log-carrier.ts";
+import type { Carrier, CarrierListener, CarrierLog } from "../../src/cluster/log/carrier.ts";
 import {
   createRings,
   type Ring,
   type RingLimits,
   type RingSide,
-} from "../../src/cluster/event-log-ring.ts";
+} from "../../src/cluster/log/ring.ts";
 
 /** The nodes of one process, connected in memory. */
 export interface MemoryCarriers {

@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { createPrimaryLogs } from "../../src/cluster/event-log-primary.ts";
+import { createPrimaryLogs } from "../../src/cluster/log/primary.ts";
 import { joinPrimaryLogs, type WorkerBus } from "../../src/cluster/worker-bus.ts";
 import type { PipeSockets } from "../../src/cluster/worker-pipe.ts";
 import type { Log } from "../../src/core/log.ts";

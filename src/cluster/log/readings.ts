@@ -1,0 +1,154 @@
+import { BEGIN, type Carrier, type Place } from "./carrier.ts";
+import type { Channels } from "./channels.ts";
+import { compareIds, type EntryId } from "./event-log.ts";
+import type { Order } from "./order.ts";
+
+/** What must be read before what comes after `from` is heard. */
+export interface Reading {
+  /** Where the log begins, while that is not known. */
+  from: Place;
+  /** What was appended before this time, by the log's clock, need not be read. */
+  since: number;
+  /** Channels to subscribe to before. */
+  readonly channels: Set<string>;
+  /** Entries of all channels are read: this is about a lost connection. */
+  readonly isAll: boolean;
+  readonly done: Promise<void>;
+  resolve(): void;
+}
+
+/**
+ * What a log must read up: what was appended between a call of `subscribe` and when that stands,
+ * and what a lost connection has missed. Everything that comes later in the log is held meanwhile.
+ *
+ * There are two readings at most, one that runs and one that collects the channels of the next. So
+ * what is held waits for these, however many come after them.
+ */
+export interface Readings {
+  running(): Reading | undefined;
+  /** Nothing behind this may be heard yet. */
+  bound(): EntryId | undefined;
+  /** Resolves when the channels are subscribed to, or cannot be now. */
+  subscribe(channels: readonly string[]): Promise<void>;
+  /** Nobody waits for these channels any more: they are not subscribed to. */
+  forget(channels: readonly string[]): void;
+  /** Returns a reading in the place of both. */
+  restart(from: Place, channels: Iterable<string>): Reading;
+  /** What is collected is next if nothing runs; returns it then. */
+  next(): Reading | undefined;
+  /** Ends the one that runs; who waits for it is not told yet. */
+  end(): void;
+  /** Moves both to a place; or those that know none, if the log begins there. */
+  move(to: Place, begins?: boolean): void;
+  /** Where what is collected begins. */
+  collected(): { readonly from: Place | undefined; readonly channels: Iterable<string> };
+  /** Lets nobody wait: what is subscribed to now is read when the log is back. */
+  letGo(): void;
+  /** Whether somebody did not wait for a log that had not begun: nothing says where to read on. */
+  wereLetGo(): boolean;
+  stop(): void;
+}
+
+/** What readings need. */
+export interface ReadingsNeeds {
+  readonly carrier: Pick<Carrier, "isHere">;
+  readonly order: Pick<Order, "now">;
+  readonly channels: Channels<Reading>;
+  /** Something is collected: `next` is to be run. */
+  collects(): void;
+}
+
+/** Returns no readings. */
+export function createReadings({ carrier, order, channels, collects }: ReadingsNeeds): Readings {
+  let running: Reading | undefined;
+  let collecting: Reading | undefined;
+  let wereLetGo = false;
+
+  const both = () => [running, collecting].filter((each) => each !== undefined);
+  const release = ({ from, resolve }: Reading) => {
+    if (from === BEGIN) wereLetGo = true;
+    resolve();
+  };
+  const letGo = () => both().forEach(release);
+
+  function create(given: Pick<Reading, "from" | "since" | "channels" | "isAll">): Reading {
+    let resolve = (): void => {};
+    const done = new Promise<void>((settle) => {
+      resolve = settle;
+    });
+    const reading = { ...given, done, resolve };
+    if (!carrier.isHere()) release(reading);
+    return reading;
+  }
+
+  /** Returns the reading that subscribes to a channel: all of this turn share one. */
+  function collect(channel: string, { from, since }: ReturnType<Order["now"]>): Reading {
+    if (!collecting) {
+      collecting = create({ from, since, channels: new Set(), isAll: false });
+      collects();
+    }
+    collecting.channels.add(channel);
+    collecting.from = oldest(collecting.from, from);
+    collecting.since = Math.min(collecting.since, since);
+    channels.set(channel, { from: from.id, reading: collecting, lingers: false });
+    return collecting;
+  }
+
+  return {
+    running: () => running,
+    bound: () => (running ? oldest(running.from, collecting?.from) : collecting?.from)?.id,
+    async subscribe(wanted) {
+      const now = order.now();
+      const awaited = new Set<Promise<void>>();
+      for (const channel of wanted) {
+        const state = channels.get(channel);
+        if (state?.lingers) Object.assign(state, { lingers: false, from: now.from.id });
+        const reading = state ? state.reading : collect(channel, now);
+        if (reading) awaited.add(reading.done);
+      }
+      await Promise.all(awaited);
+    },
+    forget(ended) {
+      for (const { channels: wanted } of both()) for (const each of ended) wanted.delete(each);
+    },
+    restart(from, to) {
+      const reading = create({ from, since: 0, channels: new Set(to), isAll: true });
+      for (const old of both()) reading.done.then(old.resolve);
+      for (const channel of reading.channels) {
+        const state = channels.get(channel);
+        if (state) state.reading = reading;
+      }
+      [running, collecting] = [reading, undefined];
+      return reading;
+    },
+    next() {
+      if (running || !collecting) return undefined;
+      [running, collecting] = [collecting, undefined];
+      return running;
+    },
+    end() {
+      for (const channel of running?.channels ?? []) {
+        const state = channels.get(channel);
+        if (state && state.reading === running) state.reading = undefined;
+      }
+      running = undefined;
+    },
+    move(to, begins = false) {
+      for (const reading of both()) if (!begins || reading.from === BEGIN) reading.from = to;
+    },
+    collected: () => ({ from: collecting?.from, channels: collecting?.channels ?? [] }),
+    letGo,
+    wereLetGo: () => wereLetGo,
+    stop() {
+      letGo();
+      [running, collecting] = [undefined, undefined];
+    },
+  };
+}
+
+/** Returns the first of the places in the order of the log. */
+export function oldest(place: Place, ...others: (Place | undefined)[]): Place {
+  let first = place;
+  for (const other of others) if (other && compareIds(other.id, first.id) < 0) first = other;
+  return first;
+}
