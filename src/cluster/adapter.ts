@@ -301,8 +301,10 @@ class BusAdapter extends Adapter {
     const to = message.to as BroadcastOptions & Address;
     try {
       if (message.do === "emit") super.broadcast(this.#packetOf(message, offset, id), to);
-      else if (message.do === "join") super.addSockets(to, message.rooms as Room[]);
-      else if (message.do === "leave") super.delSockets(to, message.rooms as Room[]);
+      else if (message.do === "join") {
+        super.addSockets(to, message.rooms as Room[]);
+        if (id !== undefined) this.#interest.joined(message.rooms);
+      } else if (message.do === "leave") super.delSockets(to, message.rooms as Room[]);
       else super.disconnectSockets(to, message.close ?? false);
     } catch (error) {
       // Nobody could catch it: Socket.IO looks at no promise.

@@ -6,6 +6,11 @@ import { isRoom } from "./messages.ts";
 export interface Interest {
   /** Resolves when the node hears all rooms that its sockets have joined so far. */
   readonly heard: Promise<void>;
+  /**
+   * An entry that is being heard had sockets join rooms. These may have members already, who joined
+   * later in the log than that.
+   */
+  joined(rooms: readonly unknown[]): void;
   /** Hears rooms, with or without members, until the returned function is called. */
   hold(rooms: readonly unknown[]): () => void;
 }
@@ -21,7 +26,10 @@ export function followInterest(
   let heard = Promise.resolve();
 
   function begin(room: unknown): void {
-    if (!isRoom(room) || held.has(room)) return;
+    if (isRoom(room) && !held.has(room)) subscribe(room);
+  }
+
+  function subscribe(room: string | number): void {
     // Those before may stand later than this one, and were asked for by joins that are not over.
     heard = Promise.all([heard, log.subscribe([roomChannel(room)])]).then(() => {});
   }
@@ -48,6 +56,9 @@ export function followInterest(
   return {
     get heard() {
       return heard;
+    },
+    joined(moved) {
+      for (const room of moved) if (isRoom(room) && hasMembers(room)) subscribe(room);
     },
     hold(wanted) {
       for (const room of wanted) {

@@ -41,7 +41,8 @@ test("channels that come and go while Redis is away are not subscribed to when i
   const later = createChannels<undefined>(() => {
     isOver = true;
   });
-  later.set(":any", { from: NOWHERE, reading: undefined, lingers: false });
+  const state = { from: NOWHERE, after: NOWHERE, since: 0, reading: undefined, lingers: false };
+  later.set(":any", state);
   later.drop([":any"]);
   await until(() => isOver, "that they are kept no longer");
   await log.subscribe([":late"]);

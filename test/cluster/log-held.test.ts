@@ -1,12 +1,12 @@
 /** What comes while a log reads: entries and messages that must wait, and the order they wait in. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { EVERYONE } from "../../src/cluster/log/event-log.ts";
-import { fed, openNode, say } from "./log-kit.ts";
+import { fed, type Node, openNode, say } from "./log-kit.ts";
 import { createServer, type Step } from "./log-server.ts";
 
-test("a message that comes while a log reads waits for the entries that came before it", async (t) => {
-  // Seen: what the reading found ended before such an entry, and the message was heard ahead of it.
+/** Opens a log on two nodes whose every step the test takes. */
+async function openBoth(t: TestContext) {
   const server = createServer();
   const sides = { a: server.join("a", false), b: server.join("b", false) };
   const [a, b] = [openNode(t, fed(sides.a.carrier)), openNode(t, fed(sides.b.carrier))];
@@ -19,6 +19,12 @@ test("a message that comes while a log reads waits for the entries that came bef
   }
   const opens: Step[] = ["ask", "answer", "subscribe", "push", "ask", "push", "answer"];
   for (const node of ["a", "b"] as const) await take(node, ...opens);
+  return { a, b, turn, take };
+}
+
+test("a message that comes while a log reads waits for the entries that came before it", async (t) => {
+  // Seen: what the reading found ended before such an entry, and the message was heard ahead of it.
+  const { a, b, turn, take } = await openBoth(t);
 
   void b.log.subscribe([":late"]);
   await turn();
@@ -28,4 +34,26 @@ test("a message that comes while a log reads waits for the entries that came bef
   await take("a", "ask", "ask");
   await take("b", "push", "push", "answer");
   assert.deepEqual(b.heard, ["1", "2 from a"]);
+});
+
+test("who subscribes inside an entry hears all after it, if the channel is subscribed to from later on", async (t) => {
+  // Seen: a worker that was frozen let a client into a room, and heard only then that another one had
+  // joined it before. What had been sent to the room in between reached neither.
+  const { a, b, turn, take } = await openBoth(t);
+  const say2 = (node: Node, to: string, text: string) => say(node, [to], text).catch(() => {});
+  b.inside = (text) => {
+    if (text === "join") void b.log.subscribe([":red"]);
+  };
+  void say2(a, EVERYONE, "join");
+  void say2(a, ":red", "1");
+  void say2(b, EVERYONE, "2");
+  await turn();
+  await take("a", "ask", "ask");
+  await take("b", "ask", "answer");
+  // It knows of 2 by now, and has heard nothing.
+  void b.log.subscribe([":red"]);
+  await turn();
+  await take("b", "push", "subscribe", "push", "push", "ask", "push", "answer");
+  await take("b", "subscribe", "push", "ask", "push", "answer");
+  assert.deepEqual(b.heard, ["join", "1", "2 (own)"]);
 });

@@ -161,7 +161,8 @@ function join(server: Server, at: number, { signs, heldBytesMax, isLate }: Histo
 const failures: unknown[] = [];
 
 function subscribe(player: Player, to: string, from: EntryId): void {
-  if (!player.since.has(to)) player.since.set(to, from);
+  // What subscribed to it before may have done so later in the log, as a client of this node.
+  if (isAfter(player.since.get(to) ?? NEVER, from)) player.since.set(to, from);
   const subscribed = player.log.subscribe([to]).then(() => {
     if (player.side.began() === undefined && player.since.has(to)) player.letIn.add(to);
   });

@@ -4,6 +4,10 @@ import { compareIds, type Entry, type EntryId } from "./event-log.ts";
 export interface Channel<Reading> {
   /** Entries after this one are heard. */
   from: EntryId;
+  /** All entries come that are after this one and were not appended before `since`. */
+  readonly after: EntryId;
+  /** In milliseconds of the log's clock. */
+  readonly since: number;
   /** What must be read until it stands. */
   reading: Reading | undefined;
   lingers: boolean;

@@ -100,7 +100,10 @@ function openFeed<Own>(
   });
   const always = [EVERYONE, nodeChannel(carrier.node)];
   for (const channel of always) {
-    channels.set(channel, { from: NOWHERE, reading: undefined, lingers: false });
+    channels.set(channel, {
+      ...{ from: NOWHERE, after: NOWHERE, since: 0 },
+      ...{ reading: undefined, lingers: false },
+    });
   }
   reader.restart(channels.prune());
   const heartbeat = createHeartbeat({ carrier, log, order, reader, readings, ticks });

@@ -90,8 +90,21 @@ export function createReadings({ carrier, order, channels, collects }: ReadingsN
     collecting.channels.add(channel);
     collecting.from = oldest(collecting.from, from);
     collecting.since = Math.min(collecting.since, since);
-    channels.set(channel, { from: from.id, reading: collecting, lingers: false });
+    const { id } = from;
+    channels.set(channel, { from: id, after: id, since, reading: collecting, lingers: false });
     return collecting;
+  }
+
+  /** Returns the reading that a channel waits for, if any. */
+  function follow(channel: string, now: ReturnType<Order["now"]>): Reading | undefined {
+    const { id } = now.from;
+    const state = channels.get(channel);
+    // Who subscribed to it before may have done so later in the log than the entry that is heard.
+    const comes = state && compareIds(state.after, id) <= 0 && state.since <= now.since;
+    if (!comes) return collect(channel, now);
+    if (state.lingers || compareIds(id, state.from) < 0) state.from = id;
+    state.lingers = false;
+    return state.reading;
   }
 
   return {
@@ -101,9 +114,7 @@ export function createReadings({ carrier, order, channels, collects }: ReadingsN
       const now = order.now();
       const awaited = new Set<Promise<void>>();
       for (const channel of wanted) {
-        const state = channels.get(channel);
-        if (state?.lingers) Object.assign(state, { lingers: false, from: now.from.id });
-        const reading = state ? state.reading : collect(channel, now);
+        const reading = follow(channel, now);
         if (reading) awaited.add(reading.done);
       }
       await Promise.all(awaited);
