@@ -47,8 +47,6 @@ export interface StageOptions {
 
 const TIMEOUT_MS = 1000;
 const LEASE_MS = 2000;
-/** A worker that hears a room alone may do so for this long without a word of its primary. */
-const ALONE_MS = 250;
 
 function settingsOf({ recovery }: StageOptions): Record<string, string> {
   return {
@@ -204,11 +202,9 @@ export async function stageWorkers(t: Scope, options: StageOptions): Promise<Sta
       process.kill(pid, "SIGKILL");
       listened++;
     }),
-    mishap("a worker is frozen", (random, cast) => freeze(cast, random, ALONE_MS * 0.4)),
-    mishap(
-      "a worker is frozen for longer than it may hear a room alone",
-      (random, cast) => freeze(cast, random, ALONE_MS * 6),
-      ["stream_gap"],
+    mishap("a worker is frozen", (random, cast) => freeze(cast, random, TIMEOUT_MS * 0.1)),
+    mishap("a worker is frozen for longer than its primary may wait", (random, cast) =>
+      freeze(cast, random, TIMEOUT_MS * 1.5),
     ),
   ];
   return {
