@@ -1,7 +1,7 @@
 import { applyMove, createRoomHistory, narrowRooms, type RoomChange } from "../core/membership.ts";
 import { within } from "../core/within.ts";
 import { NOWHERE } from "./log/carrier.ts";
-import { compareIds, type EntryId, type EventLog, isId } from "./log/event-log.ts";
+import { compareIds, type EntryId, type EventLog, findAfter, isId } from "./log/event-log.ts";
 import { type LogMessage, readLogMessage } from "./messages.ts";
 import type { LiveSession, Session } from "./session-text.ts";
 
@@ -247,7 +247,7 @@ function createTail(log: RecoverNeeds["log"], limits: RecoverLimits): Tail {
     await begin([...new Set(early.map(({ from }) => from))].sort(compareIds));
     for (const { from, resolve } of asks) {
       if (!held || compareIds(from, held.first) < 0) resolve(undefined);
-      else resolve({ kept: held.kept.slice(search(held.kept, from)), end: held.last });
+      else resolve({ kept: held.kept.slice(findAfter(held.kept, from)), end: held.last });
     }
   }
 
@@ -306,16 +306,4 @@ function drop(from: Held): void {
 function isKept(message: LogMessage): boolean {
   if (message.do !== "emit") return true;
   return message.id === undefined && message.to.flags?.volatile === undefined;
-}
-
-/** Returns where the first message after an entry is. */
-function search(kept: readonly Kept[], from: EntryId): number {
-  let low = 0;
-  let high = kept.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (compareIds((kept[middle] as Kept).id, from) <= 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -152,6 +152,26 @@ export function compareIds(a: EntryId, b: EntryId): number {
   return ms - otherMs || seq - otherSeq;
 }
 
+/**
+ * Returns where the first entry after an id is, of entries in the order of the log; those before
+ * `start` are not looked at. The length of the list if none is.
+ */
+export function findAfter(
+  entries: readonly { readonly id: EntryId }[],
+  id: EntryId,
+  start = 0,
+): number {
+  let low = start;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const entry = entries[middle] as { readonly id: EntryId }; // low <= middle < high
+    if (compareIds(entry.id, id) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 function split(id: EntryId): [number, number] {
   const at = id.indexOf("-");
   return [Number(id.slice(0, at)), Number(id.slice(at + 1))];

@@ -7,7 +7,7 @@ import {
   type PushedMessage,
   placeOf,
 } from "./carrier.ts";
-import { compareIds, type EntryId } from "./event-log.ts";
+import { compareIds, type EntryId, findAfter } from "./event-log.ts";
 import { msOf } from "./trust.ts";
 
 /** What one node's side of a ring is told, while others append and tell. */
@@ -116,18 +116,6 @@ function createKept(begin: EntryId): Kept {
   let dropped = begin;
   let end: Place = { id: begin, mark: "", count: -1 };
 
-  /** Returns where the first entry after an id is. */
-  function search(after: EntryId): number {
-    let low = first;
-    let high = entries.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (compareIds((entries[middle] as PushedEntry).id, after) <= 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
   function readPage(from: number, channels: readonly string[] | "all"): Page {
     const wanted = new Set(channels);
     const found: PushedEntry[] = [];
@@ -174,7 +162,7 @@ function createKept(begin: EntryId): Kept {
       const isClockBack = Math.max(since, msOf(end.id)) > Date.now();
       const from = isClockBack || since === 0 ? after : laterOf(after, `${since - 1}-0`);
       if (compareIds(from, dropped) < 0) return { ...nothing, lost: true };
-      return readPage(search(from), channels);
+      return readPage(findAfter(entries, from, first), channels);
     },
   };
 }
