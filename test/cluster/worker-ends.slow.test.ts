@@ -1,17 +1,9 @@
 /** However workers and their primary end, no process is left behind. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { isAlive } from "../harness/process.ts";
 import { until } from "../harness/wait.ts";
 import { startObedient, type WorkerClient } from "../harness/workers.ts";
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** Starts two workers that each broadcast to a room of their own, and to one that they share. */
 async function startBusy(t: TestContext) {

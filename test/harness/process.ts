@@ -18,6 +18,16 @@ export const NODE: readonly string[] = [process.execPath, "--import", "tsx"];
 /** Starts the gateway; flags follow. */
 export const SLUICE: readonly string[] = [...NODE, "src/main.ts"];
 
+/** Whether a process has not ended. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A process of one test, which ends with it at the latest. */
 export interface TestProcess {
   readonly child: ChildProcess;

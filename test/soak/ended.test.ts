@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import { NODE, startProcess } from "../harness/process.ts";
+import { isAlive, NODE, startProcess } from "../harness/process.ts";
 import { until } from "../harness/wait.ts";
 
 /** Returns the processes that came of one, and those that came of them. */
@@ -13,15 +13,6 @@ function childrenOf(pid: number): number[] {
     return own.flatMap((each) => [each, ...childrenOf(each)]);
   } catch {
     return []; // it has just ended
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }
 
