@@ -3,7 +3,7 @@
  * `upstream/`, which uses it, and `cluster/`, which keeps it in Redis.
  *
  * A node has one journal. It alone writes there, under the name of its lease. The node that takes
- * an ended lease adopts the journal with it: from then on that node alone may deliver what is there.
+ * an ended lease adopts the journal with it: from then on only that node delivers what is there.
  */
 
 /** Where one entry is. */
@@ -20,6 +20,8 @@ export interface JournalEntry {
   readonly lane: string;
   /** The call. Only `upstream/` reads it. */
   readonly text: string;
+  /** Name of the socket's record in the lease, which is struck in the same step. */
+  readonly strikes?: string | undefined;
 }
 
 /**
@@ -111,8 +113,11 @@ export interface Journal {
   isOwn(): boolean;
   /** Calls back once `isOwn` holds; at once if it does. */
   whenOwn(call: () => void): void;
-  /** Whether a journal of another node (or one that was adopted) has calls of a lane. */
-  isElsewhere(lane: string): Promise<boolean>;
+  /**
+   * Which of these lanes have calls in a journal other than `journal`, which is this node's own if
+   * left out. One script for all; rejects while Redis is away.
+   */
+  elsewhere(lanes: readonly string[], journal?: string): Promise<ReadonlySet<string>>;
   /** Names who delivers. Adopting begins then. */
   read(reader: JournalReader): void;
   readonly letters: LetterStore;
