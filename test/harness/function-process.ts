@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { until } from "./wait.ts";
 
 /** Where the example backend of `examples/functions/` can run. */
-export const RUNTIMES = ["workerd", "node", "deno"] as const;
+export const RUNTIMES = ["workerd", "node", "deno", "bun"] as const;
 
 /** One of them. */
 export type Runtime = (typeof RUNTIMES)[number];
@@ -52,12 +52,12 @@ export async function startFunction(
 }
 
 function commandOf(runtime: Runtime): [string, string[]] {
-  if (runtime !== "deno") {
+  if (runtime === "workerd" || runtime === "node") {
     return [process.execPath, ["--import", "tsx", `examples/functions/${runtime}.ts`]];
   }
   const scripts = (require("../../package.json") as { scripts: Record<string, string> }).scripts;
-  const [, args = ""] = (scripts["function:deno"] ?? "").split("exec deno ");
-  return [`${ROOT}node_modules/.bin/deno`, args.split(" ")];
+  const [, args = ""] = (scripts[`function:${runtime}`] ?? "").split(`exec ${runtime} `);
+  return [`${ROOT}node_modules/.bin/${runtime}`, args.split(" ")];
 }
 
 async function end(child: ChildProcess): Promise<void> {
