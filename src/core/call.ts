@@ -7,6 +7,7 @@ import type { Command } from "./command.ts";
 /** The types of the CloudEvents that functions receive. */
 export const CALL_TYPES = {
   connect: "io.sluice.connect",
+  connected: "io.sluice.connected",
   event: "io.sluice.event",
   disconnect: "io.sluice.disconnect",
 } as const;
@@ -20,8 +21,25 @@ export interface CallSocket {
   readonly namespace: string;
   /** The user, as the answer to the connect call named it. */
   readonly userId?: string | undefined;
-  /** `socket.data`, as set by the answer to the connect call and by handlers in the process. */
+  /**
+   * `socket.data` when the call was sent, as answers and handlers in the process have set it. In a
+   * disconnect call: as it was last.
+   */
   readonly data?: unknown;
+  /** Grows each time an answer changes `data`. Left out if none has. */
+  readonly version?: number | undefined;
+  /** Rooms of the socket but for the one named by its id; in the calls of routes with `rooms`. */
+  readonly rooms?: readonly string[] | undefined;
+}
+
+/** What every call has beside its socket. */
+interface CallBody {
+  readonly socket: CallSocket;
+  /**
+   * How many sockets, over all nodes, are in each room of the socket; in the calls of routes with
+   * `presence`. In a disconnect call the socket itself is not among them any more.
+   */
+  readonly rooms?: Readonly<Record<string, number>> | undefined;
 }
 
 /** The handshake of a socket's client. */
@@ -41,33 +59,57 @@ export interface CallHandshake {
 }
 
 /** Body of `io.sluice.connect`. */
-export interface ConnectCall {
+export interface ConnectCall extends CallBody {
   readonly socket: CallSocket & { readonly handshake: CallHandshake };
 }
 
+/**
+ * Body of `io.sluice.connected`: the client is in. Nobody waits for the answer, so it is retried,
+ * and comes before the first event of the socket.
+ */
+export interface ConnectedCall extends CallBody {
+  /** Whether a lost session was resumed, with its id, rooms and data. */
+  readonly recovered: boolean;
+}
+
 /** Body of `io.sluice.event`; `ack` says whether the client waits for an answer. */
-export interface EventCall {
-  readonly socket: CallSocket;
+export interface EventCall extends CallBody {
   readonly event: string;
   readonly args: readonly unknown[];
   readonly ack: boolean;
 }
 
 /** Body of `io.sluice.disconnect`. */
-export interface DisconnectCall {
-  readonly socket: CallSocket;
+export interface DisconnectCall extends CallBody {
   /** The reason of Socket.IO's `disconnect` event, or `node_lost` if the socket's node died. */
   readonly reason: string;
 }
 
-/** Answer of a function that lets a socket in. */
-export interface ConnectAnswer {
-  /** Names the user in later calls of the socket. */
-  readonly userId?: string | undefined;
-  /** Members to set in `socket.data`. */
+/**
+ * What an answer changes about the socket of its call, before its commands are carried out and its
+ * ack is sent. Nothing of it is done if the answer to a later call has changed `data` already.
+ */
+export interface StateAnswer {
+  /**
+   * A merge patch (RFC 7396) of `socket.data`: members replace those there, objects are merged
+   * member by member, and `null` deletes. If the result exceeds `upstream.dataBytesMax`, the answer
+   * fails with UPSTREAM_DATA_TOO_LARGE, and nothing that it says is done.
+   */
   readonly data?: Readonly<Record<string, unknown>> | undefined;
-  /** Rooms that the socket joins. */
-  readonly rooms?: readonly string[] | undefined;
+  /** Rooms that the socket joins, or leaves and then joins. */
+  readonly rooms?: readonly string[] | RoomChange | undefined;
+}
+
+/** Rooms that a socket leaves and then joins. */
+export interface RoomChange {
+  readonly join?: readonly string[] | undefined;
+  readonly leave?: readonly string[] | undefined;
+}
+
+/** Answer of a function that lets a socket in. */
+export interface ConnectAnswer extends StateAnswer {
+  /** Names the user in later calls of the socket: it becomes `socket.data.userId`. */
+  readonly userId?: string | undefined;
   /** Commands to carry out once the socket is connected. */
   readonly commands?: readonly Command[] | undefined;
 }
@@ -78,21 +120,25 @@ export interface Refusal {
   readonly data?: unknown;
 }
 
-/** Answer to an event or, without `ack`, to a disconnect. */
-export interface EventAnswer {
+/** Answer to an event or, without `ack`, to a connected or a disconnect call. */
+export interface EventAnswer extends StateAnswer {
   /** Arguments of the client's acknowledgement. */
   readonly ack?: readonly unknown[] | undefined;
   readonly commands?: readonly Command[] | undefined;
 }
 
+/** What a batch says to one of its events. */
+export interface BatchedAnswer extends StateAnswer {
+  readonly id: string;
+  readonly commands?: readonly Command[] | undefined;
+}
+
 /**
- * Answer to a batch. Events that are not in `failed` are done. Commands are listed by the id of
- * their event, so that an invalid command fails only its own event.
+ * Answer to a batch. Events that are not in `failed` are done. What else there is to say stands
+ * under the id of its event, so that what is invalid fails only its own event.
  */
 export interface BatchAnswer {
-  readonly answers?:
-    | readonly { readonly id: string; readonly commands: readonly Command[] }[]
-    | undefined;
+  readonly answers?: readonly BatchedAnswer[] | undefined;
   /** Events that were not handled. Those with `retry` are sent again, in their order. */
   readonly failed?: readonly { readonly id: string; readonly retry: boolean }[] | undefined;
 }

@@ -98,7 +98,7 @@ export class Refusal extends Error {
 }
 
 /** HTTP status of a refusal, by the kind of call. */
-const REFUSED = { connect: 403, event: 422, disconnect: 422 } as const;
+const REFUSED = { connect: 403, connected: 422, event: 422, disconnect: 422 } as const;
 const BODY_BYTES_MAX = 4_194_304;
 
 /**

@@ -4,13 +4,17 @@
  */
 export type {
   BatchAnswer,
+  BatchedAnswer,
   CallHandshake,
   CallSocket,
   ConnectAnswer,
   ConnectCall,
+  ConnectedCall,
   DisconnectCall,
   EventAnswer,
   EventCall,
+  RoomChange,
+  StateAnswer,
 } from "../core/call.ts";
 export type { Command, PresentSocket } from "../core/command.ts";
 export {

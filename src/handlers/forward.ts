@@ -1,4 +1,4 @@
-import type { CallHandshake, ConnectAnswer } from "../core/call.ts";
+import type { CallHandshake, ConnectAnswer, RoomChange } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 
@@ -201,7 +201,8 @@ function connected(forwarding: Forwarding, socket: ForwardSocket): void {
   if (answer?.data) Object.assign(socket.data, answer.data);
   // After the data, which may contain a userId that the client chose.
   if (answer?.userId !== undefined) socket.data.userId = answer.userId;
-  if (answer?.rooms?.length) socket.join([...answer.rooms]);
+  const joined = joinedBy(answer ?? {});
+  if (joined.length > 0) socket.join([...joined]);
   listen(forwarding, socket, lane);
   held?.release();
   if (answer?.commands?.length) forwarding.needs.apply(answer.commands);
@@ -251,6 +252,15 @@ function argsOf(reply: ForwardReply): readonly unknown[] {
 function errorOf({ code, message, data }: Exclude<ForwardReply, { ack: unknown }>) {
   const { text, retry } = FAILURES[code];
   return { code, message: message ?? text, retry, ...(data !== undefined && { data }) };
+}
+
+function joinedBy({ rooms = [] }: ConnectAnswer): readonly string[] {
+  return isList(rooms) ? rooms : (rooms.join ?? []);
+}
+
+// The compiler does not take lists that cannot be changed for what Array.isArray finds.
+function isList(rooms: readonly string[] | RoomChange): rooms is readonly string[] {
+  return Array.isArray(rooms);
 }
 
 function handshakeOf({ handshake, recovered }: ForwardSocket): CallHandshake {

@@ -8,7 +8,7 @@ import type { Failed, Outcome } from "./outcome.ts";
 import type { Post } from "./post.ts";
 import type { CallRequest } from "./request.ts";
 import type { Route, Routes } from "./routes.ts";
-import type { CallSeen } from "./samples.ts";
+import type { CallSeen, CallType } from "./samples.ts";
 import type { Sign } from "./sign.ts";
 
 /** Brings requests to functions: one attempt, or as many as are allowed. */
@@ -181,6 +181,6 @@ function codeOf(outcome: Outcome): FailureCode | undefined {
   return outcome.ok ? undefined : outcome.code;
 }
 
-function kindOf(request: CallRequest): "connect" | "event" | "disconnect" | "batch" {
+function kindOf(request: CallRequest): CallType {
   return request.batch ? "batch" : (request.items[0]?.event.kind ?? "event");
 }

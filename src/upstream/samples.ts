@@ -1,8 +1,9 @@
+import type { CallKind } from "../core/call.ts";
 import type { FailureCode } from "../core/failures.ts";
 import type { BreakerState } from "./breaker.ts";
 
 /** What one request carries, as metrics show it. */
-export type CallType = "connect" | "event" | "disconnect" | "batch";
+export type CallType = CallKind | "batch";
 
 /** Hears of requests and their ends. */
 export interface CallSeen {

@@ -232,7 +232,7 @@ test("a batch is handled in order; after a failure its socket's events wait, oth
     { id: "e4", retry: false },
   ]);
   assert.deepEqual(
-    answers?.map(({ id, commands }) => [id, commands.length]),
+    answers?.map(({ id, commands }) => [id, commands?.length]),
     [
       ["e1", 3],
       ["e5", 3],
