@@ -20,7 +20,8 @@ export function tryBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   }
 }
 
-function toBase64(given: Bytes): string {
+/** Returns bytes as base64, padded. */
+export function toBase64(given: Bytes): string {
   const bytes = ArrayBuffer.isView(given)
     ? new Uint8Array(given.buffer, given.byteOffset, given.byteLength)
     : new Uint8Array(given);

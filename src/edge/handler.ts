@@ -9,6 +9,7 @@ import type {
 } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { tagBytes } from "./binary.ts";
+import { BODY_BYTES_MAX } from "./body.ts";
 import {
   type AckOf,
   type AnyEvents,
@@ -99,7 +100,6 @@ export class Refusal extends Error {
 
 /** HTTP status of a refusal, by the kind of call. */
 const REFUSED = { connect: 403, connected: 422, event: 422, disconnect: 422 } as const;
-const BODY_BYTES_MAX = 4_194_304;
 
 /**
  * Returns the `fetch` handler of a function that a gateway calls. Throws a TypeError without a

@@ -7,6 +7,7 @@ import {
 } from "../core/call.ts";
 import { isRecord } from "../core/tagged-json.ts";
 import { restoreBytes } from "./binary.ts";
+import { gather } from "./body.ts";
 import { verify } from "./verify.ts";
 
 /** One call whose signature was checked. */
@@ -80,26 +81,11 @@ function kindOf(data: CallEvent["data"]): CallKind {
 }
 
 async function readBody(request: Request, max: number): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
   const reader = request.body?.getReader();
-  for (;;) {
-    const next = await reader?.read();
-    if (!next || next.done) break;
-    length += next.value.length;
-    if (length > max) {
-      await reader?.cancel();
-      throw new Unreadable(413, "the body is too large");
-    }
-    chunks.push(next.value);
-  }
-  const body = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, at);
-    at += chunk.length;
-  }
-  return body;
+  const body = await gather(async () => (await reader?.read())?.value, max);
+  if (body) return body;
+  await reader?.cancel();
+  throw new Unreadable(413, "the body is too large");
 }
 
 function parse(body: Uint8Array): unknown {
