@@ -10,9 +10,13 @@
 export interface Place {
   /** The journal's name: the lease under which it was written. */
   readonly journal: string;
-  /** Grows along the journal. */
+  /** Its place in the order of all journals: what was written later has a greater one. */
   readonly number: number;
+  readonly lane: string;
 }
+
+/** The call that a lane would deliver next. Without a number it is newer than what is written. */
+export type LaneHead = Pick<Place, "lane"> & Partial<Place>;
 
 /** One call as it is written down. */
 export interface JournalEntry {
@@ -26,9 +30,10 @@ export interface JournalEntry {
 
 /**
  * How an append ended. `away`: Redis did not confirm it in time; if it was written all the same, it
- * is removed as soon as Redis can be reached. `full`: the journal has reached its bounds.
+ * is removed as soon as Redis can be reached. `full`: the journal has reached its bounds. `taken`:
+ * it was written, but another node has taken the journal since, and delivers it.
  */
-export type Appended = Place | "away" | "full";
+export type Appended = Place | "away" | "full" | "taken";
 
 /** One call that was given up, as it is kept. */
 export interface Letter {
@@ -92,13 +97,16 @@ export interface LetterSamples {
 /** Who delivers what is in journals. */
 export interface JournalReader {
   /**
-   * Gets entries of a journal that this node has adopted, the oldest first. Entries of one lane
-   * come in order. The next come once it resolves.
+   * Gets entries of one journal that this node has adopted, the oldest first. The next of it come
+   * once it resolves and there is room: the journal bounds how many adopted calls are out, as it
+   * does its own. Several journals may be adopted at once, and have calls of one lane: before one
+   * is delivered, `elsewhere` is to say no for its place.
    */
   adopt(entries: readonly (JournalEntry & { readonly place: Place })[]): Promise<void>;
   /**
-   * Another node has taken this node's lease, and with it all that was written under it: it is not
-   * to be delivered here any more. What was not confirmed yet goes into the new journal.
+   * Another node has taken this node's lease, and with it all that was written under it and what
+   * this node had adopted: none of that is to be delivered here any more. What was not confirmed
+   * yet goes into the new journal.
    */
   taken(): void;
 }
@@ -114,10 +122,11 @@ export interface Journal {
   /** Calls back once `isOwn` holds; at once if it does. */
   whenOwn(call: () => void): void;
   /**
-   * Which of these lanes have calls in a journal other than `journal`, which is this node's own if
-   * left out. One script for all; rejects while Redis is away.
+   * Says for each head, in their order, whether a journal other than its own has older calls of its
+   * lane; a head without a journal is this node's own. One script for all; rejects while Redis is
+   * away.
    */
-  elsewhere(lanes: readonly string[], journal?: string): Promise<ReadonlySet<string>>;
+  elsewhere(heads: readonly LaneHead[]): Promise<readonly boolean[]>;
   /** Names who delivers. Adopting begins then. */
   read(reader: JournalReader): void;
   readonly letters: LetterStore;
