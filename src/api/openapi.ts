@@ -225,6 +225,11 @@ function describeAnswers(): Json {
         timedOut: listOf(string),
         sockets: listOf(ref("Socket")),
         next: string,
+        key: text("Of a command that waits for its time: its key."),
+        cancelled: {
+          type: "boolean",
+          description: "Of `cancel`: whether a command waited under the key.",
+        },
       },
       ["ok"],
     ),

@@ -69,12 +69,20 @@ const COMMAND_TEXTS: Readonly<Record<CommandName, string>> = {
   disconnectSockets: "Disconnects the matching sockets.",
   fetchSockets: "Lists the matching sockets, page by page.",
   serverSideEmit: "Emits an event to the other nodes of the cluster.",
+  cancel: "Forgets the command that waits under a key.",
 };
 
+const DELAYED = ["COMMANDS_DELAYED_FULL", "COMMANDS_DELAYED_AWAY"] as const;
+
 const COMMAND_FAILURES: Partial<Record<CommandName, readonly FailureCode[]>> = {
+  emit: DELAYED,
+  socketsJoin: DELAYED,
+  socketsLeave: DELAYED,
+  disconnectSockets: DELAYED,
   emitWithAck: ["COMMANDS_TOO_MANY_SOCKETS", "COMMANDS_ACKS_FULL", "COMMANDS_BUSY"],
   fetchSockets: ["COMMANDS_BUSY"],
-  serverSideEmit: ["COMMANDS_NO_CLUSTER"],
+  serverSideEmit: ["COMMANDS_NO_CLUSTER", ...DELAYED],
+  cancel: ["COMMANDS_DELAYED_AWAY"],
 };
 
 const LIST_ROUTES: readonly RouteRow[] = [
@@ -144,7 +152,7 @@ export function listRoutes(metricsPath: string): readonly RouteRow[] {
 }
 
 function commandRoute(name: CommandName): RouteRow {
-  const isHeld = name !== "emitWithAck" && name !== "fetchSockets";
+  const isHeld = name !== "emitWithAck" && name !== "fetchSockets" && name !== "cancel";
   return {
     method: "POST",
     path: `/v1/${name}`,

@@ -27,8 +27,19 @@ interface Selection extends InNamespace {
   readonly except?: readonly string[] | undefined;
 }
 
+/** What makes a command one that is carried out later. */
+interface Delay {
+  /** Carries it out after so many milliseconds (1…2592000000, 30 days); left out: now. */
+  readonly afterMs?: number | undefined;
+  /**
+   * Of a command with `afterMs`: what `cancel` names it by (1…256 characters). In one namespace a
+   * later command with the same key replaces it.
+   */
+  readonly key?: string | undefined;
+}
+
 /** Emits to every socket in any of the rooms `to`, except those in `except`. */
-export interface EmitCommand extends Emission {
+export interface EmitCommand extends Emission, Delay {
   readonly do: "emit";
   /** Whether clients that cannot receive it at this moment may miss it. Default: false. */
   readonly volatile?: boolean | undefined;
@@ -42,13 +53,13 @@ export interface EmitWithAckCommand extends Emission {
 }
 
 /** Makes the matching sockets join or leave rooms. */
-export interface RoomsCommand extends Selection {
+export interface RoomsCommand extends Selection, Delay {
   readonly do: "socketsJoin" | "socketsLeave";
   readonly rooms: readonly string[];
 }
 
 /** Disconnects the matching sockets. */
-export interface DisconnectCommand extends Selection {
+export interface DisconnectCommand extends Selection, Delay {
   readonly do: "disconnectSockets";
   /**
    * Whether their connections close too, and with them sockets of other namespaces. Default: false.
@@ -65,21 +76,31 @@ export interface FetchCommand extends Selection {
   readonly after?: string | undefined;
 }
 
-/** Emits to the other nodes of the cluster. */
-export interface ServerSideEmitCommand extends InNamespace {
+/** Emits to the other nodes; if delayed, to all but the one that carries it out. */
+export interface ServerSideEmitCommand extends InNamespace, Delay {
   readonly do: "serverSideEmit";
   readonly event: string;
   readonly args?: readonly unknown[] | undefined;
 }
 
-/** One command. */
-export type Command =
+/**
+ * Forgets the command that waits under a key in this namespace. One whose time has come is carried
+ * out all the same: `cancelled` in the result says which it was.
+ */
+export interface CancelCommand extends InNamespace {
+  readonly do: "cancel";
+  readonly key: string;
+}
+
+/** A command that may be carried out later. */
+export type DelayableCommand =
   | EmitCommand
-  | EmitWithAckCommand
   | RoomsCommand
   | DisconnectCommand
-  | FetchCommand
   | ServerSideEmitCommand;
+
+/** One command. */
+export type Command = DelayableCommand | EmitWithAckCommand | FetchCommand | CancelCommand;
 
 /** The name of a command: the value of its `do`. */
 export type CommandName = Command["do"];
@@ -100,7 +121,7 @@ export interface PresentSocket {
   };
 }
 
-/** Result of a command that was carried out. */
+/** Result of a command that was carried out; of one with `afterMs`, that is kept until then. */
 export interface Done {
   readonly ok: true;
   /** Of `emitWithAck`: one per socket that answered, in the order in which they arrived. */
@@ -111,6 +132,10 @@ export interface Done {
   readonly sockets?: readonly PresentSocket[];
   /** Of `fetchSockets`, if there are more sockets: pass it as `after` to get them. */
   readonly next?: string;
+  /** Of a command with `afterMs`: its key, if it has one. */
+  readonly key?: string;
+  /** Of `cancel`: whether a command waited under the key; it will not be carried out. */
+  readonly cancelled?: boolean;
 }
 
 /** Result of a command that could not be carried out; `code` is a row of the table of failures. */

@@ -23,6 +23,9 @@ export const COMMAND_LIMITS = {
   ackTimeoutMsMax: 60_000,
   fetchDefault: 1000,
   fetchMax: 10_000,
+  /** 30 days. */
+  afterMsMax: 2_592_000_000,
+  keyCharsMax: 256,
 } as const;
 
 // Socket.IO's own namespace events.
@@ -80,18 +83,45 @@ const timeoutMs = optional(
 const limit = optional(whole(COMMAND_LIMITS.fetchMax), "Most sockets listed.", {
   default: COMMAND_LIMITS.fetchDefault,
 });
+const requiredKey = name(COMMAND_LIMITS.keyCharsMax);
+z.globalRegistry.add(requiredKey, { description: "The key of a command with `afterMs`." });
+const delay = {
+  afterMs: optional(
+    whole(COMMAND_LIMITS.afterMsMax),
+    "Carries it out after so many milliseconds; the answer then says that it is kept.",
+  ),
+  key: optional(
+    name(COMMAND_LIMITS.keyCharsMax),
+    "With `afterMs`: what `cancel` names it by; it replaces the one with this key in its namespace.",
+  ),
+};
+
+/** Makes the schema of a command whose `key` needs `afterMs`. */
+const delayed = <T extends z.ZodMiniObject>(schema: T): T => {
+  const isWhole = (one: unknown) => {
+    const { key, afterMs } = one as { readonly key?: string; readonly afterMs?: number };
+    return key === undefined || afterMs !== undefined;
+  };
+  const about = { path: ["key"], error: "is for a command with afterMs" };
+  const checked = schema.check(z.refine(isWhole, about));
+  z.globalRegistry.add(checked, { dependentRequired: { key: ["afterMs"] } });
+  return checked;
+};
 
 /** The schema of each command, by name. */
 export const COMMANDS = {
-  emit: z.strictObject({
-    do: z.literal("emit"),
-    namespace,
-    to,
-    except,
-    event,
-    args,
-    volatile: optional(z.boolean(), "Whether clients that cannot take it now may miss it."),
-  }),
+  emit: delayed(
+    z.strictObject({
+      do: z.literal("emit"),
+      namespace,
+      to,
+      except,
+      event,
+      args,
+      volatile: optional(z.boolean(), "Whether clients that cannot take it now may miss it."),
+      ...delay,
+    }),
+  ),
   emitWithAck: z.strictObject({
     do: z.literal("emitWithAck"),
     namespace,
@@ -101,27 +131,36 @@ export const COMMANDS = {
     args,
     timeoutMs,
   }),
-  socketsJoin: z.strictObject({
-    do: z.literal("socketsJoin"),
-    namespace,
-    in: to,
-    except,
-    rooms: requiredRooms("Rooms the sockets join; an empty list is none."),
-  }),
-  socketsLeave: z.strictObject({
-    do: z.literal("socketsLeave"),
-    namespace,
-    in: to,
-    except,
-    rooms: requiredRooms("Rooms the sockets leave; an empty list is none."),
-  }),
-  disconnectSockets: z.strictObject({
-    do: z.literal("disconnectSockets"),
-    namespace,
-    in: to,
-    except,
-    close: optional(z.boolean(), "Whether the connections are closed too."),
-  }),
+  socketsJoin: delayed(
+    z.strictObject({
+      do: z.literal("socketsJoin"),
+      namespace,
+      in: to,
+      except,
+      rooms: requiredRooms("Rooms the sockets join; an empty list is none."),
+      ...delay,
+    }),
+  ),
+  socketsLeave: delayed(
+    z.strictObject({
+      do: z.literal("socketsLeave"),
+      namespace,
+      in: to,
+      except,
+      rooms: requiredRooms("Rooms the sockets leave; an empty list is none."),
+      ...delay,
+    }),
+  ),
+  disconnectSockets: delayed(
+    z.strictObject({
+      do: z.literal("disconnectSockets"),
+      namespace,
+      in: to,
+      except,
+      close: optional(z.boolean(), "Whether the connections are closed too."),
+      ...delay,
+    }),
+  ),
   fetchSockets: z.strictObject({
     do: z.literal("fetchSockets"),
     namespace,
@@ -130,11 +169,19 @@ export const COMMANDS = {
     limit,
     after: optional(room, "The `next` of the page before."),
   }),
-  serverSideEmit: z.strictObject({
-    do: z.literal("serverSideEmit"),
+  serverSideEmit: delayed(
+    z.strictObject({
+      do: z.literal("serverSideEmit"),
+      namespace,
+      event: eventExcept(RESERVED_SERVER_SIDE),
+      args,
+      ...delay,
+    }),
+  ),
+  cancel: z.strictObject({
+    do: z.literal("cancel"),
     namespace,
-    event: eventExcept(RESERVED_SERVER_SIDE),
-    args,
+    key: requiredKey,
   }),
 } as const satisfies { [Name in CommandName]: z.ZodMiniType<{ do: Name }> };
 
@@ -150,6 +197,7 @@ const COMMAND = z.discriminatedUnion("do", [
   COMMANDS.disconnectSockets,
   COMMANDS.fetchSockets,
   COMMANDS.serverSideEmit,
+  COMMANDS.cancel,
 ]) satisfies z.ZodMiniType<Command>;
 
 /** An invalid command. None of its batch has been carried out. */

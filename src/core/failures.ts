@@ -68,6 +68,16 @@ export const FAILURES = {
     retry: true,
     text: "fanout.heldCommandsMax commands already wait for a socket to be let in",
   },
+  COMMANDS_DELAYED_FULL: {
+    status: 503,
+    retry: true,
+    text: "fanout.delayedMax commands, or fanout.delayedBytesMax of them, wait for their time already",
+  },
+  COMMANDS_DELAYED_AWAY: {
+    status: 503,
+    retry: true,
+    text: "Redis, which keeps the commands that wait for their time, cannot be reached",
+  },
   COMMANDS_FAILED: { status: 500, retry: true, text: "The command could not be carried out" },
   // handlers: the application's code in the process.
   HANDLERS_FAILED: { status: 500, retry: false, text: "The application's own handler failed" },

@@ -362,6 +362,17 @@ interface FanoutSettings {
   listsWaitingMax?: number | undefined;
   /** Commands kept for one socket until its connect hook has let it in. Default: 100 (1…10000). */
   heldCommandsMax?: number | undefined;
+  /**
+   * Commands with afterMs that may wait for their time: in this process, or with Redis over all
+   * nodes; above, they are refused.
+   * Default: 100000 (0…10000000).
+   */
+  delayedMax?: number | undefined;
+  /**
+   * Bytes of the commands that wait for their time, written as JSON.
+   * Default: 67108864 (0…17179869184 bytes).
+   */
+  delayedBytesMax?: number | undefined;
 }
 
 /** Connection state recovery. */

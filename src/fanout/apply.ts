@@ -1,14 +1,17 @@
 import type { Namespace, Server } from "socket.io";
 import type {
   Apply,
+  CancelCommand,
   Command,
   CommandCaller,
   CommandResult,
+  DelayableCommand,
   EmitWithAckCommand,
   FetchCommand,
   Refused,
 } from "../core/command.ts";
 import { COMMAND_LIMITS } from "../core/commands.ts";
+import type { DelayedCommand, Delays } from "../core/delays.ts";
 import { FAILURES, type FailureCode, FailureError, messageOf } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import { emitEach } from "./acks.ts";
@@ -50,11 +53,25 @@ export interface Executor {
 }
 
 /** The limits of the executor. */
-export type ExecutorSettings = Omit<Settings["fanout"], "unionMembersMax">;
+export type ExecutorSettings = Omit<
+  Settings["fanout"],
+  "unionMembersMax" | "delayedMax" | "delayedBytesMax"
+>;
+
+/** What the executor needs. */
+interface ExecutorNeeds {
+  readonly server: Server;
+  readonly acks: AckSamples;
+  /** Keeps commands with `afterMs`. */
+  readonly delays: Pick<Delays, "keep" | "cancel">;
+}
 
 /** Commands that have begun. */
 interface Started {
-  /** Resolves when sockets have joined, left and been disconnected, also those of other nodes. */
+  /**
+   * Resolves when sockets have joined, left and been disconnected, also those of other nodes, and
+   * commands with `afterMs` are kept.
+   */
   readonly moved: Promise<unknown>;
   /** Resolves when every command has its result. */
   readonly results: Promise<CommandResult[]>;
@@ -62,10 +79,16 @@ interface Started {
 
 // A result that is not there yet. Once `started` resolves, the next command may start.
 interface Slow {
-  /** Whether it moves sockets, and so waits for no client. */
-  readonly isMove?: boolean;
+  /** Whether it waits for no client, but for Redis at most. */
+  readonly isPrompt?: boolean;
   readonly started: Promise<void>;
   readonly result: Promise<CommandResult>;
+}
+
+/** What a command needs to begin. */
+interface BeginNeeds {
+  readonly searches: RequestSearches;
+  readonly caller: CommandCaller;
 }
 
 /** The samples in which broadcasts and commands count their acks. */
@@ -84,19 +107,22 @@ const nothing = (): void => {};
  */
 export function createExecutor(
   settings: ExecutorSettings,
-  { server, acks }: { readonly server: Server; readonly acks: AckSamples },
+  { server, acks, delays }: ExecutorNeeds,
 ): Executor {
   const samples: Record<string, number> = {};
   const queue = createSearchQueue(settings);
   const holds = createHolds(
     settings.heldCommandsMax,
-    (command) => void begin(command, queue.open()),
+    (command) => void begin(command, { searches: queue.open(), caller: "upstream" }),
   );
 
-  function begin(command: Command, searches: RequestSearches): CommandResult | Slow {
+  function begin(command: Command, { searches, caller }: BeginNeeds): CommandResult | Slow {
+    // Before the namespace is looked for: one that is gone has commands that wait all the same.
+    if (command.do === "cancel") return prompt(cancel(command, delays));
     const name = command.namespace ?? "/";
     const namespace = findNamespace(server, name);
     if (!namespace) return refuse("COMMANDS_NO_NAMESPACE", name);
+    if (isDelayed(command)) return delay(command, { namespace, caller, delays });
     if (namespace === "nobody" || isForNobody(command)) return tellNobody(command);
     try {
       if (command.do === "emitWithAck") {
@@ -116,14 +142,14 @@ export function createExecutor(
     const searches = queue.open();
     const run = async () => {
       for (const command of commands) {
-        const begun = begin(command, searches);
+        const begun = begin(command, { searches, caller });
         if ("ok" in begun) {
           results.push(count(`${command.do} ${caller}`, begun));
           continue;
         }
         const result = begun.result.then((found) => count(`${command.do} ${caller}`, found));
         results.push(result);
-        if (begun.isMove) moves.push(result);
+        if (begun.isPrompt) moves.push(result);
         await begun.started;
       }
     };
@@ -184,7 +210,45 @@ function tell(namespace: Namespace, command: TellCommand): CommandResult | Slow 
  */
 function settle(done: unknown): CommandResult | Slow {
   if (!(done instanceof Promise)) return OK;
-  return { isMove: true, started: Promise.resolve(), result: done.then(() => OK, failed) };
+  return prompt(done.then(() => OK, failed));
+}
+
+function prompt(result: Promise<CommandResult>): Slow {
+  return { isPrompt: true, started: Promise.resolve(), result };
+}
+
+type Delayed = DelayableCommand & { readonly afterMs: number };
+
+function isDelayed(command: Command): command is Delayed {
+  return "afterMs" in command && command.afterMs !== undefined;
+}
+
+// Has a command kept until its time.
+function delay(
+  { afterMs, key, ...command }: Delayed,
+  needs: Pick<DelayedCommand, "caller"> & {
+    readonly namespace: Namespace | "nobody";
+    readonly delays: Pick<Delays, "keep">;
+  },
+): CommandResult | Slow {
+  const { namespace, caller, delays } = needs;
+  if (command.do === "serverSideEmit" && (namespace === "nobody" || isAlone(namespace))) {
+    return refuse("COMMANDS_NO_CLUSTER", command.event);
+  }
+  const kept = delays.keep({ command, caller }, { afterMs, key }).then((how): CommandResult => {
+    if (how === "full") return refuse("COMMANDS_DELAYED_FULL");
+    if (how === "away") return refuse("COMMANDS_DELAYED_AWAY");
+    return { ok: true, ...(key !== undefined && { key }) };
+  });
+  return prompt(kept.catch(failed));
+}
+
+async function cancel(
+  { namespace = "/", key }: CancelCommand,
+  delays: Pick<Delays, "cancel">,
+): Promise<CommandResult> {
+  const cancelled = await delays.cancel(namespace, key);
+  return cancelled === "away" ? refuse("COMMANDS_DELAYED_AWAY") : { ok: true, cancelled };
 }
 
 function listed(command: Extract<TellCommand, { readonly in?: unknown }>) {

@@ -1,7 +1,7 @@
-import type { Command, EmitWithAckCommand, FetchCommand } from "../core/command.ts";
+import type { DelayableCommand } from "../core/command.ts";
 
 /** Commands that need no answer from sockets. */
-export type TellCommand = Exclude<Command, EmitWithAckCommand | FetchCommand>;
+export type TellCommand = DelayableCommand;
 
 /** The commands held for one socket that is not connected yet. */
 export interface Held {

@@ -30,6 +30,7 @@ import {
   listProcessRows,
   listRecoveryRows,
 } from "./metric-rows.ts";
+import { keepDelays } from "./serve-delays.ts";
 import { closeApp, openPorts, startApi } from "./serve-http.ts";
 import { type Attached, serveSocket } from "./serve-socket.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
@@ -163,10 +164,11 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   });
   // After the sockets have left, so that their disconnect calls are made; before the adapters are
   // closed, so that what the functions answer is carried out.
+  const delays = keepDelays(settings, { log, metrics, undo });
   const calls = { stop: async () => {} };
   undo.push(() => calls.stop());
   const acks = attached.samples().fanout;
-  const executor = createExecutor(settings.fanout, { server: io, acks });
+  const executor = createExecutor(settings.fanout, { server: io, acks, delays });
   metrics.source(() => listAttachedRows(attached.samples()));
   metrics.source(() => listDoorRows(door.samples));
   metrics.source(() => listMistakeRows(mistakes.samples));
@@ -187,6 +189,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     paused: createPauseListener(state, log),
   });
   door.begin();
+  delays.carryOut(executor);
   const { version: uws, binary } = native;
   log("info", { room: "gateway", ...ports, uws, binary }, `listening on port ${ports.port}`);
   let stopped: Promise<void> | undefined;

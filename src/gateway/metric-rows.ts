@@ -2,6 +2,7 @@ import type { ApiSamples } from "../api/api.ts";
 import type { LeaseSamples } from "../cluster/lease.ts";
 import type { BusSamples } from "../cluster/log/carrier.ts";
 import type { SessionsSamples } from "../cluster/sessions.ts";
+import type { DelaySamples } from "../core/delays.ts";
 import type { DoorSamples } from "../door/door.ts";
 import type { RecoverySamples } from "../fanout/recovery.ts";
 import type { LoopSamples } from "../metrics/loop.ts";
@@ -42,6 +43,16 @@ export function listAttachedRows({ socket, codec, fanout }: AttachedSamples): Sa
     sluice_fanout_acks_pending: fanout.acksPending,
     sluice_fanout_acks_missed_total: fanout.acksMissed,
     sluice_fanout_acks_refused_total: fanout.acksRefused,
+  };
+}
+
+/** Returns the samples of commands that wait for their time as rows of the metric table. */
+export function listDelayRows({ pending, bytes, kept, outcomes }: DelaySamples): Samples {
+  return {
+    sluice_fanout_delayed_commands: pending,
+    sluice_fanout_delayed_bytes: bytes,
+    sluice_fanout_delays_kept_total: kept,
+    sluice_fanout_delays_total: by(outcomes, "outcome"),
   };
 }
 

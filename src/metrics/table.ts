@@ -248,6 +248,34 @@ export const METRICS = {
     labels: [],
     help: "Broadcasts and emitWithAck commands not sent because fanout.acksPendingMax acknowledgements were awaited.",
   },
+  sluice_fanout_delayed_commands: {
+    kind: "gauge",
+    labels: [],
+    aggregate: "max",
+    help: "Commands with afterMs that wait for their time: in this process, of workers in the one that has most; with Redis of all nodes. fanout.delayedMax bounds them.",
+  },
+  sluice_fanout_delayed_bytes: {
+    kind: "gauge",
+    labels: [],
+    aggregate: "max",
+    help: "Bytes of those commands; fanout.delayedBytesMax bounds them.",
+  },
+  sluice_fanout_delays_kept_total: {
+    kind: "counter",
+    labels: [],
+    help: "Commands with afterMs that were kept until their time.",
+  },
+  sluice_fanout_delays_total: {
+    kind: "counter",
+    labels: ["outcome"],
+    help: "What became of commands with afterMs: done, refused when they were due, cancelled, replaced by one with the same key, lost with this process or with their signature, or not kept because there were too many (full) or Redis was away.",
+  },
+  sluice_fanout_delay_late_seconds: {
+    kind: "histogram",
+    labels: [],
+    buckets: SECONDS,
+    help: "How long after their time commands with afterMs were carried out.",
+  },
   // recovery
   sluice_recoveries_total: {
     kind: "counter",
@@ -298,7 +326,7 @@ export const METRICS = {
   sluice_commands_total: {
     kind: "counter",
     labels: ["command", "caller", "outcome"],
-    help: "Commands carried out or refused, by who asked.",
+    help: "Commands carried out or refused, by who asked; one with afterMs counts when it is kept and when it is carried out.",
   },
   sluice_api_requests_total: {
     kind: "counter",

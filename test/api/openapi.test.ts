@@ -112,6 +112,11 @@ test("the document's schemas say of a command what the gateway says", async () =
     [{ do: "socketsJoin", rooms: ["a"], in: ["b"] }, true],
     [{ do: "fetchSockets", limit: 10_001 }, false],
     [{ do: "disconnectSockets", close: true }, true],
+    [{ do: "emit", event: "x", afterMs: 5, key: "k" }, true],
+    [{ do: "emit", event: "x", key: "k" }, false],
+    [{ do: "disconnectSockets", key: "k" }, false],
+    [{ do: "cancel", key: "k" }, true],
+    [{ do: "cancel" }, false],
     [{ do: "fly" }, false],
   ];
   for (const [command, good] of cases) {

@@ -46,6 +46,7 @@ test("every example of the design is accepted and comes back as it was written",
     { do: "disconnectSockets", in: ["room or socket id"], close: false },
     { do: "fetchSockets", in: ["room"], limit: 1000 },
     { do: "serverSideEmit", event: "x", args: [] },
+    { do: "cancel", namespace: "/", key: "reminder" },
   ];
   assert.deepEqual(readCommands(structuredClone(batch)), batch);
   assert.deepEqual(COMMAND_NAMES, Object.keys(COMMANDS));
@@ -85,6 +86,13 @@ test("a bad command names its index, its path and the bound", () => {
     [emit({ to: null }), "to", /expected array/],
     [{ do: "serverSideEmit", event: "connection" }, "event", /reserved/],
     [{ do: "fetchSockets", limit: 1.5 }, "limit", /int/],
+    [emit({ key: "k" }), "key", /afterMs/],
+    [emit({ afterMs: 0 }), "afterMs", />=1/],
+    [emit({ afterMs: 1, key: "" }), "key", />=1/],
+    [{ do: "emitWithAck", event: "x", afterMs: 1 }, "afterMs", /no such key/],
+    [{ do: "fetchSockets", afterMs: 1 }, "afterMs", /no such key/],
+    [{ do: "cancel", key: "k", afterMs: 1 }, "afterMs", /no such key/],
+    [{ do: "cancel" }, "key", /expected string/],
   ];
   for (const [command, path, bound] of cases) {
     const found = refusal(() => readCommands([emit(), command]));
@@ -92,6 +100,19 @@ test("a bad command names its index, its path and the bound", () => {
     assert.match(found.bound, bound, JSON.stringify(command));
   }
   assert.match(refusal(() => readCommands({ do: "emit", event: "x" })).bound, /list/);
+});
+
+test("every command that waits for no answer may be carried out later, with a key or without", () => {
+  const later = { afterMs: 1000, key: "k" };
+  const commands = [
+    emit(later),
+    emit({ afterMs: 1 }),
+    { do: "socketsJoin", rooms: ["a"], ...later },
+    { do: "socketsLeave", rooms: ["a"], ...later },
+    { do: "disconnectSockets", ...later },
+    { do: "serverSideEmit", event: "x", ...later },
+  ];
+  assert.deepEqual(readCommands(structuredClone(commands)), commands);
 });
 
 test("every bound holds at its maximum and refuses one more", () => {
@@ -105,6 +126,9 @@ test("every bound holds at its maximum and refuses one more", () => {
     ["args", L.argsMax, (n) => emit({ args: list(n) })],
     ["timeoutMs", L.ackTimeoutMsMax, (timeoutMs) => ({ do: "emitWithAck", event: "x", timeoutMs })],
     ["limit", L.fetchMax, (limit) => ({ do: "fetchSockets", limit })],
+    ["afterMs", L.afterMsMax, (afterMs) => emit({ afterMs })],
+    ["key", L.keyCharsMax, (n) => emit({ afterMs: 1, key: "k".repeat(n) })],
+    ["key", L.keyCharsMax, (n) => ({ do: "cancel", key: "k".repeat(n) })],
     ["rooms", L.roomsMax, (n) => ({ do: "socketsJoin", rooms: list(n) })],
   ];
   for (const [path, max, make] of bounds) {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { readSettings } from "../../src/core/settings.ts";
 import { createExecutor } from "../../src/fanout/apply.ts";
+import { createMemoryDelays } from "../../src/fanout/delays.ts";
 import { createSamples } from "../../src/fanout/samples.ts";
 import { connectClient, watchClient } from "../harness/clients.ts";
 import { until } from "../harness/wait.ts";
@@ -11,7 +12,8 @@ import { startTwoRigs } from "./rig.ts";
 async function gather(t: TestContext, ackSocketsMax = 100) {
   const nodes = await startTwoRigs(t);
   const limits = { ...readSettings({}).fanout, ackSocketsMax };
-  const executor = createExecutor(limits, { server: nodes[0].io, acks: createSamples() });
+  const delays = createMemoryDelays(limits);
+  const executor = createExecutor(limits, { server: nodes[0].io, acks: createSamples(), delays });
   const urls = nodes.map(({ port }) => `http://127.0.0.1:${port}`);
   const [here, there] = [
     await watchClient(urls[0] ?? ""),

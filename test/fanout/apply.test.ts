@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import type { Command, CommandResult } from "../../src/core/command.ts";
 import { createExecutor, type Executor, type ExecutorSettings } from "../../src/fanout/apply.ts";
+import { createMemoryDelays } from "../../src/fanout/delays.ts";
 import { createSamples } from "../../src/fanout/samples.ts";
 import { type Gateway, startGateway } from "../../src/gateway/gateway.ts";
 import { collect, connectClient, type Socket, watchClient } from "../harness/clients.ts";
@@ -10,6 +11,7 @@ import { until } from "../harness/wait.ts";
 let gateway: Gateway;
 let executor: Executor;
 const clients: Socket[] = [];
+const delays = createMemoryDelays({ delayedMax: 0, delayedBytesMax: 0 });
 const LIMITS: ExecutorSettings = {
   ackSocketsMax: 3,
   heldCommandsMax: 2,
@@ -28,7 +30,7 @@ before(async () => {
   gateway.io.on("connection", (socket) => {
     socket.on("wait", (done) => done());
   });
-  executor = createExecutor(LIMITS, { server: gateway.io, acks: createSamples() });
+  executor = createExecutor(LIMITS, { server: gateway.io, acks: createSamples(), delays });
 });
 after(() => gateway.stop());
 afterEach(async () => {
@@ -363,7 +365,7 @@ test("dropped commands are never carried out, and the id is free again", async (
 });
 
 test("every command is counted by its name, caller and outcome", async () => {
-  const own = createExecutor(LIMITS, { server: gateway.io, acks: createSamples() });
+  const own = createExecutor(LIMITS, { server: gateway.io, acks: createSamples(), delays });
   await own.apply([{ do: "emit", event: "x" }], "upstream");
   await own.apply([{ do: "emit", event: "x", namespace: "/no" }], "api");
   await own.apply([{ do: "emitWithAck", event: "x", to: ["none"] }], "api");
@@ -398,7 +400,7 @@ test("who leaves while it is asked is waited for no longer", { timeout: 20_000 }
 test("a request may look through requestSocketsMax sockets and finish that list; the next is refused", async () => {
   for (let i = 0; i < 3; i++) await connect();
   const limits = { ...LIMITS, requestSocketsMax: 6 };
-  const own = createExecutor(limits, { server: gateway.io, acks: createSamples() });
+  const own = createExecutor(limits, { server: gateway.io, acks: createSamples(), delays });
   const lists: Command[] = Array(1000).fill({ do: "fetchSockets", limit: 1 });
   const ask: Command = { do: "emitWithAck", event: "x" };
   const seen = collect(clients[0] ?? assert.fail());
@@ -421,7 +423,7 @@ test("sockets that are looked through and left out count as well", async () => {
   for (let i = 0; i < 3; i++) await connect();
   gateway.io.socketsJoin("all");
   const limits = { ...LIMITS, requestSocketsMax: 6 };
-  const own = createExecutor(limits, { server: gateway.io, acks: createSamples() });
+  const own = createExecutor(limits, { server: gateway.io, acks: createSamples(), delays });
   const left = { except: ["all"] };
   for (const [command, fits] of [
     [{ do: "fetchSockets", ...left }, 1],
@@ -464,7 +466,7 @@ test("lists begin one in a turn of the event loop, whoever asks, and in their or
 
 test("listsWaitingMax lists wait for their turn, one more is refused to be tried again", async () => {
   const limits = { ...LIMITS, listsWaitingMax: 5 };
-  const own = createExecutor(limits, { server: gateway.io, acks: createSamples() });
+  const own = createExecutor(limits, { server: gateway.io, acks: createSamples(), delays });
   const list = () => own.apply([{ do: "fetchSockets" }], "api");
   // One is at once, five wait.
   const answers = (await Promise.all(Array.from({ length: 8 }, list))).flat();
@@ -480,7 +482,7 @@ test("listsWaitingMax lists wait for their turn, one more is refused to be tried
 test("listedSocketsMax sockets are held for answers that wait, and let go with them", async () => {
   const client = await connect();
   const limits = { ...LIMITS, listedSocketsMax: 1 };
-  const own = createExecutor(limits, { server: gateway.io, acks: createSamples() });
+  const own = createExecutor(limits, { server: gateway.io, acks: createSamples(), delays });
   const list: Command = { do: "fetchSockets" };
   let answer: (done: string) => void = () => {};
   client.on("ask", (done) => {
@@ -503,7 +505,7 @@ test("acksPendingMax bounds what all questions await, and every way they end is 
   const [stays, goes, silent] = [await connect(), await connect("msgpack"), await connect()];
   const acks = createSamples();
   const limits = { ...LIMITS, acksPendingMax: 4 };
-  const own = createExecutor(limits, { server: gateway.io, acks });
+  const own = createExecutor(limits, { server: gateway.io, acks, delays });
   const ask = (timeoutMs: number, args: unknown[] = []): Promise<CommandResult[]> =>
     own.apply([{ do: "emitWithAck", event: "ask", args, timeoutMs }], "api");
   const dones = new Map<Socket, (answer: number) => void>();

@@ -41,4 +41,16 @@ export const fanout = z.strictObject({
     10_000,
     "Commands kept for one socket until its connect hook has let it in.",
   ),
+  delayedMax: integer(
+    100_000,
+    0,
+    10_000_000,
+    "Commands with afterMs that may wait for their time: in this process, or with Redis over all nodes; above, they are refused.",
+  ),
+  delayedBytesMax: integer(
+    67_108_864,
+    0,
+    17_179_869_184,
+    "Bytes of the commands that wait for their time, written as JSON.",
+  ),
 });
