@@ -12,6 +12,8 @@ export interface Successor {
   lost(socket: LeasedSocket): Promise<void>;
   /** Another node has taken this one's lease and told that these sockets are gone: so be it. */
   taken(): void;
+  /** Characters of a socket's data, as JSON, that are written down; above, it is told without. */
+  readonly dataCharsMax?: number;
 }
 
 /** What a lease counts, as plain numbers. */
@@ -42,6 +44,8 @@ export interface Lease {
   readonly speaks: boolean;
   /** Has a survivor speak for this socket if the node dies. */
   enter(socket: LeasedSocket): void;
+  /** Writes a socket that was entered down again, if it has changed. */
+  update(socket: LeasedSocket): void;
   /** Nobody needs to be told of this socket any more. */
   strike(socket: Pick<LeasedSocket, "id" | "namespace">): void;
   /**
@@ -214,7 +218,14 @@ export function holdLease(
     get speaks() {
       return successor !== undefined;
     },
-    enter: (socket) => void ledger.enter(recordName(socket), writeRecord(socket)),
+    enter: (socket) =>
+      void ledger.enter(recordName(socket), writeRecord(socket, successor?.dataCharsMax)),
+    update(socket) {
+      const name = recordName(socket);
+      const before = ledger.read(name);
+      const now = writeRecord(socket, successor?.dataCharsMax);
+      if (before !== undefined && before !== now) ledger.enter(name, now);
+    },
     strike: (socket) => ledger.strike(recordName(socket)),
     whenSure(call) {
       if (stopped || performance.now() - renewedAt < settings.leaseMs) return call();

@@ -167,6 +167,11 @@ export const FAILURES = {
     retry: false,
     text: "The function's answer is larger than upstream.answerBytesMax",
   },
+  UPSTREAM_DATA_TOO_LARGE: {
+    status: 502,
+    retry: false,
+    text: "The function's answer would make the socket's data larger than upstream.dataBytesMax",
+  },
   UPSTREAM_GONE: {
     status: 502,
     retry: false,

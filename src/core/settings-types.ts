@@ -480,6 +480,11 @@ interface UpstreamSettings {
   connectTimeoutMs?: number | undefined;
   /** Bytes of a function's answer, inflated. Default: 1048576 (256…67108864 bytes). */
   answerBytesMax?: number | undefined;
+  /**
+   * Bytes, as JSON, that a socket's data may have after an answer has changed them.
+   * Default: 16384 (1024…1048576 bytes).
+   */
+  dataBytesMax?: number | undefined;
   /** Calls open at once, per origin: its connections. Default: 128 (1…10000). */
   inflightMax?: number | undefined;
   /** Events and connects that wait, over all sockets. Default: 100000 (1…10000000). */

@@ -1,56 +1,74 @@
 import type { Server, Socket } from "socket.io";
-import type { Lease } from "../cluster/lease.ts";
+import type { Lease, Successor } from "../cluster/lease.ts";
 import { type LeasedSocket, recordName } from "../cluster/leased-socket.ts";
+import { keepState } from "../core/socket-state.ts";
+import type { ForwardNeeds } from "../handlers/forward.ts";
 import { connectionOf, namespacesOf } from "../seam/socket-io.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
 /** The reason in a disconnect call for a socket of a node that died. */
 const NODE_LOST = "node_lost";
 
-type Open = Upstream["open"];
+/** Opens the lane of a socket of this node. */
+type Open = ForwardNeeds["open"];
+type OpenSocket = Parameters<Open>[0];
+
+/** A socket that is in the lease. */
+interface Held {
+  readonly socket: OpenSocket;
+  ended: boolean;
+}
+
+/** How often the records of a part of the sockets are compared with what they are now. */
+const LOOK_MS = 100;
+/** How long it takes to come to each: its data or rooms may change without anybody telling. */
+const ROUND_MS = 5_000;
+
+/** What leasing lanes needs. */
+export interface LeaseLanesNeeds {
+  readonly io: Server;
+  readonly upstream: Upstream;
+  readonly lease: Lease;
+  readonly dataBytesMax: number;
+}
 
 /**
  * Returns `upstream.open`, extended so that the lease lists each socket from the moment its connect
- * call was accepted until its disconnect call is over. Also registers with the lease the functions
- * that make the disconnect calls of nodes that died.
+ * call was accepted until its disconnect call is over, with its data as answers leave them; what
+ * handlers in the process change is found within five seconds. Also registers with the lease the
+ * functions that make the disconnect calls of nodes that died.
  */
-export function leaseLanes(io: Server, upstream: Upstream, lease: Lease): Open {
-  const held = new Map<string, { readonly socket: LeasedSocket; ended: boolean }>();
+export function leaseLanes(needs: LeaseLanesNeeds): { readonly open: Open; stop(): void } {
+  const { upstream, lease } = needs;
+  const held = new Map<string, Held>();
   /** Sockets whose disconnect calls another node has made. */
   const told = new Set<string>();
 
-  lease.name({
-    lost: ({ id, namespace, userId, data }) =>
-      new Promise((resolve) => {
-        if (!upstream.claims(namespace)) return resolve();
-        upstream
-          .open({ id, namespace, describe: () => ({ userId, data }) })
-          .end(NODE_LOST, resolve);
-      }),
-    taken() {
-      const before = [...held];
-      held.clear();
-      for (const [name, { socket: lost, ended }] of before) {
-        if (ended) continue;
-        told.add(name);
-        const { namespace, id } = lost;
-        const socket: Socket | undefined = namespacesOf(io).get(namespace)?.sockets.get(id);
-        if (socket) connectionOf(socket).closeAs(NODE_LOST);
-      }
-    },
-  });
+  lease.name(createSuccessor(needs, held, told));
 
-  return (socket) => {
+  /** Brings the record of a socket up to date. */
+  function look(name: string): void {
+    const own = held.get(name);
+    if (own) lease.update(recordOf(own.socket));
+  }
+
+  function open(given: OpenSocket): ReturnType<Open> {
+    const { namespace } = given;
+    if (!upstream.answers("disconnect", namespace, "disconnect")) return upstream.open(given);
+    const name = recordName(given);
+    const socket: OpenSocket = {
+      ...given,
+      update(answer, at) {
+        const updated = given.update(answer, at);
+        if (updated.outcome === "done") look(name);
+        return updated;
+      },
+    };
     const lane = upstream.open(socket);
-    const { id, namespace } = socket;
-    const name = recordName(socket);
-    if (!upstream.answers("disconnect", namespace, "disconnect")) return lane;
-    const enter = (said: Pick<LeasedSocket, "userId" | "data"> = {}) => {
-      const { userId = said.userId, data } = socket.describe();
-      const record = { id, namespace, userId, data: { ...asObject(data), ...asObject(said.data) } };
+    const enter = () => {
       told.delete(name);
-      held.set(name, { socket: record, ended: false });
-      lease.enter(record);
+      held.set(name, { socket, ended: false });
+      lease.enter(recordOf(socket));
     };
     const isAsked = upstream.answers("connect", namespace, "connect");
     // A middleware of the process may still refuse it; `end` then removes it from the lease.
@@ -59,7 +77,9 @@ export function leaseLanes(io: Server, upstream: Upstream, lease: Lease): Open {
       ...lane,
       async connect(handshake) {
         const answer = await lane.connect(handshake);
-        enter(answer);
+        enter();
+        // Forwarding is about to set what the answer says.
+        setImmediate(look, name);
         return answer;
       },
       end(reason) {
@@ -76,9 +96,55 @@ export function leaseLanes(io: Server, upstream: Upstream, lease: Lease): Open {
         });
       },
     };
+  }
+
+  const timer = walkAll(held, look);
+  return { open, stop: () => clearInterval(timer) };
+}
+
+/** Returns what tells functions of the sockets of dead nodes, and hears that this node was one. */
+function createSuccessor(
+  { io, upstream, dataBytesMax }: LeaseLanesNeeds,
+  held: Map<string, Held>,
+  told: Set<string>,
+): Successor {
+  return {
+    dataCharsMax: dataBytesMax,
+    lost: ({ id, namespace, ...known }) =>
+      new Promise((resolve) => {
+        if (!upstream.claims(namespace)) return resolve();
+        upstream.open({ id, namespace, ...keepState(known, dataBytesMax) }).end(NODE_LOST, resolve);
+      }),
+    taken() {
+      const before = [...held];
+      held.clear();
+      for (const [name, { socket: lost, ended }] of before) {
+        if (ended) continue;
+        told.add(name);
+        const { namespace, id } = lost;
+        const socket: Socket | undefined = namespacesOf(io).get(namespace)?.sockets.get(id);
+        if (socket) connectionOf(socket).closeAs(NODE_LOST);
+      }
+    },
   };
 }
 
-function asObject(value: unknown): object {
-  return typeof value === "object" && value !== null ? value : {};
+/** Comes to each key of a map within {@link ROUND_MS}, again and again. */
+function walkAll(map: ReadonlyMap<string, unknown>, come: (key: string) => void): NodeJS.Timeout {
+  let walk = map.keys();
+  const timer = setInterval(() => {
+    for (let left = Math.ceil((map.size * LOOK_MS) / ROUND_MS); left > 0; left--) {
+      const next = walk.next();
+      if (next.done) {
+        walk = map.keys();
+        return;
+      }
+      come(next.value);
+    }
+  }, LOOK_MS);
+  return timer.unref();
+}
+
+function recordOf({ id, namespace, ...socket }: OpenSocket): LeasedSocket {
+  return { id, namespace, ...socket.describe() };
 }

@@ -71,9 +71,11 @@ export function serveUpstream(
     if (open !== undefined) noDecider();
   }
   const forget = metrics.source(() => listUpstreamRows(upstream.samples()));
+  const { dataBytesMax } = settings;
+  const leased = lease && leaseLanes({ io, upstream, lease, dataBytesMax });
   const forward = createForward(settings, {
     asksConnect: (namespace) => upstream.answers("connect", namespace, "connect"),
-    open: lease ? leaseLanes(io, upstream, lease) : upstream.open,
+    open: leased?.open ?? upstream.open,
     apply,
     hold: executor.hold,
     tokenUserOf: ({ data }) =>
@@ -97,6 +99,7 @@ export function serveUpstream(
     async stop() {
       unwatch();
       await upstream.stop();
+      leased?.stop();
       forget();
     },
   };

@@ -1,12 +1,11 @@
-import type { CallHandshake, ConnectAnswer, RoomChange } from "../core/call.ts";
+import type { CallHandshake, ConnectAnswer } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
+import type { SocketState } from "../core/socket-state.ts";
+import { createState, type OwnState, type StateSocket } from "./state.ts";
 
 /** The members of a Socket.IO socket that forwarding uses. */
-export interface ForwardSocket {
-  readonly id: string;
-  readonly nsp: { readonly name: string };
-  data: Record<string, unknown>;
+export interface ForwardSocket extends StateSocket {
   readonly recovered: boolean;
   readonly handshake: Omit<CallHandshake, "recovered">;
   readonly conn: {
@@ -15,10 +14,9 @@ export interface ForwardSocket {
     off(event: "close", listener: (reason: string) => void): unknown;
     setMaxListeners(count: number): unknown;
   };
-  join(rooms: string[]): unknown;
   emit(event: string, ...args: unknown[]): unknown;
   use(middleware: (packet: unknown[], next: () => void) => void): unknown;
-  on(event: "disconnect", listener: (reason: string) => void): unknown;
+  on(event: "disconnect" | "disconnecting", listener: (reason: string) => void): unknown;
   listenerCount(event: string): number;
 }
 
@@ -36,7 +34,8 @@ export type ForwardReply =
 
 /** The calls of one socket, in order. */
 export interface ForwardLane {
-  connect(handshake: CallHandshake): Promise<ConnectAnswer>;
+  /** Resolves with the answer, and when its call was made. */
+  connect(handshake: CallHandshake): Promise<ConnectAnswer & { readonly at?: number }>;
   event(
     name: string,
     args: readonly unknown[],
@@ -49,12 +48,13 @@ export interface ForwardLane {
 export interface ForwardNeeds {
   /** Whether a function answers the connects of a namespace. */
   asksConnect(namespace: string): boolean;
-  open(socket: {
-    readonly id: string;
-    readonly namespace: string;
-    readonly traceparent: unknown;
-    describe(): { readonly userId?: string | undefined; readonly data: unknown };
-  }): ForwardLane;
+  open(
+    socket: SocketState & {
+      readonly id: string;
+      readonly namespace: string;
+      readonly traceparent: unknown;
+    },
+  ): ForwardLane;
   apply(commands: readonly Command[]): unknown;
   /** Returns the user named by a socket's token; undefined where no token is required. */
   tokenUserOf(socket: ForwardSocket): string | undefined;
@@ -75,9 +75,15 @@ const REFUSED_EVERY_MS = 1000;
 /** The failures to which `overflow: "close"` applies: the client emits too fast. */
 const OVERFLOW = new Set<FailureCode>(["UPSTREAM_QUEUE_FULL", "UPSTREAM_SATURATED"]);
 
-/** Forwarding in one gateway. */
-interface Forwarding {
+/** The settings of forwarding. */
+interface ForwardSettings {
   readonly overflow: "refuse" | "close";
+  /** Bytes that a socket's data may have after an answer has changed them. */
+  readonly dataBytesMax: number;
+}
+
+/** Forwarding in one gateway. */
+interface Forwarding extends ForwardSettings {
   readonly needs: ForwardNeeds;
   readonly entering: WeakMap<ForwardSocket, Entering>;
 }
@@ -85,9 +91,10 @@ interface Forwarding {
 /** A socket that has entered the middleware and is not connected yet. */
 interface Entering {
   readonly lane: ForwardLane;
+  readonly state: OwnState;
   /** Set if a function answers the connect. */
   readonly held: ReturnType<ForwardNeeds["hold"]> | undefined;
-  answer: ConnectAnswer | undefined;
+  answer: (ConnectAnswer & { readonly at?: number }) | undefined;
   /** Why it has left. */
   gone: string | undefined;
   /** Its listener for the end of the connection. */
@@ -98,16 +105,18 @@ interface Entering {
  * Returns a function that forwards a namespace's connects, events and disconnects to functions.
  *
  * A refused socket gets a `connect_error` with the function's `message` and `data`, or, if the call
- * failed, with `data` of `{ code, retry }`. An event that fails calls its ack with
- * `{ error: { code, message, retry, data? } }`. A refused event without an ack makes the client
- * get `event_refused`, at most once a second. Each accepted connect call is followed by exactly one
- * disconnect call, after the socket's events, even if the client left before it was connected.
+ * failed, with `data` of `{ code, retry }`. An event that fails calls its ack with `{ error: {
+ * code, message, retry, data? } }`. A refused event without an ack makes the client get
+ * `event_refused`, at most once a second. The answer to a connect call sets the socket's data
+ * before later middlewares run, and its rooms before its `connection` event. Each accepted connect
+ * call is followed by exactly one disconnect call, after the socket's events, even if the client
+ * left before it was connected.
  */
 export function createForward(
-  { overflow }: { readonly overflow: "refuse" | "close" },
+  settings: ForwardSettings,
   needs: ForwardNeeds,
 ): (namespace: ForwardNamespace) => void {
-  const forwarding: Forwarding = { overflow, needs, entering: new WeakMap() };
+  const forwarding: Forwarding = { ...settings, needs, entering: new WeakMap() };
   return (namespace) => {
     namespace.use((socket, next) => enter(forwarding, socket, next));
     needs.watchRemoved(namespace, (socket) => removed(forwarding, socket));
@@ -123,7 +132,6 @@ function enter(forwarding: Forwarding, socket: ForwardSocket, next: (error?: Err
     next();
     return;
   }
-  const { needs } = forwarding;
   const entry = begin(forwarding, socket);
   if (!entry.held) {
     next();
@@ -132,11 +140,12 @@ function enter(forwarding: Forwarding, socket: ForwardSocket, next: (error?: Err
   entry.lane.connect(handshakeOf(socket)).then(
     (answer) => {
       entry.answer = answer;
+      const code = accept(forwarding, socket, entry);
       if (entry.gone !== undefined) leave(entry, entry.gone);
-      else if (isOtherUser(socket, answer.userId ?? needs.tokenUserOf(socket))) {
+      else if (code !== undefined) {
         socket.conn.off("close", entry.closed);
         leave(entry, "server namespace disconnect");
-        next(connectErrorOf({ code: "AUTH_WRONG_USER" }));
+        next(connectErrorOf({ code }));
         return;
       }
       // Also if the client has left: Socket.IO checks that, and removes the socket itself.
@@ -151,16 +160,31 @@ function enter(forwarding: Forwarding, socket: ForwardSocket, next: (error?: Err
   );
 }
 
-function begin({ needs, entering }: Forwarding, socket: ForwardSocket): Entering {
+/** Sets what a connect call was answered; returns why the socket cannot be let in with it. */
+function accept(
+  { needs }: Forwarding,
+  socket: ForwardSocket,
+  { state, answer }: Entering,
+): FailureCode | undefined {
+  if (!answer) return undefined;
+  const { userId, data, rooms, at = Date.now() } = answer;
+  if (isOtherUser(socket, userId ?? needs.tokenUserOf(socket))) return "AUTH_WRONG_USER";
+  // The user after the data, which may contain a userId that the client chose.
+  const named = userId === undefined ? data : { ...data, userId };
+  // Its rooms count for the version; it joins them once it is in.
+  const { outcome } = state.update({ data: named, ...(rooms && { rooms: [] }) }, at);
+  return outcome === "too_large" ? "UPSTREAM_DATA_TOO_LARGE" : undefined;
+}
+
+function begin(forwarding: Forwarding, socket: ForwardSocket): Entering {
+  const { needs, entering } = forwarding;
   const { id, conn, handshake, recovered } = socket;
   const namespace = socket.nsp.name;
+  const state = createState(socket, { ...forwarding, apply: needs.apply });
+  const { traceparent } = handshake.headers;
   const entry: Entering = {
-    lane: needs.open({
-      id,
-      namespace,
-      traceparent: handshake.headers.traceparent,
-      describe: () => ({ userId: userOf(socket), data: socket.data }),
-    }),
+    lane: needs.open({ ...state, id, namespace, traceparent }),
+    state,
     held: needs.asksConnect(namespace) ? needs.hold(namespace, id, recovered) : undefined,
     answer: undefined,
     gone: undefined,
@@ -197,12 +221,8 @@ function connected(forwarding: Forwarding, socket: ForwardSocket): void {
   if (!entry) return;
   forwarding.entering.delete(socket);
   socket.conn.off("close", entry.closed);
-  const { lane, held, answer } = entry;
-  if (answer?.data) Object.assign(socket.data, answer.data);
-  // After the data, which may contain a userId that the client chose.
-  if (answer?.userId !== undefined) socket.data.userId = answer.userId;
-  const joined = joinedBy(answer ?? {});
-  if (joined.length > 0) socket.join([...joined]);
+  const { lane, state, held, answer } = entry;
+  state.enter(answer?.rooms);
   listen(forwarding, socket, lane);
   held?.release();
   if (answer?.commands?.length) forwarding.needs.apply(answer.commands);
@@ -254,25 +274,9 @@ function errorOf({ code, message, data }: Exclude<ForwardReply, { ack: unknown }
   return { code, message: message ?? text, retry, ...(data !== undefined && { data }) };
 }
 
-function joinedBy({ rooms = [] }: ConnectAnswer): readonly string[] {
-  return isList(rooms) ? rooms : (rooms.join ?? []);
-}
-
-// The compiler does not take lists that cannot be changed for what Array.isArray finds.
-function isList(rooms: readonly string[] | RoomChange): rooms is readonly string[] {
-  return Array.isArray(rooms);
-}
-
 function handshakeOf({ handshake, recovered }: ForwardSocket): CallHandshake {
   const { headers, query, auth, address, secure, issued } = handshake;
   return { headers, query, auth, address, secure, issued, recovered };
-}
-
-function userOf({ data }: ForwardSocket): string | undefined {
-  if (typeof data.userId === "string") return data.userId;
-  const { user } = data;
-  if (typeof user !== "object" || user === null || !("sub" in user)) return undefined;
-  return typeof user.sub === "string" ? user.sub : undefined;
 }
 
 /** Whether a recovered session belongs to another user than `userId`. */

@@ -103,7 +103,7 @@ test("kill -9: each socket's disconnect call is made once, by one of two survivo
   assert.ok(left.length >= 5);
   for (const { json } of lost()) {
     assert.equal(json.socket.userId, "ada");
-    assert.deepEqual(json.socket.data, { color: "red" });
+    assert.deepEqual(json.socket.data, { color: "red", userId: "ada" });
   }
   const counts = await Promise.all(
     survivors.map((each) => each.metric("sluice_cluster_lost_sockets_total")),

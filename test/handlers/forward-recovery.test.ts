@@ -15,7 +15,7 @@ async function enter(given: { recovered: boolean; userId?: string }, answer: Con
   const ends: (string | undefined)[] = [];
   const dropped: string[] = [];
   const forward = createForward(
-    { overflow: "refuse" },
+    { overflow: "refuse", dataBytesMax: 1024 },
     {
       asksConnect: () => true,
       open: () => ({
@@ -47,7 +47,10 @@ async function enter(given: { recovered: boolean; userId?: string }, answer: Con
     recovered: given.recovered,
     handshake: { headers: {}, query: {}, auth: {}, address: "", secure: false, issued: 0 },
     conn,
+    connected: false,
+    rooms: new Set(),
     join: () => {},
+    leave: () => {},
     emit: () => {},
     use: () => {},
     on: () => {},

@@ -69,6 +69,7 @@ for (const codec of ["msgpack", "json"] as const) {
         namespace: "/",
         userId: "u1",
         data: { plan: "pro", userId: "u1" },
+        version: event?.json.socket.version,
       },
       event: "hello",
       args: [{ $binary: "CQg=" }],

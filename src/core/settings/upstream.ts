@@ -50,6 +50,12 @@ export const upstream = z.strictObject({
     "How long a connect call may take, its wait in the queue included.",
   ),
   answerBytesMax: integer(1_048_576, 256, 67_108_864, "Bytes of a function's answer, inflated."),
+  dataBytesMax: integer(
+    16_384,
+    1024,
+    1_048_576,
+    "Bytes, as JSON, that a socket's data may have after an answer has changed them.",
+  ),
   inflightMax: integer(128, 1, 10_000, "Calls open at once, per origin: its connections."),
   queueMax: integer(100_000, 1, 10_000_000, "Events and connects that wait, over all sockets."),
   queueBytesMax: integer(67_108_864, 65_536, 17_179_869_184, "Bytes that wait, over all sockets."),

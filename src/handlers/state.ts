@@ -1,0 +1,100 @@
+import type { StateAnswer } from "../core/call.ts";
+import type { Command } from "../core/command.ts";
+import {
+  patchData,
+  readRoomChange,
+  type SocketState,
+  type Updated,
+  versionOf,
+} from "../core/socket-state.ts";
+
+/** The members of a Socket.IO socket in which its state is kept. */
+export interface StateSocket {
+  readonly id: string;
+  readonly nsp: { readonly name: string };
+  data: Record<string, unknown>;
+  readonly connected: boolean;
+  readonly rooms: ReadonlySet<unknown>;
+  join(rooms: string[]): unknown;
+  leave(room: string): unknown;
+  on(event: "disconnecting", listener: () => void): unknown;
+}
+
+/** What the state of sockets needs. */
+export interface StateNeeds {
+  readonly dataBytesMax: number;
+  /** Carries out commands, for a socket that is not here any more. */
+  apply(commands: readonly Command[]): unknown;
+}
+
+/** The rooms that a call shows: the number of rooms of a socket has no bound. */
+const ROOMS_MAX = 1000;
+
+/** The state of a socket of this node. */
+export interface OwnState extends SocketState {
+  /** Joins and leaves what the answer to the connect call says, once the socket is in. */
+  enter(rooms: StateAnswer["rooms"]): void;
+}
+
+/** Returns the state of a socket, which lives on in its `data` and rooms. */
+export function createState(socket: StateSocket, needs: StateNeeds): OwnState {
+  const { dataBytesMax: bytesMax, apply } = needs;
+  const { id } = socket;
+  const namespace = socket.nsp.name;
+  /** The rooms it was in at its end. */
+  let last: readonly string[] | undefined;
+  // At "disconnect" it has left them.
+  socket.on("disconnecting", () => {
+    last = roomsOf(socket);
+  });
+
+  function move(rooms: StateAnswer["rooms"]): Promise<unknown> | undefined {
+    const { leave, join } = readRoomChange(rooms);
+    // Without the room of its id nobody could reach it.
+    const left = leave.filter((room) => room !== id);
+    if (socket.connected) {
+      for (const room of left) socket.leave(room);
+      return join.length === 0 ? undefined : Promise.resolve(socket.join([...join]));
+    }
+    // It is gone, but its session may be recovered, or goes on at another node.
+    const moves: Command[] = [];
+    const to = { namespace, in: [id] };
+    if (left.length > 0) moves.push({ do: "socketsLeave", ...to, rooms: left });
+    if (join.length > 0) moves.push({ do: "socketsJoin", ...to, rooms: join });
+    if (moves.length > 0) apply(moves);
+    return undefined;
+  }
+
+  return {
+    describe: () => ({
+      userId: userOf(socket),
+      data: socket.data,
+      version: versionOf(socket.data) || undefined,
+    }),
+    rooms: () => last ?? roomsOf(socket),
+    update(answer, at): Updated {
+      // Whatever a handler has put there, Socket.IO's own type of it aside.
+      const outcome = patchData(socket as { data: unknown }, answer, { at, bytesMax });
+      return outcome === "done" ? { outcome, moved: move(answer.rooms) } : { outcome };
+    },
+    enter: move,
+  };
+}
+
+function roomsOf({ id, rooms }: StateSocket): string[] {
+  const listed: string[] = [];
+  for (const room of rooms) {
+    if (listed.length === ROOMS_MAX) break;
+    if (room !== id && (typeof room === "string" || typeof room === "number"))
+      listed.push(String(room));
+  }
+  return listed;
+}
+
+/** Returns the user of a socket: whom a function has named, or the subject of its token. */
+export function userOf({ data }: Pick<StateSocket, "data">): string | undefined {
+  if (typeof data?.userId === "string") return data.userId;
+  const user: unknown = data?.user;
+  if (typeof user !== "object" || user === null || !("sub" in user)) return undefined;
+  return typeof user.sub === "string" ? user.sub : undefined;
+}
