@@ -26,6 +26,10 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "@socket.io/redis-adapter": ["seam"],
   // Sessions, events with bytes, and what the classic adapter writes.
   "@msgpack/msgpack": ["cluster"],
+  "@opentelemetry/api": ["trace"],
+  "@opentelemetry/exporter-trace-otlp-proto": ["trace"],
+  "@opentelemetry/resources": ["trace"],
+  "@opentelemetry/sdk-trace": ["trace"],
   jose: ["door"],
   pino: ["gateway"],
   // Its own package.json.

@@ -1,8 +1,9 @@
 import { COMMAND_NAMES } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
-import { type AddRoute, type Exchange, type RouteResponse, readTraceparent } from "../core/http.ts";
+import type { AddRoute, Exchange, RouteResponse } from "../core/http.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
+import { readTraceContext, type Span, type TraceContext, type Tracer } from "../core/trace.ts";
 import { createBodies } from "./bodies.ts";
 import { responseOfError, type Shared, serveCommands } from "./commands.ts";
 import { serveDeadLetters, serveReplay } from "./dead-letters.ts";
@@ -18,6 +19,7 @@ import { createStreams, type Streams } from "./stream.ts";
 export interface ApiNeeds extends Pick<Shared, "apply" | "rooms" | "deadLetters" | "packer"> {
   readonly route: AddRoute;
   readonly log: Log;
+  readonly trace?: Tracer | undefined;
   /** Resolves with the metrics, in the format that the `Accept` header asks for. */
   scrape(accept: string): Promise<{ readonly type: string; readonly body: string }>;
   /** Returns why commands cannot be carried out now; `undefined` when they can. */
@@ -55,9 +57,12 @@ export interface ApiSamples {
 
 /**
  * Returns the response. A bare status means that the handler has responded already, `undefined`
- * that the client has gone.
+ * that the client has gone. `parent` is what commands are caused by, for traces.
  */
-type Handler = (exchange: Exchange) => Promise<RouteResponse | number | undefined>;
+type Handler = (
+  exchange: Exchange,
+  parent: TraceContext | undefined,
+) => Promise<RouteResponse | number | undefined>;
 
 /**
  * Adds every route of the API. Throws {@link SettingsError} when the path of the metrics is the
@@ -89,7 +94,7 @@ export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
   for (const row of rows) {
     const handler = handlers[row.name];
     if (!handler) throw new Error(`the route ${row.name} has no handler`);
-    needs.route(row.method, row.path, serve(row, handler, report));
+    needs.route(row.method, row.path, serve(row, handler, { report, trace: needs.trace }));
   }
   return {
     samples: () => ({
@@ -123,19 +128,19 @@ function commandHandlers(
   grant: (exchange: Exchange) => Grant | Promise<Grant>,
 ): Record<string, Handler> {
   const handlers: Record<string, Handler> = {
-    commands: async (exchange) => {
+    commands: async (exchange, parent) => {
       const media = readMedia(exchange.headers["content-type"]);
       const granted = grant(exchange);
-      if (media !== "ndjson") return serveCommands(exchange, { grant: granted }, shared);
+      if (media !== "ndjson") return serveCommands(exchange, { grant: granted, parent }, shared);
       if (exchange.headers["idempotency-key"] !== undefined) {
         throw new FailureError("API_BAD_IDEMPOTENCY_KEY");
       }
-      return streams.serve(exchange, granted);
+      return streams.serve(exchange, granted, parent);
     },
   };
   for (const name of COMMAND_NAMES) {
-    handlers[name] = async (exchange) =>
-      serveCommands(exchange, { grant: grant(exchange), name }, shared);
+    handlers[name] = async (exchange, parent) =>
+      serveCommands(exchange, { grant: grant(exchange), name, parent }, shared);
   }
   return handlers;
 }
@@ -203,17 +208,25 @@ function createReport(needs: ApiNeeds): Report {
   };
 }
 
-function serve(row: RouteRow, handler: Handler, report: Report) {
+function serve(
+  row: RouteRow,
+  handler: Handler,
+  { report, trace }: { readonly report: Report; readonly trace: Tracer | undefined },
+) {
   return async (exchange: Exchange): Promise<void> => {
-    const traceparent = readTraceparent(exchange.headers.traceparent);
-    const about = { startedAt: performance.now(), traceparent };
+    const came = readTraceContext(exchange.headers);
+    const span = trace && startRequest(trace, row, { exchange, came });
+    const about = { startedAt: performance.now(), traceparent: came?.traceparent };
     let response: RouteResponse | number | undefined;
     let code: FailureCode | undefined;
     try {
-      response = await handler(exchange);
+      response = await handler(exchange, span ?? came);
     } catch (error) {
       if (error instanceof FailureError) ({ code } = error);
-      else report(row, { ...about, status: 500, code }); // responseOfError() rethrows it
+      else {
+        report(row, { ...about, status: 500, code }); // responseOfError() rethrows it
+        span?.end("500");
+      }
       response = responseOfError(error);
     }
     let status = typeof response === "number" ? response : 0;
@@ -222,5 +235,26 @@ function serve(row: RouteRow, handler: Handler, report: Report) {
       ({ status } = response);
     }
     report(row, { ...about, status, code });
+    if (span) endRequest(span, status, code);
   };
+}
+
+/** Begins the span of a request with commands; a stream, which may never end, has none. */
+function startRequest(
+  trace: Tracer,
+  { kind, method, path }: RouteRow,
+  { exchange, came }: { readonly exchange: Exchange; readonly came: TraceContext | undefined },
+): Span | undefined {
+  if (kind !== "command" && kind !== "commands") return undefined;
+  if (readMedia(exchange.headers["content-type"]) === "ndjson") return undefined;
+  const attributes = { "http.request.method": method, "http.route": path, "url.path": path };
+  return trace.start("request", `${method} ${path}`, { parent: came, attributes });
+}
+
+/** Status 0 says that the client has gone. */
+function endRequest(span: Span, status: number, code: FailureCode | undefined): void {
+  span.set({ ...(status > 0 && { "http.response.status_code": status }), "error.type": code });
+  // What a caller did wrong is no error of the server, by OpenTelemetry's conventions.
+  if (status === 0) span.end("aborted");
+  else span.end(status >= 500 ? (code ?? String(status)) : undefined);
 }

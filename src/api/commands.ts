@@ -1,8 +1,10 @@
+import type { Apply } from "../core/apply.ts";
 import { CODINGS } from "../core/body.ts";
-import type { Apply, CommandName, CommandResult } from "../core/command.ts";
+import type { CommandName, CommandResult } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import { type Exchange, problemOf, type RouteResponse } from "../core/http.ts";
+import type { TraceContext } from "../core/trace.ts";
 import type { Bodies, Sender } from "./bodies.ts";
 import { checkGranted, type Grant } from "./grants.ts";
 import { carryOutOnce, type Idempotency } from "./idempotency.ts";
@@ -68,21 +70,29 @@ export function responseOfError(error: unknown): RouteResponse {
   throw error;
 }
 
+/** How a route takes commands. */
+interface CommandRoute {
+  readonly grant: Grant | Promise<Grant>;
+  /** Set on the route of one command. */
+  readonly name?: CommandName;
+  /** The request, for traces. */
+  readonly parent: TraceContext | undefined;
+}
+
 /**
  * Returns the response to a request whose body is one command or a list of them. All commands are
- * read and checked against the grant before the first is carried out. `name` is set on the route of
- * one command.
+ * read and checked against the grant before the first is carried out.
  */
 export async function serveCommands(
   exchange: Exchange,
-  { grant, name }: { readonly grant: Grant | Promise<Grant>; readonly name?: CommandName },
+  { grant, name, parent }: CommandRoute,
   shared: Shared,
 ): Promise<RouteResponse | undefined> {
   const media = readMedia(exchange.headers["content-type"]);
   if (media === undefined || media === "ndjson") throw new FailureError("API_BAD_TYPE");
   const { body, granted } = await readBody(exchange, grant, shared.bodies);
   if (body === undefined) return undefined;
-  const request: CommandRequest = { exchange, body, media, grant: granted, name };
+  const request: CommandRequest = { exchange, body, media, grant: granted, name, parent };
   const key = exchange.headers["idempotency-key"];
   if (key === undefined) return carryOut(request, shared);
   if (key.length < 1 || key.length > 255) throw new FailureError("API_BAD_IDEMPOTENCY_KEY");
@@ -132,6 +142,7 @@ interface CommandRequest {
   readonly media: Exclude<Media, "ndjson">;
   readonly grant: Grant;
   readonly name: CommandName | undefined;
+  readonly parent: TraceContext | undefined;
 }
 
 async function carryOut(request: CommandRequest, shared: Shared): Promise<RouteResponse> {
@@ -144,7 +155,7 @@ async function carryOut(request: CommandRequest, shared: Shared): Promise<RouteR
   checkGranted(grant, commands);
   const unready = shared.ready();
   if (unready) return responseOfFailure(unready);
-  const results = await shared.apply(commands, "api");
+  const results = await shared.apply(commands, "api", request.parent);
   const wanted = chooseMedia(exchange.headers.accept, media);
   const [first] = results;
   if (!single || first === undefined) {

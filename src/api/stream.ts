@@ -2,6 +2,7 @@ import { readCoding } from "../core/body.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange, ResponseStream } from "../core/http.ts";
 import type { Settings } from "../core/settings.ts";
+import type { TraceContext } from "../core/trace.ts";
 import { createInput, type Input, type Place } from "./bodies.ts";
 import { type Shared, senderOf } from "./commands.ts";
 import type { Grant } from "./grants.ts";
@@ -15,7 +16,11 @@ export interface Streams {
    * result, in the same order. Resolves with the status at the end, or `undefined` when the client
    * has gone. Rejects with the failure that keeps the stream from starting.
    */
-  serve(exchange: Exchange, grant: Grant | Promise<Grant>): Promise<number | undefined>;
+  serve(
+    exchange: Exchange,
+    grant: Grant | Promise<Grant>,
+    parent: TraceContext | undefined,
+  ): Promise<number | undefined>;
   /** Ends every stream after the lines that are being carried out. */
   stop(): void;
 }
@@ -29,7 +34,7 @@ const NONE = Buffer.alloc(0);
 export function createStreams(settings: StreamSettings, shared: Shared): Streams {
   const open = new Set<Stream>();
   return {
-    async serve(exchange, grant) {
+    async serve(exchange, grant, parent) {
       // Lines are carried out as they arrive, so a compressed stream would have to be inflated, and
       // bounded, piece by piece.
       if (readCoding(exchange.headers["content-encoding"]) !== "identity") {
@@ -47,7 +52,7 @@ export function createStreams(settings: StreamSettings, shared: Shared): Streams
         if (!out) return undefined;
         exchange.onAborted(stream.writable);
         out.onWritable(stream.writable);
-        return await run(stream, out, { grant: granted, settings, shared, place });
+        return await run(stream, out, { grant: granted, parent, settings, shared, place });
       } finally {
         stream.close();
         open.delete(stream);
@@ -115,6 +120,8 @@ function createStream(input: Input, bodyMs: number): Stream {
 
 interface Running {
   readonly grant: Grant;
+  /** The context that the client sent. Without one, each part of the stream begins a trace. */
+  readonly parent: TraceContext | undefined;
   readonly settings: StreamSettings;
   readonly shared: Shared;
   readonly place: Place;
@@ -133,7 +140,7 @@ async function run(
     if (arrived === "gone") return undefined;
     if (arrived === "ended") return finish(out, stream.ended);
     for (const lines of read(carry.take(arrived.bytes, arrived.last), running)) {
-      const results = await applyLines(lines, running.shared);
+      const results = await applyLines(lines, running);
       if (results === "" || out.write(results)) continue;
       stream.waiting = true;
       await stream.untilWritable();
@@ -185,11 +192,11 @@ function read(bytes: Buffer, { grant, settings }: Running): Lines[] {
   return bytes.length === 0 ? [] : readLines(bytes, settings.bodyBytesMax, grant);
 }
 
-async function applyLines(lines: Lines, shared: Shared): Promise<string> {
+async function applyLines(lines: Lines, { shared, parent }: Running): Promise<string> {
   if (lines.commands.length === 0) return lines.write([]);
   const unready = shared.ready();
   const results = unready
     ? refuseAll(lines.commands, unready)
-    : await shared.apply(lines.commands, "api");
+    : await shared.apply(lines.commands, "api", parent);
   return lines.write(results);
 }

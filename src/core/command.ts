@@ -150,9 +150,3 @@ export type CommandResult = Done | Refused;
 
 /** Where a command came from, the label of `sluice_commands_total{caller}`. */
 export type CommandCaller = "api" | "upstream";
-
-/** Executes commands in order. Resolves with one result each, in the same order; never rejects. */
-export type Apply = (
-  commands: readonly Command[],
-  caller: CommandCaller,
-) => Promise<CommandResult[]>;

@@ -706,6 +706,43 @@ interface MetricsSettings {
   defaults?: boolean | undefined;
 }
 
+/** Traces of events, calls and commands, for an OpenTelemetry collector. */
+interface TraceSettings {
+  /**
+   * URL of an OpenTelemetry collector that takes spans as OTLP over HTTP; without a path it is
+   * /v1/traces. Empty traces nothing.
+   * Default: none (at most 4096 characters).
+   */
+  otlpUrl?: string | undefined;
+  /**
+   * Headers of each export, as `name=value`: what the collector asks for.
+   * Default: none (never printed).
+   */
+  headers?: string[] | undefined;
+  /**
+   * Share of the traces that begin here which are exported; a trace that came with a context keeps
+   * its caller's choice.
+   * Default: 1 (0…1).
+   */
+  sampleRatio?: number | undefined;
+  /** `service.name` of the spans. Default: "sluice" (at most 256 characters). */
+  serviceName?: string | undefined;
+  /**
+   * Spans that wait for the collector; above, they are dropped and counted.
+   * Default: 2048 (1…100000).
+   */
+  queueMax?: number | undefined;
+  /** Spans of one export. Default: 512 (1…10000). */
+  batchMax?: number | undefined;
+  /** How long a span waits for an export to fill. Default: 1000 (1…60000 milliseconds). */
+  batchMs?: number | undefined;
+  /**
+   * How long an export may take, its repetitions included; a stop waits as long for the last ones.
+   * Default: 5000 (100…60000 milliseconds).
+   */
+  timeoutMs?: number | undefined;
+}
+
 /** Log lines. */
 interface LogSettings {
   /** Least severe line that is written. Default: "info". */
@@ -744,6 +781,8 @@ export interface PartialSettings {
   cluster?: ClusterSettings | undefined;
   /** The metrics route. */
   metrics?: MetricsSettings | undefined;
+  /** Traces of events, calls and commands, for an OpenTelemetry collector. */
+  trace?: TraceSettings | undefined;
   /** Log lines. */
   log?: LogSettings | undefined;
 }

@@ -9,6 +9,7 @@ import { limits } from "./settings/limits.ts";
 import { overload } from "./settings/overload.ts";
 import { handlers, log, metrics, recovery } from "./settings/rest.ts";
 import { socket } from "./settings/socket.ts";
+import { trace } from "./settings/trace.ts";
 import { upstream } from "./settings/upstream.ts";
 import { describeUnknown } from "./suggest.ts";
 import { ENGLISH } from "./zod.ts";
@@ -38,6 +39,7 @@ export const SETTINGS = z.strictObject({
   api: section(api, "The gateway's own HTTP routes, and who may use them."),
   cluster: section(cluster, "Other nodes, connected by Redis, and workers on this machine."),
   metrics: section(metrics, "The metrics route."),
+  trace: section(trace, "Traces of events, calls and commands, for an OpenTelemetry collector."),
   log: section(log, "Log lines."),
 });
 

@@ -1,6 +1,6 @@
 import type { Namespace, Server } from "socket.io";
+import type { Apply } from "../core/apply.ts";
 import type {
-  Apply,
   CancelCommand,
   Command,
   CommandCaller,
@@ -14,6 +14,7 @@ import { COMMAND_LIMITS } from "../core/commands.ts";
 import type { DelayedCommand, Delays } from "../core/delays.ts";
 import { FAILURES, type FailureCode, FailureError, messageOf } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
+import type { TraceContext, Tracer } from "../core/trace.ts";
 import { emitEach } from "./acks.ts";
 import { createHolds, type Held, type TellCommand } from "./hold.ts";
 import {
@@ -33,12 +34,13 @@ import {
   type RequestSearches,
   showSocket,
 } from "./search.ts";
+import { type CommandSpans, traceCommands } from "./spans.ts";
 
 /** Carries out commands, and lists rooms. */
 export interface Executor {
   readonly apply: Apply;
   /** Does the same, for callers that need not wait for acks and lists of sockets. */
-  start(commands: readonly Command[], caller: CommandCaller): Started;
+  start(commands: readonly Command[], caller: CommandCaller, parent?: TraceContext): Started;
   /**
    * Starts to hold commands for a socket that is still connecting. End it with `release` once the
    * socket is connected, or with `drop`. `emitWithAck` and `fetchSockets` are never held: they ask
@@ -61,7 +63,8 @@ export type ExecutorSettings = Omit<
 /** What the executor needs. */
 interface ExecutorNeeds {
   readonly server: Server;
-  readonly acks: AckSamples;
+  readonly acks: AckSamples & Pick<FanoutSamples, "deliveries">;
+  readonly trace?: Tracer | undefined;
   /** Keeps commands with `afterMs`. */
   readonly delays: Pick<Delays, "keep" | "cancel">;
 }
@@ -107,7 +110,7 @@ const nothing = (): void => {};
  */
 export function createExecutor(
   settings: ExecutorSettings,
-  { server, acks, delays }: ExecutorNeeds,
+  { server, acks, delays, trace }: ExecutorNeeds,
 ): Executor {
   const samples: Record<string, number> = {};
   const queue = createSearchQueue(settings);
@@ -136,29 +139,21 @@ export function createExecutor(
     }
   }
 
-  function start(commands: readonly Command[], caller: CommandCaller): Started {
-    const results: (CommandResult | Promise<CommandResult>)[] = [];
-    const moves: Promise<CommandResult>[] = [];
+  function start(
+    commands: readonly Command[],
+    caller: CommandCaller,
+    parent?: TraceContext,
+  ): Started {
     const searches = queue.open();
-    const run = async () => {
-      for (const command of commands) {
-        const begun = begin(command, { searches, caller });
-        if ("ok" in begun) {
-          results.push(count(`${command.do} ${caller}`, begun));
-          continue;
-        }
-        const result = begun.result.then((found) => count(`${command.do} ${caller}`, found));
-        results.push(result);
-        if (begun.isPrompt) moves.push(result);
-        await begun.started;
-      }
-    };
-    const begun = run();
-    return {
-      moved: begun.then(() => Promise.all(moves)),
-      results: begun.then(() => Promise.all(results)).finally(() => searches.end()),
-    };
+    const { moved, results } = startEach(commands, {
+      begin: (command) => begin(command, { searches, caller }),
+      count: (command, result) => count(`${command.do} ${caller}`, result),
+      spans: trace && traceCommands(trace, { commands, caller, parent }, delivered),
+    });
+    return { moved, results: results.finally(() => searches.end()) };
   }
+
+  const delivered = () => acks.deliveries;
 
   function count(what: string, result: CommandResult): CommandResult {
     const key = `${what} ${result.ok ? "ok" : "refused"}`;
@@ -168,7 +163,7 @@ export function createExecutor(
 
   return {
     start,
-    apply: (commands, caller) => start(commands, caller).results,
+    apply: (commands, caller, parent) => start(commands, caller, parent).results,
     hold: holds.begin,
     async rooms(name, page) {
       const namespace = findNamespace(server, name);
@@ -178,6 +173,40 @@ export function createExecutor(
     },
     samples,
   };
+}
+
+/** Begins commands in their order: each once the one before it has started. */
+function startEach(
+  commands: readonly Command[],
+  each: {
+    begin(command: Command): CommandResult | Slow;
+    count(command: Command, result: CommandResult): CommandResult;
+    readonly spans: CommandSpans | undefined;
+  },
+): Started {
+  const { begin, count, spans } = each;
+  const results: (CommandResult | Promise<CommandResult>)[] = [];
+  const moves: Promise<CommandResult>[] = [];
+  const run = async () => {
+    for (const command of commands) {
+      const ended = spans?.broadcast(command);
+      const begun = begin(command);
+      if ("ok" in begun) {
+        ended?.(begun);
+        results.push(count(command, begun));
+        continue;
+      }
+      const result = begun.result.then((found) => count(command, found));
+      results.push(result);
+      if (ended) void result.then(ended);
+      if (begun.isPrompt) moves.push(result);
+      await begun.started;
+    }
+  };
+  const begun = run();
+  const all = begun.then(() => Promise.all(results));
+  if (spans) void all.then(spans.end);
+  return { moved: begun.then(() => Promise.all(moves)), results: all };
 }
 
 // Carries out a command that needs no answer from sockets.

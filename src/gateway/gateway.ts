@@ -9,6 +9,7 @@ import {
   readSettings,
   type Settings,
 } from "../core/settings.ts";
+import type { Tracer } from "../core/trace.ts";
 import { readVersion } from "../core/version.ts";
 import { isSoon } from "../core/within.ts";
 import { hideInherited } from "../core/zod.ts";
@@ -33,6 +34,7 @@ import {
 import { keepDelays } from "./serve-delays.ts";
 import { closeApp, openPorts, startApi } from "./serve-http.ts";
 import { type Attached, serveSocket } from "./serve-socket.ts";
+import type { serveTrace as ServeTrace } from "./serve-trace.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
 
 /** A running gateway. */
@@ -149,6 +151,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const state = { isDraining: false, remaining: 0, acceptsPaused: false, acceptPauses: 0 };
   const metrics = startMetrics(settings, { ...needs, state });
   worker?.answer(metrics.counted);
+  const trace = await startTrace(settings, { log, metrics, undo });
   const opened = openApp(native.uws, settings.socket.tls, log);
   const { app, encrypted, reload } = opened;
   undo.push(() => closeApp(app));
@@ -168,7 +171,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const calls = { stop: async () => {} };
   undo.push(() => calls.stop());
   const acks = attached.samples().fanout;
-  const executor = createExecutor(settings.fanout, { server: io, acks, delays });
+  const executor = createExecutor(settings.fanout, { server: io, acks, delays, trace });
   metrics.source(() => listAttachedRows(attached.samples()));
   metrics.source(() => listDoorRows(door.samples));
   metrics.source(() => listMistakeRows(mistakes.samples));
@@ -178,7 +181,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const upstream = await startUpstream(settings, { io, executor, metrics, log, lease: bus?.lease });
   if (upstream.stop) calls.stop = upstream.stop;
   const apiApp = startApi(settings, app, {
-    ...{ io, executor, log, undo, deadLetters: upstream.deadLetters },
+    ...{ io, executor, trace, log, undo, deadLetters: upstream.deadLetters },
     metrics: { ...metrics, scrape: shareScrapes(worker?.scrape ?? metrics.scrape) },
     isAway: () => settings.cluster.away === "refuse" && bus?.link.isHere() === false,
     isDraining: () => state.isDraining || worker?.isStopping() === true,
@@ -316,6 +319,15 @@ function attachServer(
     ...{ encrypted, log, door, guard: guards.engine },
   });
   return { attached, door };
+}
+
+/** Starts to trace if the settings say where to; loads the code of OpenTelemetry only then. */
+async function startTrace(
+  settings: Settings,
+  needs: Parameters<typeof ServeTrace>[1],
+): Promise<Tracer | undefined> {
+  if (settings.trace.otlpUrl === "") return undefined;
+  return (await import("./serve-trace.ts")).serveTrace(settings, needs);
 }
 
 /** Starts the calls to functions if the settings name any; loads their code only then. */

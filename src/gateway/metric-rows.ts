@@ -7,6 +7,7 @@ import type { DoorSamples } from "../door/door.ts";
 import type { RecoverySamples } from "../fanout/recovery.ts";
 import type { LoopSamples } from "../metrics/loop.ts";
 import type { Labels, Samples } from "../metrics/registry.ts";
+import type { TraceSamples } from "../trace/queue.ts";
 import type { UpstreamSamples } from "../upstream/samples.ts";
 import type { AttachedSamples } from "./serve-socket.ts";
 
@@ -144,6 +145,11 @@ export function listUpstreamRows(samples: UpstreamSamples): Samples {
     sluice_upstream_dead_lettered_total: deadLetters.added,
     sluice_upstream_dead_letters_dropped_total: deadLetters.dropped,
   };
+}
+
+/** Returns the samples of the traces as rows of the metric table. */
+export function listTraceRows({ queued, ...ended }: TraceSamples): Samples {
+  return { sluice_trace_spans_total: by(ended, "outcome"), sluice_trace_queued_spans: queued };
 }
 
 /** What the process counts: its build, its event loop, its log and its stop. */

@@ -7,6 +7,7 @@ import { COMMAND_LIMITS } from "../core/commands.ts";
 import type { FailureCode } from "../core/failures.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
+import type { Tracer } from "../core/trace.ts";
 import { createTokenCheck } from "../door/tokens.ts";
 import type { Executor } from "../fanout/apply.ts";
 import type { Http } from "../host/http.ts";
@@ -20,6 +21,7 @@ export interface ServeNeeds {
   readonly executor: Executor;
   readonly metrics: Metrics;
   readonly log: Log;
+  readonly trace: Tracer | undefined;
   readonly version: string;
   /** Requests by `route status`; those that have no route are counted by the caller. */
   readonly requests: Record<string, number>;
@@ -45,6 +47,7 @@ export function serveApi(settings: Settings, needs: ServeNeeds): Api {
     ...{ route: needs.http.route, apply: executor.apply, rooms: executor.rooms },
     packer: createValueCodec({ ...BODY_LIMITS, packetBytesMax: settings.api.bodyBytesMax }),
     log,
+    trace: needs.trace,
     scrape: metrics.scrape,
     ready: () => needs.ready?.(),
     isDraining: needs.isDraining,

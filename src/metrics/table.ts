@@ -505,6 +505,17 @@ export const METRICS = {
     buckets: SECONDS,
     help: "Age of broadcasts and moves when they arrived, by Redis' clock and this node's.",
   },
+  // trace
+  sluice_trace_spans_total: {
+    kind: "counter",
+    labels: ["outcome"],
+    help: "Sampled spans that have ended: exported, dropped because trace.queueMax waited, or failed because the collector did not take them.",
+  },
+  sluice_trace_queued_spans: {
+    kind: "gauge",
+    labels: [],
+    help: "Spans that wait for the collector, or are on their way to it.",
+  },
 } as const satisfies Record<string, MetricRow>;
 
 /** The name of a metric. */

@@ -1,0 +1,92 @@
+/**
+ * What rooms know of tracing. Only `trace/` knows OpenTelemetry, and it is loaded only if
+ * `trace.otlpUrl` is set: without, rooms have no tracer, and each place pays one comparison.
+ */
+import { readTraceparent } from "./http.ts";
+
+/** Where a span belongs, as W3C Trace Context writes it in headers. */
+export interface TraceContext {
+  readonly traceparent: string;
+  readonly tracestate?: string | undefined;
+}
+
+/** Facts about a span. A value that is `undefined` is left out; long texts and lists are cut. */
+export type Attributes = Readonly<
+  Record<string, string | number | boolean | readonly string[] | undefined>
+>;
+
+/** One span that has begun. It is the parent of what it causes, also where it is not recorded. */
+export interface Span extends TraceContext {
+  set(attributes: Attributes): void;
+  /** Ends the span; with what went wrong, such as a failure's code. Without one it is not sent. */
+  end(failure?: string): void;
+}
+
+/** How a span begins. */
+export interface SpanStart {
+  /** What caused it; left out, it begins a trace. */
+  readonly parent?: TraceContext | undefined;
+  /** More that caused it, of other traces. */
+  readonly links?: readonly TraceContext[] | undefined;
+  readonly attributes?: Attributes | undefined;
+}
+
+/** One kind of span. */
+interface SpanRow {
+  /** The word of OpenTelemetry that says on which side of an exchange it is. */
+  readonly side: "server" | "client" | "producer" | "consumer" | "internal";
+  readonly text: string;
+}
+
+/** Every kind of span. */
+export const SPANS = {
+  event: {
+    side: "consumer",
+    text: "A client's event that leaves for a function, until its ack or, without one, until it is queued.",
+  },
+  call: {
+    side: "internal",
+    text: "A call, from its admission until its function has answered or it is given up.",
+  },
+  attempt: {
+    side: "client",
+    text: "One HTTP request to a function; that of a batch links to all its calls.",
+  },
+  request: { side: "server", text: "A request to the HTTP API that brings commands." },
+  commands: {
+    side: "internal",
+    text: "The commands of one answer or one request, until the last has its result.",
+  },
+  broadcast: {
+    side: "producer",
+    text: "One broadcast of a command, on the node that publishes it.",
+  },
+} as const satisfies Record<string, SpanRow>;
+
+/** The kinds of spans. */
+export type SpanKind = keyof typeof SPANS;
+
+/** Begins spans. */
+export interface Tracer {
+  /** Begins a span. Its name is shown in lists, so it is of a closed set. */
+  start(kind: SpanKind, name: string, about: SpanStart): Span;
+}
+
+/** The longest list of vendors that W3C Trace Context asks to pass on, in characters. */
+const TRACESTATE_MAX = 512;
+
+/** Returns a trace context of somebody else's making, as far as it is valid. */
+export function readTraceContext(from: {
+  readonly traceparent?: unknown;
+  readonly tracestate?: unknown;
+}): TraceContext | undefined {
+  const traceparent = readTraceparent(from.traceparent);
+  if (traceparent === undefined) return undefined;
+  const { tracestate } = from;
+  return isTracestate(tracestate) ? { traceparent, tracestate } : { traceparent };
+}
+
+function isTracestate(given: unknown): given is string {
+  if (typeof given !== "string" || given.length > TRACESTATE_MAX) return false;
+  return /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(given);
+}
