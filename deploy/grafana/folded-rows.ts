@@ -54,6 +54,24 @@ export const FOLDED_ROWS: readonly Row[] = [
         unit: "short",
         lines: { [of("sluice_fanout_acks_pending")]: "{{instance}}" },
       },
+      {
+        title: "Commands that wait for their time",
+        unit: "short",
+        lines: { [of("sluice_fanout_delayed_commands")]: "{{instance}}" },
+      },
+      {
+        title: "Commands that waited, by outcome",
+        unit: "ops",
+        lines: {
+          [sumRate("sluice_fanout_delays_kept_total")]: "kept",
+          [sumRate("sluice_fanout_delays_total", "outcome")]: "{{outcome}}",
+        },
+      },
+      {
+        title: "How late they come",
+        unit: "s",
+        lines: { [quantile("sluice_fanout_delay_late_seconds")]: "$quantile" },
+      },
     ],
   },
   {

@@ -47,6 +47,7 @@ export const DELAY_OUTCOMES = [
   "cancelled",
   "replaced",
   "lost",
+  "unreadable",
   "full",
   "away",
 ] as const;

@@ -167,7 +167,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   });
   // After the sockets have left, so that their disconnect calls are made; before the adapters are
   // closed, so that what the functions answer is carried out.
-  const delays = keepDelays(settings, { log, metrics, undo });
+  const delays = keepDelays(settings, { log, metrics, undo, delays: bus?.delays });
   const calls = { stop: async () => {} };
   undo.push(() => calls.stop());
   const acks = attached.samples().fanout;

@@ -1,6 +1,7 @@
 import type { Namespace, Socket } from "socket.io";
 import { type AdapterNeeds, createAdapterClass } from "../cluster/adapter.ts";
 import { arrive, openLink } from "../cluster/bus.ts";
+import { createRedisDelays } from "../cluster/delays.ts";
 import { holdLease, type Lease } from "../cluster/lease.ts";
 import { createSamples } from "../cluster/log/carrier.ts";
 import { createBus } from "../cluster/log/feed.ts";
@@ -9,6 +10,7 @@ import { createPubSub } from "../cluster/pubsub.ts";
 import type { RedisLink } from "../cluster/redis.ts";
 import { createSeal } from "../cluster/seal.ts";
 import { createSessions } from "../cluster/sessions.ts";
+import type { Delays } from "../core/delays.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import type { Recovery } from "../fanout/recovery.ts";
@@ -33,6 +35,7 @@ export interface Between {
 export interface ServedCluster extends Between {
   readonly link: RedisLink;
   readonly lease: Lease;
+  readonly delays: Delays;
 }
 
 /** What {@link serveCluster} needs. */
@@ -44,7 +47,7 @@ interface ServeClusterNeeds {
   readonly undo: (() => unknown)[];
 }
 
-type ClusterSettings = Pick<Settings, "cluster" | "recovery">;
+type ClusterSettings = Pick<Settings, "cluster" | "recovery" | "fanout">;
 
 /** Connects to the other nodes through Redis. Throws if Redis is required and cannot be reached. */
 export async function serveCluster(
@@ -65,6 +68,10 @@ export async function serveCluster(
   const lease = holdLease(cluster, { link, log });
   undo.push(() => lease.stop());
   metrics.source(() => listLeaseRows(lease.samples()));
+  const delays = createRedisDelays(
+    { ...settings.fanout, leaseMs: cluster.leaseMs },
+    { link, prefix: lease.prefix, seal: createSeal(cluster.busKey, cluster.prefix) },
+  );
   const failed = (error: unknown): void => {
     samples.errors++;
     const why = error instanceof Error ? error.stack : String(error);
@@ -81,7 +88,7 @@ export async function serveCluster(
     const missed = ({ name, sockets }: Namespace) => lost(name, sockets.values());
     const given = { settings: cluster, link, samples, failed, lost: missed };
     // Its own broadcasts do not wait for Redis.
-    return { link, lease, adapter: createPubSub(given), settle: async () => {} };
+    return { link, lease, delays, adapter: createPubSub(given), settle: async () => {} };
   }
   const bus = createBus(createRedisCarrier(cluster, { link, samples }), {
     ...{ samples, threw: failed },
@@ -91,7 +98,7 @@ export async function serveCluster(
   undo.push(() => bus.stop());
   const recovery = recoverOver({ link, lease }, settings, needs);
   const given: AdapterNeeds = { bus, settings: cluster, samples, failed, lost, recovery };
-  return { link, lease, adapter: createAdapterClass(given), settle: bus.settle };
+  return { link, lease, delays, adapter: createAdapterClass(given), settle: bus.settle };
 }
 
 const LOST = {

@@ -12,6 +12,8 @@ interface KeepDelaysNeeds {
   readonly metrics: Metrics;
   /** How to stop what has been started, in the order of starting. */
   readonly undo: (() => unknown)[];
+  /** Keeps them in Redis; left out: in memory. */
+  readonly delays?: Delays | undefined;
 }
 
 /** The commands with `afterMs` of a gateway. */
@@ -23,16 +25,15 @@ interface KeptDelays extends Pick<Delays, "keep" | "cancel"> {
 /** Keeps commands with `afterMs` until their time. */
 export function keepDelays(
   { fanout }: Pick<Settings, "fanout">,
-  { log, metrics, undo }: KeepDelaysNeeds,
+  { log, metrics, undo, delays = createMemoryDelays(fanout) }: KeepDelaysNeeds,
 ): KeptDelays {
-  const delays = createMemoryDelays(fanout);
   const throttled = createThrottle(log, () => performance.now());
   metrics.source(() => listDelayRows(delays.samples));
   undo.push(async () => {
-    const { pending } = delays.samples;
+    const { outcomes } = delays.samples;
     await delays.stop();
-    const lost = { room: "fanout", commands: pending };
-    if (pending > 0) log("warn", lost, "commands that waited for their time are lost");
+    const lost = { room: "fanout", commands: outcomes.lost };
+    if (outcomes.lost > 0) log("warn", lost, "commands that waited for their time are lost");
   });
   return {
     keep: delays.keep,

@@ -268,7 +268,7 @@ export const METRICS = {
   sluice_fanout_delays_total: {
     kind: "counter",
     labels: ["outcome"],
-    help: "What became of commands with afterMs: done, refused when they were due, cancelled, replaced by one with the same key, lost with this process or with their signature, or not kept because there were too many (full) or Redis was away.",
+    help: "What became of commands with afterMs: done, refused when they were due, cancelled, replaced by one with the same key, lost with this process, unreadable because what Redis held was not written by a node with the same cluster.busKey, or not kept because there were too many (full) or Redis was away.",
   },
   sluice_fanout_delay_late_seconds: {
     kind: "histogram",
