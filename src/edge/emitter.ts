@@ -3,11 +3,11 @@ import { restoreBytes, tagBytes } from "./binary.ts";
 import {
   type AnyEvents,
   type ArgsOf,
-  addRooms,
   createOperator,
   type EventsMap,
   fieldsOf,
   type Operator,
+  type ServerOperator,
   type Target,
 } from "./operator.ts";
 
@@ -19,8 +19,13 @@ export interface EmitterOptions {
   readonly key: string;
   /** Sends the requests, such as the `fetch` of a service binding. Default: the global `fetch`. */
   readonly fetch?: typeof fetch;
-  /** Trace context that is sent with every command (W3C `traceparent`). Default: none. */
-  readonly traceparent?: string;
+  /**
+   * Trace context that is sent with every command (W3C): a handler's own, so that its commands are
+   * of the trace of its call. Default: none.
+   */
+  readonly traceparent?: string | undefined;
+  /** What goes with `traceparent`. */
+  readonly tracestate?: string | undefined;
 }
 
 /** The result of an `emitWithAck`. */
@@ -41,6 +46,7 @@ export interface Emitter<Events extends EventsMap> extends Operator<Events, Prom
   except(rooms: string | readonly string[]): Emitter<Events>;
   of(namespace: string): Emitter<Events>;
   readonly volatile: Emitter<Events>;
+  after(ms: number, options?: { readonly key?: string }): ServerOperator<Events, Promise<void>>;
   /** Sets how long `emitWithAck` waits. Default: 5000 (1…60000 milliseconds). */
   timeout(ms: number): Emitter<Events>;
   /** Emits, then waits for one acknowledgement of each socket. */
@@ -52,6 +58,11 @@ export interface Emitter<Events extends EventsMap> extends Operator<Events, Prom
   fetchSockets(limit?: number): Promise<readonly PresentSocket[]>;
   /** Emits to the other nodes. */
   serverSideEmit(event: string, ...args: unknown[]): Promise<void>;
+  /**
+   * Forgets what waits under a key of `after`, in this namespace. Resolves with false when nothing
+   * does, or its time has come.
+   */
+  cancel(key: string): Promise<boolean>;
 }
 
 /** A command that the gateway did not carry out. */
@@ -83,20 +94,13 @@ export function createEmitter<Events extends EventsMap = AnyEvents>(
 type Send = (command: Command) => Promise<Done>;
 
 function build(target: Target & { timeoutMs?: number }, send: Send): Emitter<AnyEvents> {
-  const again = (more: Target & { timeoutMs?: number }) => build({ ...target, ...more }, send);
-  const to = (rooms: string | readonly string[]) => again({ rooms: addRooms(target.rooms, rooms) });
+  const tell = async (command: Command) => void (await send(command));
+  const operator = createOperator(target, tell, (more) => build(more, send));
   const { namespace, timeoutMs } = target;
-  return {
-    ...createOperator(target, async (command) => void (await send(command))),
-    to,
-    in: to,
-    except: (rooms) => again({ except: addRooms(target.except, rooms) }),
-    of: (name) => again({ namespace: name }),
-    get volatile() {
-      return again({ volatile: true });
-    },
-    timeout: (ms) => again({ timeoutMs: ms }),
-    async emitWithAck(event, ...args) {
+  // Not by spreading it, which would get its `volatile`, and so build without end.
+  return Object.assign(operator, {
+    timeout: (ms: number) => build({ ...target, timeoutMs: ms }, send),
+    async emitWithAck(event: string, ...args: readonly unknown[]) {
       const fields = { ...fieldsOf(target, "to"), ...(timeoutMs !== undefined && { timeoutMs }) };
       const { answers = [], timedOut = [] } = await send({
         do: "emitWithAck",
@@ -106,18 +110,20 @@ function build(target: Target & { timeoutMs?: number }, send: Send): Emitter<Any
       });
       return { answers, timedOut };
     },
-    async fetchSockets(limit) {
+    async fetchSockets(limit?: number) {
       const fields = { ...fieldsOf(target, "in"), ...(limit !== undefined && { limit }) };
       return (await send({ do: "fetchSockets", ...fields })).sockets ?? [];
     },
-    async serverSideEmit(event, ...args) {
-      await send({ do: "serverSideEmit", ...(namespace && { namespace }), event, args });
+    async cancel(key: string) {
+      const done = await send({ do: "cancel", ...(namespace && { namespace }), key });
+      return done.cancelled ?? false;
     },
-  };
+  });
 }
 
 function createSend(given: EmitterOptions): Send {
-  const { url, key, traceparent, ...options } = given ?? {}; // JavaScript may leave it out
+  // Callers in JavaScript may leave it out.
+  const { url, key, traceparent, tracestate, ...options } = given ?? {};
   if (!isHttp(url)) {
     throw new TypeError("createEmitter needs `url`: the gateway's, such as https://sluice.example");
   }
@@ -130,6 +136,7 @@ function createSend(given: EmitterOptions): Send {
     "content-type": "application/json",
     accept: "application/json",
     ...(traceparent !== undefined && { traceparent }),
+    ...(traceparent !== undefined && tracestate !== undefined && { tracestate }),
   };
   return async (command) => {
     // Look `fetch` up at each call: workers may set it late. It is called without `this`, because

@@ -17,6 +17,7 @@ import {
   createOperator,
   type EventsMap,
   type ServerOperator,
+  type Target,
 } from "./operator.ts";
 import { type CallEvent, readCall, Unreadable } from "./read-call.ts";
 import { readSecrets, VerifyError } from "./verify.ts";
@@ -25,7 +26,11 @@ import { readSecrets, VerifyError } from "./verify.ts";
  * Collects commands that are sent back in the answer, without a second request. The gateway
  * carries them out in this order.
  */
-export type AnswerIo<Events extends EventsMap> = ServerOperator<Events, void>;
+export interface AnswerIo<Events extends EventsMap> extends ServerOperator<Events, void> {
+  of(namespace: string): AnswerIo<Events>;
+  /** Forgets what waits under a key of `after`, in this namespace. */
+  cancel(key: string): void;
+}
 
 type Later<T> = T | Promise<T>;
 
@@ -192,7 +197,7 @@ async function run<L extends EventsMap, E extends EventsMap>(
   options: HandlerOptions<L, E>,
   commands: Command[],
 ): Promise<object> {
-  const io = createIo(commands) as unknown as AnswerIo<E>; // events exist in types only
+  const io = createIo({}, commands) as unknown as AnswerIo<E>; // events exist in types only
   const { id, kind, data } = call;
   if (kind === "connect") {
     const { handshake, ...socket } = (data as ConnectCall).socket; // by its kind
@@ -217,16 +222,13 @@ async function run<L extends EventsMap, E extends EventsMap>(
 
 type EventHandler = (context: EventContext<readonly unknown[]>, io: unknown) => unknown;
 
-function createIo(commands: Command[]): AnswerIo<AnyEvents> {
+function createIo(target: Target, commands: Command[]): AnswerIo<AnyEvents> {
   const push = (command: Command): void => void commands.push(command);
-  return {
-    ...createOperator({}, push),
-    get volatile() {
-      return createOperator({ volatile: true }, push);
-    },
-    of: (namespace) => createOperator({ namespace }, push),
-    serverSideEmit: (event, ...args) => push({ do: "serverSideEmit", event, args }),
-  };
+  const { namespace } = target;
+  const operator = createOperator(target, push, (more) => createIo(more, commands));
+  return Object.assign(operator, {
+    cancel: (key: string) => push({ do: "cancel", ...(namespace && { namespace }), key }),
+  });
 }
 
 function answer(status: number, body: object): Response {

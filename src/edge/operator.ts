@@ -41,6 +41,12 @@ export interface Operator<Events extends EventsMap, Result> {
   except(rooms: string | readonly string[]): Operator<Events, Result>;
   /** A client that cannot receive the event at this moment may miss it. */
   readonly volatile: Operator<Events, Result>;
+  /**
+   * Has the gateway do it so many milliseconds later (up to 30 days; less than 1 counts as 1), for
+   * who is in the rooms then. `key` names it for `cancel`. A later command with the same key
+   * replaces it.
+   */
+  after(ms: number, options?: { readonly key?: string }): Operator<Events, Result>;
   emit<Name extends NameOf<Events>>(event: Name, ...args: ArgsOf<Events, Name>): Result;
   socketsJoin(rooms: string | readonly string[]): Result;
   socketsLeave(rooms: string | readonly string[]): Result;
@@ -51,28 +57,29 @@ export interface Operator<Events extends EventsMap, Result> {
 /** An operator that also reaches other namespaces and the other nodes. */
 export interface ServerOperator<Events extends EventsMap, Result> extends Operator<Events, Result> {
   /** Chooses a namespace. Default: `/`. */
-  of(namespace: string): Operator<Events, Result>;
+  of(namespace: string): ServerOperator<Events, Result>;
+  after(ms: number, options?: { readonly key?: string }): ServerOperator<Events, Result>;
   /** Emits to the other nodes. */
   serverSideEmit(event: string, ...args: unknown[]): Result;
 }
 
-/** The sockets that a command is for. */
+/** The sockets that a command is for, and when. */
 export interface Target {
   readonly namespace?: string;
   readonly rooms?: readonly string[];
   readonly except?: readonly string[];
   readonly volatile?: boolean;
+  readonly afterMs?: number;
+  readonly key?: string | undefined;
 }
 
-/** Returns `known` with the rooms of `more` added. */
-export function addRooms(
-  known: readonly string[] | undefined,
-  more: string | readonly string[],
-): readonly string[] {
+type Rooms = string | readonly string[];
+
+function addRooms(known: readonly string[] | undefined, more: Rooms): readonly string[] {
   return [...(known ?? []), ...(typeof more === "string" ? [more] : more)];
 }
 
-/** Returns the fields of a command that name its target; `key` is the field for the rooms. */
+/** Returns the fields of a command that name its sockets; `key` is the field for the rooms. */
 export function fieldsOf({ namespace, rooms, except }: Target, key: "to" | "in") {
   return {
     ...(namespace !== undefined && { namespace }),
@@ -81,26 +88,36 @@ export function fieldsOf({ namespace, rooms, except }: Target, key: "to" | "in")
   };
 }
 
-/** Returns an operator for a target. It passes every command to `send`. */
-export function createOperator<Result>(
-  target: Target,
+/**
+ * Returns what all operators have, for a target: commands are passed to `send`, and a chain goes on
+ * with what `again` makes of a target.
+ */
+export function createOperator<T extends Target, Result, Self>(
+  target: T,
   send: (command: Command) => Result,
-): Operator<AnyEvents, Result> {
-  const again = (more: Target) => createOperator({ ...target, ...more }, send);
-  const to = (rooms: string | readonly string[]) => again({ rooms: addRooms(target.rooms, rooms) });
-  const move = (what: "socketsJoin" | "socketsLeave") => (rooms: string | readonly string[]) =>
-    send({ do: what, ...fieldsOf(target, "in"), rooms: addRooms(undefined, rooms) });
+  again: (target: T) => Self,
+) {
+  const { namespace, afterMs, key } = target;
+  const delay = { ...(afterMs !== undefined && { afterMs }), ...(key !== undefined && { key }) };
+  const to = (rooms: Rooms) => again({ ...target, rooms: addRooms(target.rooms, rooms) });
+  const move = (what: "socketsJoin" | "socketsLeave") => (rooms: Rooms) =>
+    send({ do: what, ...fieldsOf(target, "in"), ...delay, rooms: addRooms(undefined, rooms) });
   return {
     to,
     in: to,
-    except: (rooms) => again({ except: addRooms(target.except, rooms) }),
+    except: (rooms: Rooms) => again({ ...target, except: addRooms(target.except, rooms) }),
+    of: (name: string) => again({ ...target, namespace: name }),
     get volatile() {
-      return again({ volatile: true });
+      return again({ ...target, volatile: true });
     },
-    emit: (event, ...args) =>
+    // Not by `again`: what waits for an answer cannot be delayed.
+    after: (ms: number, options: { readonly key?: string } = {}) =>
+      createLater({ ...target, key: options.key, afterMs: Math.max(1, Math.ceil(ms)) }, send),
+    emit: (event: string, ...args: readonly unknown[]) =>
       send({
         do: "emit",
         ...fieldsOf(target, "to"),
+        ...delay,
         event,
         args,
         ...(target.volatile && { volatile: true }),
@@ -108,6 +125,15 @@ export function createOperator<Result>(
     socketsJoin: move("socketsJoin"),
     socketsLeave: move("socketsLeave"),
     disconnectSockets: (close = false) =>
-      send({ do: "disconnectSockets", ...fieldsOf(target, "in"), close }),
+      send({ do: "disconnectSockets", ...fieldsOf(target, "in"), ...delay, close }),
+    serverSideEmit: (event: string, ...args: readonly unknown[]) =>
+      send({ do: "serverSideEmit", ...(namespace && { namespace }), ...delay, event, args }),
   };
+}
+
+function createLater<Result>(
+  target: Target,
+  send: (command: Command) => Result,
+): ServerOperator<AnyEvents, Result> {
+  return createOperator(target, send, (more) => createLater(more, send));
 }

@@ -83,6 +83,50 @@ test("a chain through an empty list reaches nobody, and one more room reaches th
   assert.deepEqual(seen, ["hers", "everyone"]);
 });
 
+test("what is to happen later happens then, for nobody too, unless it is cancelled by its key", async (t) => {
+  const gateway = await gatewayFor(t);
+  const io = createEmitter({ url: gateway.url, key: KEY });
+  const ada = await gateway.connected();
+  const seen: string[] = [];
+  ada.onAny((name: string) => seen.push(name));
+  const last = next(ada, "last");
+  await io.after(5).to([]).emit("nobody");
+  await io.to([]).after(5).except("x").emit("nobody");
+  await io.after(60_000, { key: "far" }).emit("cancelled");
+  await io.after(60_000, { key: "near" }).emit("replaced");
+  await io.after(1, { key: "near" }).emit("near");
+  await io
+    .to(ada.id ?? "")
+    .after(20)
+    .emit("last");
+  assert.equal(await io.cancel("far"), true);
+  assert.equal(await io.cancel("far"), false);
+  assert.equal(await io.cancel("nothing"), false);
+  await last;
+  assert.deepEqual(seen, ["near", "last"]);
+});
+
+test("an emitter sends on the trace context that it was made with", async () => {
+  const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+  const sent: (string | null)[][] = [];
+  const fetch = (_url: unknown, { headers }: RequestInit = {}) => {
+    const given = new Headers(headers);
+    sent.push(["traceparent", "tracestate"].map((name) => given.get(name)));
+    return Promise.resolve(Response.json({ ok: true }));
+  };
+  const url = "https://sluice.example";
+  await createEmitter({ url, key: KEY, fetch, traceparent, tracestate: "v=1" }).emit("x");
+  await createEmitter({ url, key: KEY, fetch, traceparent }).emit("x");
+  // A handler's context has neither where its call had none.
+  const none = { traceparent: undefined, tracestate: undefined };
+  await createEmitter({ url, key: KEY, fetch, ...none }).emit("x");
+  assert.deepEqual(sent, [
+    [traceparent, "v=1"],
+    [traceparent, null],
+    [null, null],
+  ]);
+});
+
 test("a client that answers with what only looks like bytes is heard as it is", async (t) => {
   const gateway = await gatewayFor(t);
   const io = createEmitter<Events>({ url: gateway.url, key: KEY });

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { readCommand } from "../../src/core/commands.ts";
 import {
   type BatchAnswer,
   createHandler,
@@ -91,6 +92,43 @@ test("io inside a handler writes an empty list as it is: nobody, not everyone", 
       { do: "disconnectSockets", in: [], close: false },
     ],
   });
+});
+
+test("io delays commands, names them by a key and cancels them, wherever the chain says so", async () => {
+  const later = createHandler({
+    secret: SECRET,
+    events: {
+      x(_context, io) {
+        io.after(5000).to("a").emit("one");
+        io.to("a").except("b").after(5000, { key: "k" }).emit("two", 2);
+        io.of("/x").after(1.2).to([]).volatile.emit("three");
+        io.after(-3).in("a").socketsJoin("b");
+        io.in([]).except([]).after(1).disconnectSockets();
+        io.after(1).of("/x").serverSideEmit("four");
+        io.of("/x").serverSideEmit("five");
+        io.of("/x").cancel("k");
+        io.cancel("k");
+      },
+    },
+  });
+  const { commands } = (await (await later(call(event("x")))).json()) as { commands: unknown[] };
+  const emit = { do: "emit", args: [] };
+  assert.deepEqual(commands, [
+    { ...emit, to: ["a"], afterMs: 5000, event: "one" },
+    { ...emit, to: ["a"], except: ["b"], afterMs: 5000, key: "k", event: "two", args: [2] },
+    { ...emit, namespace: "/x", to: [], afterMs: 2, event: "three", volatile: true },
+    { do: "socketsJoin", in: ["a"], afterMs: 1, rooms: ["b"] },
+    { do: "disconnectSockets", in: [], except: [], afterMs: 1, close: false },
+    { do: "serverSideEmit", namespace: "/x", afterMs: 1, event: "four", args: [] },
+    { do: "serverSideEmit", namespace: "/x", event: "five", args: [] },
+    { do: "cancel", namespace: "/x", key: "k" },
+    { do: "cancel", key: "k" },
+  ]);
+  assert.deepEqual(
+    commands.map((command) => readCommand(command)),
+    commands,
+    "the gateway takes them",
+  );
 });
 
 test("io inside a handler rides in the answer, in the order of its calls", async () => {
