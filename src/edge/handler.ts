@@ -1,114 +1,30 @@
-import type {
-  BatchAnswer,
-  CallHandshake,
-  CallSocket,
-  ConnectAnswer,
-  ConnectCall,
-  DisconnectCall,
-  EventCall,
-} from "../core/call.ts";
+import type { BatchAnswer, CallKind, ConnectCall, EventCall } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
+import { isRecord } from "../core/tagged-json.ts";
 import { tagBytes } from "./binary.ts";
 import { BODY_BYTES_MAX } from "./body.ts";
-import {
-  type AckOf,
-  type AnyEvents,
-  type ArgsOf,
-  createOperator,
-  type EventsMap,
-  type ServerOperator,
-  type Target,
-} from "./operator.ts";
+import { type AnyEvents, createOperator, type EventsMap, type Target } from "./operator.ts";
+import type { AnswerIo, CallContext, EventContext, HandlerOptions } from "./options.ts";
 import { type CallEvent, readCall, Unreadable } from "./read-call.ts";
+import { Refusal } from "./refusal.ts";
+import { readArgs, type Schema } from "./schema.ts";
 import { readSecrets, VerifyError } from "./verify.ts";
 
-/**
- * Collects commands that are sent back in the answer, without a second request. The gateway
- * carries them out in this order.
- */
-export interface AnswerIo<Events extends EventsMap> extends ServerOperator<Events, void> {
-  of(namespace: string): AnswerIo<Events>;
-  /** Forgets what waits under a key of `after`, in this namespace. */
-  cancel(key: string): void;
+/** The options as they are at run time, where events are names and handlers take any context. */
+type Options = Pick<HandlerOptions<AnyEvents, AnyEvents>, "failed" | "isRepeated"> & {
+  readonly [Kind in Exclude<CallKind, "event">]?: Handler;
+} & { readonly events?: Readonly<Record<string, Handler | Checked>> };
+
+type Handler = (context: CallContext, io: AnswerIo<AnyEvents>) => unknown;
+
+interface Checked {
+  readonly args: Schema<readonly unknown[]>;
+  readonly handler: Handler;
 }
-
-type Later<T> = T | Promise<T>;
-
-/** An event of a client. */
-export interface EventContext<Args> {
-  readonly socket: CallSocket;
-  readonly event: string;
-  readonly args: Args;
-  /** Whether the client waits for an acknowledgement. */
-  readonly ack: boolean;
-  /** Id of the call; a retry has the same id. */
-  readonly id: string;
-}
-
-/** The handlers of a function, and how it reads its calls. */
-export interface HandlerOptions<Listen extends EventsMap, Emit extends EventsMap> {
-  /** The gateway's signing secret, or several during a rotation. */
-  readonly secret: string | readonly string[];
-  /** Accepts a client, or throws {@link Refusal}. Left out, every client is accepted. */
-  readonly connect?: (
-    context: {
-      readonly socket: CallSocket;
-      readonly handshake: CallHandshake;
-      readonly id: string;
-    },
-    io: AnswerIo<Emit>,
-    // biome-ignore lint/suspicious/noConfusingVoidType: a handler may return nothing.
-  ) => Later<Omit<ConnectAnswer, "commands"> | void>;
-  /** Handlers by event name. The client's callback gets what the handler returns. */
-  readonly events?: {
-    readonly [Name in keyof Listen & string]?: (
-      context: EventContext<ArgsOf<Listen, Name>>,
-      io: AnswerIo<Emit>,
-      // biome-ignore lint/suspicious/noConfusingVoidType: a handler may return nothing.
-    ) => Later<AckOf<Listen, Name> | void>;
-  };
-  /** Called after the socket's last event, when it has disconnected. */
-  readonly disconnect?: (
-    context: { readonly socket: CallSocket; readonly reason: string; readonly id: string },
-    io: AnswerIo<Emit>,
-  ) => Later<void>;
-  /**
-   * Called with what a handler throws, unless it is a refusal. The gateway only learns that the
-   * function failed. Default: nothing is called.
-   */
-  readonly failed?: (error: unknown) => void;
-  /**
-   * Whether a call with this id was handled before. It is then answered without being handled.
-   * Default: every call is handled.
-   */
-  readonly isRepeated?: (id: string) => Later<boolean>;
-  /** How far a call's timestamp may be from now. Default: 300 seconds. */
-  readonly toleranceSeconds?: number;
-  /** The largest body that is read. Default: 4194304 bytes. */
-  readonly bodyBytesMax?: number;
-}
-
-/**
- * Thrown by a handler to refuse a client or an event. The client's `connect_error` has its message
- * and `data`; the callback of an event gets them as `error`. A refusal is an answer, so the gateway
- * never retries it. Anything else that is thrown is a failure: the gateway retries the call, unless
- * the client waits for its answer.
- */
-export class Refusal extends Error {
-  readonly data: unknown;
-  constructor(message: string, data?: unknown) {
-    super(message);
-    this.name = "Refusal";
-    this.data = data;
-  }
-}
-
-/** HTTP status of a refusal, by the kind of call. */
-const REFUSED = { connect: 403, connected: 422, event: 422, disconnect: 422 } as const;
 
 /**
  * Returns the `fetch` handler of a function that a gateway calls. Throws a TypeError without a
- * secret.
+ * secret, or for an event that has no handler, or something else than a schema.
  *
  * A call is answered with 400 unless one of the secrets signed it, its timestamp is recent, and its
  * headers agree with its signed body. The events of a batch are handled in order. After one that
@@ -117,14 +33,16 @@ const REFUSED = { connect: 403, connected: 422, event: 422, disconnect: 422 } as
 export function createHandler<
   Listen extends EventsMap = AnyEvents,
   Emit extends EventsMap = AnyEvents,
->(options: HandlerOptions<Listen, Emit>): (request: Request) => Promise<Response> {
-  // Callers in JavaScript may leave `options` out.
-  const { bodyBytesMax = BODY_BYTES_MAX, toleranceSeconds } = options ?? {};
+>(given: HandlerOptions<Listen, Emit>): (request: Request) => Promise<Response> {
+  // Callers in JavaScript may leave the options out.
+  const { bodyBytesMax = BODY_BYTES_MAX, toleranceSeconds, secret } = given ?? {};
   const read = {
     bodyBytesMax,
-    secret: readSecrets(options?.secret),
+    secret: readSecrets(secret),
     ...(toleranceSeconds !== undefined && { toleranceSeconds }),
   };
+  const options = given as unknown as Options; // events exist in types only
+  checkEvents(options.events);
   return async (request) => {
     try {
       const call = await readCall(request, read);
@@ -140,28 +58,21 @@ export function createHandler<
   };
 }
 
-async function handleOne<L extends EventsMap, E extends EventsMap>(
-  call: CallEvent,
-  options: HandlerOptions<L, E>,
-): Promise<Response> {
-  const commands: Command[] = [];
+async function handleOne(call: CallEvent, options: Options): Promise<Response> {
   try {
-    const said = await run(call, options, commands);
-    const all = { ...said, ...(commands.length > 0 && { commands }) };
-    return Object.keys(all).length > 0 ? answer(200, all) : respond(204);
+    const said = await run(call, options);
+    return Object.keys(said).length > 0 ? answer(200, said) : respond(204);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return answer(REFUSED[call.kind], { message: error.message, data: error.data });
+    const { message, data } = error;
+    return answer(call.kind === "connect" ? 403 : 422, { message, data });
   }
 }
 
 /** Handles a batch and resolves with its {@link BatchAnswer} as JSON. */
-async function handleBatch<L extends EventsMap, E extends EventsMap>(
-  batch: readonly CallEvent[],
-  options: HandlerOptions<L, E>,
-): Promise<string> {
-  // Write each answer by itself: commands that JSON cannot hold, such as a bigint, then fail only
-  // their own event.
+async function handleBatch(batch: readonly CallEvent[], options: Options): Promise<string> {
+  // Write each answer by itself: one that JSON cannot hold, such as a bigint, then fails only its
+  // own event.
   const answers: string[] = [];
   const failed: NonNullable<BatchAnswer["failed"]>[number][] = [];
   const stuck = new Set<string>();
@@ -172,10 +83,10 @@ async function handleBatch<L extends EventsMap, E extends EventsMap>(
       failed.push({ id: call.id, retry: true });
       continue;
     }
-    const commands: Command[] = [];
     try {
-      if (!(await options.isRepeated?.(call.id))) await run(call, options, commands);
-      if (commands.length > 0) answers.push(write({ id: call.id, commands }));
+      if (await options.isRepeated?.(call.id)) continue;
+      const said = await run(call, options);
+      if (Object.keys(said).length > 0) answers.push(write({ id: call.id, ...said }));
     } catch (error) {
       const retry = !(error instanceof Refusal);
       if (retry) {
@@ -192,35 +103,55 @@ async function handleBatch<L extends EventsMap, E extends EventsMap>(
   return `{${lists.join()}}`;
 }
 
-async function run<L extends EventsMap, E extends EventsMap>(
-  call: CallEvent,
-  options: HandlerOptions<L, E>,
-  commands: Command[],
-): Promise<object> {
-  const io = createIo({}, commands) as unknown as AnswerIo<E>; // events exist in types only
-  const { id, kind, data } = call;
-  if (kind === "connect") {
-    const { handshake, ...socket } = (data as ConnectCall).socket; // by its kind
-    return (await options.connect?.({ socket, handshake, id }, io)) ?? {};
-  }
-  if (kind === "disconnect") {
-    await options.disconnect?.({ ...(data as DisconnectCall), id }, io); // by its kind
-    return {};
-  }
-  const { event, ack, ...rest } = data as EventCall; // by its kind
-  const handlers: object = options.events ?? {};
-  const handler = Object.hasOwn(handlers, event)
-    ? (handlers as Record<string, EventHandler>)[event] // one of its own keys
-    : undefined;
-  if (!handler) {
-    if (ack) throw new Refusal(`there is no handler for the event ${event}`);
-    return {};
-  }
-  const returned = await handler({ ...rest, event, ack, id }, io);
-  return ack && returned !== undefined ? { ack: returned } : {};
+/** Handles a call, and resolves with what its answer says. */
+async function run({ id, kind, data, trace }: CallEvent, options: Options): Promise<object> {
+  const { socket: about, ...rest } = data;
+  const { handshake, ...socket } = about as ConnectCall["socket"]; // calls of other kinds have none
+  const context = { ...rest, socket, ...(handshake && { handshake }), id, ...trace };
+  const handle = kind === "event" ? handlerOf(data as EventCall, options.events) : options[kind];
+  const commands: Command[] = [];
+  const returned = await handle?.(context, createIo({}, commands));
+  return {
+    ...readReturned(returned, "ack" in data && data.ack),
+    ...(commands.length > 0 && { commands }),
+  };
 }
 
-type EventHandler = (context: EventContext<readonly unknown[]>, io: unknown) => unknown;
+function handlerOf({ event, ack }: EventCall, events: Options["events"] = {}): Handler | undefined {
+  const entry = Object.hasOwn(events, event) ? events[event] : undefined;
+  if (!entry && ack) throw new Refusal(`there is no handler for the event ${event}`);
+  if (!entry || typeof entry === "function") return entry;
+  return async (context, io) => {
+    const { args } = context as EventContext<readonly unknown[]>; // only events have such a handler
+    return entry.handler({ ...context, args: await readArgs(entry.args, args) } as CallContext, io);
+  };
+}
+
+function checkEvents(events: Options["events"] = {}): void {
+  for (const [name, entry] of Object.entries(events)) {
+    if (typeof entry === "function" || entry === undefined) continue;
+    // Callers in JavaScript may have anything there.
+    const parts = [entry?.handler, entry?.args?.["~standard"]?.validate];
+    if (parts.every((part) => typeof part === "function")) continue;
+    throw new TypeError(
+      `events.${name} must be a handler, or { args, handler } with a Standard Schema as args`,
+    );
+  }
+}
+
+/** Returns what a handler says; `ack` is whether the client waits for an acknowledgement. */
+function readReturned(returned: unknown, ack: boolean): object {
+  const given = Array.isArray(returned) ? { ack: returned } : returned;
+  if (!isRecord(given)) {
+    if (!ack || given === undefined || given === null) return {};
+    throw new TypeError("an event's handler returns a list, an object or nothing");
+  }
+  const { ack: args, ...rest } = given;
+  // Otherwise a slip such as `{ delivered: true }` for `[{ delivered: true }]` would be no answer.
+  const odd = Object.keys(rest).find((key) => !/^(userId|data|rooms)$/.test(key));
+  if (odd !== undefined) throw new TypeError(`a handler returned ${odd}, which no answer has`);
+  return ack ? given : rest;
+}
 
 function createIo(target: Target, commands: Command[]): AnswerIo<AnyEvents> {
   const push = (command: Command): void => void commands.push(command);

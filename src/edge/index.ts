@@ -24,12 +24,20 @@ export {
   type EmitterOptions,
   SluiceError,
 } from "./emitter.ts";
-export {
-  type AnswerIo,
-  createHandler,
-  type EventContext,
-  type HandlerOptions,
-  Refusal,
-} from "./handler.ts";
+export { createHandler } from "./handler.ts";
 export type { EventsMap, Operator, ServerOperator } from "./operator.ts";
+export type {
+  AnswerIo,
+  CallContext,
+  CheckedEvent,
+  ConnectContext,
+  ConnectedContext,
+  DisconnectContext,
+  EventContext,
+  EventHandler,
+  EventReply,
+  HandlerOptions,
+} from "./options.ts";
+export { Refusal } from "./refusal.ts";
+export { ArgsRefusal, type BadArgs, type Schema } from "./schema.ts";
 export { type Signed, VerifyError, type VerifyOptions, verify } from "./verify.ts";

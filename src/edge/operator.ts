@@ -1,4 +1,5 @@
 import type { Command } from "../core/command.ts";
+import type { Schema } from "./schema.ts";
 
 /**
  * Events by name, as Socket.IO declares them: `interface Events { news: (text: string) => void }`.
@@ -10,10 +11,14 @@ export type AnyEvents = Record<string, (...args: unknown[]) => void>;
 
 type NameOf<Events extends EventsMap> = keyof Events & string;
 
-/** Arguments of an event, without the callback for its acknowledgement. */
-export type ArgsOf<Events extends EventsMap, Name extends keyof Events> = WithoutAck<
-  Events[Name] extends (...args: infer Args) => unknown ? Args : unknown[]
->;
+/**
+ * Arguments of an event, without the callback for its acknowledgement. An event may also be
+ * declared by the schema of its list of arguments.
+ */
+export type ArgsOf<Events extends EventsMap, Name extends keyof Events> =
+  Events[Name] extends Schema<infer Args extends readonly unknown[]>
+    ? Args
+    : WithoutAck<Events[Name] extends (...args: infer Args) => unknown ? Args : unknown[]>;
 
 type WithoutAck<Args extends unknown[]> = Args extends [
   ...infer Head,

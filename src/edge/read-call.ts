@@ -2,6 +2,7 @@ import {
   CALL_TYPES,
   type CallKind,
   type ConnectCall,
+  type ConnectedCall,
   type DisconnectCall,
   type EventCall,
 } from "../core/call.ts";
@@ -14,7 +15,14 @@ import { verify } from "./verify.ts";
 export interface CallEvent {
   readonly id: string;
   readonly kind: CallKind;
-  readonly data: ConnectCall | EventCall | DisconnectCall;
+  readonly data: ConnectCall | ConnectedCall | EventCall | DisconnectCall;
+  readonly trace: Trace;
+}
+
+/** A W3C trace context. Nothing when there is none, or none that is valid. */
+interface Trace {
+  readonly traceparent?: string;
+  readonly tracestate?: string;
 }
 
 /** A request that is not a valid call, with the HTTP status to answer it with. */
@@ -56,15 +64,24 @@ export async function readCall(
   if (header("ce-type") !== CALL_TYPES[kind] || header("ce-id") !== id) {
     throw new Unreadable(400, "the headers do not agree with the body");
   }
-  return { id, kind, data };
+  return { id, kind, data, trace: readTrace(header("traceparent"), header("tracestate")) };
 }
 
 function readEvent(given: unknown): CallEvent {
-  const { id, type, data } = isRecord(given) ? given : {};
+  const { id, type, data, traceparent, tracestate } = isRecord(given) ? given : {};
   const call = readData(data);
   const kind = kindOf(call);
   if (typeof id !== "string" || type !== CALL_TYPES[kind]) throw new Unreadable(400, "no event");
-  return { id, kind, data: call };
+  return { id, kind, data: call, trace: readTrace(traceparent, tracestate) };
+}
+
+// Section 3.2.2: what a later version appends is to be accepted.
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-|$)/;
+
+/** Headers are not signed: what is no trace context would only end up in somebody's logs. */
+function readTrace(traceparent: unknown, tracestate: unknown): Trace {
+  if (typeof traceparent !== "string" || !TRACEPARENT.test(traceparent)) return {};
+  return { traceparent, ...(typeof tracestate === "string" && { tracestate }) };
 }
 
 function readData(given: unknown): CallEvent["data"] {
@@ -77,7 +94,8 @@ function readData(given: unknown): CallEvent["data"] {
 
 function kindOf(data: CallEvent["data"]): CallKind {
   if ("event" in data) return "event";
-  return "reason" in data ? "disconnect" : "connect";
+  if ("reason" in data) return "disconnect";
+  return "recovered" in data ? "connected" : "connect";
 }
 
 async function readBody(request: Request, max: number): Promise<Uint8Array<ArrayBuffer>> {

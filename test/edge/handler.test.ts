@@ -94,6 +94,99 @@ test("io inside a handler writes an empty list as it is: nobody, not everyone", 
   });
 });
 
+test("handlers of all kinds say data and rooms, and acks beside them where one is wanted", async () => {
+  const state = createHandler<{ say: (text: string, done: (n: number) => void) => void }>({
+    secret: SECRET,
+    connect: () => ({ userId: "u", data: { seen: 0 }, rooms: ["a"] }),
+    connected({ recovered, rooms }, io) {
+      io.emit("in", recovered, rooms);
+      return { data: { here: true } };
+    },
+    events: {
+      say({ args: [text], ack }) {
+        if (text === "list") return [1];
+        return { ...(text === "all" && { ack: [2] }), data: { ack }, rooms: { leave: ["a"] } };
+      },
+    },
+    disconnect: () => ({ data: { gone: true } }),
+  });
+  const about = { socket: SOCKET, recovered: true, rooms: { a: 2 } };
+  const connected = await state(call(about, { type: "io.sluice.connected" }));
+  assert.deepEqual(await connected.json(), {
+    data: { here: true },
+    commands: [{ do: "emit", event: "in", args: [true, { a: 2 }] }],
+  });
+  const say = async (text: string, ack: boolean) =>
+    (await state(call(event("say", [text], ack)))).json();
+  assert.deepEqual(await say("list", true), { ack: [1] });
+  const rooms = { leave: ["a"] };
+  assert.deepEqual(await say("all", true), { ack: [2], data: { ack: true }, rooms });
+  assert.deepEqual(await say("all", false), { data: { ack: false }, rooms });
+  assert.deepEqual(await say("state", true), { data: { ack: true }, rooms });
+  assert.equal((await state(call(event("say", ["list"], false)))).status, 204);
+  const gone = await state(call({ socket: SOCKET, reason: "bye" }, { type: TYPES.disconnect }));
+  assert.deepEqual(await gone.json(), { data: { gone: true } });
+  const batch = ["all", "list"].map((text) => ({
+    ...{ id: text, type: TYPES.event, data: event("say", [text], false) },
+  }));
+  const headers = { "content-type": "application/cloudevents-batch+json" };
+  const { answers } = (await (await state(call(batch, { headers }))).json()) as BatchAnswer;
+  assert.deepEqual(answers, [{ id: "all", data: { ack: false }, rooms }]);
+});
+
+test("what a handler returns by mistake fails the call, and says what is wrong", async () => {
+  const failures: string[] = [];
+  // biome-ignore lint/suspicious/noExplicitAny: what JavaScript may hand over.
+  const returning = (value: any) =>
+    createHandler({
+      secret: SECRET,
+      failed: (error) => failures.push(String(error)),
+      events: { say: () => value },
+      disconnect: () => value,
+    });
+  for (const value of [{ delivered: true }, "ok", 5, false]) {
+    assert.equal((await returning(value)(call(event("say")))).status, 500);
+  }
+  assert.match(failures[0] ?? "", /a handler returned delivered, which no answer has/);
+  assert.match(failures[1] ?? "", /a list, an object or nothing/);
+  // Where nobody waits, a value that says nothing is nothing.
+  const gone = { socket: SOCKET, reason: "bye" };
+  for (const value of ["ok", 5, false, null, undefined]) {
+    assert.equal((await returning(value)(call(event("say", [], false)))).status, 204);
+    assert.equal((await returning(value)(call(gone, { type: TYPES.disconnect }))).status, 204);
+  }
+});
+
+test("handlers get the call's trace context, from its headers or of its event in a batch", async () => {
+  const traces: unknown[] = [];
+  const tracing = createHandler({
+    secret: SECRET,
+    events: { x: ({ traceparent, tracestate }) => void traces.push([traceparent, tracestate]) },
+  });
+  const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+  const later = `01-${"a".repeat(32)}-${"b".repeat(16)}-01-more`;
+  const body = event("x", [], false);
+  await tracing(call(body, { headers: { traceparent, tracestate: "v=1" } }));
+  await tracing(call(body, { headers: { traceparent: later } }));
+  for (const odd of ["", "00-x", `00-${"A".repeat(32)}-${"b".repeat(16)}-01`]) {
+    await tracing(call(body, { headers: { traceparent: odd, tracestate: "v=1" } }));
+  }
+  await tracing(call(body));
+  const headers = { "content-type": "application/cloudevents-batch+json", traceparent: later };
+  const batch = [
+    { id: "e1", type: TYPES.event, data: body, traceparent, tracestate: "v=2" },
+    { id: "e2", type: TYPES.event, data: body, traceparent: 5 },
+  ];
+  await tracing(call(batch, { headers }));
+  assert.deepEqual(traces, [
+    [traceparent, "v=1"],
+    [later, undefined],
+    ...Array.from({ length: 4 }, () => [undefined, undefined]),
+    [traceparent, "v=2"],
+    [undefined, undefined],
+  ]);
+});
+
 test("io delays commands, names them by a key and cancels them, wherever the chain says so", async () => {
   const later = createHandler({
     secret: SECRET,

@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { createHandler } from "../../src/edge/index.ts";
 import { type LambdaEvent, toLambda } from "../../src/edge/lambda.ts";
 import { SECRET } from "../harness/function.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { call, event } from "./rig.ts";
+import { serveNode } from "./serve.ts";
 
 const handler = createHandler({
   secret: SECRET,
@@ -88,7 +86,7 @@ test("a handler of one's own gets URL and headers, and may answer with bytes", a
 
 /** What stands before a Lambda function at AWS: each request becomes an event, its result a response. */
 async function serveUrl(t: TestContext, lambda: ReturnType<typeof toLambda>): Promise<string> {
-  const server = createServer(async (incoming: IncomingMessage, outgoing) => {
+  return serveNode(t, async (incoming, outgoing) => {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk);
     const headers = Object.fromEntries(
@@ -98,13 +96,6 @@ async function serveUrl(t: TestContext, lambda: ReturnType<typeof toLambda>): Pr
     const body = Buffer.from(result.body, result.isBase64Encoded ? "base64" : "utf8");
     outgoing.writeHead(result.statusCode, result.headers).end(body);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => {
-    server.closeAllConnections();
-    return new Promise((resolve) => server.close(resolve));
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 }
 
 test("a gateway's calls to a function URL are answered", async (t) => {

@@ -2,27 +2,15 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type RequestListener, request } from "node:http";
 import * as http2 from "node:http2";
-import { type AddressInfo, connect, type Server } from "node:net";
-import { type TestContext, test } from "node:test";
+import { connect } from "node:net";
+import { test } from "node:test";
 import { createHandler } from "../../src/edge/index.ts";
 import { toNodeListener } from "../../src/edge/node.ts";
 import { SECRET } from "../harness/function.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { next, until } from "../harness/wait.ts";
 import { call, event } from "./rig.ts";
-
-async function listen(t: TestContext, server: Server): Promise<string> {
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => new Promise((resolve) => server.close(resolve)));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-async function serve(t: TestContext, listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  t.after(() => server.closeAllConnections());
-  return listen(t, server);
-}
+import { listen, serve, serveNode } from "./serve.ts";
 
 /** Sends what `call` makes to a server, as the gateway would. */
 async function send(url: string, request: Request): Promise<Response> {
@@ -43,7 +31,7 @@ test("a function on Node's http answers a gateway's calls, bytes and all", async
       },
     },
   });
-  const url = await serve(t, toNodeListener(chat));
+  const url = await serve(t, chat);
   const gateway = await testGateway(t, { upstream: { url: `${url}/call?x=1`, secrets: [SECRET] } });
   const client = await gateway.connected();
   const heard = next<[Buffer]>(client, "said");
@@ -61,7 +49,7 @@ test("a body of bodyBytesMax is read, and one byte more is 413 before the handle
     calls++;
     return new Response(String((await request.arrayBuffer()).byteLength));
   };
-  const url = await serve(t, toNodeListener(counting, { bodyBytesMax: 100_000 }));
+  const url = await serveNode(t, toNodeListener(counting, { bodyBytesMax: 100_000 }));
   const post = (length: number) => fetch(url, { method: "POST", body: "x".repeat(length) });
   assert.equal(await (await post(100_000)).text(), "100000");
   const refused = await post(100_001);
@@ -83,7 +71,10 @@ test("what the Web's Request does not take is 400, and a handler that throws is 
     }
     throw new Error("no");
   };
-  const url = await serve(t, toNodeListener(failing, { failed: (error) => failures.push(error) }));
+  const url = await serveNode(
+    t,
+    toNodeListener(failing, { failed: (error) => failures.push(error) }),
+  );
   assert.equal((await fetch(url)).status, 500);
   assert.equal((failures.pop() as Error).message, "no");
   const fine = await fetch(`${url}//evil.example/cookies`);
@@ -127,10 +118,10 @@ test("bytes that a body parser has kept are taken, and a body without them is 50
       await listener(incoming, outgoing);
     };
   for (const keep of ["rawBody", "body"] as const) {
-    const response = await send(await serve(t, parse(keep)), call(event("echo", ["ü"])));
+    const response = await send(await serveNode(t, parse(keep)), call(event("echo", ["ü"])));
     assert.deepEqual(await response.json(), { ack: ["ü"] });
   }
-  assert.equal((await send(await serve(t, parse()), call(event("echo")))).status, 500);
+  assert.equal((await send(await serveNode(t, parse()), call(event("echo")))).status, 500);
   assert.match(failures.join(), /something has read the body before/);
 });
 

@@ -4,7 +4,11 @@ import { SECRET } from "../harness/function.ts";
 /** The socket of {@link event}. */
 export const SOCKET = { id: "s1", namespace: "/", userId: "u", data: {} };
 /** Types of the calls that tests make. */
-export const TYPES = { connect: "io.sluice.connect", event: "io.sluice.event" } as const;
+export const TYPES = {
+  connect: "io.sluice.connect",
+  event: "io.sluice.event",
+  disconnect: "io.sluice.disconnect",
+} as const;
 
 /** What is said of a call beside its body. */
 export interface CallOptions {

@@ -23,14 +23,26 @@ test("events that are declared once say what handlers get, return and emit", () 
         io.to(room).emit("news", room.toUpperCase(), 1);
         // @ts-expect-error: there is no such event.
         io.emit("olds", "x");
+        io.after(5, { key: "k" }).to(room).emit("news", "x", 1);
+        io.of("/x").cancel("k");
+        // @ts-expect-error: a command that cancels is carried out now.
+        io.after(5).cancel("k");
         // @ts-expect-error: its acknowledgement is none of an event's arguments.
         io.emit("ask", "x", () => {});
         return ["ann", 1];
       },
-      typing() {},
+      typing: () => ({ data: { typing: true }, rooms: ["typists"] }),
       tags: ({ args }) => void args.map((tag) => tag.length),
     },
   });
+  createHandler<Listen>({
+    secret: SECRET,
+    events: { join: () => ({ ack: ["ann", 1], data: { seen: null } }) },
+    connected: ({ recovered }) => ({ data: { recovered } }),
+    disconnect: ({ reason }, io) => io.emit("left", reason),
+  });
+  // @ts-expect-error: an acknowledgement of two arguments, beside data too.
+  createHandler<Listen>({ secret: SECRET, events: { join: () => ({ ack: ["ann"], data: {} }) } });
   // @ts-expect-error: an acknowledgement of two arguments.
   createHandler<Listen>({ secret: SECRET, events: { join: () => ["ann"] } });
   // @ts-expect-error: there is no such event.
@@ -43,6 +55,9 @@ test("the emitter takes the same declarations", () => {
   const never = () => {
     void io.to(["a", "b"]).except("c").volatile.emit("news", "x", 1);
     void io.of("/x").timeout(5).emitWithAck("ask", "x");
+    void io.after(5).to("a").volatile.emit("news", "x", 1);
+    // @ts-expect-error: who waits for answers waits from now on.
+    void io.after(5).emitWithAck("ask", "x");
     // @ts-expect-error: its second argument is missing.
     void io.emit("news", "x");
     // @ts-expect-error: its second argument is a number.

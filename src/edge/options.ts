@@ -1,0 +1,116 @@
+import type { CallHandshake, CallSocket, ConnectAnswer, StateAnswer } from "../core/call.ts";
+import type { AckOf, ArgsOf, EventsMap, ServerOperator } from "./operator.ts";
+import type { Schema } from "./schema.ts";
+
+/**
+ * Collects commands that are sent back in the answer, without a second request. The gateway
+ * carries them out in this order.
+ */
+export interface AnswerIo<Events extends EventsMap> extends ServerOperator<Events, void> {
+  of(namespace: string): AnswerIo<Events>;
+  /** Forgets what waits under a key of `after`, in this namespace. */
+  cancel(key: string): void;
+}
+
+/** What every handler is told. */
+export interface CallContext {
+  readonly socket: CallSocket;
+  /** Id of the call; a retry has the same id. */
+  readonly id: string;
+  /** Sockets in each room of the socket, over all nodes; in the calls of routes with `presence`. */
+  readonly rooms?: Readonly<Record<string, number>> | undefined;
+  /** The call's trace context (W3C), to be given to `createEmitter`, so that it goes on there. */
+  readonly traceparent?: string | undefined;
+  /** What goes with `traceparent`. */
+  readonly tracestate?: string | undefined;
+}
+
+/** A client that wants to enter a namespace. */
+export interface ConnectContext extends CallContext {
+  readonly handshake: CallHandshake;
+}
+
+/** A client that is in. */
+export interface ConnectedContext extends CallContext {
+  /** Whether a lost session was resumed, with its id, rooms and data. */
+  readonly recovered: boolean;
+}
+
+/** An event of a client. */
+export interface EventContext<Args> extends CallContext {
+  readonly event: string;
+  readonly args: Args;
+  /** Whether the client waits for an acknowledgement. */
+  readonly ack: boolean;
+}
+
+/** A client that has left. */
+export interface DisconnectContext extends CallContext {
+  /** The reason of Socket.IO's `disconnect` event, or `node_lost` if the socket's node died. */
+  readonly reason: string;
+}
+
+/** What the handler of an event may return instead of the acknowledgement's arguments alone. */
+export interface EventReply<Ack> extends StateAnswer {
+  /** Arguments of the client's acknowledgement. */
+  readonly ack?: Ack | undefined;
+}
+
+type Later<T> = T | Promise<T>;
+
+/** What a handler returns, which may be nothing. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a handler may return nothing.
+type Returned<T> = Later<T | void>;
+
+/** Handles an event: a list is the acknowledgement's arguments, an object may say more. */
+export type EventHandler<Args, Ack, Emit extends EventsMap> = (
+  context: EventContext<Args>,
+  io: AnswerIo<Emit>,
+) => Returned<Ack | EventReply<Ack>>;
+
+/** Handles an event whose arguments fit a schema; others are refused with {@link BadArgs}. */
+export interface CheckedEvent<Args, Ack, Emit extends EventsMap> {
+  /** The schema of the list of arguments. The handler gets what it makes of them. */
+  readonly args: Schema<Args>;
+  readonly handler: EventHandler<Args, Ack, Emit>;
+}
+
+type HandlerOf<Listen extends EventsMap, Name extends keyof Listen, Emit extends EventsMap> =
+  // What is declared by a schema was checked by it.
+  | (Listen[Name] extends Schema<unknown>
+      ? never
+      : EventHandler<ArgsOf<Listen, Name>, AckOf<Listen, Name>, Emit>)
+  | CheckedEvent<ArgsOf<Listen, Name>, AckOf<Listen, Name>, Emit>;
+
+/** The handlers of a function, and how it reads its calls. */
+export interface HandlerOptions<Listen extends EventsMap, Emit extends EventsMap> {
+  /** The gateway's signing secret, or several during a rotation. */
+  readonly secret: string | readonly string[];
+  /** Accepts a client, or throws {@link Refusal}. Left out, every client is accepted. */
+  readonly connect?: (
+    context: ConnectContext,
+    io: AnswerIo<Emit>,
+  ) => Returned<Omit<ConnectAnswer, "commands">>;
+  /** Called before the socket's first event, when the client is in, on routes that ask for it. */
+  readonly connected?: (context: ConnectedContext, io: AnswerIo<Emit>) => Returned<StateAnswer>;
+  /** By event name: a handler, or a schema of the arguments with a handler. */
+  readonly events?: {
+    readonly [Name in keyof Listen & string]?: HandlerOf<Listen, Name, Emit>;
+  };
+  /** Called after the socket's last event, when it has disconnected. */
+  readonly disconnect?: (context: DisconnectContext, io: AnswerIo<Emit>) => Returned<StateAnswer>;
+  /**
+   * Called with what a handler throws, unless it is a refusal. The gateway only learns that the
+   * function failed. Default: nothing is called.
+   */
+  readonly failed?: (error: unknown) => void;
+  /**
+   * Whether a call with this id was handled before. It is then answered without being handled.
+   * Default: every call is handled.
+   */
+  readonly isRepeated?: (id: string) => Later<boolean>;
+  /** How far a call's timestamp may be from now. Default: 300 seconds. */
+  readonly toleranceSeconds?: number;
+  /** The largest body that is read. Default: 4194304 bytes. */
+  readonly bodyBytesMax?: number;
+}
