@@ -3,6 +3,7 @@ import type { Command, CommandName } from "./command.ts";
 import { FailureError } from "./failures.ts";
 import { type CodecName, RESERVED_EVENTS } from "./packet.ts";
 import { reviveArgs } from "./value.ts";
+import { VALUE } from "./value-schema.ts";
 import { ENGLISH } from "./zod.ts";
 
 /** Limits of one command. They are part of the API's contract, so they are not settings. */
@@ -60,13 +61,16 @@ const except = rooms("Rooms or socket ids that are left out; an empty list leave
 const to = rooms(
   "Rooms or socket ids; an empty list is nobody; without this field: everyone in the namespace.",
 );
-const eventExcept = (reserved: ReadonlySet<string>) =>
-  name(COMMAND_LIMITS.eventCharsMax).check(
-    z.refine((event) => !reserved.has(event), "is reserved by Socket.IO"),
+const eventExcept = (reserved: ReadonlySet<string>) => {
+  const event = name(COMMAND_LIMITS.eventCharsMax).check(
+    z.refine((one) => !reserved.has(one), "is reserved by Socket.IO"),
   );
+  z.globalRegistry.add(event, { not: { enum: [...reserved] } });
+  return event;
+};
 const event = eventExcept(RESERVED_EVENTS);
 const args = optional(
-  z.array(z.unknown()).check(z.maxLength(COMMAND_LIMITS.argsMax)),
+  z.array(VALUE).check(z.maxLength(COMMAND_LIMITS.argsMax)),
   'The event\'s arguments. In JSON, bytes are `{"$binary":"<base64>"}`, and `{"$escape":{…}}` is ' +
     "an object of one key that only looks like that.",
 );

@@ -1,0 +1,179 @@
+/**
+ * What core/call.ts says in types, as schemas: for the OpenAPI document, and for functions that are
+ * written in other languages. Functions may send members that are not here, which are ignored, and
+ * so may later gateways. `null` is the same as leaving a member out.
+ */
+import * as z from "zod/mini";
+import { COMMAND_LIMITS, COMMANDS } from "./commands.ts";
+import { BINARY } from "./tagged-json.ts";
+import { VALUE, VALUE_REF } from "./value-schema.ts";
+
+/** Limits of what an answer says of its socket; a part of the contract, so they are no settings. */
+export const ANSWER_LIMITS = { userIdCharsMax: 256, messageCharsMax: 1024 } as const;
+
+const about = <T extends z.ZodMiniType>(schema: T, description: string): T => {
+  z.globalRegistry.add(schema, { description });
+  return schema;
+};
+const optional = <T extends z.ZodMiniType>(schema: T, description: string) =>
+  about(z.optional(schema), description);
+/** A value of its own description. */
+const value = (description: string) => {
+  const one = z.unknown();
+  z.globalRegistry.add(one, { description, $ref: VALUE_REF });
+  return one;
+};
+/** A member of an answer: many languages write what they leave out as null. */
+const maybe = <T extends z.ZodMiniType>(schema: T, description: string) =>
+  about(z.optional(z.nullable(schema)), description);
+
+const room = z.string().check(z.minLength(1), z.maxLength(COMMAND_LIMITS.roomCharsMax));
+const roomList = z.array(room).check(z.maxLength(COMMAND_LIMITS.roomsMax));
+
+const CallSocket = z.object({
+  id: z.string(),
+  namespace: z.string(),
+  userId: optional(z.string(), "The user, as the answer to the connect call named it."),
+  data: z.optional(value("`socket.data` when the call was sent; after a disconnect, the last.")),
+  version: optional(z.int(), "Grows each time an answer changes `data`; left out if none has."),
+  rooms: optional(
+    z.array(z.string()),
+    "Rooms of the socket but for its own; in the calls of routes with `rooms`.",
+  ),
+});
+const callMembers = {
+  rooms: optional(
+    z.record(z.string(), z.int()),
+    "How many sockets, over all nodes, are in each room of the socket; in the calls of routes " +
+      "with `presence`.",
+  ),
+};
+
+const CallHandshake = z.object({
+  headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+  query: z.record(z.string(), VALUE),
+  auth: value("The client's `auth` option."),
+  address: about(z.string(), "The client's IP address, as far as proxies are trusted."),
+  secure: about(z.boolean(), "Whether the connection uses TLS."),
+  issued: about(z.int(), "When the connection was opened, in milliseconds since 1970."),
+  recovered: about(z.boolean(), "Whether a lost session was resumed, with its id, rooms and data."),
+});
+
+const ConnectCall = z.object({
+  socket: z.intersection(CallSocket, z.object({ handshake: CallHandshake })),
+  ...callMembers,
+});
+const ConnectedCall = z.object({
+  socket: CallSocket,
+  ...callMembers,
+  recovered: about(z.boolean(), "Whether a lost session was resumed, with its id, rooms and data."),
+});
+const EventCall = z.object({
+  socket: CallSocket,
+  ...callMembers,
+  event: about(z.string(), "The event's name."),
+  args: about(z.array(VALUE), "Its arguments, without the callback for the acknowledgement."),
+  ack: about(z.boolean(), "Whether the client waits for an acknowledgement."),
+});
+const DisconnectCall = z.object({
+  socket: CallSocket,
+  ...callMembers,
+  reason: about(
+    z.string(),
+    "The reason of Socket.IO's `disconnect` event, or `node_lost` if the socket's node died.",
+  ),
+});
+const BatchCall = z.array(
+  z.object({
+    specversion: z.literal("1.0"),
+    id: about(z.string(), "Id of the event, by which the answer names it; a retry has the same."),
+    type: z.literal("io.sluice.event"),
+    source: z.string(),
+    subject: optional(z.string(), "The event's name, as it is; left out if it is empty."),
+    time: z.iso.datetime(),
+    datacontenttype: z.literal("application/json"),
+    namespace: z.string(),
+    socketid: z.string(),
+    traceparent: optional(z.string(), "W3C trace context."),
+    data: EventCall,
+  }),
+);
+
+/** A command that nobody hears more of: an answer has no answer. */
+const Tell = z.discriminatedUnion("do", [
+  COMMANDS.emit,
+  COMMANDS.socketsJoin,
+  COMMANDS.socketsLeave,
+  COMMANDS.disconnectSockets,
+  COMMANDS.serverSideEmit,
+  COMMANDS.cancel,
+]);
+
+/** A value that is an object, and so no bytes. */
+const members = z.record(z.string(), z.unknown());
+z.globalRegistry.add(members, {
+  allOf: [{ $ref: VALUE_REF }],
+  not: { required: [BINARY], maxProperties: 1 },
+});
+const RoomChange = z.object({
+  join: maybe(roomList, "Rooms that the socket joins."),
+  leave: maybe(roomList, "Rooms that it leaves before."),
+});
+const stateMembers = {
+  data: maybe(members, "A merge patch (RFC 7396) of `socket.data`: `null` deletes a member."),
+  rooms: maybe(
+    z.union([roomList, RoomChange]),
+    "Rooms that the socket joins, or leaves and joins.",
+  ),
+};
+const commands = maybe(
+  z.array(Tell).check(z.maxLength(COMMAND_LIMITS.batchMax)),
+  "Carried out in this order, before the acknowledgement is sent.",
+);
+
+const ConnectAnswer = z.object({
+  userId: maybe(
+    z.string().check(z.minLength(1), z.maxLength(ANSWER_LIMITS.userIdCharsMax)),
+    "Names the user in later calls of the socket.",
+  ),
+  ...stateMembers,
+  commands,
+});
+const EventAnswer = z.object({
+  ack: maybe(
+    z.array(VALUE).check(z.maxLength(COMMAND_LIMITS.argsMax)),
+    "Arguments of the client's acknowledgement; of no use where the call's `ack` is false.",
+  ),
+  ...stateMembers,
+  commands,
+});
+const BatchAnswer = z.object({
+  answers: maybe(
+    z.array(z.object({ id: z.string(), ...stateMembers, commands })),
+    "What there is to say to events, by their ids.",
+  ),
+  failed: maybe(
+    z.array(
+      z.object({
+        id: z.string(),
+        retry: maybe(z.boolean(), "Whether it is sent again; if not, it counts as refused."),
+      }),
+    ),
+    "Events that were not handled; all others are done.",
+  ),
+  commands: maybe(z.null(), "Commands of a batch stand in `answers`."),
+});
+const Refusal = z.object({
+  message: maybe(
+    z.string(),
+    `What the client is told, of which ${ANSWER_LIMITS.messageCharsMax} characters are kept.`,
+  ),
+  data: z.optional(value("Anything more that the client is told.")),
+});
+
+/** The schema of each body, by the name of its type in core/call.ts. */
+export const CALL_SCHEMAS = {
+  ...{ CallSocket, CallHandshake, RoomChange, Tell },
+  ...{ ConnectCall, ConnectedCall, EventCall, DisconnectCall, BatchCall },
+  ...{ ConnectAnswer, EventAnswer, BatchAnswer, Refusal },
+} as const satisfies Record<string, z.ZodMiniType>;
