@@ -1,11 +1,12 @@
 /**
- * Writes the generated pages, the dashboard and the type of the settings from the tables: `npm run docs`.
+ * Writes the generated pages, schemas, dashboard and the type of the settings from the tables: `npm run docs`.
  * With `--check` nothing is written, and pages that differ end it with exit code 1.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createDashboard } from "../deploy/grafana/dashboard.ts";
 import { createPrometheusRule } from "../deploy/kubernetes/prometheusrule.ts";
+import { callsPage } from "./calls.ts";
 import { httpApiPage } from "./http-api.ts";
 import {
   alertsPage,
@@ -15,6 +16,7 @@ import {
   optionsPage,
   settingsPage,
 } from "./pages.ts";
+import { callSchemas, commandSchemas, openApiText } from "./schemas.ts";
 import { settingsTypes } from "./settings-types.ts";
 
 const PAGES: Readonly<Record<string, () => string>> = {
@@ -25,6 +27,10 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "docs/failures.md": failuresPage,
   "docs/options.md": optionsPage,
   "docs/http-api.md": httpApiPage,
+  "docs/calls.md": callsPage,
+  "docs/openapi.json": openApiText,
+  "docs/schemas/commands.json": commandSchemas,
+  "docs/schemas/calls.json": callSchemas,
   "src/core/settings-types.ts": settingsTypes,
   "deploy/kubernetes/prometheusrule.yaml": () => createPrometheusRule(),
   "deploy/grafana/dashboard.json": () => `${JSON.stringify(createDashboard(), null, 2)}\n`,

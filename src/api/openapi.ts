@@ -1,22 +1,13 @@
-import * as z from "zod/mini";
-import type { CommandName } from "../core/command.ts";
-import { COMMAND_LIMITS, COMMAND_NAMES, COMMANDS } from "../core/commands.ts";
+import { COMMAND_LIMITS } from "../core/commands.ts";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import { PROBLEM_TYPE } from "../core/http.ts";
-import { LETTERS_LIMIT, REPLAY } from "./dead-letters.ts";
+import { LETTERS_LIMIT } from "./dead-letters.ts";
 import { MEDIA_TYPES } from "./media.ts";
 import { KIND_FAILURES, type RouteRow } from "./routes.ts";
+import { describeSchemas, type Json, ref, text } from "./schemas.ts";
+import { describeShared, describeWebhooks } from "./webhooks.ts";
 
-type Json = { [key: string]: unknown };
-
-/** Description of values that an application or a client has set. */
-const SPELLED = "Anything; in JSON, bytes are spelled as the arguments of events are.";
-const DATA = `${SPELLED} Where it cannot be written: an object with \`$error\`, why.`;
-
-const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
-const text = (description: string): Json => ({ type: "string", description });
-
-/** Returns the OpenAPI 3.1 document of the routes. */
+/** Returns the OpenAPI 3.1 document of the routes, and of the calls that functions get. */
 export function describeApi(rows: readonly RouteRow[], version: string): Json {
   const paths: Record<string, Json> = {};
   for (const row of rows) {
@@ -28,14 +19,17 @@ export function describeApi(rows: readonly RouteRow[], version: string): Json {
       title: "Sluice",
       version,
       description:
-        "HTTP in: commands, presence, metrics and health of a Sluice gateway. In msgpack, bytes are " +
-        'bytes. In JSON they are `{"$binary":"<base64>"}`, padded, in arguments and in what clients ' +
-        "and the application have set: answers, data, dead letters. An object whose only key is " +
-        '`$binary` or `$escape` and which is no such thing is written `{"$escape":{…}}` around it.',
+        "HTTP in: commands, presence, metrics and health of a Sluice gateway. HTTP out: the " +
+        "webhooks by which it calls functions. In msgpack, bytes are bytes. In JSON they are " +
+        '`{"$binary":"<base64>"}`, padded, in arguments and in what clients and the application ' +
+        "have set: answers, data, dead letters. An object whose only key is `$binary` or `$escape` " +
+        'and which is no such thing is written `{"$escape":{…}}` around it.',
     },
     paths,
+    webhooks: describeWebhooks(),
     components: {
       schemas: describeSchemas(),
+      ...describeShared(),
       securitySchemes: {
         key: {
           type: "http",
@@ -170,105 +164,4 @@ function describeFailures(row: RouteRow): Json {
     };
   }
   return found;
-}
-
-const string: Json = { type: "string" };
-const integer: Json = { type: "integer" };
-const listOf = (items: Json): Json => ({ type: "array", items });
-const object = (properties: Json, required: string[]): Json => ({
-  ...{ type: "object", properties, required },
-});
-
-function describeSchemas(): Json {
-  const schemas: Json = {};
-  for (const name of COMMAND_NAMES) {
-    const schema = toSchema(COMMANDS[name]);
-    schemas[name] = schema;
-    schemas[`${name}Body`] = withoutName(schema);
-  }
-  return {
-    ...schemas,
-    Command: {
-      oneOf: COMMAND_NAMES.map(ref),
-      discriminator: { propertyName: "do", mapping: mapping(COMMAND_NAMES) },
-    },
-    Commands: { ...listOf(ref("Command")), maxItems: COMMAND_LIMITS.batchMax },
-    ...describeAnswers(),
-    ...describePages(),
-    Replay: toSchema(REPLAY),
-    Replayed: object(
-      {
-        replayed: { ...integer, description: "How many were tried: those that there were." },
-        delivered: { ...integer, description: "How many of them a function took." },
-      },
-      ["replayed", "delivered"],
-    ),
-    Problem: object(
-      {
-        ...{ type: string, title: string, status: integer, detail: string },
-        code: { type: "string", enum: Object.keys(FAILURES) },
-        index: { type: "integer", description: "Place of the bad command in its batch." },
-        path: text("Where in the command."),
-        bound: text("What the value there must be."),
-      },
-      ["type", "title", "status", "code"],
-    ),
-  };
-}
-
-function describeAnswers(): Json {
-  return {
-    Done: object(
-      {
-        ok: { const: true },
-        answers: listOf(object({ id: string, answer: { description: SPELLED } }, ["id"])),
-        timedOut: listOf(string),
-        sockets: listOf(ref("Socket")),
-        next: string,
-        key: text("Of a command that waits for its time: its key."),
-        cancelled: {
-          type: "boolean",
-          description: "Of `cancel`: whether a command waited under the key.",
-        },
-      },
-      ["ok"],
-    ),
-    Refused: object({ ok: { const: false }, code: string, detail: string }, ["ok", "code"]),
-    Answers: listOf({ oneOf: [ref("Done"), ref("Refused")] }),
-  };
-}
-
-function describePages(): Json {
-  const page = (name: string, items: Json): Json =>
-    object({ [name]: listOf(items), next: text("Give it as `after` to go on.") }, [name]);
-  const handshake = object(
-    { address: string, issued: integer, secure: { type: "boolean" }, query: { type: "object" } },
-    ["address", "issued", "secure", "query"],
-  );
-  return {
-    Socket: object({ id: string, rooms: listOf(string), data: { description: DATA }, handshake }, [
-      "id",
-      "rooms",
-      "handshake",
-    ]),
-    SocketsPage: page("sockets", ref("Socket")),
-    RoomsPage: page("rooms", object({ room: string, sockets: integer }, ["room", "sockets"])),
-    DeadLettersPage: page("deadLetters", { type: "object" }),
-  };
-}
-
-function mapping(names: readonly CommandName[]): Json {
-  return Object.fromEntries(names.map((name) => [name, `#/components/schemas/${name}`]));
-}
-
-function toSchema(schema: z.ZodMiniType): Json {
-  // A JSON Schema is always an object.
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" }) as Json;
-  return rest;
-}
-
-// The route of a command names it, so `do` is not required there.
-function withoutName(schema: Json): Json {
-  const { required } = schema as { required?: readonly string[] }; // as JSON Schema has it
-  return { ...schema, required: (required ?? []).filter((name) => name !== "do") };
 }

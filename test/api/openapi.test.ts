@@ -3,9 +3,12 @@ import { test } from "node:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { KIND_FAILURES, listRoutes } from "../../src/api/routes.ts";
-import { readCommand } from "../../src/core/commands.ts";
+import { CALL_TYPES } from "../../src/core/call.ts";
+import { CALL_SCHEMAS } from "../../src/core/call-schemas.ts";
+import { COMMAND_NAMES, readCommand } from "../../src/core/commands.ts";
 import { FAILURES, type FailureCode } from "../../src/core/failures.ts";
 import { startApi } from "../harness/api.ts";
+import { misfit, SCHEMAS } from "../harness/schemas.ts";
 import { until } from "../harness/wait.ts";
 import { openTcp } from "../harness/wire-tcp.ts";
 
@@ -16,6 +19,7 @@ interface Operation {
 }
 interface Document {
   readonly paths: Record<string, Record<string, Operation>>;
+  readonly webhooks: Record<string, unknown>;
   readonly components: { readonly schemas: Record<string, object> };
 }
 
@@ -124,6 +128,39 @@ test("the document's schemas say of a command what the gateway says", async () =
     const read = () => readCommand(structuredClone(command));
     if (good) assert.ok(read());
     else assert.throws(read);
+  }
+});
+
+test("every example in the document fits its schema, and every command and body has one", () => {
+  const bare: string[] = [];
+  for (const { name, examples } of SCHEMAS) {
+    if (examples.length === 0) bare.push(name);
+    for (const example of examples) assert.equal(misfit(name, example), undefined, name);
+  }
+  const wanted = [...COMMAND_NAMES, ...Object.keys(CALL_SCHEMAS), "Replay"];
+  // Parts of others, which are seen in theirs.
+  const parts = ["CallSocket", "CallHandshake", "RoomChange", "Tell"];
+  assert.deepEqual(
+    wanted.filter((name) => bare.includes(name)),
+    parts,
+  );
+});
+
+test("every kind of call is a webhook of the document, and so are batches", async () => {
+  const { document } = await fetchDocument();
+  assert.deepEqual(
+    Object.keys(document.webhooks).sort(),
+    [...Object.keys(CALL_TYPES), "batch"].sort(),
+  );
+});
+
+test("every reference in the document leads somewhere", async () => {
+  const { document } = await fetchDocument();
+  for (const [, path = ""] of JSON.stringify(document).matchAll(/"#\/([^"]+)"/g)) {
+    let found: unknown = document;
+    for (const key of path.split("/"))
+      found = (found as Record<string, unknown> | undefined)?.[key];
+    assert.ok(found, path);
   }
 });
 

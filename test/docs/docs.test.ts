@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { httpApiPage } from "../../docs/http-api.ts";
 import * as pages from "../../docs/pages.ts";
 import { listRoutes } from "../../src/api/routes.ts";
 import { CLOSES } from "../../src/core/closes.ts";
+import { COMMAND_NAMES } from "../../src/core/commands.ts";
 import { FAILURES } from "../../src/core/failures.ts";
 import { listSettings } from "../../src/core/settings.ts";
 import { METRICS } from "../../src/metrics/table.ts";
+import { misfit, SCHEMAS } from "../harness/schemas.ts";
 
 /** The first cells of a page's tables, without their backticks. */
 function firstCells(page: string): string[] {
@@ -89,6 +92,36 @@ test("every file and heading that a page links to exists", () => {
     }
   }
   assert.deepEqual(dead, []);
+});
+
+/** Pages on which each block of JSON is a body. */
+const WITH_BODIES = ["functions.md", "http-api.md", "calls.md"];
+
+test("every body that a page shows fits the schema that it is shown for", () => {
+  for (const name of WITH_BODIES) {
+    const page = readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
+    // The schema stands after the language, where GitHub does not show it.
+    for (const [, schema = "", text = ""] of page.matchAll(/^```json(.*)\n([^`]*)^```/gm)) {
+      assert.equal(misfit(schema.trim(), JSON.parse(text)), undefined, `${name}: ${text}`);
+    }
+    assert.match(page, /^```json \w/m, name);
+  }
+});
+
+test("the JSON Schemas in docs/ stand by themselves, and take the examples", () => {
+  for (const [file, names] of [
+    ["calls", ["ConnectCall", "ConnectedCall", "EventCall", "DisconnectCall", "BatchCall"]],
+    ["commands", [...COMMAND_NAMES]],
+  ] as const) {
+    const url = new URL(`../../docs/schemas/${file}.json`, import.meta.url);
+    const ajv = new Ajv2020({ strict: false, validateFormats: false });
+    const validate = ajv.compile(JSON.parse(readFileSync(url, "utf8")) as object);
+    for (const name of names) {
+      const { examples = [] } = SCHEMAS.find((one) => one.name === name) ?? {};
+      for (const example of examples) assert.ok(validate(example), `${file} ${name}`);
+    }
+    assert.equal(validate({ do: "fly", socket: {} }), false);
+  }
 });
 
 // docs/doors.md told all about tokens and limits, and no page led there.

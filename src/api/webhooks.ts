@@ -1,0 +1,148 @@
+import { CALL_TYPES, type CallKind } from "../core/call.ts";
+import { type Json, ref, text } from "./schemas.ts";
+
+/** What a function is called with, and how it may answer. */
+interface Webhook {
+  readonly text: string;
+  readonly call: string;
+  readonly answer: string;
+  /** What a refusal does, where there is somebody to refuse. */
+  readonly refused?: string;
+}
+
+/** The calls of functions, by the names of the document's webhooks. */
+const WEBHOOKS: Readonly<Record<CallKind | "batch", Webhook>> = {
+  connect: {
+    text: "A client enters a namespace, and waits for the answer.",
+    call: "ConnectCall",
+    answer: "ConnectAnswer",
+    refused: "The client is turned away with a `connect_error` that has this message and data.",
+  },
+  event: {
+    text: "A client has emitted an event. It waits for the answer where `ack` is true.",
+    call: "EventCall",
+    answer: "EventAnswer",
+    refused: "The client's acknowledgement gets this message and data as its error.",
+  },
+  disconnect: {
+    text: "A socket has left, after its last event.",
+    call: "DisconnectCall",
+    answer: "EventAnswer",
+  },
+  connected: {
+    text: "A client is in; only where a route asks for it.",
+    call: "ConnectedCall",
+    answer: "EventAnswer",
+  },
+  batch: {
+    text: "Events without acknowledgement, where a route takes batches: CloudEvents in one request.",
+    call: "BatchCall",
+    answer: "BatchAnswer",
+  },
+};
+
+const SIGNATURE: Readonly<Record<string, string>> = {
+  "webhook-id": "Id of the call, the same in every attempt; a batch has one of its own.",
+  "webhook-timestamp": "When this attempt was signed, in seconds since 1970.",
+  "webhook-signature":
+    "Standard Webhooks: `v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64; one for each " +
+    "secret, with spaces between.",
+};
+
+const ATTRIBUTES: Readonly<Record<string, string>> = {
+  "ce-id": "The same as `webhook-id`.",
+  "ce-source": "`/namespaces/<namespace>/sockets/<id>`.",
+  "ce-time": "When it happened, in RFC 3339.",
+  "ce-namespace": "The socket's namespace, percent-encoded.",
+  "ce-socketid": "The socket's id, percent-encoded.",
+};
+
+/** Returns the webhooks of the OpenAPI document: the calls that functions get. */
+export function describeWebhooks(): Json {
+  const all = Object.entries(WEBHOOKS) as [CallKind | "batch", Webhook][]; // its own keys
+  return Object.fromEntries(all.map(([name, row]) => [name, { post: describeCall(name, row) }]));
+}
+
+function describeCall(name: CallKind | "batch", row: Webhook): Json {
+  const batch = name === "batch";
+  const type = batch ? "application/cloudevents-batch+json" : "application/json";
+  return {
+    operationId: `call_${name}`,
+    summary: row.text,
+    parameters: [
+      ...Object.keys(SIGNATURE),
+      ...(batch ? [] : attributesOf(name)),
+      "traceparent",
+    ].map((header) => ({ $ref: `#/components/parameters/${header}` })),
+    requestBody: { required: true, content: { [type]: { schema: ref(row.call) } } },
+    responses: describeAnswers(row),
+  };
+}
+
+function attributesOf(name: CallKind): readonly string[] {
+  const all = ["ce-specversion", `ce-type-${name}`, ...Object.keys(ATTRIBUTES)];
+  return name === "event" ? [...all, "ce-subject"] : all;
+}
+
+function describeAnswers({ answer, refused }: Webhook): Json {
+  const content = { "application/json": { schema: { anyOf: [ref(answer), { type: "null" }] } } };
+  const refusal = {
+    description: refused,
+    content: { "application/json": { schema: ref("Refusal") } },
+  };
+  const shared = (name: string) => ({ $ref: `#/components/responses/${name}` });
+  return {
+    "200": { description: "Done; the body may be empty.", content },
+    "204": { description: "Done, with nothing more to say." },
+    ...(refused !== undefined && { "401": refusal, "403": refusal, "422": refusal }),
+    "410": shared("Gone"),
+    "429": shared("Paused"),
+    "503": shared("Paused"),
+    "4XX": shared("Rejected"),
+    "5XX": shared("Failed"),
+  };
+}
+
+/** Returns the parameters and responses that the webhooks share. */
+export function describeShared(): { readonly parameters: Json; readonly responses: Json } {
+  const header = (name: string, schema: Json, required = true) => ({
+    ...{ name, in: "header", required, schema, description: schema.description ?? name },
+  });
+  const plain = (name: string, what: string, required = true) => header(name, text(what), required);
+  const fixed = Object.entries({ ...SIGNATURE, ...ATTRIBUTES });
+  const types = Object.entries(CALL_TYPES).map(([kind, type]) => [
+    `ce-type-${kind}`,
+    header("ce-type", { const: type, description: "The kind of the call." }),
+  ]);
+  return {
+    parameters: {
+      ...Object.fromEntries(fixed.map(([name, what]) => [name, plain(name, what)])),
+      ...Object.fromEntries(types),
+      "ce-specversion": header("ce-specversion", { const: "1.0", description: "CloudEvents 1.0." }),
+      "ce-subject": plain(
+        "ce-subject",
+        "The event's name, percent-encoded; left out if it is empty.",
+        false,
+      ),
+      traceparent: plain("traceparent", "W3C trace context.", false),
+    },
+    responses: RESPONSES,
+  };
+}
+
+const RESPONSES: Readonly<Json> = {
+  Gone: {
+    description: "The function is gone: its route is not called for a while.",
+  },
+  Paused: {
+    description: "With `Retry-After`: its origin is not called for so long.",
+    headers: { "Retry-After": { schema: text("Seconds, or an HTTP date.") } },
+  },
+  Rejected: {
+    description:
+      "The call is at fault, such as its signature: it is not tried again. 408 and 425 count as 5XX.",
+  },
+  Failed: {
+    description: "The function failed: tried again if nobody waits for the answer.",
+  },
+};
