@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import { RENEW, TAKE } from "./lease-scripts.ts";
+import { LEAVE, RENEW, SETTLED, TAKE } from "./lease-scripts.ts";
 import { type LeasedSocket, readRecord, recordName, writeRecord } from "./leased-socket.ts";
 import { createLedger } from "./ledger.ts";
-import type { RedisLink } from "./redis.ts";
+import type { Client, RedisLink } from "./redis.ts";
 
 /** Who speaks for the sockets of nodes that died. */
 export interface Successor {
@@ -30,8 +30,14 @@ export interface LeaseSamples {
 export interface Follower {
   /** The lease of this node runs for another while. */
   renewed(node: string): Promise<void>;
-  /** Another node has taken it; the next has another name. */
+  /** Another node has taken it, and all that this one took; the next has another name. */
   taken(node: string): Promise<void>;
+  /**
+   * Sees to what a dead node has left, which is this node's now. Resolves when nothing is left, and
+   * rejects when it is this node's no longer. It may be called again. Without it the node takes no
+   * lease of one that has left calls.
+   */
+  adopt?(dead: string): Promise<void>;
 }
 
 /** This node's word, in Redis, that it lives. */
@@ -53,6 +59,12 @@ export interface Lease {
    * node has taken it, which waits for Redis no longer than `timeoutMs`.
    */
   whenSure(call: () => void): void;
+  /** Whether the lease certainly runs: then no other node has taken it. */
+  isHeld(): boolean;
+  /** Calls `call` at once while the lease certainly runs, and else when it does again. */
+  whenHeld(call: () => void): void;
+  /** Another node may have taken the lease: until that is known it is not held. */
+  doubt(): void;
   /** Names who speaks for others' sockets; without one the node takes only empty leases. */
   name(successor: Successor): void;
   /** Has someone know of every renewal. */
@@ -70,6 +82,8 @@ export interface Lease {
 const STEP_SOCKETS = 100;
 /** How long a node that was taken for dead may be away and still be told so. */
 const TAKEN_MS = 86_400_000;
+/** Channel on which a node that stops tells that it has left something. */
+const LEFT = "left";
 /** Sockets that come and go are written down together. */
 const FLUSH_MS = 20;
 
@@ -80,8 +94,8 @@ const FLUSH_MS = 20;
  * of each socket before it strikes it out, so when it dies too, another goes on. A node that finds
  * its own lease taken, since it was frozen or cut off, gives up the sockets of it and begins a new
  * one. Who starts, or whose own lease has ended without being taken, takes none for the time of a
- * lease: when Redis itself was away, all leases have ended, and whoever is back first is not the
- * only one.
+ * lease, but those that were given up: when Redis itself was away, all leases have ended, and
+ * whoever is back first is not the only one.
  */
 export function holdLease(
   settings: Settings["cluster"],
@@ -102,10 +116,15 @@ export function holdLease(
   /** Until then others may only not have reached Redis again, as this node a moment before. */
   let patientUntil = renewedAt + settings.leaseMs;
   const doubts: (() => void)[] = [];
+  const holders: (() => void)[] = [];
   let doubted: NodeJS.Timeout | undefined;
   const ledger = createLedger({ link, key: () => `${prefix}sockets:${node}`, flushMs: FLUSH_MS });
   const followers: Follower[] = [];
   const owned = new Set<string>();
+  const settling = new Set<string>();
+  let left: Client | undefined;
+  const isHeld = () => !stopped && performance.now() - renewedAt < settings.leaseMs;
+  const adopters = () => followers.filter(({ adopt }) => adopt !== undefined);
 
   async function renew(): Promise<void> {
     const { leaseMs } = settings;
@@ -120,9 +139,12 @@ export function holdLease(
       if (now - renewedAt >= leaseMs) patientUntil = now + leaseMs;
       renewedAt = askedAt;
       becomeSure();
+      for (const call of holders.splice(0)) call();
       for (const follower of followers) await follower.renewed(node);
       return;
     }
+    // What this node had taken went with it.
+    owned.clear();
     for (const follower of followers) await follower.taken(node);
     samples.taken++;
     node = newNode();
@@ -139,14 +161,18 @@ export function holdLease(
   }
 
   async function take(): Promise<void> {
-    if (performance.now() < patientUntil) return;
-    const speaks = successor ? "1" : "0";
-    const given = [alive, owners, node, speaks, prefix, String(TAKEN_MS)];
-    // The script answers with names.
-    const mine = (await link.ask((client) => client.eval(TAKE, 2, ...given))) as string[];
+    const isPatient = performance.now() < patientUntil;
+    const flags = [successor, adopters().length > 0].map((has) => (has ? "1" : "0"));
+    const given = [node, ...flags, prefix, String(TAKEN_MS), isPatient ? "1" : "0"];
+    // The script answers with texts.
+    const [isLeft, ...mine] = (await link.ask((client) =>
+      client.eval(TAKE, 2, alive, owners, ...given),
+    )) as string[];
     const [dead] = mine;
     if (dead === undefined) return;
-    log("warn", { room: "cluster", node: dead }, "a node is lost");
+    if (isLeft === "1")
+      log("info", { room: "cluster", node: dead }, "a node left calls or sockets");
+    else log("warn", { room: "cluster", node: dead }, "a node is lost");
     for (const each of mine) owned.add(each);
     // Its subscriptions count as a node until Redis sees that nobody is there.
     const name = dead.slice(0, dead.lastIndexOf("."));
@@ -154,9 +180,10 @@ export function holdLease(
     await take();
   }
 
-  async function settle(dead: string): Promise<void> {
+  /** Has functions told of the sockets of a dead node. */
+  async function speakFor(dead: string): Promise<void> {
     const key = `${prefix}sockets:${dead}`;
-    while (successor && !stopped) {
+    while (successor && !stopped && owned.has(dead)) {
       const step = (await link.ask((client) =>
         client.hrandfield(key, STEP_SOCKETS, "WITHVALUES"),
       )) as string[]; // names and values in turn
@@ -166,8 +193,13 @@ export function holdLease(
       await Promise.all(told);
       await link.ask((client) => client.hdel(key, ...names));
     }
-    if (stopped) return;
-    await link.ask((client) => client.hdel(owners, dead));
+  }
+
+  async function settle(dead: string): Promise<void> {
+    const isMine = () => !stopped && owned.has(dead);
+    await Promise.all([speakFor(dead), ...adopters().map(({ adopt }) => adopt?.(dead))]);
+    if (!isMine()) return;
+    await link.ask((client) => client.eval(SETTLED, 1, owners, dead, node));
     owned.delete(dead);
   }
 
@@ -178,16 +210,24 @@ export function holdLease(
     await successor.lost(socket);
   }
 
-  let settling = false;
-  async function settleAll(): Promise<void> {
-    if (settling) return;
-    settling = true;
-    try {
-      for (const dead of owned) await settle(dead);
-    } catch {
-      // Redis is away; what is left is told when it is back.
+  /** Each by itself: a function that is down may keep one for long. */
+  function settleAll(): void {
+    for (const dead of owned) {
+      if (settling.has(dead)) continue;
+      settling.add(dead);
+      settle(dead)
+        // Redis is away; what is left is seen to when it is back.
+        .catch(() => {})
+        .finally(() => settling.delete(dead));
     }
-    settling = false;
+  }
+
+  /** Hears when a node that stops has left something. */
+  function listen(): Client {
+    const client = link.patient();
+    client.on("message", () => void turn());
+    client.subscribe(prefix + LEFT).catch(() => {});
+    return client;
   }
 
   function turn(): Promise<void> {
@@ -196,7 +236,7 @@ export function holdLease(
         if (stopped || !link.isHere()) return;
         await renew();
         await take();
-        void settleAll();
+        settleAll();
       })
       .catch(() => {});
     return busy;
@@ -233,11 +273,21 @@ export function holdLease(
       doubted ??= setTimeout(becomeSure, settings.timeoutMs);
       void turn();
     },
+    isHeld,
+    whenHeld(call) {
+      if (isHeld()) call();
+      else holders.push(call);
+    },
+    doubt() {
+      renewedAt = Number.NEGATIVE_INFINITY;
+      void turn();
+    },
     name(given) {
       successor = given;
     },
     accompany(follower) {
       followers.push(follower);
+      if (follower.adopt && !left) left = listen();
       void turn();
     },
     takeOver(text) {
@@ -250,13 +300,20 @@ export function holdLease(
     samples: () => samples,
     async stop() {
       clearInterval(timer);
+      left?.disconnect();
       await busy;
       stopped = true;
       becomeSure();
       await ledger.flushed();
-      // Sockets that are still in the ledger are told of by another node.
-      if (ledger.size > 0) return;
-      await link.ask((client) => client.zrem(alive, node)).catch(() => {});
+      const words = ["taken", "sockets", "journal"].map((word) => `${prefix}${word}:${node}`);
+      const keys = [alive, owners, ...words];
+      // Others see to sockets that are still in the ledger, and to calls in the journal.
+      await link
+        .ask(async (client) => {
+          const isLeft = await client.eval(LEAVE, keys.length, ...keys, node);
+          if (isLeft === 1) await client.publish(prefix + LEFT, node);
+        })
+        .catch(() => {});
     },
   };
 }
