@@ -19,6 +19,8 @@ export interface SessionsNeeds {
   readonly link: RedisLink;
   readonly lease: Lease;
   readonly seal: Seal;
+  /** Resolves when the calls of sockets that are gone are written down. */
+  written(): Promise<void>;
   /** These sessions go on at another node: their sockets here are to be closed. */
   moved(names: readonly string[]): void;
 }
@@ -65,7 +67,7 @@ const WAITS_MS = [0, 50, 100, 150, 300, 400];
  */
 export function createSessions(
   { windowMs, leaseMs, bytesMax }: SessionsSettings,
-  { link, lease, seal, moved }: SessionsNeeds,
+  { link, lease, seal, written, moved }: SessionsNeeds,
 ): Sessions {
   const { prefix } = lease;
   const keepers = `${prefix}keepers`;
@@ -134,6 +136,8 @@ export function createSessions(
   }
 
   async function flushLost(): Promise<void> {
+    // Whoever takes the session looks for older calls of its socket.
+    await written();
     const all = [...losing].flat();
     losing.clear();
     const own = node ?? lease.node;

@@ -2,6 +2,7 @@ import type { Namespace, Socket } from "socket.io";
 import { type AdapterNeeds, createAdapterClass } from "../cluster/adapter.ts";
 import { arrive, openLink } from "../cluster/bus.ts";
 import { createRedisDelays } from "../cluster/delays.ts";
+import { createJournal } from "../cluster/journal.ts";
 import { holdLease, type Lease } from "../cluster/lease.ts";
 import { createSamples } from "../cluster/log/carrier.ts";
 import { createBus } from "../cluster/log/feed.ts";
@@ -11,6 +12,7 @@ import type { RedisLink } from "../cluster/redis.ts";
 import { createSeal } from "../cluster/seal.ts";
 import { createSessions } from "../cluster/sessions.ts";
 import type { Delays } from "../core/delays.ts";
+import type { Journal } from "../core/journal.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import type { Recovery } from "../fanout/recovery.ts";
@@ -36,6 +38,8 @@ export interface ServedCluster extends Between {
   readonly link: RedisLink;
   readonly lease: Lease;
   readonly delays: Delays;
+  /** Where calls to functions are written down; nothing is, until somebody does. */
+  readonly journal: Journal;
 }
 
 /** What {@link serveCluster} needs. */
@@ -47,7 +51,10 @@ interface ServeClusterNeeds {
   readonly undo: (() => unknown)[];
 }
 
-type ClusterSettings = Pick<Settings, "cluster" | "recovery" | "fanout">;
+type ClusterSettings = Pick<Settings, "cluster" | "recovery" | "fanout" | "upstream">;
+
+/** How long dead letters are kept in Redis: a week. */
+const LETTER_AGE_MS = 604_800_000;
 
 /** Connects to the other nodes through Redis. Throws if Redis is required and cannot be reached. */
 export async function serveCluster(
@@ -72,6 +79,7 @@ export async function serveCluster(
     { ...settings.fanout, leaseMs: cluster.leaseMs },
     { link, prefix: lease.prefix, seal: createSeal(cluster.busKey, cluster.prefix) },
   );
+  const journal = openJournal({ link, lease }, settings, needs);
   const failed = (error: unknown): void => {
     samples.errors++;
     const why = error instanceof Error ? error.stack : String(error);
@@ -88,7 +96,7 @@ export async function serveCluster(
     const missed = ({ name, sockets }: Namespace) => lost(name, sockets.values());
     const given = { settings: cluster, link, samples, failed, lost: missed };
     // Its own broadcasts do not wait for Redis.
-    return { link, lease, delays, adapter: createPubSub(given), settle: async () => {} };
+    return { link, lease, delays, journal, adapter: createPubSub(given), settle: async () => {} };
   }
   const bus = createBus(createRedisCarrier(cluster, { link, samples }), {
     ...{ samples, threw: failed },
@@ -96,9 +104,27 @@ export async function serveCluster(
     heldBytesMax: cluster.heldBytesMax,
   });
   undo.push(() => bus.stop());
-  const recovery = recoverOver({ link, lease }, settings, needs);
+  const recovery = recoverOver({ link, lease, journal }, settings, needs);
   const given: AdapterNeeds = { bus, settings: cluster, samples, failed, lost, recovery };
-  return { link, lease, delays, adapter: createAdapterClass(given), settle: bus.settle };
+  return { link, lease, delays, journal, adapter: createAdapterClass(given), settle: bus.settle };
+}
+
+function openJournal(
+  { link, lease }: Pick<ServedCluster, "link" | "lease">,
+  { cluster, upstream }: ClusterSettings,
+  { log, undo }: ServeClusterNeeds,
+): Journal {
+  const { queueMax, queueBytesMax, deadLettersMax, deadLetterBytesMax } = upstream;
+  const { timeoutMs, leaseMs, busKey, prefix } = cluster;
+  const journal = createJournal(
+    {
+      ...{ max: queueMax, bytesMax: queueBytesMax, timeoutMs, leaseMs },
+      letters: { max: deadLettersMax, bytesMax: deadLetterBytesMax, ageMs: LETTER_AGE_MS },
+    },
+    { link, lease, log, seal: createSeal(busKey, prefix) },
+  );
+  undo.push(() => journal.stop());
+  return journal;
 }
 
 const LOST = {
@@ -108,7 +134,7 @@ const LOST = {
 
 /** Returns what adapters need to recover sessions from Redis, also of dead nodes. */
 function recoverOver(
-  { link, lease }: { readonly link: RedisLink; readonly lease: Lease },
+  { link, lease, journal }: Pick<ServedCluster, "link" | "lease" | "journal">,
   { cluster, recovery: settings }: ClusterSettings,
   { metrics, recovery, undo }: ServeClusterNeeds,
 ): AdapterNeeds["recovery"] {
@@ -119,6 +145,7 @@ function recoverOver(
     { windowMs, leaseMs, bytesMax: sessionBytesMax },
     {
       ...{ link, lease, seal: createSeal(cluster.busKey, cluster.prefix) },
+      written: journal.flushed,
       moved(names) {
         for (const name of names) {
           const socket = liveSessions.find(name);

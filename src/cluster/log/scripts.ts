@@ -25,7 +25,8 @@ export interface Script {
 /** The command that pushes. */
 export type Push = "PUBLISH" | "SPUBLISH";
 
-function script(text: string): Script {
+/** Returns a script, with the name that Redis gives it. */
+export function createScript(text: string): Script {
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 }
 
@@ -37,7 +38,7 @@ function script(text: string): Script {
  * bytes. What is the same in every call stands in the text: an argument more is a microsecond.
  */
 export function appendScript(push: Push, packetsMax: number, macBytes: number): Script {
-  return script(`
+  return createScript(`
 if redis.replicate_commands then redis.replicate_commands() end
 local push, keep, mac, packed = "${push}", "${packetsMax}", ${macBytes}, ARGV[1]
 local base = string.sub(KEYS[1], 1, -4)
@@ -101,7 +102,7 @@ return answers
  * written) or "since" (likewise, but the place is a time), id, mark, count, entries and bytes to
  * read at most, the time before which nothing need be read, channels.
  */
-export const READ = script(`
+export const READ = createScript(`
 if redis.replicate_commands then redis.replicate_commands() end
 local base, push, marker, marked, noting, note, seconds, kind = unpack(ARGV, 1, 8)
 local id, mark, count, most, bytes, since = unpack(ARGV, 9, 14)
@@ -212,7 +213,7 @@ return { lost, more, notes, ended[1], ended[2], ended[3], entries, now }
  * and how many there were, or with nothing if it has none; pushes a marker. KEYS: streams. ARGV:
  * command to push with, channel of the marker, marker, seconds to keep the streams.
  */
-export const ENDS = script(`
+export const ENDS = createScript(`
 if redis.replicate_commands then redis.replicate_commands() end
 local push, channel, marker, seconds = unpack(ARGV)
 local function field(all, name, otherwise)

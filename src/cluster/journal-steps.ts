@@ -1,0 +1,216 @@
+import type { Appended, JournalEntry, Letter, Place } from "../core/journal.ts";
+import { type JournalSettings, signEntry } from "./journal-keys.ts";
+import { createPacker, type PackedCall } from "./journal-pack.ts";
+import type { Seal } from "./seal.ts";
+
+/** A call that is to be written: appended, or taken from the letters. */
+export interface CallStep {
+  readonly kind: "a" | "t";
+  readonly lane: string;
+  readonly text: string;
+  readonly bytes: number;
+  readonly strikes: string;
+  readonly letter: Letter | undefined;
+  readonly since: number;
+  /** Nobody waits any more. */
+  isOver: boolean;
+  settle(appended: Appended | undefined): void;
+}
+
+/** A letter as it is written down. */
+export interface WrittenLetter {
+  readonly json: string;
+  readonly mac: string;
+}
+
+interface LetterStep {
+  readonly kind: "l";
+  readonly letter: Letter;
+  readonly written: WrittenLetter;
+  readonly at: Place | undefined;
+  readonly bytes: number;
+}
+
+type Step = CallStep | LetterStep;
+
+/** What one call of the script carries; it is made again until Redis has answered. */
+export interface Frozen {
+  readonly node: string;
+  readonly number: number;
+  readonly calls: readonly CallStep[];
+  readonly packed: Buffer;
+}
+
+/** What waits to be written. */
+export interface Steps {
+  append(entry: JournalEntry): Promise<Appended>;
+  take(letter: Letter): Promise<Appended | undefined>;
+  keep(letter: Letter, written: WrittenLetter, at?: Place): void;
+  isEmpty(): boolean;
+  /** Whether Redis was asked to write something, and has not answered. */
+  isUncertain(): boolean;
+  /** Returns what is to be written next, the same until it is over; nothing if nothing waits. */
+  next(node: string): Frozen | undefined;
+  /** What was next is written. */
+  done(): void;
+  /** What was next was not written, and is to be, under another name. */
+  giveBack(): void;
+  /** A call is in the journal no longer. */
+  release(bytes: number): void;
+  readonly samples: { entries: number; bytes: number; unconfirmed: number };
+  stop(): void;
+}
+
+/** What steps need. */
+export interface StepsNeeds {
+  readonly seal: Seal;
+  /** A letter was dropped, since too many wait for Redis. */
+  dropped(): void;
+}
+
+/** What one call of the script carries at most. */
+const CALL_STEPS = 500;
+const CALL_BYTES = 1_048_576;
+
+/** Returns an empty queue. Who waits for a call is told `away` after `timeoutMs`. */
+export function createSteps(settings: JournalSettings, { seal, dropped }: StepsNeeds): Steps {
+  const { timeoutMs } = settings;
+  /** Calls that wait or are in the journal, and their bytes. */
+  const samples = { entries: 0, bytes: 0, unconfirmed: 0 };
+  let queue: Step[] = [];
+  /** Letters that wait and are of no call in a journal, which would bound them. */
+  let loose = 0;
+  let frozen: (Frozen & { readonly steps: readonly Step[] }) | undefined;
+  let number = 0;
+  let n = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  function freeze(node: string): typeof frozen {
+    let bytes = 0;
+    let count = 0;
+    for (const step of queue) {
+      bytes += step.bytes;
+      if (count > 0 && (count === CALL_STEPS || bytes > CALL_BYTES)) break;
+      count++;
+    }
+    if (count === 0) return undefined;
+    const steps = queue.splice(0, count);
+    const packer = createPacker();
+    const calls: CallStep[] = [];
+    for (const step of steps) {
+      if (step.kind === "l") packer.keep(step.letter, step.written, step.at);
+      else {
+        calls.push(step);
+        const call = sign(node, step);
+        if (step.kind === "a") packer.append(call, step.strikes);
+        else packer.take(call, step.letter?.id ?? "");
+      }
+    }
+    loose -= steps.filter(isLoose).length;
+    return { node, number: ++number, steps, calls, packed: packer.pack() };
+  }
+
+  function sign(journal: string, { lane, text }: CallStep): PackedCall {
+    const entry = { journal, n: String(++n), lane, text };
+    const mac = signEntry(seal, entry);
+    return { lane, text, mac, n: mac && entry.n };
+  }
+
+  /** Ends the waiting of those that have waited for too long. */
+  function expire(): void {
+    timer = undefined;
+    const now = performance.now();
+    let next: CallStep | undefined;
+    for (const step of [...(frozen?.calls ?? []), ...queue]) {
+      if (step.kind === "l" || step.isOver) continue;
+      if (step.since + timeoutMs > now) next ??= step;
+      else giveUp(step);
+    }
+    dropOver();
+    if (next) watch(next.since + timeoutMs - now);
+  }
+
+  function giveUp(step: CallStep): void {
+    step.isOver = true;
+    samples.unconfirmed++;
+    step.settle("away");
+  }
+
+  function dropOver(): void {
+    queue = queue.filter((step) => {
+      if (step.kind === "l" || !step.isOver) return true;
+      release(step.bytes);
+      return false;
+    });
+  }
+
+  function watch(ms: number): void {
+    timer ??= setTimeout(expire, Math.ceil(ms)).unref();
+  }
+
+  function release(bytes: number): void {
+    samples.entries--;
+    samples.bytes -= bytes;
+  }
+
+  function add(step: Omit<CallStep, "since" | "isOver">): void {
+    samples.entries++;
+    samples.bytes += step.bytes;
+    queue.push({ ...step, since: performance.now(), isOver: false });
+    watch(timeoutMs);
+  }
+
+  return {
+    append({ lane, text, strikes = "" }) {
+      const bytes = Buffer.byteLength(text);
+      if (samples.entries >= settings.max || samples.bytes + bytes > settings.bytesMax) {
+        return Promise.resolve("full");
+      }
+      return new Promise((resolve) => {
+        // Only a letter can be gone.
+        const settle = (appended: Appended | undefined) => resolve(appended ?? "away");
+        add({ kind: "a", lane, text, bytes, strikes, letter: undefined, settle });
+      });
+    },
+    take(letter) {
+      const { lane, text } = letter;
+      const bytes = Buffer.byteLength(text);
+      return new Promise((settle) =>
+        add({ kind: "t", lane, text, bytes, strikes: "", letter, settle }),
+      );
+    },
+    keep(letter, written, at) {
+      const step: LetterStep = { kind: "l", letter, written, at, bytes: written.json.length };
+      queue.push(step);
+      if (!isLoose(step) || ++loose <= settings.letters.max) return;
+      queue.splice(queue.findIndex(isLoose), 1);
+      loose--;
+      dropped();
+    },
+    isEmpty: () => queue.length === 0 && !frozen,
+    isUncertain: () => frozen !== undefined,
+    next: (node) => (frozen ??= freeze(node)),
+    done() {
+      frozen = undefined;
+    },
+    giveBack() {
+      const { steps = [] } = frozen ?? {};
+      frozen = undefined;
+      loose += steps.filter(isLoose).length;
+      queue = [...steps, ...queue];
+      dropOver();
+    },
+    release,
+    samples,
+    stop() {
+      clearTimeout(timer);
+      for (const step of [...(frozen?.calls ?? []), ...queue]) {
+        if (step.kind !== "l" && !step.isOver) giveUp(step);
+      }
+    },
+  };
+}
+
+function isLoose(step: Step): boolean {
+  return step.kind === "l" && !step.at;
+}
