@@ -1,4 +1,5 @@
-import { type Bytes, isBytes, viewOn } from "./bytes.ts";
+import { viewOn } from "./buffer.ts";
+import { type Bytes, isBytes } from "./bytes.ts";
 import { messageOf } from "./failures.ts";
 import type { CodecName } from "./packet.ts";
 import {

@@ -1,4 +1,5 @@
-import { type Bytes, isBytes, viewOn } from "../core/bytes.ts";
+import { viewOn } from "../core/buffer.ts";
+import { type Bytes, isBytes } from "../core/bytes.ts";
 import type { CloseReason } from "../core/closes.ts";
 import { bytesOf, type CodecName, type Frame, type Frames, isAck } from "../core/packet.ts";
 import {

@@ -1,5 +1,6 @@
 import { Encoder } from "socket.io-parser";
-import { type Bytes, viewOn } from "../../core/bytes.ts";
+import { viewOn } from "../../core/buffer.ts";
+import type { Bytes } from "../../core/bytes.ts";
 import type { Frame, Packet } from "../../core/packet.ts";
 import { plainType } from "../limits.ts";
 
