@@ -1,8 +1,10 @@
 import type { Namespace, Socket } from "socket.io";
 import { Adapter, type BroadcastOptions, type Room } from "socket.io-adapter";
+import type { CountedOthers } from "../core/membership.ts";
 import type { Settings } from "../core/settings.ts";
+import type { PatchLimits } from "../core/socket-state.ts";
 import { emitServerSide, findSocket } from "../seam/socket-io.ts";
-import { followInterest, type Interest } from "./interest.ts";
+import { admitWhenHeard, followInterest, type Interest } from "./interest.ts";
 import type { BusSamples } from "./log/carrier.ts";
 import {
   type Bus,
@@ -23,12 +25,15 @@ import {
   readLogMessage,
   readTold,
   type SocketsMove,
+  type StatePatch,
   showSocket,
   type Told,
   withoutUnfit,
   writeLogMessage,
   writeTold,
 } from "./messages.ts";
+import { createPatch, patchSocket } from "./patches.ts";
+import { askCounts, askSockets, askValues, countIn } from "./questions.ts";
 import {
   createRecover,
   type Narrow,
@@ -119,7 +124,7 @@ class BusAdapter extends Adapter {
       tell: async (told) => this.#log.tell(EVERYONE, writeTold(told)),
       timedOut: () => void samples.timeouts++,
     });
-    this.#admitWhenOpen(namespace);
+    admitWhenHeard(namespace, this.#log.subscribe([EVERYONE]));
     this.#interest = followInterest(this, this.#log);
     if (!recovery) return;
     const own = { namespace: namespace.name, log: this.#log, ids: this.#ids };
@@ -167,6 +172,19 @@ class BusAdapter extends Adapter {
     return this.#move({ do: "disconnect", to, rooms: [], close });
   }
 
+  /** Patches the data of a socket of any node, or of a session that waits for its client. */
+  patchState(id: string, data: StatePatch["data"], limits: PatchLimits): Promise<void> {
+    return this.#append(createPatch(id, data, limits));
+  }
+
+  /**
+   * Resolves with how many sockets of other nodes are in each of some rooms, and whether all nodes
+   * have answered within `timeoutMs`.
+   */
+  countOthers(rooms: readonly string[], timeoutMs: number): Promise<CountedOthers> {
+    return askCounts(this.#requests, rooms, timeoutMs);
+  }
+
   override broadcastWithAck(
     packet: Packet,
     to: BroadcastOptions,
@@ -205,13 +223,9 @@ class BusAdapter extends Adapter {
 
   override async fetchSockets(to: BroadcastOptions): Promise<Socket[]> {
     if (to.flags?.local) return super.fetchSockets(to);
-    const answers = new Map<string, Answer>();
     const timeoutMs = to.flags?.timeout ?? this.#needs.settings.requestTimeoutMs;
-    const asked = { answers, answersItself: true, timeoutMs };
-    await this.#requests.collect((request) => ({ do: "fetch", to, request }), asked);
     // Those of other nodes are what Socket.IO makes remote sockets of.
-    const lists = [...answers.values()].map((each) => ("sockets" in each ? each.sockets : []));
-    return lists.flat() as Socket[];
+    return (await askSockets(this.#requests, to, timeoutMs)) as Socket[];
   }
 
   override async serverSideEmit(packet: unknown[]): Promise<void> {
@@ -222,18 +236,13 @@ class BusAdapter extends Adapter {
       });
       return;
     }
-    const data = packet.slice(0, -1);
-    const answers = new Map<string, Answer>();
-    const timeoutMs = this.#needs.settings.requestTimeoutMs;
-    const asked = { answers, answersItself: false, timeoutMs };
-    const values = () =>
-      [...answers.values()].map((each) => ("value" in each ? each.value : undefined));
-    await this.#requests
-      .collect((request) => ({ do: "serverEmit", data, request }), asked)
-      .then(
-        () => ack(null, values()),
-        (error) => ack(error, values()),
-      );
+    const { requestTimeoutMs } = this.#needs.settings;
+    const { values, error } = await askValues(
+      this.#requests,
+      packet.slice(0, -1),
+      requestTimeoutMs,
+    );
+    ack(error, values);
   }
 
   override persistSession(session: LiveSession): void {
@@ -301,6 +310,7 @@ class BusAdapter extends Adapter {
     const to = message.to as BroadcastOptions & Address;
     try {
       if (message.do === "emit") super.broadcast(this.#packetOf(message, offset, id), to);
+      else if (message.do === "patch") patchSocket(this.nsp, message);
       else if (message.do === "join") {
         super.addSockets(to, message.rooms as Room[]);
         if (id !== undefined) this.#interest.joined(message.rooms);
@@ -330,6 +340,8 @@ class BusAdapter extends Adapter {
     else if (told.do === "fetch") void this.#fetch(told, isOwn ? undefined : from);
     else if (told.do === "serverEmit") {
       if (!isOwn) this.#serverEmit(told, from);
+    } else if (told.do === "count") {
+      if (!isOwn) this.#answer(from, told.request, countIn(this.rooms, told.rooms));
     } else if (isOwn) this.#requests.answered(from, told.request, { value: undefined });
     else {
       const { to, data, request } = told;
@@ -377,18 +389,6 @@ class BusAdapter extends Adapter {
   // What cannot be written rejects, too.
   async #tell(channel: string, told: Told): Promise<void> {
     await this.#log.tell(channel, writeTold(told));
-  }
-
-  /** Has clients wait until the node hears the namespace, which one of them may have created. */
-  #admitWhenOpen(namespace: Namespace): void {
-    let isOpen = false;
-    const opened = this.#log.subscribe([EVERYONE]).then(() => {
-      isOpen = true;
-    });
-    namespace.use((_socket, next) => {
-      if (isOpen) next();
-      else opened.then(() => next());
-    });
   }
 
   #lost(): void {

@@ -1,3 +1,4 @@
+import type { Namespace } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
 import { type EventLog, roomChannel } from "./log/event-log.ts";
 import { isRoom } from "./messages.ts";
@@ -68,4 +69,16 @@ export function followInterest(
       return () => wanted.forEach(release);
     },
   };
+}
+
+/** Has clients wait until the node hears the namespace, which one of them may have created. */
+export function admitWhenHeard(namespace: Namespace, heard: Promise<void>): void {
+  let isHeard = false;
+  const opened = heard.then(() => {
+    isHeard = true;
+  });
+  namespace.use((_socket, next) => {
+    if (isHeard) next();
+    else opened.then(() => next());
+  });
 }

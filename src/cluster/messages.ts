@@ -2,6 +2,7 @@ import { decode, encode } from "@msgpack/msgpack";
 import { isBytes } from "../core/bytes.ts";
 import type { Move, Recipients } from "../core/membership.ts";
 import { RESERVED_EVENTS } from "../core/packet.ts";
+import type { PatchLimits } from "../core/socket-state.ts";
 import { replaceUnsendable } from "../core/value.ts";
 import { EVERYONE, roomChannel } from "./log/event-log.ts";
 
@@ -31,8 +32,18 @@ export interface SocketsMove extends Move {
   readonly close?: boolean | undefined;
 }
 
+/** What an answer changes about the data of a socket, or of a session that is lost. */
+export interface StatePatch {
+  readonly do: "patch";
+  /** The room of the socket's id. */
+  readonly to: Address;
+  /** A merge patch; with nothing in it, the version alone. */
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly limits: PatchLimits;
+}
+
 /** What the log of a namespace holds. */
-export type LogMessage = Broadcast | SocketsMove;
+export type LogMessage = Broadcast | SocketsMove | StatePatch;
 
 /** What nodes tell each other beside the log. Requests are numbered by the node that asks. */
 export type Told =
@@ -44,11 +55,13 @@ export type Told =
       readonly data: unknown[];
       readonly request: number;
     }
+  | { readonly do: "count"; readonly rooms: readonly string[]; readonly request: number }
   | { readonly do: "answer"; readonly request: number; readonly answer: Answer };
 
-/** An answer to a request: sockets, a value, or how many sockets will acknowledge. */
+/** An answer to a request: sockets, sizes of rooms, a value, or how many will acknowledge. */
 export type Answer =
   | { readonly sockets: readonly object[] }
+  | { readonly counts: readonly number[] }
   | { readonly value: unknown }
   | { readonly count: number };
 
@@ -79,6 +92,10 @@ export function channelsOf({ rooms }: Recipients): { channels: string[]; all: bo
 /** Returns the body of an entry. Throws if the arguments cannot be sent: a bigint, a cycle. */
 export function writeLogMessage(message: LogMessage): Uint8Array {
   const to = listAddress(message.to);
+  if (message.do === "patch") {
+    const { data, limits } = message;
+    return write([message.do, to, [data], [limits.at, limits.bytesMax]], data);
+  }
   if (message.do !== "emit") {
     return textOf([message.do, to, message.rooms.filter(isRoom), message.close]);
   }
@@ -95,8 +112,16 @@ export function readLogMessage(body: Uint8Array): LogMessage | undefined {
     if (!isEvent(list) || !isMissing(more, "number")) return undefined;
     return { do: what, to, data: list, ...(typeof more === "number" && { id: more }) };
   }
+  if (what === "patch") return readPatch(to, list, more);
   if (!isMove(what) || !list.every(isRoom) || !isMissing(more, "boolean")) return undefined;
   return { do: what, to, rooms: list, close: more === true };
+}
+
+function readPatch(to: Address, [data]: unknown[], limits: unknown): StatePatch | undefined {
+  if (!isObject(data) || !Array.isArray(limits)) return undefined;
+  const [at, bytesMax] = limits;
+  if (!Number.isSafeInteger(at) || !Number.isSafeInteger(bytesMax)) return undefined;
+  return { do: "patch", to, data, limits: { at, bytesMax } };
 }
 
 /**
@@ -128,6 +153,7 @@ function isChangeable(value: unknown): boolean {
 /** Returns the body of what is told. Throws if a value cannot be sent. */
 export function writeTold(told: Told): Uint8Array {
   if (told.do === "answer") return write([told.do, told.request, told.answer]);
+  if (told.do === "count") return write([told.do, told.request, told.rooms]);
   const to = "to" in told ? listAddress(told.to) : undefined;
   return write([told.do, told.request, to, "data" in told ? told.data : undefined]);
 }
@@ -142,6 +168,10 @@ export function readTold(body: Uint8Array): Told | undefined {
   if (typeof request !== "number") return undefined;
   if (what === "answer") {
     return isAnswer(given) ? { do: what, request, answer: given } : undefined;
+  }
+  if (what === "count") {
+    const isList = Array.isArray(given) && given.every((room) => typeof room === "string");
+    return isList ? { do: what, rooms: given, request } : undefined;
   }
   const to = readAddress(given);
   if (!to) return undefined;
@@ -249,6 +279,9 @@ function isMove(what: unknown): what is Move["do"] {
 
 function isAnswer(found: unknown): found is Answer {
   if (!isObject(found)) return false;
+  if ("counts" in found) {
+    return Array.isArray(found.counts) && found.counts.every(Number.isSafeInteger);
+  }
   if ("sockets" in found) return Array.isArray(found.sockets) && found.sockets.every(isSocket);
   return typeof found.count === "number" || !("count" in found);
 }

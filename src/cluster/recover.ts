@@ -3,6 +3,7 @@ import { within } from "../core/within.ts";
 import { NOWHERE } from "./log/carrier.ts";
 import { compareIds, type EntryId, type EventLog, findAfter, isId } from "./log/event-log.ts";
 import { type LogMessage, readLogMessage } from "./messages.ts";
+import { patchSession } from "./patches.ts";
 import type { LiveSession, Session } from "./session-text.ts";
 
 /** Where sessions wait for their clients. A name is the namespace, a comma and the secret. */
@@ -142,15 +143,21 @@ function beginOf({ since, whole }: Session, offset: string): EntryId | undefined
 
 /** Does to a session what was done to others since its last change; undefined if that ended it. */
 function moveAlong(session: Session, kept: readonly Kept[]): Session | undefined {
+  const along = { ...session };
   const inside = new Set(session.rooms);
   const changes: RoomChange<string>[] = [...session.changes];
   // What was done before and has changed nothing then changes nothing now.
   const last = changes.at(-1)?.at ?? session.since;
   for (const { id, message } of kept) {
+    // Its version says whether the session had it already.
+    if (message.do === "patch") {
+      patchSession(along, message);
+      continue;
+    }
     if (message.do === "emit" || compareIds(id, last) <= 0) continue;
     if (!applyMove(inside, { move: message, at: id }, changes)) return undefined;
   }
-  return { ...session, rooms: [...inside], changes };
+  return { ...along, rooms: [...inside], changes };
 }
 
 /** Lists what a session's client has not got, though it was for it when it was sent. */

@@ -1,5 +1,6 @@
 import { decode, encode } from "@msgpack/msgpack";
 import type { Membership } from "../core/membership.ts";
+import { setVersion, versionOf } from "../core/socket-state.ts";
 import { NOWHERE } from "./log/carrier.ts";
 import { isRoom } from "./messages.ts";
 import type { Seal } from "./seal.ts";
@@ -60,7 +61,8 @@ function write(
   const moved = changes.filter(({ room }) => isRoom(room));
   let body: string;
   try {
-    const session = { sid, pid, rooms: known, data, since, whole, changes: moved };
+    const version = versionOf(data) || undefined;
+    const session = { sid, pid, rooms: known, data, version, since, whole, changes: moved };
     const bytes = encode(session, WRITING);
     body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
   } catch {
@@ -89,7 +91,9 @@ export function readSession(
   if (typeof found !== "object" || found === null) return undefined;
   // A node of an earlier version tells of its rooms alone.
   const session = { since: NOWHERE, whole: true, changes: [], ...found };
-  return isSession(session) && session.sid === sid && session.pid === pid ? session : undefined;
+  if (!isSession(session) || session.sid !== sid || session.pid !== pid) return undefined;
+  if (typeof session.version === "number") setVersion(session.data, session.version);
+  return session;
 }
 
 function isSession(found: Partial<Record<string, unknown>>): found is Session & typeof found {

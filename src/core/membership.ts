@@ -108,3 +108,20 @@ export function narrowRooms<At, Member extends Rooms<At>>(
     changes: member.changes.filter(({ room }) => left.has(room)),
   };
 }
+
+/** How many sockets of other nodes are in each of some rooms. */
+export interface CountedOthers {
+  readonly counts: readonly number[];
+  /** Whether all nodes have answered. */
+  readonly whole: boolean;
+}
+
+/** Returns how many sockets of an adapter are in a room. A room may be a number, too. */
+export function sizeOfRoom(
+  rooms: ReadonlyMap<unknown, ReadonlySet<unknown>>,
+  room: string,
+): number {
+  const number = Number(room);
+  const numbered = String(number) === room ? (rooms.get(number)?.size ?? 0) : 0;
+  return (rooms.get(room)?.size ?? 0) + numbered;
+}

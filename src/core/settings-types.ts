@@ -485,6 +485,11 @@ interface UpstreamSettings {
    * Default: 16384 (1024…1048576 bytes).
    */
   dataBytesMax?: number | undefined;
+  /**
+   * For how long the sizes of rooms at other nodes are used, for routes with presence.
+   * Default: 1000 (10…60000 milliseconds).
+   */
+  presenceMs?: number | undefined;
   /** Calls open at once, per origin: its connections. Default: 128 (1…10000). */
   inflightMax?: number | undefined;
   /** Events and connects that wait, over all sockets. Default: 100000 (1…10000000). */

@@ -13,6 +13,7 @@ import type { Middleware } from "../seam/socket-io-inside.ts";
 import { createUpstream, type Upstream } from "../upstream/upstream.ts";
 import { leaseLanes } from "./lease-lanes.ts";
 import { listUpstreamRows } from "./metric-rows.ts";
+import { createElsewhere } from "./state-elsewhere.ts";
 
 /** What {@link serveUpstream} needs. */
 export interface ServeUpstreamNeeds {
@@ -72,11 +73,13 @@ export function serveUpstream(
   }
   const forget = metrics.source(() => listUpstreamRows(upstream.samples()));
   const { dataBytesMax } = settings;
+  const elsewhere = createElsewhere({ io, dataBytesMax, apply });
   const leased = lease && leaseLanes({ io, upstream, lease, dataBytesMax });
   const forward = createForward(settings, {
     asksConnect: (namespace) => upstream.answers("connect", namespace, "connect"),
     open: leased?.open ?? upstream.open,
     apply,
+    elsewhere: ({ id, nsp }, answer, at) => elsewhere({ id, namespace: nsp.name }, answer, at),
     hold: executor.hold,
     tokenUserOf: ({ data }) =>
       auth.mode === "jwt" ? claimOf(data.user, auth.userClaim) : undefined,

@@ -2,7 +2,7 @@ import type { CallHandshake, ConnectAnswer } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { SocketState } from "../core/socket-state.ts";
-import { createState, type OwnState, type StateSocket } from "./state.ts";
+import { createState, type OwnState, type StateNeeds, type StateSocket } from "./state.ts";
 
 /** The members of a Socket.IO socket that forwarding uses. */
 export interface ForwardSocket extends StateSocket {
@@ -56,6 +56,8 @@ export interface ForwardNeeds {
     },
   ): ForwardLane;
   apply(commands: readonly Command[]): unknown;
+  /** Does what an answer says about a socket that is not here any more. */
+  elsewhere: StateNeeds["elsewhere"];
   /** Returns the user named by a socket's token; undefined where no token is required. */
   tokenUserOf(socket: ForwardSocket): string | undefined;
   /** Holds commands for a socket until it is connected. */
@@ -180,7 +182,7 @@ function begin(forwarding: Forwarding, socket: ForwardSocket): Entering {
   const { needs, entering } = forwarding;
   const { id, conn, handshake, recovered } = socket;
   const namespace = socket.nsp.name;
-  const state = createState(socket, { ...forwarding, apply: needs.apply });
+  const state = createState(socket, { ...forwarding, elsewhere: needs.elsewhere });
   const { traceparent } = handshake.headers;
   const entry: Entering = {
     lane: needs.open({ ...state, id, namespace, traceparent }),

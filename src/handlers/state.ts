@@ -1,5 +1,4 @@
 import type { StateAnswer } from "../core/call.ts";
-import type { Command } from "../core/command.ts";
 import {
   patchData,
   readRoomChange,
@@ -23,8 +22,8 @@ export interface StateSocket {
 /** What the state of sockets needs. */
 export interface StateNeeds {
   readonly dataBytesMax: number;
-  /** Carries out commands, for a socket that is not here any more. */
-  apply(commands: readonly Command[]): unknown;
+  /** Does what an answer says about a socket that is not here any more. */
+  elsewhere(socket: StateSocket, answer: StateAnswer, at: number): void;
 }
 
 /** The rooms that a call shows: the number of rooms of a socket has no bound. */
@@ -38,9 +37,7 @@ export interface OwnState extends SocketState {
 
 /** Returns the state of a socket, which lives on in its `data` and rooms. */
 export function createState(socket: StateSocket, needs: StateNeeds): OwnState {
-  const { dataBytesMax: bytesMax, apply } = needs;
-  const { id } = socket;
-  const namespace = socket.nsp.name;
+  const { dataBytesMax: bytesMax, elsewhere } = needs;
   /** The rooms it was in at its end. */
   let last: readonly string[] | undefined;
   // At "disconnect" it has left them.
@@ -51,18 +48,8 @@ export function createState(socket: StateSocket, needs: StateNeeds): OwnState {
   function move(rooms: StateAnswer["rooms"]): Promise<unknown> | undefined {
     const { leave, join } = readRoomChange(rooms);
     // Without the room of its id nobody could reach it.
-    const left = leave.filter((room) => room !== id);
-    if (socket.connected) {
-      for (const room of left) socket.leave(room);
-      return join.length === 0 ? undefined : Promise.resolve(socket.join([...join]));
-    }
-    // It is gone, but its session may be recovered, or goes on at another node.
-    const moves: Command[] = [];
-    const to = { namespace, in: [id] };
-    if (left.length > 0) moves.push({ do: "socketsLeave", ...to, rooms: left });
-    if (join.length > 0) moves.push({ do: "socketsJoin", ...to, rooms: join });
-    if (moves.length > 0) apply(moves);
-    return undefined;
+    for (const room of leave) if (room !== socket.id) socket.leave(room);
+    return join.length === 0 ? undefined : Promise.resolve(socket.join([...join]));
   }
 
   return {
@@ -75,7 +62,11 @@ export function createState(socket: StateSocket, needs: StateNeeds): OwnState {
     update(answer, at): Updated {
       // Whatever a handler has put there, Socket.IO's own type of it aside.
       const outcome = patchData(socket as { data: unknown }, answer, { at, bytesMax });
-      return outcome === "done" ? { outcome, moved: move(answer.rooms) } : { outcome };
+      if (outcome !== "done") return { outcome };
+      if (socket.connected) return { outcome, moved: move(answer.rooms) };
+      // It is gone, but its session may be recovered.
+      if (last) elsewhere(socket, answer, at);
+      return { outcome };
     },
     enter: move,
   };

@@ -24,6 +24,7 @@ async function enter(given: { recovered: boolean; userId?: string }, answer: Con
         end: (reason) => ends.push(reason),
       }),
       apply: () => {},
+      elsewhere: () => {},
       hold: (_namespace, id) => ({ release: () => {}, drop: () => dropped.push(id) }),
       tokenUserOf: () => undefined,
       watchRemoved: () => {},

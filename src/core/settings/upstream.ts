@@ -56,6 +56,12 @@ export const upstream = z.strictObject({
     1_048_576,
     "Bytes, as JSON, that a socket's data may have after an answer has changed them.",
   ),
+  presenceMs: ms(
+    1000,
+    10,
+    60_000,
+    "For how long the sizes of rooms at other nodes are used, for routes with presence.",
+  ),
   inflightMax: integer(128, 1, 10_000, "Calls open at once, per origin: its connections."),
   queueMax: integer(100_000, 1, 10_000_000, "Events and connects that wait, over all sockets."),
   queueBytesMax: integer(67_108_864, 65_536, 17_179_869_184, "Bytes that wait, over all sockets."),
