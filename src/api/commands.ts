@@ -4,6 +4,7 @@ import type { CommandName, CommandResult } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import { type Exchange, problemOf, type RouteResponse } from "../core/http.ts";
+import type { LetterFilter } from "../core/journal.ts";
 import type { TraceContext } from "../core/trace.ts";
 import type { Bodies, Sender } from "./bodies.ts";
 import { checkGranted, type Grant } from "./grants.ts";
@@ -32,17 +33,17 @@ export interface Shared {
 
 /** Calls to functions that were given up after their last attempt. */
 export interface DeadLetters {
-  /** Lists them, oldest first, beginning after the id `after`. */
-  list(page: { readonly limit: number; readonly after?: string | undefined }): {
-    readonly items: readonly unknown[];
-    readonly next?: string | undefined;
-  };
+  /** Lists those that match, oldest first, beginning after a page's `next`. */
+  list(
+    page: LetterFilter & { readonly limit: number; readonly after?: string | undefined },
+  ): Promise<{ readonly items: readonly unknown[]; readonly next?: string | undefined }>;
   /**
-   * Makes the calls of these ids again; of all dead letters without `ids`. Ids that are not there
-   * are ignored. Of those `replayed`, `delivered` succeeded; the others are dead letters again.
+   * Makes the calls of these ids again; without `ids`, of all dead letters that match. Ids that are
+   * not there are ignored. Of those `replayed`, `delivered` succeeded; the others are dead letters
+   * again.
    */
   replay(
-    ids: readonly string[] | undefined,
+    wanted: LetterFilter & { readonly ids?: readonly string[] | undefined },
   ): Promise<{ readonly replayed: number; readonly delivered: number }>;
 }
 

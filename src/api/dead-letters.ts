@@ -11,19 +11,26 @@ export const REPLAY = z.strictObject({
   ids: z
     .optional(z.array(z.string().check(z.minLength(1), z.maxLength(256))).check(z.maxLength(1000)))
     .register(z.globalRegistry, {
-      description: "Ids of the dead letters; an empty list is none; left out: all of them.",
+      description:
+        "Ids of the dead letters; an empty list is none; left out: all that match the other members.",
     }),
+  route: z
+    .optional(z.string().check(z.minLength(1), z.maxLength(64)))
+    .register(z.globalRegistry, { description: "Name of their route." }),
+  reason: z
+    .optional(z.string().check(z.minLength(1), z.maxLength(64)))
+    .register(z.globalRegistry, { description: "Failure code for which they were given up." }),
 });
 
 /** How many dead letters a page has. */
 export const LETTERS_LIMIT = { byDefault: 100, max: 1000 } as const;
 
-/** Returns one page of the dead letters. */
-export function serveDeadLetters(
+/** Returns one page of the dead letters that match. */
+export async function serveDeadLetters(
   exchange: Exchange,
   grant: Grant,
   { packer, deadLetters }: Shared,
-): RouteResponse {
+): Promise<RouteResponse> {
   const letters = deadLettersOrThrow(grant, deadLetters);
   const query = new URLSearchParams(exchange.query);
   const given = query.get("limit") ?? `${LETTERS_LIMIT.byDefault}`;
@@ -31,7 +38,10 @@ export function serveDeadLetters(
   if (limit < 1 || limit > LETTERS_LIMIT.max) {
     throw new FailureError("API_BAD_QUERY", `limit: must be 1…${LETTERS_LIMIT.max}`);
   }
-  const { items, next } = letters.list({ limit, after: query.get("after") ?? undefined });
+  const [after, route, reason] = ["after", "route", "reason"].map(
+    (name) => query.get(name) ?? undefined,
+  );
+  const { items, next } = await letters.list({ limit, after, route, reason });
   const page = { deadLetters: items, ...(next !== undefined && { next }) };
   return {
     status: 200,
@@ -55,7 +65,7 @@ export async function serveReplay(
     const [issue] = asked.error.issues;
     throw new FailureError("API_BAD_BODY", `${issue?.path.join(".")}: ${issue?.message}`);
   }
-  const replayed = await letters.replay(asked.data.ids);
+  const replayed = await letters.replay(asked.data);
   const wanted = chooseMedia(exchange.headers.accept, media);
   return { status: 200, ...writeValue(replayed, wanted, packer) };
 }

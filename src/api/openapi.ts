@@ -74,7 +74,13 @@ function describeInput(row: RouteRow): Json {
     case "deadletters":
       return row.method === "POST"
         ? { requestBody: { required: true, content: bodies(ref("Replay")) } }
-        : { parameters: [...pageParameters(LETTERS_LIMIT.max)] };
+        : {
+            parameters: [
+              query("route", { type: "string" }, "Name of their route."),
+              query("reason", { type: "string" }, "Failure code for which they were given up."),
+              ...pageParameters(LETTERS_LIMIT.max),
+            ],
+          };
     case "presence":
       return { parameters: presenceParameters(row) };
     default:
@@ -83,9 +89,6 @@ function describeInput(row: RouteRow): Json {
 }
 
 function presenceParameters({ name }: RouteRow): Json[] {
-  const query = (key: string, schema: Json, description: string): Json => ({
-    ...{ name: key, in: "query", schema, description },
-  });
   const list = { type: "array", items: { type: "string" } };
   return [
     query("namespace", { type: "string", default: "/" }, "Namespace."),
@@ -97,6 +100,10 @@ function presenceParameters({ name }: RouteRow): Json[] {
       : []),
     ...pageParameters(COMMAND_LIMITS.fetchMax),
   ];
+}
+
+function query(name: string, schema: Json, description: string): Json {
+  return { name, in: "query", schema, description };
 }
 
 function pageParameters(maximum: number): Json[] {

@@ -111,8 +111,25 @@ function describePages(): Json {
     ]),
     SocketsPage: page("sockets", ref("Socket")),
     RoomsPage: page("rooms", object({ room: string, sockets: integer }, ["room", "sockets"])),
-    DeadLettersPage: page("deadLetters", { type: "object" }),
+    DeadLetter: describeDeadLetter(),
+    DeadLettersPage: page("deadLetters", ref("DeadLetter")),
   };
+}
+
+function describeDeadLetter(): Json {
+  const about = {
+    id: text("Its `webhook-id`."),
+    route: text("Name of its route."),
+    reason: text("Failure code of the last attempt."),
+    attempts: integer,
+    status: { ...integer, description: "HTTP status of the last answer, if there was one." },
+    detail: string,
+    at: { ...integer, description: "When it was given up, in milliseconds since 1970." },
+    ...{ type: string, namespace: string, socketId: string },
+    data: { description: "The body of the call." },
+  };
+  const { status: _, detail: __, ...always } = about;
+  return object(about, Object.keys(always));
 }
 
 function mapping(names: readonly CommandName[]): Json {

@@ -426,6 +426,8 @@ interface HandlersSettings {
 
 /** Which calls go to which function. */
 interface UpstreamRoutesSettings {
+  /** Names the route in metrics, logs and dead letters; left out, its namespace and event do. */
+  name?: string | undefined;
   /** Namespace, with * for any characters. Default: "/" (at most 256 characters). */
   namespace?: string | undefined;
   /**
@@ -450,7 +452,7 @@ interface UpstreamSettings {
    */
   url?: string | undefined;
   /**
-   * List of {namespace, event, url, batch}: the first that matches is called.
+   * List of {name, namespace, event, url, batch}: the first that matches is called.
    * Default: none (at most 1000).
    */
   routes?: UpstreamRoutesSettings[] | undefined;
@@ -549,6 +551,8 @@ interface UpstreamSettings {
   deadLettersMax?: number | undefined;
   /** Bytes of dead letters that are kept. Default: 16777216 (0…4294967296 bytes). */
   deadLetterBytesMax?: number | undefined;
+  /** How long dead letters are kept. Default: 604800000 (1000…31536000000 milliseconds). */
+  deadLetterAgeMs?: number | undefined;
   /** How long a stop lets queued calls go out. Default: 5000 (0…600000 milliseconds). */
   drainMs?: number | undefined;
 }

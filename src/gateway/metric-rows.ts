@@ -128,7 +128,7 @@ const BREAKERS = { closed: 0, "half-open": 1, open: 2 } as const;
 export function listUpstreamRows(samples: UpstreamSamples): Samples {
   const { queued, deadLetters, origins } = samples;
   return {
-    sluice_upstream_calls_total: by(samples.calls, "type", "outcome"),
+    sluice_upstream_calls_total: by(samples.calls, "type", "route", "outcome"),
     sluice_upstream_refused_total: by(samples.refused, "reason"),
     sluice_upstream_batched_events_total: samples.batched,
     sluice_upstream_retries_total: samples.retries,

@@ -63,7 +63,8 @@ export function serveUpstream(
   const upstream = createUpstream(settings, {
     log,
     apply,
-    observe: (type, seconds) => metrics.observe("sluice_upstream_call_seconds", seconds, { type }),
+    observe: (labels, seconds) =>
+      metrics.observe("sluice_upstream_call_seconds", seconds, { ...labels }),
   });
   const { names, patterns } = upstream.namespaces;
   // A plain name can be checked now; a namespace of a pattern, when it is created (below).
@@ -111,8 +112,8 @@ export function serveUpstream(
 function openDeadLetters(upstream: Upstream): DeadLetters {
   return {
     list: upstream.listDeadLetters,
-    async replay(ids) {
-      const all = await upstream.replayDeadLetters(ids);
+    async replay(wanted) {
+      const all = await upstream.replayDeadLetters(wanted);
       const count = (...wanted: string[]) =>
         all.filter(({ outcome }) => wanted.includes(outcome)).length;
       return { replayed: count("delivered", "failed"), delivered: count("delivered") };

@@ -362,12 +362,12 @@ export const METRICS = {
   // upstream
   sluice_upstream_calls_total: {
     kind: "counter",
-    labels: ["type", "outcome"],
-    help: "Requests to functions that ended, by what they carried and `answered` or why not.",
+    labels: ["type", "route", "outcome"],
+    help: "Requests to functions that ended, by what they carried, route, and `answered` or why not.",
   },
   sluice_upstream_call_seconds: {
     kind: "histogram",
-    labels: ["type"],
+    labels: ["type", "route"],
     buckets: SECONDS,
     help: "How long requests to functions took, each attempt for itself.",
   },

@@ -1,29 +1,45 @@
 import { isBytes } from "../core/bytes.ts";
-import type { ConnectAnswer } from "../core/call.ts";
+import type { CallKind, ConnectAnswer } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { BadCommand, COMMAND_LIMITS, readCommands } from "../core/commands.ts";
-import { FailureError } from "../core/failures.ts";
+import { type FailureCode, FailureError } from "../core/failures.ts";
 import { isRecord } from "../core/tagged-json.ts";
 import { reviveArgs } from "../core/value.ts";
+import type { Posted } from "./post.ts";
 
-/** What a function's answer asks for, read and valid. */
-export interface ReadAnswer {
+/** What an answer of a function asks for, read and valid. */
+export interface Answer extends ConnectAnswer {
   /** Arguments of the acknowledgement; none when the function gave none. */
-  readonly ack: readonly unknown[];
+  readonly ack?: readonly unknown[];
   readonly commands: readonly Command[];
 }
 
-/** An answer to a batch. */
-export interface ReadBatchAnswer {
-  /** Reads what an event's answer asks for. Throws UPSTREAM_BAD_ANSWER. */
-  commandsOf(id: string): readonly Command[];
-  /** By event id: whether it is to be sent again. */
-  readonly failed: ReadonlyMap<string, boolean>;
+/** How a call ended. */
+export type Outcome = { readonly ok: true; readonly answer: Answer } | Failed;
+
+/** The function did not take the call, or was never asked. */
+export interface Failed {
+  readonly ok: false;
+  readonly code: FailureCode;
+  /** What is wrong with the answer. */
+  readonly detail?: string | undefined;
+  /** Status of the answer, if there was one. */
+  readonly status?: number;
+  /** What a function that refuses says. */
+  readonly body?: Buffer;
+  /** For how long the function asks to be left alone. */
+  readonly pauseMs?: number;
 }
 
-/** An answer that lets a socket in. */
-export interface ReadConnectAnswer extends ConnectAnswer {
-  readonly commands: readonly Command[];
+/** How a request ended, its answer not read yet. */
+export type Verdict = { readonly ok: true; readonly body: Buffer } | Failed;
+
+/** How the calls of one request ended. */
+export interface Outcomes {
+  /** Why the request failed as a whole, if it did. */
+  readonly failed?: Failed | undefined;
+  /** How the call with this id ended. */
+  of(id: string): Outcome;
 }
 
 /** What a function says when it refuses. */
@@ -34,19 +50,114 @@ export interface ReadRefusal {
 
 const USER_ID_CHARS_MAX = 256;
 const MESSAGE_CHARS_MAX = 1024;
-const NOTHING: ReadAnswer = { ack: [], commands: [] };
+const NOTHING: Answer = { ack: [], commands: [] };
+/** How a batch's answer names calls that failed. */
+const FAILED: Failed = { ok: false, code: "UPSTREAM_FAILED" };
+const REFUSED: Failed = { ok: false, code: "UPSTREAM_REFUSED", status: 422 };
 
-/** Reads an answer to an event or a disconnect. Throws UPSTREAM_BAD_ANSWER. */
-export function readEventAnswer(body: Buffer): ReadAnswer {
-  if (body.length === 0) return NOTHING;
-  const { ack, commands } = readMembers(body);
-  return { ack: readArgs(ack), commands: readTells(commands) };
+const POSTED: Readonly<Record<Extract<Posted, { failed: unknown }>["failed"], FailureCode>> = {
+  unreachable: "UPSTREAM_UNREACHABLE",
+  timeout: "UPSTREAM_TIMEOUT",
+  too_large: "UPSTREAM_TOO_LARGE",
+  encoded: "UPSTREAM_BAD_ANSWER",
+  aborted: "UPSTREAM_STOPPING",
+};
+
+/** Statuses by which a function, and not a server in front of it, says no. */
+const REFUSALS = new Set([401, 403, 422]);
+/** Statuses below 500 that may pass: Request Timeout, Too Early. */
+const PASSING = new Set([408, 425]);
+
+/** Returns what an attempt means. `nowMs` is the wall clock, for dates in `Retry-After`. */
+export function judge(posted: Posted, nowMs: number): Verdict {
+  if ("failed" in posted) return { ok: false, code: POSTED[posted.failed] };
+  const { status, body, retryAfter } = posted.answer;
+  if (status >= 200 && status < 300) return { ok: true, body };
+  if (status < 400) return { ok: false, code: "UPSTREAM_REDIRECTED", status };
+  if (status === 410) return { ok: false, code: "UPSTREAM_GONE", status };
+  if (status === 429 || status === 503) {
+    const pauseMs = readRetryAfter(retryAfter, nowMs);
+    if (pauseMs !== undefined) return { ok: false, code: "UPSTREAM_PAUSED", status, pauseMs };
+    return { ok: false, code: status === 429 ? "UPSTREAM_PAUSED" : "UPSTREAM_FAILED", status };
+  }
+  if (REFUSALS.has(status)) return { ok: false, code: "UPSTREAM_REFUSED", status, body };
+  if (status >= 500 || PASSING.has(status)) return { ok: false, code: "UPSTREAM_FAILED", status };
+  return { ok: false, code: "UPSTREAM_REJECTED", status };
 }
 
-/** Reads an answer to a connect call. Throws UPSTREAM_BAD_ANSWER. */
-export function readConnectAnswer(body: Buffer): ReadConnectAnswer {
-  if (body.length === 0) return { commands: [] };
-  const { userId, data, rooms, commands } = readMembers(body);
+/**
+ * What an attempt says about its origin's health; 429 and a stop of ours say nothing. Answers that
+ * are not taken, too large ones among them, are answers: what a client sent may be all that is
+ * wrong.
+ */
+export function healthOf(outcome: Verdict): "ok" | "failed" | "unknown" {
+  if (outcome.ok) return "ok";
+  switch (outcome.code) {
+    case "UPSTREAM_UNREACHABLE":
+    case "UPSTREAM_TIMEOUT":
+    case "UPSTREAM_FAILED":
+      return "failed";
+    case "UPSTREAM_PAUSED":
+    case "UPSTREAM_STOPPING":
+      return "unknown";
+    default:
+      return "ok";
+  }
+}
+
+function readRetryAfter(given: string | undefined, nowMs: number): number | undefined {
+  if (given === undefined) return undefined;
+  if (/^\d{1,9}$/.test(given.trim())) return Number(given) * 1000;
+  const date = Date.parse(given);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
+}
+
+/** Returns what a request means that carried one call. */
+export function readAlone(kind: CallKind, verdict: Verdict): Outcomes {
+  const outcome = verdict.ok ? readOutcome(() => readAnswer(kind, verdict.body)) : verdict;
+  return outcome.ok ? { of: () => outcome } : { failed: outcome, of: () => outcome };
+}
+
+/** Returns what a request means that carried a batch. The commands of each call are read alone. */
+export function readBatch(verdict: Verdict): Outcomes {
+  if (!verdict.ok) return { failed: verdict, of: () => verdict };
+  try {
+    const { answers, failed: named, commands } = readMembers(verdict.body);
+    if (commands !== undefined) bad("commands of a batch stand in answers, by the event's id");
+    const given = readById(answers, "answers");
+    const again = readById(named, "failed");
+    return {
+      of(id) {
+        const one = again.get(id);
+        if (one) return one.retry === true ? FAILED : REFUSED;
+        return readOutcome(() => ({ commands: readTells(given.get(id)?.commands ?? undefined) }));
+      },
+    };
+  } catch (error) {
+    const failed = badAnswer(error);
+    return { failed, of: () => failed };
+  }
+}
+
+function readOutcome(read: () => Answer): Outcome {
+  try {
+    return { ok: true, answer: read() };
+  } catch (error) {
+    return badAnswer(error);
+  }
+}
+
+function badAnswer(error: unknown): Failed {
+  if (!(error instanceof FailureError)) throw error;
+  return { ok: false, code: error.code, detail: error.detail };
+}
+
+function readAnswer(kind: CallKind, body: Buffer): Answer {
+  if (body.length === 0) return kind === "connect" ? { commands: [] } : NOTHING;
+  const members = readMembers(body);
+  const commands = readTells(members.commands);
+  if (kind !== "connect") return { ack: readArgs(members.ack), commands };
+  const { userId, data, rooms } = members;
   if (userId !== undefined && !isText(userId, USER_ID_CHARS_MAX)) bad("userId");
   const [read] = data === undefined ? [] : readArgs([data]);
   if (data !== undefined && (!isRecord(read) || isBytes(read))) bad("data");
@@ -55,19 +166,7 @@ export function readConnectAnswer(body: Buffer): ReadConnectAnswer {
     ...(typeof userId === "string" && { userId }),
     ...(isRecord(read) && { data: read }),
     ...(areRooms(rooms) && { rooms }),
-    commands: readTells(commands),
-  };
-}
-
-/** Reads an answer to a batch, but for its commands. Throws UPSTREAM_BAD_ANSWER. */
-export function readBatchAnswer(body: Buffer): ReadBatchAnswer {
-  const { answers, failed, commands } = readMembers(body);
-  if (commands !== undefined) bad("commands of a batch stand in answers, by the event's id");
-  const given = readById(answers, "answers");
-  const again = readById(failed, "failed");
-  return {
-    commandsOf: (id) => readTells(given.get(id)?.commands ?? undefined),
-    failed: new Map([...again].map(([id, { retry }]) => [id, retry === true])),
+    commands,
   };
 }
 

@@ -1,14 +1,18 @@
-import type { Batch, LaneState } from "./lanes.ts";
-import type { CallRequest, Item } from "./request.ts";
+import type { Outcome } from "./answer.ts";
+import type { Attempts } from "./attempts.ts";
+import { bodyOf, type Call, type Lane } from "./call.ts";
 
 /** Fills batches and sends them off. */
 export interface Batches {
-  /** Adds an item, and those behind it in its lane that fit, to the batch of its function. */
-  join(lane: LaneState, item: Item): void;
-  /** Whether events like this one go out in batches. */
-  isBatchable(item: Item): boolean;
-  /** Whether a batch has room for an item, and goes where the item goes. */
-  hasRoom(batch: Batch, item: Item): boolean;
+  /** Whether a call goes out in batches. */
+  takes(call: Call): boolean;
+  /**
+   * Adds the first call of a lane, and those behind it that fit, to the batch of its function.
+   * Resolves when the batch is over, with those calls of the lane that are to be tried again.
+   */
+  join(lane: Lane, call: Call): Promise<Call[]>;
+  /** Adds a call to the batch that waits with its lane, if it fits; else returns false. */
+  follow(lane: Lane, call: Call): boolean;
   /** Sends off whatever waits to be filled; from now on nothing waits for that. */
   flush(): void;
 }
@@ -22,16 +26,26 @@ export interface BatchSettings {
 
 /** What batches need. */
 export interface BatchesNeeds {
+  readonly attempts: Attempts;
   newId(): string;
-  send(request: CallRequest, batch: Batch): void;
+  /** So many calls have gone out in a batch. */
+  sent(calls: number): void;
+  /** A call is over. */
+  settle(call: Call, outcome: Outcome): void;
 }
 
-function isBatchable(item: Item): boolean {
-  if (item.deadline !== undefined || item.replayed) return false;
-  return item.route.batch && item.event.kind === "event";
+/** Calls that wait to go out together. */
+interface Batch {
+  /** Where it goes. */
+  readonly url: string;
+  readonly members: { readonly lane: Lane; readonly call: Call }[];
+  /** Who waits for its end. */
+  readonly lanes: Map<Lane, (again: Call[]) => void>;
+  bytes: number;
+  timer: NodeJS.Timeout | undefined;
 }
 
-/** What a batch adds to an event's body: its attributes, roughly. */
+/** What a batch adds to a call's body: its attributes, roughly. */
 const ENVELOPE_BYTES = 400;
 
 /**
@@ -40,77 +54,92 @@ const ENVELOPE_BYTES = 400;
  */
 export function createBatches(settings: BatchSettings, needs: BatchesNeeds): Batches {
   const open = new Map<string, Batch>();
+  /** The open batch that a lane is in. */
+  const joined = new Map<Lane, Batch>();
   let flushed = false;
 
-  function openFor(path: string): Batch {
-    const known = open.get(path);
+  function openFor(url: string): Batch {
+    const known = open.get(url);
     if (known) return known;
-    const batch: Batch = { path, members: [], lanes: new Set(), bytes: 0, timer: undefined };
-    batch.timer = setTimeout(() => sendOff(batch), settings.batchMs);
-    open.set(path, batch);
+    const batch: Batch = { url, members: [], lanes: new Map(), bytes: 0, timer: undefined };
+    batch.timer = setTimeout(() => void sendOff(batch), settings.batchMs);
+    open.set(url, batch);
     return batch;
   }
 
-  function sendOff(batch: Batch): void {
+  async function sendOff(batch: Batch): Promise<void> {
     clearTimeout(batch.timer);
-    open.delete(batch.path);
-    for (const lane of batch.lanes) lane.batch = undefined;
-    const items = batch.members.map(({ item }) => item);
-    const [first] = items;
-    if (!first) return;
-    const { route, path } = first;
-    const request = {
-      id: needs.newId(),
-      batch: true,
-      once: false,
-      items,
-      route,
-      path,
-      attempts: 0,
-    };
-    needs.send(request, batch);
-  }
-
-  function hasRoom(batch: Batch, item: Item): boolean {
-    if (!isBatchable(item) || item.route.origin + item.path !== batch.path) return false;
-    return batch.bytes + item.bytes + ENVELOPE_BYTES <= settings.batchBytesMax;
-  }
-
-  function add(lane: LaneState, item: Item): void {
-    const path = item.route.origin + item.path;
-    let batch = openFor(path);
-    // One that is too large for any batch goes alone.
-    if (batch.members.length > 0 && !hasRoom(batch, item)) {
-      sendOff(batch);
-      batch = openFor(path);
+    open.delete(batch.url);
+    for (const lane of batch.lanes.keys()) joined.delete(lane);
+    const calls = batch.members.map(({ call }) => call);
+    needs.sent(calls.length);
+    const outcomes = await needs.attempts.deliverBatch(needs.newId(), calls);
+    const again = new Map<Lane, Call[]>();
+    for (const { lane, call } of batch.members) {
+      const outcome = outcomes.of(call.id);
+      if (outcome.ok || !needs.attempts.mayRetry(outcome, call)) needs.settle(call, outcome);
+      else again.set(lane, [...(again.get(lane) ?? []), call]);
     }
-    batch.members.push({ lane, item });
-    batch.lanes.add(lane);
-    batch.bytes += item.bytes + ENVELOPE_BYTES;
-    lane.batch = batch;
-    const full = batch.members.length >= settings.batchMax || batch.bytes >= settings.batchBytesMax;
-    if (full) sendOff(batch);
+    for (const [lane, resolve] of batch.lanes) resolve(again.get(lane) ?? []);
   }
 
-  function mayFollow(lane: LaneState): Item | undefined {
-    const [next] = lane.items;
-    return lane.batch && next && !next.over && hasRoom(lane.batch, next) ? next : undefined;
+  function hasRoom(batch: Batch, call: Call): boolean {
+    if (!takes(call) || urlOf(call) !== batch.url) return false;
+    return batch.bytes + sizeOf(call) <= settings.batchBytesMax;
+  }
+
+  function add(batch: Batch, lane: Lane, call: Call): void {
+    batch.members.push({ lane, call });
+    batch.bytes += sizeOf(call);
+    const isFull = batch.members.length >= settings.batchMax;
+    if (isFull || batch.bytes >= settings.batchBytesMax) void sendOff(batch);
+  }
+
+  function follow(lane: Lane, call: Call): boolean {
+    const batch = joined.get(lane);
+    if (!batch || !hasRoom(batch, call)) return false;
+    add(batch, lane, call);
+    return true;
   }
 
   return {
-    isBatchable,
-    hasRoom,
-    join(lane, item) {
-      add(lane, item);
-      for (let next = mayFollow(lane); next; next = mayFollow(lane)) {
-        lane.items.shift();
-        add(lane, next);
+    takes,
+    follow,
+    join(lane, call) {
+      const url = urlOf(call);
+      // The socket may have changed since it was looked at for an earlier batch.
+      call.body = undefined;
+      let batch = openFor(url);
+      // One that is too large for any batch goes alone.
+      if (batch.members.length > 0 && !hasRoom(batch, call)) {
+        void sendOff(batch);
+        batch = openFor(url);
       }
-      if (flushed && lane.batch) sendOff(lane.batch);
+      const ended = new Promise<Call[]>((resolve) => batch.lanes.set(lane, resolve));
+      joined.set(lane, batch);
+      add(batch, lane, call);
+      for (let [next] = lane.calls; next && follow(lane, next); [next] = lane.calls) {
+        lane.calls.shift();
+      }
+      if (flushed && joined.has(lane)) void sendOff(batch);
+      return ended;
     },
     flush() {
       flushed = true;
-      for (const batch of [...open.values()]) sendOff(batch);
+      for (const batch of [...open.values()]) void sendOff(batch);
     },
   };
+}
+
+function takes({ deadline, once, route, kind }: Call): boolean {
+  return deadline === undefined && !once && route.batch && kind === "event";
+}
+
+function urlOf({ route, path }: Call): string {
+  return route.origin + path;
+}
+
+function sizeOf(call: Call): number {
+  call.body ??= bodyOf(call);
+  return Buffer.byteLength(call.body) + ENVELOPE_BYTES;
 }

@@ -1,39 +1,9 @@
-import { randomBytes } from "node:crypto";
-import { CALL_TYPES, type CallKind } from "../core/call.ts";
+import { CALL_TYPES } from "../core/call.ts";
+import type { CallHead } from "./call.ts";
 import { encodeHeader } from "./percent.ts";
 
-/** One event for a function, whatever it travels in. */
-export interface CloudEvent {
-  /** The same in every attempt: it is the `webhook-id` too. */
-  readonly id: string;
-  readonly kind: CallKind;
-  /** A URI reference. */
-  readonly source: string;
-  /** Name of the client's event; empty for connects and disconnects. */
-  readonly subject: string;
-  readonly namespace: string;
-  readonly socketId: string;
-  /** When it happened, in milliseconds since 1970. */
-  readonly at: number;
-  /** `data`, as JSON. */
-  readonly data: string;
-  readonly traceparent: string | undefined;
-}
-
-/**
- * Returns ever new ids that nobody can guess or choose, without a `.`, which signatures end ids
- * with.
- */
-export function createIds(): (prefix: string) => string {
-  const run = randomBytes(12).toString("base64url");
-  let count = 0;
-  return (prefix) => `${prefix}_${run}_${(count++).toString(36)}`;
-}
-
-/**
- * Where a socket's events come from: its namespace begins with a slash, so `//` for the main one.
- */
-export function sourceOf(namespace: string, socketId: string): string {
+// Where a socket's events come from: its namespace begins with a slash, so `//` for the main one.
+function sourceOf({ namespace, socketId }: CallHead): string {
   return encodeURI(toWellFormed(`/namespaces${namespace}/sockets/${socketId}`));
 }
 
@@ -46,7 +16,7 @@ function toWellFormed(text: string): string {
  * Returns the headers of an event in HTTP binary mode, as name and value in turn. `Content-Type` is
  * the event's `datacontenttype`, which has no header of its own.
  */
-export function binaryHeaders(event: CloudEvent): string[] {
+export function binaryHeaders(event: CallHead): string[] {
   const headers = [
     "content-type",
     "application/json",
@@ -57,7 +27,7 @@ export function binaryHeaders(event: CloudEvent): string[] {
     "ce-type",
     CALL_TYPES[event.kind],
     "ce-source",
-    encodeHeader(event.source),
+    encodeHeader(sourceOf(event)),
     "ce-time",
     timeOf(event.at),
     "ce-namespace",
@@ -72,14 +42,14 @@ export function binaryHeaders(event: CloudEvent): string[] {
 }
 
 /** Returns an event in JSON, as a batch holds it. */
-export function structuredEvent(event: CloudEvent): string {
+export function structuredEvent(event: CallHead, body: string): string {
   const subject = event.subject === "" ? "" : `,"subject":${JSON.stringify(event.subject)}`;
   const trace = event.traceparent === undefined ? "" : `,"traceparent":"${event.traceparent}"`;
   return (
     `{"specversion":"1.0","id":"${event.id}","type":"${CALL_TYPES[event.kind]}",` +
-    `"source":${JSON.stringify(event.source)}${subject},"time":"${timeOf(event.at)}",` +
+    `"source":${JSON.stringify(sourceOf(event))}${subject},"time":"${timeOf(event.at)}",` +
     `"datacontenttype":"application/json","namespace":${JSON.stringify(event.namespace)},` +
-    `"socketid":${JSON.stringify(event.socketId)}${trace},"data":${event.data}}`
+    `"socketid":${JSON.stringify(event.socketId)}${trace},"data":${body}}`
   );
 }
 

@@ -1,117 +1,149 @@
-import type { FailureCode } from "../core/failures.ts";
+import type { CallKind } from "../core/call.ts";
+import type { Letter, LetterFilter, LetterStore } from "../core/journal.ts";
 import { fromTaggedJson } from "../core/value.ts";
-import type { CloudEvent } from "./cloud-event.ts";
+import type { Failed } from "./answer.ts";
+import { bodyOf, type Call, readCall, writeCall } from "./call.ts";
 import { createLine } from "./line.ts";
-import type { Route } from "./routes.ts";
 
-/** An event that no function took. */
-export interface Undelivered {
-  readonly event: CloudEvent;
-  readonly route: Route;
-  readonly path: string;
-  readonly attempts: number;
-  readonly code: FailureCode;
-  readonly detail: string | undefined;
-}
-
-/** An event that no function took, as it is shown. */
-export interface DeadLetter {
-  /** Its `ce-id`, and the `webhook-id` of its calls and replays. */
-  readonly id: string;
-  readonly type: string;
+/** A call that no function took, as it is shown. */
+export interface DeadLetter extends Omit<Letter, "lane" | "text"> {
+  readonly type: CallKind;
   readonly namespace: string;
   readonly socketId: string;
-  /** When it happened, in milliseconds since 1970. */
-  readonly at: number;
-  readonly url: string;
-  readonly attempts: number;
-  /** Why the last attempt failed: a row of the table of failures. */
-  readonly code: FailureCode;
-  readonly detail?: string | undefined;
   /** Its body, with its bytes as they were. */
   readonly data: unknown;
 }
 
-/** The last events that no function took, the oldest first. */
-export interface DeadLetters {
-  add(letter: Undelivered): void;
-  get(id: string): Undelivered | undefined;
-  remove(id: string): void;
-  /** All ids, the oldest first. */
-  ids(): string[];
-  /** At most `limit`, those after the id `after`. */
-  list(page: { readonly limit: number; readonly after?: string | undefined }): {
-    readonly items: DeadLetter[];
-    readonly next?: string;
-  };
-  readonly samples: { held: number; bytes: number; added: number; dropped: number };
+/** What dead letters are bounded by. */
+export interface DeadLetterSettings {
+  readonly deadLettersMax: number;
+  readonly deadLetterBytesMax: number;
+  readonly deadLetterAgeMs: number;
 }
 
-/** What a letter costs besides its body. */
+/** What a letter costs besides the call. */
 const LETTER_BYTES = 512;
 
-/**
- * Returns an empty list; over `max` letters or `bytesMax` bytes the oldest is dropped and counted.
- */
-export function createDeadLetters(max: number, bytesMax: number): DeadLetters {
-  const letters = new Map<string, { readonly letter: Undelivered; readonly leave: () => void }>();
-  // The oldest is taken out of a line: a map looks past every letter that has left it.
-  const line = createLine<Undelivered>();
-  const samples = { held: 0, bytes: 0, added: 0, dropped: 0 };
+interface Held {
+  readonly letter: Letter;
+  /** Grows along the list. */
+  readonly number: number;
+  leave(): void;
+}
 
-  function remove(id: string): boolean {
+/**
+ * Returns an empty list in memory. Over `deadLettersMax` letters or `deadLetterBytesMax` bytes the
+ * oldest is dropped and counted; those older than `deadLetterAgeMs` are gone. `now` is the wall
+ * clock.
+ */
+export function createDeadLetters(settings: DeadLetterSettings, now: () => number): LetterStore {
+  const letters = new Map<string, Held>();
+  // The oldest is taken out of a line: a map looks past every letter that has left it.
+  const line = createLine<Held>();
+  const counts = { held: 0, bytes: 0, added: 0, dropped: 0 };
+  let count = 0;
+
+  function remove(id: string): Letter | undefined {
     const held = letters.get(id);
-    if (!held) return false;
+    if (!held) return undefined;
     letters.delete(id);
     held.leave();
-    samples.held--;
-    samples.bytes -= sizeOf(held.letter);
-    return true;
+    counts.held--;
+    counts.bytes -= sizeOf(held.letter);
+    return held.letter;
+  }
+
+  function oldest(): Letter | undefined {
+    for (const { letter } of line.values()) return letter;
+    return undefined;
+  }
+
+  function expire(): void {
+    const before = now() - settings.deadLetterAgeMs;
+    for (let first = oldest(); first && first.at < before; first = oldest()) remove(first.id);
   }
 
   return {
     add(letter) {
-      remove(letter.event.id);
-      letters.set(letter.event.id, { letter, leave: line.push(letter) });
-      samples.added++;
-      samples.held++;
-      samples.bytes += sizeOf(letter);
-      while (samples.held > max || samples.bytes > bytesMax) {
-        const oldest = line.shift();
-        if (!oldest) return;
-        remove(oldest.event.id);
-        samples.dropped++;
+      remove(letter.id);
+      const held: Held = { letter, number: ++count, leave: () => {} };
+      held.leave = line.push(held);
+      letters.set(letter.id, held);
+      counts.added++;
+      counts.held++;
+      counts.bytes += sizeOf(letter);
+      expire();
+      while (counts.held > settings.deadLettersMax || counts.bytes > settings.deadLetterBytesMax) {
+        const first = oldest();
+        if (!first) return;
+        remove(first.id);
+        counts.dropped++;
       }
     },
-    get: (id) => letters.get(id)?.letter,
-    remove: (id) => void remove(id),
-    ids: () => [...line.values()].map(({ event }) => event.id),
-    list({ limit, after }) {
-      const all = [...line.values()];
-      const from = after === undefined ? 0 : all.findIndex(({ event }) => event.id === after) + 1;
-      const items = all.slice(from, from + limit).map(show);
-      const last = items[items.length - 1];
-      return { items, ...(last && from + limit < all.length && { next: last.id }) };
+    async list({ limit, after, ...filter }) {
+      expire();
+      const items: Letter[] = [];
+      let last = 0;
+      for (const { letter, number } of line.values()) {
+        if (number <= Number(after ?? 0) || !matches(letter, filter)) continue;
+        if (items.length === limit) return { items, next: `${last}` };
+        items.push(letter);
+        last = number;
+      }
+      return { items };
     },
-    samples,
+    async take(id) {
+      expire();
+      const letter = remove(id);
+      return letter && { letter };
+    },
+    get samples() {
+      expire();
+      return counts;
+    },
   };
 }
 
-function sizeOf({ event }: Undelivered): number {
-  return LETTER_BYTES + Buffer.byteLength(event.data);
+function matches(letter: Letter, { route, reason }: LetterFilter): boolean {
+  return (
+    (route === undefined || letter.route === route) &&
+    (reason === undefined || letter.reason === reason)
+  );
 }
 
-function show({ event, route, attempts, code, detail }: Undelivered): DeadLetter {
+function sizeOf({ text }: Letter): number {
+  return LETTER_BYTES + Buffer.byteLength(text);
+}
+
+/** Returns the dead letter of a call that was given up. */
+export function letterOf(call: Call, failed: Failed, at: number): Letter {
+  const { id, route, attempts, namespace, socketId } = call;
+  const { code: reason, status, detail } = failed;
+  const lane = `${namespace},${socketId}`;
   return {
-    id: event.id,
-    type: event.kind,
-    namespace: event.namespace,
-    socketId: event.socketId,
-    at: event.at,
-    url: route.url,
+    id,
+    route: route.name,
+    reason,
     attempts,
-    code,
-    ...(detail !== undefined && { detail }),
-    data: fromTaggedJson(JSON.parse(event.data)),
+    status,
+    detail,
+    at,
+    lane,
+    text: writeCall(call),
+  };
+}
+
+/** Returns a letter as it is shown; `undefined` for what another version wrote. */
+export function showLetter(letter: Letter): DeadLetter | undefined {
+  const { lane, text, ...about } = letter;
+  const call = readCall(text);
+  if (!call) return undefined;
+  const body = bodyOf({ socket: () => call.socket, members: call.members });
+  return {
+    ...about,
+    type: call.kind,
+    namespace: call.namespace,
+    socketId: call.socketId,
+    data: fromTaggedJson(JSON.parse(body)),
   };
 }

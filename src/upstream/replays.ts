@@ -1,10 +1,16 @@
 import type { FailureCode } from "../core/failures.ts";
-import type { Queued } from "./admission.ts";
-import type { Courier } from "./courier.ts";
-import type { DeadLetters, Undelivered } from "./dead-letters.ts";
+import type { Letter, LetterFilter, LetterStore } from "../core/journal.ts";
+import type { Outcome } from "./answer.ts";
+import type { Attempts } from "./attempts.ts";
+import { type Call, readCall } from "./call.ts";
+import { type Calls, FRESH } from "./calls.ts";
 import type { Lanes } from "./lanes.ts";
-import type { Failed } from "./outcome.ts";
-import type { Item } from "./request.ts";
+import type { Routes } from "./routes.ts";
+
+/** Which dead letters are tried again: those with these ids, or all that match. */
+export interface ReplayWanted extends LetterFilter {
+  readonly ids?: readonly string[] | undefined;
+}
 
 /** What came of one dead letter that was tried again. */
 export interface Replayed {
@@ -16,52 +22,83 @@ export interface Replayed {
 
 /** What replays need. */
 export interface ReplayNeeds {
-  readonly letters: DeadLetters;
-  readonly courier: Courier;
+  readonly letters: LetterStore;
+  readonly attempts: Pick<Attempts, "revive">;
+  readonly calls: Calls;
   readonly lanes: Lanes;
-  readonly queued: Queued;
+  readonly routes: Routes;
 }
+
+/** Letters that are looked for at once. */
+const PAGE = 1000;
 
 /**
  * Returns the replay of dead letters: one attempt each, those of one socket in their order and
  * behind what it has queued. A function that answered 410 is called again; what fails is a dead
  * letter again.
  */
-export function createReplay({ letters, courier, lanes, queued }: ReplayNeeds) {
-  async function replayOne(id: string): Promise<Replayed> {
-    const letter = letters.get(id);
-    if (!letter) return { id, outcome: "unknown" };
-    // Out of the list while it is tried: nobody else may try it too.
-    letters.remove(id);
-    courier.revive(letter.route);
-    const failed = await new Promise<Failed | undefined>((resolve) => {
-      const { namespace, socketId } = letter.event;
-      const lane = lanes.open(`${namespace},${socketId}`);
-      const item = itemOf(letter, resolve);
-      queued.events++;
-      queued.bytes += item.bytes;
-      lanes.push(lane, item);
-      lanes.leave(lane);
-    });
-    return failed ? { id, outcome: "failed", code: failed.code } : { id, outcome: "delivered" };
+export function createReplay(needs: ReplayNeeds) {
+  const { letters, attempts, calls, lanes, routes } = needs;
+
+  async function replay(wanted: ReplayWanted): Promise<Replayed[]> {
+    const ended: Promise<Replayed>[] = [];
+    for (const id of await idsOf(letters, wanted)) {
+      // Out of the list while it is tried: nobody else may try it too.
+      const taken = await letters.take(id);
+      ended.push(taken ? tryAgain(taken.letter) : Promise.resolve({ id, outcome: "unknown" }));
+    }
+    return Promise.all(ended);
   }
 
-  return (ids: readonly string[] | undefined): Promise<Replayed[]> =>
-    Promise.all((ids ?? letters.ids()).map(replayOne));
+  async function tryAgain(letter: Letter): Promise<Replayed> {
+    const { id } = letter;
+    const outcome = await new Promise<Outcome>((resolve) => {
+      const call = callOf(letter, resolve, routes);
+      if (!call) {
+        letters.add({ ...letter, reason: "UPSTREAM_NO_ROUTE" });
+        return resolve({ ok: false, code: "UPSTREAM_NO_ROUTE" });
+      }
+      attempts.revive(call.route);
+      const lane = lanes.open(letter.lane);
+      calls.readmit(lane, call);
+      lanes.leave(lane);
+    });
+    if (outcome.ok) return { id, outcome: "delivered" };
+    return { id, outcome: "failed", code: outcome.code };
+  }
+
+  return replay;
 }
 
-function itemOf({ event, route, path }: Undelivered, replayed: Item["replayed"]): Item {
+async function idsOf(letters: LetterStore, { ids, ...filter }: ReplayWanted): Promise<string[]> {
+  if (ids) return [...ids];
+  const all: string[] = [];
+  let after: string | undefined;
+  do {
+    const { items, next } = await letters.list({ ...filter, limit: PAGE, after });
+    for (const { id } of items) all.push(id);
+    after = next;
+  } while (after !== undefined);
+  return all;
+}
+
+function callOf(
+  { text }: Letter,
+  ended: NonNullable<Call["ended"]>,
+  routes: Routes,
+): Call | undefined {
+  const kept = readCall(text);
+  if (!kept) return undefined;
+  const { socket, members, kind, namespace, subject } = kept;
+  const route = routes.named(kept.route);
+  const path = route?.path(namespace, kind === "event" ? subject : kind);
+  if (!route || path === undefined) return undefined;
   return {
-    event,
-    route,
-    path,
-    bytes: Buffer.byteLength(event.data),
+    ...kept,
+    ...{ route, path, socket: () => socket, members, bytes: Buffer.byteLength(members) },
     deadline: undefined,
-    tell: undefined,
-    replayed,
-    attempts: 0,
-    over: false,
-    timer: undefined,
-    leave: undefined,
+    once: true,
+    ended,
+    ...FRESH,
   };
 }

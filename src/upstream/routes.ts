@@ -5,6 +5,8 @@ import { encodeSegment } from "./percent.ts";
 
 /** Where calls of one row of the settings go. */
 export interface Route {
+  /** Names it in metrics, logs and dead letters; no other route has it. */
+  readonly name: string;
   /** Scheme, host and port. */
   readonly origin: string;
   /** The URL as it was set. */
@@ -22,6 +24,7 @@ export interface Routes {
   /** Namespaces that routes name, and the patterns of those that they do not name. */
   readonly namespaces: { readonly names: readonly string[]; readonly patterns: readonly RegExp[] };
   readonly all: readonly Route[];
+  named(name: string): Route | undefined;
 }
 
 interface Rule {
@@ -43,45 +46,75 @@ type UpstreamSettings = Settings["upstream"];
  */
 export function readRoutes(settings: UpstreamSettings): Routes {
   const problems: SettingProblem[] = [];
+  const names = nameRoutes(settings, problems);
   const rules: Rule[] = [];
-  for (const [index, { namespace, event, url, batch }] of settings.routes.entries()) {
+  const add = (at: string, { url, batch, name }: GivenRoute, rule: Omit<Rule, "route">) => {
+    const route = readRoute(at, { url, batch, name }, settings, problems);
+    if (route) rules.push({ route, ...rule });
+  };
+  for (const [index, row] of settings.routes.entries()) {
+    const { namespace, event, url, batch = settings.batch } = row;
     const at = `upstream.routes.${index}`;
     checkNamespace(`${at}.namespace`, namespace, problems);
-    const route = readRoute(
-      `${at}.url`,
-      { url, batch: batch ?? settings.batch },
-      settings,
-      problems,
-    );
     const isNamespace = createGlobs([namespace]);
     const isEvent = createGlobs([event]);
-    if (route) {
-      rules.push({
-        route,
+    add(
+      `${at}.url`,
+      { url, batch, name: names[index] ?? "" },
+      {
         matches: (kind, nsp, name) => isNamespace(nsp) && isEvent(kind === "event" ? name : kind),
         claims: isNamespace,
-      });
-    }
+      },
+    );
   }
   if (settings.url !== "") {
     settings.namespaces.forEach((name) => {
       checkNamespace("upstream.namespaces", name, problems);
     });
-    const route = readRoute("upstream.url", settings, settings, problems);
     const isNamespace = createGlobs(settings.namespaces);
     const calls = new Set<CallKind>(settings.calls);
-    if (route) {
-      const matches: Rule["matches"] = (kind, nsp) => calls.has(kind) && isNamespace(nsp);
-      rules.push({ route, matches, claims: isNamespace });
-    }
+    add(
+      "upstream.url",
+      { ...settings, name: DEFAULT_NAME },
+      { matches: (kind, nsp) => calls.has(kind) && isNamespace(nsp), claims: isNamespace },
+    );
   }
   if (problems.length > 0) throw new SettingsError(problems);
+  const all = rules.map(({ route }) => route);
   return {
     find: (kind, nsp, event) => rules.find((rule) => rule.matches(kind, nsp, event))?.route,
     claims: (nsp) => rules.some((rule) => rule.claims(nsp)),
-    all: rules.map((rule) => rule.route),
+    all,
+    named: (name) => all.find((route) => route.name === name),
     namespaces: readNamespaces(settings),
   };
+}
+
+/** Name of the route of `upstream.url`. */
+const DEFAULT_NAME = "default";
+/** What a derived name takes of its row, so that a number fits behind it. */
+const DERIVED_CHARS_MAX = 56;
+
+/**
+ * Returns the names of the rows of `upstream.routes`: those that are set, else one made of
+ * namespace and event, with the row's number where that is taken.
+ */
+function nameRoutes({ routes }: UpstreamSettings, problems: SettingProblem[]): string[] {
+  const taken = new Set([DEFAULT_NAME]);
+  for (const [index, { name }] of routes.entries()) {
+    if (name === undefined) continue;
+    const [path, value] = [`upstream.routes.${index}.name`, JSON.stringify(name)];
+    if (taken.has(name)) problems.push({ path, value, bound: "must be a name of its own" });
+    taken.add(name);
+  }
+  return routes.map(({ name, namespace, event }, index) => {
+    if (name !== undefined) return name;
+    const plain = `${namespace} ${event}`.toLowerCase().replace(/[^a-z0-9_]+/g, "-");
+    const derived = plain.slice(0, DERIVED_CHARS_MAX).replace(/^-+|-+$/g, "") || "all";
+    const free = taken.has(derived) ? `${derived}-${index + 1}` : derived;
+    taken.add(free);
+    return free;
+  });
 }
 
 function checkNamespace(path: string, name: string, problems: SettingProblem[]): void {
@@ -98,9 +131,16 @@ function readNamespaces({ url, namespaces, routes }: UpstreamSettings): Routes["
   };
 }
 
+/** What the settings say of a route. */
+interface GivenRoute {
+  readonly url: string;
+  readonly batch: boolean;
+  readonly name: string;
+}
+
 function readRoute(
   at: string,
-  given: { readonly url: string; readonly batch: boolean },
+  given: GivenRoute,
   { insecure }: UpstreamSettings,
   problems: SettingProblem[],
 ): Route | undefined {
@@ -123,6 +163,7 @@ function readRoute(
     return wrong("must be https, or http on this machine, unless upstream.insecure is set");
   }
   return {
+    name: given.name,
     origin: url.origin,
     url: given.url,
     batch: given.batch,

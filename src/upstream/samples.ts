@@ -1,20 +1,21 @@
 import type { CallKind } from "../core/call.ts";
 import type { FailureCode } from "../core/failures.ts";
+import type { LetterSamples } from "../core/journal.ts";
 import type { BreakerState } from "./breaker.ts";
 
 /** What one request carries, as metrics show it. */
 export type CallType = CallKind | "batch";
 
-/** Hears of requests and their ends. */
-export interface CallSeen {
-  /** A request ended, answered or with a failure. */
-  called(type: CallType, code: FailureCode | undefined, seconds: number): void;
-  retried(): void;
+/** What a request is counted by. */
+export interface CallLabels {
+  readonly type: CallType;
+  /** Name of its route. */
+  readonly route: string;
 }
 
 /** What the room counts, as plain numbers. */
 export interface UpstreamSamples {
-  /** Requests by `type outcome`; the outcome is `answered` or a failure's code. */
+  /** Requests by `type route outcome`; the outcome is `answered` or a failure's code. */
   readonly calls: Readonly<Record<string, number>>;
   /** Events, connects and disconnects that were turned away before a request, by failure code. */
   readonly refused: Readonly<Partial<Record<FailureCode, number>>>;
@@ -24,12 +25,7 @@ export interface UpstreamSamples {
   readonly queued: { readonly events: number; readonly bytes: number };
   readonly origins: readonly OriginSamples[];
   readonly goneEndpoints: number;
-  readonly deadLetters: {
-    readonly held: number;
-    readonly bytes: number;
-    readonly added: number;
-    readonly dropped: number;
-  };
+  readonly deadLetters: LetterSamples;
 }
 
 /** One origin of the settings. */
@@ -42,16 +38,18 @@ export interface OriginSamples {
 }
 
 /** Counts, until somebody looks. */
-export interface Counts extends CallSeen {
+export interface Counts {
   readonly calls: Record<string, number>;
   readonly refused: Partial<Record<FailureCode, number>>;
   batched: number;
   retries: number;
+  /** A request ended, answered or with a failure. */
+  called(labels: CallLabels, code: FailureCode | undefined, seconds: number): void;
   refuse(code: FailureCode): FailureCode;
 }
 
 /** Returns counts that start at nothing; `observe` hears each request's time. */
-export function createCounts(observe: (type: CallType, seconds: number) => void): Counts {
+export function createCounts(observe: (labels: CallLabels, seconds: number) => void): Counts {
   const calls: Record<string, number> = {};
   const refused: Partial<Record<FailureCode, number>> = {};
   const counts: Counts = {
@@ -59,13 +57,10 @@ export function createCounts(observe: (type: CallType, seconds: number) => void)
     refused,
     batched: 0,
     retries: 0,
-    called(type, code, seconds) {
-      const key = `${type} ${code ?? "answered"}`;
+    called(labels, code, seconds) {
+      const key = `${labels.type} ${labels.route} ${code ?? "answered"}`;
       calls[key] = (calls[key] ?? 0) + 1;
-      observe(type, seconds);
-    },
-    retried() {
-      counts.retries++;
+      observe(labels, seconds);
     },
     refuse(code) {
       refused[code] = (refused[code] ?? 0) + 1;

@@ -1,21 +1,20 @@
 import type { CallKind } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
+import type { LetterFilter } from "../core/journal.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import { within } from "../core/within.ts";
-import { createAdmission, type LaneSocket, type Queued } from "./admission.ts";
+import { createAttempts } from "./attempts.ts";
 import { createBatches } from "./batches.ts";
-import { createCarrier } from "./carrier.ts";
-import { type Clock, machineClock } from "./clock.ts";
-import { createIds } from "./cloud-event.ts";
-import { type Courier, createCourier } from "./courier.ts";
-import { createDeadLetters, type DeadLetter, type DeadLetters } from "./dead-letters.ts";
-import { type Lane, openLane } from "./lane.ts";
+import { type Clock, createIds, machineClock } from "./call.ts";
+import { createCalls } from "./calls.ts";
+import { createDeadLetters, type DeadLetter, showLetter } from "./dead-letters.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
-import { createReplay, type Replayed } from "./replays.ts";
+import { createReplay, type Replayed, type ReplayWanted } from "./replays.ts";
 import { type Routes, readRoutes } from "./routes.ts";
-import { type CallType, type Counts, createCounts, type UpstreamSamples } from "./samples.ts";
+import { type CallLabels, createCounts, type UpstreamSamples } from "./samples.ts";
 import { createSigner } from "./sign.ts";
+import { type LaneSocket, openSocketCalls, type SocketCalls } from "./socket-calls.ts";
 
 /** Calls to functions. */
 export interface Upstream {
@@ -25,13 +24,13 @@ export interface Upstream {
   readonly namespaces: Routes["namespaces"];
   /** Whether a function answers this call. */
   answers(kind: CallKind, namespace: string, event: string): boolean;
-  open(socket: LaneSocket): Lane;
-  listDeadLetters(page: { readonly limit: number; readonly after?: string | undefined }): {
-    readonly items: readonly DeadLetter[];
-    readonly next?: string;
-  };
-  /** Tries given-up events, or all of them, once more, with the same `webhook-id` each. */
-  replayDeadLetters(ids: readonly string[] | undefined): Promise<Replayed[]>;
+  open(socket: LaneSocket): SocketCalls;
+  /** Lists the dead letters that match, the oldest first. */
+  listDeadLetters(
+    page: LetterFilter & { readonly limit: number; readonly after?: string | undefined },
+  ): Promise<{ readonly items: readonly DeadLetter[]; readonly next?: string }>;
+  /** Tries dead letters once more, with the same `webhook-id` each. */
+  replayDeadLetters(wanted: ReplayWanted): Promise<Replayed[]>;
   samples(): UpstreamSamples;
   /**
    * Takes nothing more but disconnects, lets what is queued go out for `drainMs` and what is open
@@ -46,8 +45,8 @@ export interface UpstreamNeeds {
   readonly log: Log;
   /** Carries out a function's commands, in order. Resolves when all sockets have been moved. */
   apply(commands: readonly Command[]): Promise<void>;
-  /** A request of a type took so long. */
-  observe?(type: CallType, seconds: number): void;
+  /** A request took so long. */
+  observe?(labels: CallLabels, seconds: number): void;
   readonly clock?: Clock;
 }
 
@@ -70,69 +69,40 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
   const log = createThrottle(needs.log, clock.now);
   const counts = createCounts(needs.observe ?? (() => {}));
   const newId = createIds();
-  const queued = { events: 0, bytes: 0 };
-  const letters = createDeadLetters(settings.deadLettersMax, settings.deadLetterBytesMax);
-  const courier = createCourier(settings, routes, {
+  const letters = createDeadLetters(settings, clock.wall);
+  const attempts = createAttempts(settings, routes, {
     clock,
     sign: createSigner(settings.secrets, clock.wall),
-    seen: counts,
+    counts,
     opened: (origin) =>
       log("warn", "opened", { room: "upstream", origin }, "origin fails too often"),
     gone: ({ url }) =>
       log("error", "gone", { room: "upstream", url }, "function answered 410 Gone"),
   });
-  const carrier = createCarrier({
-    courier,
-    letters,
+  const { apply } = needs;
+  const calls = createCalls(settings, {
+    ...{ clock, routes, attempts, letters, counts, newId, apply },
     lanes: () => lanes,
-    apply: needs.apply,
-    refused: counts.refuse,
-    freed(item) {
-      queued.events--;
-      queued.bytes -= item.bytes;
-      if (queued.events === 0) idle?.();
-    },
   });
   const batches = createBatches(settings, {
+    attempts,
     newId: () => newId("bat"),
-    send(request, batch) {
-      counts.batched += request.items.length;
-      carrier.carryBatch(request, batch);
+    sent(count) {
+      counts.batched += count;
     },
+    settle: calls.settle,
   });
-  const lanes: Lanes = createLanes({ ...batches, carry: carrier.carry });
-  const admission = createAdmission(settings, {
-    clock,
-    routes,
-    courier,
-    queued,
-    newId,
-    lanes,
-    carrier,
-  });
-  const replay = createReplay({ letters, courier, lanes, queued });
-  const room = { settings, admission, lanes, apply: needs.apply, refused: counts.refuse };
-  let idle: (() => void) | undefined;
+  const lanes: Lanes = createLanes({ attempts, batches, settle: calls.settle });
   let stopped: Promise<void> | undefined;
 
   async function stop(): Promise<void> {
-    admission.close();
-    courier.hurry();
+    calls.close();
+    attempts.hurry();
     batches.flush();
-    const empty = new Promise<void>((resolve) => {
-      // Only once what has ended was told: a socket that left during its connect call leaves then.
-      idle = () =>
-        setImmediate(() => {
-          if (queued.events === 0) resolve();
-        });
-    });
-    if (queued.events === 0) idle?.();
-    await within(empty, settings.drainMs, () => {});
+    await within(calls.idle(), settings.drainMs, () => {});
     // The queues first: the end of what is open would begin what waits behind it.
-    for (const lane of lanes.all()) {
-      for (const item of lane.items.splice(0)) carrier.abandon(item, "UPSTREAM_STOPPING");
-    }
-    await courier.close();
+    calls.abandon("UPSTREAM_STOPPING");
+    await attempts.close();
     const { held } = letters.samples;
     if (held > 0)
       needs.log("warn", { room: "upstream", held }, "dead letters are lost with this stop");
@@ -142,30 +112,26 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     claims: routes.claims,
     namespaces: routes.namespaces,
     answers: (kind, namespace, event) => routes.find(kind, namespace, event) !== undefined,
-    open: (socket) => openLane(socket, room),
-    listDeadLetters: letters.list,
-    replayDeadLetters: replay,
-    samples: () => readSamples({ counts, queued, courier, letters }),
+    open: (socket) =>
+      openSocketCalls(socket, { settings, calls, lanes, apply, refused: counts.refuse }),
+    async listDeadLetters(page) {
+      const { items, next } = await letters.list(page);
+      const shown = items.map(showLetter).filter((one) => one !== undefined);
+      return { items: shown, ...(next !== undefined && { next }) };
+    },
+    replayDeadLetters: createReplay({ letters, attempts, calls, lanes, routes }),
+    samples() {
+      const { calls: made, refused, batched, retries } = counts;
+      return {
+        ...{ calls: made, refused, batched, retries, queued: calls.queued },
+        origins: attempts.origins.map(({ name, breaker, opened, inflight, waiting }) => ({
+          origin: name,
+          ...{ breaker, opened, inflight, waiting },
+        })),
+        goneEndpoints: attempts.goneCount,
+        deadLetters: letters.samples,
+      };
+    },
     stop: () => (stopped ??= stop()),
-  };
-}
-
-interface Counted {
-  readonly counts: Counts;
-  readonly queued: Queued;
-  readonly courier: Courier;
-  readonly letters: DeadLetters;
-}
-
-function readSamples({ counts, queued, courier, letters }: Counted): UpstreamSamples {
-  const { calls, refused, batched, retries } = counts;
-  return {
-    ...{ calls, refused, batched, retries, queued },
-    origins: courier.origins.map(({ name, breaker, opened, inflight, waiting }) => ({
-      origin: name,
-      ...{ breaker, opened, inflight, waiting },
-    })),
-    goneEndpoints: courier.goneCount,
-    deadLetters: letters.samples,
   };
 }

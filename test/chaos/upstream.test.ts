@@ -102,7 +102,7 @@ for (const [name, answer, code] of BAD) {
     const lane = upstream.lane();
     assert.equal(codeOf(await upstream.ask(lane, "x")), code);
     assert.equal(fn.received.length, 1);
-    assert.deepEqual(upstream.samples().calls, { [`event ${code}`]: 1 });
+    assert.deepEqual(upstream.samples().calls, { [`event default ${code}`]: 1 });
     assert.deepEqual(upstream.applied, [], "nothing of a bad answer is carried out");
     fn.answer = () => ({ body: { ack: ["well"] } });
     assert.deepEqual(await upstream.ask(lane, "y"), { ack: ["well"] });
@@ -123,7 +123,7 @@ test("unread answers to connects, to batches and to what nobody waits for are co
   for (const name of ["batch", "alone"]) lane.event(name, []);
   lane.end("gone");
   await until(() => upstream.samples().queued.events === 0, "all are over");
-  const kinds = ["connect", "batch", "event", "disconnect"];
+  const kinds = ["connect default", "batch batch", "event default", "disconnect default"];
   const counted = Object.fromEntries(kinds.map((kind) => [`${kind} UPSTREAM_BAD_ANSWER`, 1]));
   assert.deepEqual(upstream.samples().calls, counted);
 });
@@ -256,7 +256,7 @@ test("a function that dies and comes back loses nothing that nobody waited for",
   });
   const lane = upstream.lane();
   for (let n = 0; n < 10; n++) lane.event("x", [n]);
-  const failed = () => upstream.samples().calls["event UPSTREAM_UNREACHABLE"] ?? 0;
+  const failed = () => upstream.samples().calls["event default UPSTREAM_UNREACHABLE"] ?? 0;
   await until(() => failed() >= 3, "it cannot be reached");
   const back = await startFunction(t, () => ({}), Number(port));
   await until(() => upstream.samples().queued.events === 0, "all are delivered");

@@ -89,13 +89,13 @@ test("a failed batch is sent again under its id, then every event is a dead lett
   await until(() => upstream.samples().queued.events === 0, "it is given up");
   assert.equal(fn.received.length, 3);
   assert.equal(new Set(fn.received.map(({ headers }) => headers["webhook-id"])).size, 1);
-  const letters = upstream.listDeadLetters({ limit: 5 }).items;
+  const letters = (await upstream.listDeadLetters({ limit: 5 })).items;
   assert.deepEqual(
     letters.map(({ id, attempts }) => [id, attempts]),
     fn.received[0]?.json.map(({ id }: { id: string }) => [id, 3]),
   );
   fn.answer = () => ({});
-  const replayed = await upstream.replayDeadLetters(undefined);
+  const replayed = await upstream.replayDeadLetters({});
   assert.deepEqual(
     replayed.map(({ outcome }) => outcome),
     ["delivered", "delivered"],
@@ -149,7 +149,7 @@ test("an event is sent attemptsMax times at most, in how many batches it may be"
   upstream.lane("old").event("x", [1]);
   await until(() => upstream.samples().queued.events === 0 && sent.size === 2, "all are over");
   assert.deepEqual([...sent.values()], [3, 3], "and the newer one no less");
-  const { items } = upstream.listDeadLetters({ limit: 5 });
+  const { items } = await upstream.listDeadLetters({ limit: 5 });
   assert.deepEqual(
     items.map(({ attempts }) => attempts),
     [3, 3],
@@ -177,8 +177,8 @@ test("commands that cannot be read cost their own event, not the others of its b
   assert.equal(fn.received.length, 1);
   const said = upstream.applied.flatMap((one) => ("args" in one ? one.args : []));
   assert.deepEqual(said, ["tea", "tee"]);
-  const [letter, ...more] = upstream.listDeadLetters({ limit: 5 }).items;
-  assert.deepEqual([letter?.socketId, letter?.code, more], ["of ", "UPSTREAM_BAD_ANSWER", []]);
+  const [letter, ...more] = (await upstream.listDeadLetters({ limit: 5 })).items;
+  assert.deepEqual([letter?.socketId, letter?.reason, more], ["of ", "UPSTREAM_BAD_ANSWER", []]);
   assert.match(letter?.detail ?? "", /to\.0/);
 });
 
@@ -187,7 +187,7 @@ test("an answer to a batch that names no events for its commands is refused, and
   const upstream = testUpstream(t, { url: fn.url, batch: true, batchMs: 1 });
   upstream.lane().event("x", []);
   await until(() => upstream.samples().deadLetters.held === 1, "it is kept");
-  assert.match(upstream.listDeadLetters({ limit: 1 }).items[0]?.detail ?? "", /in answers/);
+  assert.match((await upstream.listDeadLetters({ limit: 1 })).items[0]?.detail ?? "", /in answers/);
   assert.deepEqual(upstream.applied, []);
 });
 

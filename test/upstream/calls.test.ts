@@ -98,10 +98,10 @@ test("after attemptsMax attempts an event is a dead letter, and the next one goe
     fn.received.map(({ json }) => json.event),
     ["bad", "bad", "bad", "good"],
   );
-  const { items } = upstream.listDeadLetters({ limit: 10 });
+  const { items } = await upstream.listDeadLetters({ limit: 10 });
   assert.equal(items.length, 1);
   assert.equal(items[0]?.attempts, 3);
-  assert.equal(items[0]?.code, "UPSTREAM_FAILED");
+  assert.equal(items[0]?.reason, "UPSTREAM_FAILED");
   assert.equal(items[0]?.id, fn.received[0]?.headers["webhook-id"]);
 });
 
@@ -144,9 +144,9 @@ test("queueMax events are under way and one more is refused; a disconnect is kep
   assert.equal(lanes[1]?.event("x", []), undefined);
   assert.equal(lanes[2]?.event("x", []), "UPSTREAM_SATURATED");
   lanes[2]?.end("gone");
-  const { items } = upstream.listDeadLetters({ limit: 10 });
+  const { items } = await upstream.listDeadLetters({ limit: 10 });
   assert.deepEqual(
-    items.map(({ type, code }) => [type, code]),
+    items.map(({ type, reason }) => [type, reason]),
     [["disconnect", "UPSTREAM_SATURATED"]],
   );
   gate.open();
@@ -215,7 +215,10 @@ test("Retry-After is obeyed: who waits is told at once, the others go out later"
   const upstream = testUpstream(t, { url: fn.url, retryAfterMsMax: 1000 });
   const lane = upstream.lane("a");
   lane.event("x", []);
-  await until(() => upstream.samples().calls["event UPSTREAM_PAUSED"] === 1, "it is paused");
+  await until(
+    () => upstream.samples().calls["event default UPSTREAM_PAUSED"] === 1,
+    "it is paused",
+  );
   await assert.doesNotReject(async () => {
     assert.equal(codeOf(await upstream.ask(upstream.lane("b"), "y")), "UPSTREAM_PAUSED");
   });
@@ -236,7 +239,7 @@ test("a function that answers 410 is not called again until its letters are repl
   assert.equal(lane.event("x", [3]), "UPSTREAM_GONE");
   assert.equal(upstream.samples().goneEndpoints, 1);
   fn.answer = () => ({});
-  const replayed = await upstream.replayDeadLetters(undefined);
+  const replayed = await upstream.replayDeadLetters({});
   assert.deepEqual(
     replayed.map(({ outcome }) => outcome),
     ["delivered", "delivered"],
@@ -276,14 +279,14 @@ test("a replay that fails stays a dead letter with its id, and is tried once", a
   const upstream = testUpstream(t, { url: fn.url, attemptsMax: 2 });
   upstream.lane().event("x", []);
   await until(() => upstream.samples().deadLetters.held === 1, "it is given up");
-  const [letter] = upstream.listDeadLetters({ limit: 1 }).items;
+  const [letter] = (await upstream.listDeadLetters({ limit: 1 })).items;
   const id = letter?.id ?? "";
-  assert.deepEqual(await upstream.replayDeadLetters([id, "evt_none"]), [
+  assert.deepEqual(await upstream.replayDeadLetters({ ids: [id, "evt_none"] }), [
     { id, outcome: "failed", code: "UPSTREAM_FAILED" },
     { id: "evt_none", outcome: "unknown" },
   ]);
   assert.equal(fn.received.length, 3);
-  assert.equal(upstream.listDeadLetters({ limit: 1 }).items[0]?.id, id);
+  assert.equal((await upstream.listDeadLetters({ limit: 1 })).items[0]?.id, id);
 });
 
 test("dead letters are bounded: the oldest goes and is counted", async (t) => {
@@ -292,12 +295,12 @@ test("dead letters are bounded: the oldest goes and is counted", async (t) => {
   const lane = upstream.lane();
   for (let n = 0; n < 3; n++) lane.event("x", [n]);
   await until(() => upstream.samples().deadLetters.added === 3, "all are given up");
-  const page = upstream.listDeadLetters({ limit: 1 });
+  const page = await upstream.listDeadLetters({ limit: 1 });
   assert.deepEqual(
     page.items.map(({ data }) => (data as { args: unknown[] }).args),
     [[1]],
   );
-  const rest = upstream.listDeadLetters({ limit: 5, after: page.next });
+  const rest = await upstream.listDeadLetters({ limit: 5, after: page.next });
   assert.deepEqual(
     rest.items.map(({ data }) => (data as { args: unknown[] }).args),
     [[2]],
@@ -401,7 +404,7 @@ test("a stop does not wait for what hangs: whoever waits is told, the rest are d
     "UPSTREAM_STOPPING",
   ]);
   assert.deepEqual(
-    upstream.listDeadLetters({ limit: 5 }).items.map(({ code }) => code),
+    (await upstream.listDeadLetters({ limit: 5 })).items.map(({ reason }) => reason),
     ["UPSTREAM_STOPPING", "UPSTREAM_STOPPING"],
   );
   assert.equal(upstream.samples().queued.events, 0);
@@ -433,4 +436,31 @@ test("what timed out behind a call that is tried again is forgotten at once", as
     collect();
     return held.every((one) => one.deref() === undefined);
   }, "nothing is left of them");
+});
+
+// A call that waited showed the socket as it was when the event came, also if an answer in between
+// had changed it.
+test("a call shows its socket as it is when it is sent, and one that is gone as it was", async (t) => {
+  for (const batch of [false, true]) {
+    let data: unknown = {};
+    const gate = createGate();
+    const fn = await startFunction(t, async ({ json }) => {
+      const { args = [] } = batch && json[0] ? json[0].data : json;
+      if (args[0] === 1) data = { by: "the first" };
+      if (args[0] === 2) await gate.passed;
+      return {};
+    });
+    const upstream = testUpstream(t, { url: fn.url, batch, batchMax: 1 });
+    const lane = upstream.open({ id: "s1", namespace: "/", describe: () => ({ data }) });
+    for (const n of [1, 2, 3]) lane.event("x", [n]);
+    await until(() => fn.open === 1 && fn.received.length === 2, "the second is open");
+    lane.end("gone");
+    data = { by: "somebody else" };
+    gate.open();
+    await until(() => upstream.samples().queued.events === 0, "all are delivered");
+    assert.deepEqual(
+      fn.received.map(({ json }) => (batch && json[0] ? json[0].data : json).socket.data),
+      [{}, ...Array(3).fill({ by: "the first" })],
+    );
+  }
 });

@@ -67,7 +67,7 @@ async function play(t: TestContext, { batch, doing, events }: History) {
     assert.equal(lanes[socket]?.event("x", [n], ack ? tell : undefined), undefined);
   });
   await until(() => upstream.samples().queued.events === 0, "all are over", 60_000);
-  const letters = upstream.listDeadLetters({ limit: 1000 }).items;
+  const letters = (await upstream.listDeadLetters({ limit: 1000 })).items;
   await upstream.stop();
   await fn.close();
   return { events, told, letters, sent: fn.received.flatMap(sentBy) };

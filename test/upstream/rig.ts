@@ -2,8 +2,8 @@ import type { TestContext } from "node:test";
 import type { Command } from "../../src/core/command.ts";
 import type { FailureCode } from "../../src/core/failures.ts";
 import { type PartialSettings, readSettings } from "../../src/core/settings.ts";
-import type { Clock } from "../../src/upstream/clock.ts";
-import type { EventReply, Lane } from "../../src/upstream/lane.ts";
+import type { Clock } from "../../src/upstream/call.ts";
+import type { EventReply, SocketCalls } from "../../src/upstream/socket-calls.ts";
 import { createUpstream, type Upstream } from "../../src/upstream/upstream.ts";
 import { SECRET } from "../harness/function.ts";
 
@@ -12,9 +12,9 @@ export interface TestUpstream extends Upstream {
   /** Commands that were carried out, in their order. */
   readonly applied: Command[];
   /** A socket's lane; it ends with the test. */
-  lane(id?: string, more?: { namespace?: string; traceparent?: string }): Lane;
+  lane(id?: string, more?: { namespace?: string; traceparent?: string }): SocketCalls;
   /** Hands an event on and resolves with its reply. */
-  ask(lane: Lane, name: string, ...args: unknown[]): Promise<EventReply>;
+  ask(lane: SocketCalls, name: string, ...args: unknown[]): Promise<EventReply>;
 }
 
 /** Settings that leave no time to waste. */

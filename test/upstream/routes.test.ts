@@ -102,3 +102,33 @@ test("a namespace that begins with neither / nor * stops the start", () => {
   assert.throws(() => read({ routes }), /upstream\.routes\.0\.namespace.*must begin with/);
   assert.equal(read({ url, namespaces: ["*-chat", "/"] }).all.length, 1);
 });
+
+test("every route has a name: its own, or one of its namespace and event, never twice", () => {
+  const url = "https://a.example/";
+  const rows = [
+    { namespace: "/", event: "*" },
+    { namespace: "/chat", event: "*" },
+    { namespace: "/chat", event: "message" },
+    { namespace: "/Chat", event: "message" },
+    { namespace: "/", event: "ünï" },
+    { namespace: "/default", event: "*" },
+    { namespace: "/x", event: "*", name: "chat" },
+    { namespace: `/${"ongl".repeat(40)}`, event: "*" },
+  ].map((row) => ({ ...row, url }));
+  const routes = read({ url, routes: rows });
+  assert.deepEqual(
+    routes.all.map(({ name }) => name),
+    [
+      ...["all", "chat-2", "chat-message", "chat-message-4", "n", "default-6", "chat"],
+      ...["ongl".repeat(14).slice(0, 55), "default"],
+    ],
+  );
+  assert.equal(routes.named("chat")?.path("/x", "y"), "/");
+  assert.equal(routes.named("none"), undefined);
+  const twice = ["a", "a"].map((name) => ({ namespace: "/", event: "*", url, name }));
+  assert.throws(() => read({ routes: twice }), /upstream\.routes\.1\.name.*of its own/);
+  const reserved = [{ namespace: "/", event: "*", url, name: "default" }];
+  assert.throws(() => read({ routes: reserved }), /upstream\.routes\.0\.name/);
+  const odd = [{ namespace: "/", event: "*", url, name: "A b" }];
+  assert.throws(() => read({ routes: odd }), /upstream\.routes\.0\.name/);
+});

@@ -32,7 +32,7 @@ server.listen(0, "127.0.0.1", async () => {
     for (let n = 0; n < 3; n++) lane.event(name, [n], name === "asks" ? () => told++ : undefined);
     lane.end("gone");
   }
-  while (!(upstream.samples().calls["event UPSTREAM_PAUSED"] > 0)) await new Promise(setImmediate);
+  while (!(upstream.samples().calls["event fails UPSTREAM_PAUSED"] > 0)) await new Promise(setImmediate);
   await upstream.stop();
   server.close();
   server.closeAllConnections();

@@ -5,6 +5,10 @@ const name = (byDefault: string, sentence: string) =>
   field(z.string().check(z.minLength(1), z.maxLength(256)), byDefault, sentence);
 
 const route = z.strictObject({
+  name: z.optional(z.string().check(z.regex(/^[a-z0-9_-]{1,64}$/))).register(z.globalRegistry, {
+    description:
+      "Names the route in metrics, logs and dead letters; left out, its namespace and event do.",
+  }),
   namespace: name("/", "Namespace, with * for any characters."),
   event: name("*", "Event, with * for any characters; `connect` and `disconnect` are those calls."),
   url: z
@@ -25,7 +29,7 @@ export const upstream = z.strictObject({
   routes: field(
     z.array(route).check(z.maxLength(1000)),
     [],
-    "List of {namespace, event, url, batch}: the first that matches is called.",
+    "List of {name, namespace, event, url, batch}: the first that matches is called.",
   ),
   namespaces: list(["/"], "Namespaces that upstream.url answers, with * for any characters."),
   calls: field(
@@ -111,5 +115,6 @@ export const upstream = z.strictObject({
   batchMs: ms(10, 1, 60_000, "How long a batch waits to be filled."),
   deadLettersMax: integer(1000, 0, 1_000_000, "Events kept after their last attempt failed."),
   deadLetterBytesMax: integer(16_777_216, 0, 4_294_967_296, "Bytes of dead letters that are kept."),
+  deadLetterAgeMs: ms(604_800_000, 1000, 31_536_000_000, "How long dead letters are kept."),
   drainMs: ms(5000, 0, 600_000, "How long a stop lets queued calls go out."),
 });

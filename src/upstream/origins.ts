@@ -1,35 +1,41 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
+import { healthOf, judge, type Verdict } from "./answer.ts";
 import { type BreakerState, createBreaker } from "./breaker.ts";
 import { createRetryBudget } from "./budget.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "./call.ts";
 import { createLine } from "./line.ts";
-import { healthOf, judge, type Outcome } from "./outcome.ts";
 import { createPoster, type Post } from "./post.ts";
 
 /** One attempt that wants to be made. */
 export interface Attempt {
   /** Whether somebody waits for it: then it is refused at once while the origin is left alone. */
   readonly urgent: boolean;
-  /** Whether it repeats one. */
-  readonly retry: boolean;
+  readonly isRetry: boolean;
   /** Why it is not to be made any more. Asked when it comes, and again when its turn has come. */
   whyNot(): FailureCode | undefined;
-  /** Builds the request when its turn has come: its signature holds the time. */
-  build(): Post;
-  /** Called once, never before `call` has returned. */
-  done(outcome: Outcome): void;
+  /** Writes the request when its turn has come. */
+  post(): Post;
+  /** Hears what came of the request, before another one is begun. */
+  heard(verdict: Verdict): void;
 }
 
-/** The calls to one origin, and what they share: connections, breaker, retry budget. */
-export interface OriginCalls {
+/** An attempt that is made as soon as it may be. */
+export interface Made {
+  /** How it ended. Never rejects. */
+  readonly verdict: Promise<Verdict>;
+  /** Ends it as UPSTREAM_TIMEOUT while it still waits for its turn. */
+  giveUp(): void;
+}
+
+/** One origin, and what its calls share: connections, breaker, retry budget. */
+export interface Origin {
   readonly name: string;
   readonly breaker: BreakerState;
   readonly opened: number;
   readonly inflight: number;
   readonly waiting: number;
-  /** Makes an attempt as soon as it may be; returns what takes it back while it still waits. */
-  call(attempt: Attempt): () => void;
+  make(attempt: Attempt): Made;
   /** Takes one retry out of the budget; false when there is none now. */
   takeRetry(): boolean;
   /** Ends every connection; whatever is open or waits ends as UPSTREAM_STOPPING. */
@@ -45,24 +51,25 @@ export interface OriginNeeds {
 
 interface Ticket {
   readonly attempt: Attempt;
+  resolve(verdict: Verdict): void;
   leave(): void;
 }
 
 type UpstreamSettings = Settings["upstream"];
 
 /**
- * Returns the calls to one origin: at most `inflightMax` open at once, the others in one line in
- * the order they came.
+ * Returns an origin of functions: at most `inflightMax` calls open at once, the others in one
+ * line in the order they came.
  *
  * While its breaker is open, or it asked to be left alone, urgent attempts are refused at once,
  * those in the line included; the others wait. An origin that hangs holds up nobody of another
  * origin.
  */
-export function createOriginCalls(
+export function createOrigin(
   name: string,
   settings: UpstreamSettings,
   { clock, opened }: OriginNeeds,
-): OriginCalls {
+): Origin {
   const poster = createPoster(name, settings);
   const breaker = createBreaker(settings, clock.now);
   const budget = createRetryBudget(settings.retryBudgetPercent, clock.now);
@@ -79,19 +86,15 @@ export function createOriginCalls(
     return breaker.admits() ? undefined : "UPSTREAM_OPEN";
   }
 
-  function refuse(attempt: Attempt, code: FailureCode): void {
-    queueMicrotask(() => attempt.done({ ok: false, code }));
-  }
-
   function pump(): void {
     // A request that fails at once would come back in here from its own beginning.
     if (pumping) return;
     pumping = true;
     while (line.length > 0 && open.size < settings.inflightMax && whyNot() === undefined) {
-      const attempt = line.shift()?.attempt;
-      const why = attempt?.whyNot();
-      if (attempt && why) refuse(attempt, why);
-      else if (attempt) start(attempt);
+      const ticket = line.shift();
+      const code = ticket?.attempt.whyNot();
+      if (ticket && code) ticket.resolve({ ok: false, code });
+      else if (ticket) start(ticket);
     }
     pumping = false;
     if (line.length > 0 && !closed) wakeLater();
@@ -111,18 +114,19 @@ export function createOriginCalls(
     );
   }
 
-  function start(attempt: Attempt): void {
-    if (!attempt.retry) budget.earn();
+  function start({ attempt, resolve }: Ticket): void {
+    if (!attempt.isRetry) budget.earn();
     const ended = breaker.begin();
-    const cut = poster.post(attempt.build(), (posted) => {
+    const cut = poster.post(attempt.post(), (posted) => {
       open.delete(cut);
-      const outcome = judge(posted, clock.wall());
+      const verdict = judge(posted, clock.wall());
       const before = breaker.opened;
-      ended(healthOf(outcome));
-      if (!outcome.ok && outcome.pauseMs !== undefined) pause(outcome.pauseMs);
+      ended(healthOf(verdict));
+      if (!verdict.ok && verdict.pauseMs !== undefined) pause(verdict.pauseMs);
       if (breaker.opened > before) opened();
       if (whyNot() !== undefined) dismissUrgent();
-      attempt.done(outcome);
+      attempt.heard(verdict);
+      resolve(verdict);
       pump();
     });
     open.add(cut);
@@ -137,10 +141,10 @@ export function createOriginCalls(
     const code = whyNot() ?? "UPSTREAM_OPEN";
     // Half-open, one who waits will be the probe and the others may yet find it healthy.
     if (code === "UPSTREAM_OPEN" && breaker.state === "half-open") return;
-    for (const { attempt, leave } of line.values()) {
+    for (const { attempt, leave, resolve } of line.values()) {
       if (!attempt.urgent) continue;
       leave();
-      refuse(attempt, code);
+      resolve({ ok: false, code });
     }
   }
 
@@ -158,23 +162,27 @@ export function createOriginCalls(
     get waiting() {
       return line.length;
     },
-    call(attempt) {
-      const why = attempt.whyNot() ?? (attempt.urgent || closed ? whyNot() : undefined);
-      if (why !== undefined) {
-        refuse(attempt, why);
-        return () => {};
-      }
-      const ticket: Ticket = { attempt, leave: () => {} };
-      ticket.leave = line.push(ticket);
+    make(attempt) {
+      const code = attempt.whyNot() ?? (attempt.urgent || closed ? whyNot() : undefined);
+      if (code) return { verdict: Promise.resolve({ ok: false, code }), giveUp: () => {} };
+      let giveUp = () => {};
+      const verdict = new Promise<Verdict>((resolve) => {
+        const ticket: Ticket = { attempt, resolve, leave: () => {} };
+        ticket.leave = line.push(ticket);
+        giveUp = () => {
+          ticket.leave();
+          resolve({ ok: false, code: "UPSTREAM_TIMEOUT" });
+        };
+      });
       pump();
-      return ticket.leave;
+      return { verdict, giveUp };
     },
     takeRetry: () => budget.take(),
     async close() {
       closed = true;
       clearTimeout(wake);
       for (let next = line.shift(); next; next = line.shift()) {
-        refuse(next.attempt, "UPSTREAM_STOPPING");
+        next.resolve({ ok: false, code: "UPSTREAM_STOPPING" });
       }
       for (const cut of [...open]) cut();
       await poster.close();

@@ -1,0 +1,210 @@
+import { FAILURES } from "../core/failures.ts";
+import type { Settings } from "../core/settings.ts";
+import { type Failed, type Outcome, type Outcomes, readAlone, readBatch } from "./answer.ts";
+import { backoff } from "./budget.ts";
+import { bodyOf, type Call, type Clock } from "./call.ts";
+import { binaryHeaders, structuredEvent } from "./cloud-event.ts";
+import { type Attempt, createOrigin, type Origin } from "./origins.ts";
+import type { Post } from "./post.ts";
+import type { Route, Routes } from "./routes.ts";
+import type { Counts } from "./samples.ts";
+import type { Sign } from "./sign.ts";
+
+/** Makes the attempts of calls: one each, or as many as are allowed. */
+export interface Attempts {
+  /** Resolves with how the last attempt of a call ended. Never rejects. */
+  deliver(call: Call): Promise<Outcome>;
+  /** Resolves with how the calls of a batch ended; it has an id of its own. Never rejects. */
+  deliverBatch(id: string, calls: readonly Call[]): Promise<Outcomes>;
+  /** Whether a call that failed so is to be tried again. */
+  mayRetry(failed: Failed, call: Call): boolean;
+  /** Resolves after the wait that follows so many attempts; at once when everything is to end. */
+  backOff(attempts: number): Promise<void>;
+  readonly origins: readonly Origin[];
+  /** Whether a function answered that it is gone. */
+  isGone(route: Route): boolean;
+  /** Calls a function again that was gone. */
+  revive(route: Route): void;
+  readonly goneCount: number;
+  /** From now on nothing is tried again after a failure, and nobody waits for another attempt. */
+  hurry(): void;
+  close(): Promise<void>;
+}
+
+/** What attempts need. */
+export interface AttemptsNeeds {
+  readonly clock: Clock;
+  readonly sign: Sign;
+  readonly counts: Counts;
+  /** An origin's breaker opened. */
+  opened(origin: string): void;
+  /** A function answered 410. */
+  gone(route: Route): void;
+}
+
+/** What goes out in one request: one call, or a batch. */
+interface Load {
+  /** The `webhook-id`: the same in every attempt. */
+  readonly id: string;
+  readonly isBatch: boolean;
+  readonly calls: readonly Call[];
+  /** The first of them: they go to one function. */
+  readonly call: Call;
+  attempts: number;
+}
+
+/**
+ * Returns the attempts at the origins of the settings.
+ *
+ * Calls that nobody waits for are tried up to `attemptsMax` times, with full jitter and within the
+ * origin's retry budget; a retry that the budget does not cover waits longer instead of counting.
+ * The others are tried once.
+ */
+export function createAttempts(
+  settings: Settings["upstream"],
+  routes: Routes,
+  needs: AttemptsNeeds,
+): Attempts {
+  const { clock, counts } = needs;
+  const origins = new Map<string, Origin>();
+  for (const { origin } of routes.all) {
+    const opened = () => needs.opened(origin);
+    if (!origins.has(origin))
+      origins.set(origin, createOrigin(origin, settings, { clock, opened }));
+  }
+  const gone = new Set<Route>();
+  const waits = createWaits();
+  let hurried = false;
+
+  async function carry(load: Load): Promise<Outcomes> {
+    const origin = origins.get(load.call.route.origin);
+    if (!origin) throw new Error(`${load.call.route.origin} is no origin of the settings`);
+    for (;;) {
+      const outcomes = await attempt(load, origin);
+      const { failed } = outcomes;
+      // The members of a batch may have come with attempts of their own: each counts for itself.
+      if (!failed || !load.calls.every((call) => mayRetry(failed, call))) return outcomes;
+      do await backOff(load.attempts);
+      while (!hurried && !origin.takeRetry());
+    }
+  }
+
+  async function attempt(load: Load, origin: Origin): Promise<Outcomes> {
+    const { calls, call, isBatch } = load;
+    const { deadline, route, kind } = call;
+    let begunAt = 0;
+    const one: Attempt = {
+      urgent: deadline !== undefined,
+      isRetry: load.attempts > 0,
+      whyNot() {
+        // The 410 may come while this waits in the line, or for another attempt.
+        if (gone.has(route)) return "UPSTREAM_GONE";
+        // Timers may be late, and a function would do what its client is told it did not.
+        return deadline !== undefined && deadline - clock.now() < 1
+          ? "UPSTREAM_TIMEOUT"
+          : undefined;
+      },
+      post() {
+        if (load.attempts++ > 0) counts.retries++;
+        for (const each of calls) each.attempts++;
+        begunAt = clock.now();
+        const leftMs = (deadline ?? begunAt + settings.timeoutMs) - begunAt;
+        return postOf(load, leftMs, needs.sign);
+      },
+      heard(verdict) {
+        if (verdict.ok || verdict.code !== "UPSTREAM_GONE" || gone.has(route)) return;
+        gone.add(route);
+        needs.gone(route);
+      },
+    };
+    const made = origin.make(one);
+    if (one.urgent) call.giveUp = made.giveUp;
+    const verdict = await made.verdict;
+    const outcomes = isBatch ? readBatch(verdict) : readAlone(kind, verdict);
+    if (begunAt > 0) {
+      const { failed } = outcomes;
+      const what = { type: isBatch ? "batch" : kind, route: route.name } as const;
+      counts.called(what, failed?.code, (clock.now() - begunAt) / 1000);
+    }
+    return outcomes;
+  }
+
+  function mayRetry({ code }: Failed, call: Call): boolean {
+    if (hurried || call.deadline !== undefined || call.once) return false;
+    return call.attempts < settings.attemptsMax && FAILURES[code].retry;
+  }
+
+  function backOff(attempts: number): Promise<void> {
+    return waits.wait(hurried ? 0 : backoff(attempts, settings));
+  }
+
+  return {
+    async deliver(call) {
+      const load = { id: call.id, isBatch: false, calls: [call], call, attempts: 0 };
+      return (await carry(load)).of(call.id);
+    },
+    async deliverBatch(id, calls) {
+      const [call] = calls;
+      if (!call) throw new Error("a batch has calls");
+      return carry({ id, isBatch: true, calls, call, attempts: 0 });
+    },
+    mayRetry,
+    backOff,
+    origins: [...origins.values()],
+    isGone: (route) => gone.has(route),
+    revive: (route) => void gone.delete(route),
+    get goneCount() {
+      return gone.size;
+    },
+    hurry() {
+      hurried = true;
+      waits.end();
+    },
+    async close() {
+      await Promise.all([...origins.values()].map((origin) => origin.close()));
+    },
+  };
+}
+
+/** Waits that can all be ended. */
+function createWaits() {
+  const waits = new Map<NodeJS.Timeout, () => void>();
+  return {
+    wait: (ms: number) =>
+      new Promise<void>((resolve) => {
+        const timer = setTimeout(() => {
+          waits.delete(timer);
+          resolve();
+        }, ms);
+        waits.set(timer, resolve);
+      }),
+    end() {
+      for (const [timer, resolve] of waits) {
+        clearTimeout(timer);
+        resolve();
+      }
+      waits.clear();
+    },
+  };
+}
+
+/** Writes one attempt's request: its signature holds the time, its body the sockets' state. */
+function postOf(load: Load, timeoutMs: number, sign: Sign): Post {
+  const { id, isBatch, calls, call } = load;
+  const text = isBatch ? `[${calls.map(eventOf).join(",")}]` : bodyOf(call);
+  const body = Buffer.from(text, "utf8");
+  const { timestamp, signature } = sign(id, body);
+  const headers = isBatch
+    ? ["content-type", "application/cloudevents-batch+json"]
+    : binaryHeaders(call);
+  headers.push("accept-encoding", "identity", "user-agent", "sluice", "webhook-id", id);
+  headers.push("webhook-timestamp", timestamp, "webhook-signature", signature);
+  return { path: call.path, headers, body, timeoutMs: Math.ceil(timeoutMs) };
+}
+
+function eventOf(call: Call): string {
+  const body = call.body ?? bodyOf(call);
+  // Another attempt writes it anew.
+  call.body = undefined;
+  return structuredEvent(call, body);
+}

@@ -1,0 +1,136 @@
+import { randomBytes } from "node:crypto";
+import type { CallHandshake, CallKind, CallSocket } from "../core/call.ts";
+import { replaceUnsendable, writeTaggedJson } from "../core/value.ts";
+import type { Outcome } from "./answer.ts";
+import type { Route } from "./routes.ts";
+
+/** The times that calls go by. */
+export interface Clock {
+  /** Monotonic, in milliseconds. */
+  now(): number;
+  /** The wall clock, in milliseconds since 1970. */
+  wall(): number;
+}
+
+/** The machine's own clocks. */
+export const machineClock: Clock = { now: () => performance.now(), wall: () => Date.now() };
+
+/** What stays of a call wherever it is kept. */
+export interface CallHead {
+  /** The same in every attempt: `ce-id`, and the `webhook-id` of a call that goes alone. */
+  readonly id: string;
+  readonly kind: CallKind;
+  readonly namespace: string;
+  readonly socketId: string;
+  /** Name of the client's event; empty for the other kinds. */
+  readonly subject: string;
+  /** When it happened, in milliseconds since 1970. */
+  readonly at: number;
+  readonly traceparent: string | undefined;
+}
+
+/** One thing to tell a function. */
+export interface Call extends CallHead {
+  readonly route: Route;
+  readonly path: string;
+  /** Writes the body's member `socket`, as the socket is now. */
+  socket(): string;
+  /** The other members of the body, each with a comma before it. */
+  readonly members: string;
+  /** Bytes of `members`. */
+  readonly bytes: number;
+  /** When its client stops waiting, by the monotonic clock; `undefined` when nobody waits. */
+  readonly deadline: number | undefined;
+  /** It gets one attempt, though no client waits. */
+  readonly once: boolean;
+  /** Hears once how it ended. */
+  readonly ended: ((outcome: Outcome) => void) | undefined;
+  attempts: number;
+  isOver: boolean;
+  /** Its body, written for the batch that it is in. */
+  body: string | undefined;
+  /** Set while a client waits. */
+  timer: NodeJS.Timeout | undefined;
+  /** Set while it waits for its origin: ends the attempt before it is made. */
+  giveUp: (() => void) | undefined;
+}
+
+/** The calls of one socket: one after the other, in the order they came. */
+export interface Lane {
+  /** `<namespace>,<id>` of the socket. */
+  readonly key: string;
+  /** Those that wait. */
+  readonly calls: Call[];
+  /** Something of it is on its way. */
+  isBusy: boolean;
+  /** How many sockets use it: a resumed session has the id of the one before. */
+  users: number;
+}
+
+/**
+ * Returns ever new ids that nobody can guess or choose, without a `.`, which signatures end ids
+ * with.
+ */
+export function createIds(): (prefix: string) => string {
+  const run = randomBytes(12).toString("base64url");
+  let count = 0;
+  return (prefix) => `${prefix}_${run}_${(count++).toString(36)}`;
+}
+
+/** Returns a call's body as it is now. */
+export function bodyOf(call: Pick<Call, "socket" | "members">): string {
+  return `{"socket":${call.socket()}${call.members}}`;
+}
+
+/** Returns members of a body as JSON, a comma first; `undefined` for what has no JSON form. */
+export function writeMembers(members: object): string | undefined {
+  try {
+    return `,${writeTaggedJson(members).slice(1, -1)}`;
+  } catch {
+    return undefined; // a bigint, or what holds itself
+  }
+}
+
+/** Returns a socket as JSON; what cannot be sent of its data is replaced by why. */
+export function writeSocket(socket: CallSocket & { readonly handshake?: CallHandshake }): string {
+  try {
+    return writeTaggedJson(socket);
+  } catch {
+    // The application's own `socket.data` is no reason to keep quiet.
+  }
+  const { handshake, ...about } = socket;
+  const fit = replaceUnsendable(about, writeTaggedJson);
+  const shaken = handshake && { handshake: replaceUnsendable(handshake, writeTaggedJson) };
+  return writeTaggedJson({ ...fit, ...shaken });
+}
+
+/**
+ * Returns a call as it is kept: head, socket and members in a line each, so that its body need not
+ * be parsed to be sent. JSON has no line ends of its own.
+ */
+export function writeCall(call: Call): string {
+  const { id, kind, namespace, socketId, subject, at, traceparent, route } = call;
+  const head = { id, kind, namespace, socketId, subject, at, traceparent, route: route.name };
+  return `${JSON.stringify(head)}\n${call.socket()}\n${call.members}`;
+}
+
+/** A call as it was kept. */
+export interface KeptCall extends CallHead {
+  /** Name of its route. */
+  readonly route: string;
+  /** The body's member `socket`, and the others with a comma before each. */
+  readonly socket: string;
+  readonly members: string;
+}
+
+/** Reads what {@link writeCall} wrote; `undefined` for anything else. */
+export function readCall(text: string): KeptCall | undefined {
+  const [head = "", socket, members] = text.split("\n", 3);
+  if (socket === undefined || members === undefined) return undefined;
+  try {
+    // What this gateway, or another of the same version, has written.
+    return { ...(JSON.parse(head) as Omit<KeptCall, "socket" | "members">), socket, members };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,196 @@
+import type { CallKind } from "../core/call.ts";
+import type { Command } from "../core/command.ts";
+import type { FailureCode } from "../core/failures.ts";
+import { readTraceparent } from "../core/http.ts";
+import type { LetterStore } from "../core/journal.ts";
+import type { Settings } from "../core/settings.ts";
+import type { Failed, Outcome } from "./answer.ts";
+import type { Attempts } from "./attempts.ts";
+import { type Call, type Clock, type Lane, writeMembers } from "./call.ts";
+import { letterOf } from "./dead-letters.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Routes } from "./routes.ts";
+import type { Counts } from "./samples.ts";
+
+/** A socket as its calls show it. */
+export interface CalledSocket {
+  readonly id: string;
+  readonly namespace: string;
+  /** A client's `traceparent` header; passed on if it is one. */
+  readonly traceparent?: unknown;
+}
+
+/** Something to tell a function. */
+export interface Given {
+  readonly kind: CallKind;
+  /** Name of the client's event; of the others, their kind. */
+  readonly subject: string;
+  /** Writes the body's member `socket`, as the socket is then. */
+  socket(): string;
+  /** The other members of the body. */
+  readonly members?: object;
+  /** How long a client waits for it. */
+  readonly timeoutMs?: number;
+  /** Hears once how it ended; never of what is refused at once. */
+  readonly ended?: (outcome: Outcome) => void;
+}
+
+/** What is under way. */
+export interface Queued {
+  events: number;
+  bytes: number;
+}
+
+/** Where calls begin and end. */
+export interface Calls {
+  /** Puts a call into a socket's lane; returns why not. Nothing is kept of what is refused. */
+  admit(socket: CalledSocket, lane: Lane, given: Given): FailureCode | undefined;
+  /** Puts a call into a lane that was admitted before, and given up. */
+  readmit(lane: Lane, call: Call): void;
+  /** Ends a call. */
+  settle(call: Call, outcome: Outcome): void;
+  /** Ends all that wait in lanes. */
+  abandon(code: FailureCode): void;
+  /** Refuses everything from now on but disconnects: who was let in has to leave. */
+  close(): void;
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void>;
+  readonly queued: Queued;
+}
+
+/** What calls need. */
+export interface CallsNeeds {
+  readonly clock: Clock;
+  readonly routes: Routes;
+  readonly attempts: Pick<Attempts, "isGone">;
+  readonly letters: LetterStore;
+  readonly counts: Counts;
+  lanes(): Lanes;
+  newId(prefix: string): string;
+  /** Carries out commands. */
+  apply(commands: readonly Command[]): unknown;
+}
+
+/** Returns the calls of a gateway: bounded per socket, over all sockets, and by bytes. */
+export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): Calls {
+  const { clock, routes, attempts, letters, counts } = needs;
+  const queued: Queued = { events: 0, bytes: 0 };
+  let closed = false;
+  let idle: (() => void) | undefined;
+
+  function admit(socket: CalledSocket, lane: Lane, given: Given): FailureCode | undefined {
+    const { kind, subject, members, timeoutMs } = given;
+    // A disconnect is the last of its lane: one more is a bound too.
+    const isLast = kind === "disconnect";
+    if (closed && !isLast) return "UPSTREAM_STOPPING";
+    const route = routes.find(kind, socket.namespace, subject);
+    const path = route?.path(socket.namespace, subject);
+    if (!route || path === undefined) return "UPSTREAM_NO_ROUTE";
+    if (attempts.isGone(route)) return "UPSTREAM_GONE";
+    if (!isLast && lane.calls.length >= settings.socketQueueMax) return "UPSTREAM_QUEUE_FULL";
+    const text = members ? writeMembers(members) : "";
+    if (text === undefined) return "UPSTREAM_BAD_ARGS";
+    const bytes = Buffer.byteLength(text);
+    const isFull =
+      queued.events >= settings.queueMax || queued.bytes + bytes > settings.queueBytesMax;
+    if (isFull && !isLast) return "UPSTREAM_SATURATED";
+    const call: Call = {
+      id: needs.newId("evt"),
+      kind,
+      namespace: socket.namespace,
+      socketId: socket.id,
+      subject: kind === "event" ? subject : "",
+      at: clock.wall(),
+      traceparent: readTraceparent(socket.traceparent),
+      ...{ route, path, socket: given.socket, members: text, bytes },
+      deadline: timeoutMs === undefined ? undefined : clock.now() + timeoutMs,
+      once: false,
+      ended: given.ended,
+      ...FRESH,
+    };
+    begin(call);
+    // Nobody could be told that a disconnect is refused: it is kept with the dead letters.
+    if (isFull) settle(call, failed("UPSTREAM_SATURATED"));
+    else enter(lane, call, timeoutMs);
+    return undefined;
+  }
+
+  function begin({ bytes }: Call): void {
+    queued.events++;
+    queued.bytes += bytes;
+  }
+
+  function enter(lane: Lane, call: Call, timeoutMs: number | undefined): void {
+    if (timeoutMs !== undefined) call.timer = setTimeout(() => expire(lane, call), timeoutMs);
+    needs.lanes().push(lane, call);
+  }
+
+  /** Ends a call that its client has stopped waiting for, wherever it is but on the wire. */
+  function expire(lane: Lane, call: Call): void {
+    // There the request's own deadline ends it.
+    if (call.attempts > 0) return;
+    needs.lanes().take(lane, call);
+    settle(call, failed("UPSTREAM_TIMEOUT"));
+    call.giveUp?.();
+  }
+
+  function settle(call: Call, outcome: Outcome): void {
+    if (call.isOver) return;
+    call.isOver = true;
+    clearTimeout(call.timer);
+    queued.events--;
+    queued.bytes -= call.bytes;
+    if (!outcome.ok && call.attempts === 0) counts.refuse(outcome.code);
+    if (call.deadline === undefined) conclude(call, outcome);
+    call.ended?.(outcome);
+    if (queued.events === 0) idle?.();
+  }
+
+  /** Does what is to be done where no client waits. */
+  function conclude(call: Call, outcome: Outcome): void {
+    if (!outcome.ok) {
+      // Who answers 422 has read the event; all else may be a mistake that somebody repairs.
+      if (outcome.status !== 422) letters.add(letterOf(call, outcome, clock.wall()));
+    } else if (outcome.answer.commands.length > 0) needs.apply(outcome.answer.commands);
+  }
+
+  return {
+    admit,
+    readmit(lane, call) {
+      begin(call);
+      enter(lane, call, undefined);
+    },
+    settle,
+    abandon(code) {
+      for (const lane of needs.lanes().all()) {
+        for (const call of lane.calls.splice(0)) settle(call, failed(code));
+      }
+    },
+    close() {
+      closed = true;
+    },
+    idle: () =>
+      new Promise((resolve) => {
+        // Only once what has ended was told: who left during a connect call leaves then.
+        idle = () =>
+          setImmediate(() => {
+            if (queued.events === 0) resolve();
+          });
+        if (queued.events === 0) idle();
+      }),
+    queued,
+  };
+}
+
+/** What changes of a call, at its beginning. */
+export const FRESH = {
+  attempts: 0,
+  isOver: false,
+  body: undefined,
+  timer: undefined,
+  giveUp: undefined,
+} as const satisfies Partial<Call>;
+
+function failed(code: FailureCode): Failed {
+  return { ok: false, code };
+}

@@ -1,0 +1,184 @@
+import type { CallHandshake, CallSocket } from "../core/call.ts";
+import type { Command } from "../core/command.ts";
+import { type FailureCode, FailureError } from "../core/failures.ts";
+import type { Settings } from "../core/settings.ts";
+import { type Answer, type Outcome, readRefusal } from "./answer.ts";
+import { writeSocket } from "./call.ts";
+import type { CalledSocket, Calls } from "./calls.ts";
+import type { Lanes } from "./lanes.ts";
+
+/** A socket that is called about. */
+export interface LaneSocket extends CalledSocket {
+  /** What may change between calls. */
+  describe(): Pick<CallSocket, "userId" | "data">;
+}
+
+/**
+ * What the functions say to an event whose client waits: arguments of its ack, or why there are
+ * none.
+ */
+export type EventReply =
+  | { readonly ack: readonly unknown[] }
+  | { readonly code: FailureCode; readonly message?: string | undefined; readonly data?: unknown };
+
+/** Why a socket is not let in. */
+export class ConnectRefused extends FailureError {
+  /** What the function says to the client. */
+  readonly says: string | undefined;
+  readonly data: unknown;
+  constructor(code: FailureCode, says?: string, data?: unknown) {
+    super(code);
+    this.says = says;
+    this.data = data;
+  }
+}
+
+/** The calls about one socket, one at a time and in order. */
+export interface SocketCalls {
+  /** Asks whether the socket may enter. Rejects with {@link ConnectRefused}. */
+  connect(handshake: CallHandshake): Promise<Answer>;
+  /**
+   * Hands an event on. With `answer`, it is called once with what the function says. Returns why
+   * the event was refused at once; then `answer` is never called.
+   */
+  event(
+    name: string,
+    args: readonly unknown[],
+    answer?: (reply: EventReply) => void,
+  ): FailureCode | undefined;
+  /**
+   * The last word: the socket is gone. Without a reason nobody is told. `done` is called once
+   * nobody needs to be told any more: a function has been, or it has become a dead letter.
+   */
+  end(reason?: string, done?: () => void): void;
+}
+
+/** What the calls of all sockets share. */
+export interface SocketCallsNeeds {
+  readonly settings: Settings["upstream"];
+  readonly calls: Calls;
+  readonly lanes: Lanes;
+  /** Starts the commands. Resolves when sockets have joined, left and been disconnected. */
+  apply(commands: readonly Command[]): Promise<void>;
+  refused(code: FailureCode): FailureCode;
+}
+
+/** Returns the calls about one socket. Its `end` is to be called, or its lane stays. */
+export function openSocketCalls(socket: LaneSocket, needs: SocketCallsNeeds): SocketCalls {
+  const { settings, calls, lanes, apply, refused } = needs;
+  const lane = lanes.open(`${socket.namespace},${socket.id}`);
+  const acks = createAckOrder();
+  const writer = createWriter(socket);
+  let isOpen = true;
+
+  function answered(outcome: Outcome, answer: (reply: EventReply) => void): void {
+    const reply = replyOf(outcome);
+    const commands = outcome.ok ? outcome.answer.commands : [];
+    // Whom the commands disconnect gets no ack after.
+    if (commands.some(({ do: what }) => what === "disconnectSockets")) {
+      acks.say(undefined, () => {
+        answer(reply);
+        void apply(commands);
+      });
+    } else {
+      // Whoever gets the ack may rely on what the commands did.
+      acks.say(commands.length > 0 ? apply(commands) : undefined, () => answer(reply));
+    }
+  }
+
+  return {
+    connect: (handshake) =>
+      new Promise((resolve, reject) => {
+        const ended = (outcome: Outcome) =>
+          outcome.ok ? resolve(outcome.answer) : reject(refusalOf(outcome));
+        const code = calls.admit(socket, lane, {
+          kind: "connect",
+          subject: "connect",
+          socket: () => writer.write({ handshake }),
+          timeoutMs: settings.connectTimeoutMs,
+          ended,
+        });
+        if (code) ended({ ok: false, code: refused(code) });
+      }),
+    event(name, args, answer) {
+      const code = calls.admit(socket, lane, {
+        kind: "event",
+        subject: name,
+        socket: writer.write,
+        members: { event: name, args, ack: answer !== undefined },
+        ...(answer && {
+          timeoutMs: settings.timeoutMs,
+          ended: (outcome) => answered(outcome, answer),
+        }),
+      });
+      return code && refused(code);
+    },
+    end(reason, done) {
+      if (!isOpen) return;
+      isOpen = false;
+      writer.end();
+      const code =
+        reason === undefined
+          ? undefined
+          : calls.admit(socket, lane, {
+              kind: "disconnect",
+              subject: "disconnect",
+              socket: writer.write,
+              members: { reason },
+              ...(done && { ended: done }),
+            });
+      // Nobody has to answer disconnects.
+      if (code && code !== "UPSTREAM_NO_ROUTE") refused(code);
+      if (code || reason === undefined) done?.();
+      lanes.leave(lane);
+    },
+  };
+}
+
+/** Writes a socket as it is; once it has ended, as it was, and it is not kept for that. */
+function createWriter(socket: LaneSocket) {
+  let live: LaneSocket | undefined = socket;
+  let last = "";
+  const write = (more?: { readonly handshake: CallHandshake }): string => {
+    if (!live) return last;
+    const { id, namespace } = live;
+    return writeSocket({ id, namespace, ...live.describe(), ...more });
+  };
+  return {
+    write,
+    end() {
+      last = write();
+      live = undefined;
+    },
+  };
+}
+
+/** Acks in the order of their events, though some wait for what commands move. */
+function createAckOrder() {
+  /** The last ack that waits for moves, or for one that does. */
+  let last: Promise<void> | undefined;
+  return {
+    /** Says it once `ready` resolves, and after those before. */
+    say(ready: Promise<void> | undefined, say: () => void): void {
+      if (!ready && !last) {
+        say();
+        return;
+      }
+      const turn = Promise.all([last, ready]).then(() => {
+        if (last === turn) last = undefined;
+        say();
+      });
+      last = turn;
+    },
+  };
+}
+
+function replyOf(outcome: Outcome): EventReply {
+  if (outcome.ok) return { ack: outcome.answer.ack ?? [] };
+  return { code: outcome.code, ...readRefusal(outcome.body) };
+}
+
+function refusalOf(outcome: Exclude<Outcome, { ok: true }>): ConnectRefused {
+  const { message, data } = readRefusal(outcome.body);
+  return new ConnectRefused(outcome.code, message, data);
+}
