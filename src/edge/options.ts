@@ -71,7 +71,7 @@ export type EventHandler<Args, Ack, Emit extends EventsMap> = (
 /** Handles an event whose arguments fit a schema; others are refused with {@link BadArgs}. */
 export interface CheckedEvent<Args, Ack, Emit extends EventsMap> {
   /** The schema of the list of arguments. The handler gets what it makes of them. */
-  readonly args: Schema<Args>;
+  readonly args: Schema<Readonly<Args>>;
   readonly handler: EventHandler<Args, Ack, Emit>;
 }
 

@@ -32,7 +32,7 @@ export class ArgsRefusal extends Refusal {
   constructor(issues: readonly Issue[]) {
     const told = issues.slice(0, ISSUES_MAX).map(({ path = [], message }) => ({
       path: cut(path.map((key) => String(typeof key === "object" ? key.key : key)).join(".")),
-      message: cut(message.replace(QUOTED, "")),
+      message: cut(message.replace(QUOTED_FIRST, "").replace(QUOTED, "")),
     }));
     const [{ path, message } = { path: "", message: "" }] = told;
     super(`the arguments do not fit: ${[path, message].filter(Boolean).join(": ")}`, {
@@ -47,10 +47,13 @@ const ISSUES_MAX = 5;
 const CHARS_MAX = 200;
 
 /**
- * Where arktype ("… (was 5)"), valibot ("… but received 5") and zod ("…, received …") go on with
- * what they were given. A refusal may be logged or kept, and must not carry a client's values.
+ * Where libraries go on with what they were given: arktype "… (was 5)" and "… (SyntaxError: …)",
+ * valibot "… but received 5" and ": Received 5", zod ", received …". A refusal may be logged or
+ * kept, and must not carry a client's values.
  */
-const QUOTED = /( \(was |,? (but )?received )[\s\S]*$/i;
+const QUOTED = /[:,]?( \((was|SyntaxError)| (but )?received )[\s\S]*$/i;
+/** Where arktype begins with it: 'value at [0] ("…") must be...'. */
+const QUOTED_FIRST = / \([\s\S]*\)(?= must be\.\.\.)/;
 
 function cut(text: string): string {
   return text.slice(0, CHARS_MAX);

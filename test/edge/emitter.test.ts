@@ -78,6 +78,11 @@ test("a chain through an empty list reaches nobody, and one more room reaches th
     .to([])
     .to(ada.id ?? "")
     .emit("hers");
+  // Nor does what JavaScript may hand over where it has found nothing.
+  for (const nothing of [undefined, null] as never[]) {
+    assert.throws(() => io.to(nothing), TypeError);
+    assert.throws(() => io.except(nothing), TypeError);
+  }
   await io.except([]).emit("everyone");
   await until(() => seen.length >= 2, "both events");
   assert.deepEqual(seen, ["hers", "everyone"]);

@@ -68,6 +68,37 @@ for (const [library, schema] of Object.entries(SCHEMAS)) {
   });
 }
 
+test("no value is told, in whatever words a library tells what it was given", async () => {
+  const text = v.string();
+  const schemas: Schema<readonly unknown[]>[] = [
+    z.tuple([z.union([z.literal("a"), z.number()])]),
+    z.tuple([z.email()]),
+    z.tuple([]),
+    v.tuple([v.pipe(text, v.email())]),
+    v.tuple([
+      v.pipe(
+        text,
+        v.check(() => false),
+      ),
+    ]),
+    v.tuple([v.pipe(text, v.regex(/^x$/))]),
+    v.strictTuple([]),
+    type(["string.email"]),
+    type(["string.json.parse"]),
+    type(["string < 3 & /^x/"]),
+    type([{ a: "string < 3 & /^x/" }]).or(["'x'"]),
+    type(["string"]).narrow((_, about) => about.mustBe("good")),
+  ];
+  for (const args of schemas) {
+    const handler = createHandler({ secret: SECRET, events: { x: { args, handler() {} } } });
+    const response = await handler(call(event("x", [SECRET_WORD])));
+    const said = await response.text();
+    assert.equal(response.status, 422, said);
+    assert.ok(!said.includes("hunter2"), said);
+    assert.match(JSON.parse(said).data.issues[0].message, /^.{10,}[^\s:,(]$/s, said);
+  }
+});
+
 test("the handler gets what the schema makes of the arguments, also if it takes its time", async () => {
   const text = z.string().transform((given) => given.trim());
   const known = text.refine(async (room) => {
@@ -187,7 +218,10 @@ test("types of the arguments follow from the schemas", () => {
       arktype: { args: schemas.arktype, handler: ({ args: [text, n] }) => [text.length, n + 1] },
       typing: ({ args: [room] }) => void room.length,
       // A schema of a declared event makes what is declared.
-      join: { args: z.tuple([z.string()]), handler: ({ args: [room] }) => [room.length] },
+      join: {
+        args: z.tuple([z.string()]).readonly(),
+        handler: ({ args: [room] }) => [room.length],
+      },
     },
   });
   createHandler<Declared>({
