@@ -33,7 +33,8 @@ interface Checked {
 export function createHandler<
   Listen extends EventsMap = AnyEvents,
   Emit extends EventsMap = AnyEvents,
->(given: HandlerOptions<Listen, Emit>): (request: Request) => Promise<Response> {
+  Data = unknown,
+>(given: HandlerOptions<Listen, Emit, Data>): (request: Request) => Promise<Response> {
   // Callers in JavaScript may leave the options out.
   const { bodyBytesMax = BODY_BYTES_MAX, toleranceSeconds, secret } = given ?? {};
   const read = {

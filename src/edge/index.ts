@@ -32,11 +32,15 @@ export type {
   CheckedEvent,
   ConnectContext,
   ConnectedContext,
+  ConnectReply,
   DisconnectContext,
   EventContext,
   EventHandler,
   EventReply,
   HandlerOptions,
+  Patch,
+  SocketOf,
+  StateReply,
 } from "./options.ts";
 export { Refusal } from "./refusal.ts";
 export { ArgsRefusal, type BadArgs, type Schema } from "./schema.ts";

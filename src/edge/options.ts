@@ -1,4 +1,4 @@
-import type { CallHandshake, CallSocket, ConnectAnswer, StateAnswer } from "../core/call.ts";
+import type { CallHandshake, CallSocket, StateAnswer } from "../core/call.ts";
 import type { AckOf, ArgsOf, EventsMap, ServerOperator } from "./operator.ts";
 import type { Schema } from "./schema.ts";
 
@@ -12,9 +12,14 @@ export interface AnswerIo<Events extends EventsMap> extends ServerOperator<Event
   cancel(key: string): void;
 }
 
+/** The socket of a call. Its `data` is what answers have set so far. */
+export interface SocketOf<Data> extends CallSocket {
+  readonly data?: unknown extends Data ? unknown : Readonly<Partial<Data>>;
+}
+
 /** What every handler is told. */
-export interface CallContext {
-  readonly socket: CallSocket;
+export interface CallContext<Data = unknown> {
+  readonly socket: SocketOf<Data>;
   /** Id of the call; a retry has the same id. */
   readonly id: string;
   /** Sockets in each room of the socket, over all nodes; in the calls of routes with `presence`. */
@@ -26,18 +31,18 @@ export interface CallContext {
 }
 
 /** A client that wants to enter a namespace. */
-export interface ConnectContext extends CallContext {
+export interface ConnectContext<Data = unknown> extends CallContext<Data> {
   readonly handshake: CallHandshake;
 }
 
 /** A client that is in. */
-export interface ConnectedContext extends CallContext {
+export interface ConnectedContext<Data = unknown> extends CallContext<Data> {
   /** Whether a lost session was resumed, with its id, rooms and data. */
   readonly recovered: boolean;
 }
 
 /** An event of a client. */
-export interface EventContext<Args> extends CallContext {
+export interface EventContext<Args, Data = unknown> extends CallContext<Data> {
   readonly event: string;
   readonly args: Args;
   /** Whether the client waits for an acknowledgement. */
@@ -45,13 +50,37 @@ export interface EventContext<Args> extends CallContext {
 }
 
 /** A client that has left. */
-export interface DisconnectContext extends CallContext {
+export interface DisconnectContext<Data = unknown> extends CallContext<Data> {
   /** The reason of Socket.IO's `disconnect` event, or `node_lost` if the socket's node died. */
   readonly reason: string;
 }
 
+/** A merge patch (RFC 7396): members replace those there, and null deletes. */
+export type Patch<Data> = unknown extends Data
+  ? Readonly<Record<string, unknown>>
+  : { readonly [Key in keyof Data]?: PatchOf<Data[Key]> | null | undefined };
+
+type PatchOf<Value> = Value extends readonly unknown[]
+  ? Value
+  : Value extends object
+    ? Patch<Value>
+    : Value;
+
+/** What a handler may return to change its socket. */
+export interface StateReply<Data = unknown> {
+  readonly data?: Patch<Data> | undefined;
+  /** Rooms that the socket joins, or leaves and then joins. */
+  readonly rooms?: StateAnswer["rooms"];
+}
+
+/** What lets a client in. */
+export interface ConnectReply<Data = unknown> extends StateReply<Data> {
+  /** Names the user in later calls of the socket: it becomes `socket.data.userId`. */
+  readonly userId?: string | undefined;
+}
+
 /** What the handler of an event may return instead of the acknowledgement's arguments alone. */
-export interface EventReply<Ack> extends StateAnswer {
+export interface EventReply<Ack, Data = unknown> extends StateReply<Data> {
   /** Arguments of the client's acknowledgement. */
   readonly ack?: Ack | undefined;
 }
@@ -63,42 +92,52 @@ type Later<T> = T | Promise<T>;
 type Returned<T> = Later<T | void>;
 
 /** Handles an event: a list is the acknowledgement's arguments, an object may say more. */
-export type EventHandler<Args, Ack, Emit extends EventsMap> = (
-  context: EventContext<Args>,
+export type EventHandler<Args, Ack, Emit extends EventsMap, Data = unknown> = (
+  context: EventContext<Args, Data>,
   io: AnswerIo<Emit>,
-) => Returned<Ack | EventReply<Ack>>;
+) => Returned<Ack | EventReply<Ack, Data>>;
 
 /** Handles an event whose arguments fit a schema; others are refused with {@link BadArgs}. */
-export interface CheckedEvent<Args, Ack, Emit extends EventsMap> {
+export interface CheckedEvent<Args, Ack, Emit extends EventsMap, Data = unknown> {
   /** The schema of the list of arguments. The handler gets what it makes of them. */
   readonly args: Schema<Readonly<Args>>;
-  readonly handler: EventHandler<Args, Ack, Emit>;
+  readonly handler: EventHandler<Args, Ack, Emit, Data>;
 }
 
-type HandlerOf<Listen extends EventsMap, Name extends keyof Listen, Emit extends EventsMap> =
-  // What is declared by a schema was checked by it.
-  | (Listen[Name] extends Schema<unknown>
-      ? never
-      : EventHandler<ArgsOf<Listen, Name>, AckOf<Listen, Name>, Emit>)
-  | CheckedEvent<ArgsOf<Listen, Name>, AckOf<Listen, Name>, Emit>;
+/** What an event has, by its declaration: what one declares by a schema must be checked by it. */
+type Handling<Declared, Args, Ack, Emit extends EventsMap, Data> =
+  | (Declared extends Schema<unknown> ? never : EventHandler<Args, Ack, Emit, Data>)
+  | CheckedEvent<Args, Ack, Emit, Data>;
 
 /** The handlers of a function, and how it reads its calls. */
-export interface HandlerOptions<Listen extends EventsMap, Emit extends EventsMap> {
+export interface HandlerOptions<Listen extends EventsMap, Emit extends EventsMap, Data = unknown> {
   /** The gateway's signing secret, or several during a rotation. */
   readonly secret: string | readonly string[];
   /** Accepts a client, or throws {@link Refusal}. Left out, every client is accepted. */
   readonly connect?: (
-    context: ConnectContext,
+    context: ConnectContext<Data>,
     io: AnswerIo<Emit>,
-  ) => Returned<Omit<ConnectAnswer, "commands">>;
+  ) => Returned<ConnectReply<Data>>;
   /** Called before the socket's first event, when the client is in, on routes that ask for it. */
-  readonly connected?: (context: ConnectedContext, io: AnswerIo<Emit>) => Returned<StateAnswer>;
+  readonly connected?: (
+    context: ConnectedContext<Data>,
+    io: AnswerIo<Emit>,
+  ) => Returned<StateReply<Data>>;
   /** By event name: a handler, or a schema of the arguments with a handler. */
   readonly events?: {
-    readonly [Name in keyof Listen & string]?: HandlerOf<Listen, Name, Emit>;
+    readonly [Name in keyof Listen & string]?: Handling<
+      Listen[Name],
+      ArgsOf<Listen, Name>,
+      AckOf<Listen, Name>,
+      Emit,
+      Data
+    >;
   };
   /** Called after the socket's last event, when it has disconnected. */
-  readonly disconnect?: (context: DisconnectContext, io: AnswerIo<Emit>) => Returned<StateAnswer>;
+  readonly disconnect?: (
+    context: DisconnectContext<Data>,
+    io: AnswerIo<Emit>,
+  ) => Returned<StateReply<Data>>;
   /**
    * Called with what a handler throws, unless it is a refusal. The gateway only learns that the
    * function failed. Default: nothing is called.

@@ -50,6 +50,34 @@ test("events that are declared once say what handlers get, return and emit", () 
   assert.equal(typeof handler, "function");
 });
 
+test("what is remembered of a socket is declared once, too", () => {
+  interface Data {
+    name: string;
+    seat?: { table: string; chips: number };
+    cards: string[];
+  }
+  const handler = createHandler<Listen, Emit, Data>({
+    secret: SECRET,
+    connect: () => ({ userId: "u", data: { name: "ann", cards: [] } }),
+    // @ts-expect-error: there is no such member.
+    connected: () => ({ data: { nam: "ann" } }),
+    events: {
+      join: ({ socket: { data } }) => ({
+        ack: [data?.name?.toUpperCase() ?? "", data?.seat?.chips ?? 0],
+        data: { seat: { chips: 5 }, cards: null },
+      }),
+      // @ts-expect-error: a name is a string.
+      typing: ({ socket: { data } }) => ({ data: { name: data?.seat?.chips } }),
+    },
+    disconnect: ({ socket: { data } }, io) => io.emit("news", data?.name ?? "", 0),
+  });
+  const undeclared = createHandler({
+    secret: SECRET,
+    connect: ({ socket: { data } }) => ({ data: { before: data satisfies unknown } }),
+  });
+  assert.deepEqual([typeof handler, typeof undeclared], ["function", "function"]);
+});
+
 test("the emitter takes the same declarations", () => {
   const io = createEmitter<Emit>({ url: "https://sluice.example", key: "k" });
   const never = () => {
