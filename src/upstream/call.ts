@@ -46,6 +46,8 @@ export interface Call extends CallHead {
   /** Hears once how it ended. */
   readonly ended: ((outcome: Outcome) => void) | undefined;
   attempts: number;
+  /** When its first attempt was made, by the monotonic clock. */
+  begunAt: number | undefined;
   isOver: boolean;
   /** Its body, written for the batch that it is in. */
   body: string | undefined;

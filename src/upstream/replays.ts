@@ -1,9 +1,9 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { Letter, LetterFilter, LetterStore } from "../core/journal.ts";
 import type { Outcome } from "./answer.ts";
-import type { Attempts } from "./attempts.ts";
 import { type Call, readCall } from "./call.ts";
 import { type Calls, FRESH } from "./calls.ts";
+import type { Gone } from "./gone.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Routes } from "./routes.ts";
 
@@ -23,7 +23,7 @@ export interface Replayed {
 /** What replays need. */
 export interface ReplayNeeds {
   readonly letters: LetterStore;
-  readonly attempts: Pick<Attempts, "revive">;
+  readonly gone: Pick<Gone, "revive">;
   readonly calls: Calls;
   readonly lanes: Lanes;
   readonly routes: Routes;
@@ -38,7 +38,7 @@ const PAGE = 1000;
  * letter again.
  */
 export function createReplay(needs: ReplayNeeds) {
-  const { letters, attempts, calls, lanes, routes } = needs;
+  const { letters, gone, calls, lanes, routes } = needs;
 
   async function replay(wanted: ReplayWanted): Promise<Replayed[]> {
     const ended: Promise<Replayed>[] = [];
@@ -58,7 +58,7 @@ export function createReplay(needs: ReplayNeeds) {
         letters.add({ ...letter, reason: "UPSTREAM_NO_ROUTE" });
         return resolve({ ok: false, code: "UPSTREAM_NO_ROUTE" });
       }
-      attempts.revive(call.route);
+      gone.revive(call.route);
       const lane = lanes.open(letter.lane);
       calls.readmit(lane, call);
       lanes.leave(lane);

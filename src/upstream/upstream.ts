@@ -1,12 +1,13 @@
 import type { CallKind } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import type { LetterFilter } from "../core/journal.ts";
-import { createThrottle, type Log } from "../core/log.ts";
+import { createThrottle, type Log, type ThrottledLog } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import { within } from "../core/within.ts";
+import type { Failed } from "./answer.ts";
 import { createAttempts } from "./attempts.ts";
 import { createBatches } from "./batches.ts";
-import { type Clock, createIds, machineClock } from "./call.ts";
+import { type Call, type Clock, createIds, machineClock } from "./call.ts";
 import { createCalls } from "./calls.ts";
 import { createDeadLetters, type DeadLetter, showLetter } from "./dead-letters.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
@@ -15,6 +16,9 @@ import { type Routes, readRoutes } from "./routes.ts";
 import { type CallLabels, createCounts, type UpstreamSamples } from "./samples.ts";
 import { createSigner } from "./sign.ts";
 import { type LaneSocket, openSocketCalls, type SocketCalls } from "./socket-calls.ts";
+
+/** How long calls are tried again if `upstream.retryForMs` is 0. */
+const RETRY_FOR_MS = { memory: 3_000, durable: 600_000 } as const;
 
 /** Calls to functions. */
 export interface Upstream {
@@ -70,18 +74,20 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
   const counts = createCounts(needs.observe ?? (() => {}));
   const newId = createIds();
   const letters = createDeadLetters(settings, clock.wall);
+  const failed = createFailureLog(log);
   const attempts = createAttempts(settings, routes, {
-    clock,
+    ...{ clock, failed, retryForMs: RETRY_FOR_MS.memory },
     sign: createSigner(settings.secrets, clock.wall),
     counts,
     opened: (origin) =>
       log("warn", "opened", { room: "upstream", origin }, "origin fails too often"),
-    gone: ({ url }) =>
-      log("error", "gone", { room: "upstream", url }, "function answered 410 Gone"),
+    gone: ({ name: route, url }) =>
+      log("error", "gone", { room: "upstream", route, url }, "function answered 410 Gone"),
   });
+  const { gone } = attempts;
   const { apply } = needs;
   const calls = createCalls(settings, {
-    ...{ clock, routes, attempts, letters, counts, newId, apply },
+    ...{ clock, routes, gone, letters, counts, newId, apply, failed },
     lanes: () => lanes,
   });
   const batches = createBatches(settings, {
@@ -90,7 +96,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     sent(count) {
       counts.batched += count;
     },
-    settle: calls.settle,
+    ...{ settle: calls.settle, failed },
   });
   const lanes: Lanes = createLanes({ attempts, batches, settle: calls.settle });
   let stopped: Promise<void> | undefined;
@@ -119,7 +125,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
       const shown = items.map(showLetter).filter((one) => one !== undefined);
       return { items: shown, ...(next !== undefined && { next }) };
     },
-    replayDeadLetters: createReplay({ letters, attempts, calls, lanes, routes }),
+    replayDeadLetters: createReplay({ letters, gone, calls, lanes, routes }),
     samples() {
       const { calls: made, refused, batched, retries } = counts;
       return {
@@ -128,10 +134,31 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
           origin: name,
           ...{ breaker, opened, inflight, waiting },
         })),
-        goneEndpoints: attempts.goneCount,
+        goneEndpoints: gone.count,
         deadLetters: letters.samples,
       };
     },
     stop: () => (stopped ??= stop()),
   };
 }
+
+/** Writes a line for a failed call, one a second per route and reason. Bodies are in none. */
+function createFailureLog(log: ThrottledLog) {
+  return (call: Call, { code, status, detail }: Failed, calls = 1): void => {
+    const { id, route, namespace, socketId: socket, kind, subject, attempts: attempt } = call;
+    const about = { id, route: route.name, namespace, socket, kind };
+    const fields = {
+      ...{ room: "upstream", code, ...about, attempt },
+      ...(kind === "event" && { event: subject.slice(0, EVENT_CHARS_MAX) }),
+      ...(status !== undefined && { status }),
+      ...(detail !== undefined && { detail }),
+      ...(calls > 1 && { calls }),
+    };
+    // A function that refuses works.
+    const level = code === "UPSTREAM_REFUSED" ? "debug" : "warn";
+    log(level, `${route.name} ${code}`, fields, "a call to a function failed");
+  };
+}
+
+/** What a line shows of an event's name, which a client has chosen. */
+const EVENT_CHARS_MAX = 100;

@@ -1,6 +1,7 @@
 import type { TestContext } from "node:test";
 import type { Command } from "../../src/core/command.ts";
 import type { FailureCode } from "../../src/core/failures.ts";
+import type { Log } from "../../src/core/log.ts";
 import { type PartialSettings, readSettings } from "../../src/core/settings.ts";
 import type { Clock } from "../../src/upstream/call.ts";
 import type { EventReply, SocketCalls } from "../../src/upstream/socket-calls.ts";
@@ -18,20 +19,23 @@ export interface TestUpstream extends Upstream {
 }
 
 /** Settings that leave no time to waste. */
-const QUICK = { secrets: [SECRET], retryMs: 1, retryMsMax: 5, drainMs: 0 };
+const QUICK = {
+  ...{ secrets: [SECRET], retryMs: 1, retryMsMax: 5, drainMs: 0 },
+  ...{ attemptsMax: 5, retryForMs: 600_000 },
+};
 
 /** Returns calls to functions; they stop with the test. */
 export function testUpstream(
   t: TestContext,
   given: NonNullable<PartialSettings["upstream"]>,
-  clock?: Clock,
+  more: { readonly clock?: Clock; readonly log?: Log } = {},
 ): TestUpstream {
   const applied: Command[] = [];
   const { upstream: settings } = readSettings({ upstream: { ...QUICK, ...given } });
   const upstream = createUpstream(settings, {
     log: () => {},
     apply: async (commands) => void applied.push(...commands),
-    ...(clock && { clock }),
+    ...more,
   });
   t.after(() => upstream.stop());
   return {
