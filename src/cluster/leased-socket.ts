@@ -6,7 +6,7 @@ export interface LeasedSocket {
   readonly namespace: string;
   readonly userId?: string | undefined;
   readonly data?: unknown;
-  /** When the call was made whose answer changed the socket last. */
+  /** The order of the call whose answer changed the socket last. */
   readonly version?: number | undefined;
   readonly rooms?: readonly string[] | undefined;
 }

@@ -94,7 +94,7 @@ export function writeLogMessage(message: LogMessage): Uint8Array {
   const to = listAddress(message.to);
   if (message.do === "patch") {
     const { data, limits } = message;
-    return write([message.do, to, [data], [limits.at, limits.bytesMax]], data);
+    return write([message.do, to, [data], [limits.order, limits.bytesMax]], data);
   }
   if (message.do !== "emit") {
     return textOf([message.do, to, message.rooms.filter(isRoom), message.close]);
@@ -119,9 +119,9 @@ export function readLogMessage(body: Uint8Array): LogMessage | undefined {
 
 function readPatch(to: Address, [data]: unknown[], limits: unknown): StatePatch | undefined {
   if (!isObject(data) || !Array.isArray(limits)) return undefined;
-  const [at, bytesMax] = limits;
-  if (!Number.isSafeInteger(at) || !Number.isSafeInteger(bytesMax)) return undefined;
-  return { do: "patch", to, data, limits: { at, bytesMax } };
+  const [order, bytesMax] = limits;
+  if (!Number.isSafeInteger(order) || !Number.isSafeInteger(bytesMax)) return undefined;
+  return { do: "patch", to, data, limits: { order, bytesMax } };
 }
 
 /**

@@ -442,6 +442,15 @@ interface UpstreamRoutesSettings {
    * upstream.batch holds.
    */
   batch?: boolean | undefined;
+  /** Whether calls show the rooms of their socket. Left out, upstream.rooms holds. */
+  rooms?: boolean | undefined;
+  /**
+   * Whether calls show how many sockets are in the rooms of theirs. Left out, upstream.presence
+   * holds.
+   */
+  presence?: boolean | undefined;
+  /** Whether the function is told that a client is in, whatever `event` says. Default: false. */
+  connected?: boolean | undefined;
 }
 
 /** Calls to functions: routes, timeouts, queues and retries. */
@@ -452,7 +461,8 @@ interface UpstreamSettings {
    */
   url?: string | undefined;
   /**
-   * List of {name, namespace, event, url, batch}: the first that matches is called.
+   * List of {name, namespace, event, url, batch, rooms, presence, connected}: the first that
+   * matches is called.
    * Default: none (at most 1000).
    */
   routes?: UpstreamRoutesSettings[] | undefined;
@@ -461,8 +471,11 @@ interface UpstreamSettings {
    * Default: ["/"] (at most 1000).
    */
   namespaces?: string[] | undefined;
-  /** Which calls upstream.url answers. Default: ["connect","event","disconnect"]. */
-  calls?: ("connect" | "event" | "disconnect")[] | undefined;
+  /**
+   * Which calls upstream.url answers: connect, connected, event, disconnect.
+   * Default: ["connect","event","disconnect"].
+   */
+  calls?: ("connect" | "connected" | "event" | "disconnect")[] | undefined;
   /**
    * Signing secrets (whsec_…), the newest first; each call is signed with all of them.
    * Default: none (never printed).
@@ -487,6 +500,13 @@ interface UpstreamSettings {
    * Default: 16384 (1024…1048576 bytes).
    */
   dataBytesMax?: number | undefined;
+  /** Whether calls show the rooms of their socket. Default: false. */
+  rooms?: boolean | undefined;
+  /**
+   * Whether calls show how many sockets, over all nodes, are in the rooms of theirs.
+   * Default: false.
+   */
+  presence?: boolean | undefined;
   /**
    * For how long the sizes of rooms at other nodes are used, for routes with presence.
    * Default: 1000 (10…60000 milliseconds).
@@ -506,14 +526,8 @@ interface UpstreamSettings {
    * Default: "refuse".
    */
   overflow?: "refuse" | "close" | undefined;
-  /** Attempts of an event without ack, or of a disconnect. Default: 1000 (1…10000). */
+  /** Attempts of an event without ack, or of a disconnect. Default: 5 (1…100). */
   attemptsMax?: number | undefined;
-  /**
-   * How long after its first attempt such a call is tried again; 0: ten minutes where calls are
-   * kept in Redis, else three seconds.
-   * Default: 0 (0…86400000 milliseconds).
-   */
-  retryForMs?: number | undefined;
   /**
    * Upper bound of the first wait between attempts; it doubles.
    * Default: 200 (1…60000 milliseconds).
@@ -545,11 +559,6 @@ interface UpstreamSettings {
   breakerOpenMs?: number | undefined;
   /** The longest Retry-After that is obeyed. Default: 60000 (1000…3600000 milliseconds). */
   retryAfterMsMax?: number | undefined;
-  /**
-   * How long a route is not called after its function answered 410; then one call probes it.
-   * Default: 600000 (1000…86400000 milliseconds).
-   */
-  goneMs?: number | undefined;
   /** Whether upstream.url takes events without ack in batches. Default: false. */
   batch?: boolean | undefined;
   /** Events of one batch. Default: 100 (1…10000). */

@@ -23,8 +23,8 @@ export interface SocketState {
   describe(): Pick<CallSocket, "userId" | "data" | "version">;
   /** Its rooms but for the one named by its id; after its end, those it was in. */
   rooms(): readonly string[];
-  /** Does what the answer to a call that was made at `at` says about the socket. */
-  update(answer: StateAnswer, at: number): Updated;
+  /** Does what the answer to a call says about the socket; for `order` see {@link PatchLimits}. */
+  update(answer: StateAnswer, order: number): Updated;
 }
 
 /** What became of the state in an answer. */
@@ -34,10 +34,10 @@ export interface Updated {
   readonly moved?: Promise<unknown> | undefined;
 }
 
-/** When an answer's call was made, and how large its socket's data may become. */
+/** Where an answer's call is among those of its socket, and how large the data may become. */
 export interface PatchLimits {
-  /** Milliseconds since 1970; calls of one socket never have the same. */
-  readonly at: number;
+  /** When the call was made, in microseconds since 1970; no two of a socket have the same. */
+  readonly order: number;
   readonly bytesMax: number;
 }
 
@@ -45,7 +45,7 @@ export interface PatchLimits {
 // carry the data of a socket that is gone, so the version is found again with them.
 const versions = new WeakMap<object, number>();
 
-/** Returns when the call was made whose answer changed these data last; 0 if none has. */
+/** Returns the `order` of the call whose answer changed these data last; 0 if none has. */
 export function versionOf(data: unknown): number {
   return isRecord(data) ? (versions.get(data) ?? 0) : 0;
 }
@@ -63,10 +63,10 @@ export function setVersion(data: object, version: number): void {
 export function patchData(
   socket: Stateful,
   { data: patch, rooms }: StateAnswer,
-  { at, bytesMax }: PatchLimits,
+  { order, bytesMax }: PatchLimits,
 ): PatchOutcome {
   if (patch === undefined && rooms === undefined) return "done";
-  if (at <= versionOf(socket.data)) return "old";
+  if (order <= versionOf(socket.data)) return "old";
   if (patch !== undefined) {
     const bytes = sizeOf(merge(socket.data, patch, copyOf));
     if (bytes > bytesMax && bytes > sizeOf(socket.data)) return "too_large";
@@ -77,7 +77,7 @@ export function patchData(
       socket.data = merge(socket.data, patch, copyOf);
     }
   }
-  if (isRecord(socket.data)) versions.set(socket.data, at);
+  if (isRecord(socket.data)) versions.set(socket.data, order);
   return "done";
 }
 
@@ -160,6 +160,6 @@ export function keepState(known: KnownSocket, bytesMax: number): SocketState {
       version: versionOf(holder.data) || undefined,
     }),
     rooms: () => known.rooms ?? [],
-    update: (answer, at) => ({ outcome: patchData(holder, answer, { at, bytesMax }) }),
+    update: (answer, order) => ({ outcome: patchData(holder, answer, { order, bytesMax }) }),
   };
 }

@@ -49,7 +49,7 @@ export function leaseLanes(needs: LeaseLanesNeeds): { readonly open: Open; stop(
   /** Brings the record of a socket up to date. */
   function look(name: string): void {
     const own = held.get(name);
-    if (own) lease.update(recordOf(own.socket));
+    if (own) lease.update(recordOf(own.socket, upstream));
   }
 
   function open(given: OpenSocket): ReturnType<Open> {
@@ -58,8 +58,8 @@ export function leaseLanes(needs: LeaseLanesNeeds): { readonly open: Open; stop(
     const name = recordName(given);
     const socket: OpenSocket = {
       ...given,
-      update(answer, at) {
-        const updated = given.update(answer, at);
+      update(answer, order) {
+        const updated = given.update(answer, order);
         if (updated.outcome === "done") look(name);
         return updated;
       },
@@ -68,7 +68,7 @@ export function leaseLanes(needs: LeaseLanesNeeds): { readonly open: Open; stop(
     const enter = () => {
       told.delete(name);
       held.set(name, { socket, ended: false });
-      lease.enter(recordOf(socket));
+      lease.enter(recordOf(socket, upstream));
     };
     const isAsked = upstream.answers("connect", namespace, "connect");
     // A middleware of the process may still refuse it; `end` then removes it from the lease.
@@ -145,6 +145,8 @@ function walkAll(map: ReadonlyMap<string, unknown>, come: (key: string) => void)
   return timer.unref();
 }
 
-function recordOf({ id, namespace, ...socket }: OpenSocket): LeasedSocket {
-  return { id, namespace, ...socket.describe() };
+function recordOf(socket: OpenSocket, upstream: Upstream): LeasedSocket {
+  const { id, namespace } = socket;
+  const showsRooms = upstream.showsRooms("disconnect", namespace, "disconnect");
+  return { id, namespace, ...socket.describe(), ...(showsRooms && { rooms: socket.rooms() }) };
 }

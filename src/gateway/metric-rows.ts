@@ -130,6 +130,7 @@ export function listUpstreamRows(samples: UpstreamSamples): Samples {
   return {
     sluice_upstream_calls_total: by(samples.calls, "type", "route", "outcome"),
     sluice_upstream_refused_total: by(samples.refused, "reason"),
+    sluice_upstream_states_total: by(samples.states, "outcome"),
     sluice_upstream_batched_events_total: samples.batched,
     sluice_upstream_retries_total: samples.retries,
     sluice_upstream_queued_events: queued.events,

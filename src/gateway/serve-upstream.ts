@@ -6,6 +6,7 @@ import { FAILURES } from "../core/failures.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { hasUpstream, type Settings, SettingsError } from "../core/settings.ts";
 import type { Executor } from "../fanout/apply.ts";
+import { createPresence } from "../fanout/presence.ts";
 import { createForward, type ForwardNamespace, type ForwardSocket } from "../handlers/forward.ts";
 import type { Metrics } from "../metrics/registry.ts";
 import { connectionOf, eachNamespace, prependMiddleware, watchRemoved } from "../seam/socket-io.ts";
@@ -60,9 +61,14 @@ export function serveUpstream(
     const fields = { room: "upstream", code, ...about, detail };
     throttled("warn", code, fields, "a command of a function was refused");
   };
+  const { dataBytesMax, presenceMs } = settings;
+  const elsewhere = createElsewhere({ io, dataBytesMax, apply });
+  const now = () => performance.now();
   const upstream = createUpstream(settings, {
     log,
     apply,
+    elsewhere,
+    count: createPresence({ server: io, presenceMs, now }).count,
     observe: (labels, seconds) =>
       metrics.observe("sluice_upstream_call_seconds", seconds, { ...labels }),
   });
@@ -73,14 +79,13 @@ export function serveUpstream(
     if (open !== undefined) noDecider();
   }
   const forget = metrics.source(() => listUpstreamRows(upstream.samples()));
-  const { dataBytesMax } = settings;
-  const elsewhere = createElsewhere({ io, dataBytesMax, apply });
   const leased = lease && leaseLanes({ io, upstream, lease, dataBytesMax });
   const forward = createForward(settings, {
     asksConnect: (namespace) => upstream.answers("connect", namespace, "connect"),
     open: leased?.open ?? upstream.open,
     apply,
-    elsewhere: ({ id, nsp }, answer, at) => elsewhere({ id, namespace: nsp.name }, answer, at),
+    elsewhere: ({ id, nsp }, answer, order) =>
+      elsewhere({ id, namespace: nsp.name }, answer, order),
     hold: executor.hold,
     tokenUserOf: ({ data }) =>
       auth.mode === "jwt" ? claimOf(data.user, auth.userClaim) : undefined,
@@ -89,7 +94,7 @@ export function serveUpstream(
         removed(socket as unknown as ForwardSocket),
       ),
     close: (socket) => connectionOf(socket).closeAs("upstream_full"),
-    now: () => performance.now(),
+    now,
   });
   const unwatch = eachNamespace(io, (namespace: Namespace) => {
     if (upstream.claims(namespace.name)) forward(asForward(namespace));

@@ -31,7 +31,7 @@ export interface AbsentSocket {
  * that waits for its client. With the adapter `pubsub` only its rooms are changed.
  */
 export function createElsewhere({ io, dataBytesMax, apply }: ElsewhereNeeds) {
-  return ({ id, namespace }: AbsentSocket, answer: StateAnswer, at: number): void => {
+  return ({ id, namespace }: AbsentSocket, answer: StateAnswer, order: number): void => {
     const { leave, join } = readRoomChange(answer.rooms);
     const to = { namespace, in: [id] };
     const moves: Command[] = [];
@@ -41,6 +41,6 @@ export function createElsewhere({ io, dataBytesMax, apply }: ElsewhereNeeds) {
     if (answer.data === undefined && moves.length === 0) return;
     // Those of the cluster have it.
     const adapter = namespacesOf(io).get(namespace)?.adapter as PatchingAdapter | undefined;
-    void adapter?.patchState?.(id, answer.data ?? {}, { at, bytesMax: dataBytesMax });
+    void adapter?.patchState?.(id, answer.data ?? {}, { order, bytesMax: dataBytesMax });
   };
 }

@@ -34,8 +34,10 @@ export type ForwardReply =
 
 /** The calls of one socket, in order. */
 export interface ForwardLane {
-  /** Resolves with the answer, and when its call was made. */
-  connect(handshake: CallHandshake): Promise<ConnectAnswer & { readonly at?: number }>;
+  /** Resolves with the answer, and where its call is in the order of the socket. */
+  connect(handshake: CallHandshake): Promise<ConnectAnswer & { readonly order: number }>;
+  /** The socket is in, with a lost session resumed or not. */
+  connected(recovered: boolean): void;
   event(
     name: string,
     args: readonly unknown[],
@@ -96,7 +98,7 @@ interface Entering {
   readonly state: OwnState;
   /** Set if a function answers the connect. */
   readonly held: ReturnType<ForwardNeeds["hold"]> | undefined;
-  answer: (ConnectAnswer & { readonly at?: number }) | undefined;
+  answer: (ConnectAnswer & { readonly order: number }) | undefined;
   /** Why it has left. */
   gone: string | undefined;
   /** Its listener for the end of the connection. */
@@ -169,12 +171,12 @@ function accept(
   { state, answer }: Entering,
 ): FailureCode | undefined {
   if (!answer) return undefined;
-  const { userId, data, rooms, at = Date.now() } = answer;
+  const { userId, data, rooms, order } = answer;
   if (isOtherUser(socket, userId ?? needs.tokenUserOf(socket))) return "AUTH_WRONG_USER";
   // The user after the data, which may contain a userId that the client chose.
   const named = userId === undefined ? data : { ...data, userId };
   // Its rooms count for the version; it joins them once it is in.
-  const { outcome } = state.update({ data: named, ...(rooms && { rooms: [] }) }, at);
+  const { outcome } = state.update({ data: named, ...(rooms && { rooms: [] }) }, order);
   return outcome === "too_large" ? "UPSTREAM_DATA_TOO_LARGE" : undefined;
 }
 
@@ -201,10 +203,11 @@ function begin(forwarding: Forwarding, socket: ForwardSocket): Entering {
 
 /** Ends the calls of a socket that is not connected, now or once its connect call is answered. */
 function leave(entry: Entering, reason: string): void {
-  const { lane, held, answer } = entry;
+  const { lane, state, held, answer } = entry;
   entry.gone = reason;
   if (held && !answer) return;
   held?.drop();
+  state.end();
   lane.end(held ? reason : undefined);
 }
 
@@ -225,13 +228,18 @@ function connected(forwarding: Forwarding, socket: ForwardSocket): void {
   socket.conn.off("close", entry.closed);
   const { lane, state, held, answer } = entry;
   state.enter(answer?.rooms);
-  listen(forwarding, socket, lane);
+  listen(forwarding, socket, entry);
   held?.release();
   if (answer?.commands?.length) forwarding.needs.apply(answer.commands);
+  lane.connected(socket.recovered);
 }
 
 /** Forwards a connected socket's events and its disconnect. */
-function listen({ overflow, needs }: Forwarding, socket: ForwardSocket, lane: ForwardLane): void {
+function listen(
+  { overflow, needs }: Forwarding,
+  socket: ForwardSocket,
+  { lane, state }: Entering,
+): void {
   let refusedAt = Number.NEGATIVE_INFINITY;
 
   // A middleware, not a listener: it gets every event of any name in order, also the last ones.
@@ -245,7 +253,10 @@ function listen({ overflow, needs }: Forwarding, socket: ForwardSocket, lane: Fo
     if (code !== undefined) refuse(String(name), code, reply);
     next();
   });
-  socket.on("disconnect", (reason) => lane.end(reason));
+  socket.on("disconnect", (reason) => {
+    state.end();
+    lane.end(reason);
+  });
 
   function refuse(
     event: string,

@@ -23,7 +23,7 @@ export interface StateSocket {
 export interface StateNeeds {
   readonly dataBytesMax: number;
   /** Does what an answer says about a socket that is not here any more. */
-  elsewhere(socket: StateSocket, answer: StateAnswer, at: number): void;
+  elsewhere(socket: StateSocket, answer: StateAnswer, order: number): void;
 }
 
 /** The rooms that a call shows: the number of rooms of a socket has no bound. */
@@ -33,43 +33,55 @@ const ROOMS_MAX = 1000;
 export interface OwnState extends SocketState {
   /** Joins and leaves what the answer to the connect call says, once the socket is in. */
   enter(rooms: StateAnswer["rooms"]): void;
+  /** The socket has left. From now on it is not kept for its calls, but for its data. */
+  end(): void;
 }
 
 /** Returns the state of a socket, which lives on in its `data` and rooms. */
 export function createState(socket: StateSocket, needs: StateNeeds): OwnState {
   const { dataBytesMax: bytesMax, elsewhere } = needs;
-  /** The rooms it was in at its end. */
+  let own = socket;
+  /** The rooms it was in when it left: at "disconnect" it has left them. */
   let last: readonly string[] | undefined;
-  // At "disconnect" it has left them.
   socket.on("disconnecting", () => {
-    last = roomsOf(socket);
+    last = roomsOf(own);
   });
 
   function move(rooms: StateAnswer["rooms"]): Promise<unknown> | undefined {
     const { leave, join } = readRoomChange(rooms);
     // Without the room of its id nobody could reach it.
-    for (const room of leave) if (room !== socket.id) socket.leave(room);
-    return join.length === 0 ? undefined : Promise.resolve(socket.join([...join]));
+    for (const room of leave) if (room !== own.id) own.leave(room);
+    return join.length === 0 ? undefined : Promise.resolve(own.join([...join]));
   }
 
   return {
     describe: () => ({
-      userId: userOf(socket),
-      data: socket.data,
-      version: versionOf(socket.data) || undefined,
+      userId: userOf(own),
+      data: own.data,
+      version: versionOf(own.data) || undefined,
     }),
-    rooms: () => last ?? roomsOf(socket),
-    update(answer, at): Updated {
+    rooms: () => last ?? roomsOf(own),
+    update(answer, order): Updated {
       // Whatever a handler has put there, Socket.IO's own type of it aside.
-      const outcome = patchData(socket as { data: unknown }, answer, { at, bytesMax });
+      const outcome = patchData(own as { data: unknown }, answer, { order, bytesMax });
       if (outcome !== "done") return { outcome };
-      if (socket.connected) return { outcome, moved: move(answer.rooms) };
+      if (own.connected) return { outcome, moved: move(answer.rooms) };
       // It is gone, but its session may be recovered.
-      if (last) elsewhere(socket, answer, at);
+      if (last) elsewhere(own, answer, order);
       return { outcome };
     },
     enter: move,
+    end() {
+      own = standIn(own);
+    },
   };
+}
+
+/** Returns what is left of a socket: thousands may wait for a function that is down. */
+function standIn({ id, nsp, data }: StateSocket): StateSocket {
+  const none = () => {};
+  const nothing = { join: none, leave: none, on: none };
+  return { id, nsp: { name: nsp.name }, data, connected: false, rooms: new Set(), ...nothing };
 }
 
 function roomsOf({ id, rooms }: StateSocket): string[] {

@@ -376,6 +376,11 @@ export const METRICS = {
     labels: ["reason"],
     help: "Events, connects and disconnects turned away before a request, by failure code.",
   },
+  sluice_upstream_states_total: {
+    kind: "counter",
+    labels: ["outcome"],
+    help: "Answers with data or rooms: done, old (a later one came first), or too_large.",
+  },
   sluice_upstream_batched_events_total: {
     kind: "counter",
     labels: [],
@@ -414,7 +419,7 @@ export const METRICS = {
   sluice_upstream_gone_endpoints: {
     kind: "gauge",
     labels: [],
-    help: "Routes whose function answered 410 and is not called for upstream.goneMs.",
+    help: "Routes whose function answered 410 and is not called any more.",
   },
   sluice_upstream_dead_letters: {
     kind: "gauge",

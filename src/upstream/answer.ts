@@ -15,7 +15,15 @@ export interface Answer extends ConnectAnswer {
 }
 
 /** How a call ended. */
-export type Outcome = { readonly ok: true; readonly answer: Answer } | Failed;
+export type Outcome = Answered | Failed;
+
+/** The function took the call. */
+export interface Answered {
+  readonly ok: true;
+  readonly answer: Answer;
+  /** Resolves when the socket is in the rooms that the answer has it join. */
+  readonly moved?: Promise<unknown> | undefined;
+}
 
 /** The function did not take the call, or was never asked. */
 export interface Failed {
@@ -70,9 +78,7 @@ const PASSING = new Set([408, 425]);
 
 /** Returns what an attempt means. `nowMs` is the wall clock, for dates in `Retry-After`. */
 export function judge(posted: Posted, nowMs: number): Verdict {
-  if ("failed" in posted) {
-    return { ok: false, code: POSTED[posted.failed], detail: posted.detail };
-  }
+  if ("failed" in posted) return { ok: false, code: POSTED[posted.failed] };
   const { status, body, retryAfter } = posted.answer;
   if (status >= 200 && status < 300) return { ok: true, body };
   if (status < 400) return { ok: false, code: "UPSTREAM_REDIRECTED", status };
@@ -132,7 +138,7 @@ export function readBatch(verdict: Verdict): Outcomes {
       of(id) {
         const one = again.get(id);
         if (one) return one.retry === true ? FAILED : REFUSED;
-        return readOutcome(() => ({ commands: readTells(given.get(id)?.commands ?? undefined) }));
+        return readOutcome(() => readTold(withoutNulls(given.get(id) ?? {})));
       },
     };
   } catch (error) {
@@ -157,19 +163,31 @@ function badAnswer(error: unknown): Failed {
 function readAnswer(kind: CallKind, body: Buffer): Answer {
   if (body.length === 0) return kind === "connect" ? { commands: [] } : NOTHING;
   const members = readMembers(body);
-  const commands = readTells(members.commands);
-  if (kind !== "connect") return { ack: readArgs(members.ack), commands };
-  const { userId, data, rooms } = members;
+  const told = readTold(members);
+  if (kind !== "connect") return { ...told, ack: readArgs(members.ack) };
+  const { userId } = members;
   if (userId !== undefined && !isText(userId, USER_ID_CHARS_MAX)) bad("userId");
+  return { ...told, ...(typeof userId === "string" && { userId }) };
+}
+
+/** Reads what every answer may say. */
+function readTold({ data, rooms, commands }: Record<string, unknown>): Answer {
   const [read] = data === undefined ? [] : readArgs([data]);
   if (data !== undefined && (!isRecord(read) || isBytes(read))) bad("data");
-  if (rooms !== undefined && !areRooms(rooms)) bad("rooms");
   return {
-    ...(typeof userId === "string" && { userId }),
+    commands: readTells(commands),
     ...(isRecord(read) && { data: read }),
-    ...(areRooms(rooms) && { rooms }),
-    commands,
+    ...(rooms !== undefined && { rooms: readRooms(rooms) }),
   };
+}
+
+function readRooms(given: unknown): NonNullable<Answer["rooms"]> {
+  if (areRooms(given)) return given;
+  if (!isRecord(given)) bad("rooms");
+  const { join, leave } = withoutNulls(given);
+  if (join !== undefined && !areRooms(join)) bad("rooms.join");
+  if (leave !== undefined && !areRooms(leave)) bad("rooms.leave");
+  return { ...(areRooms(leave) && { leave }), ...(areRooms(join) && { join }) };
 }
 
 function readById(given: unknown = [], name: string): Map<string, Record<string, unknown>> {
@@ -195,9 +213,12 @@ export function readRefusal(body: Buffer | undefined): ReadRefusal {
 }
 
 // Many languages write what is left out as null, or null for nothing at all.
+function withoutNulls(given: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
+}
+
 function readMembers(body: Buffer): Record<string, unknown> {
-  const members = Object.entries(readTree(body)).filter(([, value]) => value !== null);
-  return Object.fromEntries(members);
+  return withoutNulls(readTree(body));
 }
 
 function readTree(body: Buffer): Record<string, unknown> {

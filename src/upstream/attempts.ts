@@ -4,7 +4,6 @@ import { type Failed, type Outcome, type Outcomes, readAlone, readBatch } from "
 import { backoff } from "./budget.ts";
 import { bodyOf, type Call, type Clock } from "./call.ts";
 import { binaryHeaders, structuredEvent } from "./cloud-event.ts";
-import { createGone, type Gone } from "./gone.ts";
 import { type Attempt, createOrigin, type Origin } from "./origins.ts";
 import type { Post } from "./post.ts";
 import type { Route, Routes } from "./routes.ts";
@@ -22,26 +21,30 @@ export interface Attempts {
   /** Resolves after the wait that follows so many attempts; at once when everything is to end. */
   backOff(attempts: number): Promise<void>;
   readonly origins: readonly Origin[];
-  /** The routes whose functions answered that they are gone. */
-  readonly gone: Gone;
+  /** Whether a function answered that it is gone. */
+  isGone(route: Route): boolean;
+  /** Calls a function again that was gone. */
+  revive(route: Route): void;
+  readonly goneCount: number;
   /** From now on nothing is tried again after a failure, and nobody waits for another attempt. */
   hurry(): void;
   close(): Promise<void>;
 }
+
+/** How many sockets are in each of some rooms, or what resolves with that. */
+export type MaybeCounts = NonNullable<Call["counts"]> | Promise<NonNullable<Call["counts"]>>;
 
 /** What attempts need. */
 export interface AttemptsNeeds {
   readonly clock: Clock;
   readonly sign: Sign;
   readonly counts: Counts;
+  /** How many sockets are in rooms. Never rejects. */
+  count(namespace: string, rooms: readonly string[]): MaybeCounts;
   /** An origin's breaker opened. */
   opened(origin: string): void;
   /** A function answered 410. */
   gone(route: Route): void;
-  /** A request failed, or a call of a batch did; `call` is the first of them. */
-  failed(call: Call, failed: Failed, calls: number): void;
-  /** How long calls are tried again, if the settings leave it open. */
-  readonly retryForMs: number;
 }
 
 /** What goes out in one request: one call, or a batch. */
@@ -58,9 +61,9 @@ interface Load {
 /**
  * Returns the attempts at the origins of the settings.
  *
- * Calls that nobody waits for are tried for `retryForMs` and up to `attemptsMax` times, with full
- * jitter and within the origin's retry budget; a retry that the budget does not cover waits longer
- * instead of counting. The others are tried once.
+ * Calls that nobody waits for are tried up to `attemptsMax` times, with full jitter and within the
+ * origin's retry budget; a retry that the budget does not cover waits longer instead of counting.
+ * The others are tried once.
  */
 export function createAttempts(
   settings: Settings["upstream"],
@@ -74,8 +77,7 @@ export function createAttempts(
     if (!origins.has(origin))
       origins.set(origin, createOrigin(origin, settings, { clock, opened }));
   }
-  const gone = createGone(settings.goneMs, clock.now);
-  const retryForMs = settings.retryForMs || needs.retryForMs;
+  const gone = new Set<Route>();
   const waits = createWaits();
   let hurried = false;
 
@@ -83,6 +85,7 @@ export function createAttempts(
     const origin = origins.get(load.call.route.origin);
     if (!origin) throw new Error(`${load.call.route.origin} is no origin of the settings`);
     for (;;) {
+      if (load.call.route.presence) await countRooms(load.calls);
       const outcomes = await attempt(load, origin);
       const { failed } = outcomes;
       // The members of a batch may have come with attempts of their own: each counts for itself.
@@ -96,7 +99,6 @@ export function createAttempts(
     const { calls, call, isBatch } = load;
     const { deadline, route, kind } = call;
     let begunAt = 0;
-    let isProbe = false;
     const one: Attempt = {
       urgent: deadline !== undefined,
       isRetry: load.attempts > 0,
@@ -110,19 +112,15 @@ export function createAttempts(
       },
       post() {
         if (load.attempts++ > 0) counts.retries++;
+        for (const each of calls) each.attempts++;
         begunAt = clock.now();
-        for (const each of calls) {
-          each.attempts++;
-          each.begunAt ??= begunAt;
-        }
-        isProbe = gone.begin(route);
         const leftMs = (deadline ?? begunAt + settings.timeoutMs) - begunAt;
         return postOf(load, leftMs, needs.sign);
       },
       heard(verdict) {
-        const isGone = !verdict.ok && verdict.code === "UPSTREAM_GONE";
-        if (isGone && gone.add(route)) needs.gone(route);
-        else if (isProbe && !isGone) gone.probed(route, verdict.ok || verdict.status !== undefined);
+        if (verdict.ok || verdict.code !== "UPSTREAM_GONE" || gone.has(route)) return;
+        gone.add(route);
+        needs.gone(route);
       },
     };
     const made = origin.make(one);
@@ -133,15 +131,22 @@ export function createAttempts(
       const { failed } = outcomes;
       const what = { type: isBatch ? "batch" : kind, route: route.name } as const;
       counts.called(what, failed?.code, (clock.now() - begunAt) / 1000);
-      if (failed) needs.failed(call, failed, calls.length);
     }
     return outcomes;
   }
 
+  /** Has calls show how many sockets are in their rooms now. */
+  async function countRooms(calls: readonly Call[]): Promise<void> {
+    const counted = calls.map(async (call) => {
+      call.counts = await needs.count(call.namespace, call.state.rooms());
+      call.body = undefined;
+    });
+    await Promise.all(counted);
+  }
+
   function mayRetry({ code }: Failed, call: Call): boolean {
     if (hurried || call.deadline !== undefined || call.once) return false;
-    if (call.attempts >= settings.attemptsMax || !FAILURES[code].retry) return false;
-    return call.begunAt === undefined || clock.now() - call.begunAt < retryForMs;
+    return call.attempts < settings.attemptsMax && FAILURES[code].retry;
   }
 
   function backOff(attempts: number): Promise<void> {
@@ -161,7 +166,11 @@ export function createAttempts(
     mayRetry,
     backOff,
     origins: [...origins.values()],
-    gone,
+    isGone: (route) => gone.has(route),
+    revive: (route) => void gone.delete(route),
+    get goneCount() {
+      return gone.size;
+    },
     hurry() {
       hurried = true;
       waits.end();

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { CallHandshake, CallKind, CallSocket } from "../core/call.ts";
-import { replaceUnsendable, writeTaggedJson } from "../core/value.ts";
+import type { SocketState } from "../core/socket-state.ts";
+import { fromTaggedJson, replaceUnsendable, writeTaggedJson } from "../core/value.ts";
 import type { Outcome } from "./answer.ts";
 import type { Route } from "./routes.ts";
 
@@ -15,6 +16,14 @@ export interface Clock {
 /** The machine's own clocks. */
 export const machineClock: Clock = { now: () => performance.now(), wall: () => Date.now() };
 
+/** A socket that is called about. */
+export interface CalledSocket extends SocketState {
+  readonly id: string;
+  readonly namespace: string;
+  /** A client's `traceparent` header; passed on if it is one. */
+  readonly traceparent?: unknown;
+}
+
 /** What stays of a call wherever it is kept. */
 export interface CallHead {
   /** The same in every attempt: `ce-id`, and the `webhook-id` of a call that goes alone. */
@@ -26,6 +35,8 @@ export interface CallHead {
   readonly subject: string;
   /** When it happened, in milliseconds since 1970. */
   readonly at: number;
+  /** The same in microseconds; each call of a socket has a greater one than those before. */
+  readonly order: number;
   readonly traceparent: string | undefined;
 }
 
@@ -33,8 +44,10 @@ export interface CallHead {
 export interface Call extends CallHead {
   readonly route: Route;
   readonly path: string;
-  /** Writes the body's member `socket`, as the socket is now. */
-  socket(): string;
+  /** The socket as it is now, and what its answer changes. */
+  readonly state: SocketState;
+  /** Of a connect call. */
+  readonly handshake: CallHandshake | undefined;
   /** The other members of the body, each with a comma before it. */
   readonly members: string;
   /** Bytes of `members`. */
@@ -46,9 +59,9 @@ export interface Call extends CallHead {
   /** Hears once how it ended. */
   readonly ended: ((outcome: Outcome) => void) | undefined;
   attempts: number;
-  /** When its first attempt was made, by the monotonic clock. */
-  begunAt: number | undefined;
   isOver: boolean;
+  /** How many sockets are in the rooms of its own, for routes with `presence`. */
+  counts: Readonly<Record<string, number>> | undefined;
   /** Its body, written for the batch that it is in. */
   body: string | undefined;
   /** Set while a client waits. */
@@ -67,6 +80,10 @@ export interface Lane {
   isBusy: boolean;
   /** How many sockets use it: a resumed session has the id of the one before. */
   users: number;
+  /** The `order` of its last call. */
+  order: number;
+  /** Its socket as it is known here: the live one, or what a kept call says of it. */
+  socket: SocketState | undefined;
 }
 
 /**
@@ -80,8 +97,17 @@ export function createIds(): (prefix: string) => string {
 }
 
 /** Returns a call's body as it is now. */
-export function bodyOf(call: Pick<Call, "socket" | "members">): string {
-  return `{"socket":${call.socket()}${call.members}}`;
+export function bodyOf(call: Call): string {
+  const { counts, members } = call;
+  const rooms = counts ? `,"rooms":${JSON.stringify(counts)}` : "";
+  return `{"socket":${socketOf(call)}${rooms}${members}}`;
+}
+
+/** Returns the body's member `socket` as it is now. */
+function socketOf({ socketId: id, namespace, state, route, handshake }: Call): string {
+  const { userId, data, version } = state.describe();
+  const rooms = route.rooms ? state.rooms() : undefined;
+  return writeSocket({ id, namespace, userId, data, version, rooms, handshake });
 }
 
 /** Returns members of a body as JSON, a comma first; `undefined` for what has no JSON form. */
@@ -94,7 +120,7 @@ export function writeMembers(members: object): string | undefined {
 }
 
 /** Returns a socket as JSON; what cannot be sent of its data is replaced by why. */
-export function writeSocket(socket: CallSocket & { readonly handshake?: CallHandshake }): string {
+function writeSocket(socket: CallSocket & Pick<Call, "handshake">): string {
   try {
     return writeTaggedJson(socket);
   } catch {
@@ -107,19 +133,23 @@ export function writeSocket(socket: CallSocket & { readonly handshake?: CallHand
 }
 
 /**
- * Returns a call as it is kept: head, socket and members in a line each, so that its body need not
- * be parsed to be sent. JSON has no line ends of its own.
+ * Returns a call as it is kept: head, socket and members in a line each, so that its arguments need
+ * not be parsed to be sent. JSON has no line ends of its own.
  */
 export function writeCall(call: Call): string {
-  const { id, kind, namespace, socketId, subject, at, traceparent, route } = call;
-  const head = { id, kind, namespace, socketId, subject, at, traceparent, route: route.name };
-  return `${JSON.stringify(head)}\n${call.socket()}\n${call.members}`;
+  const { id, kind, namespace, socketId, subject, at, order, traceparent, route, state } = call;
+  const head = { id, kind, namespace, socketId, subject, at, order, traceparent };
+  // Its route may show rooms by the time when it is sent.
+  const rooms = state.rooms();
+  const known = { ...head, route: route.name, ...(rooms.length > 0 && { rooms }) };
+  return `${JSON.stringify(known)}\n${socketOf(call)}\n${call.members}`;
 }
 
 /** A call as it was kept. */
 export interface KeptCall extends CallHead {
   /** Name of its route. */
   readonly route: string;
+  readonly rooms?: readonly string[];
   /** The body's member `socket`, and the others with a comma before each. */
   readonly socket: string;
   readonly members: string;
@@ -135,4 +165,16 @@ export function readCall(text: string): KeptCall | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Returns the body of a kept call, as it was. */
+export function keptBodyOf({ socket, members }: KeptCall): string {
+  return `{"socket":${socket}${members}}`;
+}
+
+/** Returns a socket as a kept call shows it. */
+export function keptSocketOf({ socket, rooms }: KeptCall): CallSocket {
+  // Of the same gateway, as above.
+  const known = fromTaggedJson(JSON.parse(socket)) as CallSocket;
+  return { ...known, ...(rooms && { rooms }) };
 }

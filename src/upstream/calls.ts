@@ -1,32 +1,24 @@
-import type { CallKind } from "../core/call.ts";
+import type { CallHandshake, CallKind } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import type { FailureCode } from "../core/failures.ts";
 import { readTraceparent } from "../core/http.ts";
 import type { LetterStore } from "../core/journal.ts";
 import type { Settings } from "../core/settings.ts";
-import type { Failed, Outcome } from "./answer.ts";
-import { type Call, type Clock, type Lane, writeMembers } from "./call.ts";
+import type { Answered, Failed, Outcome } from "./answer.ts";
+import type { Attempts } from "./attempts.ts";
+import { type Call, type CalledSocket, type Clock, type Lane, writeMembers } from "./call.ts";
 import { letterOf } from "./dead-letters.ts";
-import type { Gone } from "./gone.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Routes } from "./routes.ts";
 import type { Counts } from "./samples.ts";
-
-/** A socket as its calls show it. */
-export interface CalledSocket {
-  readonly id: string;
-  readonly namespace: string;
-  /** A client's `traceparent` header; passed on if it is one. */
-  readonly traceparent?: unknown;
-}
 
 /** Something to tell a function. */
 export interface Given {
   readonly kind: CallKind;
   /** Name of the client's event; of the others, their kind. */
   readonly subject: string;
-  /** Writes the body's member `socket`, as the socket is then. */
-  socket(): string;
+  /** Of a connect call. */
+  readonly handshake?: CallHandshake;
   /** The other members of the body. */
   readonly members?: object;
   /** How long a client waits for it. */
@@ -62,33 +54,31 @@ export interface Calls {
 export interface CallsNeeds {
   readonly clock: Clock;
   readonly routes: Routes;
-  readonly gone: Pick<Gone, "has">;
+  readonly attempts: Pick<Attempts, "isGone">;
   readonly letters: LetterStore;
   readonly counts: Counts;
   lanes(): Lanes;
   newId(prefix: string): string;
-  /** A call failed without an attempt. */
-  failed(call: Call, failed: Failed): void;
   /** Carries out commands. */
   apply(commands: readonly Command[]): unknown;
 }
 
 /** Returns the calls of a gateway: bounded per socket, over all sockets, and by bytes. */
 export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): Calls {
-  const { clock, routes, gone, letters, counts } = needs;
+  const { clock, routes, attempts, letters, counts } = needs;
   const queued: Queued = { events: 0, bytes: 0 };
   let closed = false;
   let idle: (() => void) | undefined;
 
   function admit(socket: CalledSocket, lane: Lane, given: Given): FailureCode | undefined {
-    const { kind, subject, members, timeoutMs } = given;
+    const { kind, subject, members, handshake, timeoutMs } = given;
     // A disconnect is the last of its lane: one more is a bound too.
     const isLast = kind === "disconnect";
     if (closed && !isLast) return "UPSTREAM_STOPPING";
     const route = routes.find(kind, socket.namespace, subject);
     const path = route?.path(socket.namespace, subject);
     if (!route || path === undefined) return "UPSTREAM_NO_ROUTE";
-    if (gone.has(route)) return "UPSTREAM_GONE";
+    if (attempts.isGone(route)) return "UPSTREAM_GONE";
     if (!isLast && lane.calls.length >= settings.socketQueueMax) return "UPSTREAM_QUEUE_FULL";
     const text = members ? writeMembers(members) : "";
     if (text === undefined) return "UPSTREAM_BAD_ARGS";
@@ -102,9 +92,9 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
       namespace: socket.namespace,
       socketId: socket.id,
       subject: kind === "event" ? subject : "",
-      at: clock.wall(),
+      ...stamp(lane),
       traceparent: readTraceparent(socket.traceparent),
-      ...{ route, path, socket: given.socket, members: text, bytes },
+      ...{ route, path, state: socket, handshake, members: text, bytes },
       deadline: timeoutMs === undefined ? undefined : clock.now() + timeoutMs,
       once: false,
       ended: given.ended,
@@ -115,6 +105,14 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     if (isFull) settle(call, failed("UPSTREAM_SATURATED"));
     else enter(lane, call, timeoutMs);
     return undefined;
+  }
+
+  /** Says when a call of a lane was made. */
+  function stamp(lane: Lane): Pick<Call, "at" | "order"> {
+    const at = clock.wall();
+    // A clock may be set back, and calls of a millisecond have an order too.
+    lane.order = Math.max(at * 1000, lane.order + 1);
+    return { at, order: lane.order };
   }
 
   function begin({ bytes }: Call): void {
@@ -136,19 +134,28 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     call.giveUp?.();
   }
 
-  function settle(call: Call, outcome: Outcome): void {
+  function settle(call: Call, given: Outcome): void {
     if (call.isOver) return;
     call.isOver = true;
+    const outcome = given.ok ? withState(call, given) : given;
     clearTimeout(call.timer);
     queued.events--;
     queued.bytes -= call.bytes;
-    if (!outcome.ok && call.attempts === 0) {
-      counts.refuse(outcome.code);
-      needs.failed(call, outcome);
-    }
+    if (!outcome.ok && call.attempts === 0) counts.refuse(outcome.code);
     if (call.deadline === undefined) conclude(call, outcome);
     call.ended?.(outcome);
     if (queued.events === 0) idle?.();
+  }
+
+  /** Does what an answer says about the socket, before anything else that it says. */
+  function withState(call: Call, outcome: Answered): Outcome {
+    const { data, rooms } = outcome.answer;
+    // Whoever lets the socket in does it there.
+    if (call.kind === "connect" || (data === undefined && rooms === undefined)) return outcome;
+    const updated = call.state.update(outcome.answer, call.order);
+    counts.states[updated.outcome]++;
+    if (updated.outcome === "too_large") return failed("UPSTREAM_DATA_TOO_LARGE");
+    return { ...outcome, moved: updated.moved };
   }
 
   /** Does what is to be done where no client waits. */
@@ -190,8 +197,8 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
 /** What changes of a call, at its beginning. */
 export const FRESH = {
   attempts: 0,
-  begunAt: undefined,
   isOver: false,
+  counts: undefined,
   body: undefined,
   timer: undefined,
   giveUp: undefined,

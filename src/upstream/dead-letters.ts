@@ -2,7 +2,7 @@ import type { CallKind } from "../core/call.ts";
 import type { Letter, LetterFilter, LetterStore } from "../core/journal.ts";
 import { fromTaggedJson } from "../core/value.ts";
 import type { Failed } from "./answer.ts";
-import { bodyOf, type Call, readCall, writeCall } from "./call.ts";
+import { type Call, keptBodyOf, readCall, writeCall } from "./call.ts";
 import { createLine } from "./line.ts";
 
 /** A call that no function took, as it is shown. */
@@ -138,12 +138,11 @@ export function showLetter(letter: Letter): DeadLetter | undefined {
   const { lane, text, ...about } = letter;
   const call = readCall(text);
   if (!call) return undefined;
-  const body = bodyOf({ socket: () => call.socket, members: call.members });
   return {
     ...about,
     type: call.kind,
     namespace: call.namespace,
     socketId: call.socketId,
-    data: fromTaggedJson(JSON.parse(body)),
+    data: fromTaggedJson(JSON.parse(keptBodyOf(call))),
   };
 }

@@ -14,12 +14,19 @@ export interface LanesNeeds {
 /** All lanes. */
 export interface Lanes {
   open(key: string): Lane;
+  /** The lane of a key, for calls of a socket that may not be here. */
+  find(key: string): Lane;
   /** Its socket is gone; the lane lives until it is empty. */
   leave(lane: Lane): void;
   push(lane: Lane, call: Call): void;
   /** Takes a call that waits out again: nobody wants it any more. */
   take(lane: Lane, call: Call): void;
   all(): Iterable<Lane>;
+}
+
+/** Returns a lane without calls. */
+export function newLane(key: string): Lane {
+  return { key, calls: [], isBusy: false, users: 0, order: 0, socket: undefined };
 }
 
 /** Returns no lanes yet. */
@@ -50,8 +57,13 @@ export function createLanes({ attempts, batches, settle }: LanesNeeds): Lanes {
 
   return {
     open(key) {
-      const lane = lanes.get(key) ?? { key, calls: [], isBusy: false, users: 0 };
+      const lane = lanes.get(key) ?? newLane(key);
       lane.users++;
+      lanes.set(key, lane);
+      return lane;
+    },
+    find(key) {
+      const lane = lanes.get(key) ?? newLane(key);
       lanes.set(key, lane);
       return lane;
     },

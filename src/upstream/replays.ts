@@ -1,9 +1,10 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { Letter, LetterFilter, LetterStore } from "../core/journal.ts";
 import type { Outcome } from "./answer.ts";
-import { type Call, readCall } from "./call.ts";
+import type { Attempts } from "./attempts.ts";
+import { type Call, type KeptCall, readCall } from "./call.ts";
 import { type Calls, FRESH } from "./calls.ts";
-import type { Gone } from "./gone.ts";
+import type { Learn } from "./kept-socket.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Routes } from "./routes.ts";
 
@@ -23,10 +24,11 @@ export interface Replayed {
 /** What replays need. */
 export interface ReplayNeeds {
   readonly letters: LetterStore;
-  readonly gone: Pick<Gone, "revive">;
+  readonly attempts: Pick<Attempts, "revive">;
   readonly calls: Calls;
   readonly lanes: Lanes;
   readonly routes: Routes;
+  readonly learn: Learn;
 }
 
 /** Letters that are looked for at once. */
@@ -38,7 +40,7 @@ const PAGE = 1000;
  * letter again.
  */
 export function createReplay(needs: ReplayNeeds) {
-  const { letters, gone, calls, lanes, routes } = needs;
+  const { letters, attempts, calls, lanes, routes, learn } = needs;
 
   async function replay(wanted: ReplayWanted): Promise<Replayed[]> {
     const ended: Promise<Replayed>[] = [];
@@ -53,15 +55,15 @@ export function createReplay(needs: ReplayNeeds) {
   async function tryAgain(letter: Letter): Promise<Replayed> {
     const { id } = letter;
     const outcome = await new Promise<Outcome>((resolve) => {
-      const call = callOf(letter, resolve, routes);
-      if (!call) {
+      const kept = readCall(letter.text);
+      const way = kept && wayOf(kept, routes);
+      if (!way) {
         letters.add({ ...letter, reason: "UPSTREAM_NO_ROUTE" });
         return resolve({ ok: false, code: "UPSTREAM_NO_ROUTE" });
       }
-      gone.revive(call.route);
-      const lane = lanes.open(letter.lane);
-      calls.readmit(lane, call);
-      lanes.leave(lane);
+      attempts.revive(way.route);
+      const lane = lanes.find(letter.lane);
+      calls.readmit(lane, callOf(kept, { ...way, state: learn(lane, kept), ended: resolve }));
     });
     if (outcome.ok) return { id, outcome: "delivered" };
     return { id, outcome: "failed", code: outcome.code };
@@ -82,23 +84,19 @@ async function idsOf(letters: LetterStore, { ids, ...filter }: ReplayWanted): Pr
   return all;
 }
 
-function callOf(
-  { text }: Letter,
-  ended: NonNullable<Call["ended"]>,
-  routes: Routes,
-): Call | undefined {
-  const kept = readCall(text);
-  if (!kept) return undefined;
-  const { socket, members, kind, namespace, subject } = kept;
-  const route = routes.named(kept.route);
+/** Where a kept call goes. */
+function wayOf({ route: name, namespace, kind, subject }: KeptCall, routes: Routes) {
+  const route = routes.named(name);
   const path = route?.path(namespace, kind === "event" ? subject : kind);
-  if (!route || path === undefined) return undefined;
-  return {
-    ...kept,
-    ...{ route, path, socket: () => socket, members, bytes: Buffer.byteLength(members) },
-    deadline: undefined,
-    once: true,
-    ended,
-    ...FRESH,
-  };
+  return route && path !== undefined ? { route, path } : undefined;
+}
+
+function callOf(
+  kept: KeptCall,
+  given: Pick<Call, "route" | "path" | "state"> & { ended(outcome: Outcome): void },
+): Call {
+  const bytes = Buffer.byteLength(kept.members);
+  const { rooms: _, socket: __, ...head } = kept;
+  const once = { deadline: undefined, once: true, handshake: undefined } as const;
+  return { ...head, ...given, ...once, bytes, ...FRESH };
 }

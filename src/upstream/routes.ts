@@ -12,6 +12,10 @@ export interface Route {
   /** The URL as it was set. */
   readonly url: string;
   readonly batch: boolean;
+  /** Whether its calls show the rooms of their socket. */
+  readonly rooms: boolean;
+  /** Whether they show how many sockets are in these. */
+  readonly presence: boolean;
   /** Path and query for a namespace and an event; `undefined` when a name fits in no path. */
   path(namespace: string, event: string): string | undefined;
 }
@@ -48,21 +52,28 @@ export function readRoutes(settings: UpstreamSettings): Routes {
   const problems: SettingProblem[] = [];
   const names = nameRoutes(settings, problems);
   const rules: Rule[] = [];
-  const add = (at: string, { url, batch, name }: GivenRoute, rule: Omit<Rule, "route">) => {
-    const route = readRoute(at, { url, batch, name }, settings, problems);
+  const add = (at: string, given: GivenRoute, rule: Omit<Rule, "route">) => {
+    const route = readRoute(at, given, settings, problems);
     if (route) rules.push({ route, ...rule });
   };
   for (const [index, row] of settings.routes.entries()) {
-    const { namespace, event, url, batch = settings.batch } = row;
+    const { namespace, event, url, connected } = row;
+    const { batch = settings.batch, rooms = settings.rooms, presence = settings.presence } = row;
     const at = `upstream.routes.${index}`;
     checkNamespace(`${at}.namespace`, namespace, problems);
     const isNamespace = createGlobs([namespace]);
     const isEvent = createGlobs([event]);
     add(
       `${at}.url`,
-      { url, batch, name: names[index] ?? "" },
+      { url, batch, rooms, presence, name: names[index] ?? "" },
       {
-        matches: (kind, nsp, name) => isNamespace(nsp) && isEvent(kind === "event" ? name : kind),
+        matches(kind, nsp, name) {
+          if (!isNamespace(nsp)) return false;
+          // A client's event may have the name, and functions of before do not know the call.
+          return kind === "connected"
+            ? connected === true
+            : isEvent(kind === "event" ? name : kind);
+        },
         claims: isNamespace,
       },
     );
@@ -132,11 +143,7 @@ function readNamespaces({ url, namespaces, routes }: UpstreamSettings): Routes["
 }
 
 /** What the settings say of a route. */
-interface GivenRoute {
-  readonly url: string;
-  readonly batch: boolean;
-  readonly name: string;
-}
+type GivenRoute = Pick<Route, "url" | "batch" | "rooms" | "presence" | "name">;
 
 function readRoute(
   at: string,
@@ -162,11 +169,11 @@ function readRoute(
   if (url.protocol === "http:" && !insecure && !isLoopback(url.hostname)) {
     return wrong("must be https, or http on this machine, unless upstream.insecure is set");
   }
+  const { name, batch, rooms, presence } = given;
   return {
-    name: given.name,
+    ...{ name, batch, rooms, presence },
     origin: url.origin,
     url: given.url,
-    batch: given.batch,
     path: createPath(url.pathname, url.search),
   };
 }

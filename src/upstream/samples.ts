@@ -1,6 +1,7 @@
 import type { CallKind } from "../core/call.ts";
 import type { FailureCode } from "../core/failures.ts";
 import type { LetterSamples } from "../core/journal.ts";
+import type { PatchOutcome } from "../core/socket-state.ts";
 import type { BreakerState } from "./breaker.ts";
 
 /** What one request carries, as metrics show it. */
@@ -22,6 +23,8 @@ export interface UpstreamSamples {
   /** Events that went out in batches. */
   readonly batched: number;
   readonly retries: number;
+  /** Answers that said something about their socket, by what became of that. */
+  readonly states: Readonly<Record<PatchOutcome, number>>;
   readonly queued: { readonly events: number; readonly bytes: number };
   readonly origins: readonly OriginSamples[];
   readonly goneEndpoints: number;
@@ -43,6 +46,7 @@ export interface Counts {
   readonly refused: Partial<Record<FailureCode, number>>;
   batched: number;
   retries: number;
+  readonly states: Record<PatchOutcome, number>;
   /** A request ended, answered or with a failure. */
   called(labels: CallLabels, code: FailureCode | undefined, seconds: number): void;
   refuse(code: FailureCode): FailureCode;
@@ -57,6 +61,7 @@ export function createCounts(observe: (labels: CallLabels, seconds: number) => v
     refused,
     batched: 0,
     retries: 0,
+    states: { done: 0, old: 0, too_large: 0 },
     called(labels, code, seconds) {
       const key = `${labels.type} ${labels.route} ${code ?? "answered"}`;
       calls[key] = (calls[key] ?? 0) + 1;

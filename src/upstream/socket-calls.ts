@@ -1,17 +1,11 @@
-import type { CallHandshake, CallSocket } from "../core/call.ts";
+import type { CallHandshake } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import { type Answer, type Outcome, readRefusal } from "./answer.ts";
-import { writeSocket } from "./call.ts";
-import type { CalledSocket, Calls } from "./calls.ts";
+import type { CalledSocket } from "./call.ts";
+import type { Calls } from "./calls.ts";
 import type { Lanes } from "./lanes.ts";
-
-/** A socket that is called about. */
-export interface LaneSocket extends CalledSocket {
-  /** What may change between calls. */
-  describe(): Pick<CallSocket, "userId" | "data">;
-}
 
 /**
  * What the functions say to an event whose client waits: arguments of its ack, or why there are
@@ -36,7 +30,9 @@ export class ConnectRefused extends FailureError {
 /** The calls about one socket, one at a time and in order. */
 export interface SocketCalls {
   /** Asks whether the socket may enter. Rejects with {@link ConnectRefused}. */
-  connect(handshake: CallHandshake): Promise<Answer>;
+  connect(handshake: CallHandshake): Promise<Answer & { readonly order: number }>;
+  /** Tells that the socket is in, if a function wants to know. */
+  connected(recovered: boolean): void;
   /**
    * Hands an event on. With `answer`, it is called once with what the function says. Returns why
    * the event was refused at once; then `answer` is never called.
@@ -64,16 +60,19 @@ export interface SocketCallsNeeds {
 }
 
 /** Returns the calls about one socket. Its `end` is to be called, or its lane stays. */
-export function openSocketCalls(socket: LaneSocket, needs: SocketCallsNeeds): SocketCalls {
+export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): SocketCalls {
   const { settings, calls, lanes, apply, refused } = needs;
   const lane = lanes.open(`${socket.namespace},${socket.id}`);
   const acks = createAckOrder();
-  const writer = createWriter(socket);
   let isOpen = true;
+  lane.socket = socket;
+  // A recovered socket may come from a node whose clock is ahead.
+  lane.order = Math.max(lane.order, socket.describe().version ?? 0);
 
   function answered(outcome: Outcome, answer: (reply: EventReply) => void): void {
     const reply = replyOf(outcome);
     const commands = outcome.ok ? outcome.answer.commands : [];
+    const moved = outcome.ok ? outcome.moved : undefined;
     // Whom the commands disconnect gets no ack after.
     if (commands.some(({ do: what }) => what === "disconnectSockets")) {
       acks.say(undefined, () => {
@@ -82,7 +81,8 @@ export function openSocketCalls(socket: LaneSocket, needs: SocketCallsNeeds): So
       });
     } else {
       // Whoever gets the ack may rely on what the commands did.
-      acks.say(commands.length > 0 ? apply(commands) : undefined, () => answer(reply));
+      const moves = [moved, commands.length > 0 ? apply(commands) : undefined].filter(Boolean);
+      acks.say(moves.length > 0 ? Promise.all(moves) : undefined, () => answer(reply));
     }
   }
 
@@ -90,21 +90,27 @@ export function openSocketCalls(socket: LaneSocket, needs: SocketCallsNeeds): So
     connect: (handshake) =>
       new Promise((resolve, reject) => {
         const ended = (outcome: Outcome) =>
-          outcome.ok ? resolve(outcome.answer) : reject(refusalOf(outcome));
+          outcome.ok ? resolve({ ...outcome.answer, order }) : reject(refusalOf(outcome));
         const code = calls.admit(socket, lane, {
           kind: "connect",
           subject: "connect",
-          socket: () => writer.write({ handshake }),
+          handshake,
           timeoutMs: settings.connectTimeoutMs,
           ended,
         });
+        const { order } = lane;
         if (code) ended({ ok: false, code: refused(code) });
       }),
+    connected(recovered) {
+      const members = { recovered };
+      const code = calls.admit(socket, lane, { kind: "connected", subject: "connected", members });
+      // Nobody has to.
+      if (code && code !== "UPSTREAM_NO_ROUTE") refused(code);
+    },
     event(name, args, answer) {
       const code = calls.admit(socket, lane, {
         kind: "event",
         subject: name,
-        socket: writer.write,
         members: { event: name, args, ack: answer !== undefined },
         ...(answer && {
           timeoutMs: settings.timeoutMs,
@@ -116,14 +122,12 @@ export function openSocketCalls(socket: LaneSocket, needs: SocketCallsNeeds): So
     end(reason, done) {
       if (!isOpen) return;
       isOpen = false;
-      writer.end();
       const code =
         reason === undefined
           ? undefined
           : calls.admit(socket, lane, {
               kind: "disconnect",
               subject: "disconnect",
-              socket: writer.write,
               members: { reason },
               ...(done && { ended: done }),
             });
@@ -135,31 +139,13 @@ export function openSocketCalls(socket: LaneSocket, needs: SocketCallsNeeds): So
   };
 }
 
-/** Writes a socket as it is; once it has ended, as it was, and it is not kept for that. */
-function createWriter(socket: LaneSocket) {
-  let live: LaneSocket | undefined = socket;
-  let last = "";
-  const write = (more?: { readonly handshake: CallHandshake }): string => {
-    if (!live) return last;
-    const { id, namespace } = live;
-    return writeSocket({ id, namespace, ...live.describe(), ...more });
-  };
-  return {
-    write,
-    end() {
-      last = write();
-      live = undefined;
-    },
-  };
-}
-
 /** Acks in the order of their events, though some wait for what commands move. */
 function createAckOrder() {
   /** The last ack that waits for moves, or for one that does. */
   let last: Promise<void> | undefined;
   return {
     /** Says it once `ready` resolves, and after those before. */
-    say(ready: Promise<void> | undefined, say: () => void): void {
+    say(ready: Promise<unknown> | undefined, say: () => void): void {
       if (!ready && !last) {
         say();
         return;

@@ -1,24 +1,21 @@
-import type { CallKind } from "../core/call.ts";
+import type { CallKind, StateAnswer } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import type { LetterFilter } from "../core/journal.ts";
-import { createThrottle, type Log, type ThrottledLog } from "../core/log.ts";
+import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import { within } from "../core/within.ts";
-import type { Failed } from "./answer.ts";
-import { createAttempts } from "./attempts.ts";
+import { createAttempts, type MaybeCounts } from "./attempts.ts";
 import { createBatches } from "./batches.ts";
-import { type Call, type Clock, createIds, machineClock } from "./call.ts";
+import { type CalledSocket, type Clock, createIds, machineClock } from "./call.ts";
 import { createCalls } from "./calls.ts";
 import { createDeadLetters, type DeadLetter, showLetter } from "./dead-letters.ts";
+import { type AbsentSocket, createLearn } from "./kept-socket.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
 import { createReplay, type Replayed, type ReplayWanted } from "./replays.ts";
 import { type Routes, readRoutes } from "./routes.ts";
 import { type CallLabels, createCounts, type UpstreamSamples } from "./samples.ts";
 import { createSigner } from "./sign.ts";
-import { type LaneSocket, openSocketCalls, type SocketCalls } from "./socket-calls.ts";
-
-/** How long calls are tried again if `upstream.retryForMs` is 0. */
-const RETRY_FOR_MS = { memory: 3_000, durable: 600_000 } as const;
+import { openSocketCalls, type SocketCalls } from "./socket-calls.ts";
 
 /** Calls to functions. */
 export interface Upstream {
@@ -28,7 +25,9 @@ export interface Upstream {
   readonly namespaces: Routes["namespaces"];
   /** Whether a function answers this call. */
   answers(kind: CallKind, namespace: string, event: string): boolean;
-  open(socket: LaneSocket): SocketCalls;
+  /** Whether this call shows the rooms of its socket, or their sizes. */
+  showsRooms(kind: CallKind, namespace: string, event: string): boolean;
+  open(socket: CalledSocket): SocketCalls;
   /** Lists the dead letters that match, the oldest first. */
   listDeadLetters(
     page: LetterFilter & { readonly limit: number; readonly after?: string | undefined },
@@ -49,6 +48,10 @@ export interface UpstreamNeeds {
   readonly log: Log;
   /** Carries out a function's commands, in order. Resolves when all sockets have been moved. */
   apply(commands: readonly Command[]): Promise<void>;
+  /** Does what an answer says about a socket that no call here is open for. */
+  elsewhere?(socket: AbsentSocket, answer: StateAnswer, order: number): void;
+  /** How many sockets are in rooms, for routes with `presence`. Never rejects. */
+  count?(namespace: string, rooms: readonly string[]): MaybeCounts;
   /** A request took so long. */
   observe?(labels: CallLabels, seconds: number): void;
   readonly clock?: Clock;
@@ -74,20 +77,19 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
   const counts = createCounts(needs.observe ?? (() => {}));
   const newId = createIds();
   const letters = createDeadLetters(settings, clock.wall);
-  const failed = createFailureLog(log);
   const attempts = createAttempts(settings, routes, {
-    ...{ clock, failed, retryForMs: RETRY_FOR_MS.memory },
+    clock,
     sign: createSigner(settings.secrets, clock.wall),
     counts,
+    count: needs.count ?? (() => ({})),
     opened: (origin) =>
       log("warn", "opened", { room: "upstream", origin }, "origin fails too often"),
-    gone: ({ name: route, url }) =>
-      log("error", "gone", { room: "upstream", route, url }, "function answered 410 Gone"),
+    gone: ({ url }) =>
+      log("error", "gone", { room: "upstream", url }, "function answered 410 Gone"),
   });
-  const { gone } = attempts;
   const { apply } = needs;
   const calls = createCalls(settings, {
-    ...{ clock, routes, gone, letters, counts, newId, apply, failed },
+    ...{ clock, routes, attempts, letters, counts, newId, apply },
     lanes: () => lanes,
   });
   const batches = createBatches(settings, {
@@ -96,9 +98,10 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     sent(count) {
       counts.batched += count;
     },
-    ...{ settle: calls.settle, failed },
+    settle: calls.settle,
   });
   const lanes: Lanes = createLanes({ attempts, batches, settle: calls.settle });
+  const learn = createLearn(settings.dataBytesMax, needs.elsewhere ?? (() => {}));
   let stopped: Promise<void> | undefined;
 
   async function stop(): Promise<void> {
@@ -118,6 +121,10 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     claims: routes.claims,
     namespaces: routes.namespaces,
     answers: (kind, namespace, event) => routes.find(kind, namespace, event) !== undefined,
+    showsRooms(kind, namespace, event) {
+      const { rooms = false, presence = false } = routes.find(kind, namespace, event) ?? {};
+      return rooms || presence;
+    },
     open: (socket) =>
       openSocketCalls(socket, { settings, calls, lanes, apply, refused: counts.refuse }),
     async listDeadLetters(page) {
@@ -125,40 +132,19 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
       const shown = items.map(showLetter).filter((one) => one !== undefined);
       return { items: shown, ...(next !== undefined && { next }) };
     },
-    replayDeadLetters: createReplay({ letters, gone, calls, lanes, routes }),
+    replayDeadLetters: createReplay({ letters, attempts, calls, lanes, routes, learn }),
     samples() {
-      const { calls: made, refused, batched, retries } = counts;
+      const { calls: made, refused, batched, retries, states } = counts;
       return {
-        ...{ calls: made, refused, batched, retries, queued: calls.queued },
+        ...{ calls: made, refused, batched, retries, states, queued: calls.queued },
         origins: attempts.origins.map(({ name, breaker, opened, inflight, waiting }) => ({
           origin: name,
           ...{ breaker, opened, inflight, waiting },
         })),
-        goneEndpoints: gone.count,
+        goneEndpoints: attempts.goneCount,
         deadLetters: letters.samples,
       };
     },
     stop: () => (stopped ??= stop()),
   };
 }
-
-/** Writes a line for a failed call, one a second per route and reason. Bodies are in none. */
-function createFailureLog(log: ThrottledLog) {
-  return (call: Call, { code, status, detail }: Failed, calls = 1): void => {
-    const { id, route, namespace, socketId: socket, kind, subject, attempts: attempt } = call;
-    const about = { id, route: route.name, namespace, socket, kind };
-    const fields = {
-      ...{ room: "upstream", code, ...about, attempt },
-      ...(kind === "event" && { event: subject.slice(0, EVENT_CHARS_MAX) }),
-      ...(status !== undefined && { status }),
-      ...(detail !== undefined && { detail }),
-      ...(calls > 1 && { calls }),
-    };
-    // A function that refuses works.
-    const level = code === "UPSTREAM_REFUSED" ? "debug" : "warn";
-    log(level, `${route.name} ${code}`, fields, "a call to a function failed");
-  };
-}
-
-/** What a line shows of an event's name, which a client has chosen. */
-const EVENT_CHARS_MAX = 100;

@@ -10,7 +10,7 @@ import { next, until } from "../harness/wait.ts";
 import { lost, move, secretOf, stranger, twoNodes } from "./kit.ts";
 
 interface Patching {
-  patchState(id: string, data: object, limits: { at: number; bytesMax: number }): Promise<void>;
+  patchState(id: string, data: object, limits: { order: number; bytesMax: number }): Promise<void>;
 }
 
 const bytesMax = 200;
@@ -18,7 +18,7 @@ const bytesMax = 200;
 /** Patches a socket from a node, as an answer does whose call was made at `at`. */
 function patch(from: TestGateway, id: string | undefined, data: object, at: number): Promise<void> {
   const adapter = from.io.of("/").adapter as unknown as Patching;
-  return adapter.patchState(String(id), data, { at, bytesMax });
+  return adapter.patchState(String(id), data, { order: at, bytesMax });
 }
 
 async function nodes(t: Parameters<typeof twoNodes>[0]) {
@@ -46,7 +46,7 @@ test("a session is patched while its client is away, and keeps its version over 
   const { redis, both } = await nodes(t);
   const [a, b] = both;
   const { client, socket } = await a.joined();
-  patchData(socket, { data: { before: 1 } }, { at: 5, bytesMax });
+  patchData(socket, { data: { before: 1 } }, { order: 5, bytesMax });
   await move(client, socket, b);
   await until(() => lost(redis, secretOf(client)), "the session");
   await patch(a, socket.id, { older: true }, 4);

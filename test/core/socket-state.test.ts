@@ -7,7 +7,7 @@ type Patch = Readonly<Record<string, unknown>>;
 /** Returns data after a patch. */
 function patched(data: unknown, patch: Patch, bytesMax = 1000): unknown {
   const socket = { data };
-  assert.equal(patchData(socket, { data: patch }, { at: 1, bytesMax }), "done");
+  assert.equal(patchData(socket, { data: patch }, { order: 1, bytesMax }), "done");
   return socket.data;
 }
 
@@ -35,7 +35,7 @@ test("objects are changed in place, so that who holds one sees the patch and kee
   const data: Record<string, unknown> = { cart };
   const socket = { data: data as unknown };
   data.seen = true;
-  patchData(socket, { data: { cart: { items: 2 } } }, { at: 1, bytesMax: 1000 });
+  patchData(socket, { data: { cart: { items: 2 } } }, { order: 1, bytesMax: 1000 });
   cart.note = "mine";
   assert.equal(socket.data, data);
   assert.deepEqual(data, { cart: { items: 2, note: "mine" }, seen: true });
@@ -77,16 +77,16 @@ test("data at the limit are taken, and one byte more leaves them as they were", 
   const bytesMax = sizeOf(full);
   assert.equal(bytesMax, Buffer.byteLength(JSON.stringify(full)));
   const socket = { data: { text: "" } as unknown };
-  assert.equal(patchData(socket, { data: full }, { at: 5, bytesMax }), "done");
+  assert.equal(patchData(socket, { data: full }, { order: 5, bytesMax }), "done");
   const more = { text: `${full.text}x` };
-  assert.equal(patchData(socket, { data: more }, { at: 6, bytesMax }), "too_large");
+  assert.equal(patchData(socket, { data: more }, { order: 6, bytesMax }), "too_large");
   assert.deepEqual(socket.data, full);
   assert.equal(versionOf(socket.data), 5);
 });
 
 test("data that a handler made too large may shrink, and not grow", () => {
   const socket = { data: { own: "x".repeat(100), a: 1 } as unknown };
-  const limits = { at: 1, bytesMax: 50 };
+  const limits = { order: 1, bytesMax: 50 };
   assert.equal(patchData(socket, { data: { b: 1 } }, limits), "too_large");
   assert.equal(patchData(socket, { data: { a: null } }, limits), "done");
   assert.deepEqual(socket.data, { own: "x".repeat(100) });
@@ -100,21 +100,22 @@ test("data that cannot be written count as functions are shown them", () => {
 
 test("the answer to an earlier call changes nothing, and neither does the same answer again", () => {
   const socket = { data: {} as unknown };
-  const patch = (at: number, data: Patch) => patchData(socket, { data }, { at, bytesMax: 100 });
+  const patch = (at: number, data: Patch) =>
+    patchData(socket, { data }, { order: at, bytesMax: 100 });
   assert.equal(versionOf(socket.data), 0);
   assert.equal(patch(2, { a: 2 }), "done");
   assert.equal(patch(1, { a: 1 }), "old");
   assert.equal(patch(2, { a: 3 }), "old");
   assert.deepEqual([socket.data, versionOf(socket.data)], [{ a: 2 }, 2]);
-  assert.equal(patchData(socket, { rooms: ["x"] }, { at: 3, bytesMax: 100 }), "done");
+  assert.equal(patchData(socket, { rooms: ["x"] }, { order: 3, bytesMax: 100 }), "done");
   assert.equal(patch(3, { a: 3 }), "old");
-  assert.equal(patchData(socket, {}, { at: 1, bytesMax: 100 }), "done");
+  assert.equal(patchData(socket, {}, { order: 1, bytesMax: 100 }), "done");
   assert.equal(versionOf(socket.data), 3);
 });
 
 test("the version goes with the data, wherever they are taken", () => {
   const data = {};
   setVersion(data, 7);
-  assert.equal(patchData({ data }, { data: { a: 1 } }, { at: 6, bytesMax: 100 }), "old");
+  assert.equal(patchData({ data }, { data: { a: 1 } }, { order: 6, bytesMax: 100 }), "old");
   assert.deepEqual([versionOf(data), versionOf(undefined)], [7, 0]);
 });

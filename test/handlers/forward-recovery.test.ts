@@ -19,7 +19,8 @@ async function enter(given: { recovered: boolean; userId?: string }, answer: Con
     {
       asksConnect: () => true,
       open: () => ({
-        connect: () => Promise.resolve(answer),
+        connect: () => Promise.resolve({ ...answer, order: 1 }),
+        connected: () => {},
         event: () => undefined,
         end: (reason) => ends.push(reason),
       }),

@@ -197,7 +197,7 @@ test("a call whose client has stopped waiting is not made, however late the time
   let late = 0;
   const fn = await startFunction(t, () => gate.passed.then(() => ({})));
   const clock = { now: () => performance.now() + late, wall: Date.now };
-  const upstream = testUpstream(t, { url: fn.url, inflightMax: 1, timeoutMs: 60_000 }, { clock });
+  const upstream = testUpstream(t, { url: fn.url, inflightMax: 1, timeoutMs: 60_000 }, clock);
   upstream.lane("a").event("x", []);
   const asked = upstream.ask(upstream.lane("b"), "y");
   await until(() => fn.open === 1, "one is open, one waits");
@@ -436,31 +436,4 @@ test("what timed out behind a call that is tried again is forgotten at once", as
     collect();
     return held.every((one) => one.deref() === undefined);
   }, "nothing is left of them");
-});
-
-// A call that waited showed the socket as it was when the event came, also if an answer in between
-// had changed it.
-test("a call shows its socket as it is when it is sent, and one that is gone as it was", async (t) => {
-  for (const batch of [false, true]) {
-    let data: unknown = {};
-    const gate = createGate();
-    const fn = await startFunction(t, async ({ json }) => {
-      const { args = [] } = batch && json[0] ? json[0].data : json;
-      if (args[0] === 1) data = { by: "the first" };
-      if (args[0] === 2) await gate.passed;
-      return {};
-    });
-    const upstream = testUpstream(t, { url: fn.url, batch, batchMax: 1 });
-    const lane = upstream.open({ id: "s1", namespace: "/", describe: () => ({ data }) });
-    for (const n of [1, 2, 3]) lane.event("x", [n]);
-    await until(() => fn.open === 1 && fn.received.length === 2, "the second is open");
-    lane.end("gone");
-    data = { by: "somebody else" };
-    gate.open();
-    await until(() => upstream.samples().queued.events === 0, "all are delivered");
-    assert.deepEqual(
-      fn.received.map(({ json }) => (batch && json[0] ? json[0].data : json).socket.data),
-      [{}, ...Array(3).fill({ by: "the first" })],
-    );
-  }
 });

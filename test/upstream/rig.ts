@@ -1,49 +1,68 @@
 import type { TestContext } from "node:test";
+import type { StateAnswer } from "../../src/core/call.ts";
 import type { Command } from "../../src/core/command.ts";
 import type { FailureCode } from "../../src/core/failures.ts";
-import type { Log } from "../../src/core/log.ts";
 import { type PartialSettings, readSettings } from "../../src/core/settings.ts";
+import { type KnownSocket, keepState } from "../../src/core/socket-state.ts";
 import type { Clock } from "../../src/upstream/call.ts";
 import type { EventReply, SocketCalls } from "../../src/upstream/socket-calls.ts";
-import { createUpstream, type Upstream } from "../../src/upstream/upstream.ts";
+import { createUpstream, type Upstream, type UpstreamNeeds } from "../../src/upstream/upstream.ts";
 import { SECRET } from "../harness/function.ts";
+
+/** A socket that is called about. */
+interface LaneOf extends KnownSocket {
+  readonly namespace?: string;
+  readonly traceparent?: string;
+}
+
+/** What an answer said about a socket that no call here is open for. */
+interface Elsewhere {
+  readonly id: string;
+  readonly answer: StateAnswer;
+  readonly order: number;
+}
 
 /** Calls to functions, without a gateway around them. */
 export interface TestUpstream extends Upstream {
   /** Commands that were carried out, in their order. */
   readonly applied: Command[];
+  /** What answers said about sockets that no call here is open for. */
+  readonly elsewhere: Elsewhere[];
   /** A socket's lane; it ends with the test. */
-  lane(id?: string, more?: { namespace?: string; traceparent?: string }): SocketCalls;
+  lane(id?: string, more?: LaneOf): SocketCalls;
   /** Hands an event on and resolves with its reply. */
   ask(lane: SocketCalls, name: string, ...args: unknown[]): Promise<EventReply>;
 }
 
 /** Settings that leave no time to waste. */
-const QUICK = {
-  ...{ secrets: [SECRET], retryMs: 1, retryMsMax: 5, drainMs: 0 },
-  ...{ attemptsMax: 5, retryForMs: 600_000 },
-};
+const QUICK = { secrets: [SECRET], retryMs: 1, retryMsMax: 5, drainMs: 0 };
 
 /** Returns calls to functions; they stop with the test. */
 export function testUpstream(
   t: TestContext,
   given: NonNullable<PartialSettings["upstream"]>,
-  more: { readonly clock?: Clock; readonly log?: Log } = {},
+  clock?: Clock,
+  count?: NonNullable<UpstreamNeeds["count"]>,
 ): TestUpstream {
   const applied: Command[] = [];
+  const elsewhere: Elsewhere[] = [];
   const { upstream: settings } = readSettings({ upstream: { ...QUICK, ...given } });
   const upstream = createUpstream(settings, {
     log: () => {},
     apply: async (commands) => void applied.push(...commands),
-    ...more,
+    elsewhere: ({ id }, answer, order) => void elsewhere.push({ id, answer, order }),
+    ...(clock && { clock }),
+    ...(count && { count }),
   });
   t.after(() => upstream.stop());
   return {
     ...upstream,
     applied,
-    lane(id = "s1", { namespace = "/", traceparent } = {}) {
-      const describe = () => ({ userId: `user of ${id}`, data: {} });
-      return upstream.open({ id, namespace, traceparent, describe });
+    elsewhere,
+    lane(id = "s1", { namespace = "/", traceparent, ...more } = {}) {
+      const known = { userId: `user of ${id}`, data: {}, ...more };
+      const state = keepState(known, settings.dataBytesMax);
+      return upstream.open({ id, namespace, traceparent, ...state });
     },
     ask: (lane, name, ...args) =>
       new Promise((resolve, reject) => {

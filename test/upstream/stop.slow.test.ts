@@ -28,7 +28,8 @@ server.listen(0, "127.0.0.1", async () => {
   const upstream = createUpstream(settings, { log() {}, async apply() {} });
   let told = 0;
   for (const name of ["fails", "batch", "hangs", "asks"]) {
-    const lane = upstream.open({ id: name, namespace: "/", describe: () => ({}) });
+    const state = { describe: () => ({}), rooms: () => [], update: () => ({ outcome: "done" }) };
+    const lane = upstream.open({ id: name, namespace: "/", ...state });
     for (let n = 0; n < 3; n++) lane.event(name, [n], name === "asks" ? () => told++ : undefined);
     lane.end("gone");
   }

@@ -139,7 +139,7 @@ test("a name that would climb out of the path is refused", async (t) => {
 
 test("an event without a name has no subject, since attributes must not be empty", () => {
   const event = { id: "1", kind: "event", subject: "", namespace: "/", socketId: "s" } as const;
-  const headers = binaryHeaders({ ...event, at: 0, traceparent: undefined });
+  const headers = binaryHeaders({ ...event, at: 0, order: 0, traceparent: undefined });
   assert.ok(!headers.includes("ce-subject"));
 });
 

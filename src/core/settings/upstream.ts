@@ -20,6 +20,18 @@ const route = z.strictObject({
       "Whether events without ack go out in batches; the function must expect them. " +
       "Left out, upstream.batch holds.",
   }),
+  rooms: z.optional(z.boolean()).register(z.globalRegistry, {
+    description: "Whether calls show the rooms of their socket. Left out, upstream.rooms holds.",
+  }),
+  presence: z.optional(z.boolean()).register(z.globalRegistry, {
+    description:
+      "Whether calls show how many sockets are in the rooms of theirs. " +
+      "Left out, upstream.presence holds.",
+  }),
+  connected: z.optional(z.boolean()).register(z.globalRegistry, {
+    description:
+      "Whether the function is told that a client is in, whatever `event` says. Default: false.",
+  }),
 });
 z.globalRegistry.add(route, { description: "Which calls go to which function." });
 
@@ -29,13 +41,14 @@ export const upstream = z.strictObject({
   routes: field(
     z.array(route).check(z.maxLength(1000)),
     [],
-    "List of {name, namespace, event, url, batch}: the first that matches is called.",
+    "List of {name, namespace, event, url, batch, rooms, presence, connected}: " +
+      "the first that matches is called.",
   ),
   namespaces: list(["/"], "Namespaces that upstream.url answers, with * for any characters."),
   calls: field(
-    z.array(z.enum(["connect", "event", "disconnect"])).check(z.maxLength(3)),
+    z.array(z.enum(["connect", "connected", "event", "disconnect"])).check(z.maxLength(4)),
     ["connect", "event", "disconnect"],
-    "Which calls upstream.url answers.",
+    "Which calls upstream.url answers: connect, connected, event, disconnect.",
   ),
   secrets: secrets(
     "Signing secrets (whsec_…), the newest first; each call is signed with all of them.",
@@ -60,6 +73,11 @@ export const upstream = z.strictObject({
     1_048_576,
     "Bytes, as JSON, that a socket's data may have after an answer has changed them.",
   ),
+  rooms: flag(false, "Whether calls show the rooms of their socket."),
+  presence: flag(
+    false,
+    "Whether calls show how many sockets, over all nodes, are in the rooms of theirs.",
+  ),
   presenceMs: ms(
     1000,
     10,
@@ -75,13 +93,7 @@ export const upstream = z.strictObject({
     "refuse",
     "What happens to an event above the queue limits: it is refused with an error, or its connection is closed.",
   ),
-  attemptsMax: integer(1000, 1, 10_000, "Attempts of an event without ack, or of a disconnect."),
-  retryForMs: ms(
-    0,
-    0,
-    86_400_000,
-    "How long after its first attempt such a call is tried again; 0: ten minutes where calls are kept in Redis, else three seconds.",
-  ),
+  attemptsMax: integer(5, 1, 100, "Attempts of an event without ack, or of a disconnect."),
   retryMs: ms(200, 1, 60_000, "Upper bound of the first wait between attempts; it doubles."),
   retryMsMax: ms(10_000, 1, 3_600_000, "Upper bound of any wait between attempts."),
   retryBudgetPercent: integer(
@@ -110,12 +122,6 @@ export const upstream = z.strictObject({
     "How long a circuit breaker stays open before one call probes the origin.",
   ),
   retryAfterMsMax: ms(60_000, 1000, 3_600_000, "The longest Retry-After that is obeyed."),
-  goneMs: ms(
-    600_000,
-    1000,
-    86_400_000,
-    "How long a route is not called after its function answered 410; then one call probes it.",
-  ),
   batch: flag(false, "Whether upstream.url takes events without ack in batches."),
   batchMax: integer(100, 1, 10_000, "Events of one batch."),
   batchBytesMax: integer(
