@@ -2,6 +2,9 @@ import type { Row } from "./panels.ts";
 import { PROCESS_ROW } from "./process-row.ts";
 import { of, quantile, sumRate } from "./queries.ts";
 
+/** What is no answer of a function; a stop of ours says nothing about it. */
+const FAILED = 'outcome!~"answered|UPSTREAM_REFUSED|UPSTREAM_STOPPING"';
+
 /** The rows for a closer look; they stand folded. */
 export const FOLDED_ROWS: readonly Row[] = [
   {
@@ -79,60 +82,6 @@ export const FOLDED_ROWS: readonly Row[] = [
     collapsed: true,
     panels: [
       {
-        title: "Requests, by outcome",
-        unit: "ops",
-        lines: { [sumRate("sluice_upstream_calls_total", "outcome")]: "{{outcome}}" },
-      },
-      {
-        title: "Time of a request",
-        unit: "s",
-        lines: { [quantile("sluice_upstream_call_seconds")]: "" },
-      },
-      {
-        title: "Turned away before a request",
-        unit: "ops",
-        lines: { [sumRate("sluice_upstream_refused_total", "reason")]: "{{reason}}" },
-      },
-      {
-        title: "Open requests, events under way, dead letters",
-        unit: "short",
-        lines: {
-          [`sum by (origin) (${of("sluice_upstream_inflight")})`]: "open, {{origin}}",
-          [`sum(${of("sluice_upstream_queued_events")})`]: "under way",
-          [`sum(${of("sluice_upstream_dead_letters")})`]: "dead letters",
-          [`sum(${of("sluice_upstream_gone_endpoints")})`]: "gone functions",
-        },
-      },
-      {
-        title: "Bytes under way",
-        unit: "bytes",
-        lines: { [`sum(${of("sluice_upstream_queued_bytes")})`]: "" },
-      },
-      {
-        title: "Batched, retried, given up, dropped",
-        unit: "ops",
-        lines: {
-          [sumRate("sluice_upstream_batched_events_total")]: "batched",
-          [sumRate("sluice_upstream_retries_total")]: "retried",
-          [sumRate("sluice_upstream_dead_lettered_total")]: "given up",
-          [sumRate("sluice_upstream_dead_letters_dropped_total")]: "dropped",
-        },
-      },
-      {
-        title: "Breakers: 1 probing, 2 open, and openings a second",
-        unit: "short",
-        lines: {
-          [`max by (origin) (${of("sluice_upstream_breaker_state")})`]: "{{origin}}",
-          [sumRate("sluice_upstream_breaker_opened_total", "origin")]: "openings, {{origin}}",
-        },
-      },
-    ],
-  },
-  {
-    title: "Functions",
-    collapsed: true,
-    panels: [
-      {
         title: "Calls, by outcome",
         unit: "ops",
         lines: {
@@ -140,9 +89,23 @@ export const FOLDED_ROWS: readonly Row[] = [
         },
       },
       {
-        title: "How long calls take",
+        title: "Calls, by route",
+        unit: "ops",
+        lines: { [sumRate("sluice_upstream_calls_total", "route")]: "{{route}}" },
+      },
+      {
+        title: "Calls that fail, by route",
+        unit: "ops",
+        note: "A refusal of the function is an answer.",
+        lines: {
+          [`sum by (route, outcome) (rate(${of("sluice_upstream_calls_total", FAILED)}[$__rate_interval]))`]:
+            "{{route}} {{outcome}}",
+        },
+      },
+      {
+        title: "How long calls take, by route",
         unit: "s",
-        lines: { [quantile("sluice_upstream_call_seconds")]: "$quantile" },
+        lines: { [quantile("sluice_upstream_call_seconds", "route")]: "{{route}}" },
       },
       {
         title: "Open calls, by origin",
@@ -169,6 +132,11 @@ export const FOLDED_ROWS: readonly Row[] = [
         title: "Turned away",
         unit: "ops",
         lines: { [sumRate("sluice_upstream_refused_total", "reason")]: "{{reason}}" },
+      },
+      {
+        title: "State that answers set",
+        unit: "ops",
+        lines: { [sumRate("sluice_upstream_states_total", "outcome")]: "{{outcome}}" },
       },
       {
         title: "Repeated, batched, breakers opened",

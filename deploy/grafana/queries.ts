@@ -8,6 +8,6 @@ export const rate = (metric: string) => `rate(${of(metric)}[$__rate_interval])`;
 /** The same, added up over instances, split by the labels in `by`. */
 export const sumRate = (metric: string, by = "") =>
   by === "" ? `sum(${rate(metric)})` : `sum by (${by}) (${rate(metric)})`;
-const buckets = (metric: string) => `sum by (le) (${rate(`${metric}_bucket`)})`;
-/** The chosen quantile of a histogram. */
-export const quantile = (metric: string) => `histogram_quantile($quantile, ${buckets(metric)})`;
+/** The chosen quantile of a histogram, split by the labels in `by`. */
+export const quantile = (metric: string, by = "") =>
+  `histogram_quantile($quantile, ${sumRate(`${metric}_bucket`, by === "" ? "le" : `${by}, le`)})`;
