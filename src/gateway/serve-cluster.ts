@@ -53,9 +53,6 @@ interface ServeClusterNeeds {
 
 type ClusterSettings = Pick<Settings, "cluster" | "recovery" | "fanout" | "upstream">;
 
-/** How long dead letters are kept in Redis: a week. */
-const LETTER_AGE_MS = 604_800_000;
-
 /** Connects to the other nodes through Redis. Throws if Redis is required and cannot be reached. */
 export async function serveCluster(
   settings: ClusterSettings,
@@ -114,12 +111,13 @@ function openJournal(
   { cluster, upstream }: ClusterSettings,
   { log, undo }: ServeClusterNeeds,
 ): Journal {
-  const { queueMax, queueBytesMax, deadLettersMax, deadLetterBytesMax } = upstream;
+  const { queueMax, queueBytesMax } = upstream;
+  const { deadLettersMax, deadLetterBytesMax, deadLetterAgeMs } = upstream;
   const { timeoutMs, leaseMs, busKey, prefix } = cluster;
   const journal = createJournal(
     {
       ...{ max: queueMax, bytesMax: queueBytesMax, timeoutMs, leaseMs },
-      letters: { max: deadLettersMax, bytesMax: deadLetterBytesMax, ageMs: LETTER_AGE_MS },
+      letters: { max: deadLettersMax, bytesMax: deadLetterBytesMax, ageMs: deadLetterAgeMs },
     },
     { link, lease, log, seal: createSeal(busKey, prefix) },
   );
