@@ -134,23 +134,20 @@ function checkEvents(events: Options["events"] = {}): void {
     // Callers in JavaScript may have anything there.
     const parts = [entry?.handler, entry?.args?.["~standard"]?.validate];
     if (parts.every((part) => typeof part === "function")) continue;
-    throw new TypeError(
-      `events.${name} must be a handler, or { args, handler } with a Standard Schema as args`,
-    );
+    throw new TypeError(`events.${name} must be a handler, or { args, handler } with a schema`);
   }
 }
 
 /** Returns what a handler says; `ack` is whether the client waits for an acknowledgement. */
 function readReturned(returned: unknown, ack: boolean): object {
   const given = Array.isArray(returned) ? { ack: returned } : returned;
-  if (!isRecord(given)) {
-    if (!ack || given === undefined || given === null) return {};
-    throw new TypeError("an event's handler returns a list, an object or nothing");
-  }
-  const { ack: args, ...rest } = given;
-  // Otherwise a slip such as `{ delivered: true }` for `[{ delivered: true }]` would be no answer.
-  const odd = Object.keys(rest).find((key) => !/^(userId|data|rooms)$/.test(key));
+  if (given === undefined || given === null || (!ack && typeof given !== "object")) return {};
+  // A slip such as `{ delivered: true }` for `[{ delivered: true }]` would be no answer.
+  const odd = isRecord(given)
+    ? Object.keys(given).find((key) => !/^(ack|userId|data|rooms)$/.test(key))
+    : typeof given;
   if (odd !== undefined) throw new TypeError(`a handler returned ${odd}, which no answer has`);
+  const { ack: _, ...rest } = given as { readonly ack?: unknown }; // an object, or it is odd
   return ack ? given : rest;
 }
 

@@ -43,5 +43,5 @@ export type {
   StateReply,
 } from "./options.ts";
 export { Refusal } from "./refusal.ts";
-export { ArgsRefusal, type BadArgs, type Schema } from "./schema.ts";
+export type { BadArgs, Schema } from "./schema.ts";
 export { type Signed, VerifyError, type VerifyOptions, verify } from "./verify.ts";

@@ -148,7 +148,7 @@ test("what a handler returns by mistake fails the call, and says what is wrong",
     assert.equal((await returning(value)(call(event("say")))).status, 500);
   }
   assert.match(failures[0] ?? "", /a handler returned delivered, which no answer has/);
-  assert.match(failures[1] ?? "", /a list, an object or nothing/);
+  assert.match(failures[1] ?? "", /a handler returned string, which no answer has/);
   // Where nobody waits, a value that says nothing is nothing.
   const gone = { socket: SOCKET, reason: "bye" };
   for (const value of ["ok", 5, false, null, undefined]) {
