@@ -18,7 +18,7 @@ function cluster(redis: TestRedis) {
 }
 
 async function survivor(t: TestContext, redis: TestRedis, fn: TestFunction): Promise<TestGateway> {
-  const upstream = { url: fn.url, secrets: [SECRET] };
+  const upstream = { url: fn.url, secrets: [SECRET], rooms: true };
   return testGateway(t, { cluster: cluster(redis), upstream });
 }
 
@@ -39,6 +39,7 @@ async function node(t: TestContext, redis: TestRedis, fn: TestFunction): Promise
     SLUICE_CLUSTER_TIMEOUT_MS: "1000",
     SLUICE_UPSTREAM_URL: fn.url,
     SLUICE_UPSTREAM_SECRETS: SECRET,
+    SLUICE_UPSTREAM_ROOMS: "true",
   };
   const run = startProcess(t, SLUICE, env);
   await run.said("listening on port", 60_000);
@@ -74,10 +75,12 @@ async function written(redis: TestRedis, count: number): Promise<void> {
 test("kill -9: each socket's disconnect call is made once, by one of two survivors", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
-  const fn = await startFunction(t, ({ headers }) =>
+  const fn = await startFunction(t, ({ headers, json }) =>
     headers["ce-type"] === "io.sluice.connect"
       ? { body: { userId: "ada", data: { color: "red" }, rooms: ["red"] } }
-      : {},
+      : json.event
+        ? { body: { ack: [], data: { color: "blue" }, rooms: ["blue"] } }
+        : {},
   );
   const dying = await node(t, redis, fn);
   const survivors = [await survivor(t, redis, fn), await survivor(t, redis, fn)];
@@ -88,6 +91,12 @@ test("kill -9: each socket's disconnect call is made once, by one of two survivo
   const left = ids.filter((id) => id !== clients[0]?.id);
   await until(() => fn.received.filter(isDisconnect).length === 1, "the first disconnect");
   await written(redis, 5);
+  // The record follows what answers change.
+  const blue = clients[1]?.id;
+  await clients[1]?.emitWithAck("paint");
+  const [key] = (await redis.command("KEYS", "sluice:{nodes}:sockets:*")).split("\n");
+  const records = () => redis.command("HVALS", String(key));
+  await until(async () => /"blue".*"blue"/.test(await records()), "it");
   await until(async () => (await one.metric("sluice_cluster_nodes")) === 3, "three nodes");
   dying.run.child.kill("SIGKILL");
   const lost = () => fn.received.filter((call) => call.json.reason === "node_lost");
@@ -102,8 +111,12 @@ test("kill -9: each socket's disconnect call is made once, by one of two survivo
   );
   assert.ok(left.length >= 5);
   for (const { json } of lost()) {
-    assert.equal(json.socket.userId, "ada");
-    assert.deepEqual(json.socket.data, { color: "red", userId: "ada" });
+    const { id: lostId, userId, data, rooms, version } = json.socket;
+    const isBlue = lostId === blue;
+    assert.equal(userId, "ada");
+    assert.deepEqual(data, { color: isBlue ? "blue" : "red", userId: "ada" });
+    assert.deepEqual(rooms, isBlue ? ["red", "blue"] : ["red"]);
+    assert.ok(version > 0);
   }
   const counts = await Promise.all(
     survivors.map((each) => each.metric("sluice_cluster_lost_sockets_total")),
