@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { checkWorkers, countWorkers, isWorker } from "./cluster/worker-settings.ts";
+import { type CommandLine, EXIT, readCommandLine, UsageError } from "./core/command-line.ts";
 import { messageOf } from "./core/failures.ts";
 import type { Log } from "./core/log.ts";
 import {
@@ -19,13 +19,11 @@ import { type Gateway, type GatewayNeeds, startGateway, startOwn } from "./gatew
 import { createLogOutput, createPinoLog, type LogOutput } from "./gateway/log-output.ts";
 import { createAggregate } from "./metrics/aggregate.ts";
 
-const EXIT_FAILED = 1;
-/** EX_CONFIG of sysexits.h. */
-const EXIT_SETTINGS = 78;
-
 const HELP = `sluice: a Socket.IO event gateway
 
   sluice [--config FILE] [--section.key VALUE …]   run the gateway
+  sluice dev [--function URL] [-- COMMAND …]        run it beside a function, and show every call
+  sluice replay FILE [--call N|ID]                  send a call that was recorded to its function
   sluice doctor                                     say what this machine can carry
   sluice --settings                                 list every setting
   sluice --version
@@ -38,71 +36,25 @@ wants one of them.
 Exit codes: 0 stopped, 1 could not start, 78 settings are not usable.
 `;
 
-/** A wrong use of the command line or the environment: printed as one sentence, without a stack. */
-class UsageError extends Error {
-  readonly exitCode: number;
-  constructor(message: string, exitCode: number) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
-
-interface CommandLine {
-  readonly words: readonly string[];
-  readonly config: string | undefined;
-  readonly flags: ReadonlyMap<string, string | undefined>;
-  readonly switches: ReadonlySet<string>;
-}
-
-const SWITCHES = new Set(["help", "settings", "version"]);
-
-function readCommandLine(args: readonly string[]): CommandLine {
-  const { tokens } = parseArgs({ args: [...args], strict: false, tokens: true });
-  const flags = new Map<string, string | undefined>();
-  const switches = new Set<string>();
-  const words: string[] = [];
-  const used = new Set<number>();
-  for (const token of tokens) {
-    if (used.has(token.index)) continue; // the value of a flag may look like one, such as -1
-    if (token.kind === "positional") words.push(token.value);
-    if (token.kind !== "option") continue;
-    // parseArgs reads -port as four flags; here it is one, so that the error names it.
-    const isShort = !token.rawName.startsWith("--");
-    const given = isShort ? (args[token.index] ?? "").slice(1) : token.name;
-    const name = given === "h" ? "help" : given;
-    if (isShort) used.add(token.index);
-    if (SWITCHES.has(name)) {
-      switches.add(name);
-      continue;
-    }
-    const next = args[token.index + 1];
-    const inline = token.inlineValue === true;
-    const value = inline ? token.value : next?.startsWith("--") ? undefined : next;
-    if (!inline && value !== undefined) used.add(token.index + 1);
-    if (name === "config" && !value) throw new UsageError("--config wants a file", EXIT_SETTINGS);
-    flags.set(name, value);
-  }
-  const config = flags.get("config");
-  flags.delete("config");
-  return { words, config, flags, switches };
-}
-
 function readFile(path: string): unknown {
   let found: unknown;
   try {
     found = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
     const why = messageOf(error);
-    throw new UsageError(`--config ${path} cannot be read: ${why}`, EXIT_SETTINGS);
+    throw new UsageError(`--config ${path} cannot be read: ${why}`);
   }
   if (typeof found === "object" && found !== null && !Array.isArray(found)) return found;
-  throw new UsageError(`--config ${path} must hold an object of sections`, EXIT_SETTINGS);
+  throw new UsageError(`--config ${path} must hold an object of sections`);
 }
 
-function readProcessSettings(line: CommandLine): Settings {
-  const file = line.config === undefined ? {} : readFile(line.config);
-  const given = mergeSettings({ flags: line.flags, env: process.env, file });
-  return readSettings(given);
+function mergeProcessSettings({ config, flags }: Pick<CommandLine, "config" | "flags">): unknown {
+  const file = config === undefined ? {} : readFile(config);
+  return mergeSettings({ flags, env: process.env, file });
+}
+
+function readProcessSettings(line: Pick<CommandLine, "config" | "flags">): Settings {
+  return readSettings(mergeProcessSettings(line));
 }
 
 function printSettings(): void {
@@ -126,7 +78,6 @@ function chooseHandler(settings: Settings, production: boolean): Settings {
       "NODE_ENV is production and nothing answers events: set handlers.module " +
         "(SLUICE_HANDLERS_MODULE) to a module whose default export is (io) => void, or " +
         "upstream.url (SLUICE_UPSTREAM_URL) to a function",
-      EXIT_SETTINGS,
     );
   }
   return { ...settings, handlers: { ...settings.handlers, module: findChat() } };
@@ -135,9 +86,14 @@ function chooseHandler(settings: Settings, production: boolean): Settings {
 /** npm repeats a Ctrl-C that the process has had from the terminal: ignore a repeat within this. */
 const ECHO_MS = 500;
 
-function stopOnSignals(stopAndExit: () => void): void {
+const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
+
+function stopOnSignals(
+  stopAndExit: () => void,
+  signals: readonly NodeJS.Signals[] = STOP_SIGNALS,
+): void {
   let stoppingAt: number | undefined;
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  for (const signal of signals) {
     process.on(signal, () => {
       if (stoppingAt === undefined) {
         stoppingAt = performance.now();
@@ -145,7 +101,7 @@ function stopOnSignals(stopAndExit: () => void): void {
         return;
       }
       // A second signal ends the process at once.
-      if (performance.now() - stoppingAt > ECHO_MS) process.exit(EXIT_FAILED);
+      if (performance.now() - stoppingAt > ECHO_MS) process.exit(EXIT.failed);
     });
   }
 }
@@ -185,7 +141,7 @@ function startLog({ log: { level, bufferBytesMax } }: Settings): Process {
 function ignoreOutputErrors(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", ({ code }: NodeJS.ErrnoException) => {
-      if (code !== "EPIPE") process.exitCode = EXIT_FAILED;
+      if (code !== "EPIPE") process.exitCode = EXIT.failed;
     });
   }
 }
@@ -240,38 +196,103 @@ function fail(error: unknown): never {
   const text = messageOf(error);
   console.error(`sluice: ${text}`);
   const exitCode =
-    error instanceof UsageError ? error.exitCode : known ? EXIT_SETTINGS : EXIT_FAILED;
+    error instanceof UsageError ? error.exitCode : known ? EXIT.settings : EXIT.failed;
   process.exit(exitCode);
+}
+
+const readDevNeeds = () => ({
+  cwd: process.cwd(),
+  env: process.env,
+  hasColours: process.stdout.isTTY === true && !process.env.NO_COLOR,
+  print: (text: string) => console.log(text),
+});
+
+/** Runs `sluice dev`: a gateway, and a function beside it. */
+async function develop(line: CommandLine): Promise<void> {
+  if (process.env.NODE_ENV === "production") {
+    throw new UsageError(
+      "NODE_ENV is production, and sluice dev prints and records all that clients send",
+    );
+  }
+  // Signals are heard from the start on. A terminal that is closed sends SIGHUP.
+  let stop = (): void => process.exit(0);
+  stopOnSignals(() => stop(), [...STOP_SIGNALS, "SIGHUP"]);
+  const { readDevOptions } = await import("./dev/options.ts");
+  const { prepareDev } = await import("./dev/prepare.ts");
+  const { startDev } = await import("./gateway/serve-dev.ts");
+  const needs = readDevNeeds();
+  const { options, flags } = readDevOptions(line);
+  const given = mergeProcessSettings({ ...line, flags });
+  const run = await prepareDev(options, { ...needs, given });
+  raiseHeaderBound(run.settings);
+  const dev = await startDev(run, needs);
+  // However the process ends, its function must not go on without it.
+  process.on("exit", dev.kill);
+  stop = () => {
+    setTimeout(() => process.exit(0), countStopMs(run.settings) + dev.stopMs).unref();
+    dev.stop().then(() => process.exit(0), fail);
+  };
+  void dev.failed.then(async (why) => {
+    await dev.stop();
+    fail(new UsageError(why, EXIT.failed));
+  });
+  surviveUncaught(dev.gateway);
+}
+
+/** Runs `sluice replay`. */
+async function replay(line: CommandLine): Promise<void> {
+  const { readReplayOptions } = await import("./dev/options.ts");
+  const { runReplay } = await import("./gateway/serve-dev.ts");
+  const { options, flags } = readReplayOptions(line);
+  const settings = readProcessSettings({ ...line, flags });
+  const isAnswered = await runReplay(options, settings, readDevNeeds());
+  process.exitCode = isAnswered ? 0 : EXIT.failed;
+}
+
+async function printHelp([word]: readonly string[]): Promise<void> {
+  if (word !== "dev" && word !== "replay") return console.log(HELP);
+  const { DEV_HELP, REPLAY_HELP } = await import("./dev/options.ts");
+  console.log(word === "dev" ? DEV_HELP : REPLAY_HELP);
+}
+
+/** Throws unless a command line has only what its command takes. */
+function checkWords({ words, switches, rest }: CommandLine): void {
+  const [word, ...more] = words;
+  if (word !== "replay" && switches.has("new-id")) {
+    throw new UsageError("--new-id is for sluice replay");
+  }
+  if (word === "dev" || word === "replay") return; // they look at the others themselves
+  const others = word === "doctor" ? more : words;
+  if (others.length + rest.length === 0) return;
+  const given = [...words, ...rest].join(" ");
+  throw new UsageError(`there is no command ${given}; see sluice --help`, EXIT.failed);
 }
 
 async function main(): Promise<void> {
   ignoreOutputErrors();
   const line = readCommandLine(process.argv.slice(2));
-  if (line.switches.has("help")) {
-    console.log(HELP);
-    return;
-  }
-  if (line.switches.has("settings")) {
-    printSettings();
-    return;
-  }
-  if (line.switches.has("version")) {
-    console.log(readVersion());
-    return;
-  }
+  if (line.switches.has("help")) return printHelp(line.words);
+  if (line.switches.has("settings")) return printSettings();
+  if (line.switches.has("version")) return console.log(readVersion());
+  checkWords(line);
   const production = process.env.NODE_ENV === "production";
-  const [word, ...more] = line.words;
-  if (word === "doctor" && more.length === 0) {
-    const sound = await examine(readProcessSettings(line), { production, print: console.log });
-    process.exitCode = sound ? 0 : EXIT_FAILED;
-    return;
+  switch (line.words[0]) {
+    case "dev":
+      return develop(line);
+    case "replay":
+      return replay(line);
+    case "doctor": {
+      const sound = await examine(readProcessSettings(line), { production, print: console.log });
+      process.exitCode = sound ? 0 : EXIT.failed;
+      return;
+    }
+    default:
+      return run(line, production);
   }
-  if (word !== undefined) {
-    throw new UsageError(
-      `there is no command ${line.words.join(" ")}; see sluice --help`,
-      EXIT_FAILED,
-    );
-  }
+}
+
+/** Runs a gateway, the primary of several, or one of their workers. */
+async function run(line: CommandLine, production: boolean): Promise<void> {
   const settings = chooseHandler(readProcessSettings(line), production);
   raiseHeaderBound(settings);
   checkWorkers(settings);
@@ -315,7 +336,7 @@ function shareDrain(settings: Settings): Settings {
 async function work(settings: Settings, needs: GatewayNeeds, own: Process): Promise<Gateway> {
   const { joinPrimary } = await import("./cluster/workers.ts");
   const primary = joinPrimary();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => {});
+  for (const signal of STOP_SIGNALS) process.on(signal, () => {});
   const shared = shareDrain(settings);
   const gateway = await startOwn(shared, { ...needs, worker: primary });
   surviveUncaught(gateway);

@@ -12,6 +12,7 @@ interface ServerEvents {
   joined: (room: string, name: string) => void;
   message: (room: string, name: string, text: string) => void;
   typing: (room: string, name: string) => void;
+  paused: (room: string, name: string) => void;
   left: (name: string) => void;
   news: (text: string) => void;
 }
@@ -53,11 +54,15 @@ export function createChat(env: Env): (request: Request) => Promise<Response> {
       message({ socket, args: [given, said] }, io) {
         const [room, text] = [textOf(given, 100), textOf(said, 1000)];
         io.to(room).except(socket.id).emit("message", room, nameOf(socket), text);
+        io.cancel(typingOf(socket));
         return [{ delivered: true }];
       },
       typing({ socket, args: [given] }, io) {
         const room = textOf(given, 100);
-        io.to(room).except(socket.id).volatile.emit("typing", room, nameOf(socket));
+        const others = io.to(room).except(socket.id);
+        others.volatile.emit("typing", room, nameOf(socket));
+        // A function has no timers: the gateway does it, unless it is told again or cancelled before.
+        others.after(5000, { key: typingOf(socket) }).emit("paused", room, nameOf(socket));
       },
     },
 
@@ -83,6 +88,10 @@ function textOf(given: unknown, charsMax: number): string {
   if (typeof given !== "string" || given === "") throw new Refusal("that is no text");
   if (given.length > charsMax) throw new Refusal("that is too long");
   return given;
+}
+
+function typingOf({ id }: { readonly id: string }): string {
+  return `typing:${id}`;
 }
 
 function nameOf({ userId }: { readonly userId?: string | undefined }): string {

@@ -175,7 +175,7 @@ export const FAILURES = {
   UPSTREAM_GONE: {
     status: 502,
     retry: false,
-    text: "The function answered 410 and is not called any more",
+    text: "The function answered 410 and is not called for a while",
   },
   UPSTREAM_OPEN: {
     status: 503,

@@ -526,8 +526,14 @@ interface UpstreamSettings {
    * Default: "refuse".
    */
   overflow?: "refuse" | "close" | undefined;
-  /** Attempts of an event without ack, or of a disconnect. Default: 5 (1…100). */
+  /** Attempts of an event without ack, or of a disconnect. Default: 1000 (1…10000). */
   attemptsMax?: number | undefined;
+  /**
+   * How long after its first attempt such a call is tried again; 0: ten minutes where calls are
+   * kept in Redis, else three seconds.
+   * Default: 0 (0…86400000 milliseconds).
+   */
+  retryForMs?: number | undefined;
   /**
    * Upper bound of the first wait between attempts; it doubles.
    * Default: 200 (1…60000 milliseconds).
@@ -559,6 +565,11 @@ interface UpstreamSettings {
   breakerOpenMs?: number | undefined;
   /** The longest Retry-After that is obeyed. Default: 60000 (1000…3600000 milliseconds). */
   retryAfterMsMax?: number | undefined;
+  /**
+   * How long a route is not called after its function answered 410; then one call probes it.
+   * Default: 600000 (1000…86400000 milliseconds).
+   */
+  goneMs?: number | undefined;
   /** Whether upstream.url takes events without ack in batches. Default: false. */
   batch?: boolean | undefined;
   /** Events of one batch. Default: 100 (1…10000). */

@@ -364,7 +364,8 @@ async function flushed(attached: Attached): Promise<void> {
   await isSoon(() => counts().every((count) => count === 0), FLUSH_MS);
 }
 
-function urlHost(host: string): string {
+/** Returns the host by which a server that listens on `host` is reached, as in a URL. */
+export function urlHost(host: string): string {
   if (host === "0.0.0.0" || host === "::" || host === "") return "127.0.0.1";
   return host.includes(":") ? `[${host}]` : host;
 }

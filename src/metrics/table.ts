@@ -419,7 +419,7 @@ export const METRICS = {
   sluice_upstream_gone_endpoints: {
     kind: "gauge",
     labels: [],
-    help: "Routes whose function answered 410 and is not called any more.",
+    help: "Routes whose function answered 410 and is not called for upstream.goneMs.",
   },
   sluice_upstream_dead_letters: {
     kind: "gauge",

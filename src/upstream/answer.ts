@@ -78,7 +78,9 @@ const PASSING = new Set([408, 425]);
 
 /** Returns what an attempt means. `nowMs` is the wall clock, for dates in `Retry-After`. */
 export function judge(posted: Posted, nowMs: number): Verdict {
-  if ("failed" in posted) return { ok: false, code: POSTED[posted.failed] };
+  if ("failed" in posted) {
+    return { ok: false, code: POSTED[posted.failed], detail: posted.detail };
+  }
   const { status, body, retryAfter } = posted.answer;
   if (status >= 200 && status < 300) return { ok: true, body };
   if (status < 400) return { ok: false, code: "UPSTREAM_REDIRECTED", status };

@@ -4,6 +4,7 @@ import { type Failed, type Outcome, type Outcomes, readAlone, readBatch } from "
 import { backoff } from "./budget.ts";
 import { bodyOf, type Call, type Clock } from "./call.ts";
 import { binaryHeaders, structuredEvent } from "./cloud-event.ts";
+import { createGone, type Gone } from "./gone.ts";
 import { type Attempt, createOrigin, type Origin } from "./origins.ts";
 import type { Post } from "./post.ts";
 import type { Route, Routes } from "./routes.ts";
@@ -21,11 +22,8 @@ export interface Attempts {
   /** Resolves after the wait that follows so many attempts; at once when everything is to end. */
   backOff(attempts: number): Promise<void>;
   readonly origins: readonly Origin[];
-  /** Whether a function answered that it is gone. */
-  isGone(route: Route): boolean;
-  /** Calls a function again that was gone. */
-  revive(route: Route): void;
-  readonly goneCount: number;
+  /** The routes whose functions answered that they are gone. */
+  readonly gone: Gone;
   /** From now on nothing is tried again after a failure, and nobody waits for another attempt. */
   hurry(): void;
   close(): Promise<void>;
@@ -45,6 +43,10 @@ export interface AttemptsNeeds {
   opened(origin: string): void;
   /** A function answered 410. */
   gone(route: Route): void;
+  /** A request failed, or a call of a batch did; `call` is the first of them. */
+  failed(call: Call, failed: Failed, calls: number): void;
+  /** How long calls are tried again, if the settings leave it open. */
+  readonly retryForMs: number;
 }
 
 /** What goes out in one request: one call, or a batch. */
@@ -61,9 +63,9 @@ interface Load {
 /**
  * Returns the attempts at the origins of the settings.
  *
- * Calls that nobody waits for are tried up to `attemptsMax` times, with full jitter and within the
- * origin's retry budget; a retry that the budget does not cover waits longer instead of counting.
- * The others are tried once.
+ * Calls that nobody waits for are tried for `retryForMs` and up to `attemptsMax` times, with full
+ * jitter and within the origin's retry budget; a retry that the budget does not cover waits longer
+ * instead of counting. The others are tried once.
  */
 export function createAttempts(
   settings: Settings["upstream"],
@@ -77,7 +79,8 @@ export function createAttempts(
     if (!origins.has(origin))
       origins.set(origin, createOrigin(origin, settings, { clock, opened }));
   }
-  const gone = new Set<Route>();
+  const gone = createGone(settings.goneMs, clock.now);
+  const retryForMs = settings.retryForMs || needs.retryForMs;
   const waits = createWaits();
   let hurried = false;
 
@@ -99,6 +102,7 @@ export function createAttempts(
     const { calls, call, isBatch } = load;
     const { deadline, route, kind } = call;
     let begunAt = 0;
+    let isProbe = false;
     const one: Attempt = {
       urgent: deadline !== undefined,
       isRetry: load.attempts > 0,
@@ -112,15 +116,19 @@ export function createAttempts(
       },
       post() {
         if (load.attempts++ > 0) counts.retries++;
-        for (const each of calls) each.attempts++;
         begunAt = clock.now();
+        for (const each of calls) {
+          each.attempts++;
+          each.begunAt ??= begunAt;
+        }
+        isProbe = gone.begin(route);
         const leftMs = (deadline ?? begunAt + settings.timeoutMs) - begunAt;
         return postOf(load, leftMs, needs.sign);
       },
       heard(verdict) {
-        if (verdict.ok || verdict.code !== "UPSTREAM_GONE" || gone.has(route)) return;
-        gone.add(route);
-        needs.gone(route);
+        const isGone = !verdict.ok && verdict.code === "UPSTREAM_GONE";
+        if (isGone && gone.add(route)) needs.gone(route);
+        else if (isProbe && !isGone) gone.probed(route, verdict.ok || verdict.status !== undefined);
       },
     };
     const made = origin.make(one);
@@ -131,6 +139,7 @@ export function createAttempts(
       const { failed } = outcomes;
       const what = { type: isBatch ? "batch" : kind, route: route.name } as const;
       counts.called(what, failed?.code, (clock.now() - begunAt) / 1000);
+      if (failed) needs.failed(call, failed, calls.length);
     }
     return outcomes;
   }
@@ -146,7 +155,8 @@ export function createAttempts(
 
   function mayRetry({ code }: Failed, call: Call): boolean {
     if (hurried || call.deadline !== undefined || call.once) return false;
-    return call.attempts < settings.attemptsMax && FAILURES[code].retry;
+    if (call.attempts >= settings.attemptsMax || !FAILURES[code].retry) return false;
+    return call.begunAt === undefined || clock.now() - call.begunAt < retryForMs;
   }
 
   function backOff(attempts: number): Promise<void> {
@@ -166,11 +176,7 @@ export function createAttempts(
     mayRetry,
     backOff,
     origins: [...origins.values()],
-    isGone: (route) => gone.has(route),
-    revive: (route) => void gone.delete(route),
-    get goneCount() {
-      return gone.size;
-    },
+    gone,
     hurry() {
       hurried = true;
       waits.end();

@@ -1,4 +1,4 @@
-import type { Outcome } from "./answer.ts";
+import type { Failed, Outcome } from "./answer.ts";
 import type { Attempts } from "./attempts.ts";
 import { bodyOf, type Call, type Lane } from "./call.ts";
 
@@ -32,6 +32,8 @@ export interface BatchesNeeds {
   sent(calls: number): void;
   /** A call is over. */
   settle(call: Call, outcome: Outcome): void;
+  /** A call failed in a batch that did not. */
+  failed(call: Call, failed: Failed): void;
 }
 
 /** Calls that wait to go out together. */
@@ -79,6 +81,7 @@ export function createBatches(settings: BatchSettings, needs: BatchesNeeds): Bat
       const outcome = outcomes.of(call.id);
       if (outcome.ok || !needs.attempts.mayRetry(outcome, call)) needs.settle(call, outcome);
       else again.set(lane, [...(again.get(lane) ?? []), call]);
+      if (!outcome.ok && !outcomes.failed) needs.failed(call, outcome);
     }
     for (const [lane, resolve] of batch.lanes) resolve(again.get(lane) ?? []);
   }

@@ -59,6 +59,8 @@ export interface Call extends CallHead {
   /** Hears once how it ended. */
   readonly ended: ((outcome: Outcome) => void) | undefined;
   attempts: number;
+  /** When its first attempt was made, by the monotonic clock. */
+  begunAt: number | undefined;
   isOver: boolean;
   /** How many sockets are in the rooms of its own, for routes with `presence`. */
   counts: Readonly<Record<string, number>> | undefined;

@@ -5,9 +5,9 @@ import { readTraceparent } from "../core/http.ts";
 import type { LetterStore } from "../core/journal.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Answered, Failed, Outcome } from "./answer.ts";
-import type { Attempts } from "./attempts.ts";
 import { type Call, type CalledSocket, type Clock, type Lane, writeMembers } from "./call.ts";
 import { letterOf } from "./dead-letters.ts";
+import type { Gone } from "./gone.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Routes } from "./routes.ts";
 import type { Counts } from "./samples.ts";
@@ -54,18 +54,20 @@ export interface Calls {
 export interface CallsNeeds {
   readonly clock: Clock;
   readonly routes: Routes;
-  readonly attempts: Pick<Attempts, "isGone">;
+  readonly gone: Pick<Gone, "has">;
   readonly letters: LetterStore;
   readonly counts: Counts;
   lanes(): Lanes;
   newId(prefix: string): string;
+  /** A call failed without an attempt. */
+  failed(call: Call, failed: Failed): void;
   /** Carries out commands. */
   apply(commands: readonly Command[]): unknown;
 }
 
 /** Returns the calls of a gateway: bounded per socket, over all sockets, and by bytes. */
 export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): Calls {
-  const { clock, routes, attempts, letters, counts } = needs;
+  const { clock, routes, gone, letters, counts } = needs;
   const queued: Queued = { events: 0, bytes: 0 };
   let closed = false;
   let idle: (() => void) | undefined;
@@ -78,7 +80,7 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     const route = routes.find(kind, socket.namespace, subject);
     const path = route?.path(socket.namespace, subject);
     if (!route || path === undefined) return "UPSTREAM_NO_ROUTE";
-    if (attempts.isGone(route)) return "UPSTREAM_GONE";
+    if (gone.has(route)) return "UPSTREAM_GONE";
     if (!isLast && lane.calls.length >= settings.socketQueueMax) return "UPSTREAM_QUEUE_FULL";
     const text = members ? writeMembers(members) : "";
     if (text === undefined) return "UPSTREAM_BAD_ARGS";
@@ -141,7 +143,10 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     clearTimeout(call.timer);
     queued.events--;
     queued.bytes -= call.bytes;
-    if (!outcome.ok && call.attempts === 0) counts.refuse(outcome.code);
+    if (!outcome.ok && call.attempts === 0) {
+      counts.refuse(outcome.code);
+      needs.failed(call, outcome);
+    }
     if (call.deadline === undefined) conclude(call, outcome);
     call.ended?.(outcome);
     if (queued.events === 0) idle?.();
@@ -197,6 +202,7 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
 /** What changes of a call, at its beginning. */
 export const FRESH = {
   attempts: 0,
+  begunAt: undefined,
   isOver: false,
   counts: undefined,
   body: undefined,

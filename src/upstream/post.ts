@@ -11,7 +11,11 @@ export interface PostAnswer {
 /** How a request ended: answered, or why not. */
 export type Posted =
   | { readonly answer: PostAnswer }
-  | { readonly failed: "unreachable" | "timeout" | "too_large" | "encoded" | "aborted" };
+  | {
+      readonly failed: "unreachable" | "timeout" | "too_large" | "encoded" | "aborted";
+      /** The code of the system's error, or of undici's. */
+      readonly detail?: string | undefined;
+    };
 
 /** One request. */
 export interface Post {
@@ -114,7 +118,7 @@ function send(pool: Pool, post: Post, { max, done }: Receiver): () => void {
       if (encoding === undefined || bytes === 0) finish({ answer });
       else void inflateAnswer(answer, encoding, max).then(finish);
     },
-    onResponseError: () => finish({ failed: "unreachable" }),
+    onResponseError: (_, error) => finish({ failed: "unreachable", detail: codeOf(error) }),
   };
   pool.dispatch(
     { path: post.path, method: "POST", headers: post.headers, body: post.body },
@@ -131,6 +135,11 @@ async function inflateAnswer(answer: PostAnswer, encoding: string, max: number):
   // The status alone says what it means; whatever stands in front of a function may have sent it.
   if (answer.status >= 300) return { answer: { ...answer, body: Buffer.alloc(0) } };
   return { failed: body === "too_large" ? body : "encoded" };
+}
+
+function codeOf(error: Error): string | undefined {
+  const { code } = error as { readonly code?: unknown }; // those of Node.js and undici have one
+  return typeof code === "string" ? code : undefined;
 }
 
 function one(value: string | string[] | undefined): string | undefined {

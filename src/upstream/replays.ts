@@ -1,9 +1,9 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { Letter, LetterFilter, LetterStore } from "../core/journal.ts";
 import type { Outcome } from "./answer.ts";
-import type { Attempts } from "./attempts.ts";
 import { type Call, type KeptCall, readCall } from "./call.ts";
 import { type Calls, FRESH } from "./calls.ts";
+import type { Gone } from "./gone.ts";
 import type { Learn } from "./kept-socket.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Routes } from "./routes.ts";
@@ -24,7 +24,7 @@ export interface Replayed {
 /** What replays need. */
 export interface ReplayNeeds {
   readonly letters: LetterStore;
-  readonly attempts: Pick<Attempts, "revive">;
+  readonly gone: Pick<Gone, "revive">;
   readonly calls: Calls;
   readonly lanes: Lanes;
   readonly routes: Routes;
@@ -40,7 +40,7 @@ const PAGE = 1000;
  * letter again.
  */
 export function createReplay(needs: ReplayNeeds) {
-  const { letters, attempts, calls, lanes, routes, learn } = needs;
+  const { letters, gone, calls, lanes, routes, learn } = needs;
 
   async function replay(wanted: ReplayWanted): Promise<Replayed[]> {
     const ended: Promise<Replayed>[] = [];
@@ -61,7 +61,7 @@ export function createReplay(needs: ReplayNeeds) {
         letters.add({ ...letter, reason: "UPSTREAM_NO_ROUTE" });
         return resolve({ ok: false, code: "UPSTREAM_NO_ROUTE" });
       }
-      attempts.revive(way.route);
+      gone.revive(way.route);
       const lane = lanes.find(letter.lane);
       calls.readmit(lane, callOf(kept, { ...way, state: learn(lane, kept), ended: resolve }));
     });

@@ -1,12 +1,13 @@
 import type { CallKind, StateAnswer } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import type { LetterFilter } from "../core/journal.ts";
-import { createThrottle, type Log } from "../core/log.ts";
+import { createThrottle, type Log, type ThrottledLog } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import { within } from "../core/within.ts";
+import type { Failed } from "./answer.ts";
 import { createAttempts, type MaybeCounts } from "./attempts.ts";
 import { createBatches } from "./batches.ts";
-import { type CalledSocket, type Clock, createIds, machineClock } from "./call.ts";
+import { type Call, type CalledSocket, type Clock, createIds, machineClock } from "./call.ts";
 import { createCalls } from "./calls.ts";
 import { createDeadLetters, type DeadLetter, showLetter } from "./dead-letters.ts";
 import { type AbsentSocket, createLearn } from "./kept-socket.ts";
@@ -16,6 +17,9 @@ import { type Routes, readRoutes } from "./routes.ts";
 import { type CallLabels, createCounts, type UpstreamSamples } from "./samples.ts";
 import { createSigner } from "./sign.ts";
 import { openSocketCalls, type SocketCalls } from "./socket-calls.ts";
+
+/** How long calls are tried again if `upstream.retryForMs` is 0. */
+const RETRY_FOR_MS = { memory: 3_000, durable: 600_000 } as const;
 
 /** Calls to functions. */
 export interface Upstream {
@@ -77,19 +81,21 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
   const counts = createCounts(needs.observe ?? (() => {}));
   const newId = createIds();
   const letters = createDeadLetters(settings, clock.wall);
+  const failed = createFailureLog(log);
   const attempts = createAttempts(settings, routes, {
-    clock,
+    ...{ clock, failed, retryForMs: RETRY_FOR_MS.memory },
     sign: createSigner(settings.secrets, clock.wall),
     counts,
     count: needs.count ?? (() => ({})),
     opened: (origin) =>
       log("warn", "opened", { room: "upstream", origin }, "origin fails too often"),
-    gone: ({ url }) =>
-      log("error", "gone", { room: "upstream", url }, "function answered 410 Gone"),
+    gone: ({ name: route, url }) =>
+      log("error", "gone", { room: "upstream", route, url }, "function answered 410 Gone"),
   });
+  const { gone } = attempts;
   const { apply } = needs;
   const calls = createCalls(settings, {
-    ...{ clock, routes, attempts, letters, counts, newId, apply },
+    ...{ clock, routes, gone, letters, counts, newId, apply, failed },
     lanes: () => lanes,
   });
   const batches = createBatches(settings, {
@@ -98,7 +104,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     sent(count) {
       counts.batched += count;
     },
-    settle: calls.settle,
+    ...{ settle: calls.settle, failed },
   });
   const lanes: Lanes = createLanes({ attempts, batches, settle: calls.settle });
   const learn = createLearn(settings.dataBytesMax, needs.elsewhere ?? (() => {}));
@@ -132,7 +138,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
       const shown = items.map(showLetter).filter((one) => one !== undefined);
       return { items: shown, ...(next !== undefined && { next }) };
     },
-    replayDeadLetters: createReplay({ letters, attempts, calls, lanes, routes, learn }),
+    replayDeadLetters: createReplay({ letters, gone, calls, lanes, routes, learn }),
     samples() {
       const { calls: made, refused, batched, retries, states } = counts;
       return {
@@ -141,10 +147,31 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
           origin: name,
           ...{ breaker, opened, inflight, waiting },
         })),
-        goneEndpoints: attempts.goneCount,
+        goneEndpoints: gone.count,
         deadLetters: letters.samples,
       };
     },
     stop: () => (stopped ??= stop()),
   };
 }
+
+/** Writes a line for a failed call, one a second per route and reason. Bodies are in none. */
+function createFailureLog(log: ThrottledLog) {
+  return (call: Call, { code, status, detail }: Failed, calls = 1): void => {
+    const { id, route, namespace, socketId: socket, kind, subject, attempts: attempt } = call;
+    const about = { id, route: route.name, namespace, socket, kind };
+    const fields = {
+      ...{ room: "upstream", code, ...about, attempt },
+      ...(kind === "event" && { event: subject.slice(0, EVENT_CHARS_MAX) }),
+      ...(status !== undefined && { status }),
+      ...(detail !== undefined && { detail }),
+      ...(calls > 1 && { calls }),
+    };
+    // A function that refuses works.
+    const level = code === "UPSTREAM_REFUSED" ? "debug" : "warn";
+    log(level, `${route.name} ${code}`, fields, "a call to a function failed");
+  };
+}
+
+/** What a line shows of an event's name, which a client has chosen. */
+const EVENT_CHARS_MAX = 100;

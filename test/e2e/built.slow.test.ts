@@ -190,6 +190,26 @@ test("a function answers events, tokens are checked, and the API describes itsel
   await stop(run);
 });
 
+test("a function's calls are shown and recorded, and sent again", async (t) => {
+  const fn = await startFunction(t, () => ({ body: { ack: ["from the function"] } }));
+  const recording = join(folder, "calls.ndjson");
+  const env = { SLUICE_SECRET: SECRET, SLUICE_KEY: "0123456789abcdef" };
+  const words = ["--function", fn.url, "--record", recording, "--upstream.calls", "event"];
+  const ports = ["--socket.host", "127.0.0.1", "--socket.port", "0"];
+  const dev = startProcess(t, [process.execPath, main, "dev", ...words, ...ports], env);
+  await dev.said("calls are recorded");
+  const client = newClient(/gateway (\S+),/.exec(dev.output())?.[1] ?? "");
+  t.after(() => client.disconnect());
+  await next(client.connect(), "connect");
+  assert.equal(await client.emitWithAck("ask", 1), "from the function");
+  await dev.said('ack("from the function")');
+  const replay = startProcess(t, [process.execPath, main, "replay", recording], env);
+  assert.equal(await replay.exit(), 0, replay.output());
+  assert.match(replay.output(), /ask\(1\)[\s\S]*ack\("from the function"\)/);
+  dev.child.kill("SIGINT");
+  assert.equal(await dev.exit(), 0, dev.output());
+});
+
 test("the doctor looks for Redis, and a mistake is one sentence without a stack", async (t) => {
   const nobody = `redis://127.0.0.1:${await findFreePort()}`;
   const doctor = startProcess(t, [process.execPath, main, "doctor", "--cluster.redisUrl", nobody]);

@@ -56,6 +56,15 @@ for (const runtime of RUNTIMES) {
       // One round trip carried the acknowledgement and the broadcast.
       assert.equal((await gateway.metric("sluice_upstream_calls_total")) - before, 1);
 
+      // What is to happen when she pauses waits in the gateway; her message cancels it.
+      const typing = next(bob, "typing");
+      ada.emit("typing", "tea");
+      assert.deepEqual(await typing, ["tea", "Ada"]);
+      const waiting = () => gateway.metric("sluice_fanout_delayed_commands");
+      await until(async () => (await waiting()) === 1, "the pause waits");
+      await ada.emitWithAck("message", "tea", "hello");
+      assert.equal(await waiting(), 0);
+
       const refusal = await ada.emitWithAck("message", "tea", "x".repeat(1001));
       assert.equal(refusal.error.code, "UPSTREAM_REFUSED");
       assert.equal(refusal.error.message, "that is too long");

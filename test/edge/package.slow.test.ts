@@ -34,7 +34,17 @@ import { toLambda } from "@sluice/edge/lambda";
 import { toNodeListener } from "@sluice/edge/node";
 
 const { url, headers, body, secret } = JSON.parse(globalThis.process.argv[2]);
-const handler = createHandler({ secret, events: { echo: ({ args }) => args } });
+const validate = async (args) => (args.length > 1 ? { issues: [] } : { value: args });
+const events = {
+  echo: {
+    args: { "~standard": { validate } },
+    handler({ args, traceparent }, io) {
+      io.after(5).to([]).emit("echoed", traceparent);
+      return { ack: args, data: { echoed: true } };
+    },
+  },
+};
+const handler = createHandler({ secret, events });
 const answer = await handler(new Request(url, { method: "POST", headers, body }));
 const requestContext = { domainName: "fn.example", http: { method: "POST" } };
 const event = { rawPath: "/", headers, requestContext, body, isBase64Encoded: false };
@@ -81,13 +91,15 @@ test("@sluice/edge installs from its tarball alone, runs everywhere, and brings 
   const installed = readdirSync(join(modules, "@sluice/edge"));
   assert.deepEqual(installed.sort(), ["LICENSE", "README.md", "dist", "package.json"]);
 
-  const request = call(event("echo", ["ünï"]));
+  const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+  const request = call(event("echo", ["ünï"]), { headers: { traceparent } });
   const { url, headers } = request;
   const given = { url, headers: Object.fromEntries(headers), secret: SECRET };
   const words = ["use.mjs", JSON.stringify({ ...given, body: await request.text() })];
   writeFileSync(join(folder, "use.mjs"), USE);
-  const ack = JSON.stringify({ ack: ["ünï"] });
-  const said = [ack, ack, ack, "function", "function"];
+  const commands = [{ do: "emit", to: [], afterMs: 5, event: "echoed", args: [traceparent] }];
+  const answer = JSON.stringify({ ack: ["ünï"], data: { echoed: true }, commands });
+  const said = [answer, answer, answer, "function", "function"];
   const deno = join(ROOT, "node_modules/.bin/deno");
   const bun = join(ROOT, "node_modules/.bin/bun");
   assert.deepEqual(JSON.parse(run(process.execPath, words, folder)), said);

@@ -197,7 +197,7 @@ test("a call whose client has stopped waiting is not made, however late the time
   let late = 0;
   const fn = await startFunction(t, () => gate.passed.then(() => ({})));
   const clock = { now: () => performance.now() + late, wall: Date.now };
-  const upstream = testUpstream(t, { url: fn.url, inflightMax: 1, timeoutMs: 60_000 }, clock);
+  const upstream = testUpstream(t, { url: fn.url, inflightMax: 1, timeoutMs: 60_000 }, { clock });
   upstream.lane("a").event("x", []);
   const asked = upstream.ask(upstream.lane("b"), "y");
   await until(() => fn.open === 1, "one is open, one waits");

@@ -4,7 +4,6 @@ import type { Command } from "../../src/core/command.ts";
 import type { FailureCode } from "../../src/core/failures.ts";
 import { type PartialSettings, readSettings } from "../../src/core/settings.ts";
 import { type KnownSocket, keepState } from "../../src/core/socket-state.ts";
-import type { Clock } from "../../src/upstream/call.ts";
 import type { EventReply, SocketCalls } from "../../src/upstream/socket-calls.ts";
 import { createUpstream, type Upstream, type UpstreamNeeds } from "../../src/upstream/upstream.ts";
 import { SECRET } from "../harness/function.ts";
@@ -35,14 +34,16 @@ export interface TestUpstream extends Upstream {
 }
 
 /** Settings that leave no time to waste. */
-const QUICK = { secrets: [SECRET], retryMs: 1, retryMsMax: 5, drainMs: 0 };
+const QUICK = {
+  ...{ secrets: [SECRET], retryMs: 1, retryMsMax: 5, drainMs: 0 },
+  ...{ attemptsMax: 5, retryForMs: 600_000 },
+};
 
 /** Returns calls to functions; they stop with the test. */
 export function testUpstream(
   t: TestContext,
   given: NonNullable<PartialSettings["upstream"]>,
-  clock?: Clock,
-  count?: NonNullable<UpstreamNeeds["count"]>,
+  more: Partial<Pick<UpstreamNeeds, "clock" | "log" | "count">> = {},
 ): TestUpstream {
   const applied: Command[] = [];
   const elsewhere: Elsewhere[] = [];
@@ -51,8 +52,7 @@ export function testUpstream(
     log: () => {},
     apply: async (commands) => void applied.push(...commands),
     elsewhere: ({ id }, answer, order) => void elsewhere.push({ id, answer, order }),
-    ...(clock && { clock }),
-    ...(count && { count }),
+    ...more,
   });
   t.after(() => upstream.stop());
   return {

@@ -202,7 +202,7 @@ test("calls have an order where the clock stands still or goes back, also after 
     t,
     answering((n) => ({ data: { by: n } })),
   );
-  const upstream = testUpstream(t, { url: fn.url }, clock);
+  const upstream = testUpstream(t, { url: fn.url }, { clock });
   const lane = upstream.lane("s1", { version: 5_000_000 });
   lane.event("x", [1]);
   wall = 10;
@@ -227,7 +227,7 @@ test("rooms and their sizes come where a route asks for them, each attempt with 
     { event: "sizes", url: fn.url, presence: true, batch: true },
     { event: "list", url: fn.url, rooms: true },
   ];
-  const upstream = testUpstream(t, { url: fn.url, routes, batchMs: 1 }, undefined, count);
+  const upstream = testUpstream(t, { url: fn.url, routes, batchMs: 1 }, { count });
   const lane = upstream.lane("s1", { rooms: ["red", "__proto__"] });
   fn.answer = () => ({ status: fn.received.length === 1 ? 500 : 200 });
   for (const name of ["both", "sizes", "list", "neither"]) {

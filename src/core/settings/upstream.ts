@@ -93,7 +93,13 @@ export const upstream = z.strictObject({
     "refuse",
     "What happens to an event above the queue limits: it is refused with an error, or its connection is closed.",
   ),
-  attemptsMax: integer(5, 1, 100, "Attempts of an event without ack, or of a disconnect."),
+  attemptsMax: integer(1000, 1, 10_000, "Attempts of an event without ack, or of a disconnect."),
+  retryForMs: ms(
+    0,
+    0,
+    86_400_000,
+    "How long after its first attempt such a call is tried again; 0: ten minutes where calls are kept in Redis, else three seconds.",
+  ),
   retryMs: ms(200, 1, 60_000, "Upper bound of the first wait between attempts; it doubles."),
   retryMsMax: ms(10_000, 1, 3_600_000, "Upper bound of any wait between attempts."),
   retryBudgetPercent: integer(
@@ -122,6 +128,12 @@ export const upstream = z.strictObject({
     "How long a circuit breaker stays open before one call probes the origin.",
   ),
   retryAfterMsMax: ms(60_000, 1000, 3_600_000, "The longest Retry-After that is obeyed."),
+  goneMs: ms(
+    600_000,
+    1000,
+    86_400_000,
+    "How long a route is not called after its function answered 410; then one call probes it.",
+  ),
   batch: flag(false, "Whether upstream.url takes events without ack in batches."),
   batchMax: integer(100, 1, 10_000, "Events of one batch."),
   batchBytesMax: integer(
