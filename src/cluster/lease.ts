@@ -226,7 +226,8 @@ export function holdLease(
   function listen(): Client {
     const client = link.patient();
     client.on("message", () => void turn());
-    client.subscribe(prefix + LEFT).catch(() => {});
+    // What was told before it heard is looked for then.
+    client.subscribe(prefix + LEFT).then(turn, () => {});
     return client;
   }
 
