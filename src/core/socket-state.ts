@@ -45,6 +45,14 @@ export interface PatchLimits {
 // carry the data of a socket that is gone, so the version is found again with them.
 const versions = new WeakMap<object, number>();
 
+/** Who wants to know when an answer has changed data. */
+const followers = new WeakMap<object, () => void>();
+
+/** Calls `changed` each time an answer has changed these data. One caller each. */
+export function followData(data: unknown, changed: () => void): void {
+  if (isRecord(data)) followers.set(data, changed);
+}
+
 /** Returns the `order` of the call whose answer changed these data last; 0 if none has. */
 export function versionOf(data: unknown): number {
   return isRecord(data) ? (versions.get(data) ?? 0) : 0;
@@ -77,7 +85,10 @@ export function patchData(
       socket.data = merge(socket.data, patch, copyOf);
     }
   }
-  if (isRecord(socket.data)) versions.set(socket.data, order);
+  if (isRecord(socket.data)) {
+    versions.set(socket.data, order);
+    followers.get(socket.data)?.();
+  }
   return "done";
 }
 

@@ -1,5 +1,6 @@
 import type { Socket } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
+import { followData } from "../core/socket-state.ts";
 import { sessionIdOf } from "../seam/socket-io.ts";
 import type { History, HistoryOf } from "./recovery-rooms.ts";
 
@@ -23,9 +24,9 @@ export interface LiveSession extends Partial<History> {
 const LOOK_MS = 100;
 
 /**
- * Writes each socket's session to a store when it connects, and when its rooms have changed, at
- * most once per turn of the event loop. `data` can change without an event, so every session is
- * also written every `checkpointMs`.
+ * Writes each socket's session to a store when it connects, and when its rooms have changed or an
+ * answer has changed its `data`, at most once per turn of the event loop. Handlers change `data`
+ * without an event, so every session is also written every `checkpointMs`.
  */
 export function createLiveSessions(
   store: LiveSessionStore,
@@ -86,7 +87,10 @@ export function createLiveSessions(
         if (socket) touch(nameOf(socket));
       };
       adapter.nsp.prependListener("connect", (socket: Socket) => {
-        sockets.set(nameOf(socket), socket);
+        const name = nameOf(socket);
+        sockets.set(name, socket);
+        // Without the socket, which its data may outlive.
+        followData(socket.data, () => touch(name));
         onChange(socket.id);
       });
       for (const method of ["addAll", "del", "delAll"] as const) follow(adapter, method, onChange);

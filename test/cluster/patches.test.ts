@@ -1,13 +1,14 @@
 /** What functions keep with a socket reaches it at any node, and its session while its client is away. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { decode } from "@msgpack/msgpack";
 import type { Socket as ServerSocket } from "socket.io";
 import { patchData, versionOf } from "../../src/core/socket-state.ts";
 import type { TestGateway } from "../harness/gateway.ts";
 import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
-import { lost, move, secretOf, stranger, twoNodes } from "./kit.ts";
+import { kept, lost, move, secretOf, stranger, twoNodes } from "./kit.ts";
 
 interface Patching {
   patchState(id: string, data: object, limits: { order: number; bytesMax: number }): Promise<void>;
@@ -82,4 +83,26 @@ test("a patch that no node writes is counted and does nothing", async (t) => {
   await until(() => "b" in socket.data, "the one that is right");
   assert.equal(Reflect.get({}, "x"), undefined);
   assert.equal(await a.metric("sluice_cluster_refused_total", { reason: "shape" }), 5);
+});
+
+test("the session of a connected socket is written when an answer changes it, for when its node dies", async (t) => {
+  // Seen: it was written every recovery.checkpointMs, so a client that came back after a crash had
+  // lost what its function had remembered in between.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const recovery = { windowMs: 60_000, checkpointMs: 600_000 };
+  const [a] = await twoNodes(t, [redis.url, redis.url], { recovery });
+  const { client, socket } = await a.joined();
+  await kept(redis, [client]);
+  const [key] = (await redis.command("KEYS", "sluice:{nodes}:sessions:*")).split("\n");
+  const name = `/,${secretOf(client).pid}`;
+  patchData(socket, { data: { score: 5 } }, { order: 7, bytesMax });
+  await until(async () => {
+    const text = await redis.command("HGET", String(key), name);
+    const session = decode(Buffer.from(String(text.split("\n")[2]), "base64")) as {
+      readonly data: object;
+      readonly version?: number;
+    };
+    return "score" in session.data && session.version === 7;
+  }, "the session");
 });
