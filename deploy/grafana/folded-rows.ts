@@ -129,6 +129,14 @@ export const FOLDED_ROWS: readonly Row[] = [
         lines: { [of("sluice_upstream_queued_bytes")]: "{{instance}}" },
       },
       {
+        title: "Connections held back, and how often a second",
+        unit: "short",
+        lines: {
+          [of("sluice_paused_connections")]: "{{instance}}",
+          [sumRate("sluice_pauses_total")]: "pauses",
+        },
+      },
+      {
         title: "Turned away",
         unit: "ops",
         lines: { [sumRate("sluice_upstream_refused_total", "reason")]: "{{reason}}" },

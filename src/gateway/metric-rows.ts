@@ -28,6 +28,8 @@ export function listAttachedRows({ socket, codec, fanout }: AttachedSamples): Sa
     sluice_sent_bytes_total: socket.sentBytes + fanout.bytesOut,
     sluice_drains_total: socket.drains,
     sluice_pressured_connections: socket.pressured,
+    sluice_paused_connections: socket.paused,
+    sluice_pauses_total: socket.pauses,
     sluice_send_buffer_bytes: socket.heldBytes,
     sluice_send_buffer_max_bytes: socket.heldBytesMax,
     sluice_receive_buffer_bytes: socket.inboundBytes,

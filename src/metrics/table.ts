@@ -116,6 +116,16 @@ export const METRICS = {
     labels: [],
     help: "Connections with bytes unsent in user space now.",
   },
+  sluice_paused_connections: {
+    kind: "gauge",
+    labels: [],
+    help: "Connections that are not read from now, because their events wait for functions.",
+  },
+  sluice_pauses_total: {
+    kind: "counter",
+    labels: [],
+    help: "Times that reading from a connection was paused.",
+  },
   sluice_send_buffer_bytes: {
     kind: "gauge",
     labels: [],

@@ -50,7 +50,9 @@ interface EngineParser {
 }
 
 /** The connection that a transport carries. */
-export interface PacketOwner extends Pick<EngineSocketBase, "readyState"> {
+export interface PacketOwner extends Pick<EngineSocketBase, "readyState" | "upgrading"> {
+  /** Set while it is not read from. */
+  readonly pause: { after(call: () => void): void } | undefined;
   /** Adds to the bytes held of incomplete packets and payloads; negative to subtract. */
   hold(bytes: number): void;
 }

@@ -220,6 +220,8 @@ export const socketMethods = Socket.prototype as unknown as Omit<SocketInside, "
 /** A connection of Sluice's engine, with what every room may use of it. */
 export interface OwnConnection extends EngineSocketBase {
   closeAs(reason: CloseReason): void;
+  /** Stops reading from the client until the returned function is called. */
+  pauseReading(): () => void;
 }
 
 /** Returns the connection of a socket, as the type under which the caller's room knows it. */

@@ -284,6 +284,7 @@ export class Connection extends Outbox {
     clearTimeout(this.#closeTimer);
     transport.owner = this;
     if (this.closeReason && isWebSocket(transport)) this.#explain(transport, this.closeReason);
+    if (this.pause && isWebSocket(transport)) transport.pause();
     // Queued packets must go out before the first published one, or packets change their order.
     this.flush();
     this.updateNative();
@@ -332,6 +333,7 @@ export class Connection extends Outbox {
     if (this.#dispatching && !this.closeReason) this.closeAs("stray_packet");
     // The cast holds: `server` is the engine that the constructor got.
     this.closeReason ??= (this.server as ConnectionServer).closing;
+    this.pause?.end(); // or the end of the WebSocket would not be read
     super.close(discard);
     this.updateNative();
     if (this.readyState === "closing" && !isWebSocket(this.transport)) this.#awaitPoll();
@@ -371,6 +373,7 @@ export class Connection extends Outbox {
     this.#count(-1);
     this.#needs.samples.closed[why]++;
     clearTimeout(this.#closeTimer);
+    this.pause?.end();
     this.releaseBytes();
     this.waiting?.dropBody();
     this.hold(-this.inboundBytes);

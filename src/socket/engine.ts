@@ -2,6 +2,7 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } fro
 import type { CloseReason } from "../core/closes.ts";
 import type { Log } from "../core/log.ts";
 import { createLeftOut } from "../host/headers.ts";
+import { createReading, type Reading } from "../host/reading.ts";
 import {
   asksForWebSocket,
   IncomingRequest,
@@ -78,6 +79,8 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   readonly reading: RequestNeeds;
   /** The close reason of connections that this engine is closing now, if it is. */
   closing: CloseReason | undefined;
+  /** Of the one app that it is attached to. */
+  #reading: Reading | undefined;
 
   constructor(options: Partial<EngineOptions>, needs: EngineNeeds) {
     checkEngineIo();
@@ -116,7 +119,8 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   }
 
   override createTransport(name: string, request: IncomingRequest): EngineTransportBase {
-    if (name === "websocket") return new WebSocketTransport(request);
+    // Only an upgrade creates one: see #upgrade().
+    if (name === "websocket") return new WebSocketTransport(request, this.#reading as Reading);
     return takePayloads(super.createTransport(name, request));
   }
 
@@ -168,6 +172,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       protocol: req.getHeader("sec-websocket-protocol"),
       extensions: req.getHeader("sec-websocket-extensions"),
     };
+    this.#reading ??= createReading(raw);
     const request = new IncomingRequest(req, raw, this.reading);
     const res = request.res as SafeResponse; // the request has just made it
     this.#check(request, true, () => {
@@ -181,6 +186,9 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       // A second WebSocket of a session is opened and then closed, as on Node.js' http server.
       const mayUpgrade = session.transport.name === "polling" && !session.upgrading;
       const transport = mayUpgrade ? this.createTransport("websocket", request) : undefined;
+      // Its client waits for the response to its last payload before it upgrades. The cast holds:
+      // this engine creates only Connections.
+      if (transport) (session as Connection).pause?.release();
       if (transport) startUpgrade(session, transport);
       this.#upgradeTo(request, res, { transport, handshake, context });
     });

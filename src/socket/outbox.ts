@@ -9,6 +9,7 @@ import {
   type EngineSocketBase,
   type EngineTransportBase,
 } from "../seam/engine-io.ts";
+import { beginPause, type Pause } from "./pause.ts";
 import type { SocketSamples } from "./samples.ts";
 import { isWebSocket, type TransportOwner } from "./websocket.ts";
 
@@ -50,6 +51,8 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   progressAt = 0;
   /** Everything sent before this time has reached the client: it answered a ping sent then. */
   reachedAt = Number.NEGATIVE_INFINITY;
+  /** Set while it is not read from. */
+  pause: Pause | undefined;
   /** Set when it holds too many bytes: nothing more is sent, and it will be closed. */
   protected overLimit = false;
   /** Whether a pong is due; with protocol 3, where the client pings, a ping. */
@@ -185,11 +188,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     this.progressAt = this.pressedAt;
     this.#needs.monitor.pressed(this);
     // A slow client answers the ping only after all it has yet to read: `stallMsMax` applies now.
-    if (this.pingTimeoutTimer) {
-      clearTimeout(this.pingTimeoutTimer);
-      this.pingTimeoutTimer = null;
-      this.#awaitsPong = true;
-    }
+    this.stopAwaitingPong();
     this.updateNative();
     if (this.heldBytes > this.#needs.monitor.bytesMax) this.#stopSending();
   }
@@ -202,15 +201,25 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     this.transport.emit("ready");
     if (this.pressured || this.readyState === "closed") return;
     if (!sent) this.#announceDrain();
-    if (this.#awaitsPong && this.readyState === "open") this.#awaitLatePong();
+    this.awaitLatePong();
     this.updateNative();
   }
 
+  /** Leaves a pong that is due until {@link awaitLatePong}. */
+  stopAwaitingPong(): void {
+    if (!this.pingTimeoutTimer) return;
+    clearTimeout(this.pingTimeoutTimer);
+    this.pingTimeoutTimer = null;
+    this.#awaitsPong = true;
+  }
+
   /**
-   * Waits for the pong `stallMsMax` longer than usual: the ping is behind bytes in the kernel's
-   * buffer, whose number is unknown.
+   * Waits for a pong that is due `stallMsMax` longer than usual: the ping is behind bytes in the
+   * kernel's buffer, whose number is unknown, or the pong behind what is read later.
    */
-  #awaitLatePong(): void {
+  awaitLatePong(): void {
+    if (!this.#awaitsPong || this.readyState !== "open") return;
+    if (this.pressured || this.pause) return;
     // The cast holds: `server` is the engine that the constructor got.
     const { pingInterval, pingTimeout } = (this.server as EngineServerBase).opts;
     // With protocol 3 the client pings, once an interval.
@@ -236,7 +245,17 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   override resetPingTimeout(): void {
     // Protocol 3 clients owe no pong; for them engine.io's constructor calls this, before ours.
     if (this.protocol === 4) this.#awaitsPong = true;
-    if (!this.pressured) super.resetPingTimeout();
+    if (!this.pressured && !this.pause) super.resetPingTimeout();
+  }
+
+  /**
+   * Stops reading from the client, until the returned function has been called, and those that were
+   * returned meanwhile. A close ends that, too.
+   */
+  pauseReading(): () => void {
+    if (this.readyState !== "open") return () => {};
+    this.pause ??= beginPause(this, this.#needs.samples);
+    return this.pause.join();
   }
 
   /** Called when the client answered a ping. */

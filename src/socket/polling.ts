@@ -63,10 +63,17 @@ function takeRequest(this: EngineTransportBase, request: EngineRequest, res: Saf
 function concludeRequest(transport: EngineTransportBase, payload: Frame): void {
   const { dataReq, dataRes } = transport;
   transport.onData(payload);
-  // The type engine.io answers with; text/html keeps some browsers from offering a download.
-  if (dataReq) transport.headers(dataReq, { "Content-Type": "text/html" });
-  transport.dataReq = transport.dataRes = null;
-  dataRes?.end("ok");
+  const answer = (): void => {
+    if (!dataReq || transport.dataReq !== dataReq) return; // its client has gone
+    // The type engine.io answers with; text/html keeps some browsers from offering a download.
+    transport.headers(dataReq, { "Content-Type": "text/html" });
+    transport.dataReq = transport.dataRes = null;
+    dataRes?.end("ok");
+  };
+  // The client sends no other payload before. While it upgrades, it waits for this one.
+  const { owner } = transport;
+  if (owner?.pause && !owner.upgrading) owner.pause.after(answer);
+  else answer();
 }
 
 const SEPARATOR = "\x1e";

@@ -44,6 +44,9 @@ export interface SocketSamples {
   sentBytes: number;
   drains: number;
   pressured: number;
+  /** Connections that are not read from now, and how often that began. */
+  paused: number;
+  pauses: number;
   /** Bytes queued or unsent in user space, over all connections, when last checked. */
   heldBytes: number;
   /** The most bytes one connection holds, as of the last tick. */
@@ -71,6 +74,8 @@ export function createSamples(): SocketSamples {
     sentBytes: 0,
     drains: 0,
     pressured: 0,
+    paused: 0,
+    pauses: 0,
     heldBytes: 0,
     heldBytesMax: 0,
     volatileDropped: 0,

@@ -1,5 +1,6 @@
 import { bytesOf, type Frame } from "../core/packet.ts";
 import type { WebSocket } from "../host/native.ts";
+import type { Reading } from "../host/reading.ts";
 import type { IncomingRequest } from "../host/request.ts";
 import {
   type EnginePacket,
@@ -55,15 +56,31 @@ export class WebSocketTransport extends EngineTransport {
   messageBytes = 0;
   #pressed = false;
   #probed = false;
+  #paused = false;
+  readonly #reading: Reading;
   readonly #socket: IncomingRequest["socket"];
   readonly #write = (data: Frame): void => {
     // 1: written or corked. 0: some bytes stay in user space. 2 (dropped) needs a maxBackpressure.
     if (this.ws?.send(data, typeof data !== "string", false) !== 1) this.#pressed = true;
   };
 
-  constructor(request: IncomingRequest) {
+  constructor(request: IncomingRequest, reading: Reading) {
     super(request);
     this.#socket = request.socket;
+    this.#reading = reading;
+  }
+
+  /** Stops reading from the client; while it is to drain, from then on. */
+  pause(): void {
+    this.#paused = true;
+    if (this.ws && this.writable) this.#reading.pause(this.ws);
+  }
+
+  /** Reads from the client again. */
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.ws && this.writable) this.#reading.resume(this.ws);
   }
 
   /** Called when the WebSocket is open. */
@@ -74,6 +91,7 @@ export class WebSocketTransport extends EngineTransport {
       return;
     }
     this.writable = true;
+    if (this.#paused) this.pause();
     this.emit("ready");
   }
 
@@ -81,6 +99,7 @@ export class WebSocketTransport extends EngineTransport {
   onMessage(bytes: Buffer, isBinary: boolean): void {
     this.messageBytes = bytes.length;
     this.onData(isBinary ? bytes : bytes.toString());
+    if (this.#paused) this.pause();
   }
 
   /** Called when the WebSocket has closed, whichever side closed it. */
@@ -106,6 +125,7 @@ export class WebSocketTransport extends EngineTransport {
     if (this.writable || !this.ws || this.ws.getBufferedAmount() > 0) return;
     this.writable = true;
     this.owner?.relieve();
+    if (this.#paused) this.pause();
   }
 
   /** Called when the client sent a WebSocket ping, which uWebSockets.js answers itself. */

@@ -20,6 +20,7 @@ export interface ClientOptions {
   /** How long a connection may take to open. */
   readonly timeout?: number;
   readonly withCredentials?: boolean;
+  readonly rejectUnauthorized?: boolean;
 }
 
 /** The three ways a client's transport can go. */
