@@ -95,7 +95,7 @@ export const CLOSES = {
     disconnect: "forced server close",
     code: 1013,
     how: "flush",
-    text: "its events did not fit into the queue, and upstream.overflow is close",
+    text: "its events did not fit into the queue, and upstream.full is close, or pause and more came all the same",
   },
   node_lost: {
     by: "server",

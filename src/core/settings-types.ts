@@ -521,11 +521,17 @@ interface UpstreamSettings {
   /** Events of one socket that wait for their turn. Default: 100 (1…100000). */
   socketQueueMax?: number | undefined;
   /**
-   * What happens to an event above the queue limits: it is refused with an error, or its connection
-   * is closed.
+   * What happens when the queue of a socket, or of all, is full: events are refused with an error,
+   * its connection is not read from until there is room, or it is closed.
    * Default: "refuse".
    */
-  overflow?: "refuse" | "close" | undefined;
+  full?: "refuse" | "pause" | "close" | undefined;
+  /**
+   * Bytes of one socket's events that are taken over the limits when upstream.full is pause, as
+   * they were read already; of all sockets queueBytesMax. Above, the connection is closed.
+   * Default: 4194304 (65536…1073741824 bytes).
+   */
+  pausedBytesMax?: number | undefined;
   /** Attempts of an event without ack, or of a disconnect. Default: 1000 (1…10000). */
   attemptsMax?: number | undefined;
   /**

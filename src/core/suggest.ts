@@ -14,6 +14,11 @@ const MEANT: Readonly<Record<string, { readonly path: string; readonly value?: s
   cors: { path: "socket.origins" },
 };
 
+/** Settings that are gone, and those that came in their place. */
+const GONE: Readonly<Record<string, { readonly path: string; readonly how: string }>> = {
+  upstreamoverflow: { path: "upstream.full", how: "which is refuse, pause or close" },
+};
+
 /**
  * Returns the message for an unknown setting, with the setting that was probably meant. `format`
  * writes that one like the given word: as a path, a variable or a flag. Its `value` is set if the
@@ -25,6 +30,9 @@ export function describeUnknown<Name extends Named>(
   format: (name: Name, value?: string) => string,
 ): string {
   const given = bare(word.replace(/^sluice_/i, ""));
+  const gone = Object.hasOwn(GONE, given) ? GONE[given] : undefined;
+  const heir = gone && names.find(({ path }) => path === gone.path);
+  if (heir) return `is gone: set ${format(heir)}, ${gone.how}`;
   const meant = Object.hasOwn(MEANT, given) ? MEANT[given] : undefined;
   const name = meant
     ? names.find(({ path }) => path === meant.path)

@@ -94,7 +94,7 @@ export function serveUpstream(
         removed(socket as unknown as ForwardSocket),
       ),
     close: (socket) => connectionOf(socket).closeAs("upstream_full"),
-    now,
+    pause: (socket) => connectionOf(socket).pauseReading(),
   });
   const unwatch = eachNamespace(io, (namespace: Namespace) => {
     if (upstream.claims(namespace.name)) forward(asForward(namespace));

@@ -43,6 +43,10 @@ export interface ForwardLane {
     args: readonly unknown[],
     reply?: (reply: ForwardReply) => void,
   ): FailureCode | undefined;
+  /** Whether it can take no more events. */
+  isFull(): boolean;
+  /** Calls back once there is room again, unless it ends before. */
+  whenRoom(call: () => void): void;
   end(reason?: string): void;
 }
 
@@ -68,20 +72,20 @@ export interface ForwardNeeds {
   watchRemoved(namespace: ForwardNamespace, removed: (socket: ForwardSocket) => void): void;
   /** Closes the connection of a socket whose events exceed a queue limit. */
   close(socket: ForwardSocket): void;
-  /** Monotonic clock in milliseconds. */
-  now(): number;
+  /** Stops reading from the connection of a socket until the returned function is called. */
+  pause(socket: ForwardSocket): () => void;
 }
 
-/** The event that tells a client that an event it emitted without an ack was refused. */
+/** The event that tells a client that events it emitted without an ack were refused. */
 export const EVENT_REFUSED = "event_refused";
 /** Least time between two of these events to one socket, so that they do not flood it. */
 const REFUSED_EVERY_MS = 1000;
-/** The failures to which `overflow: "close"` applies: the client emits too fast. */
+/** The failures of a full queue: the client emits too fast. */
 const OVERFLOW = new Set<FailureCode>(["UPSTREAM_QUEUE_FULL", "UPSTREAM_SATURATED"]);
 
 /** The settings of forwarding. */
 interface ForwardSettings {
-  readonly overflow: "refuse" | "close";
+  readonly full: "refuse" | "pause" | "close";
   /** Bytes that a socket's data may have after an answer has changed them. */
   readonly dataBytesMax: number;
 }
@@ -111,10 +115,10 @@ interface Entering {
  * A refused socket gets a `connect_error` with the function's `message` and `data`, or, if the call
  * failed, with `data` of `{ code, retry }`. An event that fails calls its ack with `{ error: {
  * code, message, retry, data? } }`. A refused event without an ack makes the client get
- * `event_refused`, at most once a second. The answer to a connect call sets the socket's data
- * before later middlewares run, and its rooms before its `connection` event. Each accepted connect
- * call is followed by exactly one disconnect call, after the socket's events, even if the client
- * left before it was connected.
+ * `event_refused`, at most once a second, with how many there were. The answer to a connect call
+ * sets the socket's data before later middlewares run, and its rooms before its `connection` event.
+ * Each accepted connect call is followed by exactly one disconnect call, after the socket's events,
+ * even if the client left before it was connected.
  */
 export function createForward(
   settings: ForwardSettings,
@@ -236,11 +240,12 @@ function connected(forwarding: Forwarding, socket: ForwardSocket): void {
 
 /** Forwards a connected socket's events and its disconnect. */
 function listen(
-  { overflow, needs }: Forwarding,
+  { full, needs }: Forwarding,
   socket: ForwardSocket,
   { lane, state }: Entering,
 ): void {
-  let refusedAt = Number.NEGATIVE_INFINITY;
+  const refusals = createRefusals(socket);
+  let goOn: (() => void) | undefined;
 
   // A middleware, not a listener: it gets every event of any name in order, also the last ones.
   socket.use((packet, next) => {
@@ -251,12 +256,23 @@ function listen(
     const reply = ack && ((given: ForwardReply) => ack(...argsOf(given)));
     const code = lane.event(String(name), args, reply);
     if (code !== undefined) refuse(String(name), code, reply);
+    else if (full === "pause" && !goOn && lane.isFull()) pause();
     next();
   });
   socket.on("disconnect", (reason) => {
+    refusals.stop();
     state.end();
     lane.end(reason);
+    goOn?.();
   });
+
+  function pause(): void {
+    goOn = needs.pause(socket);
+    lane.whenRoom(() => {
+      goOn?.();
+      goOn = undefined;
+    });
+  }
 
   function refuse(
     event: string,
@@ -266,16 +282,35 @@ function listen(
     // The event is meant for a listener in this process.
     if (code === "UPSTREAM_NO_ROUTE" && socket.listenerCount(event) > 0) return;
     if (reply) reply({ code });
-    else emitRefused(event, code);
-    if (overflow === "close" && OVERFLOW.has(code)) needs.close(socket);
+    else refusals.add(event, code);
+    if (full !== "refuse" && OVERFLOW.has(code)) needs.close(socket);
+  }
+}
+
+/** Tells a client of events that were refused: at once, then what a second brings together. */
+function createRefusals(socket: ForwardSocket) {
+  let refused = 0;
+  let last: { readonly event: string; readonly code: FailureCode } | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  function tell(): void {
+    timer = undefined;
+    if (!last) return;
+    const { event, code } = last;
+    socket.emit(EVENT_REFUSED, { event, ...errorOf({ code }), refused });
+    refused = 0;
+    last = undefined;
+    timer = setTimeout(tell, REFUSED_EVERY_MS).unref();
   }
 
-  function emitRefused(event: string, code: FailureCode): void {
-    const at = needs.now();
-    if (at - refusedAt < REFUSED_EVERY_MS) return;
-    refusedAt = at;
-    socket.emit(EVENT_REFUSED, { event, ...errorOf({ code }) });
-  }
+  return {
+    add(event: string, code: FailureCode): void {
+      refused++;
+      last = { event, code };
+      if (!timer) tell();
+    },
+    stop: () => clearTimeout(timer),
+  };
 }
 
 function argsOf(reply: ForwardReply): readonly unknown[] {

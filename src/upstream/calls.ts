@@ -9,6 +9,7 @@ import { type Call, type CalledSocket, type Clock, type Lane, writeMembers } fro
 import { letterOf } from "./dead-letters.ts";
 import type { Gone } from "./gone.ts";
 import type { Lanes } from "./lanes.ts";
+import { createLimits, type Limits, type Queued } from "./limits.ts";
 import type { Routes } from "./routes.ts";
 import type { Counts } from "./samples.ts";
 
@@ -27,12 +28,6 @@ export interface Given {
   readonly ended?: (outcome: Outcome) => void;
 }
 
-/** What is under way. */
-export interface Queued {
-  events: number;
-  bytes: number;
-}
-
 /** Where calls begin and end. */
 export interface Calls {
   /** Puts a call into a socket's lane; returns why not. Nothing is kept of what is refused. */
@@ -48,6 +43,8 @@ export interface Calls {
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
   readonly queued: Queued;
+  /** Who waits for room. */
+  readonly limits: Pick<Limits, "isFull" | "whenRoom" | "forget">;
 }
 
 /** What calls need. */
@@ -69,6 +66,7 @@ export interface CallsNeeds {
 export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): Calls {
   const { clock, routes, gone, letters, counts } = needs;
   const queued: Queued = { events: 0, bytes: 0 };
+  const limits = createLimits(settings, queued);
   let closed = false;
   let idle: (() => void) | undefined;
 
@@ -81,13 +79,14 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     const path = route?.path(socket.namespace, subject);
     if (!route || path === undefined) return "UPSTREAM_NO_ROUTE";
     if (gone.has(route)) return "UPSTREAM_GONE";
-    if (!isLast && lane.calls.length >= settings.socketQueueMax) return "UPSTREAM_QUEUE_FULL";
+    // Before it is written: a refused call should be cheap.
+    const early = isLast ? undefined : limits.check(kind, lane, 0);
+    if (early) return early;
     const text = members ? writeMembers(members) : "";
     if (text === undefined) return "UPSTREAM_BAD_ARGS";
     const bytes = Buffer.byteLength(text);
-    const isFull =
-      queued.events >= settings.queueMax || queued.bytes + bytes > settings.queueBytesMax;
-    if (isFull && !isLast) return "UPSTREAM_SATURATED";
+    const code = limits.check(kind, lane, bytes);
+    if (code && !isLast) return code;
     const call: Call = {
       id: needs.newId("evt"),
       kind,
@@ -104,7 +103,7 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     };
     begin(call);
     // Nobody could be told that a disconnect is refused: it is kept with the dead letters.
-    if (isFull) settle(call, failed("UPSTREAM_SATURATED"));
+    if (code) settle(call, failed(code));
     else enter(lane, call, timeoutMs);
     return undefined;
   }
@@ -149,6 +148,7 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     }
     if (call.deadline === undefined) conclude(call, outcome);
     call.ended?.(outcome);
+    limits.freed(call);
     if (queued.events === 0) idle?.();
   }
 
@@ -196,6 +196,7 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
         if (queued.events === 0) idle();
       }),
     queued,
+    limits,
   };
 }
 

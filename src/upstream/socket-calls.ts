@@ -42,6 +42,10 @@ export interface SocketCalls {
     args: readonly unknown[],
     answer?: (reply: EventReply) => void,
   ): FailureCode | undefined;
+  /** Whether its queue, or that of all sockets, can take no more events. */
+  isFull(): boolean;
+  /** Calls back once there is room again, unless it ends before. */
+  whenRoom(call: () => void): void;
   /**
    * The last word: the socket is gone. Without a reason nobody is told. `done` is called once
    * nobody needs to be told any more: a function has been, or it has become a dead letter.
@@ -119,9 +123,14 @@ export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): 
       });
       return code && refused(code);
     },
+    isFull: () => calls.limits.isFull(lane),
+    whenRoom(call) {
+      if (isOpen) calls.limits.whenRoom(lane, call);
+    },
     end(reason, done) {
       if (!isOpen) return;
       isOpen = false;
+      calls.limits.forget(lane);
       const code =
         reason === undefined
           ? undefined

@@ -22,6 +22,11 @@ test("a value that is gone is told with what to set in its place", () => {
   assert.throws(() => readSettings({ cluster: { adapter: "x" } }), /must be streams \| pubsub/);
 });
 
+test("a setting that is gone is told with the one in its place", () => {
+  const bound = /is gone: set upstream\.full, which is refuse, pause or close/;
+  assert.throws(() => readSettings({ upstream: { overflow: "close" } }), bound);
+});
+
 test("every setting is read by some code", () => {
   // Seen: socket.compression, with a bound and a default, which nothing ever looked at.
   const folder = new URL("../../src/", import.meta.url);

@@ -15,13 +15,15 @@ async function enter(given: { recovered: boolean; userId?: string }, answer: Con
   const ends: (string | undefined)[] = [];
   const dropped: string[] = [];
   const forward = createForward(
-    { overflow: "refuse", dataBytesMax: 1024 },
+    { full: "refuse", dataBytesMax: 1024 },
     {
       asksConnect: () => true,
       open: () => ({
         connect: () => Promise.resolve({ ...answer, order: 1 }),
         connected: () => {},
         event: () => undefined,
+        isFull: () => false,
+        whenRoom: () => {},
         end: (reason) => ends.push(reason),
       }),
       apply: () => {},
@@ -30,7 +32,7 @@ async function enter(given: { recovered: boolean; userId?: string }, answer: Con
       tokenUserOf: () => undefined,
       watchRemoved: () => {},
       close: () => {},
-      now: () => 0,
+      pause: () => () => {},
     },
   );
   let middleware: Enter | undefined;

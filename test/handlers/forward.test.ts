@@ -185,18 +185,23 @@ test("events over the queue are told apart by ack and by event_refused, and coun
     code: "UPSTREAM_QUEUE_FULL",
     message: "upstream.socketQueueMax events of this socket are waiting",
     retry: true,
+    refused: 1,
   });
+  // What follows within a second is told together.
+  const later = next<[{ refused: number }]>(client, "event_refused");
+  for (let n = 5; n < 10; n++) client.emit("x", n);
+  assert.equal((await later)[0].refused, 5);
   gate.open();
   assert.deepEqual(await Promise.all([first, second]), ["done", "done"]);
   const refused = await gateway.metric("sluice_upstream_refused_total", {
     reason: "UPSTREAM_QUEUE_FULL",
   });
-  assert.equal(refused, 2);
+  assert.equal(refused, 7);
 });
 
-test("with overflow close, the connection ends with a counted reason", async (t) => {
+test("with full set to close, the connection ends with a counted reason", async (t) => {
   const fn = await startFunction(t);
-  const gateway = await gatewayFor(t, fn, { socketQueueMax: 1, overflow: "close" });
+  const gateway = await gatewayFor(t, fn, { socketQueueMax: 1, full: "close" });
   const client = await gateway.connected();
   fn.answer = () => () => {};
   const gone = next(client, "disconnect");

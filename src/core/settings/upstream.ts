@@ -88,10 +88,16 @@ export const upstream = z.strictObject({
   queueMax: integer(100_000, 1, 10_000_000, "Events and connects that wait, over all sockets."),
   queueBytesMax: integer(67_108_864, 65_536, 17_179_869_184, "Bytes that wait, over all sockets."),
   socketQueueMax: integer(100, 1, 100_000, "Events of one socket that wait for their turn."),
-  overflow: choice(
-    ["refuse", "close"],
+  full: choice(
+    ["refuse", "pause", "close"],
     "refuse",
-    "What happens to an event above the queue limits: it is refused with an error, or its connection is closed.",
+    "What happens when the queue of a socket, or of all, is full: events are refused with an error, its connection is not read from until there is room, or it is closed.",
+  ),
+  pausedBytesMax: integer(
+    4_194_304,
+    65_536,
+    1_073_741_824,
+    "Bytes of one socket's events that are taken over the limits when upstream.full is pause, as they were read already; of all sockets queueBytesMax. Above, the connection is closed.",
   ),
   attemptsMax: integer(1000, 1, 10_000, "Attempts of an event without ack, or of a disconnect."),
   retryForMs: ms(

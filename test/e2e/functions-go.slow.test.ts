@@ -1,4 +1,0 @@
-import { prepareGo } from "../harness/languages.ts";
-import { testLanguage } from "./languages.ts";
-
-testLanguage("Go", prepareGo);

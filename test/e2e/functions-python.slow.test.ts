@@ -1,4 +1,0 @@
-import { preparePython } from "../harness/languages.ts";
-import { testLanguage } from "./languages.ts";
-
-testLanguage("Python", preparePython);

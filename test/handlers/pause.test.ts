@@ -1,0 +1,156 @@
+/** Clients that are held back while their events wait for functions: `upstream.full` of `pause`. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import type { Socket } from "socket.io-client";
+import type { PartialSettings } from "../../src/core/settings.ts";
+import { createGate, SECRET, startFunction } from "../harness/function.ts";
+import { type ClientOptions, type TestGateway, testGateway } from "../harness/gateway.ts";
+import { next, until } from "../harness/wait.ts";
+
+const upTo = (count: number) => Array.from({ length: count }, (_, at) => at);
+
+/** A gateway whose function waits at a gate, and what the function has heard by socket. */
+async function start(
+  t: TestContext,
+  upstream: NonNullable<PartialSettings["upstream"]> = {},
+  more: PartialSettings = {},
+) {
+  const gate = createGate();
+  const heard = new Map<string, number[]>();
+  const fn = await startFunction(t, async ({ json, headers }) => {
+    await gate.passed;
+    const numbers = heard.get(json.socket.id) ?? [];
+    heard.set(json.socket.id, numbers);
+    if (headers["ce-type"] === "io.sluice.event") numbers.push(json.args[0]);
+    else numbers.push(-1);
+    return { body: { ack: [json.args?.[0]] } };
+  });
+  const gateway = await testGateway(t, {
+    ...more,
+    upstream: {
+      ...{ url: fn.url, secrets: [SECRET], calls: ["event", "disconnect"], full: "pause" },
+      ...{ retryMs: 1, socketQueueMax: 10, ...upstream },
+    },
+  });
+  return { gate, fn, heard, gateway };
+}
+
+const paused = (gateway: TestGateway) => gateway.metric("sluice_paused_connections");
+const queued = (gateway: TestGateway) => gateway.metric("sluice_upstream_queued_events");
+const refused = (gateway: TestGateway) => gateway.metric("sluice_upstream_refused_total");
+
+const WAYS: ClientOptions[] = [
+  { codec: "json" },
+  { codec: "msgpack" },
+  { codec: "json", transports: ["polling"] },
+  { codec: "msgpack", transports: ["polling"] },
+];
+const COUNT = 300;
+
+for (const way of WAYS) {
+  const { codec, transports = ["websocket"] } = way;
+  test(`a ${codec} client over ${transports[0]} that emits too fast loses nothing, and keeps its order`, async (t) => {
+    const { gate, heard, gateway } = await start(t);
+    const client = await gateway.connected(way);
+    const { id = "" } = client;
+    client.on("event_refused", () => assert.fail("nothing is refused"));
+    // Each event by itself, and larger than the kernel's buffers all together.
+    const filler = transports[0] === "websocket" ? "x".repeat(32_768) : "x";
+    for (const n of upTo(COUNT)) {
+      client.emit("n", n, filler);
+      if (n % 10 === 9) await new Promise((resolve) => setImmediate(resolve));
+    }
+    client.disconnect();
+    await until(async () => (await paused(gateway)) === 1, "the pause");
+    const before = await queued(gateway);
+    assert.ok(before < COUNT, `${before} were read before the client was held back`);
+    gate.open();
+    await until(() => heard.get(id)?.at(-1) === -1, "all of it, and the disconnect", 30_000);
+    assert.deepEqual(heard.get(id), [...upTo(COUNT), -1]);
+    await until(async () => (await paused(gateway)) === 0, "that none is paused");
+    await until(async () => (await queued(gateway)) === 0, "that none is left");
+    assert.equal(await refused(gateway), 0);
+    assert.ok((await gateway.metric("sluice_pauses_total")) > 1);
+  });
+}
+
+test("when the queue of all is full, everyone who emits is held back, and all go on", async (t) => {
+  const settings = { queueMax: 20, socketQueueMax: 100, inflightMax: 4 };
+  const { gate, heard, gateway } = await start(t, settings);
+  const clients: Socket[] = [];
+  for (const n of upTo(20)) {
+    const codec = n % 2 === 0 ? "json" : "msgpack";
+    const transports = n % 4 === 3 ? (["polling"] as const) : (["websocket"] as const);
+    clients.push(await gateway.connected({ codec, transports: [...transports] }));
+  }
+  const acks: Promise<number>[] = [];
+  for (const n of upTo(50)) {
+    for (const client of clients) {
+      if (n % 10 === 9) acks.push(client.emitWithAck("n", n));
+      else client.emit("n", n);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await until(async () => (await paused(gateway)) > 10, "that they are paused");
+  gate.open();
+  assert.deepEqual((await Promise.all(acks)).length, 100, "acks are answered");
+  const done = () => clients.every(({ id = "" }) => heard.get(id)?.length === 50);
+  await until(done, "all events of all", 30_000);
+  for (const { id = "" } of clients) assert.deepEqual(heard.get(id), upTo(50));
+  await until(async () => (await paused(gateway)) === 0, "that none is paused");
+  assert.equal(await refused(gateway), 0);
+});
+
+test("what was read before is taken up to pausedBytesMax; above, the connection ends by name", async (t) => {
+  const { gate, heard, gateway } = await start(t, { pausedBytesMax: 65_536, socketQueueMax: 1 });
+  const client = await gateway.connected();
+  const { id = "" } = client;
+  const gone = next(client, "disconnect");
+  // More than is read at once is in one piece of what the client writes.
+  for (const n of upTo(500)) client.emit("n", n, "x".repeat(500));
+  await gone;
+  const closed = { reason: "upstream_full" };
+  await until(
+    async () => (await gateway.metric("sluice_connections_closed_total", closed)) === 1,
+    "the close is counted",
+  );
+  assert.deepEqual([await paused(gateway), await gateway.metric("sluice_pauses_total")], [0, 1]);
+  const bytes = await gateway.metric("sluice_upstream_queued_bytes");
+  assert.ok(bytes > 60_000 && bytes < 70_000, `${bytes} bytes are held`);
+  gate.open();
+  await until(() => heard.get(id)?.at(-1) === -1, "its disconnect");
+  const numbers = heard.get(id) ?? [];
+  assert.deepEqual(numbers, [...upTo(numbers.length - 1), -1], "what was taken comes in order");
+});
+
+test("a namespace without a function waits as well, and a socket that leaves ends its pause", async (t) => {
+  const { gate, gateway } = await start(t, { socketQueueMax: 1 });
+  const other: number[] = [];
+  gateway.io.of("/other").on("connection", (socket) => socket.on("n", (n) => other.push(n)));
+  const { client, socket } = await gateway.joined();
+  const beside = client.io.socket("/other");
+  await next(beside.connect(), "connect");
+  for (const n of upTo(3)) client.emit("n", n);
+  await until(async () => (await paused(gateway)) === 1, "the pause");
+  beside.emit("n", 1);
+  const echo = next(beside, "echo");
+  gateway.io.of("/other").emit("echo");
+  await echo;
+  assert.deepEqual(other, []);
+  socket.disconnect();
+  await until(() => other.length === 1, "what waited in the other namespace");
+  assert.equal(await paused(gateway), 0);
+  gate.open();
+});
+
+test("a stop in a pause gives what was read to the function, or to the dead letters", async (t) => {
+  const { gate, fn, gateway } = await start(t, { drainMs: 10_000 });
+  const client = await gateway.connected();
+  for (const n of upTo(30)) client.emit("n", n);
+  await until(async () => (await paused(gateway)) === 1, "the pause");
+  const taken = await queued(gateway);
+  const stopped = gateway.stop();
+  gate.open();
+  await stopped;
+  assert.equal(fn.received.length, taken + 1, "and the disconnect");
+});
