@@ -51,23 +51,33 @@ export async function startDev(run: DevRun, needs: DevNeeds): Promise<Dev> {
   const paint = createPaint(needs.hasColours);
   const url = new URL(run.url);
   await check(run, url);
-  const log = createReadableLog(settings.log.level, { print, paint });
+  let proxies: ReadonlyMap<string, RecordingProxy> = new Map();
+  const rename = (text: string) =>
+    [...proxies].reduce((all, [origin, proxy]) => all.replaceAll(proxy.origin, origin), text);
+  const log = createReadableLog(settings.log.level, { print, paint, rename });
   const warn = (text: string) => log("warn", { room: "dev" }, text);
   if (run.recordPath === RECORDING) inFolder(() => makeFolder(cwd));
   const recordPath = resolve(cwd, run.recordPath);
   const recording = openRecording(recordPath, { bytesMax: RECORDING_BYTES_MAX, failed: warn });
   let child: Child | undefined;
-  const proxies = await startProxies(settings, (origin) => ({
+  proxies = await startProxies(settings, (origin) => ({
     answerBytesMax: settings.upstream.answerBytesMax,
     ready: async () => (origin === url.origin ? child?.ready() : undefined),
     seen(attempt) {
       for (const line of describeAttempt(recording.add(attempt), paint)) print(line);
     },
   }));
-  const close = () => Promise.all([...proxies.values()].map((proxy) => proxy.close()));
+  // In the order of a stop: the function still hears of the sockets that leave with the gateway.
+  let stopGateway = async (): Promise<void> => {};
+  const stop = async (): Promise<void> => {
+    await stopGateway();
+    await child?.stop();
+    await Promise.all([...proxies.values()].map((proxy) => proxy.close()));
+  };
   try {
     const through = { ...settings, upstream: redirect(settings.upstream, proxies) };
     const gateway = await startGateway(through, { log, folder: cwd });
+    stopGateway = gateway.stop;
     const env = { ...run.env, SLUICE_URL: apiUrl(gateway) };
     const isKept = Object.keys(run.kept).length > 0;
     if (isKept) inFolder(() => writeEnvFile(cwd, { ...run.kept, SLUICE_URL: env.SLUICE_URL }));
@@ -75,28 +85,15 @@ export async function startDev(run: DevRun, needs: DevNeeds): Promise<Dev> {
     const { command } = run;
     if (command.length > 0) {
       const given = { ...needs.env, ...env, PORT: String(portOf(url)) };
-      child = startChild({
-        command,
-        env: given,
-        url,
-        print: (text) => print(`sluice dev: ${text}`),
-      });
+      const say = (text: string) => print(`sluice dev: ${text}`);
+      child = startChild({ command, env: given, url, print: say });
     } else if (!(await accepts(url))) {
       warn(`nothing accepts connections at ${url.origin} yet`);
     }
-    return {
-      gateway,
-      failed: child?.failed ?? new Promise(() => {}),
-      async stop() {
-        await gateway.stop();
-        await child?.stop();
-        await close();
-      },
-      stopMs: CHILD_END_MS,
-      kill: () => child?.kill(),
-    };
+    const failed = child?.failed ?? new Promise<never>(() => {});
+    return { gateway, failed, stop, stopMs: CHILD_END_MS, kill: () => child?.kill() };
   } catch (error) {
-    await close();
+    await stop();
     throw error;
   }
 }

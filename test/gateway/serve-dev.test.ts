@@ -138,6 +138,24 @@ test("events of a batch are printed, and get ids of their own with --new-id", as
   assert.equal(needs.text().includes(SECRET), false);
 });
 
+test("a failed call is told of as its gateway does, with the function's own URL", async (t) => {
+  const fn = await startFunction(t, ({ headers }) => ({
+    status: headers["ce-subject"] === "gone" ? 410 : 500,
+    body: { message: "no database" },
+  }));
+  const needs = testNeeds(t);
+  const upstream = { calls: ["event" as const] };
+  const { gateway } = await dev(t, needs, ["--function", `${fn.url}/call`], { upstream });
+  const client = await connect(t, gateway.url);
+  assert.equal((await client.emitWithAck("ask")).error.code, "UPSTREAM_FAILED");
+  assert.equal((await client.emitWithAck("gone")).error.code, "UPSTREAM_GONE");
+  await until(() => /410 .* gone\(\)/.test(needs.text()), "both are printed");
+  const text = needs.text();
+  assert.match(text, /500 .* ask\(\) .*\n +no database$/m);
+  assert.match(text, /warn {2}upstream: .* code=UPSTREAM_FAILED .* event=ask status=500/);
+  assert.ok(text.includes(`410 Gone route=default url=${fn.url}/call`), text);
+});
+
 test("a function that is away is told of, by the gateway's client and by a replay", async (t) => {
   const needs = testNeeds(t);
   const url = `http://127.0.0.1:${await findFreePort()}/call`;
