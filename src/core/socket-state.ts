@@ -132,13 +132,21 @@ function inPlace(value: unknown): Members {
 
 /** Returns the bytes that data take in a call. */
 export function sizeOf(data: unknown): number {
+  return Buffer.byteLength(textOf(data));
+}
+
+function textOf(data: unknown): string {
   try {
-    return Buffer.byteLength(writeTaggedJson(data) ?? "");
+    return writeTaggedJson(data) ?? "";
   } catch {
     // A bigint, or what holds itself: functions are shown why it is missing.
-    const fit = isRecord(data) ? replaceUnsendable(data, writeTaggedJson) : {};
-    return Buffer.byteLength(writeTaggedJson(fit));
+    return writeTaggedJson(isRecord(data) ? replaceUnsendable(data, writeTaggedJson) : {});
   }
+}
+
+/** Whether a merge patch would change what functions see of data. */
+export function changesData(data: unknown, patch: Readonly<Members>): boolean {
+  return textOf(merge(data, patch, copyOf)) !== textOf(data);
 }
 
 /** Returns the rooms that an answer has its socket leave and then join. */

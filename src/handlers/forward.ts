@@ -179,6 +179,9 @@ function accept(
   if (isOtherUser(socket, userId ?? needs.tokenUserOf(socket))) return "AUTH_WRONG_USER";
   // The user after the data, which may contain a userId that the client chose.
   const named = userId === undefined ? data : { ...data, userId };
+  // Calls from before a client came back may still be answered. To a function that says the same
+  // at each connect, these are not old.
+  if (socket.recovered && !state.wouldChange({ data: named, rooms })) return undefined;
   // Its rooms count for the version; it joins them once it is in.
   const { outcome } = state.update({ data: named, ...(rooms && { rooms: [] }) }, order);
   return outcome === "too_large" ? "UPSTREAM_DATA_TOO_LARGE" : undefined;

@@ -1,5 +1,6 @@
 import type { StateAnswer } from "../core/call.ts";
 import {
+  changesData,
   patchData,
   readRoomChange,
   type SocketState,
@@ -31,6 +32,8 @@ const ROOMS_MAX = 1000;
 
 /** The state of a socket of this node. */
 export interface OwnState extends SocketState {
+  /** Whether an answer would change the data or the rooms. */
+  wouldChange(answer: StateAnswer): boolean;
   /** Joins and leaves what the answer to the connect call says, once the socket is in. */
   enter(rooms: StateAnswer["rooms"]): void;
   /** The socket has left. From now on it is not kept for its calls, but for its data. */
@@ -69,6 +72,12 @@ export function createState(socket: StateSocket, needs: StateNeeds): OwnState {
       // It is gone, but its session may be recovered.
       if (last) elsewhere(own, answer, order);
       return { outcome };
+    },
+    wouldChange({ data, rooms }) {
+      const { leave, join } = readRoomChange(rooms);
+      const isIn = (room: string) => own.rooms.has(room);
+      if (leave.some(isIn) || !join.every(isIn)) return true;
+      return data !== undefined && changesData(own.data, data);
     },
     enter: move,
     end() {

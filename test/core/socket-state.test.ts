@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { patchData, setVersion, sizeOf, versionOf } from "../../src/core/socket-state.ts";
+import {
+  changesData,
+  patchData,
+  setVersion,
+  sizeOf,
+  versionOf,
+} from "../../src/core/socket-state.ts";
 
 type Patch = Readonly<Record<string, unknown>>;
 
@@ -118,4 +124,11 @@ test("the version goes with the data, wherever they are taken", () => {
   setVersion(data, 7);
   assert.equal(patchData({ data }, { data: { a: 1 } }, { order: 6, bytesMax: 100 }), "old");
   assert.deepEqual([versionOf(data), versionOf(undefined)], [7, 0]);
+});
+
+test("a patch that says what is there already would change nothing", () => {
+  const data = { a: 1, b: { c: Buffer.of(1) }, big: 1n };
+  assert.equal(changesData(data, { a: 1, b: { c: Buffer.of(1) }, d: null }), false);
+  assert.equal(changesData(data, { b: { c: Buffer.of(2) } }), true);
+  assert.equal(changesData(data, { a: null }), true);
 });

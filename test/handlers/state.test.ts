@@ -195,6 +195,8 @@ for (const over of ["memory", "redis"] as const) {
     const redis = over === "redis" ? await testRedis(t) : undefined;
     const gate = createGate();
     const fn = await functionOf(t, {
+      // It says the same each time: so an answer to an earlier call is not old.
+      connect: () => ({ userId: "ada", data: { plan: "pro" }, rooms: ["early"] }),
       slow: async () => {
         await gate.passed;
         return { data: { score: 5 }, rooms: { join: ["late"], leave: ["early"] } };
@@ -217,9 +219,10 @@ for (const over of ["memory", "redis"] as const) {
     assert.equal(client.recovered, true);
     assert.ok((await fn.call("connect", 1)).socket.version > 0, "the session has it");
     await until(() => again.data.score === 5 && again.rooms.has("late"), "the answer");
-    assert.deepEqual([...again.rooms].sort(), [again.id, "late"].sort());
+    // On the same node the connect was answered after that.
+    assert.equal(again.rooms.has("early"), over === "memory");
     await client.emitWithAck("fast");
-    assert.deepEqual(again.data, { name: "ada", score: 1 });
+    assert.deepEqual(again.data, { userId: "ada", plan: "pro", name: "ada", score: 1 });
   });
 }
 
