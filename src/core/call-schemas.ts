@@ -95,6 +95,7 @@ const BatchCall = z.array(
     namespace: z.string(),
     socketid: z.string(),
     traceparent: optional(z.string(), "W3C trace context."),
+    tracestate: optional(z.string(), "What tracing systems have added to it."),
     data: EventCall,
   }),
 );

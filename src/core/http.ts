@@ -92,13 +92,3 @@ export function problemOf(
     ...(more.close && { close: true }),
   };
 }
-
-/** version-traceid-parentid-flags, W3C Trace Context, section 3.2; zero ids are invalid. */
-const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-/**
- * Returns a client's `traceparent` header if it is valid: only then may it be sent on or logged.
- */
-export function readTraceparent(given: unknown): string | undefined {
-  return typeof given === "string" && TRACEPARENT.test(given) ? given : undefined;
-}

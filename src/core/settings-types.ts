@@ -771,6 +771,12 @@ interface TraceSettings {
    * Default: 1 (0…1).
    */
   sampleRatio?: number | undefined;
+  /**
+   * Whether clients' trace contexts are followed; without, each event and connect of theirs begins
+   * a trace.
+   * Default: true.
+   */
+  fromClients?: boolean | undefined;
   /** `service.name` of the spans. Default: "sluice" (at most 256 characters). */
   serviceName?: string | undefined;
   /**

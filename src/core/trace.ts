@@ -2,7 +2,6 @@
  * What rooms know of tracing. Only `trace/` knows OpenTelemetry, and it is loaded only if
  * `trace.otlpUrl` is set: without, rooms have no tracer, and each place pays one comparison.
  */
-import { readTraceparent } from "./http.ts";
 
 /** Where a span belongs, as W3C Trace Context writes it in headers. */
 export interface TraceContext {
@@ -68,21 +67,28 @@ export type SpanKind = keyof typeof SPANS;
 
 /** Begins spans. */
 export interface Tracer {
+  /** Whether the trace contexts that clients send are followed. */
+  readonly followsClients: boolean;
   /** Begins a span. Its name is shown in lists, so it is of a closed set. */
   start(kind: SpanKind, name: string, about: SpanStart): Span;
 }
 
+/** version-traceid-parentid-flags, W3C Trace Context, section 3.2; zero ids are invalid. */
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
 /** The longest list of vendors that W3C Trace Context asks to pass on, in characters. */
 const TRACESTATE_MAX = 512;
 
-/** Returns a trace context of somebody else's making, as far as it is valid. */
+/**
+ * Returns a trace context of somebody else's making, as far as it is valid: only then may it be
+ * sent on or logged.
+ */
 export function readTraceContext(from: {
   readonly traceparent?: unknown;
   readonly tracestate?: unknown;
 }): TraceContext | undefined {
-  const traceparent = readTraceparent(from.traceparent);
-  if (traceparent === undefined) return undefined;
-  const { tracestate } = from;
+  const { traceparent, tracestate } = from;
+  if (typeof traceparent !== "string" || !TRACEPARENT.test(traceparent)) return undefined;
   return isTracestate(tracestate) ? { traceparent, tracestate } : { traceparent };
 }
 

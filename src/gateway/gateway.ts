@@ -172,16 +172,15 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   undo.push(() => calls.stop());
   const acks = attached.samples().fanout;
   const executor = createExecutor(settings.fanout, { server: io, acks, delays, trace });
-  metrics.source(() => listAttachedRows(attached.samples()));
-  metrics.source(() => listDoorRows(door.samples));
   metrics.source(() => listMistakeRows(mistakes.samples));
   await handler?.(io);
   hideInherited();
   // After the handler module, so that the module's middlewares run first.
-  const upstream = await startUpstream(settings, { io, executor, metrics, log, lease: bus?.lease });
+  const room = { io, executor, trace, log };
+  const upstream = await startUpstream(settings, { ...room, metrics, lease: bus?.lease });
   if (upstream.stop) calls.stop = upstream.stop;
   const apiApp = startApi(settings, app, {
-    ...{ io, executor, trace, log, undo, deadLetters: upstream.deadLetters },
+    ...{ ...room, undo, deadLetters: upstream.deadLetters },
     metrics: { ...metrics, scrape: shareScrapes(worker?.scrape ?? metrics.scrape) },
     isAway: () => settings.cluster.away === "refuse" && bus?.link.isHere() === false,
     isDraining: () => state.isDraining || worker?.isStopping() === true,
@@ -318,6 +317,8 @@ function attachServer(
     pressuredFor: (seconds) => metrics.observe("sluice_pressure_seconds", seconds),
     ...{ encrypted, log, door, guard: guards.engine },
   });
+  metrics.source(() => listAttachedRows(attached.samples()));
+  metrics.source(() => listDoorRows(door.samples));
   return { attached, door };
 }
 

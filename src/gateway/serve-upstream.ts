@@ -5,6 +5,7 @@ import type { Command, Refused } from "../core/command.ts";
 import { FAILURES } from "../core/failures.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { hasUpstream, type Settings, SettingsError } from "../core/settings.ts";
+import type { TraceContext, Tracer } from "../core/trace.ts";
 import type { Executor } from "../fanout/apply.ts";
 import { createPresence } from "../fanout/presence.ts";
 import { createForward, type ForwardNamespace, type ForwardSocket } from "../handlers/forward.ts";
@@ -21,6 +22,7 @@ export interface ServeUpstreamNeeds {
   readonly io: Server;
   readonly executor: Executor;
   readonly metrics: Metrics;
+  readonly trace: Tracer | undefined;
   readonly log: Log;
   /** If set, another node makes the disconnect calls of this node's sockets when this one dies. */
   readonly lease?: Lease | undefined;
@@ -40,16 +42,16 @@ export interface ServedUpstream {
  */
 export function serveUpstream(
   all: Settings,
-  { io, executor, metrics, log, lease }: ServeUpstreamNeeds,
+  { io, executor, metrics, trace, log, lease }: ServeUpstreamNeeds,
 ): ServedUpstream {
   const { auth, upstream: settings } = all;
   if (!hasUpstream(all)) {
     if (auth.mode === "upstream") noDecider();
     return { deadLetters: undefined, stop: async () => {} };
   }
-  const apply = async (commands: readonly Command[]): Promise<void> => {
+  const apply = async (commands: readonly Command[], cause?: TraceContext): Promise<void> => {
     // The commands have started when it returns. Refusals are logged: nobody gets the results.
-    const { moved, results } = executor.start(commands, "upstream");
+    const { moved, results } = executor.start(commands, "upstream", cause);
     void results.then((all) => {
       for (const [at, result] of all.entries()) if (!result.ok) tellRefused(commands[at], result);
     });
@@ -65,9 +67,7 @@ export function serveUpstream(
   const elsewhere = createElsewhere({ io, dataBytesMax, apply });
   const now = () => performance.now();
   const upstream = createUpstream(settings, {
-    log,
-    apply,
-    elsewhere,
+    ...{ log, apply, trace, elsewhere },
     count: createPresence({ server: io, presenceMs, now }).count,
     observe: (labels, seconds) =>
       metrics.observe("sluice_upstream_call_seconds", seconds, { ...labels }),

@@ -2,6 +2,7 @@ import type { CallHandshake, ConnectAnswer } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { SocketState } from "../core/socket-state.ts";
+import { readTraceContext, type TraceContext } from "../core/trace.ts";
 import { createState, type OwnState, type StateNeeds, type StateSocket } from "./state.ts";
 
 /** The members of a Socket.IO socket that forwarding uses. */
@@ -32,10 +33,17 @@ export type ForwardReply =
   | { readonly ack: readonly unknown[] }
   | { readonly code: FailureCode; readonly message?: string | undefined; readonly data?: unknown };
 
+/** The answer to a connect call. */
+interface LaneAnswer extends ConnectAnswer {
+  /** Where the call is in the order of the socket. */
+  readonly order: number;
+  /** What its commands belong to in traces. */
+  readonly trace?: TraceContext;
+}
+
 /** The calls of one socket, in order. */
 export interface ForwardLane {
-  /** Resolves with the answer, and where its call is in the order of the socket. */
-  connect(handshake: CallHandshake): Promise<ConnectAnswer & { readonly order: number }>;
+  connect(handshake: CallHandshake): Promise<LaneAnswer>;
   /** The socket is in, with a lost session resumed or not. */
   connected(recovered: boolean): void;
   event(
@@ -58,10 +66,11 @@ export interface ForwardNeeds {
     socket: SocketState & {
       readonly id: string;
       readonly namespace: string;
-      readonly traceparent: unknown;
+      /** The trace context of its client. */
+      readonly trace: TraceContext | undefined;
     },
   ): ForwardLane;
-  apply(commands: readonly Command[]): unknown;
+  apply(commands: readonly Command[], trace?: TraceContext): unknown;
   /** Does what an answer says about a socket that is not here any more. */
   elsewhere: StateNeeds["elsewhere"];
   /** Returns the user named by a socket's token; undefined where no token is required. */
@@ -102,7 +111,7 @@ interface Entering {
   readonly state: OwnState;
   /** Set if a function answers the connect. */
   readonly held: ReturnType<ForwardNeeds["hold"]> | undefined;
-  answer: (ConnectAnswer & { readonly order: number }) | undefined;
+  answer: LaneAnswer | undefined;
   /** Why it has left. */
   gone: string | undefined;
   /** Its listener for the end of the connection. */
@@ -192,9 +201,8 @@ function begin(forwarding: Forwarding, socket: ForwardSocket): Entering {
   const { id, conn, handshake, recovered } = socket;
   const namespace = socket.nsp.name;
   const state = createState(socket, { ...forwarding, elsewhere: needs.elsewhere });
-  const { traceparent } = handshake.headers;
   const entry: Entering = {
-    lane: needs.open({ ...state, id, namespace, traceparent }),
+    lane: needs.open({ ...state, id, namespace, trace: readTrace(handshake) }),
     state,
     held: needs.asksConnect(namespace) ? needs.hold(namespace, id, recovered) : undefined,
     answer: undefined,
@@ -206,6 +214,15 @@ function begin(forwarding: Forwarding, socket: ForwardSocket): Entering {
   conn.setMaxListeners(0);
   conn.once("close", entry.closed);
   return entry;
+}
+
+/**
+ * Returns the trace context of a handshake. Browsers cannot set headers on a WebSocket, so it may
+ * also be in `auth`.
+ */
+function readTrace({ auth, headers }: ForwardSocket["handshake"]): TraceContext | undefined {
+  const given = typeof auth === "object" && auth !== null ? readTraceContext(auth) : undefined;
+  return given ?? readTraceContext(headers);
 }
 
 /** Ends the calls of a socket that is not connected, now or once its connect call is answered. */
@@ -237,7 +254,7 @@ function connected(forwarding: Forwarding, socket: ForwardSocket): void {
   state.enter(answer?.rooms);
   listen(forwarding, socket, entry);
   held?.release();
-  if (answer?.commands?.length) forwarding.needs.apply(answer.commands);
+  if (answer?.commands?.length) forwarding.needs.apply(answer.commands, answer.trace);
   lane.connected(socket.recovered);
 }
 

@@ -92,6 +92,7 @@ export function createTracing(settings: Settings["trace"], needs: TracingNeeds):
   let stopped: Promise<void> | undefined;
 
   return {
+    followsClients: settings.fromClients,
     start(kind, name, { parent, links = [], attributes = {} }) {
       const options = {
         kind: SIDES[SPANS[kind].side],

@@ -40,7 +40,14 @@ export interface Failed {
 }
 
 /** How a request ended, its answer not read yet. */
-export type Verdict = { readonly ok: true; readonly body: Buffer } | Failed;
+export type Verdict = Taken | Failed;
+
+/** The function took what it was asked. */
+interface Taken {
+  readonly ok: true;
+  readonly status: number;
+  readonly body: Buffer;
+}
 
 /** How the calls of one request ended. */
 export interface Outcomes {
@@ -82,7 +89,7 @@ export function judge(posted: Posted, nowMs: number): Verdict {
     return { ok: false, code: POSTED[posted.failed], detail: posted.detail };
   }
   const { status, body, retryAfter } = posted.answer;
-  if (status >= 200 && status < 300) return { ok: true, body };
+  if (status >= 200 && status < 300) return { ok: true, status, body };
   if (status < 400) return { ok: false, code: "UPSTREAM_REDIRECTED", status };
   if (status === 410) return { ok: false, code: "UPSTREAM_GONE", status };
   if (status === 429 || status === 503) {

@@ -1,15 +1,17 @@
 import { FAILURES } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
+import type { Span, Tracer } from "../core/trace.ts";
 import { type Failed, type Outcome, type Outcomes, readAlone, readBatch } from "./answer.ts";
 import { backoff } from "./budget.ts";
-import { bodyOf, type Call, type Clock } from "./call.ts";
-import { binaryHeaders, structuredEvent } from "./cloud-event.ts";
+import { bodyOf, type Call, type Clock, traceOf } from "./call.ts";
+import { binaryHeaders, structuredEvent, traceHeaders } from "./cloud-event.ts";
 import { createGone, type Gone } from "./gone.ts";
 import { type Attempt, createOrigin, type Origin } from "./origins.ts";
 import type { Post } from "./post.ts";
 import type { Route, Routes } from "./routes.ts";
 import type { Counts } from "./samples.ts";
 import type { Sign } from "./sign.ts";
+import { beginAttempt, endAttempt } from "./spans.ts";
 
 /** Makes the attempts of calls: one each, or as many as are allowed. */
 export interface Attempts {
@@ -39,6 +41,7 @@ export interface AttemptsNeeds {
   readonly counts: Counts;
   /** How many sockets are in rooms. Never rejects. */
   count(namespace: string, rooms: readonly string[]): MaybeCounts;
+  readonly trace: Tracer | undefined;
   /** An origin's breaker opened. */
   opened(origin: string): void;
   /** A function answered 410. */
@@ -103,6 +106,7 @@ export function createAttempts(
     const { deadline, route, kind } = call;
     let begunAt = 0;
     let isProbe = false;
+    let span: Span | undefined;
     const one: Attempt = {
       urgent: deadline !== undefined,
       isRetry: load.attempts > 0,
@@ -123,7 +127,11 @@ export function createAttempts(
         }
         isProbe = gone.begin(route);
         const leftMs = (deadline ?? begunAt + settings.timeoutMs) - begunAt;
-        return postOf(load, leftMs, needs.sign);
+        const post = postOf(load, leftMs, needs.sign);
+        if (needs.trace) span = beginAttempt(needs.trace, { ...load, bytes: post.body.length });
+        const trace = span ?? (isBatch ? undefined : call.trace);
+        if (trace) post.headers.push(...traceHeaders(trace));
+        return post;
       },
       heard(verdict) {
         const isGone = !verdict.ok && verdict.code === "UPSTREAM_GONE";
@@ -140,6 +148,7 @@ export function createAttempts(
       const what = { type: isBatch ? "batch" : kind, route: route.name } as const;
       counts.called(what, failed?.code, (clock.now() - begunAt) / 1000);
       if (failed) needs.failed(call, failed, calls.length);
+      if (span) endAttempt(span, verdict, failed?.code);
     }
     return outcomes;
   }
@@ -227,5 +236,5 @@ function eventOf(call: Call): string {
   const body = call.body ?? bodyOf(call);
   // Another attempt writes it anew.
   call.body = undefined;
-  return structuredEvent(call, body);
+  return structuredEvent(call, body, traceOf(call));
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { CallHandshake, CallKind, CallSocket } from "../core/call.ts";
 import type { SocketState } from "../core/socket-state.ts";
+import type { Span, TraceContext } from "../core/trace.ts";
 import { fromTaggedJson, replaceUnsendable, writeTaggedJson } from "../core/value.ts";
 import type { Outcome } from "./answer.ts";
 import type { Route } from "./routes.ts";
@@ -20,8 +21,8 @@ export const machineClock: Clock = { now: () => performance.now(), wall: () => D
 export interface CalledSocket extends SocketState {
   readonly id: string;
   readonly namespace: string;
-  /** A client's `traceparent` header; passed on if it is one. */
-  readonly traceparent?: unknown;
+  /** The trace context of its client. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** What stays of a call wherever it is kept. */
@@ -37,7 +38,8 @@ export interface CallHead {
   readonly at: number;
   /** The same in microseconds; each call of a socket has a greater one than those before. */
   readonly order: number;
-  readonly traceparent: string | undefined;
+  /** What caused it. */
+  readonly trace: TraceContext | undefined;
 }
 
 /** One thing to tell a function. */
@@ -57,7 +59,7 @@ export interface Call extends CallHead {
   /** It gets one attempt, though no client waits. */
   readonly once: boolean;
   /** Hears once how it ended. */
-  readonly ended: ((outcome: Outcome) => void) | undefined;
+  readonly ended: Ended | undefined;
   attempts: number;
   /** When its first attempt was made, by the monotonic clock. */
   begunAt: number | undefined;
@@ -70,6 +72,16 @@ export interface Call extends CallHead {
   timer: NodeJS.Timeout | undefined;
   /** Set while it waits for its origin: ends the attempt before it is made. */
   giveUp: (() => void) | undefined;
+  /** Set if calls are traced. */
+  span: Span | undefined;
+}
+
+/** Hears how a call ended, and what its commands belong to in traces. */
+export type Ended = (outcome: Outcome, trace: TraceContext | undefined) => void;
+
+/** Returns what the attempts and commands of a call belong to in traces. */
+export function traceOf({ span, trace }: Call): TraceContext | undefined {
+  return span ?? trace;
 }
 
 /** The calls of one socket: one after the other, in the order they came. */
@@ -139,8 +151,8 @@ function writeSocket(socket: CallSocket & Pick<Call, "handshake">): string {
  * not be parsed to be sent. JSON has no line ends of its own.
  */
 export function writeCall(call: Call): string {
-  const { id, kind, namespace, socketId, subject, at, order, traceparent, route, state } = call;
-  const head = { id, kind, namespace, socketId, subject, at, order, traceparent };
+  const { id, kind, namespace, socketId, subject, at, order, trace, route, state } = call;
+  const head = { id, kind, namespace, socketId, subject, at, order, trace };
   // Its route may show rooms by the time when it is sent.
   const rooms = state.rooms();
   const known = { ...head, route: route.name, ...(rooms.length > 0 && { rooms }) };

@@ -1,17 +1,26 @@
 import type { CallHandshake, CallKind } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import type { FailureCode } from "../core/failures.ts";
-import { readTraceparent } from "../core/http.ts";
 import type { LetterStore } from "../core/journal.ts";
 import type { Settings } from "../core/settings.ts";
+import type { TraceContext, Tracer } from "../core/trace.ts";
 import type { Answered, Failed, Outcome } from "./answer.ts";
-import { type Call, type CalledSocket, type Clock, type Lane, writeMembers } from "./call.ts";
+import {
+  type Call,
+  type CalledSocket,
+  type Clock,
+  type Ended,
+  type Lane,
+  traceOf,
+  writeMembers,
+} from "./call.ts";
 import { letterOf } from "./dead-letters.ts";
 import type { Gone } from "./gone.ts";
 import type { Lanes } from "./lanes.ts";
 import { createLimits, type Limits, type Queued } from "./limits.ts";
 import type { Routes } from "./routes.ts";
 import type { Counts } from "./samples.ts";
+import { beginCall, endCall } from "./spans.ts";
 
 /** Something to tell a function. */
 export interface Given {
@@ -25,7 +34,9 @@ export interface Given {
   /** How long a client waits for it. */
   readonly timeoutMs?: number;
   /** Hears once how it ended; never of what is refused at once. */
-  readonly ended?: (outcome: Outcome) => void;
+  readonly ended?: Ended;
+  /** What caused it. */
+  readonly trace: TraceContext | undefined;
 }
 
 /** Where calls begin and end. */
@@ -58,8 +69,9 @@ export interface CallsNeeds {
   newId(prefix: string): string;
   /** A call failed without an attempt. */
   failed(call: Call, failed: Failed): void;
-  /** Carries out commands. */
-  apply(commands: readonly Command[]): unknown;
+  /** Carries out commands, which `trace` caused. */
+  apply(commands: readonly Command[], trace: TraceContext | undefined): unknown;
+  readonly trace: Tracer | undefined;
 }
 
 /** Returns the calls of a gateway: bounded per socket, over all sockets, and by bytes. */
@@ -94,7 +106,7 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
       socketId: socket.id,
       subject: kind === "event" ? subject : "",
       ...stamp(lane),
-      traceparent: readTraceparent(socket.traceparent),
+      trace: given.trace,
       ...{ route, path, state: socket, handshake, members: text, bytes },
       deadline: timeoutMs === undefined ? undefined : clock.now() + timeoutMs,
       once: false,
@@ -116,9 +128,10 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     return { at, order: lane.order };
   }
 
-  function begin({ bytes }: Call): void {
+  function begin(call: Call): void {
     queued.events++;
-    queued.bytes += bytes;
+    queued.bytes += call.bytes;
+    if (needs.trace) call.span = beginCall(needs.trace, call);
   }
 
   function enter(lane: Lane, call: Call, timeoutMs: number | undefined): void {
@@ -147,7 +160,8 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
       needs.failed(call, outcome);
     }
     if (call.deadline === undefined) conclude(call, outcome);
-    call.ended?.(outcome);
+    call.ended?.(outcome, traceOf(call));
+    if (call.span) endCall(call.span, call, outcome);
     limits.freed(call);
     if (queued.events === 0) idle?.();
   }
@@ -168,7 +182,10 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     if (!outcome.ok) {
       // Who answers 422 has read the event; all else may be a mistake that somebody repairs.
       if (outcome.status !== 422) letters.add(letterOf(call, outcome, clock.wall()));
-    } else if (outcome.answer.commands.length > 0) needs.apply(outcome.answer.commands);
+      return;
+    }
+    const { commands } = outcome.answer;
+    if (commands.length > 0) needs.apply(commands, traceOf(call));
   }
 
   return {
@@ -209,6 +226,7 @@ export const FRESH = {
   body: undefined,
   timer: undefined,
   giveUp: undefined,
+  span: undefined,
 } as const satisfies Partial<Call>;
 
 function failed(code: FailureCode): Failed {

@@ -1,4 +1,5 @@
 import { CALL_TYPES } from "../core/call.ts";
+import type { TraceContext } from "../core/trace.ts";
 import type { CallHead } from "./call.ts";
 import { encodeHeader } from "./percent.ts";
 
@@ -37,20 +38,35 @@ export function binaryHeaders(event: CallHead): string[] {
   ];
   // An attribute must not be empty, and an event's name may be.
   if (event.subject !== "") headers.push("ce-subject", encodeHeader(event.subject));
-  if (event.traceparent !== undefined) headers.push("traceparent", event.traceparent);
+  return headers;
+}
+
+/** Returns a trace context as headers, as name and value in turn. */
+export function traceHeaders({ traceparent, tracestate }: TraceContext): string[] {
+  const headers = ["traceparent", traceparent];
+  if (tracestate !== undefined) headers.push("tracestate", tracestate);
   return headers;
 }
 
 /** Returns an event in JSON, as a batch holds it. */
-export function structuredEvent(event: CallHead, body: string): string {
+export function structuredEvent(
+  event: CallHead,
+  body: string,
+  trace: TraceContext | undefined,
+): string {
   const subject = event.subject === "" ? "" : `,"subject":${JSON.stringify(event.subject)}`;
-  const trace = event.traceparent === undefined ? "" : `,"traceparent":"${event.traceparent}"`;
+  const traced = trace === undefined ? "" : `,${JSON.stringify(attributesOf(trace)).slice(1, -1)}`;
   return (
     `{"specversion":"1.0","id":"${event.id}","type":"${CALL_TYPES[event.kind]}",` +
     `"source":${JSON.stringify(sourceOf(event))}${subject},"time":"${timeOf(event.at)}",` +
     `"datacontenttype":"application/json","namespace":${JSON.stringify(event.namespace)},` +
-    `"socketid":${JSON.stringify(event.socketId)}${trace},"data":${body}}`
+    `"socketid":${JSON.stringify(event.socketId)}${traced},"data":${body}}`
   );
+}
+
+// CloudEvents' extension for traces names them so. A span has more members.
+function attributesOf({ traceparent, tracestate }: TraceContext): TraceContext {
+  return { traceparent, tracestate };
 }
 
 // Thousands of events share a millisecond, and formatting one costs a microsecond.

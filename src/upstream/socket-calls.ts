@@ -2,10 +2,12 @@ import type { CallHandshake } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
+import type { Span, TraceContext, Tracer } from "../core/trace.ts";
 import { type Answer, type Outcome, readRefusal } from "./answer.ts";
 import type { CalledSocket } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import type { Lanes } from "./lanes.ts";
+import { beginEvent } from "./spans.ts";
 
 /**
  * What the functions say to an event whose client waits: arguments of its ack, or why there are
@@ -27,10 +29,18 @@ export class ConnectRefused extends FailureError {
   }
 }
 
+/** The answer to a connect call. */
+interface LaneAnswer extends Answer {
+  /** Where the call is in the order of the socket. */
+  readonly order: number;
+  /** What its commands belong to in traces. */
+  readonly trace?: TraceContext;
+}
+
 /** The calls about one socket, one at a time and in order. */
 export interface SocketCalls {
   /** Asks whether the socket may enter. Rejects with {@link ConnectRefused}. */
-  connect(handshake: CallHandshake): Promise<Answer & { readonly order: number }>;
+  connect(handshake: CallHandshake): Promise<LaneAnswer>;
   /** Tells that the socket is in, if a function wants to know. */
   connected(recovered: boolean): void;
   /**
@@ -59,21 +69,27 @@ export interface SocketCallsNeeds {
   readonly calls: Calls;
   readonly lanes: Lanes;
   /** Starts the commands. Resolves when sockets have joined, left and been disconnected. */
-  apply(commands: readonly Command[]): Promise<void>;
+  apply(commands: readonly Command[], trace: TraceContext | undefined): Promise<void>;
+  readonly trace: Tracer | undefined;
   refused(code: FailureCode): FailureCode;
 }
 
 /** Returns the calls about one socket. Its `end` is to be called, or its lane stays. */
 export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): SocketCalls {
-  const { settings, calls, lanes, apply, refused } = needs;
+  const { settings, calls, lanes, apply, trace: tracer, refused } = needs;
   const lane = lanes.open(`${socket.namespace},${socket.id}`);
   const acks = createAckOrder();
+  const trace = tracer?.followsClients === false ? undefined : socket.trace;
   let isOpen = true;
   lane.socket = socket;
   // A recovered socket may come from a node whose clock is ahead.
   lane.order = Math.max(lane.order, socket.describe().version ?? 0);
 
-  function answered(outcome: Outcome, answer: (reply: EventReply) => void): void {
+  function answered(
+    outcome: Outcome,
+    answer: (reply: EventReply) => void,
+    cause: TraceContext | undefined,
+  ): void {
     const reply = replyOf(outcome);
     const commands = outcome.ok ? outcome.answer.commands : [];
     const moved = outcome.ok ? outcome.moved : undefined;
@@ -81,11 +97,13 @@ export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): 
     if (commands.some(({ do: what }) => what === "disconnectSockets")) {
       acks.say(undefined, () => {
         answer(reply);
-        void apply(commands);
+        void apply(commands, cause);
       });
     } else {
       // Whoever gets the ack may rely on what the commands did.
-      const moves = [moved, commands.length > 0 ? apply(commands) : undefined].filter(Boolean);
+      const moves = [moved, commands.length > 0 ? apply(commands, cause) : undefined].filter(
+        Boolean,
+      );
       acks.say(moves.length > 0 ? Promise.all(moves) : undefined, () => answer(reply));
     }
   }
@@ -93,34 +111,45 @@ export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): 
   return {
     connect: (handshake) =>
       new Promise((resolve, reject) => {
-        const ended = (outcome: Outcome) =>
-          outcome.ok ? resolve({ ...outcome.answer, order }) : reject(refusalOf(outcome));
+        const ended = (outcome: Outcome, cause?: TraceContext) =>
+          outcome.ok
+            ? resolve({ ...outcome.answer, order, ...(cause && { trace: cause }) })
+            : reject(refusalOf(outcome));
         const code = calls.admit(socket, lane, {
           kind: "connect",
           subject: "connect",
           handshake,
           timeoutMs: settings.connectTimeoutMs,
-          ended,
+          ...{ ended, trace },
         });
         const { order } = lane;
         if (code) ended({ ok: false, code: refused(code) });
       }),
     connected(recovered) {
       const members = { recovered };
-      const code = calls.admit(socket, lane, { kind: "connected", subject: "connected", members });
+      const code = calls.admit(socket, lane, {
+        kind: "connected",
+        subject: "connected",
+        ...{ members, trace },
+      });
       // Nobody has to.
       if (code && code !== "UPSTREAM_NO_ROUTE") refused(code);
     },
     event(name, args, answer) {
+      const span = tracer && beginEvent(tracer, socket, { name, args });
+      const say = answer && span ? endWith(span, answer) : answer;
       const code = calls.admit(socket, lane, {
         kind: "event",
         subject: name,
         members: { event: name, args, ack: answer !== undefined },
-        ...(answer && {
+        trace: span ?? trace,
+        ...(say && {
           timeoutMs: settings.timeoutMs,
-          ended: (outcome) => answered(outcome, answer),
+          ended: (outcome, cause) => answered(outcome, say, cause),
         }),
       });
+      // An event without a route leaves for no function.
+      if (span && code !== "UPSTREAM_NO_ROUTE" && (code || !say)) span.end(code);
       return code && refused(code);
     },
     isFull: () => calls.limits.isFull(lane),
@@ -138,6 +167,7 @@ export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): 
               kind: "disconnect",
               subject: "disconnect",
               members: { reason },
+              trace,
               ...(done && { ended: done }),
             });
       // Nobody has to answer disconnects.
@@ -145,6 +175,14 @@ export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): 
       if (code || reason === undefined) done?.();
       lanes.leave(lane);
     },
+  };
+}
+
+/** Has a span end with the ack. */
+function endWith(span: Span, answer: (reply: EventReply) => void): (reply: EventReply) => void {
+  return (reply) => {
+    answer(reply);
+    span.end("code" in reply ? reply.code : undefined);
   };
 }
 

@@ -3,6 +3,7 @@ import type { Command } from "../core/command.ts";
 import type { LetterFilter } from "../core/journal.ts";
 import { createThrottle, type Log, type ThrottledLog } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
+import type { TraceContext, Tracer } from "../core/trace.ts";
 import { within } from "../core/within.ts";
 import type { Failed } from "./answer.ts";
 import { createAttempts, type MaybeCounts } from "./attempts.ts";
@@ -50,8 +51,12 @@ export interface Upstream {
 /** What calls need. */
 export interface UpstreamNeeds {
   readonly log: Log;
-  /** Carries out a function's commands, in order. Resolves when all sockets have been moved. */
-  apply(commands: readonly Command[]): Promise<void>;
+  /**
+   * Carries out a function's commands, in order, which `trace` caused. Resolves when all sockets
+   * have been moved.
+   */
+  apply(commands: readonly Command[], trace: TraceContext | undefined): Promise<void>;
+  readonly trace?: Tracer | undefined;
   /** Does what an answer says about a socket that no call here is open for. */
   elsewhere?(socket: AbsentSocket, answer: StateAnswer, order: number): void;
   /** How many sockets are in rooms, for routes with `presence`. Never rejects. */
@@ -82,8 +87,9 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
   const newId = createIds();
   const letters = createDeadLetters(settings, clock.wall);
   const failed = createFailureLog(log);
+  const { apply, trace } = needs;
   const attempts = createAttempts(settings, routes, {
-    ...{ clock, failed, retryForMs: RETRY_FOR_MS.memory },
+    ...{ clock, failed, retryForMs: RETRY_FOR_MS.memory, trace },
     sign: createSigner(settings.secrets, clock.wall),
     counts,
     count: needs.count ?? (() => ({})),
@@ -93,9 +99,8 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
       log("error", "gone", { room: "upstream", route, url }, "function answered 410 Gone"),
   });
   const { gone } = attempts;
-  const { apply } = needs;
   const calls = createCalls(settings, {
-    ...{ clock, routes, gone, letters, counts, newId, apply, failed },
+    ...{ clock, routes, gone, letters, counts, newId, apply, failed, trace },
     lanes: () => lanes,
   });
   const batches = createBatches(settings, {
@@ -132,7 +137,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
       return rooms || presence;
     },
     open: (socket) =>
-      openSocketCalls(socket, { settings, calls, lanes, apply, refused: counts.refuse }),
+      openSocketCalls(socket, { settings, calls, lanes, apply, trace, refused: counts.refuse }),
     async listDeadLetters(page) {
       const { items, next } = await letters.list(page);
       const shown = items.map(showLetter).filter((one) => one !== undefined);

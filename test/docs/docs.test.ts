@@ -9,6 +9,7 @@ import { CLOSES } from "../../src/core/closes.ts";
 import { COMMAND_NAMES } from "../../src/core/commands.ts";
 import { FAILURES } from "../../src/core/failures.ts";
 import { listSettings } from "../../src/core/settings.ts";
+import { SPANS } from "../../src/core/trace.ts";
 import { METRICS } from "../../src/metrics/table.ts";
 import { misfit, SCHEMAS } from "../harness/schemas.ts";
 
@@ -26,6 +27,15 @@ test("every row of every table stands on its page", () => {
   assert.deepEqual(firstCells(metrics), Object.keys(METRICS));
   assert.deepEqual(firstCells(pages.closesPage()), Object.keys(CLOSES));
   assert.deepEqual(firstCells(pages.failuresPage()), Object.keys(FAILURES));
+});
+
+test("every kind of span stands on the page of traces, with its side and sentence", () => {
+  const page = readFileSync(new URL("../../docs/tracing.md", import.meta.url), "utf8");
+  const rows = [...page.matchAll(/^\| `(\w+)` +\| (\w+) +\| (.+?) +\|$/gm)];
+  assert.deepEqual(
+    rows.map(([, name, side, text]) => [name, { side, text }]),
+    Object.entries(SPANS),
+  );
 });
 
 test("every route that the gateway serves has its section, with what it answers", () => {

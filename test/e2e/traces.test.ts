@@ -1,57 +1,11 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
-import { type TestContext, test } from "node:test";
-import type { PartialSettings } from "../../src/core/settings.ts";
-import { type CollectedSpan, type Collector, startCollector } from "../harness/collector.ts";
-import { type TestGateway, testGateway } from "../harness/gateway.ts";
+import { test } from "node:test";
+import { testGateway } from "../harness/gateway.ts";
+import { listParents, post, SPAN, startTraced, TRACE, TRACEPARENT } from "../harness/traced.ts";
 import { next, until } from "../harness/wait.ts";
 
-const KEY = randomBytes(24).toString("hex");
-const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
-const SPAN = "00f067aa0ba902b7";
-const TRACEPARENT = `00-${TRACE}-${SPAN}-01`;
-
-interface Traced {
-  readonly gateway: TestGateway;
-  readonly collector: Collector;
-}
-
-async function start(t: TestContext, settings: PartialSettings = {}): Promise<Traced> {
-  const collector = await startCollector(t);
-  const gateway = await testGateway(t, {
-    api: { keys: [`test:${KEY}`] },
-    ...settings,
-    trace: { otlpUrl: collector.url, batchMs: 5, ...settings.trace },
-  });
-  return { gateway, collector };
-}
-
-function post(
-  gateway: TestGateway,
-  path: string,
-  body: unknown,
-  headers: Record<string, string> = {},
-): Promise<Response> {
-  return fetch(gateway.url + path, {
-    method: "POST",
-    headers: { authorization: `Bearer ${KEY}`, "content-type": "application/json", ...headers },
-    body: typeof body === "string" ? body : JSON.stringify(body),
-  });
-}
-
-/** Whose span is whose child, as `parent > child` of their names; `?` is of somebody else. */
-function listParents(spans: readonly CollectedSpan[]): string[] {
-  const names = new Map(spans.map(({ spanId, name }) => [spanId, name]));
-  return spans
-    .map(({ parentSpanId, name }) => {
-      const parent = parentSpanId === "" ? "" : (names.get(parentSpanId) ?? "?");
-      return `${parent} > ${name}`;
-    })
-    .sort();
-}
-
 test("commands over HTTP are in the trace of the request that brought them", async (t) => {
-  const { gateway, collector } = await start(t);
+  const { gateway, collector } = await startTraced(t);
   const client = await gateway.connected();
   const heard = next(client, "news");
   const commands = [
@@ -59,7 +13,10 @@ test("commands over HTTP are in the trace of the request that brought them", asy
     { do: "emit", event: "news", namespace: "/none" },
     { do: "socketsJoin", rooms: ["b"] },
   ];
-  const answered = await post(gateway, "/v1/commands", commands, { traceparent: TRACEPARENT });
+  const answered = await post(gateway, "/v1/commands", {
+    body: commands,
+    headers: { traceparent: TRACEPARENT },
+  });
   assert.equal(answered.status, 200);
   await heard;
   await until(() => collector.spans.length === 4, "four spans");
@@ -106,9 +63,12 @@ test("commands over HTTP are in the trace of the request that brought them", asy
 });
 
 test("what a caller did wrong is no error of the gateway's, and its token is in no span", async (t) => {
-  const { gateway, collector } = await start(t);
-  assert.equal((await post(gateway, "/v1/emit", { event: 5 })).status, 400);
-  await post(gateway, "/v1/emit", { event: "x" }, { authorization: "Bearer nothing-known" });
+  const { gateway, collector } = await startTraced(t);
+  assert.equal((await post(gateway, "/v1/emit", { body: { event: 5 } })).status, 400);
+  await post(gateway, "/v1/emit", {
+    body: { event: "x" },
+    headers: { authorization: "Bearer nothing-known" },
+  });
   // A page is traced by nobody.
   await gateway.scrape();
   await fetch(`${gateway.url}/healthz`);
@@ -124,12 +84,12 @@ test("what a caller did wrong is no error of the gateway's, and its token is in 
 });
 
 test("each part of a stream of commands is in the caller's trace, or begins one", async (t) => {
-  const { gateway, collector } = await start(t);
+  const { gateway, collector } = await startTraced(t);
   const stream = { "content-type": "application/x-ndjson" };
   const line = JSON.stringify({ do: "emit", event: "x" });
-  await (await post(gateway, "/v1/commands", line, stream)).text();
+  await (await post(gateway, "/v1/commands", { body: line, headers: stream })).text();
   const traced = { ...stream, traceparent: TRACEPARENT };
-  await (await post(gateway, "/v1/commands", line, traced)).text();
+  await (await post(gateway, "/v1/commands", { body: line, headers: traced })).text();
   await until(() => collector.spans.length === 4, "four spans");
   assert.deepEqual(listParents(collector.spans), [
     " > commands",
@@ -140,11 +100,11 @@ test("each part of a stream of commands is in the caller's trace, or begins one"
 });
 
 test("a command that waits for acks is traced until it has them", async (t) => {
-  const { gateway, collector } = await start(t);
+  const { gateway, collector } = await startTraced(t);
   const client = await gateway.connected();
   client.on("ask", (ack) => ack("yes"));
   const asked = { event: "ask", to: [client.id], timeoutMs: 5000 };
-  assert.equal((await post(gateway, "/v1/emitWithAck", asked)).status, 200);
+  assert.equal((await post(gateway, "/v1/emitWithAck", { body: asked })).status, 200);
   await until(() => collector.spans.length === 3, "three spans");
   const [broadcast] = collector.named("broadcast");
   assert.equal(broadcast?.attributes["sluice.answers"], 1);
@@ -152,12 +112,12 @@ test("a command that waits for acks is traced until it has them", async (t) => {
 });
 
 test("spans are counted, also those that nobody takes", async (t) => {
-  const { gateway, collector } = await start(t);
-  await post(gateway, "/v1/emit", { event: "x" });
+  const { gateway, collector } = await startTraced(t);
+  await post(gateway, "/v1/emit", { body: { event: "x" } });
   const count = (outcome: string) => gateway.metric("sluice_trace_spans_total", { outcome });
   await until(async () => (await count("exported")) === 3, "three exported spans");
   collector.status = 400;
-  await post(gateway, "/v1/emit", { event: "x" });
+  await post(gateway, "/v1/emit", { body: { event: "x" } });
   await until(async () => (await count("failed")) === 3, "three failed spans");
   assert.equal(await count("dropped"), 0);
   assert.equal(await gateway.metric("sluice_trace_queued_spans"), 0);

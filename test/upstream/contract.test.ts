@@ -12,7 +12,7 @@ const READERS: Readonly<Record<string, (verdict: Verdict) => boolean>> = {
     if (readBatch(verdict).failed || !verdict.ok) return false;
     const said = JSON.parse(verdict.body.toString()) as { answers?: { id: string }[] | null };
     // What is said of an event that failed as well is not read.
-    const { of } = readBatch({ ok: true, body: bufferOf({ ...said, failed: null }) });
+    const { of } = readBatch({ ok: true, status: 200, body: bufferOf({ ...said, failed: null }) });
     return (said.answers ?? []).every(({ id }) => of(id).ok);
   },
 };
@@ -20,7 +20,7 @@ const READERS: Readonly<Record<string, (verdict: Verdict) => boolean>> = {
 const bufferOf = (json: unknown) => Buffer.from(JSON.stringify(json));
 
 function isTaken(name: string, answer: unknown): boolean {
-  return READERS[name]?.({ ok: true, body: bufferOf(answer) }) ?? false;
+  return READERS[name]?.({ ok: true, status: 200, body: bufferOf(answer) }) ?? false;
 }
 
 const deep = (levels: number): unknown => (levels === 0 ? 1 : [deep(levels - 1)]);

@@ -4,6 +4,7 @@ import type { Command } from "../../src/core/command.ts";
 import type { FailureCode } from "../../src/core/failures.ts";
 import { type PartialSettings, readSettings } from "../../src/core/settings.ts";
 import { type KnownSocket, keepState } from "../../src/core/socket-state.ts";
+import type { TraceContext } from "../../src/core/trace.ts";
 import type { EventReply, SocketCalls } from "../../src/upstream/socket-calls.ts";
 import { createUpstream, type Upstream, type UpstreamNeeds } from "../../src/upstream/upstream.ts";
 import { SECRET } from "../harness/function.ts";
@@ -11,7 +12,7 @@ import { SECRET } from "../harness/function.ts";
 /** A socket that is called about. */
 interface LaneOf extends KnownSocket {
   readonly namespace?: string;
-  readonly traceparent?: string;
+  readonly trace?: TraceContext;
 }
 
 /** What an answer said about a socket that no call here is open for. */
@@ -59,10 +60,10 @@ export function testUpstream(
     ...upstream,
     applied,
     elsewhere,
-    lane(id = "s1", { namespace = "/", traceparent, ...more } = {}) {
+    lane(id = "s1", { namespace = "/", trace, ...more } = {}) {
       const known = { userId: `user of ${id}`, data: {}, ...more };
       const state = keepState(known, settings.dataBytesMax);
-      return upstream.open({ id, namespace, traceparent, ...state });
+      return upstream.open({ id, namespace, trace, ...state });
     },
     ask: (lane, name, ...args) =>
       new Promise((resolve, reject) => {

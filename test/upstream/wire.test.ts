@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CloudEvent, HTTP } from "cloudevents";
 import { Webhook } from "standardwebhooks";
-import { readTraceparent } from "../../src/core/http.ts";
 import { SettingsError } from "../../src/core/settings.ts";
 import { binaryHeaders } from "../../src/upstream/cloud-event.ts";
 import { createSigner } from "../../src/upstream/sign.ts";
@@ -139,22 +138,29 @@ test("a name that would climb out of the path is refused", async (t) => {
 
 test("an event without a name has no subject, since attributes must not be empty", () => {
   const event = { id: "1", kind: "event", subject: "", namespace: "/", socketId: "s" } as const;
-  const headers = binaryHeaders({ ...event, at: 0, order: 0, traceparent: undefined });
+  const headers = binaryHeaders({ ...event, at: 0, order: 0, trace: undefined });
   assert.ok(!headers.includes("ce-subject"));
 });
 
-test("a traceparent passes through if it is one, and nothing else does", async (t) => {
-  const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+test("a socket's trace context goes with its calls, in a batch with each event", async (t) => {
+  const trace = {
+    traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    tracestate: "vendor=1",
+  };
   const fn = await startFunction(t);
-  const upstream = testUpstream(t, { url: fn.url });
-  await upstream.ask(upstream.lane("a", { traceparent: good }), "x");
-  await upstream.ask(upstream.lane("b", { traceparent: `${good}\r\nx: y` }), "x");
-  assert.deepEqual(
-    fn.received.map(({ headers }) => headers.traceparent),
-    [good, undefined],
-  );
-  const zero = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
-  for (const bad of [zero, "00-abc", "", undefined, ["x"]]) {
-    assert.equal(readTraceparent(bad), undefined);
-  }
+  const upstream = testUpstream(t, { url: fn.url, batch: true });
+  const traced = upstream.lane("a", { trace });
+  await upstream.ask(traced, "x");
+  await upstream.ask(upstream.lane("b"), "x");
+  traced.event("y", []);
+  await until(() => fn.received.length === 3, "the batch");
+  const [one, other, batch] = fn.received;
+  const contextOf = ({ traceparent, tracestate }: Record<string, unknown> = {}) => [
+    traceparent,
+    tracestate,
+  ];
+  assert.deepEqual(contextOf(one?.headers), [trace.traceparent, trace.tracestate]);
+  assert.deepEqual(contextOf(other?.headers), [undefined, undefined]);
+  assert.deepEqual(contextOf(batch?.headers), [undefined, undefined]);
+  assert.deepEqual(contextOf(batch?.json[0]), [trace.traceparent, trace.tracestate]);
 });

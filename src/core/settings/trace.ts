@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { field, integer, ms, text } from "./field.ts";
+import { field, flag, integer, ms, text } from "./field.ts";
 
 /** `name=value`, with the name of an HTTP header. */
 const HEADER = /^[\w!#$%&'*+.^`|~-]{1,256}=[\x20-\x7e]{0,8192}$/;
@@ -20,6 +20,10 @@ export const trace = z.strictObject({
     z.number().check(z.gte(0), z.lte(1)),
     1,
     "Share of the traces that begin here which are exported; a trace that came with a context keeps its caller's choice.",
+  ),
+  fromClients: flag(
+    true,
+    "Whether clients' trace contexts are followed; without, each event and connect of theirs begins a trace.",
   ),
   serviceName: field(
     z.string().check(z.minLength(1), z.maxLength(256)),
