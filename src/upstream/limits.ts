@@ -57,11 +57,9 @@ export function createLimits(settings: LimitSettings, queued: Readonly<Queued>):
     queued.events >= queueMax || queued.bytes + bytes > queueBytesMax;
   const isHalfFree = () => queued.events <= queueMax / 2 && queued.bytes <= queueBytesMax / 2;
 
-  function forget({ key }: Lane): Waiting | undefined {
-    const one = waiting.get(key);
+  function forget({ key }: Lane): void {
+    takenBytes -= waiting.get(key)?.bytes ?? 0;
     waiting.delete(key);
-    takenBytes -= one?.bytes ?? 0;
-    return one;
   }
 
   /** Takes an event over the limits, but no more than may be taken so. */
@@ -102,7 +100,7 @@ export function createLimits(settings: LimitSettings, queued: Readonly<Queued>):
       if (waiting.size === 0) return;
       const one = waiting.get(`${namespace},${socketId}`);
       if (one && isAllFull(1)) awaitsAll = true;
-      else if (one) look(one);
+      if (one && !awaitsAll) look(one);
       if (!awaitsAll || !isHalfFree()) return;
       awaitsAll = false;
       for (const each of [...waiting.values()]) look(each);
