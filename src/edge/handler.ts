@@ -11,9 +11,12 @@ import { readArgs, type Schema } from "./schema.ts";
 import { readSecrets, VerifyError } from "./verify.ts";
 
 /** The options as they are at run time, where events are names and handlers take any context. */
-type Options = Pick<HandlerOptions<AnyEvents, AnyEvents>, "failed" | "isRepeated"> & {
+type Options = Pick<HandlerOptions<AnyEvents, AnyEvents>, "isRepeated"> & {
   readonly [Kind in Exclude<CallKind, "event">]?: Handler;
-} & { readonly events?: Readonly<Record<string, Handler | Checked>> };
+} & {
+  readonly events?: Readonly<Record<string, Handler | Checked>>;
+  readonly failed: (error: unknown) => void;
+};
 
 type Handler = (context: CallContext, io: AnswerIo<AnyEvents>) => unknown;
 
@@ -36,13 +39,14 @@ export function createHandler<
   Data = unknown,
 >(given: HandlerOptions<Listen, Emit, Data>): (request: Request) => Promise<Response> {
   // Callers in JavaScript may leave the options out.
-  const { bodyBytesMax = BODY_BYTES_MAX, toleranceSeconds, secret } = given ?? {};
+  const { bodyBytesMax = BODY_BYTES_MAX, toleranceSeconds, secret, failed } = given ?? {};
   const read = {
     bodyBytesMax,
     secret: readSecrets(secret),
     ...(toleranceSeconds !== undefined && { toleranceSeconds }),
   };
-  const options = given as unknown as Options; // events exist in types only
+  const declared = given as unknown as Options; // events exist in types only
+  const options = { ...declared, failed: failed ?? console.error };
   checkEvents(options.events);
   return async (request) => {
     try {
@@ -53,7 +57,7 @@ export function createHandler<
     } catch (error) {
       if (error instanceof VerifyError) return answer(400, { message: error.message });
       if (error instanceof Unreadable) return answer(error.status, { message: error.message });
-      options.failed?.(error);
+      options.failed(error);
       return answer(500, { message: "the function failed" });
     }
   };
@@ -91,7 +95,7 @@ async function handleBatch(batch: readonly CallEvent[], options: Options): Promi
     } catch (error) {
       const retry = !(error instanceof Refusal);
       if (retry) {
-        options.failed?.(error);
+        options.failed(error);
         stuck.add(socket);
       }
       failed.push({ id: call.id, retry });
@@ -119,20 +123,20 @@ async function run({ id, kind, data, trace }: CallEvent, options: Options): Prom
 }
 
 function handlerOf({ event, ack }: EventCall, events: Options["events"] = {}): Handler | undefined {
-  const entry = Object.hasOwn(events, event) ? events[event] : undefined;
-  if (!entry && ack) throw new Refusal(`there is no handler for the event ${event}`);
-  if (!entry || typeof entry === "function") return entry;
+  const found = Object.hasOwn(events, event) ? events[event] : undefined;
+  if (!found && ack) throw new Refusal(`there is no handler for the event ${event}`);
+  if (!found || typeof found === "function") return found;
   return async (context, io) => {
     const { args } = context as EventContext<readonly unknown[]>; // only events have such a handler
-    return entry.handler({ ...context, args: await readArgs(entry.args, args) } as CallContext, io);
+    return found.handler({ ...context, args: await readArgs(found.args, args) } as CallContext, io);
   };
 }
 
 function checkEvents(events: Options["events"] = {}): void {
-  for (const [name, entry] of Object.entries(events)) {
-    if (typeof entry === "function" || entry === undefined) continue;
+  for (const [name, given] of Object.entries(events)) {
+    if (typeof given === "function" || given === undefined) continue;
     // Callers in JavaScript may have anything there.
-    const parts = [entry?.handler, entry?.args?.["~standard"]?.validate];
+    const parts = [given?.handler, given?.args?.["~standard"]?.validate];
     if (parts.every((part) => typeof part === "function")) continue;
     throw new TypeError(`events.${name} must be a handler, or { args, handler } with a schema`);
   }
@@ -153,10 +157,10 @@ function readReturned(returned: unknown, ack: boolean): object {
 
 function createIo(target: Target, commands: Command[]): AnswerIo<AnyEvents> {
   const push = (command: Command): void => void commands.push(command);
-  const { namespace } = target;
   const operator = createOperator(target, push, (more) => createIo(more, commands));
+  const { namespace } = target;
   return Object.assign(operator, {
-    cancel: (key: string) => push({ do: "cancel", ...(namespace && { namespace }), key }),
+    cancel: (key: string) => push({ do: "cancel", namespace, key }),
   });
 }
 

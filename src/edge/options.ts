@@ -140,7 +140,7 @@ export interface HandlerOptions<Listen extends EventsMap, Emit extends EventsMap
   ) => Returned<StateReply<Data>>;
   /**
    * Called with what a handler throws, unless it is a refusal. The gateway only learns that the
-   * function failed. Default: nothing is called.
+   * function failed. Default: `console.error`.
    */
   readonly failed?: (error: unknown) => void;
   /**

@@ -269,6 +269,26 @@ test("a refusal is 422 and final; anything else thrown is 500, and its words sta
   assert.equal((thrown.pop() as Error).message, "secret words");
 });
 
+// Seen: a function without `failed` answered 500, and nothing anywhere said why.
+test("what a handler throws is told to the runtime's own log, unless the function takes it", async (t) => {
+  const log = t.mock.method(console, "error", () => {});
+  const error = new Error("no table");
+  const fail = () => {
+    throw error;
+  };
+  const silent = createHandler({ secret: SECRET, events: { fail } });
+  assert.equal((await silent(call(event("fail")))).status, 500);
+  const batch = [{ id: "e1", type: TYPES.event, data: event("fail", [], false) }];
+  const headers = { "content-type": "application/cloudevents-batch+json" };
+  await silent(call(batch, { headers }));
+  const taking = createHandler({ secret: SECRET, events: { fail }, failed: () => {} });
+  await taking(call(event("fail")));
+  assert.deepEqual(
+    log.mock.calls.map((one) => one.arguments),
+    [[error], [error]],
+  );
+});
+
 test("a call that is not signed with a secret, of now and of its body is answered with 400", async () => {
   const other = `whsec_${Buffer.alloc(32, 3).toString("base64")}`;
   const body = event("quiet", ["x"], false);
@@ -407,10 +427,10 @@ test("while secrets rotate, calls signed with either are taken, in both directio
   await assert.rejects(verify({ ...signed, body: "uni" }, [newer, SECRET]), VerifyError);
 });
 
-/** What each entry may weigh, minified and gzipped. */
-const ENTRIES = { index: 4608, node: 1024, lambda: 1024 };
+/** What each module that is imported by name may weigh, minified and gzipped. */
+const MODULES = { index: 4608, node: 1024, lambda: 1024 };
 
-for (const [name, bytesMax] of Object.entries(ENTRIES)) {
+for (const [name, bytesMax] of Object.entries(MODULES)) {
   test(`the SDK's ${name} is at most ${bytesMax} bytes and needs nothing but Web APIs`, async () => {
     // A neutral platform has no Node.js: an import of its modules could not be resolved.
     const { outputFiles, metafile } = await build({
