@@ -5,7 +5,6 @@ import {
   type ArgsOf,
   createOperator,
   type EventsMap,
-  fieldsOf,
   type Operator,
   type ServerOperator,
   type Target,
@@ -96,27 +95,26 @@ type Send = (command: Command) => Promise<Done>;
 function build(target: Target & { timeoutMs?: number }, send: Send): Emitter<AnyEvents> {
   const tell = async (command: Command) => void (await send(command));
   const operator = createOperator(target, tell, (more) => build(more, send));
-  const { namespace, timeoutMs } = target;
+  const { namespace, rooms, except, timeoutMs } = target;
   // Not by spreading it, which would get its `volatile`, and so build without end.
   return Object.assign(operator, {
     timeout: (ms: number) => build({ ...target, timeoutMs: ms }, send),
     async emitWithAck(event: string, ...args: readonly unknown[]) {
-      const fields = { ...fieldsOf(target, "to"), ...(timeoutMs !== undefined && { timeoutMs }) };
+      const about = { namespace, to: rooms, except, timeoutMs };
       const { answers = [], timedOut = [] } = await send({
         do: "emitWithAck",
-        ...fields,
+        ...about,
         event,
         args,
       });
       return { answers, timedOut };
     },
     async fetchSockets(limit?: number) {
-      const fields = { ...fieldsOf(target, "in"), ...(limit !== undefined && { limit }) };
-      return (await send({ do: "fetchSockets", ...fields })).sockets ?? [];
+      const done = await send({ do: "fetchSockets", namespace, in: rooms, except, limit });
+      return done.sockets ?? [];
     },
     async cancel(key: string) {
-      const done = await send({ do: "cancel", ...(namespace && { namespace }), key });
-      return done.cancelled ?? false;
+      return (await send({ do: "cancel", namespace, key })).cancelled ?? false;
     },
   });
 }

@@ -84,33 +84,23 @@ function addRooms(known: readonly string[] | undefined, more: Rooms): readonly s
   return [...(known ?? []), ...(typeof more === "string" ? [more] : more)];
 }
 
-/** Returns the fields of a command that name its sockets; `key` is the field for the rooms. */
-export function fieldsOf({ namespace, rooms, except }: Target, key: "to" | "in") {
-  return {
-    ...(namespace !== undefined && { namespace }),
-    ...(rooms && { [key]: rooms }),
-    ...(except && { except }),
-  };
-}
-
 /**
  * Returns what all operators have, for a target: commands are passed to `send`, and a chain goes on
- * with what `again` makes of a target.
+ * with what `again` makes of a target. Members of a command that are undefined are not sent.
  */
 export function createOperator<T extends Target, Result, Self>(
   target: T,
   send: (command: Command) => Result,
   again: (target: T) => Self,
 ) {
-  const { namespace, afterMs, key } = target;
-  const delay = { ...(afterMs !== undefined && { afterMs }), ...(key !== undefined && { key }) };
-  const to = (rooms: Rooms) => again({ ...target, rooms: addRooms(target.rooms, rooms) });
-  const move = (what: "socketsJoin" | "socketsLeave") => (rooms: Rooms) =>
-    send({ do: what, ...fieldsOf(target, "in"), ...delay, rooms: addRooms(undefined, rooms) });
+  const { namespace, rooms, except, volatile, afterMs, key } = target;
+  const delay = { namespace, afterMs, key };
+  const selection = { ...delay, in: rooms, except };
+  const to = (more: Rooms) => again({ ...target, rooms: addRooms(rooms, more) });
   return {
     to,
     in: to,
-    except: (rooms: Rooms) => again({ ...target, except: addRooms(target.except, rooms) }),
+    except: (more: Rooms) => again({ ...target, except: addRooms(except, more) }),
     of: (name: string) => again({ ...target, namespace: name }),
     get volatile() {
       return again({ ...target, volatile: true });
@@ -119,20 +109,14 @@ export function createOperator<T extends Target, Result, Self>(
     after: (ms: number, options: { readonly key?: string } = {}) =>
       createLater({ ...target, key: options.key, afterMs: Math.max(1, Math.ceil(ms)) }, send),
     emit: (event: string, ...args: readonly unknown[]) =>
-      send({
-        do: "emit",
-        ...fieldsOf(target, "to"),
-        ...delay,
-        event,
-        args,
-        ...(target.volatile && { volatile: true }),
-      }),
-    socketsJoin: move("socketsJoin"),
-    socketsLeave: move("socketsLeave"),
-    disconnectSockets: (close = false) =>
-      send({ do: "disconnectSockets", ...fieldsOf(target, "in"), ...delay, close }),
+      send({ do: "emit", ...delay, to: rooms, except, event, args, volatile }),
+    socketsJoin: (given: Rooms) =>
+      send({ do: "socketsJoin", ...selection, rooms: addRooms(undefined, given) }),
+    socketsLeave: (given: Rooms) =>
+      send({ do: "socketsLeave", ...selection, rooms: addRooms(undefined, given) }),
+    disconnectSockets: (close = false) => send({ do: "disconnectSockets", ...selection, close }),
     serverSideEmit: (event: string, ...args: readonly unknown[]) =>
-      send({ do: "serverSideEmit", ...(namespace && { namespace }), ...delay, event, args }),
+      send({ do: "serverSideEmit", ...delay, event, args }),
   };
 }
 

@@ -97,7 +97,7 @@ test("@sluice/edge installs from its tarball alone, runs everywhere, and brings 
   const given = { url, headers: Object.fromEntries(headers), secret: SECRET };
   const words = ["use.mjs", JSON.stringify({ ...given, body: await request.text() })];
   writeFileSync(join(folder, "use.mjs"), USE);
-  const commands = [{ do: "emit", to: [], afterMs: 5, event: "echoed", args: [traceparent] }];
+  const commands = [{ do: "emit", afterMs: 5, to: [], event: "echoed", args: [traceparent] }];
   const answer = JSON.stringify({ ack: ["ünï"], data: { echoed: true }, commands });
   const said = [answer, answer, answer, "function", "function"];
   const deno = join(ROOT, "node_modules/.bin/deno");
@@ -114,15 +114,15 @@ test("@sluice/edge installs from its tarball alone, runs everywhere, and brings 
   }
 });
 
-test("the package has the version of Sluice, and the entries of sluice/edge", () => {
+test("the package has the version of Sluice, and the exports of sluice/edge", () => {
   const [edge, sluice] = ["packages/edge/package.json", "package.json"].map((path) =>
     read(join(ROOT, path)),
   );
   assert.equal(edge.version, sluice.version);
   assert.deepEqual([edge.license, edge.engines], [sluice.license, sluice.engines]);
-  const entries = Object.keys(sluice.exports).filter((name) => name.startsWith("./edge"));
+  const names = Object.keys(sluice.exports).filter((name) => name.startsWith("./edge"));
   assert.deepEqual(
-    entries.map((name) => [`.${name.slice("./edge".length)}`, sluice.exports[name]]),
-    Object.entries(edge.exports).filter(([, entry]) => typeof entry === "object"),
+    names.map((name) => [`.${name.slice("./edge".length)}`, sluice.exports[name]]),
+    Object.entries(edge.exports).filter(([, paths]) => typeof paths === "object"),
   );
 });
