@@ -132,7 +132,7 @@ export function describeShared(): { readonly parameters: Json; readonly response
 
 const RESPONSES: Readonly<Json> = {
   Gone: {
-    description: "The function is gone: its route is not called for a while.",
+    description: "The function is gone: its route is not called for `upstream.goneMs`.",
   },
   Paused: {
     description: "With `Retry-After`: its origin is not called for so long.",

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { CALL_TYPES, type CallKind } from "../core/call.ts";
 import { isRecord } from "../core/tagged-json.ts";
 
 /** One attempt of a call, as it went over the wire; in JSON, a line of a recording. */
@@ -66,7 +67,7 @@ export function readAttempt(line: string): Attempt | string {
 
 /** What a call tells of itself in its headers and body. */
 export interface CallSummary {
-  readonly kind: "connect" | "event" | "disconnect" | "batch" | "unknown";
+  readonly kind: CallKind | "batch" | "unknown";
   /** The parsed body; of a batch, a list of events. */
   readonly data: unknown;
 }
@@ -75,12 +76,10 @@ export interface CallSummary {
 export function summarize({ headers, body }: Pick<Attempt, "headers" | "body">): CallSummary {
   const data = parse(body);
   if (Array.isArray(data)) return { kind: "batch", data };
-  const type = headers["ce-type"]?.replace(/^io\.sluice\./, "");
-  return { kind: isKind(type) ? type : "unknown", data };
+  return { kind: KINDS.find((kind) => CALL_TYPES[kind] === headers["ce-type"]) ?? "unknown", data };
 }
 
-const isKind = (type: unknown): type is "connect" | "event" | "disconnect" =>
-  type === "connect" || type === "event" || type === "disconnect";
+const KINDS = Object.keys(CALL_TYPES) as CallKind[]; // the keys are nothing else
 
 /** Returns parsed JSON, or undefined for text that is none. */
 export function parse(text: string): unknown {

@@ -117,8 +117,9 @@ function describeWhat(
 ): string {
   if (kind === "event") return `${showName(body.event)}${showArgs(body.args)}`;
   if (kind === "disconnect") return `disconnect (${showName(body.reason)})`;
+  if (kind !== "connect") return showName(kind);
   const { auth } = isRecord(socket.handshake) ? socket.handshake : {};
-  return kind === "connect" ? `connect auth ${showValue(auth)}` : showName(kind);
+  return `connect auth ${showValue(auth)}`;
 }
 
 function describeAnswer(answer: AttemptAnswer, paint: Paint): string[] {
@@ -130,22 +131,25 @@ function describeAnswer(answer: AttemptAnswer, paint: Paint): string[] {
   if (!isRecord(body)) {
     return [paint("red", `the answer is no object: ${showText(cut(text, TEXT_CHARS))}`)];
   }
-  const { ack, commands, answers, failed, ...rest } = body;
-  const members = Object.entries(rest).map(
-    ([name, value]) => `${showName(name)} ${showValue(value)}`,
-  );
-  const acked = Array.isArray(ack) ? [`ack${showArgs(ack)}`] : [];
-  const first = [...acked, ...members];
+  const { answers, failed, ...own } = body;
   return [
-    ...(first.length > 0 ? [first.join(", ")] : []),
-    ...describeCommands(commands),
+    ...describeSaid(own),
+    // A batch has what it says under the ids of its events.
     ...(Array.isArray(answers) ? answers : []).flatMap((one: unknown) =>
-      isRecord(one) ? describeCommands(one.commands) : [],
+      isRecord(one) ? describeSaid(one) : [],
     ),
     ...(Array.isArray(failed) && failed.length > 0
       ? [paint("red", `failed ${showText(cut(JSON.stringify(failed), TEXT_CHARS))}`)]
       : []),
   ];
+}
+
+function describeSaid({ ack, commands, ...rest }: Record<string, unknown>): string[] {
+  const members = Object.entries(rest).map(
+    ([name, value]) => `${showName(name)} ${showValue(value)}`,
+  );
+  const first = [...(Array.isArray(ack) ? [`ack${showArgs(ack)}`] : []), ...members];
+  return [...(first.length > 0 ? [first.join(", ")] : []), ...describeCommands(commands)];
 }
 
 /** What a function says when it refuses or fails: `message` and `data`, or a problem's `detail`. */

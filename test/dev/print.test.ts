@@ -41,6 +41,10 @@ test("a line says what was called, by whom, where, and what came of it", () => {
   assert.match(connect, /userId "Ada", rooms \["lobby"\], data \{"a":1\}/);
   const left = describe("disconnect", { socket: SOCKET, reason: "ping timeout" }, { said: "" });
   assert.match(left, /disconnect \("ping timeout"\)/);
+  const patch = { data: { a: null }, rooms: { join: ["b"] } };
+  const connected = describe("connected", { socket: SOCKET, recovered: false }, { said: patch });
+  assert.match(connected, /connected {2}\/ S1 as Ada/);
+  assert.match(connected, /data \{"a":null\}, rooms \{"join":\["b"\]\}/);
 });
 
 test("commands are listed, some of them", () => {
@@ -78,7 +82,7 @@ test("a batch lists its events, and what was answered for each", () => {
   assert.match(text, /batch of 12 {2}id evt_1 → \/call$/m);
   assert.match(
     text,
-    /^ +tick\(9\) {2}\/ S1 as Ada\n +and 2 more\n +emit tock\(\)\n +failed \[\{"id":"e2"/m,
+    /^ +tick\(9\) {2}\/ S1 as Ada\n +and 2 more\n +id "e1"\n +emit tock\(\)\n +failed \[\{"id":"e2"/m,
   );
 });
 

@@ -118,6 +118,21 @@ test("every body that a page shows fits the schema that it is shown for", () => 
   }
 });
 
+test("what the page without the SDK shows of the examples stands in them", () => {
+  const root = new URL("../../", import.meta.url);
+  const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+  const page = read("docs/functions-without-sdk.md");
+  const sources = {
+    python: read("examples/functions/python/function.py"),
+    go: read("examples/functions/go/main.go") + read("examples/functions/go/chat.go"),
+  };
+  for (const [language, source] of Object.entries(sources)) {
+    const blocks = [...page.matchAll(new RegExp(`^\`\`\`${language}\n([^\`]*)^\`\`\``, "gm"))];
+    assert.ok(blocks.length > 3);
+    for (const [, block = ""] of blocks) assert.ok(source.includes(block), block);
+  }
+});
+
 test("the JSON Schemas in docs/ stand by themselves, and take the examples", () => {
   for (const [file, names] of [
     ["calls", ["ConnectCall", "ConnectedCall", "EventCall", "DisconnectCall", "BatchCall"]],

@@ -1,99 +1,11 @@
-import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
-import { describe, type TestContext, test } from "node:test";
-import { findFreePort } from "../harness/free-port.ts";
-import { RUNTIMES, type Runtime, startFunction } from "../harness/function-process.ts";
-import { type TestGateway, testGateway } from "../harness/gateway.ts";
-import { next, until } from "../harness/wait.ts";
-
-const SECRET = `whsec_${randomBytes(32).toString("base64")}`;
-const KEY = randomBytes(24).toString("hex");
-
-interface Backend {
-  readonly gateway: TestGateway;
-  readonly url: string;
-}
-
-/** A gateway and its backend, each of which knows where the other is. */
-async function startBoth(t: TestContext, runtime: Runtime): Promise<Backend> {
-  const port = await findFreePort();
-  const url = await startFunction(t, runtime, {
-    SLUICE_SECRET: SECRET,
-    SLUICE_URL: `http://127.0.0.1:${port}`,
-    SLUICE_KEY: KEY,
-  });
-  const gateway = await testGateway(t, {
-    socket: { port },
-    api: { keys: [`test:${KEY}`] },
-    upstream: { url: `${url}/call`, secrets: [SECRET] },
-  });
-  return { gateway, url };
-}
+import { describe, test } from "node:test";
+import { RUNTIMES, startFunction } from "../harness/function-process.ts";
+import { liveThrough, startChat } from "./chat.ts";
 
 for (const runtime of RUNTIMES) {
   describe(`a chat backend in ${runtime}`, () => {
     test("answers a real client's whole life", { timeout: 60_000 }, async (t) => {
-      const { gateway, url } = await startBoth(t, runtime);
-
-      const nobody = gateway.client();
-      const refused = next<[Error & { data: unknown }]>(nobody, "connect_error");
-      nobody.connect();
-      const [error] = await refused;
-      assert.equal(error.message, "tell us your name");
-      assert.deepEqual(error.data, { field: "name" });
-
-      const ada = await gateway.connected({ auth: { name: "Ada" } });
-      const bob = await gateway.connected({ auth: { name: "Bob" }, codec: "json" });
-      assert.equal(await ada.emitWithAck("join", "tea"), "welcome to tea");
-      const joined = next(ada, "joined");
-      await bob.emitWithAck("join", "tea");
-      assert.deepEqual(await joined, ["tea", "Bob"]);
-
-      const before = await gateway.metric("sluice_upstream_calls_total");
-      const heard = next(bob, "message");
-      assert.deepEqual(await ada.emitWithAck("message", "tea", "hello"), { delivered: true });
-      assert.deepEqual(await heard, ["tea", "Ada", "hello"]);
-      // One round trip carried the acknowledgement and the broadcast.
-      assert.equal((await gateway.metric("sluice_upstream_calls_total")) - before, 1);
-
-      // What is to happen when she pauses waits in the gateway; her message cancels it.
-      const typing = next(bob, "typing");
-      ada.emit("typing", "tea");
-      assert.deepEqual(await typing, ["tea", "Ada"]);
-      const waiting = () => gateway.metric("sluice_fanout_delayed_commands");
-      await until(async () => (await waiting()) === 1, "the pause waits");
-      await ada.emitWithAck("message", "tea", "hello");
-      assert.equal(await waiting(), 0);
-
-      const refusal = await ada.emitWithAck("message", "tea", "x".repeat(1001));
-      assert.equal(refusal.error.code, "UPSTREAM_REFUSED");
-      assert.equal(refusal.error.message, "that is too long");
-
-      // What a client may send in their stead is refused too; as failures, so many would be the last
-      // calls that anybody's events made for a while.
-      for (let n = 0; n < 25; n++) {
-        const { error: no } = await bob.emitWithAck("message", { $binary: "!" });
-        assert.deepEqual([no.code, no.message], ["UPSTREAM_REFUSED", "that is no text"]);
-      }
-      assert.deepEqual(await ada.emitWithAck("message", "tea", "well"), { delivered: true });
-
-      const news = [next(ada, "news"), next(bob, "news")];
-      const posted = await fetch(`${url}/news`, { method: "POST", body: "it rains" });
-      assert.equal(posted.status, 204, await posted.text());
-      assert.deepEqual(await Promise.all(news), [["it rains"], ["it rains"]]);
-
-      const left: unknown[] = [];
-      ada.on("left", (name) => left.push(name));
-      bob.disconnect();
-      const disconnects = () =>
-        gateway.metric("sluice_upstream_calls_total", { type: "disconnect", outcome: "answered" });
-      await until(() => left.length > 0, "the others hear that Bob left");
-      await until(async () => (await disconnects()) === 1, "the disconnect call is counted");
-      // A later call of the same kind comes after anything that would be a second one for Bob.
-      const cleo = await gateway.connected({ auth: { name: "Cleo" } });
-      cleo.disconnect();
-      await until(() => left.includes("Cleo"), "the others hear that Cleo left");
-      assert.deepEqual(left, ["Bob", "Cleo"]);
+      await liveThrough(await startChat(t, (env) => startFunction(t, runtime, env)));
     });
   });
 }

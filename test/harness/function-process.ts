@@ -26,7 +26,22 @@ export async function startFunction(
   runtime: Runtime,
   env: FunctionEnv,
 ): Promise<string> {
-  const [command, args] = commandOf(runtime);
+  return (await startBackend(t, commandOf(runtime), env)).url;
+}
+
+/** A backend in a process of its own. */
+export interface Backend {
+  readonly url: string;
+  /** Everything it printed so far. */
+  output(): string;
+}
+
+/** Starts a backend by its command; it listens on a port of its own, and ends with the test. */
+export async function startBackend(
+  t: TestContext,
+  [command, ...args]: readonly [string, ...string[]],
+  env: FunctionEnv,
+): Promise<Backend> {
   const child = spawn(command, args, {
     cwd: ROOT,
     env: { ...process.env, ...env, PORT: "0", NO_COLOR: "1" },
@@ -42,22 +57,22 @@ export async function startFunction(
   const port = () => /listening on port (\d+)/.exec(text)?.[1];
   await until(
     () => {
-      if (child.exitCode !== null) throw new Error(`${runtime} ended: ${text}`);
+      if (child.exitCode !== null) throw new Error(`${command} ended: ${text}`);
       return port() !== undefined;
     },
-    `${runtime} listens: ${text}`,
+    `${command} listens`,
     30_000,
   );
-  return `http://127.0.0.1:${port()}`;
+  return { url: `http://127.0.0.1:${port()}`, output: () => text };
 }
 
-function commandOf(runtime: Runtime): [string, string[]] {
+function commandOf(runtime: Runtime): [string, ...string[]] {
   if (runtime === "workerd" || runtime === "node") {
-    return [process.execPath, ["--import", "tsx", `examples/functions/${runtime}.ts`]];
+    return [process.execPath, "--import", "tsx", `examples/functions/${runtime}.ts`];
   }
   const scripts = (require("../../package.json") as { scripts: Record<string, string> }).scripts;
   const [, args = ""] = (scripts[`function:${runtime}`] ?? "").split(`exec ${runtime} `);
-  return [`${ROOT}node_modules/.bin/${runtime}`, args.split(" ")];
+  return [`${ROOT}node_modules/.bin/${runtime}`, ...args.split(" ")];
 }
 
 async function end(child: ChildProcess): Promise<void> {
