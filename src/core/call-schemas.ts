@@ -4,12 +4,10 @@
  * so may later gateways. `null` is the same as leaving a member out.
  */
 import * as z from "zod/mini";
+import { ANSWER_LIMITS } from "./call.ts";
 import { COMMAND_LIMITS, COMMANDS } from "./commands.ts";
 import { BINARY } from "./tagged-json.ts";
 import { VALUE, VALUE_REF } from "./value-schema.ts";
-
-/** Limits of what an answer says of its socket; a part of the contract, so they are no settings. */
-export const ANSWER_LIMITS = { userIdCharsMax: 256, messageCharsMax: 1024 } as const;
 
 const about = <T extends z.ZodMiniType>(schema: T, description: string): T => {
   z.globalRegistry.add(schema, { description });

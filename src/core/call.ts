@@ -12,6 +12,9 @@ export const CALL_TYPES = {
   disconnect: "io.sluice.disconnect",
 } as const;
 
+/** Limits of what an answer says of its socket; a part of the contract, so they are no settings. */
+export const ANSWER_LIMITS = { userIdCharsMax: 256, messageCharsMax: 1024 } as const;
+
 /** Kinds of calls. */
 export type CallKind = keyof typeof CALL_TYPES;
 

@@ -1,5 +1,5 @@
 import { isBytes } from "../core/bytes.ts";
-import type { CallKind, ConnectAnswer } from "../core/call.ts";
+import { ANSWER_LIMITS, type CallKind, type ConnectAnswer } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { BadCommand, COMMAND_LIMITS, readCommands } from "../core/commands.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
@@ -63,8 +63,6 @@ export interface ReadRefusal {
   readonly data: unknown;
 }
 
-const USER_ID_CHARS_MAX = 256;
-const MESSAGE_CHARS_MAX = 1024;
 const NOTHING: Answer = { ack: [], commands: [] };
 /** How a batch's answer names calls that failed. */
 const FAILED: Failed = { ok: false, code: "UPSTREAM_FAILED" };
@@ -175,7 +173,7 @@ function readAnswer(kind: CallKind, body: Buffer): Answer {
   const told = readTold(members);
   if (kind !== "connect") return { ...told, ack: readArgs(members.ack) };
   const { userId } = members;
-  if (userId !== undefined && !isText(userId, USER_ID_CHARS_MAX)) bad("userId");
+  if (userId !== undefined && !isText(userId, ANSWER_LIMITS.userIdCharsMax)) bad("userId");
   return { ...told, ...(typeof userId === "string" && { userId }) };
 }
 
@@ -214,8 +212,8 @@ export function readRefusal(body: Buffer | undefined): ReadRefusal {
     const { message, data } = readTree(body ?? Buffer.alloc(0));
     const args = [data];
     readArgs(args);
-    const text = typeof message === "string" ? message.slice(0, MESSAGE_CHARS_MAX) : undefined;
-    return { message: text, data: args[0] };
+    const text = typeof message === "string" ? message : undefined;
+    return { message: text?.slice(0, ANSWER_LIMITS.messageCharsMax), data: args[0] };
   } catch {
     return { message: undefined, data: undefined };
   }
@@ -277,7 +275,11 @@ function areRooms(value: unknown): value is readonly string[] {
 }
 
 function isText(value: unknown, charsMax: number): value is string {
-  return typeof value === "string" && value.length > 0 && value.length <= charsMax;
+  if (typeof value !== "string" || value === "") return false;
+  // Characters as JSON Schema counts them, and commands do: some are two of JavaScript's.
+  return (
+    value.length <= charsMax || (value.length <= 2 * charsMax && [...value].length <= charsMax)
+  );
 }
 
 function bad(what: string): never {
