@@ -61,7 +61,18 @@ export const EXAMPLES: Readonly<Record<string, readonly object[]>> = {
       },
     },
   ],
-  ConnectedCall: [{ socket: { ...MAIN, data: { name: "Ada" } }, recovered: false }],
+  ConnectedCall: [
+    {
+      socket: {
+        ...MAIN,
+        data: { name: "Ada", seat: 3 },
+        version: 1767268800123456,
+        rooms: ["lobby", "table:7"],
+      },
+      rooms: { lobby: 12, "table:7": 2 },
+      recovered: true,
+    },
+  ],
   EventCall: [
     {
       socket: { ...MAIN, data: { name: "Ada" } },

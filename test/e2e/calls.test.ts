@@ -54,10 +54,15 @@ const HOSTILE: readonly unknown[] = [
 
 test("every call fits what the OpenAPI document says of it, whatever clients send", async (t) => {
   const fn = await startFunction(t, ({ headers }) =>
-    headers["ce-type"] === CALL_TYPES.connect ? { body: { userId: "u", rooms: ["a"] } } : {},
+    headers["ce-type"] === CALL_TYPES.connect
+      ? { body: { userId: "u", rooms: ["a", "__proto__"], data: { seat: 3 } } }
+      : {},
   );
   const gateway = await testGateway(t, {
-    upstream: { url: fn.url, secrets: [SECRET], batch: true, batchMax: 3, namespaces: ["*"] },
+    upstream: {
+      ...{ url: fn.url, secrets: [SECRET], batch: true, batchMax: 3, namespaces: ["*"] },
+      ...{ rooms: true, presence: true, calls: ["connect", "connected", "event", "disconnect"] },
+    },
   });
   gateway.io.of("/chat");
   gateway.io.on("connection", (socket) => {
@@ -88,5 +93,10 @@ test("every call fits what the OpenAPI document says of it, whatever clients sen
   const ended = () => fn.received.filter((call) => kindOf(call) === "disconnect").length;
   await until(() => ended() === 4, "four disconnect calls");
   const kinds = new Set(fn.received.map(checkCall));
-  assert.deepEqual([...kinds].sort(), ["batch", "connect", "disconnect", "event"]);
+  // What only some calls have was there.
+  const sent = fn.received.map(({ body }) => String(body)).join();
+  for (const member of ["version", "rooms", "userId", "$error", "$binary", "$escape"]) {
+    assert.ok(sent.includes(`"${member}":`), member);
+  }
+  assert.deepEqual([...kinds].sort(), ["batch", "connect", "connected", "disconnect", "event"]);
 });

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { isRecord } from "../../src/core/tagged-json.ts";
 import { readAlone, readBatch, type Verdict } from "../../src/upstream/answer.ts";
 import { misfit, SCHEMAS } from "../harness/schemas.ts";
 
@@ -44,6 +43,10 @@ const ANSWERS: readonly (readonly [name: string, answer: unknown, fits: boolean]
   ["ConnectAnswer", { rooms: Array(1000).fill("a") }, true],
   ["ConnectAnswer", { rooms: Array(1001).fill("a") }, false],
   ["ConnectAnswer", { rooms: ["x".repeat(1025)] }, false],
+  ["ConnectAnswer", { rooms: ["🎈".repeat(1024)], userId: "🎈".repeat(256) }, true],
+  ["ConnectAnswer", { rooms: ["🎈".repeat(1025)] }, false],
+  ["ConnectAnswer", { userId: "🎈".repeat(257) }, false],
+  ["ConnectAnswer", { rooms: { join: ["a"] } }, true],
   ["ConnectAnswer", { more: "of a later day" }, true],
   ["EventAnswer", { ack: [] }, true],
   ["EventAnswer", { ack: Array(256).fill(1) }, true],
@@ -58,6 +61,17 @@ const ANSWERS: readonly (readonly [name: string, answer: unknown, fits: boolean]
   ["EventAnswer", { ack: [{ _placeholder: true }] }, false],
   ["EventAnswer", { ack: [{ _placeholder: false, num: 0 }] }, true],
   ["EventAnswer", JSON.parse('{ "ack": [{ "__proto__": 1 }] }'), false],
+  ["EventAnswer", { data: { a: null, b: { c: null, d: bytes } } }, true],
+  ["EventAnswer", { data: bytes }, false],
+  ["EventAnswer", { data: [] }, false],
+  ["EventAnswer", { data: { a: { $binary: 1 } } }, false],
+  ["EventAnswer", { rooms: ["a"] }, true],
+  ["EventAnswer", { rooms: { join: ["a"], leave: ["b"], more: 1 } }, true],
+  ["EventAnswer", { rooms: { join: null, leave: null } }, true],
+  ["EventAnswer", { rooms: {} }, true],
+  ["EventAnswer", { rooms: "a" }, false],
+  ["EventAnswer", { rooms: { leave: "a" } }, false],
+  ["EventAnswer", { rooms: { join: [""] } }, false],
   ["EventAnswer", { commands: [emit, { do: "cancel", key: "a" }] }, true],
   ["EventAnswer", { commands: [{ ...emit, key: "a" }] }, false],
   ["EventAnswer", { commands: [{ ...emit, key: "a", afterMs: 1 }] }, true],
@@ -77,6 +91,9 @@ const ANSWERS: readonly (readonly [name: string, answer: unknown, fits: boolean]
   ["BatchAnswer", { answers: [{ id: "a" }], failed: [{ id: "b" }] }, true],
   ["BatchAnswer", { answers: [{ id: 5 }] }, false],
   ["BatchAnswer", { answers: [{ id: "a", commands: [{}] }] }, false],
+  ["BatchAnswer", { answers: [{ id: "a", data: { b: null }, rooms: { leave: ["c"] } }] }, true],
+  ["BatchAnswer", { answers: [{ id: "a", data: 5 }] }, false],
+  ["BatchAnswer", { answers: [{ id: "a", rooms: { join: 5 } }] }, false],
   ["BatchAnswer", { failed: ["a"] }, false],
   ["BatchAnswer", { commands: [emit] }, false],
 ];
@@ -116,27 +133,10 @@ function like(value: unknown): fc.Arbitrary<unknown> {
   return fc.oneof({ weight: 19, arbitrary: inner }, { weight: 1, arbitrary: other });
 }
 
-interface Loose {
-  readonly data?: unknown;
-  readonly rooms?: unknown;
-  readonly answers?: readonly Loose[];
-  readonly failed?: readonly { readonly retry?: unknown }[];
-}
-
 /** What the gateway takes though the schema does not want it: `retry` that is no boolean. */
 function isLax(answer: unknown): boolean {
-  const { failed } = (answer ?? {}) as Loose;
+  const { failed } = (answer ?? {}) as { failed?: readonly { readonly retry?: unknown }[] };
   return Array.isArray(failed) && failed.some((one) => typeof (one?.retry ?? true) !== "boolean");
-}
-
-// Remove it when the gateway reads them.
-/** Whether an answer says what only the schemas know so far: changes of a socket's state. */
-function isAhead(name: string, answer: unknown): boolean {
-  const { data, rooms, answers } = (answer ?? {}) as Loose;
-  if (name === "ConnectAnswer") return isRecord(rooms);
-  return [{ data, rooms }, ...(Array.isArray(answers) ? answers : [])].some(
-    (one) => (one?.data ?? one?.rooms ?? undefined) !== undefined,
-  );
 }
 
 test("schema and gateway agree on answers that are nearly right", () => {
@@ -149,14 +149,14 @@ test("schema and gateway agree on answers that are nearly right", () => {
         // Only JSON is sent.
         const sent: unknown = JSON.parse(JSON.stringify(answer));
         // Instead of an answer there may be nothing at all.
-        if (sent === null || isAhead(name, sent)) return;
+        if (sent === null) return;
         const taken = isTaken(name, sent);
         verdicts.add(taken);
         const why = misfit(name, sent);
         if (taken && isLax(sent)) return;
         assert.equal(why === undefined, taken, `${JSON.stringify(sent)}: ${why}`);
       });
-      fc.assert(check, { numRuns: 1000 });
+      fc.assert(check, { numRuns: 300 });
     }
     assert.deepEqual(verdicts, new Set([true, false]), name);
   }
