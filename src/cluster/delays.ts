@@ -1,5 +1,3 @@
-import type { CommandCaller } from "../core/command.ts";
-import { readCommand } from "../core/commands.ts";
 import {
   type CarryOutDelayed,
   createDelaySamples,
@@ -8,9 +6,8 @@ import {
   nameDelay,
 } from "../core/delays.ts";
 import type { Settings } from "../core/settings.ts";
-import { writeTaggedJson } from "../core/value.ts";
 import { CANCEL, KEEP, TURN } from "./delay-scripts.ts";
-import { isObject } from "./messages.ts";
+import { readDelayed, writeDelayed } from "./delay-text.ts";
 import type { RedisLink } from "./redis.ts";
 import type { Seal } from "./seal.ts";
 
@@ -105,7 +102,7 @@ export function createRedisDelays(
   }
 
   function start([id, text, lateMs]: Claimed): void {
-    const delayed = readDelayed(text, nameOf(id), seal);
+    const delayed = readSigned(text, nameOf(id), seal);
     if (!delayed) samples.outcomes.unreadable++;
     const over = (delayed ? carryOut(delayed, lateMs) : Promise.resolve(undefined)).then((done) => {
       if (done !== undefined) samples.outcomes[done ? "done" : "refused"]++;
@@ -123,7 +120,7 @@ export function createRedisDelays(
   return {
     async keep(delayed, { afterMs, key }) {
       const name = key === undefined ? "" : writeName(delayed.command.namespace, key);
-      const text = writeDelayed(delayed, name, seal);
+      const text = sign(delayed, name, seal);
       const given = [afterMs, link.name, name, text, delayedMax, delayedBytesMax];
       try {
         const [how] = await run<[number]>(KEEP, given);
@@ -201,7 +198,7 @@ function createAlarm(ring: () => void) {
 }
 
 /** Returns a name as Redis gives it back: half a surrogate pair is not the same there. */
-function writeName(namespace = "/", key: string): string {
+function writeName(namespace: string | undefined, key: string): string {
   return Buffer.from(nameDelay(namespace, key)).toString();
 }
 
@@ -210,28 +207,15 @@ function nameOf(id: string): string {
 }
 
 /** Writes a command: a line with its signature, if there is a key, and the command. */
-function writeDelayed(delayed: DelayedCommand, name: string, seal: Seal): string {
-  const text = writeTaggedJson(delayed);
+function sign(delayed: DelayedCommand, name: string, seal: Seal): string {
+  const text = writeDelayed(delayed);
   return `${seal.sign(["delay", name, text])}\n${text}`;
 }
 
 /** Reads a command; undefined if none of our nodes has written it under this name. */
-function readDelayed(given: string, name: string, seal: Seal): DelayedCommand | undefined {
+function readSigned(given: string, name: string, seal: Seal): DelayedCommand | undefined {
   const cut = given.indexOf("\n");
   const text = given.slice(cut + 1);
-  if (!seal.isSigned(["delay", name, text], given.slice(0, cut))) return undefined;
-  try {
-    const found: unknown = JSON.parse(text);
-    if (!isObject(found) || !isCaller(found.caller)) return undefined;
-    const command = readCommand(found.command);
-    const { do: name } = command;
-    if (name === "emitWithAck" || name === "fetchSockets" || name === "cancel") return undefined;
-    return { command, caller: found.caller };
-  } catch {
-    return undefined;
-  }
-}
-
-function isCaller(value: unknown): value is CommandCaller {
-  return value === "api" || value === "upstream";
+  const isOurs = seal.isSigned(["delay", name, text], given.slice(0, cut));
+  return isOurs ? readDelayed(text) : undefined;
 }

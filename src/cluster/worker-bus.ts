@@ -7,7 +7,7 @@ import { createWorkerCarrier, type WorkerCarrier } from "./log/worker.ts";
 import type { PipeSockets } from "./worker-pipe.ts";
 
 /** The bus of a worker. */
-export interface WorkerBus extends Bus, Pick<WorkerCarrier, "send" | "ask"> {
+export interface WorkerBus extends Bus, Pick<WorkerCarrier, "send" | "ask" | "onDue"> {
   samples(): BusSamples;
 }
 
@@ -37,6 +37,6 @@ export function joinPrimaryLogs(sockets: PipeSockets, needs: WorkerBusNeeds): Wo
     },
     heldBytesMax: settings.heldBytesMax,
   });
-  const { send, ask } = carrier;
-  return { ...bus, samples: () => samples, send, ask };
+  const { send, ask, onDue } = carrier;
+  return { ...bus, samples: () => samples, send, ask, onDue };
 }

@@ -20,7 +20,12 @@ export type ToPrimary =
   | readonly ["close", log: number]
   | readonly ["keep" | "lose", name: string, session: string]
   | readonly ["drop", name: string]
-  | readonly ["claim", asked: number, name: string];
+  | readonly ["claim", asked: number, name: string]
+  /** A command that is to wait; its name is none without a key. */
+  | readonly ["delay", asked: number, afterMs: number, name: string | null, text: string]
+  | readonly ["cancel", asked: number, name: string]
+  /** It has carried out what it was given. */
+  | readonly ["done", due: number];
 
 /** An entry on its way. */
 export type Pushed = readonly [
@@ -43,7 +48,9 @@ export type ToWorker =
   | readonly ["left", log: number, node: string]
   /** The worker did not read for a while: it is pushed nothing until it subscribes again. */
   | readonly ["reset", log: number]
-  | readonly ["answer", asked: number, value: unknown];
+  | readonly ["answer", asked: number, value: unknown]
+  /** A command whose time has come. */
+  | readonly ["due", due: number, text: string, lateMs: number];
 
 /**
  * The sockets of one end of the pipe, one for each direction: writing to a process that was killed

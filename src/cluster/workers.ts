@@ -5,6 +5,7 @@ import type { Settings } from "../core/settings.ts";
 import { within } from "../core/within.ts";
 import { createPrimaryLogs } from "./log/primary.ts";
 import { joinPrimaryLogs, type WorkerBus, type WorkerBusNeeds } from "./worker-bus.ts";
+import { createPrimaryDelays } from "./worker-delays.ts";
 import { createPrimarySessions } from "./worker-sessions.ts";
 import { countWorkers } from "./worker-settings.ts";
 
@@ -95,7 +96,7 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
   const timers = new Set<NodeJS.Timeout>();
   let crashes = 0;
   let stopping = false;
-  const bus = settings.cluster.redisUrl === "" ? startBus(settings) : undefined;
+  const bus = settings.cluster.redisUrl === "" ? startBus(settings, log) : undefined;
   cluster.setupPrimary({
     serialization: "advanced",
     stdio: ["inherit", "inherit", "inherit", "ipc", ...(bus ? (["pipe", "pipe"] as const) : [])],
@@ -175,11 +176,12 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
 }
 
 /** Starts what connects the workers with each other, without Redis. */
-function startBus({ cluster: { streamPacketsMax }, recovery }: Settings) {
+function startBus({ cluster: { streamPacketsMax }, fanout, recovery }: Settings, log: Log) {
   const { windowMs, sessionsMax, bytesMax } = recovery;
   const sessions = createPrimarySessions({ windowMs, sessionsMax, bytesMax });
   const limits = { packetsMax: streamPacketsMax, bytesMax, windowMs };
-  const logs = createPrimaryLogs(limits, sessions);
+  const delays = createPrimaryDelays(fanout);
+  const logs = createPrimaryLogs(limits, { sessions, delays });
   return {
     join({ id, process: child }: Worker): void {
       // What is asked for as a pipe is a socket at both ends.
@@ -190,6 +192,9 @@ function startBus({ cluster: { streamPacketsMax }, recovery }: Settings) {
     stop(): void {
       logs.stop();
       sessions.stop();
+      const commands = delays.stop();
+      const lost = { room: "cluster", commands };
+      if (commands > 0) log("warn", lost, "commands that waited for their time are lost");
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
  * Commands that wait for their time: the port between `fanout/`, which gives them and keeps them in
- * memory, and `cluster/`, which keeps them in Redis.
+ * memory, and `cluster/`, which keeps them in Redis or in the primary of workers.
  */
 import type { CommandCaller, DelayableCommand } from "./command.ts";
 import { zeros } from "./zeros.ts";
@@ -56,7 +56,7 @@ export type DelayOutcome = (typeof DELAY_OUTCOMES)[number];
 
 /** What is counted of commands that wait, as plain numbers. */
 export interface DelaySamples {
-  /** Commands that wait, and their bytes; in Redis those of all nodes when it last answered. */
+  /** Commands that wait, and their bytes; of all nodes or workers, as of the last answer. */
   pending: number;
   bytes: number;
   /** Commands that were kept. */
@@ -70,6 +70,6 @@ export function createDelaySamples(): DelaySamples {
 }
 
 /** Returns the name of a key among those of all namespaces, whose names have no comma. */
-export function nameDelay(namespace: string, key: string): string {
+export function nameDelay(namespace = "/", key: string): string {
   return `${namespace},${key}`;
 }

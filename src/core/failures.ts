@@ -76,7 +76,7 @@ export const FAILURES = {
   COMMANDS_DELAYED_AWAY: {
     status: 503,
     retry: true,
-    text: "Redis, which keeps the commands that wait for their time, is away or has not confirmed this one",
+    text: "Redis, or the primary of workers, keeps the commands that wait for their time, and has not confirmed this one",
   },
   COMMANDS_FAILED: { status: 500, retry: true, text: "The command could not be carried out" },
   // handlers: the application's code in the process.

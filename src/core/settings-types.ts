@@ -363,8 +363,8 @@ interface FanoutSettings {
   /** Commands kept for one socket until its connect hook has let it in. Default: 100 (1…10000). */
   heldCommandsMax?: number | undefined;
   /**
-   * Commands with afterMs that may wait for their time: in this process, or with Redis over all
-   * nodes; above, they are refused.
+   * Commands with afterMs that may wait for their time: with Redis over all nodes, else in this
+   * one; above, they are refused.
    * Default: 100000 (0…10000000).
    */
   delayedMax?: number | undefined;

@@ -157,7 +157,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   undo.push(() => closeApp(app));
   const now = () => performance.now();
   const mistakes = createMistakes(settings.handlers, { log: needs.handlersLog, now });
-  const { io, bus, recovery, settle } = await createServer(settings, { ...needs, metrics });
+  const between = await createServer(settings, { ...needs, metrics });
+  const { io, bus, recovery, settle } = between;
   const served = { settings, metrics, recovery, needs, mistakes };
   const { attached, door } = attachServer(io, opened, served);
   undo.push(async () => {
@@ -167,7 +168,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   });
   // After the sockets have left, so that their disconnect calls are made; before the adapters are
   // closed, so that what the functions answer is carried out.
-  const delays = keepDelays(settings, { log, metrics, undo, delays: bus?.delays });
+  const delays = keepDelays(settings, { log, metrics, undo, delays: between.delays });
   const calls = { stop: async () => {} };
   undo.push(() => calls.stop());
   const acks = attached.samples().fanout;
@@ -284,7 +285,8 @@ async function createServer(settings: Settings, needs: Build & { readonly metric
     }),
     ...(between && { adapter: between.adapter as never }), // an adapter class, as Socket.IO expects
   });
-  return { io, bus, recovery, settle: async () => between?.settle(SETTLE_MS) };
+  const settle = async () => between?.settle(SETTLE_MS);
+  return { io, bus, recovery, settle, delays: between?.delays };
 }
 
 function attachServer(

@@ -31,13 +31,14 @@ export interface Between {
    * within `ms` is delivered here alone.
    */
   settle(ms: number): Promise<void>;
+  /** Keeps commands with `afterMs`, for all nodes. */
+  readonly delays: Delays;
 }
 
 /** The other nodes, reached through Redis. */
 export interface ServedCluster extends Between {
   readonly link: RedisLink;
   readonly lease: Lease;
-  readonly delays: Delays;
   /** Where calls to functions are written down; nothing is, until somebody does. */
   readonly journal: Journal;
 }

@@ -1,4 +1,5 @@
 import { createAdapterClass } from "../cluster/adapter.ts";
+import { createWorkerDelays } from "../cluster/worker-delays.ts";
 import { createWorkerSessions } from "../cluster/worker-sessions.ts";
 import type { WorkerSide } from "../cluster/workers.ts";
 import { messageOf } from "../core/failures.ts";
@@ -63,5 +64,5 @@ export function serveWorkers(
       },
     }),
   });
-  return { adapter, settle: bus.settle };
+  return { adapter, delays: createWorkerDelays(bus), settle: bus.settle };
 }

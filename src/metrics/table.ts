@@ -262,7 +262,7 @@ export const METRICS = {
     kind: "gauge",
     labels: [],
     aggregate: "max",
-    help: "Commands with afterMs that wait for their time: in this process, of workers in the one that has most; with Redis of all nodes. fanout.delayedMax bounds them.",
+    help: "Commands with afterMs that wait for their time: with Redis of all nodes, else of this one and its workers. fanout.delayedMax bounds them.",
   },
   sluice_fanout_delayed_bytes: {
     kind: "gauge",

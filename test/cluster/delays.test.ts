@@ -71,8 +71,13 @@ test("of two nodes one carries each command out, at its time, for the clients of
       upTo(200),
     );
   for (const heard of all) assert.deepEqual(heard, all[0], "in one order");
+  const client = await b.connected({ codec: "msgpack" });
+  const bytes = next(client, "bytes");
+  const args = [{ $binary: "AQI=" }, { $escape: { $binary: 7 } }];
+  await apply(a, { do: "emit", event: "bytes", args, afterMs: 1 });
+  assert.deepEqual(await bytes, [Buffer.from([1, 2]), { $binary: 7 }]);
   await isEmpty(redis);
-  assert.equal(await sum("sluice_fanout_delay_late_seconds_count"), 200);
+  assert.equal(await sum("sluice_fanout_delay_late_seconds_count"), 201);
   await until(
     async () => (await sum("sluice_fanout_delayed_bytes")) === 0,
     "that both have seen it",

@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { createPrimaryLogs } from "../../src/cluster/log/primary.ts";
+import { createPrimaryLogs, type PrimaryDelays } from "../../src/cluster/log/primary.ts";
 import { joinPrimaryLogs, type WorkerBus } from "../../src/cluster/worker-bus.ts";
 import type { PipeSockets } from "../../src/cluster/worker-pipe.ts";
 import type { Log } from "../../src/core/log.ts";
@@ -16,7 +16,11 @@ interface Options {
   connected?(node: string, sockets: PipeSockets): void;
   /** Called with the primary's end of each pipe. */
   joined?(node: string, sockets: PipeSockets): void;
+  /** Keeps the commands that wait. */
+  readonly delays?: PrimaryDelays;
 }
+
+const NO_DELAYS: PrimaryDelays = { joined() {}, received() {}, left() {} };
 
 /**
  * Starts a primary's logs in this process. Returns what makes the bus of another worker, over
@@ -24,10 +28,10 @@ interface Options {
  */
 export async function startPrimaryLogs(
   t: TestContext,
-  { packetsMax = 200, connected, joined }: Options = {},
+  { packetsMax = 200, connected, joined, delays = NO_DELAYS }: Options = {},
 ): Promise<(node: string) => WorkerBus> {
   const limits = { packetsMax, bytesMax: 1e8, windowMs: 0 };
-  const logs = createPrimaryLogs(limits, { received() {}, left() {} });
+  const logs = createPrimaryLogs(limits, { sessions: { received() {}, left() {} }, delays });
   const names: string[] = [];
   let reads: Socket | undefined;
   const server = createServer((socket) => {

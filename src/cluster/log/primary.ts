@@ -23,6 +23,16 @@ export interface PrimarySessions {
   left(worker: string): void;
 }
 
+/** Commands of workers that wait for their time. */
+export interface PrimaryDelays {
+  joined(worker: string, send: (part: ToWorker) => void): void;
+  received(worker: string, part: DelayPart, answer: (value: unknown) => void): void;
+  left(worker: string): void;
+}
+
+/** What a worker says of commands that wait. */
+export type DelayPart = Extract<ToPrimary, readonly ["delay" | "cancel" | "done", ...unknown[]]>;
+
 /** What a worker says of sessions. */
 export type SessionPart = Extract<
   ToPrimary,
@@ -71,7 +81,7 @@ interface Log {
  */
 export function createPrimaryLogs(
   limits: PrimaryLogLimits,
-  sessions: PrimarySessions,
+  { sessions, delays }: { readonly sessions: PrimarySessions; readonly delays: PrimaryDelays },
 ): PrimaryLogs {
   const logs = new Map<string, Log>();
   const workers = new Set<Worker>();
@@ -132,6 +142,13 @@ export function createPrimaryLogs(
           if (part[0] === "claim") worker.pipe.send(["answer", part[1], value]);
         });
         break;
+      case "delay":
+      case "cancel":
+      case "done": {
+        const [, asked] = part;
+        delays.received(worker.name, part, (value) => worker.pipe.send(["answer", asked, value]));
+        break;
+      }
       default: {
         const seat = worker.seats.get(part[1]);
         if (seat) handleOfLog(seat, part);
@@ -209,10 +226,12 @@ export function createPrimaryLogs(
           for (const seat of [...worker.seats.values()]) close(seat);
           workers.delete(worker);
           sessions.left(name);
+          delays.left(name);
         },
       });
       const worker: Worker = { name, pipe, seats: new Map(), isBehind: false };
       workers.add(worker);
+      delays.joined(name, pipe.send);
     },
     stop() {
       for (const { pipe } of workers) pipe.end();
@@ -221,7 +240,7 @@ export function createPrimaryLogs(
   };
 }
 
-type OfLog = Exclude<ToPrimary, SessionPart | readonly ["open", ...unknown[]]>;
+type OfLog = Exclude<ToPrimary, SessionPart | DelayPart | readonly ["open", ...unknown[]]>;
 
 function pushedOf({ id, from, n, channels, body }: PushedEntry): Pushed {
   return [id, from, n, channels, body];

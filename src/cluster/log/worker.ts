@@ -26,7 +26,11 @@ export interface WorkerCarrier extends Carrier {
   send(part: ToPrimary): void;
   /** Sends the primary a question with a number, and resolves with the answer. */
   ask(question: (asked: number) => ToPrimary): Promise<unknown>;
+  /** Has `call` get the commands whose time has come. */
+  onDue(call: (part: DuePart) => void): void;
 }
+
+type DuePart = Extract<ToWorker, readonly ["due", ...unknown[]]>;
 
 /** What the carrier of a worker needs. */
 export interface WorkerCarrierNeeds {
@@ -58,7 +62,7 @@ interface WorkerLog extends CarrierLog {
   gone(): void;
 }
 
-type OfLog = Exclude<ToWorker, readonly ["answer", ...unknown[]]>;
+type OfLog = Exclude<ToWorker, readonly ["answer" | "due", ...unknown[]]>;
 
 const late = (): Error => new Error("the primary did not answer in time");
 const gone = (): Error => new Error("the primary is gone");
@@ -77,11 +81,13 @@ export function createWorkerCarrier(
   let lastLog = 0;
   let lastAsked = 0;
   let closed = false;
+  let due: (part: DuePart) => void = () => {};
 
   const pipe = openPipe<ToPrimary, ToWorker>(sockets, {
     received(parts) {
       for (const part of parts) {
         if (part[0] === "answer") settle(part[1], part[2]);
+        else if (part[0] === "due") due(part);
         else logs.get(part[1])?.received(part);
       }
     },
@@ -134,6 +140,9 @@ export function createWorkerCarrier(
     isHere: () => !closed,
     send: pipe.send,
     ask,
+    onDue(call) {
+      due = call;
+    },
     open(namespace, listener) {
       const number = ++lastLog;
       const log = openLog(number, listener, { ...needs, pipe, ask });

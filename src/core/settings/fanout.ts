@@ -45,7 +45,7 @@ export const fanout = z.strictObject({
     100_000,
     0,
     10_000_000,
-    "Commands with afterMs that may wait for their time: in this process, or with Redis over all nodes; above, they are refused.",
+    "Commands with afterMs that may wait for their time: with Redis over all nodes, else in this one; above, they are refused.",
   ),
   delayedBytesMax: integer(
     67_108_864,
