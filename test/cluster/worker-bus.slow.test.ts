@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Socket as Client } from "socket.io-client";
-import { startFunction } from "../harness/function.ts";
+import { createGate, startFunction } from "../harness/function.ts";
 import { sumMetric } from "../harness/gateway.ts";
 import { next, until } from "../harness/wait.ts";
 import { startObedient, type WorkerClient } from "../harness/workers.ts";
@@ -198,4 +198,30 @@ test("kill -9 of a worker: its clients go on at the others, recovered, and miss 
     assert.equal(each.filter((what) => String(what).startsWith(`${witness.pid} `)).length, 3_001);
   }
   assert.doesNotMatch(run.output(), /has missed messages/);
+});
+
+test("what a function keeps with a socket goes with it to another worker, and rooms are counted over all", async (t) => {
+  const gate = createGate();
+  const fn = await startFunction(t, async ({ json: { event, socket, rooms } }) => {
+    if (event === "state:slow") await gate.passed;
+    const data = { "state:enter": { seat: 1 }, "state:slow": { score: 5 } }[String(event)];
+    return { body: { ack: [[socket.data, rooms]], data, rooms: ["lobby"] } };
+  });
+  const route = { event: "state:*", url: fn.url, presence: true };
+  const { connectToBoth } = await startObedient(t, {
+    SLUICE_UPSTREAM_SECRETS: SECRET,
+    SLUICE_UPSTREAM_ROUTES: JSON.stringify([route]),
+    SLUICE_UPSTREAM_PRESENCE_MS: "10",
+  });
+  const { here, there } = await connectToBoth(1, RETURNING);
+  const [[a], [b]] = [here, there] as [[WorkerClient], [WorkerClient]];
+  for (const { client } of [a, b]) await client.emitWithAck("state:enter");
+  const look = ({ client }: WorkerClient) => client.emitWithAck("state:look");
+  await until(async () => (await look(a))[1].lobby === 2, "two");
+  a.client.emit("state:slow");
+  await until(() => fn.open === 1, "the slow call");
+  await moveTo(a, b.pid);
+  gate.open();
+  await until(async () => (await look(a))[0].score === 5, "its answer");
+  assert.deepEqual(await look(a), [{ seat: 1, score: 5 }, { lobby: 2 }]);
 });
