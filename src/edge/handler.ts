@@ -4,7 +4,13 @@ import { isRecord } from "../core/tagged-json.ts";
 import { tagBytes } from "./binary.ts";
 import { BODY_BYTES_MAX } from "./body.ts";
 import { type AnyEvents, createOperator, type EventsMap, type Target } from "./operator.ts";
-import type { AnswerIo, CallContext, EventContext, HandlerOptions } from "./options.ts";
+import type {
+  AnswerIo,
+  CallContext,
+  EventContext,
+  HandlerOptions,
+  InferredOptions,
+} from "./options.ts";
 import { type CallEvent, readCall, Unreadable } from "./read-call.ts";
 import { Refusal } from "./refusal.ts";
 import { readArgs, type Schema } from "./schema.ts";
@@ -33,11 +39,22 @@ interface Checked {
  * headers agree with its signed body. The events of a batch are handled in order. After one that
  * failed, later events of the same socket are not handled: the gateway sends them again too.
  */
+export function createHandler<Args, _2, _3, _4>(
+  given: InferredOptions<Args>,
+): (request: Request) => Promise<Response>;
+/**
+ * The same with declarations: of what clients emit, what they receive, and what is remembered of a
+ * socket.
+ */
+// Who declares one to three gets this form, because the other one takes four.
 export function createHandler<
   Listen extends EventsMap = AnyEvents,
   Emit extends EventsMap = AnyEvents,
   Data = unknown,
->(given: HandlerOptions<Listen, Emit, Data>): (request: Request) => Promise<Response> {
+>(given: HandlerOptions<Listen, Emit, Data>): (request: Request) => Promise<Response>;
+export function createHandler(
+  given: HandlerOptions<object, object>,
+): (request: Request) => Promise<Response> {
   // Callers in JavaScript may leave the options out.
   const { bodyBytesMax = BODY_BYTES_MAX, toleranceSeconds, secret, failed } = given ?? {};
   const read = {

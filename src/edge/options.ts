@@ -1,5 +1,5 @@
 import type { CallHandshake, CallSocket, StateAnswer } from "../core/call.ts";
-import type { AckOf, ArgsOf, EventsMap, ServerOperator } from "./operator.ts";
+import type { AckOf, AnyEvents, ArgsOf, EventsMap, ServerOperator } from "./operator.ts";
 import type { Schema } from "./schema.ts";
 
 /**
@@ -152,4 +152,17 @@ export interface HandlerOptions<Listen extends EventsMap, Emit extends EventsMap
   readonly toleranceSeconds?: number;
   /** The largest body that is read. Default: 4194304 bytes. */
   readonly bodyBytesMax?: number;
+}
+
+/** The options where nothing is declared: arguments have the types that their schemas make. */
+export interface InferredOptions<Args>
+  extends Omit<HandlerOptions<AnyEvents, AnyEvents>, "events"> {
+  readonly events?: {
+    readonly [Name in keyof Args]:
+      | EventHandler<readonly unknown[], readonly unknown[], AnyEvents>
+      | {
+          readonly args: Schema<Args[Name] & readonly unknown[]>;
+          readonly handler: EventHandler<Args[Name], readonly unknown[], AnyEvents>;
+        };
+  };
 }

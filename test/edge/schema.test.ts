@@ -235,6 +235,47 @@ test("types of the arguments follow from the schemas", () => {
       },
     },
   });
+  createHandler({
+    secret: SECRET,
+    connect: ({ handshake }) => ({ userId: handshake.address }),
+    events: {
+      zod: {
+        args: z.tuple([z.string(), z.object({ n: z.coerce.number() })]),
+        handler({ args: [text, { n }] }, io) {
+          io.emit("any", text.toUpperCase(), n.toFixed());
+          // @ts-expect-error: it is a number.
+          return [text, n.toUpperCase()];
+        },
+      },
+      valibot: {
+        args: v.tuple([v.string(), v.number()]),
+        handler: ({ args: [text, n] }) => ({ ack: [text.length, n + 1], data: { n } }),
+      },
+      arktype: {
+        args: type(["string", "number[]"]),
+        handler: async ({ args: [text, list], socket }) => [text.length, ...list, socket.id],
+      },
+      async: {
+        args: z.tuple([z.string().transform(async (text) => text.length)]),
+        handler: ({ args: [length] }) => void length.toFixed(),
+      },
+      rest: {
+        args: z.array(z.boolean()).readonly(),
+        handler: ({ args }) => [args.every((one) => one === true)],
+      },
+      unchecked: ({ args: [first], ack }) => [first satisfies unknown, ack],
+    },
+  });
+  createHandler({
+    secret: SECRET,
+    // @ts-expect-error: nothing says that it is a text.
+    events: { unchecked: ({ args: [text] }) => [text.length] },
+  });
+  createHandler({
+    secret: SECRET,
+    // @ts-expect-error: arguments are a list.
+    events: { text: { args: z.string(), handler() {} } },
+  });
   createHandler<Declared>({
     secret: SECRET,
     events: {
