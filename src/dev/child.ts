@@ -30,6 +30,8 @@ export interface ChildOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Where it is to listen. */
   readonly url: URL;
+  /** After which time without a port that answers it is told what is waited for. */
+  readonly slowMs: number;
   print(line: string): void;
 }
 
@@ -40,7 +42,7 @@ export interface ChildOptions {
  * of its own: a terminal's Ctrl-C does not reach it, so it still hears of the sockets that a stop
  * disconnects.
  */
-export function startChild({ command, env, url, print }: ChildOptions): Child {
+export function startChild({ command, env, url, slowMs, print }: ChildOptions): Child {
   const [program = "", ...args] = command;
   let stopping = false;
   let child: ChildProcess;
@@ -67,7 +69,10 @@ export function startChild({ command, env, url, print }: ChildOptions): Child {
     own.once("error", (error) => over(`${program} cannot be started: ${messageOf(error)}`));
     own.once("exit", (code, signal) => over(`${command.join(" ")} ended with ${signal ?? code}`));
     ready = waitForPort(url, () => why !== undefined || stopping);
+    const port = `port ${portOf(url)}, which it is told as PORT`;
+    const slow = setTimeout(() => print(`nothing listens on ${port}: calls wait`), slowMs);
     void ready.then((isHere) => {
+      clearTimeout(slow);
       if (stopping) return;
       if (!isHere) return fail(`${why}, before port ${portOf(url)} answered`);
       print(`${command.join(" ")} listens on port ${portOf(url)}`);
@@ -87,33 +92,34 @@ export function startChild({ command, env, url, print }: ChildOptions): Child {
     });
   }
 
-  function signal(name: NodeJS.Signals): void {
-    if (child.pid === undefined) return;
-    try {
-      process.kill(-child.pid, name);
-    } catch {
-      // All of the group have ended.
-    }
-  }
-
   start();
   return {
     async ready() {
       await ready;
     },
     failed,
-    kill: () => signal("SIGKILL"),
+    kill: () => signalAll(child, "SIGKILL"),
     async stop() {
       stopping = true;
       clearTimeout(timer);
       const ended = hasEnded(child) ? undefined : new Promise((go) => child.once("exit", go));
-      signal("SIGTERM");
-      const late = setTimeout(() => signal("SIGKILL"), CHILD_END_MS);
+      signalAll(child, "SIGTERM");
+      const late = setTimeout(() => signalAll(child, "SIGKILL"), CHILD_END_MS);
       await ended;
       clearTimeout(late);
-      signal("SIGKILL"); // what it started and left behind
+      signalAll(child, "SIGKILL"); // what it started and left behind
     },
   };
+}
+
+/** Sends a signal to a function and all that it has started. */
+function signalAll({ pid }: ChildProcess, name: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, name);
+  } catch {
+    // All of them have ended.
+  }
 }
 
 function hasEnded({ pid, exitCode, signalCode }: ChildProcess): boolean {

@@ -16,6 +16,9 @@ import { readRoutes } from "../upstream/routes.ts";
 import { createSigner } from "../upstream/sign.ts";
 import { type Gateway, startGateway, urlHost } from "./gateway.ts";
 
+/** How long a function may take to listen before its developer is told that it does not. */
+const SLOW_MS = 10_000;
+
 /** What a developer's commands get from their process. */
 export interface DevNeeds {
   readonly cwd: string;
@@ -86,7 +89,7 @@ export async function startDev(run: DevRun, needs: DevNeeds): Promise<Dev> {
     if (command.length > 0) {
       const given = { ...needs.env, ...env, PORT: String(portOf(url)) };
       const say = (text: string) => print(`sluice dev: ${text}`);
-      child = startChild({ command, env: given, url, print: say });
+      child = startChild({ command, env: given, url, slowMs: SLOW_MS, print: say });
     } else if (!(await accepts(url))) {
       warn(`nothing accepts connections at ${url.origin} yet`);
     }
