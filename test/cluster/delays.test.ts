@@ -75,7 +75,8 @@ test("of two nodes one carries each command out, at its time, for the clients of
   const bytes = next(client, "bytes");
   const args = [{ $binary: "AQI=" }, { $escape: { $binary: 7 } }];
   await apply(a, { do: "emit", event: "bytes", args, afterMs: 1 });
-  assert.deepEqual(await bytes, [Buffer.from([1, 2]), { $binary: 7 }]);
+  // The last is the offset.
+  assert.deepEqual((await bytes).slice(0, 2), [Buffer.from([1, 2]), { $binary: 7 }]);
   await isEmpty(redis);
   assert.equal(await sum("sluice_fanout_delay_late_seconds_count"), 201);
   await until(
