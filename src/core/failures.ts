@@ -199,6 +199,11 @@ export const FAILURES = {
   },
   UPSTREAM_NO_ROUTE: { status: 404, retry: false, text: "No function answers this event" },
   UPSTREAM_BAD_ARGS: { status: 400, retry: false, text: "The arguments cannot be written as JSON" },
+  UPSTREAM_AWAY: {
+    status: 503,
+    retry: true,
+    text: "Redis, which keeps what waits for functions, cannot be reached",
+  },
   UPSTREAM_STOPPING: { status: 503, retry: true, text: "The gateway is stopping" },
   // door: who a client is.
   AUTH_REQUIRED: { status: 401, retry: false, text: "A token is required" },

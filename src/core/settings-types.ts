@@ -532,6 +532,18 @@ interface UpstreamSettings {
    * Default: 4194304 (65536…1073741824 bytes).
    */
   pausedBytesMax?: number | undefined;
+  /**
+   * Where calls that no client waits for are kept until a function has answered, and dead letters:
+   * in Redis they outlive the process; auto: in Redis if cluster.redisUrl is set.
+   * Default: "auto".
+   */
+  durable?: "auto" | "redis" | "memory" | undefined;
+  /**
+   * What happens to events without ack while Redis, which is to keep them, is away: they are kept
+   * in memory alone, or refused.
+   * Default: "memory".
+   */
+  away?: "memory" | "refuse" | undefined;
   /** Attempts of an event without ack, or of a disconnect. Default: 1000 (1…10000). */
   attemptsMax?: number | undefined;
   /**

@@ -178,7 +178,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   hideInherited();
   // After the handler module, so that the module's middlewares run first.
   const room = { io, executor, trace, log };
-  const upstream = await startUpstream(settings, { ...room, metrics, lease: bus?.lease });
+  const upstream = await startUpstream(settings, { ...bus, ...room, metrics });
   if (upstream.stop) calls.stop = upstream.stop;
   const apiApp = startApi(settings, app, {
     ...{ ...room, undo, deadLetters: upstream.deadLetters },

@@ -87,12 +87,13 @@ export function leaseLanes(needs: LeaseLanesNeeds): { readonly open: Open; stop(
         lease.whenSure(() => {
           if (told.delete(name)) return lane.end();
           if (own) own.ended = true;
-          lane.end(reason, () => {
+          const done = () => {
             // A recovered session has the same name, and may have replaced this record.
             if (held.get(name) !== own) return;
             held.delete(name);
             lease.strike(socket);
-          });
+          };
+          lane.end(reason, { done, strikes: name });
         });
       },
     };
@@ -113,7 +114,8 @@ function createSuccessor(
     lost: ({ id, namespace, ...known }) =>
       new Promise((resolve) => {
         if (!upstream.claims(namespace)) return resolve();
-        upstream.open({ id, namespace, ...keepState(known, dataBytesMax) }).end(NODE_LOST, resolve);
+        const socket = { id, namespace, mayBeElsewhere: true, ...keepState(known, dataBytesMax) };
+        upstream.open(socket).end(NODE_LOST, { done: resolve });
       }),
     taken() {
       const before = [...held];

@@ -128,7 +128,7 @@ const BREAKERS = { closed: 0, "half-open": 1, open: 2 } as const;
 
 /** Returns the samples of the calls to functions as rows of the metric table. */
 export function listUpstreamRows(samples: UpstreamSamples): Samples {
-  const { queued, deadLetters, origins } = samples;
+  const { queued, deadLetters, origins, journal } = samples;
   return {
     sluice_upstream_calls_total: by(samples.calls, "type", "route", "outcome"),
     sluice_upstream_refused_total: by(samples.refused, "reason"),
@@ -147,6 +147,10 @@ export function listUpstreamRows(samples: UpstreamSamples): Samples {
     sluice_upstream_dead_letters: deadLetters.held,
     sluice_upstream_dead_lettered_total: deadLetters.added,
     sluice_upstream_dead_letters_dropped_total: deadLetters.dropped,
+    sluice_upstream_journal_entries: journal?.entries ?? 0,
+    sluice_upstream_journal_bytes: journal?.bytes ?? 0,
+    sluice_upstream_journal_unconfirmed_total: journal?.unconfirmed ?? 0,
+    sluice_upstream_adopted_total: journal?.adopted ?? 0,
   };
 }
 

@@ -3,6 +3,7 @@ import type { DeadLetters } from "../api/commands.ts";
 import type { Lease } from "../cluster/lease.ts";
 import type { Command, Refused } from "../core/command.ts";
 import { FAILURES } from "../core/failures.ts";
+import type { Journal } from "../core/journal.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { hasUpstream, type Settings, SettingsError } from "../core/settings.ts";
 import type { TraceContext, Tracer } from "../core/trace.ts";
@@ -26,6 +27,8 @@ export interface ServeUpstreamNeeds {
   readonly log: Log;
   /** If set, another node makes the disconnect calls of this node's sockets when this one dies. */
   readonly lease?: Lease | undefined;
+  /** Keeps what waits for functions in Redis. */
+  readonly journal?: Journal | undefined;
 }
 
 /** Calls to functions, running. */
@@ -42,32 +45,20 @@ export interface ServedUpstream {
  */
 export function serveUpstream(
   all: Settings,
-  { io, executor, metrics, trace, log, lease }: ServeUpstreamNeeds,
+  { io, executor, metrics, trace, log, lease, journal }: ServeUpstreamNeeds,
 ): ServedUpstream {
   const { auth, upstream: settings } = all;
   if (!hasUpstream(all)) {
     if (auth.mode === "upstream") noDecider();
     return { deadLetters: undefined, stop: async () => {} };
   }
-  const apply = async (commands: readonly Command[], cause?: TraceContext): Promise<void> => {
-    // The commands have started when it returns. Refusals are logged: nobody gets the results.
-    const { moved, results } = executor.start(commands, "upstream", cause);
-    void results.then((all) => {
-      for (const [at, result] of all.entries()) if (!result.ok) tellRefused(commands[at], result);
-    });
-    await moved;
-  };
-  const throttled = createThrottle(log, () => performance.now());
-  const tellRefused = (command: Command | undefined, { code, detail }: Refused): void => {
-    const about = { command: command?.do, namespace: command?.namespace ?? "/" };
-    const fields = { room: "upstream", code, ...about, detail };
-    throttled("warn", code, fields, "a command of a function was refused");
-  };
+  const apply = createApply(executor, log);
   const { dataBytesMax, presenceMs } = settings;
   const elsewhere = createElsewhere({ io, dataBytesMax, apply });
   const now = () => performance.now();
   const upstream = createUpstream(settings, {
     ...{ log, apply, trace, elsewhere },
+    journal: chooseJournal(settings.durable, journal),
     count: createPresence({ server: io, presenceMs, now }).count,
     observe: (labels, seconds) =>
       metrics.observe("sluice_upstream_call_seconds", seconds, { ...labels }),
@@ -112,6 +103,33 @@ export function serveUpstream(
       forget();
     },
   };
+}
+
+/** Returns what carries out the commands of functions. It resolves when sockets have been moved. */
+function createApply(executor: Executor, log: Log) {
+  const throttled = createThrottle(log, () => performance.now());
+  const tellRefused = (command: Command | undefined, { code, detail }: Refused): void => {
+    const about = { command: command?.do, namespace: command?.namespace ?? "/" };
+    const fields = { room: "upstream", code, ...about, detail };
+    throttled("warn", code, fields, "a command of a function was refused");
+  };
+  return async (commands: readonly Command[], cause?: TraceContext): Promise<void> => {
+    // The commands have started when it returns. Refusals are logged: nobody gets the results.
+    const { moved, results } = executor.start(commands, "upstream", cause);
+    void results.then((all) => {
+      for (const [at, result] of all.entries()) if (!result.ok) tellRefused(commands[at], result);
+    });
+    await moved;
+  };
+}
+
+function chooseJournal(
+  durable: Settings["upstream"]["durable"],
+  journal: Journal | undefined,
+): Journal | undefined {
+  if (durable !== "redis" || journal) return durable === "memory" ? undefined : journal;
+  const bound = "redis needs cluster.redisUrl";
+  throw new SettingsError([{ path: "upstream.durable", value: JSON.stringify(durable), bound }]);
 }
 
 function openDeadLetters(upstream: Upstream): DeadLetters {

@@ -68,6 +68,10 @@ export interface ForwardNeeds {
       readonly namespace: string;
       /** The trace context of its client. */
       readonly trace: TraceContext | undefined;
+      /** Other nodes may have older calls of it. */
+      readonly mayBeElsewhere?: boolean;
+      /** Hears of an event without ack that is refused after it has been taken. */
+      refused?(event: string, code: FailureCode): void;
     },
   ): ForwardLane;
   apply(commands: readonly Command[], trace?: TraceContext): unknown;
@@ -114,6 +118,8 @@ interface Entering {
   answer: LaneAnswer | undefined;
   /** Why it has left. */
   gone: string | undefined;
+  /** Hears of an event without ack that is refused after it has been taken. */
+  refused: (event: string, code: FailureCode) => void;
   /** Its listener for the end of the connection. */
   readonly closed: (reason: string) => void;
 }
@@ -201,8 +207,13 @@ function begin(forwarding: Forwarding, socket: ForwardSocket): Entering {
   const { id, conn, handshake, recovered } = socket;
   const namespace = socket.nsp.name;
   const state = createState(socket, { ...forwarding, elsewhere: needs.elsewhere });
+  const trace = readTrace(handshake);
   const entry: Entering = {
-    lane: needs.open({ ...state, id, namespace, trace: readTrace(handshake) }),
+    lane: needs.open({
+      ...{ ...state, id, namespace, trace, mayBeElsewhere: recovered },
+      refused: (event, code) => entry.refused(event, code),
+    }),
+    refused: () => {},
     state,
     held: needs.asksConnect(namespace) ? needs.hold(namespace, id, recovered) : undefined,
     answer: undefined,
@@ -259,13 +270,11 @@ function connected(forwarding: Forwarding, socket: ForwardSocket): void {
 }
 
 /** Forwards a connected socket's events and its disconnect. */
-function listen(
-  { full, needs }: Forwarding,
-  socket: ForwardSocket,
-  { lane, state }: Entering,
-): void {
+function listen({ full, needs }: Forwarding, socket: ForwardSocket, entry: Entering): void {
+  const { lane, state } = entry;
   const refusals = createRefusals(socket);
   let goOn: (() => void) | undefined;
+  entry.refused = (event, code) => refuse(event, code, undefined);
 
   // A middleware, not a listener: it gets every event of any name in order, also the last ones.
   socket.use((packet, next) => {

@@ -446,6 +446,26 @@ export const METRICS = {
     labels: [],
     help: "Dead letters dropped, the oldest first, because the list was full.",
   },
+  sluice_upstream_journal_entries: {
+    kind: "gauge",
+    labels: [],
+    help: "Calls that this node has written down in Redis and that are not over.",
+  },
+  sluice_upstream_journal_bytes: {
+    kind: "gauge",
+    labels: [],
+    help: "Bytes of the calls that this node has written down in Redis.",
+  },
+  sluice_upstream_journal_unconfirmed_total: {
+    kind: "counter",
+    labels: [],
+    help: "Calls that Redis did not confirm in time: they went on in memory, or were refused.",
+  },
+  sluice_upstream_adopted_total: {
+    kind: "counter",
+    labels: [],
+    help: "Calls of nodes that are gone that this node has gone on with.",
+  },
   // cluster
   sluice_cluster_redis_up: {
     kind: "gauge",

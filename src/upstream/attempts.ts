@@ -5,6 +5,7 @@ import { type Failed, type Outcome, type Outcomes, readAlone, readBatch } from "
 import { backoff } from "./budget.ts";
 import { bodyOf, type Call, type Clock, traceOf } from "./call.ts";
 import { binaryHeaders, structuredEvent, traceHeaders } from "./cloud-event.ts";
+import type { Durable } from "./durable.ts";
 import { createGone, type Gone } from "./gone.ts";
 import { type Attempt, createOrigin, type Origin } from "./origins.ts";
 import type { Post } from "./post.ts";
@@ -48,6 +49,8 @@ export interface AttemptsNeeds {
   gone(route: Route): void;
   /** A request failed, or a call of a batch did; `call` is the first of them. */
   failed(call: Call, failed: Failed, calls: number): void;
+  /** Set where calls are written down. */
+  durable(): Pick<Durable, "isUncertain" | "own"> | undefined;
   /** How long calls are tried again, if the settings leave it open. */
   readonly retryForMs: number;
 }
@@ -75,7 +78,7 @@ export function createAttempts(
   routes: Routes,
   needs: AttemptsNeeds,
 ): Attempts {
-  const { clock, counts } = needs;
+  const { clock, counts, durable } = needs;
   const origins = new Map<string, Origin>();
   for (const { origin } of routes.all) {
     const opened = () => needs.opened(origin);
@@ -91,6 +94,7 @@ export function createAttempts(
     const origin = origins.get(load.call.route.origin);
     if (!origin) throw new Error(`${load.call.route.origin} is no origin of the settings`);
     for (;;) {
+      if (durable()?.isUncertain(load.calls)) await durable()?.own();
       if (load.call.route.presence) await countRooms(load.calls);
       const outcomes = await attempt(load, origin);
       const { failed } = outcomes;
@@ -111,6 +115,9 @@ export function createAttempts(
       urgent: deadline !== undefined,
       isRetry: load.attempts > 0,
       whyNot() {
+        // Another node may have them now.
+        if (calls.every(({ isOver }) => isOver)) return "UPSTREAM_STOPPING";
+        if (durable()?.isUncertain(calls)) return "UPSTREAM_AWAY";
         // The 410 may come while this waits in the line, or for another attempt.
         if (gone.has(route)) return "UPSTREAM_GONE";
         // Timers may be late, and a function would do what its client is told it did not.
@@ -124,6 +131,7 @@ export function createAttempts(
         for (const each of calls) {
           each.attempts++;
           each.begunAt ??= begunAt;
+          each.isSent = true;
         }
         isProbe = gone.begin(route);
         const leftMs = (deadline ?? begunAt + settings.timeoutMs) - begunAt;
@@ -134,6 +142,7 @@ export function createAttempts(
         return post;
       },
       heard(verdict) {
+        for (const each of calls) each.isSent = false;
         const isGone = !verdict.ok && verdict.code === "UPSTREAM_GONE";
         if (isGone && gone.add(route)) needs.gone(route);
         else if (isProbe && !isGone) gone.probed(route, verdict.ok || verdict.status !== undefined);
@@ -164,6 +173,7 @@ export function createAttempts(
 
   function mayRetry({ code }: Failed, call: Call): boolean {
     if (hurried || call.deadline !== undefined || call.once) return false;
+    if (call.isOver || call.isTaken) return false;
     if (call.attempts >= settings.attemptsMax || !FAILURES[code].retry) return false;
     return call.begunAt === undefined || clock.now() - call.begunAt < retryForMs;
   }
@@ -221,7 +231,7 @@ function createWaits() {
 /** Writes one attempt's request: its signature holds the time, its body the sockets' state. */
 function postOf(load: Load, timeoutMs: number, sign: Sign): Post {
   const { id, isBatch, calls, call } = load;
-  const text = isBatch ? `[${calls.map(eventOf).join(",")}]` : bodyOf(call);
+  const text = isBatch ? writeBatch(calls) : bodyOf(call);
   const body = Buffer.from(text, "utf8");
   const { timestamp, signature } = sign(id, body);
   const headers = isBatch
@@ -230,6 +240,11 @@ function postOf(load: Load, timeoutMs: number, sign: Sign): Post {
   headers.push("accept-encoding", "identity", "user-agent", "sluice", "webhook-id", id);
   headers.push("webhook-timestamp", timestamp, "webhook-signature", signature);
   return { path: call.path, headers, body, timeoutMs: Math.ceil(timeoutMs) };
+}
+
+function writeBatch(calls: readonly Call[]): string {
+  const left = calls.filter(({ isOver }) => !isOver);
+  return `[${left.map(eventOf).join(",")}]`;
 }
 
 function eventOf(call: Call): string {

@@ -31,7 +31,7 @@ export interface BatchesNeeds {
   /** So many calls have gone out in a batch. */
   sent(calls: number): void;
   /** A call is over. */
-  settle(call: Call, outcome: Outcome): void;
+  end(lane: Lane, call: Call, outcome: Outcome): void;
   /** A call failed in a batch that did not. */
   failed(call: Call, failed: Failed): void;
 }
@@ -79,7 +79,7 @@ export function createBatches(settings: BatchSettings, needs: BatchesNeeds): Bat
     const again = new Map<Lane, Call[]>();
     for (const { lane, call } of batch.members) {
       const outcome = outcomes.of(call.id);
-      if (outcome.ok || !needs.attempts.mayRetry(outcome, call)) needs.settle(call, outcome);
+      if (outcome.ok || !needs.attempts.mayRetry(outcome, call)) needs.end(lane, call, outcome);
       else again.set(lane, [...(again.get(lane) ?? []), call]);
       if (!outcome.ok && !outcomes.failed) needs.failed(call, outcome);
     }
@@ -100,7 +100,7 @@ export function createBatches(settings: BatchSettings, needs: BatchesNeeds): Bat
 
   function follow(lane: Lane, call: Call): boolean {
     const batch = joined.get(lane);
-    if (!batch || !hasRoom(batch, call)) return false;
+    if (!batch || !mayFollow(lane, call) || !hasRoom(batch, call)) return false;
     add(batch, lane, call);
     return true;
   }
@@ -136,6 +136,11 @@ export function createBatches(settings: BatchSettings, needs: BatchesNeeds): Bat
 
 function takes({ deadline, once, route, kind }: Call): boolean {
   return deadline === undefined && !once && route.batch && kind === "event";
+}
+
+/** Whether a call may be delivered with those before it in its lane. */
+function mayFollow({ isAdopted, isLeft }: Lane, { written, isOver }: Call): boolean {
+  return written === undefined && !isOver && !isAdopted && !isLeft;
 }
 
 function urlOf({ route, path }: Call): string {

@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { CallHandshake, CallKind, CallSocket } from "../core/call.ts";
+import type { FailureCode } from "../core/failures.ts";
+import type { Place } from "../core/journal.ts";
 import type { SocketState } from "../core/socket-state.ts";
 import type { Span, TraceContext } from "../core/trace.ts";
 import { fromTaggedJson, replaceUnsendable, writeTaggedJson } from "../core/value.ts";
@@ -23,6 +25,10 @@ export interface CalledSocket extends SocketState {
   readonly namespace: string;
   /** The trace context of its client. */
   readonly trace?: TraceContext | undefined;
+  /** Other nodes may have older calls of it: its session goes on here, or its node is gone. */
+  readonly mayBeElsewhere?: boolean;
+  /** Hears of an event without ack that is refused after it has been taken. */
+  refused?(event: string, code: FailureCode): void;
 }
 
 /** What stays of a call wherever it is kept. */
@@ -60,12 +66,24 @@ export interface Call extends CallHead {
   readonly once: boolean;
   /** Hears once how it ended. */
   readonly ended: Ended | undefined;
+  /** Hears that it is written down. */
+  readonly kept: (() => void) | undefined;
+  /** Hears why it was refused after it had been admitted. */
+  readonly refused: ((code: FailureCode) => void) | undefined;
   attempts: number;
   /** When its first attempt was made, by the monotonic clock. */
   begunAt: number | undefined;
   isOver: boolean;
   /** How many sockets are in the rooms of its own, for routes with `presence`. */
   counts: Readonly<Record<string, number>> | undefined;
+  /** A request with it is open. */
+  isSent: boolean;
+  /** Another node delivers it, too: it found this node's journal without an owner. */
+  isTaken: boolean;
+  /** Where it is written down, once that is confirmed. */
+  place: Place | undefined;
+  /** Set while it is being written down: resolves when that has come to an end. */
+  written: Promise<void> | undefined;
   /** Its body, written for the batch that it is in. */
   body: string | undefined;
   /** Set while a client waits. */
@@ -98,7 +116,37 @@ export interface Lane {
   order: number;
   /** Its socket as it is known here: the live one, or what a kept call says of it. */
   socket: SocketState | undefined;
+  /** Other nodes may have older calls of its socket. */
+  mayBeElsewhere: boolean;
+  /** Its calls are another node's, which is gone. */
+  readonly isAdopted: boolean;
+  /** The first of its calls that is known to be the oldest of all. */
+  cleared: Call | undefined;
+  /** A stop has left its first call in the journal: what follows is not delivered, either. */
+  isLeft: boolean;
 }
+
+/** What a call has at its beginning. */
+export const FRESH = {
+  deadline: undefined,
+  once: false,
+  handshake: undefined,
+  ended: undefined,
+  kept: undefined,
+  refused: undefined,
+  attempts: 0,
+  begunAt: undefined,
+  isOver: false,
+  isSent: false,
+  isTaken: false,
+  counts: undefined,
+  place: undefined,
+  written: undefined,
+  body: undefined,
+  timer: undefined,
+  giveUp: undefined,
+  span: undefined,
+} as const satisfies Partial<Call>;
 
 /**
  * Returns ever new ids that nobody can guess or choose, without a `.`, which signatures end ids

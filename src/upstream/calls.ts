@@ -1,6 +1,6 @@
 import type { CallHandshake, CallKind } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
-import type { FailureCode } from "../core/failures.ts";
+import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { LetterStore } from "../core/journal.ts";
 import type { Settings } from "../core/settings.ts";
 import type { TraceContext, Tracer } from "../core/trace.ts";
@@ -10,11 +10,13 @@ import {
   type CalledSocket,
   type Clock,
   type Ended,
+  FRESH,
   type Lane,
   traceOf,
   writeMembers,
 } from "./call.ts";
 import { letterOf } from "./dead-letters.ts";
+import type { Durable } from "./durable.ts";
 import type { Gone } from "./gone.ts";
 import type { Lanes } from "./lanes.ts";
 import { createLimits, type Limits, type Queued } from "./limits.ts";
@@ -37,6 +39,12 @@ export interface Given {
   readonly ended?: Ended;
   /** What caused it. */
   readonly trace: TraceContext | undefined;
+  /** Hears that it is written down, so that it will be delivered whatever happens to this node. */
+  readonly kept?: () => void;
+  /** Hears why it was refused after it had been admitted. */
+  readonly refused?: (code: FailureCode) => void;
+  /** Name of the lease's record that is struck when it is written down. */
+  readonly strikes?: string | undefined;
 }
 
 /** Where calls begin and end. */
@@ -45,10 +53,16 @@ export interface Calls {
   admit(socket: CalledSocket, lane: Lane, given: Given): FailureCode | undefined;
   /** Puts a call into a lane that was admitted before, and given up. */
   readmit(lane: Lane, call: Call): void;
-  /** Ends a call. */
-  settle(call: Call, outcome: Outcome): void;
+  /** Ends a call of a lane. */
+  end(lane: Lane, call: Call, outcome: Outcome): void;
+  /** Another node goes on with a call. */
+  drop(call: Call): void;
+  /** Refuses a call that has been admitted. */
+  refuse(call: Call, code: FailureCode): void;
   /** Ends all that wait in lanes. */
   abandon(code: FailureCode): void;
+  /** Calls that a stop has left in the journal, and those that no other node will deliver. */
+  readonly left: { readonly kept: number; readonly ended: number };
   /** Refuses everything from now on but disconnects: who was let in has to leave. */
   close(): void;
   /** Resolves when nothing is under way. */
@@ -66,6 +80,8 @@ export interface CallsNeeds {
   readonly letters: LetterStore;
   readonly counts: Counts;
   lanes(): Lanes;
+  /** There is none where calls are in memory alone. */
+  durable(): Durable | undefined;
   newId(prefix: string): string;
   /** A call failed without an attempt. */
   failed(call: Call, failed: Failed): void;
@@ -79,6 +95,7 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
   const { clock, routes, gone, letters, counts } = needs;
   const queued: Queued = { events: 0, bytes: 0 };
   const limits = createLimits(settings, queued);
+  const left = { kept: 0, ended: 0 };
   let closed = false;
   let idle: (() => void) | undefined;
 
@@ -107,16 +124,21 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
       subject: kind === "event" ? subject : "",
       ...stamp(lane),
       trace: given.trace,
+      ...FRESH,
       ...{ route, path, state: socket, handshake, members: text, bytes },
       deadline: timeoutMs === undefined ? undefined : clock.now() + timeoutMs,
-      once: false,
       ended: given.ended,
-      ...FRESH,
+      kept: given.kept,
+      refused: given.refused,
     };
     begin(call);
     // Nobody could be told that a disconnect is refused: it is kept with the dead letters.
     if (code) settle(call, failed(code));
-    else enter(lane, call, timeoutMs);
+    else {
+      // Only calls that nobody waits for can be delivered by another node.
+      if (timeoutMs === undefined) needs.durable()?.write(lane, call, given.strikes);
+      enter(lane, call, timeoutMs);
+    }
     return undefined;
   }
 
@@ -148,22 +170,33 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     call.giveUp?.();
   }
 
-  function settle(call: Call, given: Outcome): void {
-    if (call.isOver) return;
+  /** Ends a call without doing anything more about it. Returns whether it was not over. */
+  function close(call: Call): boolean {
+    if (call.isOver) return false;
     call.isOver = true;
-    const outcome = given.ok ? withState(call, given) : given;
     clearTimeout(call.timer);
     queued.events--;
     queued.bytes -= call.bytes;
+    if (queued.events === 0) idle?.();
+    return true;
+  }
+
+  function settle(call: Call, given: Outcome): void {
+    if (!close(call)) return;
+    const outcome = given.ok ? withState(call, given) : given;
     if (!outcome.ok && call.attempts === 0) {
       counts.refuse(outcome.code);
       needs.failed(call, outcome);
     }
     if (call.deadline === undefined) conclude(call, outcome);
+    finish(call, outcome);
+  }
+
+  /** Tells those who wait for a call, or for its room in the queue. */
+  function finish(call: Call, outcome: Outcome): void {
     call.ended?.(outcome, traceOf(call));
     if (call.span) endCall(call.span, call, outcome);
     limits.freed(call);
-    if (queued.events === 0) idle?.();
   }
 
   /** Does what an answer says about the socket, before anything else that it says. */
@@ -179,13 +212,46 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
 
   /** Does what is to be done where no client waits. */
   function conclude(call: Call, outcome: Outcome): void {
-    if (!outcome.ok) {
-      // Who answers 422 has read the event; all else may be a mistake that somebody repairs.
-      if (outcome.status !== 422) letters.add(letterOf(call, outcome, clock.wall()));
+    // Who answers 422 has read the event; all else may be a mistake that somebody repairs.
+    const isDone = outcome.ok || outcome.status === 422;
+    needs.durable()?.forget(call, isDone);
+    if (outcome.ok) {
+      const { commands } = outcome.answer;
+      if (commands.length > 0) needs.apply(commands, traceOf(call));
+    } else if (!isDone && !call.isTaken) {
+      letters.add(letterOf(call, outcome, clock.wall()), call.place);
+    }
+  }
+
+  /** Has another node go on with a call: it stays in the journal. */
+  function drop(call: Call): void {
+    if (!close(call)) return;
+    if (closed) left.kept++;
+    needs.durable()?.forget(call, false);
+    finish(call, failed("UPSTREAM_STOPPING"));
+  }
+
+  /** Refuses a call that has been admitted; what cannot be refused goes on, or is kept. */
+  function refuse(call: Call, code: FailureCode): void {
+    if (call.kind === "event") {
+      if (!close(call)) return;
+      counts.refuse(code);
+      needs.durable()?.forget(call, false);
+      call.refused?.(code);
+      finish(call, failed(code));
+    } else if (code === "UPSTREAM_SATURATED") settle(call, failed(code));
+  }
+
+  /** Ends a call of a lane, or leaves it in the journal when a stop cuts it short. */
+  function end(lane: Lane, call: Call, outcome: Outcome): void {
+    const isCut = !outcome.ok && closed && call.place && FAILURES[outcome.code].retry;
+    if (!isCut) {
+      settle(call, outcome);
       return;
     }
-    const { commands } = outcome.answer;
-    if (commands.length > 0) needs.apply(commands, traceOf(call));
+    // What is behind it is not to overtake it.
+    lane.isLeft = true;
+    for (const each of [call, ...lane.calls]) if (each.place) drop(each);
   }
 
   return {
@@ -194,10 +260,16 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
       begin(call);
       enter(lane, call, undefined);
     },
-    settle,
+    ...{ end, drop, refuse },
     abandon(code) {
       for (const lane of needs.lanes().all()) {
-        for (const call of lane.calls.splice(0)) settle(call, failed(code));
+        for (const call of lane.calls.splice(0)) {
+          if (call.place) drop(call);
+          else {
+            if (call.deadline === undefined && !call.isOver) left.ended++;
+            settle(call, failed(code));
+          }
+        }
       }
     },
     close() {
@@ -212,22 +284,9 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
           });
         if (queued.events === 0) idle();
       }),
-    queued,
-    limits,
+    ...{ queued, limits, left },
   };
 }
-
-/** What changes of a call, at its beginning. */
-export const FRESH = {
-  attempts: 0,
-  begunAt: undefined,
-  isOver: false,
-  counts: undefined,
-  body: undefined,
-  timer: undefined,
-  giveUp: undefined,
-  span: undefined,
-} as const satisfies Partial<Call>;
 
 function failed(code: FailureCode): Failed {
   return { ok: false, code };

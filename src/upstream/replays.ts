@@ -1,12 +1,12 @@
 import type { FailureCode } from "../core/failures.ts";
-import type { Letter, LetterFilter, LetterStore } from "../core/journal.ts";
+import type { LetterFilter, LetterStore } from "../core/journal.ts";
 import type { Outcome } from "./answer.ts";
-import { type Call, type KeptCall, readCall } from "./call.ts";
-import { type Calls, FRESH } from "./calls.ts";
+import { readCall } from "./call.ts";
+import type { Calls } from "./calls.ts";
+import type { Durable } from "./durable.ts";
 import type { Gone } from "./gone.ts";
-import type { Learn } from "./kept-socket.ts";
+import type { KeptCalls } from "./kept-calls.ts";
 import type { Lanes } from "./lanes.ts";
-import type { Routes } from "./routes.ts";
 
 /** Which dead letters are tried again: those with these ids, or all that match. */
 export interface ReplayWanted extends LetterFilter {
@@ -27,9 +27,11 @@ export interface ReplayNeeds {
   readonly gone: Pick<Gone, "revive">;
   readonly calls: Calls;
   readonly lanes: Lanes;
-  readonly routes: Routes;
-  readonly learn: Learn;
+  readonly keptCalls: KeptCalls;
+  readonly durable: Pick<Durable, "know"> | undefined;
 }
+
+type Taken = NonNullable<Awaited<ReturnType<LetterStore["take"]>>>;
 
 /** Letters that are looked for at once. */
 const PAGE = 1000;
@@ -40,30 +42,32 @@ const PAGE = 1000;
  * letter again.
  */
 export function createReplay(needs: ReplayNeeds) {
-  const { letters, gone, calls, lanes, routes, learn } = needs;
+  const { letters, gone, calls, lanes, keptCalls, durable } = needs;
 
   async function replay(wanted: ReplayWanted): Promise<Replayed[]> {
     const ended: Promise<Replayed>[] = [];
     for (const id of await idsOf(letters, wanted)) {
       // Out of the list while it is tried: nobody else may try it too.
       const taken = await letters.take(id);
-      ended.push(taken ? tryAgain(taken.letter) : Promise.resolve({ id, outcome: "unknown" }));
+      ended.push(taken ? tryAgain(taken) : Promise.resolve({ id, outcome: "unknown" }));
     }
     return Promise.all(ended);
   }
 
-  async function tryAgain(letter: Letter): Promise<Replayed> {
+  async function tryAgain(taken: Taken): Promise<Replayed> {
+    const { letter, place } = taken;
     const { id } = letter;
     const outcome = await new Promise<Outcome>((resolve) => {
+      const lane = lanes.find(letter.lane);
       const kept = readCall(letter.text);
-      const way = kept && wayOf(kept, routes);
-      if (!way) {
-        letters.add({ ...letter, reason: "UPSTREAM_NO_ROUTE" });
+      const call = kept && keptCalls.open(lane, kept, { once: true, ended: resolve, place });
+      if (!call) {
+        letters.add({ ...letter, reason: "UPSTREAM_NO_ROUTE" }, place);
         return resolve({ ok: false, code: "UPSTREAM_NO_ROUTE" });
       }
-      gone.revive(way.route);
-      const lane = lanes.find(letter.lane);
-      calls.readmit(lane, callOf(kept, { ...way, state: learn(lane, kept), ended: resolve }));
+      gone.revive(call.route);
+      durable?.know(call);
+      calls.readmit(lane, call);
     });
     if (outcome.ok) return { id, outcome: "delivered" };
     return { id, outcome: "failed", code: outcome.code };
@@ -82,21 +86,4 @@ async function idsOf(letters: LetterStore, { ids, ...filter }: ReplayWanted): Pr
     after = next;
   } while (after !== undefined);
   return all;
-}
-
-/** Where a kept call goes. */
-function wayOf({ route: name, namespace, kind, subject }: KeptCall, routes: Routes) {
-  const route = routes.named(name);
-  const path = route?.path(namespace, kind === "event" ? subject : kind);
-  return route && path !== undefined ? { route, path } : undefined;
-}
-
-function callOf(
-  kept: KeptCall,
-  given: Pick<Call, "route" | "path" | "state"> & { ended(outcome: Outcome): void },
-): Call {
-  const bytes = Buffer.byteLength(kept.members);
-  const { rooms: _, socket: __, ...head } = kept;
-  const once = { deadline: undefined, once: true, handshake: undefined } as const;
-  return { ...head, ...given, ...once, bytes, ...FRESH };
 }

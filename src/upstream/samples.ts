@@ -1,6 +1,6 @@
 import type { CallKind } from "../core/call.ts";
 import type { FailureCode } from "../core/failures.ts";
-import type { LetterSamples } from "../core/journal.ts";
+import type { JournalSamples, LetterSamples } from "../core/journal.ts";
 import type { PatchOutcome } from "../core/socket-state.ts";
 import type { BreakerState } from "./breaker.ts";
 
@@ -29,6 +29,8 @@ export interface UpstreamSamples {
   readonly origins: readonly OriginSamples[];
   readonly goneEndpoints: number;
   readonly deadLetters: LetterSamples;
+  /** Set where calls are written down. */
+  readonly journal: JournalSamples | undefined;
 }
 
 /** One origin of the settings. */

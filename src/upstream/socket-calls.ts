@@ -57,10 +57,20 @@ export interface SocketCalls {
   /** Calls back once there is room again, unless it ends before. */
   whenRoom(call: () => void): void;
   /**
-   * The last word: the socket is gone. Without a reason nobody is told. `done` is called once
-   * nobody needs to be told any more: a function has been, or it has become a dead letter.
+   * The last word: the socket is gone. Without a reason nobody is told.
    */
-  end(reason?: string, done?: () => void): void;
+  end(reason?: string, how?: Ending): void;
+}
+
+/** What comes of telling that a socket is gone. */
+export interface Ending {
+  /**
+   * Called once, when this node need not care any more: a function has been told, the call is
+   * written down where it outlives the node, or it has become a dead letter.
+   */
+  readonly done?: () => void;
+  /** Name of the socket's record in the lease; struck in the same step as the call is written. */
+  readonly strikes?: string;
 }
 
 /** What the calls of all sockets share. */
@@ -78,6 +88,7 @@ export interface SocketCallsNeeds {
 export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): SocketCalls {
   const { settings, calls, lanes, apply, trace: tracer, refused } = needs;
   const lane = lanes.open(`${socket.namespace},${socket.id}`);
+  if (socket.mayBeElsewhere) lane.mayBeElsewhere = true;
   const acks = createAckOrder();
   const trace = tracer?.followsClients === false ? undefined : socket.trace;
   let isOpen = true;
@@ -143,6 +154,7 @@ export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): 
         subject: name,
         members: { event: name, args, ack: answer !== undefined },
         trace: span ?? trace,
+        ...(socket.refused && { refused: (code) => socket.refused?.(name, code) }),
         ...(say && {
           timeoutMs: settings.timeoutMs,
           ended: (outcome, cause) => answered(outcome, say, cause),
@@ -156,10 +168,15 @@ export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): 
     whenRoom(call) {
       if (isOpen) calls.limits.whenRoom(lane, call);
     },
-    end(reason, done) {
+    end(reason, { done, strikes } = {}) {
       if (!isOpen) return;
       isOpen = false;
       calls.limits.forget(lane);
+      let isDone = false;
+      const over = () => {
+        if (!isDone) done?.();
+        isDone = true;
+      };
       const code =
         reason === undefined
           ? undefined
@@ -168,11 +185,11 @@ export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): 
               subject: "disconnect",
               members: { reason },
               trace,
-              ...(done && { ended: done }),
+              ...{ ended: over, kept: over, strikes },
             });
       // Nobody has to answer disconnects.
       if (code && code !== "UPSTREAM_NO_ROUTE") refused(code);
-      if (code || reason === undefined) done?.();
+      if (code || reason === undefined) over();
       lanes.leave(lane);
     },
   };

@@ -1,7 +1,7 @@
 import type { CallKind, StateAnswer } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
-import type { LetterFilter } from "../core/journal.ts";
-import { createThrottle, type Log, type ThrottledLog } from "../core/log.ts";
+import type { Journal, LetterFilter } from "../core/journal.ts";
+import { createThrottle, type Log, type LogLevel, type ThrottledLog } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import type { TraceContext, Tracer } from "../core/trace.ts";
 import { within } from "../core/within.ts";
@@ -11,7 +11,8 @@ import { createBatches } from "./batches.ts";
 import { type Call, type CalledSocket, type Clock, createIds, machineClock } from "./call.ts";
 import { createCalls } from "./calls.ts";
 import { createDeadLetters, type DeadLetter, showLetter } from "./dead-letters.ts";
-import { type AbsentSocket, createLearn } from "./kept-socket.ts";
+import { createDurable } from "./durable.ts";
+import { type AbsentSocket, createKeptCalls } from "./kept-calls.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
 import { createReplay, type Replayed, type ReplayWanted } from "./replays.ts";
 import { type Routes, readRoutes } from "./routes.ts";
@@ -64,6 +65,8 @@ export interface UpstreamNeeds {
   /** A request took so long. */
   observe?(labels: CallLabels, seconds: number): void;
   readonly clock?: Clock;
+  /** Keeps what waits for functions where it outlives the process. */
+  readonly journal?: Journal | undefined;
 }
 
 /**
@@ -85,11 +88,12 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
   const log = createThrottle(needs.log, clock.now);
   const counts = createCounts(needs.observe ?? (() => {}));
   const newId = createIds();
-  const letters = createDeadLetters(settings, clock.wall);
+  const { apply, journal, trace } = needs;
+  const letters = journal?.letters ?? createDeadLetters(settings, clock.wall);
   const failed = createFailureLog(log);
-  const { apply, trace } = needs;
   const attempts = createAttempts(settings, routes, {
-    ...{ clock, failed, retryForMs: RETRY_FOR_MS.memory, trace },
+    ...{ clock, failed, retryForMs: RETRY_FOR_MS[journal ? "durable" : "memory"], trace },
+    durable: () => durable,
     sign: createSigner(settings.secrets, clock.wall),
     counts,
     count: needs.count ?? (() => ({})),
@@ -102,6 +106,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
   const calls = createCalls(settings, {
     ...{ clock, routes, gone, letters, counts, newId, apply, failed, trace },
     lanes: () => lanes,
+    durable: () => durable,
   });
   const batches = createBatches(settings, {
     attempts,
@@ -109,23 +114,55 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     sent(count) {
       counts.batched += count;
     },
-    ...{ settle: calls.settle, failed },
+    ...{ end: calls.end, failed },
   });
-  const lanes: Lanes = createLanes({ attempts, batches, settle: calls.settle });
-  const learn = createLearn(settings.dataBytesMax, needs.elsewhere ?? (() => {}));
+  const lanes: Lanes = createLanes({
+    ...{ attempts, batches, end: calls.end },
+    durable: () => durable,
+  });
+  const keptCalls = createKeptCalls({
+    routes,
+    dataBytesMax: settings.dataBytesMax,
+    elsewhere: needs.elsewhere ?? (() => {}),
+  });
+  const durable =
+    journal &&
+    createDurable({
+      ...{ journal, keptCalls, away: settings.away },
+      ...{ lanes: lanes.all, confirmed: lanes.advance, find: (key) => lanes.find(key, true) },
+      ...{ drop: calls.drop, refuse: calls.refuse, readmit: calls.readmit },
+      reject({ lane, text }, place, { id, route }) {
+        const about = { id, route, reason: "UPSTREAM_NO_ROUTE", attempts: 0, at: clock.wall() };
+        letters.add({ ...about, lane, text }, place);
+      },
+    });
   let stopped: Promise<void> | undefined;
 
   async function stop(): Promise<void> {
+    durable?.close();
     calls.close();
     attempts.hurry();
     batches.flush();
     await within(calls.idle(), settings.drainMs, () => {});
+    // So that what is being written down is kept.
+    await journal?.flushed();
     // The queues first: the end of what is open would begin what waits behind it.
     calls.abandon("UPSTREAM_STOPPING");
+    durable?.stop();
     await attempts.close();
+    await journal?.flushed();
+    tellLeft(calls.left);
+  }
+
+  function tellLeft({ kept, ended }: typeof calls.left): void {
     const { held } = letters.samples;
-    if (held > 0)
-      needs.log("warn", { room: "upstream", held }, "dead letters are lost with this stop");
+    const tell = (level: LogLevel, count: number, text: string) => {
+      if (count > 0) needs.log(level, { room: "upstream", calls: count }, text);
+    };
+    if (journal) {
+      tell("info", kept, "calls are left to other nodes, or the next start");
+      tell("warn", ended, "calls that Redis has not confirmed are not left to other nodes");
+    } else tell("warn", held, "dead letters are lost with this stop");
   }
 
   return {
@@ -143,7 +180,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
       const shown = items.map(showLetter).filter((one) => one !== undefined);
       return { items: shown, ...(next !== undefined && { next }) };
     },
-    replayDeadLetters: createReplay({ letters, gone, calls, lanes, routes, learn }),
+    replayDeadLetters: createReplay({ letters, gone, calls, lanes, keptCalls, durable }),
     samples() {
       const { calls: made, refused, batched, retries, states } = counts;
       return {
@@ -154,6 +191,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
         })),
         goneEndpoints: gone.count,
         deadLetters: letters.samples,
+        journal: journal?.samples(),
       };
     },
     stop: () => (stopped ??= stop()),

@@ -13,6 +13,8 @@ import { SECRET } from "../harness/function.ts";
 interface LaneOf extends KnownSocket {
   readonly namespace?: string;
   readonly trace?: TraceContext;
+  readonly mayBeElsewhere?: boolean;
+  refused?(event: string, code: FailureCode): void;
 }
 
 /** What an answer said about a socket that no call here is open for. */
@@ -44,7 +46,7 @@ const QUICK = {
 export function testUpstream(
   t: TestContext,
   given: NonNullable<PartialSettings["upstream"]>,
-  more: Partial<Pick<UpstreamNeeds, "clock" | "log" | "count">> = {},
+  more: Partial<Pick<UpstreamNeeds, "clock" | "log" | "count" | "journal">> = {},
 ): TestUpstream {
   const applied: Command[] = [];
   const elsewhere: Elsewhere[] = [];
@@ -60,10 +62,11 @@ export function testUpstream(
     ...upstream,
     applied,
     elsewhere,
-    lane(id = "s1", { namespace = "/", trace, ...more } = {}) {
+    lane(id = "s1", { namespace = "/", trace, mayBeElsewhere, refused, ...more } = {}) {
       const known = { userId: `user of ${id}`, data: {}, ...more };
       const state = keepState(known, settings.dataBytesMax);
-      return upstream.open({ id, namespace, trace, ...state });
+      const hears = { ...(mayBeElsewhere && { mayBeElsewhere }), ...(refused && { refused }) };
+      return upstream.open({ id, namespace, trace, ...state, ...hears });
     },
     ask: (lane, name, ...args) =>
       new Promise((resolve, reject) => {

@@ -99,6 +99,16 @@ export const upstream = z.strictObject({
     1_073_741_824,
     "Bytes of one socket's events that are taken over the limits when upstream.full is pause, as they were read already; of all sockets queueBytesMax. Above, the connection is closed.",
   ),
+  durable: choice(
+    ["auto", "redis", "memory"],
+    "auto",
+    "Where calls that no client waits for are kept until a function has answered, and dead letters: in Redis they outlive the process; auto: in Redis if cluster.redisUrl is set.",
+  ),
+  away: choice(
+    ["memory", "refuse"],
+    "memory",
+    "What happens to events without ack while Redis, which is to keep them, is away: they are kept in memory alone, or refused.",
+  ),
   attemptsMax: integer(1000, 1, 10_000, "Attempts of an event without ack, or of a disconnect."),
   retryForMs: ms(
     0,

@@ -1,0 +1,164 @@
+import type { FailureCode } from "../core/failures.ts";
+import type { Appended, Journal, JournalEntry, Place } from "../core/journal.ts";
+import { type Call, type CallHead, type Lane, readCall, writeCall } from "./call.ts";
+import { createElders } from "./elders.ts";
+import type { KeptCalls } from "./kept-calls.ts";
+
+/** Calls in a journal, which outlives the process. */
+export interface Durable {
+  /** Writes a call down. Its lane waits until that is confirmed, or will not be. */
+  write(lane: Lane, call: Call, strikes?: string): void;
+  /** What the first call of a lane has to wait for; `undefined` if it may be delivered. */
+  hold(lane: Lane, call: Call): Promise<void> | undefined;
+  /** Knows of a call that is in the journal already. */
+  know(call: Call): void;
+  /** A call is over. With `isDone` it is removed from the journal. */
+  forget(call: Call, isDone: boolean): void;
+  /** Whether another node may be delivering what this one has. */
+  isUncertain(calls: readonly Call[]): boolean;
+  /** Resolves when no other node may. */
+  own(): Promise<void>;
+  /** From now on nothing is adopted. */
+  close(): void;
+  /** Lets everything that waits go on. */
+  stop(): void;
+}
+
+/** What durable calls need. */
+export interface DurableNeeds {
+  readonly journal: Journal;
+  /** Whether a call goes on in memory alone while Redis is away. */
+  readonly away: "memory" | "refuse";
+  lanes(): Iterable<Lane>;
+  /** The first calls of a lane may be delivered now. */
+  confirmed(lane: Lane): void;
+  /** Another node delivers a call: here it is over. */
+  drop(call: Call): void;
+  /** A call that was admitted is refused. */
+  refuse(call: Call, code: FailureCode): void;
+  readonly keptCalls: KeptCalls;
+  /** The lane of calls of another node. */
+  find(key: string): Lane;
+  readmit(lane: Lane, call: Call): void;
+  /** A call of another node cannot be delivered by this one. */
+  reject(entry: JournalEntry, place: Place, head: CallHead & { readonly route: string }): void;
+}
+
+/**
+ * Returns the durable calls of this node, and takes over those of nodes that are gone.
+ *
+ * A call is delivered once it is written down, and while this node's lease certainly runs. So there
+ * is one node at a time that delivers it, and after a crash the next one does.
+ */
+export function createDurable(needs: DurableNeeds): Durable {
+  const { journal } = needs;
+  const known = new Set<Call>();
+  const elders = createElders(journal);
+  /** Who waits for the lease. */
+  const waiting = new Set<() => void>();
+  let closed = false;
+  let stopped = false;
+
+  function know(call: Call): void {
+    if (call.place) known.add(call);
+  }
+
+  function confirm(lane: Lane, call: Call, appended: Appended): void {
+    call.written = undefined;
+    if (typeof appended === "object") {
+      call.place = appended;
+      if (call.isOver) journal.remove(appended);
+      else {
+        know(call);
+        call.kept?.();
+      }
+    } else if (call.isOver) {
+      // It was given up meanwhile.
+    } else if (appended === "taken") needs.drop(call);
+    else if (appended === "full") needs.refuse(call, "UPSTREAM_SATURATED");
+    else if (needs.away === "refuse") needs.refuse(call, "UPSTREAM_AWAY");
+    needs.confirmed(lane);
+  }
+
+  function adopt(entry: JournalEntry & { readonly place: Place }): void {
+    const { place, text } = entry;
+    const kept = readCall(text);
+    if (!kept) {
+      // Nobody could read it later, either.
+      journal.remove(place);
+      return;
+    }
+    const lane = needs.find(`${place.journal} ${entry.lane}`);
+    const call = needs.keptCalls.open(lane, kept, { place });
+    if (call) {
+      know(call);
+      needs.readmit(lane, call);
+    } else needs.reject(entry, place, kept);
+  }
+
+  /** It resolves at a stop, too. */
+  function own(): Promise<void> {
+    return new Promise((resolve) => {
+      if (stopped) return resolve();
+      waiting.add(resolve);
+      journal.whenOwn(() => {
+        waiting.delete(resolve);
+        resolve();
+      });
+    });
+  }
+
+  journal.read({
+    async adopt(entries) {
+      if (closed) return;
+      for (const entry of entries) adopt(entry);
+    },
+    taken() {
+      // What a live socket has told is older than what it tells from now on, and elsewhere.
+      for (const lane of needs.lanes()) lane.mayBeElsewhere = true;
+      for (const call of [...known]) {
+        if (call.isSent) call.isTaken = true;
+        else needs.drop(call);
+      }
+    },
+  });
+
+  return {
+    write(lane, call, strikes) {
+      const entry = { lane: lane.key, text: writeCall(call), strikes };
+      call.written = journal.append(entry).then((appended) => confirm(lane, call, appended));
+    },
+    hold(lane, call) {
+      if (call.written) return call.written;
+      if (stopped) return undefined;
+      // A client does not wait to be let in until a backlog is delivered.
+      if (lane.mayBeElsewhere && call.kind !== "connect" && lane.cleared !== call) {
+        return elders.gone(headOf(lane, call)).then(() => {
+          // Between two calls of an adopted lane there may be one in yet another journal.
+          if (lane.isAdopted) lane.cleared = call;
+          else lane.mayBeElsewhere = false;
+        });
+      }
+      return call.place && !journal.isOwn() ? own() : undefined;
+    },
+    know,
+    own,
+    forget(call, isDone) {
+      known.delete(call);
+      if (isDone && call.place) journal.remove(call.place);
+    },
+    isUncertain: (calls) => !journal.isOwn() && calls.some(({ place }) => place !== undefined),
+    close() {
+      closed = true;
+    },
+    stop() {
+      stopped = true;
+      elders.stop();
+      for (const resolve of waiting) resolve();
+    },
+  };
+}
+
+function headOf({ key }: Lane, { place }: Call) {
+  return place ?? { lane: key };
+}
