@@ -110,5 +110,5 @@ export const EXAMPLES: Readonly<Record<string, readonly object[]>> = {
     },
   ],
   Refusal: [{ message: "tell us your name", data: { field: "name" } }],
-  Replay: [{ ids: ["evt_8sKQ_2"] }],
+  Replay: [{ ids: ["evt_8sKQ_2"] }, { route: "chat", reason: "UPSTREAM_FAILED" }],
 };

@@ -49,6 +49,11 @@ const SIGNATURE: Readonly<Record<string, string>> = {
     "secret, with spaces between.",
 };
 
+const TRACE: Readonly<Record<string, string>> = {
+  traceparent: "W3C trace context.",
+  tracestate: "What tracing systems have added to it.",
+};
+
 const ATTRIBUTES: Readonly<Record<string, string>> = {
   "ce-id": "The same as `webhook-id`.",
   "ce-source": "`/namespaces/<namespace>/sockets/<id>`.",
@@ -72,7 +77,7 @@ function describeCall(name: CallKind | "batch", row: Webhook): Json {
     parameters: [
       ...Object.keys(SIGNATURE),
       ...(batch ? [] : attributesOf(name)),
-      "traceparent",
+      ...Object.keys(TRACE),
     ].map((header) => ({ $ref: `#/components/parameters/${header}` })),
     requestBody: { required: true, content: { [type]: { schema: ref(row.call) } } },
     responses: describeAnswers(row),
@@ -124,7 +129,9 @@ export function describeShared(): { readonly parameters: Json; readonly response
         "The event's name, percent-encoded; left out if it is empty.",
         false,
       ),
-      traceparent: plain("traceparent", "W3C trace context.", false),
+      ...Object.fromEntries(
+        Object.entries(TRACE).map(([name, what]) => [name, plain(name, what, false)]),
+      ),
     },
     responses: RESPONSES,
   };

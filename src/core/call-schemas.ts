@@ -92,7 +92,7 @@ const BatchCall = z.array(
     datacontenttype: z.literal("application/json"),
     namespace: z.string(),
     socketid: z.string(),
-    traceparent: optional(z.string(), "W3C trace context."),
+    traceparent: optional(z.string(), "W3C trace context of the event."),
     tracestate: optional(z.string(), "What tracing systems have added to it."),
     data: EventCall,
   }),

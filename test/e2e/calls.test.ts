@@ -81,6 +81,7 @@ test("every call fits what the OpenAPI document says of it, whatever clients sen
         headers: {
           "x-many": "a, b",
           traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+          tracestate: "vendor=1",
         },
       });
       for (const [index, one] of HOSTILE.entries()) {
@@ -95,7 +96,7 @@ test("every call fits what the OpenAPI document says of it, whatever clients sen
   const kinds = new Set(fn.received.map(checkCall));
   // What only some calls have was there.
   const sent = fn.received.map(({ body }) => String(body)).join();
-  for (const member of ["version", "rooms", "userId", "$error", "$binary", "$escape"]) {
+  for (const member of ["version", "rooms", "userId", "tracestate", "$error", "$binary"]) {
     assert.ok(sent.includes(`"${member}":`), member);
   }
   assert.deepEqual([...kinds].sort(), ["batch", "connect", "connected", "disconnect", "event"]);

@@ -172,7 +172,7 @@ def answer_to(headers, body):
     event = from_binary_event(HTTPMessage(headers, body))  # takes percent-encoding off, too
     if event.get_id() != headers["webhook-id"]:
         return 400, {"message": "the headers, which are not signed, do not agree"}
-    print(event.get_type(), event.get_subject(), flush=True)
+    print(event.get_type(), event.get_subject() or "", flush=True)
     return handle(event.get_id(), event.get_data())
 
 
