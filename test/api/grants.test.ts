@@ -130,7 +130,10 @@ test("what is wrong with one of a list is told, and not that it must be a list",
     /api\.keys = \(secret\): must be list/,
   );
   const calls = () => readSettings({ upstream: { calls: ["emit"] } });
-  assert.throws(calls, /upstream\.calls\.0 = "emit": must be connect \| event \| disconnect/);
+  assert.throws(
+    calls,
+    /upstream\.calls\.0 = "emit": must be connect \| connected \| event \| disconnect/,
+  );
 });
 
 // A key for `chat` opened nothing, though its neighbour for `emitt` stopped the start; `/a*b` was the

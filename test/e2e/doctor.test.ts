@@ -18,7 +18,7 @@ test("it says whether Redis answers, and a start that needs it would fail withou
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
   const cluster = { redisUrl: redis.url, timeoutMs: 300 };
-  const here = await doctor({ cluster });
+  const here = await doctor({ cluster: { redisUrl: redis.url } });
   assert.match(here.text, /^ok {4}cluster\.redisUrl: Redis answers$/m);
   assert.equal(here.sound, true);
   redis.freeze(true);
