@@ -129,6 +129,24 @@ export const FOLDED_ROWS: readonly Row[] = [
         lines: { [of("sluice_upstream_queued_bytes")]: "{{instance}}" },
       },
       {
+        title: "Written down in Redis until answered",
+        unit: "short",
+        lines: { [of("sluice_upstream_journal_entries")]: "{{instance}}" },
+      },
+      {
+        title: "Written down, in bytes",
+        unit: "bytes",
+        lines: { [of("sluice_upstream_journal_bytes")]: "{{instance}}" },
+      },
+      {
+        title: "Not written in time, and taken over from nodes that are gone",
+        unit: "ops",
+        lines: {
+          [sumRate("sluice_upstream_journal_unconfirmed_total")]: "not written",
+          [sumRate("sluice_upstream_adopted_total")]: "taken over",
+        },
+      },
+      {
         title: "Connections held back, and how often a second",
         unit: "short",
         lines: {
