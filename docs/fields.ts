@@ -7,7 +7,6 @@ const NAMED: Readonly<Record<string, string>> = {
   Tell: "[command](http-api.md)",
   CallSocket: "[socket](#the-socket)",
   EventCall: "body of an [event](#event)",
-  Command: "command",
 };
 
 /** Returns the table of an operation's parameters; none if it has none. */
