@@ -59,16 +59,20 @@ function describeInput(row: RouteRow): Json {
     schema: { type: "string", minLength: 1, maxLength: 255 },
     description: "Repeats the first answer instead of carrying the commands out again.",
   };
+  const trace = {
+    ...{ name: "traceparent", in: "header", schema: { type: "string" } },
+    description: "W3C trace context that the commands belong to.",
+  };
   switch (row.kind) {
     case "commands": {
       const batch = { oneOf: [ref("Command"), ref("Commands")] };
       const lines = text("A Command or Commands per line, each answered by a line.");
       const content = { ...bodies(batch), [MEDIA_TYPES.ndjson]: { schema: lines } };
-      return { parameters: [once], requestBody: { required: true, content } };
+      return { parameters: [once, trace], requestBody: { required: true, content } };
     }
     case "command":
       return {
-        parameters: [once],
+        parameters: [once, trace],
         requestBody: { required: true, content: bodies(ref(`${row.name}Body`)) },
       };
     case "deadletters":

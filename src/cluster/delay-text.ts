@@ -1,6 +1,7 @@
 import type { CommandCaller } from "../core/command.ts";
 import { readCommand } from "../core/commands.ts";
 import type { DelayedCommand } from "../core/delays.ts";
+import { readTraceContext } from "../core/trace.ts";
 import { writeTaggedJson } from "../core/value.ts";
 import { isObject } from "./messages.ts";
 
@@ -17,7 +18,8 @@ export function readDelayed(text: string): DelayedCommand | undefined {
     const command = readCommand(found.command);
     const { do: name } = command;
     if (name === "emitWithAck" || name === "fetchSockets" || name === "cancel") return undefined;
-    return { command, caller: found.caller };
+    const trace = isObject(found.trace) ? readTraceContext(found.trace) : undefined;
+    return { command, caller: found.caller, ...(trace && { trace }) };
   } catch {
     return undefined;
   }

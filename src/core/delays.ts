@@ -3,12 +3,15 @@
  * memory, and `cluster/`, which keeps them in Redis or in the primary of workers.
  */
 import type { CommandCaller, DelayableCommand } from "./command.ts";
+import type { TraceContext } from "./trace.ts";
 import { zeros } from "./zeros.ts";
 
 /** A command as it is kept: without `afterMs` and `key`. */
 export interface DelayedCommand {
   readonly command: DelayableCommand;
   readonly caller: CommandCaller;
+  /** What gave it, for traces. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** When a command is due, and by what it can be found until then. */

@@ -73,6 +73,11 @@ export interface Tracer {
   start(kind: SpanKind, name: string, about: SpanStart): Span;
 }
 
+/** Returns a context alone, of a span or of anything else, so that it can be kept or sent. */
+export function contextOf({ traceparent, tracestate }: TraceContext): TraceContext {
+  return tracestate === undefined ? { traceparent } : { traceparent, tracestate };
+}
+
 /** version-traceid-parentid-flags, W3C Trace Context, section 3.2; zero ids are invalid. */
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 

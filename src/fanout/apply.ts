@@ -92,6 +92,8 @@ interface Slow {
 interface BeginNeeds {
   readonly searches: RequestSearches;
   readonly caller: CommandCaller;
+  /** What gives it; set if commands are traced. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** The samples in which broadcasts and commands count their acks. */
@@ -119,13 +121,14 @@ export function createExecutor(
     (command) => void begin(command, { searches: queue.open(), caller: "upstream" }),
   );
 
-  function begin(command: Command, { searches, caller }: BeginNeeds): CommandResult | Slow {
+  function begin(command: Command, given: BeginNeeds): CommandResult | Slow {
+    const { searches } = given;
     // Before the namespace is looked for: one that is gone has commands that wait all the same.
     if (command.do === "cancel") return prompt(cancel(command, delays));
     const name = command.namespace ?? "/";
     const namespace = findNamespace(server, name);
     if (!namespace) return refuse("COMMANDS_NO_NAMESPACE", name);
-    if (isDelayed(command)) return delay(command, { namespace, caller, delays });
+    if (isDelayed(command)) return delay(command, { ...given, namespace, delays });
     if (namespace === "nobody" || isForNobody(command)) return tellNobody(command);
     try {
       if (command.do === "emitWithAck") {
@@ -145,10 +148,11 @@ export function createExecutor(
     parent?: TraceContext,
   ): Started {
     const searches = queue.open();
+    const spans = trace && traceCommands(trace, { commands, caller, parent }, delivered);
     const { moved, results } = startEach(commands, {
-      begin: (command) => begin(command, { searches, caller }),
+      begin: (command) => begin(command, { searches, caller, trace: spans?.context }),
       count: (command, result) => count(`${command.do} ${caller}`, result),
-      spans: trace && traceCommands(trace, { commands, caller, parent }, delivered),
+      spans,
     });
     return { moved, results: results.finally(() => searches.end()) };
   }
@@ -255,16 +259,17 @@ function isDelayed(command: Command): command is Delayed {
 // Has a command kept until its time.
 function delay(
   { afterMs, key, ...command }: Delayed,
-  needs: Pick<DelayedCommand, "caller"> & {
+  needs: Omit<DelayedCommand, "command"> & {
     readonly namespace: Namespace | "nobody";
     readonly delays: Pick<Delays, "keep">;
   },
 ): CommandResult | Slow {
-  const { namespace, caller, delays } = needs;
+  const { namespace, caller, trace, delays } = needs;
   if (command.do === "serverSideEmit" && (namespace === "nobody" || isAlone(namespace))) {
     return refuse("COMMANDS_NO_CLUSTER", command.event);
   }
-  const kept = delays.keep({ command, caller }, { afterMs, key }).then((how): CommandResult => {
+  const delayed = { command, caller, ...(trace && { trace }) };
+  const kept = delays.keep(delayed, { afterMs, key }).then((how): CommandResult => {
     if (how === "full") return refuse("COMMANDS_DELAYED_FULL");
     if (how === "away") return refuse("COMMANDS_DELAYED_AWAY");
     return { ok: true, ...(key !== undefined && { key }) };

@@ -1,5 +1,5 @@
 import type { Command, CommandCaller, CommandResult } from "../core/command.ts";
-import type { Span, TraceContext, Tracer } from "../core/trace.ts";
+import { contextOf, type Span, type TraceContext, type Tracer } from "../core/trace.ts";
 
 /** The commands that a span is for, and what caused them. */
 export interface TracedCommands {
@@ -10,6 +10,8 @@ export interface TracedCommands {
 
 /** The spans of one list of commands. */
 export interface CommandSpans {
+  /** What each of them belongs to. */
+  readonly context: TraceContext;
   /** Begins the span of a broadcast; undefined for other commands. End it with its result. */
   broadcast(command: Command): ((result: CommandResult) => void) | undefined;
   /** Ends the span of all. */
@@ -25,6 +27,7 @@ export function traceCommands(
   const attributes = { "sluice.commands": commands.length, "sluice.caller": caller };
   const span = trace.start("commands", "commands", { parent, attributes });
   return {
+    context: contextOf(span),
     broadcast(command) {
       if (command.do !== "emit" && command.do !== "emitWithAck") return undefined;
       // It is only kept now.

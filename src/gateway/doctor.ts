@@ -8,7 +8,7 @@ import { loadNative, readLibc } from "../host/native.ts";
 /** Descriptors that a process needs for files, timers, listen sockets and pools. */
 const SPARE_DESCRIPTORS = 64;
 
-/** How long a function's host may take to accept a TCP connection. */
+/** How long a function's or collector's host may take to accept a TCP connection. */
 const CONNECT_MS = 2000;
 
 /** The result of one check: `bad` prevents the gateway from working, `warn` may cause trouble. */
@@ -30,7 +30,11 @@ export async function examine(
     findDescriptors(),
     findMachine(),
     ...findSettings(settings, production),
-    ...(await Promise.all([...findRedis(settings), ...findFunctions(settings)])),
+    ...(await Promise.all([
+      ...findRedis(settings),
+      ...findFunctions(settings),
+      ...findCollector(settings),
+    ])),
   ];
   for (const { level, text } of findings) print(`${level.padEnd(4)}  ${text}`);
   return findings.every(({ level }) => level !== "bad");
@@ -114,6 +118,21 @@ function findFunctions({ upstream }: Settings): Promise<Finding>[] {
     if (why !== undefined) return { level: "warn", text: `upstream: ${origin}: ${why}` };
     return { level: "ok", text: `upstream: ${origin} accepts connections` };
   });
+}
+
+function findCollector({ trace: { otlpUrl } }: Settings): Promise<Finding>[] {
+  if (otlpUrl === "") return [];
+  const probe = async (): Promise<Finding> => {
+    const origin = originOf(otlpUrl);
+    if (origin === undefined || !/^https?:/.test(origin)) {
+      return { level: "bad", text: "trace.otlpUrl is no URL with http or https" };
+    }
+    const why = await reach(new URL(origin));
+    // Only a warning: nothing waits for a collector.
+    if (why !== undefined) return { level: "warn", text: `trace.otlpUrl: ${origin}: ${why}` };
+    return { level: "ok", text: `trace.otlpUrl: ${origin} accepts connections` };
+  };
+  return [probe()];
 }
 
 function originOf(url: string): string | undefined {

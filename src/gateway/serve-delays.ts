@@ -39,9 +39,9 @@ export function keepDelays(
     keep: delays.keep,
     cancel: delays.cancel,
     carryOut: (executor) =>
-      delays.begin(async ({ command, caller }, lateMs) => {
+      delays.begin(async ({ command, caller, trace }, lateMs) => {
         metrics.observe("sluice_fanout_delay_late_seconds", lateMs / 1000);
-        const [result] = await executor.apply([command], caller);
+        const [result] = await executor.apply([command], caller, trace);
         if (!result || result.ok) return true;
         const { code, detail } = result;
         const about = { command: command.do, namespace: command.namespace ?? "/", caller };

@@ -8,7 +8,14 @@ import { within } from "../core/within.ts";
 import type { Failed } from "./answer.ts";
 import { createAttempts, type MaybeCounts } from "./attempts.ts";
 import { createBatches } from "./batches.ts";
-import { type Call, type CalledSocket, type Clock, createIds, machineClock } from "./call.ts";
+import {
+  type Call,
+  type CalledSocket,
+  type Clock,
+  createIds,
+  machineClock,
+  traceOf,
+} from "./call.ts";
 import { createCalls } from "./calls.ts";
 import { createDeadLetters, type DeadLetter, showLetter } from "./dead-letters.ts";
 import { createDurable } from "./durable.ts";
@@ -203,11 +210,13 @@ function createFailureLog(log: ThrottledLog) {
   return (call: Call, { code, status, detail }: Failed, calls = 1): void => {
     const { id, route, namespace, socketId: socket, kind, subject, attempts: attempt } = call;
     const about = { id, route: route.name, namespace, socket, kind };
+    const trace = traceOf(call);
     const fields = {
       ...{ room: "upstream", code, ...about, attempt },
       ...(kind === "event" && { event: subject.slice(0, EVENT_CHARS_MAX) }),
       ...(status !== undefined && { status }),
       ...(detail !== undefined && { detail }),
+      ...(trace && { traceparent: trace.traceparent }),
       ...(calls > 1 && { calls }),
     };
     // A function that refuses works.

@@ -48,6 +48,22 @@ test("it says whether each function's host accepts connections, once a host", as
   assert.equal(gone.sound, true);
 });
 
+test("it says whether the collector's host accepts connections", async (t) => {
+  const collector = await startFunction(t);
+  const there = await doctor({ trace: { otlpUrl: `${collector.url}/v1/traces` } });
+  assert.match(
+    there.text,
+    /^ok {4}trace\.otlpUrl: http:\/\/127\.0\.0\.1:\d+ accepts connections$/m,
+  );
+  await collector.close();
+  const gone = await doctor({ trace: { otlpUrl: collector.url } });
+  assert.match(gone.text, /^warn {2}trace\.otlpUrl: .* connect ECONNREFUSED/m);
+  assert.equal(gone.sound, true);
+  const none = await doctor({ trace: { otlpUrl: "collector:4318" } });
+  assert.match(none.text, /^bad {3}trace\.otlpUrl is no URL/m);
+  assert.equal(none.sound, false);
+});
+
 // In production it warned of a handler module that a gateway with functions does not need, and called
 // sound what no gateway starts with.
 test("in production it says what does not start, and who may come in", async () => {

@@ -269,6 +269,29 @@ test("a gateway whose collector hangs stops all the same", async (t) => {
   await gateway.stop();
 });
 
+test("what a command does later is in its trace, also if another node does it", async (t) => {
+  const redis = await testRedis(t);
+  for (const cluster of [{}, { redisUrl: redis.url }]) {
+    const later = { do: "emit", event: "y", afterMs: 1 };
+    const fn = await startFunction(t, () => ({ body: { commands: [later] } }));
+    const { gateway, collector } = await startWith(t, fn, { cluster });
+    const client = await gateway.connected();
+    const heard = next(client, "y");
+    client.emit("x", { traceparent: TRACEPARENT });
+    await heard;
+    await until(() => collector.spans.length === 6, "all spans");
+    assert.deepEqual(listParents(collector.spans), [
+      "? > event",
+      "call default > POST",
+      "call default > commands",
+      "commands > broadcast",
+      "commands > commands",
+      "event > call default",
+    ]);
+    assert.deepEqual([...new Set(collector.spans.map(({ traceId }) => traceId))], [TRACE]);
+  }
+});
+
 test("between nodes, a broadcast is a span of the node that publishes it", async (t) => {
   const redis = await testRedis(t);
   const fn = await startFunction(t, () => ({ body: { commands: [{ do: "emit", event: "y" }] } }));

@@ -1,6 +1,5 @@
 import { createServer, type IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
-import type { TestContext } from "node:test";
 // OpenTelemetry's own decoder, which later versions of the package have no more.
 import decoders from "otlp-decoder/build/src/generated/root.js";
 
@@ -85,7 +84,10 @@ interface Decoder {
 }
 
 /** Starts a collector that takes everything until told otherwise; it ends with the test. */
-export async function startCollector(t: TestContext, port = 0): Promise<Collector> {
+export async function startCollector(
+  t: { after(close: () => Promise<void>): void },
+  port = 0,
+): Promise<Collector> {
   const sockets = new Set<Socket>();
   const server = createServer(async (incoming, response) => {
     const chunks: Buffer[] = [];

@@ -20,12 +20,15 @@ export interface Traced {
 
 /** Starts a gateway that traces. Both end with the test. */
 export async function startTraced(t: TestContext, settings: PartialSettings = {}): Promise<Traced> {
-  const collector = await startCollector(t);
+  const ended: (() => Promise<void>)[] = [];
+  const collector = await startCollector({ after: (close) => void ended.push(close) });
   const gateway = await testGateway(t, {
     api: { keys: [`test:${KEY}`] },
     ...settings,
     trace: { otlpUrl: collector.url, batchMs: 5, ...settings.trace },
   });
+  // After the gateway, which would try to reach it until trace.timeoutMs have passed.
+  t.after(() => Promise.all(ended.map((close) => close())));
   return { gateway, collector };
 }
 

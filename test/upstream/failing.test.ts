@@ -29,9 +29,11 @@ test("a failed call is logged by route and reason, never with its body", async (
   assert.equal(other?.[1].route, "slow", "a route's lines do not keep another's away");
   assert.doesNotMatch(JSON.stringify(lines), /payload|secret/);
   await fn.close();
-  await upstream.ask(upstream.lane("s2"), "x".repeat(5000));
+  const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+  await upstream.ask(upstream.lane("s2", { trace: { traceparent } }), "x".repeat(5000));
   const last = lines.at(-1)?.[1];
   assert.deepEqual([last?.code, last?.detail], ["UPSTREAM_UNREACHABLE", "ECONNREFUSED"]);
+  assert.equal(last?.traceparent, traceparent);
   assert.equal(String(last?.event).length, 100);
 });
 
