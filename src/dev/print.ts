@@ -60,7 +60,8 @@ export function describeAttempt(attempt: Attempt, paint: Paint): string[] {
     paint("cyan", what),
     `${where}${again} ${paint("dim", `→ ${showText(decode(pathname + search))}`)}`,
   ].join("  ");
-  const why = failed === undefined ? [] : [paint("red", `no answer: ${showText(failed)}`)];
+  const told = answer ? "not taken" : "no answer";
+  const why = failed === undefined ? [] : [paint("red", `${told}: ${showText(failed)}`)];
   const said = answer ? describeAnswer(answer, paint) : [];
   return [head, ...[...more, ...said, ...why].map((line) => `          ${line}`)];
 }

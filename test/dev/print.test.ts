@@ -69,6 +69,8 @@ test("a failure says why: the status with the function's words, or what kept the
   const failed = "connect ECONNREFUSED 127.0.0.1:1";
   const away = describe("event", event("go"), { failed, attempt: 2 });
   assert.match(away, /— .* attempt 2 → \/call\n +no answer: connect ECONNREFUSED/);
+  const long = describe("event", event("go"), { said: "{}", failed: "it is too long" });
+  assert.match(long, /200 .*\n +not taken: it is too long$/);
 });
 
 test("a batch lists its events, and what was answered for each", () => {
