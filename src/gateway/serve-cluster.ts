@@ -7,6 +7,7 @@ import { holdLease, type Lease } from "../cluster/lease.ts";
 import { createSamples } from "../cluster/log/carrier.ts";
 import { createBus } from "../cluster/log/feed.ts";
 import { createRedisCarrier } from "../cluster/log/redis.ts";
+import { type LostRecords, openLostRecords } from "../cluster/lost-records.ts";
 import { createPubSub } from "../cluster/pubsub.ts";
 import type { RedisLink } from "../cluster/redis.ts";
 import { createSeal } from "../cluster/seal.ts";
@@ -41,6 +42,7 @@ export interface ServedCluster extends Between {
   readonly lease: Lease;
   /** Where calls to functions are written down; nothing is, until somebody does. */
   readonly journal: Journal;
+  readonly lostRecords: LostRecords;
 }
 
 /** What {@link serveCluster} needs. */
@@ -78,6 +80,9 @@ export async function serveCluster(
     { link, prefix: lease.prefix, seal: createSeal(cluster.busKey, cluster.prefix) },
   );
   const journal = openJournal({ link, lease }, settings, needs);
+  const records = { link, prefix: lease.prefix };
+  const lostRecords = openLostRecords(records, settings.upstream.dataBytesMax);
+  const served = { link, lease, delays, journal, lostRecords };
   const failed = (error: unknown): void => {
     samples.errors++;
     const why = error instanceof Error ? error.stack : String(error);
@@ -94,7 +99,7 @@ export async function serveCluster(
     const missed = ({ name, sockets }: Namespace) => lost(name, sockets.values());
     const given = { settings: cluster, link, samples, failed, lost: missed };
     // Its own broadcasts do not wait for Redis.
-    return { link, lease, delays, journal, adapter: createPubSub(given), settle: async () => {} };
+    return { ...served, adapter: createPubSub(given), settle: async () => {} };
   }
   const bus = createBus(createRedisCarrier(cluster, { link, samples }), {
     ...{ samples, threw: failed },
@@ -104,7 +109,7 @@ export async function serveCluster(
   undo.push(() => bus.stop());
   const recovery = recoverOver({ link, lease, journal }, settings, needs);
   const given: AdapterNeeds = { bus, settings: cluster, samples, failed, lost, recovery };
-  return { link, lease, delays, journal, adapter: createAdapterClass(given), settle: bus.settle };
+  return { ...served, adapter: createAdapterClass(given), settle: bus.settle };
 }
 
 function openJournal(

@@ -1,6 +1,7 @@
 import type { Namespace, Server } from "socket.io";
 import type { DeadLetters } from "../api/commands.ts";
 import type { Lease } from "../cluster/lease.ts";
+import type { LostRecords } from "../cluster/lost-records.ts";
 import type { Command, Refused } from "../core/command.ts";
 import { FAILURES } from "../core/failures.ts";
 import type { Journal } from "../core/journal.ts";
@@ -29,6 +30,8 @@ export interface ServeUpstreamNeeds {
   readonly lease?: Lease | undefined;
   /** Keeps what waits for functions in Redis. */
   readonly journal?: Journal | undefined;
+  /** What nodes that are gone have written down of their sockets. */
+  readonly lostRecords?: LostRecords | undefined;
 }
 
 /** Calls to functions, running. */
@@ -45,7 +48,7 @@ export interface ServedUpstream {
  */
 export function serveUpstream(
   all: Settings,
-  { io, executor, metrics, trace, log, lease, journal }: ServeUpstreamNeeds,
+  { io, executor, metrics, trace, log, lease, journal, lostRecords }: ServeUpstreamNeeds,
 ): ServedUpstream {
   const { auth, upstream: settings } = all;
   if (!hasUpstream(all)) {
@@ -59,6 +62,11 @@ export function serveUpstream(
   const upstream = createUpstream(settings, {
     ...{ log, apply, trace, elsewhere },
     journal: chooseJournal(settings.durable, journal),
+    lost: lostRecords && {
+      recall: lostRecords.recall,
+      // While Redis is away its nodes are, too.
+      revise: (node, socket) => void lostRecords.revise(node, socket).catch(() => {}),
+    },
     count: createPresence({ server: io, presenceMs, now }).count,
     observe: (labels, seconds) =>
       metrics.observe("sluice_upstream_call_seconds", seconds, { ...labels }),

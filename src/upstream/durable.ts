@@ -1,8 +1,12 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { Appended, Journal, JournalEntry, Place } from "../core/journal.ts";
+import type { KnownSocket } from "../core/socket-state.ts";
 import { type Call, type CallHead, type Lane, readCall, writeCall } from "./call.ts";
 import { createElders } from "./elders.ts";
-import type { KeptCalls } from "./kept-calls.ts";
+import type { KeptCalls, LostSockets } from "./kept-calls.ts";
+
+/** A call of a node that is gone. */
+type Adopted = JournalEntry & { readonly place: Place };
 
 /** Calls in a journal, which outlives the process. */
 export interface Durable {
@@ -37,6 +41,7 @@ export interface DurableNeeds {
   /** A call that was admitted is refused. */
   refuse(call: Call, code: FailureCode): void;
   readonly keptCalls: KeptCalls;
+  readonly lost: LostSockets | undefined;
   /** The lane of calls of another node. */
   find(key: string): Lane;
   readmit(lane: Lane, call: Call): void;
@@ -57,6 +62,8 @@ export function createDurable(needs: DurableNeeds): Durable {
   /** Who waits for the lease. */
   const waiting = new Set<() => void>();
   let closed = false;
+  /** How often another node has taken what was adopted. */
+  let losses = 0;
   let stopped = false;
 
   function know(call: Call): void {
@@ -80,7 +87,16 @@ export function createDurable(needs: DurableNeeds): Durable {
     needs.confirmed(lane);
   }
 
-  function adopt(entry: JournalEntry & { readonly place: Place }): void {
+  /** Resolves with what the node that is gone has written down of the sockets of these calls. */
+  async function recall(entries: readonly Adopted[]): Promise<ReadonlyMap<string, KnownSocket>> {
+    const keys = [...new Set(entries.map(({ lane }) => lane))];
+    const { journal: node = "" } = entries[0]?.place ?? {};
+    // While Redis is away, they are as the calls show them.
+    const found = (await needs.lost?.recall(node, keys).catch(() => [])) ?? [];
+    return new Map(found.flatMap((one, at) => (one ? [[keys[at] ?? "", one] as const] : [])));
+  }
+
+  function adopt(entry: Adopted, known: KnownSocket | undefined): void {
     const { place, text } = entry;
     const kept = readCall(text);
     if (!kept) {
@@ -89,7 +105,7 @@ export function createDurable(needs: DurableNeeds): Durable {
       return;
     }
     const lane = needs.find(`${place.journal} ${entry.lane}`);
-    const call = needs.keptCalls.open(lane, kept, { place });
+    const call = needs.keptCalls.open(lane, kept, { place }, known);
     if (call) {
       know(call);
       needs.readmit(lane, call);
@@ -110,10 +126,13 @@ export function createDurable(needs: DurableNeeds): Durable {
 
   journal.read({
     async adopt(entries) {
-      if (closed) return;
-      for (const entry of entries) adopt(entry);
+      const before = losses;
+      const sockets = closed ? undefined : await recall(entries);
+      if (closed || losses !== before) return;
+      for (const entry of entries) adopt(entry, sockets?.get(entry.lane));
     },
     taken() {
+      losses++;
       // What a live socket has told is older than what it tells from now on, and elsewhere.
       for (const lane of needs.lanes()) lane.mayBeElsewhere = true;
       for (const call of [...known]) {

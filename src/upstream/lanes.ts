@@ -22,6 +22,8 @@ export interface Lanes {
    * node's.
    */
   find(key: string, isAdopted?: boolean): Lane;
+  /** The lane of a key, if it is there. */
+  peek(key: string): Lane | undefined;
   /** Its socket is gone; the lane lives until it is empty. */
   leave(lane: Lane): void;
   push(lane: Lane, call: Call): void;
@@ -81,6 +83,7 @@ export function createLanes({ attempts, batches, end, durable }: LanesNeeds): La
       lanes.set(key, lane);
       return lane;
     },
+    peek: (key) => lanes.get(key),
     find: (key, isAdopted) => lanes.get(key) ?? newLane(key, isAdopted),
     leave(lane) {
       lane.users--;

@@ -19,7 +19,7 @@ import {
 import { createCalls } from "./calls.ts";
 import { createDeadLetters, type DeadLetter, showLetter } from "./dead-letters.ts";
 import { createDurable } from "./durable.ts";
-import { type AbsentSocket, createKeptCalls } from "./kept-calls.ts";
+import { type AbsentSocket, createKeptCalls, type LostSockets } from "./kept-calls.ts";
 import { createLanes, type Lanes } from "./lanes.ts";
 import { createReplay, type Replayed, type ReplayWanted } from "./replays.ts";
 import { type Routes, readRoutes } from "./routes.ts";
@@ -67,6 +67,8 @@ export interface UpstreamNeeds {
   readonly trace?: Tracer | undefined;
   /** Does what an answer says about a socket that no call here is open for. */
   elsewhere?(socket: AbsentSocket, answer: StateAnswer, order: number): void;
+  /** Sockets of nodes whose calls this one delivers. */
+  readonly lost?: LostSockets | undefined;
   /** How many sockets are in rooms, for routes with `presence`. Never rejects. */
   count?(namespace: string, rooms: readonly string[]): MaybeCounts;
   /** A request took so long. */
@@ -131,11 +133,13 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     routes,
     dataBytesMax: settings.dataBytesMax,
     elsewhere: needs.elsewhere ?? (() => {}),
+    find: (key) => lanes.peek(key)?.socket,
+    lost: needs.lost,
   });
   const durable =
     journal &&
     createDurable({
-      ...{ journal, keptCalls, away: settings.away },
+      ...{ journal, keptCalls, lost: needs.lost, away: settings.away },
       ...{ lanes: lanes.all, confirmed: lanes.advance, find: (key) => lanes.find(key, true) },
       ...{ drop: calls.drop, refuse: calls.refuse, readmit: calls.readmit },
       reject({ lane, text }, place, { id, route }) {

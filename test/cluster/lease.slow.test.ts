@@ -75,13 +75,16 @@ async function written(redis: TestRedis, count: number): Promise<void> {
 test("kill -9: each socket's disconnect call is made once, by one of two survivors", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
-  const fn = await startFunction(t, ({ headers, json }) =>
-    headers["ce-type"] === "io.sluice.connect"
-      ? { body: { userId: "ada", data: { color: "red" }, rooms: ["red"] } }
-      : json.event
-        ? { body: { ack: [], data: { color: "blue" }, rooms: ["blue"] } }
-        : {},
-  );
+  const late: Received[] = [];
+  const fn = await startFunction(t, (request) => {
+    const { headers, json } = request;
+    if (headers["ce-type"] === "io.sluice.connect")
+      return { body: { userId: "ada", data: { color: "red" }, rooms: ["red"] } };
+    if (json.event === "paint") return { body: { data: { color: "blue" }, rooms: ["blue"] } };
+    if (json.event !== "late") return {};
+    // Its node dies before it is answered.
+    return late.push(request) === 1 ? () => {} : { body: { data: { late: true } } };
+  });
   const dying = await node(t, redis, fn);
   const survivors = [await survivor(t, redis, fn), await survivor(t, redis, fn)];
   const [one] = survivors as [TestGateway];
@@ -91,9 +94,10 @@ test("kill -9: each socket's disconnect call is made once, by one of two survivo
   const left = ids.filter((id) => id !== clients[0]?.id);
   await until(() => fn.received.filter(isDisconnect).length === 1, "the first disconnect");
   await written(redis, 5);
-  // The record follows what answers change.
+  // The record follows what answers change, also for calls that came before.
   const blue = clients[1]?.id;
-  await clients[1]?.emitWithAck("paint");
+  clients[1]?.emit("paint").emit("late");
+  await until(() => late.length === 1, "the call that is not answered");
   const [key] = (await redis.command("KEYS", "sluice:{nodes}:sockets:*")).split("\n");
   const records = () => redis.command("HVALS", String(key));
   await until(async () => /"blue".*"blue"/.test(await records()), "it");
@@ -114,10 +118,12 @@ test("kill -9: each socket's disconnect call is made once, by one of two survivo
     const { id: lostId, userId, data, rooms, version } = json.socket;
     const isBlue = lostId === blue;
     assert.equal(userId, "ada");
-    assert.deepEqual(data, { color: isBlue ? "blue" : "red", userId: "ada" });
+    const told = isBlue ? { color: "blue", late: true } : { color: "red" };
+    assert.deepEqual(data, { ...told, userId: "ada" });
     assert.deepEqual(rooms, isBlue ? ["red", "blue"] : ["red"]);
     assert.ok(version > 0);
   }
+  assert.deepEqual(late[1]?.json.socket.data, { color: "blue", userId: "ada" });
   const counts = await Promise.all(
     survivors.map((each) => each.metric("sluice_cluster_lost_sockets_total")),
   );

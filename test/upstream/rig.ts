@@ -46,7 +46,7 @@ const QUICK = {
 export function testUpstream(
   t: TestContext,
   given: NonNullable<PartialSettings["upstream"]>,
-  more: Partial<Pick<UpstreamNeeds, "clock" | "log" | "count" | "journal">> = {},
+  more: Partial<Pick<UpstreamNeeds, "clock" | "log" | "count" | "journal" | "lost">> = {},
 ): TestUpstream {
   const applied: Command[] = [];
   const elsewhere: Elsewhere[] = [];

@@ -7,6 +7,7 @@ import {
   startFunction,
   type TestFunction,
 } from "../harness/function.ts";
+import { createMemoryJournals } from "../harness/memory-journal.ts";
 import { until } from "../harness/wait.ts";
 import { codeOf, testUpstream } from "./rig.ts";
 
@@ -22,6 +23,7 @@ function bodiesOf({
 }
 
 interface Shown {
+  readonly id?: string;
   readonly data: Record<string, unknown>;
   readonly version?: number;
   readonly rooms?: string[];
@@ -285,4 +287,57 @@ test("connected calls go to routes that name them, before the first event, and a
   upstream.lane("s3", { namespace: "/other" }).connected(false);
   assert.deepEqual(upstream.samples().refused, {});
   assert.equal(other.received.length, 0);
+});
+
+test("the calls of a node that died show what it had written down, and change that", async (t) => {
+  const journals = createMemoryJournals();
+  const [dying, living] = [journals.open(), journals.open()];
+  const down = await startFunction(t, () => ({ status: 503 }));
+  const first = testUpstream(t, { url: down.url, retryMs: 60_000 }, { journal: dying });
+  for (const [id, version] of [
+    ["a", 5],
+    ["b", 9_000_000_000_000_000],
+    ["c", 5],
+  ] as const) {
+    const lane = first.lane(id, { data: { shown: id }, version });
+    for (const n of [1, 2]) lane.event("x", [n]);
+  }
+  await until(() => journals.entries.length === 6, "they are written down");
+
+  const fn = await startFunction(
+    t,
+    answering((n) => ({ data: { by: n } })),
+  );
+  const revised: unknown[] = [];
+  const recalled = { userId: "kept", data: { kept: true }, version: 7, rooms: ["red"] };
+  const lost = {
+    // Of "c" nothing is known; what "b" shows is later than what was written down.
+    recall: async (_: string, keys: readonly string[]) =>
+      keys.map((key) => (key === "/,c" ? undefined : recalled)),
+    revise: (node: string, { id, data, rooms }: { id: string; data?: unknown; rooms?: unknown }) =>
+      void revised.push({ node, id, data, rooms }),
+  };
+  const second = testUpstream(t, { url: fn.url, rooms: true }, { journal: living, lost });
+  dying.takenBy(living);
+  await until(() => callsOf(fn).length === 6, "the calls");
+  const shown = (id: string) =>
+    callsOf(fn).flatMap(({ socket }) => (socket.id === id ? [[socket.data, socket.rooms]] : []));
+  assert.deepEqual(shown("a"), [
+    [{ kept: true }, ["red"]],
+    [{ kept: true, by: 1 }, ["red"]],
+  ]);
+  assert.deepEqual(shown("b")[0], [{ shown: "b" }, []]);
+  assert.deepEqual(shown("c"), [
+    [{ shown: "c" }, []],
+    [{ shown: "c", by: 1 }, []],
+  ]);
+  await until(() => second.samples().queued.events === 0, "all answers");
+  const ofA = revised.filter((one) => (one as { id: string }).id === "a");
+  assert.deepEqual(ofA[1], {
+    node: "node-1",
+    id: "a",
+    data: { kept: true, by: 2 },
+    rooms: ["red"],
+  });
+  assert.deepEqual(second.elsewhere.map(({ id }) => id).sort(), ["a", "a", "b", "b", "c", "c"]);
 });
