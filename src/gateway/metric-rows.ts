@@ -137,6 +137,7 @@ export function listUpstreamRows(samples: UpstreamSamples): Samples {
     sluice_upstream_retries_total: samples.retries,
     sluice_upstream_queued_events: queued.events,
     sluice_upstream_queued_bytes: queued.bytes,
+    sluice_upstream_paused_bytes: queued.pausedBytes,
     sluice_upstream_inflight: origins.map(({ origin, inflight }) => [{ origin }, inflight]),
     sluice_upstream_breaker_state: origins.map(({ origin, breaker }) => [
       { origin },

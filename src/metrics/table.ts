@@ -411,6 +411,11 @@ export const METRICS = {
     labels: [],
     help: "Bytes of the bodies of events, connects and disconnects under way.",
   },
+  sluice_upstream_paused_bytes: {
+    kind: "gauge",
+    labels: [],
+    help: "Bytes of those that were taken over the limits, as they had been read when their connection was paused; upstream.pausedBytesMax bounds them for each socket, queueBytesMax for all.",
+  },
   sluice_upstream_inflight: {
     kind: "gauge",
     labels: ["origin"],

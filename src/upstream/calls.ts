@@ -93,7 +93,7 @@ export interface CallsNeeds {
 /** Returns the calls of a gateway: bounded per socket, over all sockets, and by bytes. */
 export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): Calls {
   const { clock, routes, gone, letters, counts } = needs;
-  const queued: Queued = { events: 0, bytes: 0 };
+  const queued: Queued = { events: 0, bytes: 0, pausedBytes: 0 };
   const limits = createLimits(settings, queued);
   const left = { kept: 0, ended: 0 };
   let closed = false;

@@ -7,6 +7,8 @@ import type { CallHead, Lane } from "./call.ts";
 export interface Queued {
   events: number;
   bytes: number;
+  /** Bytes of what was taken over the limits, of sockets that wait. */
+  pausedBytes: number;
 }
 
 /** What the queues may hold, and who waits for room in them. */
@@ -43,22 +45,25 @@ type LimitSettings = Pick<
 >;
 
 /** Returns the limits of what waits, per socket and over all sockets. */
-export function createLimits(settings: LimitSettings, queued: Readonly<Queued>): Limits {
+export function createLimits(settings: LimitSettings, queued: Queued): Limits {
   const { queueMax, queueBytesMax, socketQueueMax, pausedBytesMax } = settings;
   const pauses = settings.full === "pause";
   const waiting = new Map<string, Waiting>();
-  /** Bytes that were taken over the limits, of those that wait. */
-  let takenBytes = 0;
   /** Whether somebody waits for the whole queue. */
   let awaitsAll = false;
 
   const isLaneFull = ({ calls }: Lane) => calls.length >= socketQueueMax;
   const isAllFull = (bytes: number) =>
     queued.events >= queueMax || queued.bytes + bytes > queueBytesMax;
+  /** Without those that are over already: of them nobody hears again. */
+  const isHalfFull = ({ calls }: Lane) => {
+    let waits = 0;
+    return calls.some((call) => !call.isOver && ++waits > socketQueueMax / 2);
+  };
   const isHalfFree = () => queued.events <= queueMax / 2 && queued.bytes <= queueBytesMax / 2;
 
   function forget({ key }: Lane): void {
-    takenBytes -= waiting.get(key)?.bytes ?? 0;
+    queued.pausedBytes -= waiting.get(key)?.bytes ?? 0;
     waiting.delete(key);
   }
 
@@ -68,15 +73,15 @@ export function createLimits(settings: LimitSettings, queued: Readonly<Queued>):
     // Its client is held back as soon as this one is taken.
     if (!one) return undefined;
     if (one.bytes + bytes > pausedBytesMax) return "UPSTREAM_QUEUE_FULL";
-    if (takenBytes + bytes > queueBytesMax) return "UPSTREAM_SATURATED";
+    if (queued.pausedBytes + bytes > queueBytesMax) return "UPSTREAM_SATURATED";
     one.bytes += bytes;
-    takenBytes += bytes;
+    queued.pausedBytes += bytes;
     return undefined;
   }
 
   /** Lets a lane go on if half of it is free. */
   function look(one: Waiting): void {
-    if (one.lane.calls.length > socketQueueMax / 2) return;
+    if (isHalfFull(one.lane)) return;
     forget(one.lane);
     one.call();
   }

@@ -3,6 +3,7 @@ import type { FailureCode } from "../core/failures.ts";
 import type { JournalSamples, LetterSamples } from "../core/journal.ts";
 import type { PatchOutcome } from "../core/socket-state.ts";
 import type { BreakerState } from "./breaker.ts";
+import type { Queued } from "./limits.ts";
 
 /** What one request carries, as metrics show it. */
 export type CallType = CallKind | "batch";
@@ -25,7 +26,7 @@ export interface UpstreamSamples {
   readonly retries: number;
   /** Answers that said something about their socket, by what became of that. */
   readonly states: Readonly<Record<PatchOutcome, number>>;
-  readonly queued: { readonly events: number; readonly bytes: number };
+  readonly queued: Readonly<Queued>;
   readonly origins: readonly OriginSamples[];
   readonly goneEndpoints: number;
   readonly deadLetters: LetterSamples;

@@ -115,6 +115,7 @@ test("what was read before is taken up to pausedBytesMax; above, the connection 
     "the close is counted",
   );
   assert.deepEqual([await paused(gateway), await gateway.metric("sluice_pauses_total")], [0, 1]);
+  assert.equal(await gateway.metric("sluice_upstream_paused_bytes"), 0, "it waits no more");
   const bytes = await gateway.metric("sluice_upstream_queued_bytes");
   assert.ok(bytes > 60_000 && bytes < 70_000, `${bytes} bytes are held`);
   gate.open();
