@@ -6,7 +6,7 @@ import { type Settings, SettingsError } from "../core/settings.ts";
 import { readTraceContext, type Span, type TraceContext, type Tracer } from "../core/trace.ts";
 import { createBodies } from "./bodies.ts";
 import { responseOfError, type Shared, serveCommands } from "./commands.ts";
-import { serveDeadLetters, serveReplay } from "./dead-letters.ts";
+import { serveDeadLetters, serveFunctionRoutes, serveReplay, serveRevive } from "./dead-letters.ts";
 import { type Authenticate, type CheckToken, createAuthenticate, type Grant } from "./grants.ts";
 import { createIdempotency } from "./idempotency.ts";
 import { readMedia } from "./media.ts";
@@ -89,6 +89,8 @@ export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
     sockets: async (exchange) => serveSockets(exchange, await grant(exchange), shared),
     deadLetters: async (exchange) => serveDeadLetters(exchange, await grant(exchange), shared),
     replay: async (exchange) => serveReplay(exchange, grant(exchange), shared),
+    routes: async (exchange) => serveFunctionRoutes(exchange, await grant(exchange), shared),
+    revive: async (exchange) => serveRevive(exchange, grant(exchange), shared),
   };
   const report = createReport(needs);
   for (const row of rows) {

@@ -31,8 +31,20 @@ export interface Shared {
   ready(): FailureCode | undefined;
 }
 
-/** Calls to functions that were given up after their last attempt. */
+/** A row of the settings by which calls find their function. */
+export interface FunctionRoute {
+  readonly name: string;
+  /** Its URL, without a query. */
+  readonly url: string;
+  /** `gone`: its function has answered 410, and is not called for a while. */
+  readonly state: "open" | "gone";
+}
+
+/** Calls to functions that were given up after their last attempt, and the routes of all. */
 export interface DeadLetters {
+  routes(): readonly FunctionRoute[];
+  /** Has routes called again whose functions were gone; returns how many of these were. */
+  revive(names: readonly string[]): number;
   /** Lists those that match, oldest first, beginning after a page's `next`. */
   list(
     page: LetterFilter & { readonly limit: number; readonly after?: string | undefined },

@@ -22,6 +22,14 @@ export const REPLAY = z.strictObject({
     .register(z.globalRegistry, { description: "Failure code for which they were given up." }),
 });
 
+/** Schema of the body that has routes called again. */
+export const REVIVE = z.strictObject({
+  names: z
+    .array(z.string().check(z.minLength(1), z.maxLength(64)))
+    .check(z.maxLength(1000))
+    .register(z.globalRegistry, { description: "Names of the routes." }),
+});
+
 /** How many dead letters a page has. */
 export const LETTERS_LIMIT = { byDefault: 100, max: 1000 } as const;
 
@@ -50,24 +58,64 @@ export async function serveDeadLetters(
 }
 
 /** Makes the calls of dead letters again, and returns how many succeeded. */
-export async function serveReplay(
+export function serveReplay(
   exchange: Exchange,
   grant: Grant | Promise<Grant>,
-  { bodies, packer, deadLetters }: Shared,
+  shared: Shared,
+): Promise<RouteResponse | undefined> {
+  const serve: Asked<z.infer<typeof REPLAY>>["serve"] = (letters, wanted) => letters.replay(wanted);
+  return serveAsked(exchange, grant, { shared, schema: REPLAY, serve });
+}
+
+/** Lists the routes to functions. */
+export function serveFunctionRoutes(
+  exchange: Exchange,
+  grant: Grant,
+  { packer, deadLetters }: Shared,
+): RouteResponse {
+  const routes = deadLettersOrThrow(grant, deadLetters).routes();
+  return {
+    status: 200,
+    ...writeValue({ routes }, chooseMedia(exchange.headers.accept, "json"), packer),
+  };
+}
+
+/** Has routes called again whose functions were gone, and returns how many were. */
+export function serveRevive(
+  exchange: Exchange,
+  grant: Grant | Promise<Grant>,
+  shared: Shared,
+): Promise<RouteResponse | undefined> {
+  const serve: Asked<z.infer<typeof REVIVE>>["serve"] = async (letters, { names }) => ({
+    revived: letters.revive(names),
+  });
+  return serveAsked(exchange, grant, { shared, schema: REVIVE, serve });
+}
+
+interface Asked<T> {
+  readonly shared: Shared;
+  readonly schema: z.ZodMiniType<T>;
+  serve(letters: DeadLetters, asked: T): Promise<unknown>;
+}
+
+async function serveAsked<T>(
+  exchange: Exchange,
+  grant: Grant | Promise<Grant>,
+  { shared: { bodies, packer, deadLetters }, schema, serve }: Asked<T>,
 ): Promise<RouteResponse | undefined> {
   const media = readMedia(exchange.headers["content-type"]);
   if (media === undefined || media === "ndjson") throw new FailureError("API_BAD_TYPE");
   const { body, granted } = await readBody(exchange, grant, bodies);
   if (body === undefined) return undefined;
   const letters = deadLettersOrThrow(granted, deadLetters);
-  const asked = REPLAY.safeParse(readValue(body, media, packer), ENGLISH);
+  const asked = schema.safeParse(readValue(body, media, packer), ENGLISH);
   if (!asked.success) {
     const [issue] = asked.error.issues;
     throw new FailureError("API_BAD_BODY", `${issue?.path.join(".")}: ${issue?.message}`);
   }
-  const replayed = await letters.replay(asked.data);
+  const done = await serve(letters, asked.data);
   const wanted = chooseMedia(exchange.headers.accept, media);
-  return { status: 200, ...writeValue(replayed, wanted, packer) };
+  return { status: 200, ...writeValue(done, wanted, packer) };
 }
 
 // Dead letters hold what clients of every namespace sent, so the grant must be for all namespaces.

@@ -110,5 +110,6 @@ export const EXAMPLES: Readonly<Record<string, readonly object[]>> = {
     },
   ],
   Refusal: [{ message: "tell us your name", data: { field: "name" } }],
+  Revive: [{ names: ["default"] }],
   Replay: [{ ids: ["evt_8sKQ_2"] }, { route: "chat", reason: "UPSTREAM_FAILED" }],
 };

@@ -76,20 +76,27 @@ function describeInput(row: RouteRow): Json {
         requestBody: { required: true, content: bodies(ref(`${row.name}Body`)) },
       };
     case "deadletters":
-      return row.method === "POST"
-        ? { requestBody: { required: true, content: bodies(ref("Replay")) } }
-        : {
-            parameters: [
-              query("route", { type: "string" }, "Name of their route."),
-              query("reason", { type: "string" }, "Failure code for which they were given up."),
-              ...pageParameters(LETTERS_LIMIT.max),
-            ],
-          };
+      return describeLettersRequest(row);
     case "presence":
       return { parameters: presenceParameters(row) };
     default:
       return {};
   }
+}
+
+function describeLettersRequest({ name }: RouteRow): Json {
+  if (name === "routes") return {};
+  if (name === "deadLetters") {
+    return {
+      parameters: [
+        query("route", { type: "string" }, "Name of their route."),
+        query("reason", { type: "string" }, "Failure code for which they were given up."),
+        ...pageParameters(LETTERS_LIMIT.max),
+      ],
+    };
+  }
+  const body = name === "replay" ? "Replay" : "Revive";
+  return { requestBody: { required: true, content: bodies(ref(body)) } };
 }
 
 function presenceParameters({ name }: RouteRow): Json[] {
@@ -142,6 +149,8 @@ function describeAnswer({ name, kind }: RouteRow): Json {
     sockets: "SocketsPage",
     deadLetters: "DeadLettersPage",
     replay: "Replayed",
+    routes: "FunctionRoutes",
+    revive: "Revived",
   };
   const list = lists[name];
   if (list) return { description, content: bodies(ref(list)) };

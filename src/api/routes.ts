@@ -23,6 +23,8 @@ export type RouteName =
   | "sockets"
   | "deadLetters"
   | "replay"
+  | "routes"
+  | "revive"
   | "metrics"
   | "healthz"
   | "readyz"
@@ -116,6 +118,22 @@ const LIST_ROUTES: readonly RouteRow[] = [
     name: "replay",
     kind: "deadletters",
     text: "Tries calls that were given up again.",
+    failures: BODY,
+  },
+  {
+    method: "GET",
+    path: "/v1/routes",
+    name: "routes",
+    kind: "deadletters",
+    text: "Lists the routes to functions, and which of them are not called because of a 410.",
+    failures: [],
+  },
+  {
+    method: "POST",
+    path: "/v1/routes/revive",
+    name: "revive",
+    kind: "deadletters",
+    text: "Has routes called again whose functions answered 410, at this node.",
     failures: BODY,
   },
 ];

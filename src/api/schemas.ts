@@ -4,7 +4,7 @@ import type { CommandName } from "../core/command.ts";
 import { COMMAND_LIMITS, COMMAND_NAMES, COMMANDS } from "../core/commands.ts";
 import { FAILURES } from "../core/failures.ts";
 import { MEMBERS, SCHEMAS_REF, VALUE } from "../core/value-schema.ts";
-import { REPLAY } from "./dead-letters.ts";
+import { REPLAY, REVIVE } from "./dead-letters.ts";
 import { EXAMPLES } from "./examples.ts";
 
 /** What JSON can say. */
@@ -44,6 +44,18 @@ export function describeSchemas(): Record<string, Json> {
       },
       ["replayed", "delivered"],
     ),
+    FunctionRoutes: object({ routes: listOf(ref("FunctionRoute")) }, ["routes"]),
+    FunctionRoute: object(
+      {
+        name: string,
+        url: text("Without a query."),
+        state: { type: "string", enum: ["open", "gone"] },
+      },
+      ["name", "url", "state"],
+    ),
+    Revived: object({ revived: { ...integer, description: "How many of them were not called." } }, [
+      "revived",
+    ]),
     Problem: object(
       {
         ...{ type: string, title: string, status: integer, detail: string },
@@ -65,7 +77,14 @@ export function describeSchemas(): Record<string, Json> {
 /** Returns the schemas by which values are read, and those of calls. */
 function describeRead(): Record<string, Json> {
   const named = z.registry<{ id: string }>();
-  const all = { ...COMMANDS, Value: VALUE, Members: MEMBERS, ...CALL_SCHEMAS, Replay: REPLAY };
+  const all = {
+    ...COMMANDS,
+    Value: VALUE,
+    Members: MEMBERS,
+    ...CALL_SCHEMAS,
+    Replay: REPLAY,
+    Revive: REVIVE,
+  };
   for (const [id, schema] of Object.entries(all)) named.add(schema, { id });
   const uri = (id: string) => `${SCHEMAS_REF}${id}`;
   const { schemas } = z.toJSONSchema(named, { io: "input", uri });

@@ -142,6 +142,8 @@ function chooseJournal(
 
 function openDeadLetters(upstream: Upstream): DeadLetters {
   return {
+    routes: upstream.routes,
+    revive: upstream.revive,
     list: upstream.listDeadLetters,
     async replay(wanted) {
       const all = await upstream.replayDeadLetters(wanted);

@@ -47,6 +47,10 @@ export interface Upstream {
   ): Promise<{ readonly items: readonly DeadLetter[]; readonly next?: string }>;
   /** Tries dead letters once more, with the same `webhook-id` each. */
   replayDeadLetters(wanted: ReplayWanted): Promise<Replayed[]>;
+  /** The routes to functions, and which of them are not called because of a 410. */
+  routes(): { readonly name: string; readonly url: string; readonly state: "open" | "gone" }[];
+  /** Has routes called again whose functions were gone; returns how many of these were. */
+  revive(names: readonly string[]): number;
   samples(): UpstreamSamples;
   /**
    * Takes nothing more but disconnects, lets what is queued go out for `drainMs` and what is open
@@ -192,6 +196,15 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
       return { items: shown, ...(next !== undefined && { next }) };
     },
     replayDeadLetters: createReplay({ letters, gone, calls, lanes, keptCalls, durable }),
+    routes: () =>
+      routes.all.map((route) => ({
+        name: route.name,
+        // A query may hold a key.
+        url: route.url.replace(/\?.*$/s, ""),
+        state: gone.has(route) ? "gone" : "open",
+      })),
+    revive: (names) =>
+      routes.all.filter((route) => names.includes(route.name) && gone.revive(route)).length,
     samples() {
       const { calls: made, refused, batched, retries, states } = counts;
       return {

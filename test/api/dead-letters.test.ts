@@ -9,6 +9,8 @@ const api = await startApi(
   { keys: [`all:${SECRET}`, `few:${OTHER}:*:/news`] },
   {
     deadLetters: {
+      routes: () => [{ name: "chat", url: "https://fn.example/", state: "gone" }],
+      revive: (names) => names.filter((name) => name === "chat").length,
       async list({ limit, after, route, reason = "UPSTREAM_FAILED" }) {
         const items = letters
           .filter(({ id }) => after === undefined || id > after)
@@ -68,9 +70,23 @@ test("some or all of them are tried again; a body that means neither is refused"
   assert.equal(replayed.length, 4);
 });
 
+test("routes are listed, and called again on demand", async () => {
+  assert.deepEqual(await (await api.get("/v1/routes")).json(), {
+    routes: [{ name: "chat", url: "https://fn.example/", state: "gone" }],
+  });
+  const revived = await api.post("/v1/routes/revive", { names: ["chat", "none"] });
+  assert.deepEqual(await revived.json(), { revived: 1 });
+  for (const body of [{}, { names: "chat" }, { names: [1] }, { names: ["a"], more: 1 }]) {
+    const answer = await api.post("/v1/routes/revive", body);
+    assert.deepEqual([answer.status, (await answer.json()).code], [400, "API_BAD_BODY"]);
+  }
+});
+
 test("they hold what every namespace's clients sent, so a key for some does not open them", async () => {
   const few = { authorization: `Bearer ${OTHER}` };
   assert.equal((await api.get("/v1/deadletters", few)).status, 403);
   assert.equal((await api.post("/v1/deadletters", {}, few)).status, 403);
+  assert.equal((await api.get("/v1/routes", few)).status, 403);
+  assert.equal((await api.post("/v1/routes/revive", { names: ["chat"] }, few)).status, 403);
   assert.equal(replayed.length, 4);
 });

@@ -85,6 +85,19 @@ test("after goneMs one call probes a function that was gone; its answer decides"
   assert.equal(upstream.samples().goneEndpoints, 0);
 });
 
+test("a route that is gone is shown as such, and called again on demand", async (t) => {
+  const fn = await startFunction(t, () => ({ status: 410 }));
+  const upstream = testUpstream(t, { url: `${fn.url}/call?key=secret` });
+  const shown = { name: "default", url: `${fn.url}/call` };
+  assert.deepEqual(upstream.routes(), [{ ...shown, state: "open" }]);
+  assert.equal(upstream.revive(["default"]), 0);
+  await upstream.ask(upstream.lane(), "x");
+  assert.deepEqual(upstream.routes(), [{ ...shown, state: "gone" }]);
+  fn.answer = () => ({});
+  assert.equal(upstream.revive(["none", "default"]), 1);
+  assert.deepEqual(await upstream.ask(upstream.lane(), "x"), { ack: [] });
+});
+
 test("a probe that reaches nobody leaves it to the next call", async (t) => {
   const fn = await startFunction(t, () => ({ status: 410 }));
   const clock = setClock();
