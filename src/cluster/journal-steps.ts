@@ -71,6 +71,8 @@ export interface StepsNeeds {
 /** What one call of the script carries at most. */
 const CALL_STEPS = 500;
 const CALL_BYTES = 1_048_576;
+/** How often is looked at most who has waited for too long. */
+const LOOK_MS = 20;
 
 /** Returns an empty queue. Who waits for a call is told `away` after `timeoutMs`. */
 export function createSteps(settings: JournalSettings, { seal, dropped }: StepsNeeds): Steps {
@@ -119,15 +121,26 @@ export function createSteps(settings: JournalSettings, { seal, dropped }: StepsN
   /** Ends the waiting of those that have waited for too long. */
   function expire(): void {
     timer = undefined;
-    const now = performance.now();
+    const due = performance.now() - timeoutMs;
+    // The oldest come first.
     let next: CallStep | undefined;
-    for (const step of [...(frozen?.calls ?? []), ...queue]) {
-      if (step.kind === "l" || step.isOver) continue;
-      if (step.since + timeoutMs > now) next ??= step;
-      else giveUp(step);
+    for (const step of frozen?.calls ?? []) {
+      if (step.since > due) next ??= step;
+      else if (!step.isOver) giveUp(step);
     }
-    dropOver();
-    if (next) watch(next.since + timeoutMs - now);
+    let count = 0;
+    for (; count < queue.length; count++) {
+      const step = queue[count] as Step; // below its length
+      if (step.kind === "l") continue;
+      if (step.since > due) {
+        next ??= step;
+        break;
+      }
+      giveUp(step);
+    }
+    const kept = queue.splice(0, count).filter(dropOver);
+    if (kept.length > 0) queue.unshift(...kept);
+    if (next) watch(Math.max(LOOK_MS, next.since - due));
   }
 
   function giveUp(step: CallStep): void {
@@ -136,12 +149,11 @@ export function createSteps(settings: JournalSettings, { seal, dropped }: StepsN
     step.settle("away");
   }
 
-  function dropOver(): void {
-    queue = queue.filter((step) => {
-      if (step.kind === "l" || !step.isOver) return true;
-      release(step.bytes);
-      return false;
-    });
+  /** Says whether a step is still to be made. */
+  function dropOver(step: Step): boolean {
+    if (step.kind === "l" || !step.isOver) return true;
+    release(step.bytes);
+    return false;
   }
 
   function watch(ms: number): void {
@@ -153,10 +165,10 @@ export function createSteps(settings: JournalSettings, { seal, dropped }: StepsN
     samples.bytes -= bytes;
   }
 
-  function add(step: Omit<CallStep, "since" | "isOver">): void {
+  function add(step: CallStep): void {
     samples.entries++;
     samples.bytes += step.bytes;
-    queue.push({ ...step, since: performance.now(), isOver: false });
+    queue.push(step);
     watch(timeoutMs);
   }
 
@@ -169,14 +181,17 @@ export function createSteps(settings: JournalSettings, { seal, dropped }: StepsN
       return new Promise((resolve) => {
         // Only a letter can be gone.
         const settle = (appended: Appended | undefined) => resolve(appended ?? "away");
-        add({ kind: "a", lane, text, bytes, strikes, letter: undefined, settle });
+        const since = performance.now();
+        const isOver = false;
+        add({ kind: "a", lane, text, bytes, strikes, letter: undefined, since, isOver, settle });
       });
     },
     take(letter) {
       const { lane, text } = letter;
       const bytes = Buffer.byteLength(text);
+      const since = performance.now();
       return new Promise((settle) =>
-        add({ kind: "t", lane, text, bytes, strikes: "", letter, settle }),
+        add({ kind: "t", lane, text, bytes, strikes: "", letter, since, isOver: false, settle }),
       );
     },
     keep(letter, written, at) {
@@ -197,8 +212,7 @@ export function createSteps(settings: JournalSettings, { seal, dropped }: StepsN
       const { steps = [] } = frozen ?? {};
       frozen = undefined;
       loose += steps.filter(isLoose).length;
-      queue = [...steps, ...queue];
-      dropOver();
+      queue = [...steps.filter(dropOver), ...queue];
     },
     release,
     samples,
