@@ -4,6 +4,7 @@ import { scenario as batches } from "./batches.ts";
 import { scenario as cluster } from "./cluster.ts";
 import { scenario as codec } from "./codec.ts";
 import { scenario as connect } from "./connect.ts";
+import { scenario as durable } from "./durable.ts";
 import { scenario as echo } from "./echo.ts";
 import { scenario as fanout } from "./fanout.ts";
 import { scenario as idle } from "./idle.ts";
@@ -26,6 +27,7 @@ export const SCENARIOS: readonly Scenario[] = [
   codec,
   upstream,
   batches,
+  durable,
   api,
   cluster,
 ];

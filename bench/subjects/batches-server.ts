@@ -6,11 +6,17 @@ import { createBodies, nowUs } from "../wire/marker.ts";
 import { BATCH, type BatchLoad } from "./batches-load.ts";
 import { OPEN_DOOR } from "./limits.ts";
 
-/** How the server of the `batches` scenario starts: a compiled gateway, or bare undici. */
+/** How the server of `batches` and `durable` starts: a compiled gateway, or bare undici. */
 export interface BatchesServerOptions {
   readonly build: string | undefined;
   /** Port of the function. */
   readonly port: number;
+  /** Events of one batch. */
+  readonly batchMax?: number;
+  /** More sections of the gateway's settings. */
+  readonly cluster?: Readonly<Record<string, unknown>>;
+  /** Where calls wait: `redis` or `memory`. */
+  readonly durable?: string;
 }
 
 interface GatewayModule {
@@ -20,7 +26,7 @@ interface GatewayModule {
 let functionPort = 0;
 
 serve({
-  async start({ build, port }: BatchesServerOptions) {
+  async start({ build, port, batchMax = BATCH, cluster = {}, durable }: BatchesServerOptions) {
     functionPort = port;
     if (build === undefined) return { port: 0 };
     const module: unknown = await import(pathToFileURL(join(build, "index.js")).href);
@@ -34,9 +40,11 @@ serve({
         calls: ["event"],
         secrets: [`whsec_${Buffer.alloc(32, 1).toString("base64")}`],
         batch: true,
-        batchMax: BATCH,
+        batchMax,
         socketQueueMax: 100_000,
+        ...(durable !== undefined && { durable }),
       },
+      cluster,
     });
     return { port: gateway.port };
   },
