@@ -104,7 +104,7 @@ function roomsOf({ id, rooms }: StateSocket): string[] {
 }
 
 /** Returns the user of a socket: whom a function has named, or the subject of its token. */
-export function userOf({ data }: Pick<StateSocket, "data">): string | undefined {
+function userOf({ data }: Pick<StateSocket, "data">): string | undefined {
   if (typeof data?.userId === "string") return data.userId;
   const user: unknown = data?.user;
   if (typeof user !== "object" || user === null || !("sub" in user)) return undefined;
