@@ -5,6 +5,8 @@ import type { Socket } from "socket.io-client";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { createGate, SECRET, startFunction } from "../harness/function.ts";
 import { type ClientOptions, type TestGateway, testGateway } from "../harness/gateway.ts";
+import { testRedis } from "../harness/redis.ts";
+import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 
 const upTo = (count: number) => Array.from({ length: count }, (_, at) => at);
@@ -98,6 +100,33 @@ test("when the queue of all is full, everyone who emits is held back, and all go
   await until(done, "all events of all", 30_000);
   for (const { id = "" } of clients) assert.deepEqual(heard.get(id), upTo(50));
   await until(async () => (await paused(gateway)) === 0, "that none is paused");
+  assert.equal(await refused(gateway), 0);
+});
+
+test("so it is where Redis keeps what waits, and a client comes back in a pause", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const cluster = { redisUrl: redis.url, timeoutMs: 10_000 };
+  const { gate, heard, gateway } = await start(t, {}, { cluster, recovery: { windowMs: 60_000 } });
+  const client = await gateway.connected();
+  const { id = "" } = client;
+  const hello = next(client, "hello");
+  gateway.io.emit("hello");
+  await hello;
+  for (const n of upTo(30)) client.emit("n", n);
+  await until(async () => (await paused(gateway)) === 1, "the pause");
+  const taken = await queued(gateway);
+  client.io.engine.close();
+  gate.open();
+  await until(async () => (await paused(gateway)) === 0, "that it is read from");
+  await until(async () => (await gateway.metric("sluice_connections")) === 0, "its end");
+  await next(client.connect(), "connect");
+  assert.equal(client.recovered, true);
+  client.emit("n", 30);
+  client.disconnect();
+  await until(() => (heard.get(id) ?? []).filter((n) => n === -1).length === 2, "both its ends");
+  const numbers = (heard.get(id) ?? []).filter((n) => n >= 0);
+  assert.deepEqual(numbers, upTo(31), `${taken} were taken before the pause`);
   assert.equal(await refused(gateway), 0);
 });
 
