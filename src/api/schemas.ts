@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { CALL_SCHEMAS } from "../core/call-schemas.ts";
+import { createCallSchemas } from "../core/call-schemas.ts";
 import type { CommandName } from "../core/command.ts";
 import { COMMAND_LIMITS, COMMAND_NAMES, COMMANDS } from "../core/commands.ts";
 import { FAILURES } from "../core/failures.ts";
@@ -77,14 +77,9 @@ export function describeSchemas(): Record<string, Json> {
 /** Returns the schemas by which values are read, and those of calls. */
 function describeRead(): Record<string, Json> {
   const named = z.registry<{ id: string }>();
-  const all = {
-    ...COMMANDS,
-    Value: VALUE,
-    Members: MEMBERS,
-    ...CALL_SCHEMAS,
-    Replay: REPLAY,
-    Revive: REVIVE,
-  };
+  const values = { Value: VALUE, Members: MEMBERS };
+  const bodies = { Replay: REPLAY, Revive: REVIVE };
+  const all = { ...COMMANDS, ...values, ...createCallSchemas(), ...bodies };
   for (const [id, schema] of Object.entries(all)) named.add(schema, { id });
   const uri = (id: string) => `${SCHEMAS_REF}${id}`;
   const { schemas } = z.toJSONSchema(named, { io: "input", uri });

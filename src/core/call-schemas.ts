@@ -28,151 +28,186 @@ const maybe = <T extends z.ZodMiniType>(schema: T, description: string) =>
 const room = z.string().check(z.minLength(1), z.maxLength(COMMAND_LIMITS.roomCharsMax));
 const roomList = z.array(room).check(z.maxLength(COMMAND_LIMITS.roomsMax));
 
-const CallSocket = z.object({
-  id: z.string(),
-  namespace: z.string(),
-  userId: optional(z.string(), "The user, as the answer to the connect call named it."),
-  data: z.optional(value("`socket.data` when the call was sent; after a disconnect, the last.")),
-  version: optional(z.int(), "Grows each time an answer changes `data`; left out if none has."),
-  rooms: optional(
-    z.array(z.string()),
-    "Rooms of the socket but for its own; in the calls of routes with `rooms`.",
-  ),
-});
-const callMembers = {
-  rooms: optional(
-    z.record(z.string(), z.int()),
-    "How many sockets, over all nodes, are in each room of the socket; in the calls of routes " +
-      "with `presence`.",
-  ),
-};
-
-const CallHandshake = z.object({
-  headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
-  query: z.record(z.string(), VALUE),
-  auth: value("The client's `auth` option."),
-  address: about(z.string(), "The client's IP address, as far as proxies are trusted."),
-  secure: about(z.boolean(), "Whether the connection uses TLS."),
-  issued: about(z.int(), "When the connection was opened, in milliseconds since 1970."),
-  recovered: about(z.boolean(), "Whether a lost session was resumed, with its id, rooms and data."),
-});
-
-const ConnectCall = z.object({
-  socket: z.intersection(CallSocket, z.object({ handshake: CallHandshake })),
-  ...callMembers,
-});
-const ConnectedCall = z.object({
-  socket: CallSocket,
-  ...callMembers,
-  recovered: about(z.boolean(), "Whether a lost session was resumed, with its id, rooms and data."),
-});
-const EventCall = z.object({
-  socket: CallSocket,
-  ...callMembers,
-  event: about(z.string(), "The event's name."),
-  args: about(z.array(VALUE), "Its arguments, without the callback for the acknowledgement."),
-  ack: about(z.boolean(), "Whether the client waits for an acknowledgement."),
-});
-const DisconnectCall = z.object({
-  socket: CallSocket,
-  ...callMembers,
-  reason: about(
-    z.string(),
-    "The reason of Socket.IO's `disconnect` event, or `node_lost` if the socket's node died.",
-  ),
-});
-const BatchCall = z.array(
-  z.object({
-    specversion: z.literal("1.0"),
-    id: about(z.string(), "Id of the event, by which the answer names it; a retry has the same."),
-    type: z.literal("io.sluice.event"),
-    source: z.string(),
-    subject: optional(z.string(), "The event's name, as it is; left out if it is empty."),
-    time: z.iso.datetime(),
-    datacontenttype: z.literal("application/json"),
+/** The socket of a call, and its handshake. */
+function createSockets() {
+  const CallSocket = z.object({
+    id: z.string(),
     namespace: z.string(),
-    socketid: z.string(),
-    traceparent: optional(z.string(), "W3C trace context of the event."),
-    tracestate: optional(z.string(), "What tracing systems have added to it."),
-    data: EventCall,
-  }),
-);
-
-/** A command that nobody hears more of: an answer has no answer. */
-const Tell = z.discriminatedUnion("do", [
-  COMMANDS.emit,
-  COMMANDS.socketsJoin,
-  COMMANDS.socketsLeave,
-  COMMANDS.disconnectSockets,
-  COMMANDS.serverSideEmit,
-  COMMANDS.cancel,
-]);
-
-/** A value that is an object, and so no bytes. */
-const members = z.record(z.string(), z.unknown());
-z.globalRegistry.add(members, {
-  allOf: [{ $ref: VALUE_REF }],
-  not: { required: [BINARY], maxProperties: 1 },
-});
-const RoomChange = z.object({
-  join: maybe(roomList, "Rooms that the socket joins."),
-  leave: maybe(roomList, "Rooms that it leaves before."),
-});
-const stateMembers = {
-  data: maybe(members, "A merge patch (RFC 7396) of `socket.data`: `null` deletes a member."),
-  rooms: maybe(
-    z.union([roomList, RoomChange]),
-    "Rooms that the socket joins, or leaves and joins.",
-  ),
-};
-const commands = maybe(
-  z.array(Tell).check(z.maxLength(COMMAND_LIMITS.batchMax)),
-  "Carried out in this order, before the acknowledgement is sent.",
-);
-
-const ConnectAnswer = z.object({
-  userId: maybe(
-    z.string().check(z.minLength(1), z.maxLength(ANSWER_LIMITS.userIdCharsMax)),
-    "Names the user in later calls of the socket.",
-  ),
-  ...stateMembers,
-  commands,
-});
-const EventAnswer = z.object({
-  ack: maybe(
-    z.array(VALUE).check(z.maxLength(COMMAND_LIMITS.argsMax)),
-    "Arguments of the client's acknowledgement; of no use where the call's `ack` is false.",
-  ),
-  ...stateMembers,
-  commands,
-});
-const BatchAnswer = z.object({
-  answers: maybe(
-    z.array(z.object({ id: z.string(), ...stateMembers, commands })),
-    "What there is to say to events, by their ids.",
-  ),
-  failed: maybe(
-    z.array(
-      z.object({
-        id: z.string(),
-        retry: maybe(z.boolean(), "Whether it is sent again; if not, it counts as refused."),
-      }),
+    userId: optional(z.string(), "The user, as the answer to the connect call named it."),
+    data: z.optional(value("`socket.data` when the call was sent; after a disconnect, the last.")),
+    version: optional(z.int(), "Grows each time an answer changes `data`; left out if none has."),
+    rooms: optional(
+      z.array(z.string()),
+      "Rooms of the socket but for its own; in the calls of routes with `rooms`.",
     ),
-    "Events that were not handled; all others are done.",
-  ),
-  commands: maybe(z.null(), "Commands of a batch stand in `answers`."),
-});
-const Refusal = z.object({
-  message: maybe(
-    z.string(),
-    `What the client is told, of which ${ANSWER_LIMITS.messageCharsMax} characters are kept.`,
-  ),
-  data: z.optional(value("Anything more that the client is told.")),
-});
+  });
+  const CallHandshake = z.object({
+    headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+    query: z.record(z.string(), VALUE),
+    auth: value("The client's `auth` option."),
+    address: about(z.string(), "The client's IP address, as far as proxies are trusted."),
+    secure: about(z.boolean(), "Whether the connection uses TLS."),
+    issued: about(z.int(), "When the connection was opened, in milliseconds since 1970."),
+    recovered: about(
+      z.boolean(),
+      "Whether a lost session was resumed, with its id, rooms and data.",
+    ),
+  });
+  return { CallSocket, CallHandshake };
+}
 
-/** The schema of each body, by the name of its type in core/call.ts. */
-export const CALL_SCHEMAS = {
-  ...{ CallSocket, CallHandshake, RoomChange, Tell },
-  ...{ ConnectCall, ConnectedCall, EventCall, DisconnectCall, BatchCall },
-  ...{ ConnectAnswer, EventAnswer, BatchAnswer, Refusal },
-} as const satisfies Record<string, z.ZodMiniType>;
+function createCalls() {
+  const { CallSocket, CallHandshake } = createSockets();
+  const callMembers = {
+    rooms: optional(
+      z.record(z.string(), z.int()),
+      "How many sockets, over all nodes, are in each room of the socket; in the calls of routes " +
+        "with `presence`.",
+    ),
+  };
+  const ConnectCall = z.object({
+    socket: z.intersection(CallSocket, z.object({ handshake: CallHandshake })),
+    ...callMembers,
+  });
+  const ConnectedCall = z.object({
+    socket: CallSocket,
+    ...callMembers,
+    recovered: about(
+      z.boolean(),
+      "Whether a lost session was resumed, with its id, rooms and data.",
+    ),
+  });
+  const EventCall = z.object({
+    socket: CallSocket,
+    ...callMembers,
+    event: about(z.string(), "The event's name."),
+    args: about(z.array(VALUE), "Its arguments, without the callback for the acknowledgement."),
+    ack: about(z.boolean(), "Whether the client waits for an acknowledgement."),
+  });
+  const DisconnectCall = z.object({
+    socket: CallSocket,
+    ...callMembers,
+    reason: about(
+      z.string(),
+      "The reason of Socket.IO's `disconnect` event, or `node_lost` if the socket's node died.",
+    ),
+  });
+  return { CallSocket, CallHandshake, ConnectCall, ConnectedCall, EventCall, DisconnectCall };
+}
+
+function createBatch(EventCall: ReturnType<typeof createCalls>["EventCall"]) {
+  return z.array(
+    z.object({
+      specversion: z.literal("1.0"),
+      id: about(z.string(), "Id of the event, by which the answer names it; a retry has the same."),
+      type: z.literal("io.sluice.event"),
+      source: z.string(),
+      subject: optional(z.string(), "The event's name, as it is; left out if it is empty."),
+      time: z.iso.datetime(),
+      datacontenttype: z.literal("application/json"),
+      namespace: z.string(),
+      socketid: z.string(),
+      traceparent: optional(z.string(), "W3C trace context of the event."),
+      tracestate: optional(z.string(), "What tracing systems have added to it."),
+      data: EventCall,
+    }),
+  );
+}
+
+/** Commands that nobody hears more of: an answer has no answer. */
+const createTell = () =>
+  z.discriminatedUnion("do", [
+    COMMANDS.emit,
+    COMMANDS.socketsJoin,
+    COMMANDS.socketsLeave,
+    COMMANDS.disconnectSockets,
+    COMMANDS.serverSideEmit,
+    COMMANDS.cancel,
+  ]);
+
+/** What every answer may say of its socket. */
+function createState() {
+  /** A value that is an object, and so no bytes. */
+  const members = z.record(z.string(), z.unknown());
+  z.globalRegistry.add(members, {
+    allOf: [{ $ref: VALUE_REF }],
+    not: { required: [BINARY], maxProperties: 1 },
+  });
+  const RoomChange = z.object({
+    join: maybe(roomList, "Rooms that the socket joins."),
+    leave: maybe(roomList, "Rooms that it leaves before."),
+  });
+  const stateMembers = {
+    data: maybe(
+      members,
+      "A merge patch (RFC 7396) of `socket.data`: `null` deletes a member. What comes out of it has at " +
+        "most `upstream.dataBytesMax`.",
+    ),
+    rooms: maybe(
+      z.union([roomList, RoomChange]),
+      "Rooms that the socket joins, or leaves and joins.",
+    ),
+  };
+  return { RoomChange, stateMembers };
+}
+
+function createAnswers() {
+  const Tell = createTell();
+  const { RoomChange, stateMembers } = createState();
+  const commands = maybe(
+    z.array(Tell).check(z.maxLength(COMMAND_LIMITS.batchMax)),
+    "Carried out in this order, before the acknowledgement is sent.",
+  );
+  const ConnectAnswer = z.object({
+    userId: maybe(
+      z.string().check(z.minLength(1), z.maxLength(ANSWER_LIMITS.userIdCharsMax)),
+      "Names the user in later calls of the socket.",
+    ),
+    ...stateMembers,
+    commands,
+  });
+  const EventAnswer = z.object({
+    ack: maybe(
+      z.array(VALUE).check(z.maxLength(COMMAND_LIMITS.argsMax)),
+      "Arguments of the client's acknowledgement; of no use where the call's `ack` is false.",
+    ),
+    ...stateMembers,
+    commands,
+  });
+  const BatchAnswer = z.object({
+    answers: maybe(
+      z.array(z.object({ id: z.string(), ...stateMembers, commands })),
+      "What there is to say to events, by their ids.",
+    ),
+    failed: maybe(
+      z.array(
+        z.object({
+          id: z.string(),
+          retry: maybe(z.boolean(), "Whether it is sent again; if not, it counts as refused."),
+        }),
+      ),
+      "Events that were not handled; all others are done.",
+    ),
+    commands: maybe(z.null(), "Commands of a batch stand in `answers`."),
+  });
+  const Refusal = z.object({
+    message: maybe(
+      z.string(),
+      `What the client is told, of which ${ANSWER_LIMITS.messageCharsMax} characters are kept.`,
+    ),
+    data: z.optional(value("Anything more that the client is told.")),
+  });
+  return { Tell, RoomChange, ConnectAnswer, EventAnswer, BatchAnswer, Refusal };
+}
+
+/** The schemas of bodies, by the names of their types in core/call.ts. */
+export type CallSchemas = ReturnType<typeof createCallSchemas>;
+
+/**
+ * Returns the schema of each body. They are made when they are asked for: making them takes several
+ * milliseconds, and most processes only read bodies.
+ */
+export function createCallSchemas() {
+  const calls = createCalls();
+  return { ...calls, BatchCall: createBatch(calls.EventCall), ...createAnswers() };
+}
