@@ -292,7 +292,7 @@ test("a flood against a dead function stays within its bounds, and every event i
   assert.equal(held, 50);
   assert.equal(added, taken + 500, "every event that was taken, and every disconnect");
   assert.equal(dropped, added - 50);
-  assert.deepEqual(upstream.samples().queued, { events: 0, bytes: 0 });
+  assert.deepEqual(upstream.samples().queued, { events: 0, bytes: 0, pausedBytes: 0 });
 });
 
 test("clients of a function that hangs do not slow those of another", async (t) => {

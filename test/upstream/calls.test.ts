@@ -349,7 +349,7 @@ test("what has no JSON form is refused, and leaves nothing behind", async (t) =>
   circle.push(circle);
   assert.equal(upstream.lane().event("x", [1n]), "UPSTREAM_BAD_ARGS");
   assert.equal(upstream.lane().event("x", circle), "UPSTREAM_BAD_ARGS");
-  assert.deepEqual(upstream.samples().queued, { events: 0, bytes: 0 });
+  assert.deepEqual(upstream.samples().queued, { events: 0, bytes: 0, pausedBytes: 0 });
 });
 
 test("a stop lets queued events go out for drainMs, and leaves nothing", async (t) => {
@@ -387,7 +387,7 @@ test("who is let in during a stop also leaves, while there is time", async (t) =
     fn.received.map(({ headers }) => headers["ce-type"]),
     ["io.sluice.connect", "io.sluice.disconnect"],
   );
-  assert.deepEqual(upstream.samples().queued, { events: 0, bytes: 0 });
+  assert.deepEqual(upstream.samples().queued, { events: 0, bytes: 0, pausedBytes: 0 });
 });
 
 test("a stop does not wait for what hangs: whoever waits is told, the rest are dead letters", async (t) => {
