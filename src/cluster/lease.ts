@@ -9,7 +9,7 @@ import type { Client, RedisLink } from "./redis.ts";
 /** Who speaks for the sockets of nodes that died. */
 export interface Successor {
   /** Tells that a socket of a dead node is gone; resolves when nobody needs to be told any more. */
-  lost(socket: LeasedSocket): Promise<void>;
+  lost(socket: LeasedSocket, node?: string): Promise<void>;
   /** Another node has taken this one's lease and told that these sockets are gone: so be it. */
   taken(): void;
   /** Characters of a socket's data, as JSON, that are written down; above, it is told without. */
@@ -189,7 +189,7 @@ export function holdLease(
       )) as string[]; // names and values in turn
       if (step.length === 0) break;
       const names = step.filter((_, at) => at % 2 === 0);
-      const told = step.filter((_, at) => at % 2 === 1).map((record) => tell(record));
+      const told = step.filter((_, at) => at % 2 === 1).map((record) => tell(record, dead));
       await Promise.all(told);
       await link.ask((client) => client.hdel(key, ...names));
     }
@@ -203,11 +203,11 @@ export function holdLease(
     owned.delete(dead);
   }
 
-  async function tell(record: string): Promise<void> {
+  async function tell(record: string, dead?: string): Promise<void> {
     const socket = readRecord(record);
     if (!socket || !successor) return;
     samples.lostSockets++;
-    await successor.lost(socket);
+    await successor.lost(socket, dead);
   }
 
   /** Each by itself: a function that is down may keep one for long. */

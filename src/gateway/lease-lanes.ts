@@ -111,11 +111,13 @@ function createSuccessor(
 ): Successor {
   return {
     dataCharsMax: dataBytesMax,
-    lost: ({ id, namespace, ...known }) =>
+    lost: ({ id, namespace, ...known }, node) =>
       new Promise((resolve) => {
         if (!upstream.claims(namespace)) return resolve();
         const socket = { id, namespace, mayBeElsewhere: true, ...keepState(known, dataBytesMax) };
-        upstream.open(socket).end(NODE_LOST, { done: resolve });
+        upstream
+          .open(socket)
+          .end(NODE_LOST, { done: resolve, ...(node !== undefined && { of: node }) });
       }),
     taken() {
       const before = [...held];

@@ -139,8 +139,8 @@ function takes({ deadline, once, route, kind }: Call): boolean {
 }
 
 /** Whether a call may be delivered with those before it in its lane. */
-function mayFollow({ isAdopted, isLeft }: Lane, { written, isOver }: Call): boolean {
-  return written === undefined && !isOver && !isAdopted && !isLeft;
+function mayFollow({ mayBeElsewhere, isLeft }: Lane, { written, isOver }: Call): boolean {
+  return written === undefined && !isOver && !mayBeElsewhere && !isLeft;
 }
 
 function urlOf({ route, path }: Call): string {

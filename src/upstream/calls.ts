@@ -26,6 +26,8 @@ import { beginCall, endCall } from "./spans.ts";
 
 /** Something to tell a function. */
 export interface Given {
+  /** Of what others may tell, too; left out: a new one. */
+  readonly id?: string;
   readonly kind: CallKind;
   /** Name of the client's event; of the others, their kind. */
   readonly subject: string;
@@ -117,7 +119,7 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     const code = limits.check(kind, lane, bytes);
     if (code && !isLast) return code;
     const call: Call = {
-      id: needs.newId("evt"),
+      id: given.id ?? needs.newId("evt"),
       kind,
       namespace: socket.namespace,
       socketId: socket.id,

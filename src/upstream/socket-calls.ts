@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { CallHandshake } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
@@ -71,6 +72,8 @@ export interface Ending {
   readonly done?: () => void;
   /** Name of the socket's record in the lease; struck in the same step as the call is written. */
   readonly strikes?: string;
+  /** The node whose socket it was. Who tells the same of it makes the call under the same id. */
+  readonly of?: string;
 }
 
 /** What the calls of all sockets share. */
@@ -168,7 +171,7 @@ export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): 
     whenRoom(call) {
       if (isOpen) calls.limits.whenRoom(lane, call);
     },
-    end(reason, { done, strikes } = {}) {
+    end(reason, { done, strikes, of } = {}) {
       if (!isOpen) return;
       isOpen = false;
       calls.limits.forget(lane);
@@ -186,6 +189,7 @@ export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): 
               members: { reason },
               trace,
               ...{ ended: over, kept: over, strikes },
+              ...(of !== undefined && { id: lostId(of, lane.key) }),
             });
       // Nobody has to answer disconnects.
       if (code && code !== "UPSTREAM_NO_ROUTE") refused(code);
@@ -201,6 +205,12 @@ function endWith(span: Span, answer: (reply: EventReply) => void): (reply: Event
     answer(reply);
     span.end("code" in reply ? reply.code : undefined);
   };
+}
+
+/** A node that tells of lost sockets may die at it, and the next one tells of them again. */
+function lostId(node: string, key: string): string {
+  const hash = createHash("sha256").update(`${node} ${key}`).digest("base64url");
+  return `evt_lost_${hash.slice(0, 24)}`;
 }
 
 /** Acks in the order of their events, though some wait for what commands move. */

@@ -341,3 +341,15 @@ test("an adopted call without a route here is a dead letter", async (t) => {
   );
   assert.equal(journals.entries.length, 0);
 });
+
+test("whoever tells that a node's socket is lost makes the call under the same id", async (t) => {
+  const fn = await startFunction(t);
+  const [first, second] = [testUpstream(t, { url: fn.url }), testUpstream(t, { url: fn.url })];
+  first.lane("s1").end("node_lost", { of: "node-a" });
+  second.lane("s1").end("node_lost", { of: "node-a" });
+  // Its session went on elsewhere, and was lost there again.
+  second.lane("s1").end("node_lost", { of: "node-b" });
+  await until(() => fn.received.length === 3, "all are told");
+  const ids = fn.received.map(({ headers }) => headers["webhook-id"]);
+  assert.equal(new Set(ids).size, 2);
+});
