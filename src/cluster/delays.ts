@@ -95,6 +95,8 @@ export function createRedisDelays(
       const [following, mine] = await run<[[string, number][], Claimed[]]>(TURN, given);
       finished.splice(0, told);
       if (stopped) return;
+      // With as many under way as may be, the end of one is when to look again.
+      if (most === 0) return alarm.within(LOOK_MS);
       if (mine.length === 0) return alarm.within(lookAfter(following, link.name));
       // A process that was frozen: another node has carried these out meanwhile, or will.
       if (performance.now() - askedAt < leaseMs) for (const claimed of mine) start(claimed);

@@ -12,7 +12,7 @@ interface KeepDelaysNeeds {
   readonly metrics: Metrics;
   /** How to stop what has been started, in the order of starting. */
   readonly undo: (() => unknown)[];
-  /** Keeps them in Redis; left out: in memory. */
+  /** Keeps them for all nodes or workers; left out: in this process' memory. */
   readonly delays?: Delays | undefined;
 }
 

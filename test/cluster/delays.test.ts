@@ -165,6 +165,22 @@ test("while Redis is away a command is refused by name, and those that wait come
   assert.equal(await a.metric("sluice_fanout_delays_total", { outcome: "away" }), 1);
 });
 
+test("more that are due at once than a node claims at once all come, and nothing is left", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a] = await twoNodes(t, [redis.url, redis.url], { api: { keys: [`tests:${KEY}`] } });
+  const heard = await listen(a);
+  const all = upTo(1500).map((n) => number(n, 500));
+  await apply(a, ...all.slice(0, 1000));
+  await apply(a, ...all.slice(1000));
+  await until(() => heard.length >= 1500, "all of them", 30_000);
+  assert.deepEqual(
+    heard.toSorted((x, y) => x - y),
+    upTo(1500),
+  );
+  await isEmpty(redis);
+});
+
 test("the bounds are those of all nodes together", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const { a, b, sum } = await start(t, { fanout: { delayedMax: 2 } });
