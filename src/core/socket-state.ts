@@ -58,6 +58,16 @@ export function versionOf(data: unknown): number {
   return isRecord(data) ? (versions.get(data) ?? 0) : 0;
 }
 
+/**
+ * Returns the version of a socket's data, and gives it to them. A handler may have put other data
+ * in their place: to the answers that come they are no older.
+ */
+export function keepVersion(socket: Stateful): number {
+  const version = Math.max(versions.get(socket) ?? 0, versionOf(socket.data));
+  if (isRecord(socket.data)) setVersion(socket.data, version);
+  return version;
+}
+
 /** Gives data that were read from elsewhere the version that they had there. */
 export function setVersion(data: object, version: number): void {
   if (version > 0) versions.set(data, version);
@@ -74,7 +84,7 @@ export function patchData(
   { order, bytesMax }: PatchLimits,
 ): PatchOutcome {
   if (patch === undefined && rooms === undefined) return "done";
-  if (order <= versionOf(socket.data)) return "old";
+  if (order <= keepVersion(socket)) return "old";
   if (patch !== undefined) {
     const bytes = sizeOf(merge(socket.data, patch, copyOf));
     if (bytes > bytesMax && bytes > sizeOf(socket.data)) return "too_large";
@@ -85,10 +95,9 @@ export function patchData(
       socket.data = merge(socket.data, patch, copyOf);
     }
   }
-  if (isRecord(socket.data)) {
-    versions.set(socket.data, order);
-    followers.get(socket.data)?.();
-  }
+  versions.set(socket, order);
+  keepVersion(socket);
+  if (isRecord(socket.data)) followers.get(socket.data)?.();
   return "done";
 }
 
@@ -176,7 +185,7 @@ export function keepState(known: KnownSocket, bytesMax: number): SocketState {
     describe: () => ({
       userId: known.userId,
       data: holder.data,
-      version: versionOf(holder.data) || undefined,
+      version: keepVersion(holder) || undefined,
     }),
     rooms: () => known.rooms ?? [],
     update: (answer, order) => ({ outcome: patchData(holder, answer, { order, bytesMax }) }),

@@ -1,11 +1,11 @@
 import type { StateAnswer } from "../core/call.ts";
 import {
   changesData,
+  keepVersion,
   patchData,
   readRoomChange,
   type SocketState,
   type Updated,
-  versionOf,
 } from "../core/socket-state.ts";
 
 /** The members of a Socket.IO socket in which its state is kept. */
@@ -61,7 +61,7 @@ export function createState(socket: StateSocket, needs: StateNeeds): OwnState {
     describe: () => ({
       userId: userOf(own),
       data: own.data,
-      version: versionOf(own.data) || undefined,
+      version: keepVersion(own) || undefined,
     }),
     rooms: () => last ?? roomsOf(own),
     update(answer, order): Updated {

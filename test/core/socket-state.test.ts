@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   changesData,
+  keepVersion,
   patchData,
   setVersion,
   sizeOf,
@@ -117,6 +118,20 @@ test("the answer to an earlier call changes nothing, and neither does the same a
   assert.equal(patch(3, { a: 3 }), "old");
   assert.equal(patchData(socket, {}, { order: 1, bytesMax: 100 }), "done");
   assert.equal(versionOf(socket.data), 3);
+});
+
+// After `socket.data = { … }` in a handler the replay of an old dead letter undid newer answers.
+test("the version stays when a handler puts other data in their place", () => {
+  const socket = { data: {} as unknown };
+  const limits = { bytesMax: 100 };
+  assert.equal(patchData(socket, { data: { a: 2 } }, { order: 2, ...limits }), "done");
+  for (const data of [{ own: 1 }, undefined]) {
+    socket.data = data;
+    assert.equal(patchData(socket, { data: { a: 1 } }, { order: 1, ...limits }), "old");
+    assert.equal(keepVersion(socket), 2);
+  }
+  assert.equal(patchData(socket, { data: { a: 3 } }, { order: 3, ...limits }), "done");
+  assert.deepEqual([socket.data, versionOf(socket.data)], [{ a: 3 }, 3]);
 });
 
 test("the version goes with the data, wherever they are taken", () => {
