@@ -63,6 +63,8 @@ export interface ReadRefusal {
   readonly data: unknown;
 }
 
+/** What is kept of a detail: it may name members, which a function or a client has named. */
+const DETAIL_CHARS_MAX = 200;
 const NOTHING: Answer = { ack: [], commands: [] };
 /** How a batch's answer names calls that failed. */
 const FAILED: Failed = { ok: false, code: "UPSTREAM_FAILED" };
@@ -164,7 +166,7 @@ function readOutcome(read: () => Answer): Outcome {
 
 function badAnswer(error: unknown): Failed {
   if (!(error instanceof FailureError)) throw error;
-  return { ok: false, code: error.code, detail: error.detail };
+  return { ok: false, code: error.code, detail: error.detail?.slice(0, DETAIL_CHARS_MAX) };
 }
 
 function readAnswer(kind: CallKind, body: Buffer): Answer {

@@ -11,6 +11,8 @@ export interface Route {
   readonly origin: string;
   /** The URL as it was set. */
   readonly url: string;
+  /** The same without its query, which may hold a key. */
+  readonly shownUrl: string;
   readonly batch: boolean;
   /** Whether its calls show the rooms of their socket. */
   readonly rooms: boolean;
@@ -174,6 +176,7 @@ function readRoute(
     ...{ name, batch, rooms, presence },
     origin: url.origin,
     url: given.url,
+    shownUrl: given.url.replace(/\?.*$/s, ""),
     path: createPath(url.pathname, url.search),
   };
 }

@@ -112,7 +112,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     count: needs.count ?? (() => ({})),
     opened: (origin) =>
       log("warn", "opened", { room: "upstream", origin }, "origin fails too often"),
-    gone: ({ name: route, url }) =>
+    gone: ({ name: route, shownUrl: url }) =>
       log("error", "gone", { room: "upstream", route, url }, "function answered 410 Gone"),
   });
   const { gone } = attempts;
@@ -199,8 +199,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     routes: () =>
       routes.all.map((route) => ({
         name: route.name,
-        // A query may hold a key.
-        url: route.url.replace(/\?.*$/s, ""),
+        url: route.shownUrl,
         state: gone.has(route) ? "gone" : "open",
       })),
     revive: (names) =>

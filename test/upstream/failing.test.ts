@@ -98,6 +98,31 @@ test("a route that is gone is shown as such, and called again on demand", async 
   assert.deepEqual(await upstream.ask(upstream.lane(), "x"), { ack: [] });
 });
 
+// The line of a 410 had the whole URL, with the key of an Azure function for example.
+test("the line of a 410 has no query, which may hold a key", async (t) => {
+  const fn = await startFunction(t, () => ({ status: 410 }));
+  const lines: LogFields[] = [];
+  const log = (_: LogLevel, fields: LogFields) => void lines.push(fields);
+  const upstream = testUpstream(t, { url: `${fn.url}/call?code=secret` }, { log });
+  await upstream.ask(upstream.lane(), "x");
+  assert.equal(lines[0]?.url, `${fn.url}/call`);
+  assert.doesNotMatch(JSON.stringify(lines), /secret/);
+});
+
+// Letters are bounded by bytes, but not those of their details, which an answer could make long.
+test("what is wrong with an answer is told in short", async (t) => {
+  const commands = [{ do: "emit", event: "x", ["k".repeat(100_000)]: 1 }];
+  const fn = await startFunction(t, () => ({ body: { commands } }));
+  const lines: LogFields[] = [];
+  const log = (_: LogLevel, fields: LogFields) => void lines.push(fields);
+  const upstream = testUpstream(t, { url: fn.url, attemptsMax: 1 }, { log });
+  upstream.lane().event("x", []);
+  await until(() => upstream.samples().deadLetters.held === 1, "a dead letter");
+  const { items } = await upstream.listDeadLetters({ limit: 1 });
+  assert.equal(items[0]?.detail?.length, 200);
+  assert.equal(String(lines[0]?.detail).length, 200);
+});
+
 test("a probe that reaches nobody leaves it to the next call", async (t) => {
   const fn = await startFunction(t, () => ({ status: 410 }));
   const clock = setClock();
