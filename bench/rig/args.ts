@@ -18,7 +18,7 @@ const SWITCHES = new Set(["quick", "full", "strict", "help", "no-room", "insecur
 const VALUES = new Set([
   ...["members", "payload", "frames", "shapes", "codec", "against", "rounds", "seconds", "rate"],
   ...["connections", "stalled", "seed", "results", "with", "url", "clients", "room"],
-  ...["auth", "ca", "namespace", "path", "join", "send", "senders", "settle", "only"],
+  ...["auth", "ca", "namespace", "path", "join", "send", "senders", "settle", "only", "batch"],
 ]);
 
 /** Reads `--name value`, `--name=value` and switches; throws {@link UsageError}. */

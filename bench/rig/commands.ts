@@ -176,7 +176,7 @@ ${scenarios}
   --rate 100,200         messages per second     --connections 100  of echo, connect, idle
   --stalled 0,10         percent that stop       --clients 1000     of storm and load
   --seed 1               repeats orders          --results folder   where files go
-  --only nodes,redis     rows of cluster
+  --only nodes,redis     rows of cluster         --batch 20,1       events of a batch, of durable
   --strict               exit 3 on any void figure
 
 load only: --seconds 10  --senders 1  --auth '{"token":"…"}'  --namespace /chat  --path /socket.io/

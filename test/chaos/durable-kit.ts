@@ -252,6 +252,6 @@ async function connect(t: TestContext, nodes: readonly Node[]): Promise<Client[]
   t.after(() => {
     for (const client of clients) client.disconnect();
   });
-  await Promise.all(clients.map((client) => next(client.connect(), "connect", 30_000)));
+  await Promise.all(clients.map((client) => next(client.connect(), "connect", WAIT_MS)));
   return clients;
 }
