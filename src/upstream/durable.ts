@@ -1,12 +1,19 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { Appended, Journal, JournalEntry, Place } from "../core/journal.ts";
 import type { KnownSocket } from "../core/socket-state.ts";
+import { within } from "../core/within.ts";
 import { type Call, type CallHead, type Lane, readCall, writeCall } from "./call.ts";
 import { createElders } from "./elders.ts";
 import type { KeptCalls, LostSockets } from "./kept-calls.ts";
 
 /** A call of a node that is gone. */
 type Adopted = JournalEntry & { readonly place: Place };
+
+/**
+ * How long the record of a lost socket is left for its older calls, which show what is in it. Not
+ * longer: a function that is down is not to keep others from being told.
+ */
+const RECORD_MS = 5_000;
 
 /** Calls in a journal, which outlives the process. */
 export interface Durable {
@@ -77,7 +84,7 @@ export function createDurable(needs: DurableNeeds): Durable {
       if (call.isOver) journal.remove(appended);
       else {
         know(call);
-        call.kept?.();
+        tellKept(lane, call);
       }
     } else if (call.isOver) {
       // It was given up meanwhile.
@@ -85,6 +92,12 @@ export function createDurable(needs: DurableNeeds): Durable {
     else if (appended === "full") needs.refuse(call, "UPSTREAM_SATURATED");
     else if (needs.away === "refuse") needs.refuse(call, "UPSTREAM_AWAY");
     needs.confirmed(lane);
+  }
+
+  /** Says that a call is written down: of a lost socket, once its older calls need no record. */
+  function tellKept(lane: Lane, call: Call): void {
+    if (!lane.mayBeElsewhere) call.kept?.();
+    else void within(elders.gone(headOf(lane, call)), RECORD_MS, () => {}).then(call.kept);
   }
 
   /** Resolves with what the node that is gone has written down of the sockets of these calls. */
