@@ -11,7 +11,7 @@ import { next, until } from "../harness/wait.ts";
 
 /** The whole of it with `FULL=true`: 10,000 events of 200 sockets, and a function down for a minute. */
 export const FULL = process.env.FULL === "true";
-export const SOCKETS = FULL ? 200 : 40;
+const SOCKETS = FULL ? 200 : 40;
 const EVENTS = FULL ? 50 : 20;
 const LEASE_MS = 1500;
 const WAIT_MS = FULL ? 180_000 : 60_000;
@@ -134,8 +134,8 @@ export interface Play {
   startProcess(): Promise<TestNode>;
   /** Resolves once so many leases of nodes have been taken by others. */
   taken(count: number): Promise<void>;
-  /** Resolves once only so many clients are connected. */
-  left(count: number): Promise<void>;
+  /** Resolves once no client of the first process is connected. */
+  left(): Promise<void>;
   /** Has each socket that is connected emit its next events, up to a share of all. */
   emit(share: number): Promise<void>;
   /** Resolves once what was emitted was either taken, or is in a journal. */
@@ -209,9 +209,10 @@ export async function play(
       const taken = async () => (await client.keys("sluice:{nodes}:taken:*")).length;
       await until(async () => (await taken()) === wanted, `${wanted} leases`, WAIT_MS);
     },
-    async left(wanted) {
-      const connected = () => clients.filter((each) => each.connected).length;
-      await until(() => connected() === wanted, `${wanted} clients`, WAIT_MS);
+    async left() {
+      const own = clients.filter((_, at) => at % (count + more) === 0);
+      const isGone = () => own.every((each) => !each.connected);
+      await until(isGone, "that the clients of the first are gone", WAIT_MS);
     },
     async emit(share) {
       for (; round < Math.round(EVENTS * share); round++) {

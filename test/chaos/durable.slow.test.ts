@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hasTool } from "../harness/tool.ts";
-import { FULL, play, SOCKETS } from "./durable-kit.ts";
+import { FULL, play } from "./durable-kit.ts";
 
 const AOF = ["--appendonly", "yes", "--appendfsync", "always"];
 
@@ -35,7 +35,7 @@ test("SIGKILL of one of two: the other goes on, and each disconnect comes after 
   await on.emit(0.8);
   await on.written();
   processes[0]?.run.child.kill("SIGKILL");
-  await on.left(SOCKETS / 2);
+  await on.left();
   fn.mode = "ok";
   await on.emit(1);
   await on.over();
@@ -87,7 +87,7 @@ test("a node that is frozen and thaws: its calls are another's, in order, and it
   fn.mode = "ok";
   await on.taken(1);
   child?.kill("SIGCONT");
-  await on.left(SOCKETS / 2);
+  await on.left();
   await on.emit(1);
   await on.over();
 });
