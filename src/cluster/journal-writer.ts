@@ -47,7 +47,7 @@ export interface Writer {
   /** Goes on, if there is anything to be written. */
   wake(): void;
   readonly samples: { entries: number; bytes: number; unconfirmed: number };
-  /** Resolves once everything is written, or Redis cannot be reached. */
+  /** Resolves once everything is written, or Redis is away or has refused it for `timeoutMs`. */
   flushed(): Promise<void>;
   stop(): void;
 }
@@ -79,6 +79,7 @@ export function createWriter(settings: JournalSettings, needs: WriterNeeds): Wri
   let stopped = false;
   let mayDiffer = false;
   let awaySince: number | undefined;
+  let failingSince: number | undefined;
   const waiting: (() => void)[] = [];
 
   link.watch((here) => {
@@ -113,10 +114,14 @@ export function createWriter(settings: JournalSettings, needs: WriterNeeds): Wri
     while (!stopped && link.isHere()) {
       try {
         if (!(await writeOnce())) break;
+        failingSince = undefined;
       } catch (error) {
         if (!link.isHere()) break;
         // It may be full: what is removed goes through all the same.
         needs.failed(error);
+        failingSince ??= performance.now();
+        // Nobody is to wait for as long as it is full: a stop would not end.
+        if (performance.now() - failingSince >= timeoutMs) rest();
         await pause();
       }
       await new Promise((resolve) => setImmediate(resolve));

@@ -131,7 +131,10 @@ export interface Journal {
   read(reader: JournalReader): void;
   readonly letters: LetterStore;
   samples(): JournalSamples;
-  /** Resolves once all that was appended and removed is written, or Redis cannot be reached. */
+  /**
+   * Resolves once all that was appended and removed is written, or Redis is away, or has refused to
+   * write for as long as an append is waited for.
+   */
   flushed(): Promise<void>;
 }
 

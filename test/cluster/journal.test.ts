@@ -168,6 +168,15 @@ test("a full Redis refuses calls in time, and still lets go of them", async (t) 
   assert.deepEqual(await written(redis, node.lease.node), ["5"]);
 });
 
+test("nobody waits for a full Redis to take what is to be written", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t, ["--maxmemory-policy", "noeviction", "--maxmemory", "1"]);
+  const node = await openNode(t, redis, { timeoutMs: 200, leaseMs: 60_000 });
+  assert.equal(await node.journal.append(call("1")), "away");
+  await node.journal.flushed();
+  assert.deepEqual(await written(redis, node.lease.node), []);
+});
+
 test("a call strikes its socket's record in the same step", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
