@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import type { CallHandshake, CallKind, CallSocket } from "../core/call.ts";
+import { CALL_TYPES, type CallHandshake, type CallKind, type CallSocket } from "../core/call.ts";
 import type { FailureCode } from "../core/failures.ts";
 import type { Place } from "../core/journal.ts";
 import type { SocketState } from "../core/socket-state.ts";
+import { isRecord } from "../core/tagged-json.ts";
 import type { Span, TraceContext } from "../core/trace.ts";
 import { fromTaggedJson, replaceUnsendable, writeTaggedJson } from "../core/value.ts";
 import type { Outcome } from "./answer.ts";
@@ -118,6 +119,8 @@ export interface Lane {
   socket: SocketState | undefined;
   /** Other nodes may have older calls of its socket. */
   mayBeElsewhere: boolean;
+  /** Calls up to this `order` may have some of other nodes between them. */
+  mixedUpTo: number;
   /** Its calls are another node's, which is gone. */
   readonly isAdopted: boolean;
   /** The first of its calls that is known to be the oldest of all. */
@@ -217,16 +220,32 @@ export interface KeptCall extends CallHead {
   readonly members: string;
 }
 
-/** Reads what {@link writeCall} wrote; `undefined` for anything else. */
+/**
+ * Reads what {@link writeCall} wrote; `undefined` for anything else: another version, or whoever
+ * else writes to Redis, may have written it. Its members are not looked at.
+ */
 export function readCall(text: string): KeptCall | undefined {
-  const [head = "", socket, members] = text.split("\n", 3);
+  const [line = "", socket, members] = text.split("\n", 3);
   if (socket === undefined || members === undefined) return undefined;
   try {
-    // What this gateway, or another of the same version, has written.
-    return { ...(JSON.parse(head) as Omit<KeptCall, "socket" | "members">), socket, members };
+    const head: unknown = JSON.parse(line);
+    const isFit = isRecord(head) && isHead(head) && isRecord(JSON.parse(socket));
+    return isFit ? { ...(head as unknown as KeptCall), socket, members } : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isHead(head: Record<string, unknown>): boolean {
+  const { id, kind, namespace, socketId, subject, route, at, order, rooms = [], trace } = head;
+  return (
+    Object.hasOwn(CALL_TYPES, String(kind)) &&
+    [id, kind, namespace, socketId, subject, route].every((each) => typeof each === "string") &&
+    [at, order].every(Number.isFinite) &&
+    Array.isArray(rooms) &&
+    rooms.every((room) => typeof room === "string") &&
+    (trace === undefined || isRecord(trace))
+  );
 }
 
 /** Returns the body of a kept call, as it was. */

@@ -133,16 +133,16 @@ export function letterOf(call: Call, failed: Failed, at: number): Letter {
   };
 }
 
-/** Returns a letter as it is shown; `undefined` for what another version wrote. */
+/** Returns a letter as it is shown; `undefined` for what no gateway of this version wrote. */
 export function showLetter(letter: Letter): DeadLetter | undefined {
   const { lane, text, ...about } = letter;
   const call = readCall(text);
   if (!call) return undefined;
-  return {
-    ...about,
-    type: call.kind,
-    namespace: call.namespace,
-    socketId: call.socketId,
-    data: fromTaggedJson(JSON.parse(keptBodyOf(call))),
-  };
+  const { kind: type, namespace, socketId } = call;
+  try {
+    const data = fromTaggedJson(JSON.parse(keptBodyOf(call)));
+    return { ...about, type, namespace, socketId, data };
+  } catch {
+    return undefined;
+  }
 }
