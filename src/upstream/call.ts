@@ -129,6 +129,12 @@ export interface Lane {
   isLeft: boolean;
 }
 
+/** Other nodes may have calls of a lane that are older than its next, and between those it has. */
+export function suspect(lane: Lane): void {
+  lane.mayBeElsewhere = true;
+  lane.mixedUpTo = lane.order;
+}
+
 /** What a call has at its beginning. */
 export const FRESH = {
   deadline: undefined,

@@ -2,7 +2,7 @@ import type { FailureCode } from "../core/failures.ts";
 import type { Appended, Journal, JournalEntry, Place } from "../core/journal.ts";
 import type { KnownSocket } from "../core/socket-state.ts";
 import { within } from "../core/within.ts";
-import { type Call, type CallHead, type Lane, readCall, writeCall } from "./call.ts";
+import { type Call, type CallHead, type Lane, readCall, suspect, writeCall } from "./call.ts";
 import { createElders } from "./elders.ts";
 import type { KeptCalls, LostSockets } from "./kept-calls.ts";
 
@@ -147,7 +147,7 @@ export function createDurable(needs: DurableNeeds): Durable {
     taken() {
       losses++;
       // What a live socket has told is older than what it tells from now on, and elsewhere.
-      for (const lane of needs.lanes()) lane.mayBeElsewhere = true;
+      for (const lane of needs.lanes()) suspect(lane);
       for (const call of [...known]) {
         if (call.isSent) call.isTaken = true;
         else needs.drop(call);
@@ -166,8 +166,8 @@ export function createDurable(needs: DurableNeeds): Durable {
       // A client does not wait to be let in until a backlog is delivered.
       if (lane.mayBeElsewhere && call.kind !== "connect" && lane.cleared !== call) {
         return elders.gone(headOf(lane, call)).then(() => {
-          // Between two calls of an adopted lane there may be one in yet another journal.
-          if (lane.isAdopted) lane.cleared = call;
+          // Between two such calls there may be one in yet another journal.
+          if (lane.isAdopted || call.order <= lane.mixedUpTo) lane.cleared = call;
           else lane.mayBeElsewhere = false;
         });
       }

@@ -38,7 +38,7 @@ export interface Lanes {
 export function newLane(key: string, isAdopted = false): Lane {
   return {
     ...{ key, calls: [], isBusy: false, isLeft: false, users: 0, order: 0, socket: undefined },
-    ...{ isAdopted, mayBeElsewhere: isAdopted, cleared: undefined },
+    ...{ isAdopted, mayBeElsewhere: isAdopted, mixedUpTo: 0, cleared: undefined },
   };
 }
 

@@ -5,7 +5,7 @@ import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Span, TraceContext, Tracer } from "../core/trace.ts";
 import { type Answer, type Outcome, readRefusal } from "./answer.ts";
-import type { CalledSocket } from "./call.ts";
+import { type CalledSocket, suspect } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import type { Lanes } from "./lanes.ts";
 import { beginEvent } from "./spans.ts";
@@ -91,13 +91,13 @@ export interface SocketCallsNeeds {
 export function openSocketCalls(socket: CalledSocket, needs: SocketCallsNeeds): SocketCalls {
   const { settings, calls, lanes, apply, trace: tracer, refused } = needs;
   const lane = lanes.open(`${socket.namespace},${socket.id}`);
-  if (socket.mayBeElsewhere) lane.mayBeElsewhere = true;
   const acks = createAckOrder();
   const trace = tracer?.followsClients === false ? undefined : socket.trace;
   let isOpen = true;
   lane.socket = socket;
   // A recovered socket may come from a node whose clock is ahead.
   lane.order = Math.max(lane.order, socket.describe().version ?? 0);
+  if (socket.mayBeElsewhere) suspect(lane);
 
   function answered(
     outcome: Outcome,

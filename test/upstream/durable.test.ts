@@ -246,6 +246,29 @@ test("the events of a socket that goes on here wait for older ones of another no
   assert.deepEqual(toldTo(fn).slice(3), ["s1 new", "s1 newer"]);
 });
 
+test("a socket that goes to another node and comes back is told of in order", async (t) => {
+  for (const batch of [false, true]) {
+    const gate = createGate();
+    const fn = await startFunction(t, () => gate.passed.then(() => ({})));
+    const journals = createMemoryJournals();
+    const settings = { url: fn.url, batch, batchMs: 1 };
+    const [here, there] = [journals.open(), journals.open()].map((journal) =>
+      testUpstream(t, settings, { journal }),
+    );
+    const say = async (upstream: typeof here, n: number) => {
+      const lane = upstream?.lane("s1", { mayBeElsewhere: true });
+      lane?.event("x", [n]);
+      await until(() => journals.entries.length === n, "it is written down");
+      if (n === 1) await until(() => fn.open === 1, "the first is called");
+      lane?.end();
+    };
+    for (const [at, upstream] of [here, here, there, here].entries()) await say(upstream, at + 1);
+    gate.open();
+    await until(() => journals.entries.length === 0, "all are delivered");
+    assert.deepEqual(toldTo(fn), ["s1 1", "s1 2", "s1 3", "s1 4"]);
+  }
+});
+
 test("calls of one socket in two journals are adopted in their order", async (t) => {
   const fn = await startFunction(t, () => ({ status: 500 }));
   const journals = createMemoryJournals();
@@ -352,4 +375,24 @@ test("whoever tells that a node's socket is lost makes the call under the same i
   await until(() => fn.received.length === 3, "all are told");
   const ids = fn.received.map(({ headers }) => headers["webhook-id"]);
   assert.equal(new Set(ids).size, 2);
+});
+
+test("what no gateway has written is removed from a journal, and holds up nothing", async (t) => {
+  const fn = await startFunction(t);
+  const journals = createMemoryJournals();
+  const [dead, journal] = [journals.open(), journals.open()];
+  testUpstream(t, { url: fn.url }, { journal });
+  const about = { id: "evt_1", kind: "event", subject: "x", at: 1, order: 1, route: "default" };
+  const head = { ...about, namespace: "/", socketId: "s1" };
+  const textOf = (more: object, socket = '{"id":"s1"}') =>
+    `${JSON.stringify({ ...head, ...more })}\n${socket}\n,"event":"x","args":[1]`;
+  const texts = ["", "{}\n{}\n", "null\n{}\n", "[]\n[]\n", textOf({}, "not JSON"), textOf({}, "1")];
+  for (const more of [{ namespace: 5 }, { kind: "toString" }, { order: null }, { rooms: "all" }]) {
+    texts.push(textOf(more));
+  }
+  for (const text of [...texts, textOf({})]) await dead.append({ lane: "/,s1", text });
+  dead.takenBy(journal);
+  await until(() => journals.entries.length === 0, "nothing is left");
+  assert.deepEqual(toldTo(fn), ["s1 1"]);
+  assert.deepEqual(await journal.letters.list({ limit: 1 }), { items: [] });
 });
