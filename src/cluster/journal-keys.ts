@@ -13,6 +13,8 @@ export interface JournalSettings {
   /** Calls in it, and their bytes; of what was adopted, as many are out at once. */
   readonly max: number;
   readonly bytesMax: number;
+  /** Whether calls are appended over these bounds: who appends has bounds of its own. */
+  readonly mayExceed?: boolean;
   readonly letters: LetterBounds;
   readonly timeoutMs: number;
   readonly leaseMs: number;

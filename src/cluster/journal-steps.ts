@@ -175,9 +175,8 @@ export function createSteps(settings: JournalSettings, { seal, dropped }: StepsN
   return {
     append({ lane, text, strikes = "" }) {
       const bytes = Buffer.byteLength(text);
-      if (samples.entries >= settings.max || samples.bytes + bytes > settings.bytesMax) {
-        return Promise.resolve("full");
-      }
+      const isFull = samples.entries >= settings.max || samples.bytes + bytes > settings.bytesMax;
+      if (isFull && !settings.mayExceed) return Promise.resolve("full");
       return new Promise((resolve) => {
         // Only a letter can be gone.
         const settle = (appended: Appended | undefined) => resolve(appended ?? "away");

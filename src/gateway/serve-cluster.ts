@@ -117,12 +117,14 @@ function openJournal(
   { cluster, upstream }: ClusterSettings,
   { log, undo }: ServeClusterNeeds,
 ): Journal {
-  const { queueMax, queueBytesMax } = upstream;
+  const { queueMax, queueBytesMax, full } = upstream;
   const { deadLettersMax, deadLetterBytesMax, deadLetterAgeMs } = upstream;
   const { timeoutMs, leaseMs, busKey, prefix } = cluster;
   const journal = createJournal(
     {
       ...{ max: queueMax, bytesMax: queueBytesMax, timeoutMs, leaseMs },
+      // What was read before a client could be held back is taken over the limits.
+      mayExceed: full === "pause",
       letters: { max: deadLettersMax, bytesMax: deadLetterBytesMax, ageMs: deadLetterAgeMs },
     },
     { link, lease, log, seal: createSeal(busKey, prefix) },

@@ -130,6 +130,26 @@ test("so it is where Redis keeps what waits, and a client comes back in a pause"
   assert.equal(await refused(gateway), 0);
 });
 
+test("where Redis keeps what waits, a queue that is full holds back and refuses nothing", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const cluster = { redisUrl: redis.url, timeoutMs: 10_000 };
+  const { gate, heard, gateway } = await start(
+    t,
+    { queueMax: 20, socketQueueMax: 100 },
+    { cluster },
+  );
+  const clients = await Promise.all(upTo(5).map(() => gateway.connected()));
+  const ids = clients.map(({ id = "" }) => id);
+  for (const n of upTo(30)) for (const client of clients) client.emit("n", n);
+  await until(async () => (await paused(gateway)) === 5, "that they are paused");
+  await until(async () => (await queued(gateway)) > 20, "what was read before");
+  gate.open();
+  await until(() => ids.every((id) => heard.get(id)?.length === 30), "all events of all");
+  for (const id of ids) assert.deepEqual(heard.get(id), upTo(30));
+  assert.equal(await refused(gateway), 0);
+});
+
 test("what was read before is taken up to pausedBytesMax; above, the connection ends by name", async (t) => {
   const { gate, heard, gateway } = await start(t, { pausedBytesMax: 65_536, socketQueueMax: 1 });
   const client = await gateway.connected();
