@@ -217,7 +217,9 @@ test("with a key, calls and letters that are not signed with it are not handed o
   const redis = await testRedis(t);
   const busKey = "0123456789abcdef";
   const dying = await openNode(t, redis, { busKey });
-  const [first] = await appendAll(dying, [call("1"), call("2"), call("3")]);
+  // A client may name half a character.
+  const half = call("3", "/\ud800,a");
+  const [first] = await appendAll(dying, [call("1"), call("2"), half]);
   dying.journal.letters.add(letterOf("x"));
   await dying.journal.flushed();
   const key = `sluice:{nodes}:journal:${dying.lease.node}`;
