@@ -12,6 +12,7 @@ import type { ToPrimary, ToWorker } from "./worker-pipe.ts";
 
 /** What a worker is given. */
 export type Due = Extract<ToWorker, readonly ["due", ...unknown[]]>;
+type Heard = Due | Extract<ToWorker, readonly ["waiting", ...unknown[]]>;
 
 /** The commands of all workers that wait, in their primary. */
 export interface StoppablePrimaryDelays extends PrimaryDelays {
@@ -37,8 +38,18 @@ export function createPrimaryDelays(limits: DelayStoreLimits): StoppablePrimaryD
   /** Those that are due while there is no worker. */
   let stranded: { readonly kept: Kept; readonly dueAt: number }[] = [];
   let lastId = 0;
+  let telling: NodeJS.Immediate | undefined;
+
+  /** Tells all workers, once a turn, how many wait: each shows it in its metrics. */
+  function tellAll(): void {
+    telling ??= setImmediate(() => {
+      telling = undefined;
+      for (const send of workers.values()) send(["waiting", samples.pending, samples.bytes]);
+    });
+  }
 
   function give(kept: Kept, dueAt: number): void {
+    tellAll();
     const [first] = workers.keys();
     const worker = workers.has(kept.giver) ? kept.giver : first;
     if (worker === undefined) return void stranded.push({ kept, dueAt });
@@ -55,9 +66,11 @@ export function createPrimaryDelays(limits: DelayStoreLimits): StoppablePrimaryD
   return {
     joined(worker, send) {
       workers.set(worker, send);
+      tellAll();
       for (const { kept, dueAt } of stranded.splice(0)) give(kept, dueAt);
     },
     received(giver, part, answer) {
+      tellAll();
       if (part[0] === "done") given.delete(part[1]);
       else if (part[0] === "cancel") answer(tell(store.cancel(part[2])));
       else {
@@ -75,6 +88,7 @@ export function createPrimaryDelays(limits: DelayStoreLimits): StoppablePrimaryD
       }
     },
     stop() {
+      clearImmediate(telling);
       const lost = store.clear() + given.size + stranded.length;
       given.clear();
       stranded = [];
@@ -115,7 +129,10 @@ export function createWorkerDelays(bus: Pick<WorkerBus, "send" | "ask" | "onDue"
     });
     running.add(over);
   }
-  bus.onDue(receive);
+  bus.onDue((part: Heard) => {
+    if (part[0] === "due") receive(part);
+    else Object.assign(samples, { pending: part[1], bytes: part[2] });
+  });
 
   return {
     async keep(delayed, { afterMs, key }) {

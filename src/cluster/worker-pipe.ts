@@ -50,7 +50,9 @@ export type ToWorker =
   | readonly ["reset", log: number]
   | readonly ["answer", asked: number, value: unknown]
   /** A command whose time has come. */
-  | readonly ["due", due: number, text: string, lateMs: number];
+  | readonly ["due", due: number, text: string, lateMs: number]
+  /** How many commands wait, and their bytes. */
+  | readonly ["waiting", pending: number, bytes: number];
 
 /**
  * The sockets of one end of the pipe, one for each direction: writing to a process that was killed

@@ -57,6 +57,21 @@ test("what one worker was given, another replaces and cancels, within the bounds
   assert.deepEqual([b.samples.pending, b.samples.outcomes.full], [3, 1]);
 });
 
+// A worker that had kept one command showed it as waiting for ever, and so did the sum of all.
+test("every worker knows how many wait, whoever keeps, cancels and carries out", async (t) => {
+  const { worker } = await start(t);
+  const [a, b] = [worker("1"), worker("2")];
+  for (const one of [a, b]) one.start();
+  await a.keep(emit(1), { afterMs: 60_000, key: "k" });
+  await until(() => b.samples.pending === 1, "b knows of it");
+  await b.cancel("/", "k");
+  await until(() => a.samples.pending === 0, "a knows of the cancel");
+  await a.keep(emit(2), { afterMs: 1 });
+  const isOver = () => a.done.length === 1 && a.samples.pending + b.samples.pending === 0;
+  await until(isOver, "it is over");
+  assert.deepEqual([a.samples.bytes, b.samples.bytes], [0, 0]);
+});
+
 test("what a worker that is gone was given is carried out by another, or the next that starts", async (t) => {
   const { primary, worker } = await start(t);
   const [a, b] = [worker("1"), worker("2")];

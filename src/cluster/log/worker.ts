@@ -30,7 +30,7 @@ export interface WorkerCarrier extends Carrier {
   onDue(call: (part: DuePart) => void): void;
 }
 
-type DuePart = Extract<ToWorker, readonly ["due", ...unknown[]]>;
+type DuePart = Extract<ToWorker, readonly ["due" | "waiting", ...unknown[]]>;
 
 /** What the carrier of a worker needs. */
 export interface WorkerCarrierNeeds {
@@ -62,7 +62,7 @@ interface WorkerLog extends CarrierLog {
   gone(): void;
 }
 
-type OfLog = Exclude<ToWorker, readonly ["answer" | "due", ...unknown[]]>;
+type OfLog = Exclude<ToWorker, readonly ["answer" | "due" | "waiting", ...unknown[]]>;
 
 const late = (): Error => new Error("the primary did not answer in time");
 const gone = (): Error => new Error("the primary is gone");
@@ -87,7 +87,7 @@ export function createWorkerCarrier(
     received(parts) {
       for (const part of parts) {
         if (part[0] === "answer") settle(part[1], part[2]);
-        else if (part[0] === "due") due(part);
+        else if (part[0] === "due" || part[0] === "waiting") due(part);
         else logs.get(part[1])?.received(part);
       }
     },
