@@ -27,7 +27,8 @@ export interface Letters extends LetterStore {
 /** Letters that one page looks at, and their bytes. */
 const LOOKS = 1000;
 const PAGE_BYTES = 4_194_304;
-const ID = /^\d{1,20}-\d{1,20}$/;
+// Below what Redis counts to.
+const ID = /^\d{1,15}-\d{1,15}$/;
 
 /** Returns the dead letters of all nodes, in Redis. Asking rejects while that is away. */
 export function createLetters(bounds: LetterBounds, needs: LettersNeeds): Letters {

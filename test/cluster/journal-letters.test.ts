@@ -42,6 +42,10 @@ test("a call that is given up becomes a letter in one step, and any node lists i
   assert.deepEqual(await idsOf(b, { route: "none" }), []);
   const [first] = (await b.journal.letters.list({ limit: 1 })).items;
   assert.deepEqual(first, letterOf("0", { route: "even", reason: "UPSTREAM_TIMEOUT" }));
+  // Redis knows no such place: it counts as none, and Redis as here.
+  for (const after of ["99999999999999999999-0", "18446744073709551615-18446744073709551615"]) {
+    assert.deepEqual((await b.journal.letters.list({ limit: 1, after })).items, [first]);
+  }
   assert.equal(b.journal.letters.samples.held, 10);
   assert.ok(b.journal.letters.samples.bytes > 5000);
 });
