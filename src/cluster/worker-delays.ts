@@ -27,8 +27,8 @@ interface Kept {
   readonly giver: string;
 }
 
-/** What the primary answers: whether it is done, how many wait, and their bytes. */
-type Told = readonly [done: boolean, pending: number, bytes: number];
+/** What the primary answers: whether it is done, how many wait, their bytes, and were replaced. */
+type Told = readonly [done: boolean, pending: number, bytes: number, replaced: number];
 
 /** Returns what keeps the commands of all workers until their time, and gives each to one. */
 export function createPrimaryDelays(limits: DelayStoreLimits): StoppablePrimaryDelays {
@@ -61,7 +61,11 @@ export function createPrimaryDelays(limits: DelayStoreLimits): StoppablePrimaryD
   const store = createDelayStore<Kept>(limits, samples, (kept, lateMs) =>
     give(kept, performance.now() - lateMs),
   );
-  const tell = (done: boolean): Told => [done, samples.pending, samples.bytes];
+  const tell = (done: () => boolean): Told => {
+    const before = samples.outcomes.replaced;
+    const isDone = done();
+    return [isDone, samples.pending, samples.bytes, samples.outcomes.replaced - before];
+  };
 
   return {
     joined(worker, send) {
@@ -72,11 +76,11 @@ export function createPrimaryDelays(limits: DelayStoreLimits): StoppablePrimaryD
     received(giver, part, answer) {
       tellAll();
       if (part[0] === "done") given.delete(part[1]);
-      else if (part[0] === "cancel") answer(tell(store.cancel(part[2])));
+      else if (part[0] === "cancel") answer(tell(() => store.cancel(part[2])));
       else {
         const [, , afterMs, name, text] = part;
         const about = { bytes: Buffer.byteLength(text), afterMs, name: name ?? undefined };
-        answer(tell(store.keep({ text, giver }, about)));
+        answer(tell(() => store.keep({ text, giver }, about)));
       }
     },
     left(worker) {
@@ -108,8 +112,9 @@ export function createWorkerDelays(bus: Pick<WorkerBus, "send" | "ask" | "onDue"
 
   async function ask(question: (asked: number) => ToPrimary): Promise<boolean | "away"> {
     try {
-      const [done, pending, bytes] = (await bus.ask(question)) as Told; // so it is answered
+      const [done, pending, bytes, replaced] = (await bus.ask(question)) as Told; // as sent
       Object.assign(samples, { pending, bytes });
+      samples.outcomes.replaced += replaced;
       return done;
     } catch {
       return "away";

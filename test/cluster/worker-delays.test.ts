@@ -50,6 +50,7 @@ test("what one worker was given, another replaces and cancels, within the bounds
   assert.equal(await a.keep(emit(1), later), "kept");
   assert.equal(await b.keep(emit(2), later), "kept");
   assert.equal(b.samples.pending, 1, "it has taken the place of the first");
+  assert.deepEqual([a.samples.outcomes.replaced, b.samples.outcomes.replaced], [0, 1]);
   assert.equal(await a.cancel("/", "k"), true);
   assert.equal(await a.cancel("/", "k"), false);
   for (const n of [1, 2, 3]) assert.equal(await a.keep(emit(n), { afterMs: 60_000 }), "kept");
