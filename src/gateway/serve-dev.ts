@@ -12,8 +12,8 @@ import { createPaint, describeAttempt, showText } from "../dev/print.ts";
 import { type RecordingProxy, startProxy } from "../dev/proxy.ts";
 import { findAttempt, openRecording, RECORDING_BYTES_MAX } from "../dev/recording.ts";
 import { replay } from "../dev/replay.ts";
+import { createSigner } from "../upstream/request.ts";
 import { readRoutes } from "../upstream/routes.ts";
-import { createSigner } from "../upstream/sign.ts";
 import { type Gateway, startGateway, urlHost } from "./gateway.ts";
 
 /** How long a function may take to listen before its developer is told that it does not. */

@@ -2,16 +2,13 @@ import { FAILURES } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Span, Tracer } from "../core/trace.ts";
 import { type Failed, type Outcome, type Outcomes, readAlone, readBatch } from "./answer.ts";
-import { backoff } from "./budget.ts";
-import { bodyOf, type Call, type Clock, traceOf } from "./call.ts";
-import { binaryHeaders, structuredEvent, traceHeaders } from "./cloud-event.ts";
+import { createGone, type Gone } from "./breaker.ts";
+import type { Call, Clock } from "./call.ts";
 import type { Durable } from "./durable.ts";
-import { createGone, type Gone } from "./gone.ts";
 import { type Attempt, createOrigin, type Origin } from "./origins.ts";
-import type { Post } from "./post.ts";
+import { type Load, postOf, type Sign, traceHeaders } from "./request.ts";
 import type { Route, Routes } from "./routes.ts";
 import type { Counts } from "./samples.ts";
-import type { Sign } from "./sign.ts";
 import { beginAttempt, endAttempt } from "./spans.ts";
 
 /** Makes the attempts of calls: one each, or as many as are allowed. */
@@ -53,17 +50,6 @@ export interface AttemptsNeeds {
   durable(): Pick<Durable, "isUncertain" | "own"> | undefined;
   /** How long calls are tried again, if the settings leave it open. */
   readonly retryForMs: number;
-}
-
-/** What goes out in one request: one call, or a batch. */
-interface Load {
-  /** The `webhook-id`: the same in every attempt. */
-  readonly id: string;
-  readonly isBatch: boolean;
-  readonly calls: readonly Call[];
-  /** The first of them: they go to one function. */
-  readonly call: Call;
-  attempts: number;
 }
 
 /**
@@ -228,28 +214,14 @@ function createWaits() {
   };
 }
 
-/** Writes one attempt's request: its signature holds the time, its body the sockets' state. */
-function postOf(load: Load, timeoutMs: number, sign: Sign): Post {
-  const { id, isBatch, calls, call } = load;
-  const text = isBatch ? writeBatch(calls) : bodyOf(call);
-  const body = Buffer.from(text, "utf8");
-  const { timestamp, signature } = sign(id, body);
-  const headers = isBatch
-    ? ["content-type", "application/cloudevents-batch+json"]
-    : binaryHeaders(call);
-  headers.push("accept-encoding", "identity", "user-agent", "sluice", "webhook-id", id);
-  headers.push("webhook-timestamp", timestamp, "webhook-signature", signature);
-  return { path: call.path, headers, body, timeoutMs: Math.ceil(timeoutMs) };
-}
-
-function writeBatch(calls: readonly Call[]): string {
-  const left = calls.filter(({ isOver }) => !isOver);
-  return `[${left.map(eventOf).join(",")}]`;
-}
-
-function eventOf(call: Call): string {
-  const body = call.body ?? bodyOf(call);
-  // Another attempt writes it anew.
-  call.body = undefined;
-  return structuredEvent(call, body, traceOf(call));
+/**
+ * Returns how long to wait before attempt `attempt` + 1: anything from 0 to a bound that doubles
+ * (full jitter), so that the retries of many sockets spread out.
+ */
+export function backoff(
+  attempt: number,
+  { retryMs, retryMsMax }: { readonly retryMs: number; readonly retryMsMax: number },
+  random: () => number = Math.random,
+): number {
+  return random() * Math.min(retryMsMax, retryMs * 2 ** Math.min(attempt - 1, 30));
 }

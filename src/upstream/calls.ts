@@ -5,6 +5,7 @@ import type { LetterStore } from "../core/journal.ts";
 import type { Settings } from "../core/settings.ts";
 import type { TraceContext, Tracer } from "../core/trace.ts";
 import type { Answered, Failed, Outcome } from "./answer.ts";
+import type { Gone } from "./breaker.ts";
 import {
   type Call,
   type CalledSocket,
@@ -17,7 +18,6 @@ import {
 } from "./call.ts";
 import { letterOf } from "./dead-letters.ts";
 import type { Durable } from "./durable.ts";
-import type { Gone } from "./gone.ts";
 import type { Lanes } from "./lanes.ts";
 import { createLimits, type Limits, type Queued } from "./limits.ts";
 import type { Routes } from "./routes.ts";

@@ -1,7 +1,6 @@
-import type { Outcome } from "./answer.ts";
+import type { Failed, Outcome } from "./answer.ts";
 import type { Attempts } from "./attempts.ts";
-import type { Batches } from "./batches.ts";
-import type { Call, Lane } from "./call.ts";
+import { bodyOf, type Call, type Lane } from "./call.ts";
 import type { Durable } from "./durable.ts";
 
 /** What lanes need. */
@@ -108,4 +107,154 @@ export function createLanes({ attempts, batches, end, durable }: LanesNeeds): La
     },
     all: () => lanes.values(),
   };
+}
+
+/** Fills batches and sends them off. */
+export interface Batches {
+  /** Whether a call goes out in batches. */
+  takes(call: Call): boolean;
+  /**
+   * Adds the first call of a lane, and those behind it that fit, to the batch of its function.
+   * Resolves when the batch is over, with those calls of the lane that are to be tried again.
+   */
+  join(lane: Lane, call: Call): Promise<Call[]>;
+  /** Adds a call to the batch that waits with its lane, if it fits; else returns false. */
+  follow(lane: Lane, call: Call): boolean;
+  /** Sends off whatever waits to be filled; from now on nothing waits for that. */
+  flush(): void;
+}
+
+/** What batches are bounded by. */
+export interface BatchSettings {
+  readonly batchMax: number;
+  readonly batchBytesMax: number;
+  readonly batchMs: number;
+}
+
+/** What batches need. */
+export interface BatchesNeeds {
+  readonly attempts: Attempts;
+  newId(): string;
+  /** So many calls have gone out in a batch. */
+  sent(calls: number): void;
+  /** A call is over. */
+  end(lane: Lane, call: Call, outcome: Outcome): void;
+  /** A call failed in a batch that did not. */
+  failed(call: Call, failed: Failed): void;
+}
+
+/** Calls that wait to go out together. */
+interface Batch {
+  /** Where it goes. */
+  readonly url: string;
+  readonly members: { readonly lane: Lane; readonly call: Call }[];
+  /** Who waits for its end. */
+  readonly lanes: Map<Lane, (again: Call[]) => void>;
+  bytes: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** What a batch adds to a call's body: its attributes, roughly. */
+const ENVELOPE_BYTES = 400;
+
+/**
+ * Returns no batches yet. One is open per URL; it goes out when it is full or `batchMs` old. The
+ * lanes in it wait for its end, so that events of one socket are never in two requests at once.
+ */
+export function createBatches(settings: BatchSettings, needs: BatchesNeeds): Batches {
+  const open = new Map<string, Batch>();
+  /** The open batch that a lane is in. */
+  const joined = new Map<Lane, Batch>();
+  let flushed = false;
+
+  function openFor(url: string): Batch {
+    const known = open.get(url);
+    if (known) return known;
+    const batch: Batch = { url, members: [], lanes: new Map(), bytes: 0, timer: undefined };
+    batch.timer = setTimeout(() => void sendOff(batch), settings.batchMs);
+    open.set(url, batch);
+    return batch;
+  }
+
+  async function sendOff(batch: Batch): Promise<void> {
+    clearTimeout(batch.timer);
+    open.delete(batch.url);
+    for (const lane of batch.lanes.keys()) joined.delete(lane);
+    const calls = batch.members.map(({ call }) => call);
+    needs.sent(calls.length);
+    const outcomes = await needs.attempts.deliverBatch(needs.newId(), calls);
+    const again = new Map<Lane, Call[]>();
+    for (const { lane, call } of batch.members) {
+      const outcome = outcomes.of(call.id);
+      if (outcome.ok || !needs.attempts.mayRetry(outcome, call)) needs.end(lane, call, outcome);
+      else again.set(lane, [...(again.get(lane) ?? []), call]);
+      if (!outcome.ok && !outcomes.failed) needs.failed(call, outcome);
+    }
+    for (const [lane, resolve] of batch.lanes) resolve(again.get(lane) ?? []);
+  }
+
+  function hasRoom(batch: Batch, call: Call): boolean {
+    if (!takes(call) || urlOf(call) !== batch.url) return false;
+    return batch.bytes + sizeOf(call) <= settings.batchBytesMax;
+  }
+
+  function add(batch: Batch, lane: Lane, call: Call): void {
+    batch.members.push({ lane, call });
+    batch.bytes += sizeOf(call);
+    const isFull = batch.members.length >= settings.batchMax;
+    if (isFull || batch.bytes >= settings.batchBytesMax) void sendOff(batch);
+  }
+
+  function follow(lane: Lane, call: Call): boolean {
+    const batch = joined.get(lane);
+    if (!batch || !mayFollow(lane, call) || !hasRoom(batch, call)) return false;
+    add(batch, lane, call);
+    return true;
+  }
+
+  return {
+    takes,
+    follow,
+    join(lane, call) {
+      const url = urlOf(call);
+      // The socket may have changed since it was looked at for an earlier batch.
+      call.body = undefined;
+      let batch = openFor(url);
+      // One that is too large for any batch goes alone.
+      if (batch.members.length > 0 && !hasRoom(batch, call)) {
+        void sendOff(batch);
+        batch = openFor(url);
+      }
+      const ended = new Promise<Call[]>((resolve) => batch.lanes.set(lane, resolve));
+      joined.set(lane, batch);
+      add(batch, lane, call);
+      for (let [next] = lane.calls; next && follow(lane, next); [next] = lane.calls) {
+        lane.calls.shift();
+      }
+      if (flushed && joined.has(lane)) void sendOff(batch);
+      return ended;
+    },
+    flush() {
+      flushed = true;
+      for (const batch of [...open.values()]) void sendOff(batch);
+    },
+  };
+}
+
+function takes({ deadline, once, route, kind }: Call): boolean {
+  return deadline === undefined && !once && route.batch && kind === "event";
+}
+
+/** Whether a call may be delivered with those before it in its lane. */
+function mayFollow({ mayBeElsewhere, isLeft }: Lane, { written, isOver }: Call): boolean {
+  return written === undefined && !isOver && !mayBeElsewhere && !isLeft;
+}
+
+function urlOf({ route, path }: Call): string {
+  return route.origin + path;
+}
+
+function sizeOf(call: Call): number {
+  call.body ??= bodyOf(call);
+  return Buffer.byteLength(call.body) + ENVELOPE_BYTES;
 }

@@ -1,8 +1,7 @@
 import type { FailureCode } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import { healthOf, judge, type Verdict } from "./answer.ts";
-import { type BreakerState, createBreaker } from "./breaker.ts";
-import { createRetryBudget } from "./budget.ts";
+import { type BreakerState, createBreaker, createRetryBudget } from "./breaker.ts";
 import type { Clock } from "./call.ts";
 import { createLine } from "./line.ts";
 import { createPoster, type Post } from "./post.ts";

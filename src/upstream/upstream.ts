@@ -7,7 +7,6 @@ import type { TraceContext, Tracer } from "../core/trace.ts";
 import { within } from "../core/within.ts";
 import type { Failed } from "./answer.ts";
 import { createAttempts, type MaybeCounts } from "./attempts.ts";
-import { createBatches } from "./batches.ts";
 import {
   type Call,
   type CalledSocket,
@@ -17,14 +16,20 @@ import {
   traceOf,
 } from "./call.ts";
 import { createCalls } from "./calls.ts";
-import { createDeadLetters, type DeadLetter, showLetter } from "./dead-letters.ts";
+import {
+  createDeadLetters,
+  createReplay,
+  type DeadLetter,
+  type Replayed,
+  type ReplayWanted,
+  showLetter,
+} from "./dead-letters.ts";
 import { createDurable } from "./durable.ts";
 import { type AbsentSocket, createKeptCalls, type LostSockets } from "./kept-calls.ts";
-import { createLanes, type Lanes } from "./lanes.ts";
-import { createReplay, type Replayed, type ReplayWanted } from "./replays.ts";
+import { createBatches, createLanes, type Lanes } from "./lanes.ts";
+import { createSigner } from "./request.ts";
 import { type Routes, readRoutes } from "./routes.ts";
 import { type CallLabels, createCounts, type UpstreamSamples } from "./samples.ts";
-import { createSigner } from "./sign.ts";
 import { openSocketCalls, type SocketCalls } from "./socket-calls.ts";
 
 /** How long calls are tried again if `upstream.retryForMs` is 0. */
@@ -195,7 +200,9 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
       const shown = items.map(showLetter).filter((one) => one !== undefined);
       return { items: shown, ...(next !== undefined && { next }) };
     },
-    replayDeadLetters: createReplay({ letters, gone, calls, lanes, keptCalls, durable }),
+    replayDeadLetters: createReplay({
+      ...{ letters, gone, lanes, keptCalls, durable, readmit: calls.readmit },
+    }),
     routes: () =>
       routes.all.map((route) => ({
         name: route.name,

@@ -11,7 +11,7 @@ import {
   VerifyError,
   verify,
 } from "../../src/edge/index.ts";
-import { createSigner } from "../../src/upstream/sign.ts";
+import { createSigner } from "../../src/upstream/request.ts";
 import { SECRET } from "../harness/function.ts";
 import { call, event, SOCKET, TYPES } from "./rig.ts";
 

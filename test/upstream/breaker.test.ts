@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createBreaker } from "../../src/upstream/breaker.ts";
-import { backoff, createRetryBudget } from "../../src/upstream/budget.ts";
+import { backoff } from "../../src/upstream/attempts.ts";
+import { createBreaker, createRetryBudget } from "../../src/upstream/breaker.ts";
 import { createLine } from "../../src/upstream/line.ts";
 
 const SETTINGS = {
