@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { UsageError } from "../core/command-line.ts";
 import { messageOf } from "../core/failures.ts";
 
@@ -51,7 +51,7 @@ export function makeSecrets(): FunctionEnv {
 export function makeFolder(cwd: string): void {
   const path = join(cwd, FOLDER);
   if (existsSync(path)) return;
-  mkdirSync(path, { recursive: true });
+  makeFolders(path);
   writeFileSync(join(path, ".gitignore"), "*\n");
 }
 
@@ -60,4 +60,14 @@ export function writeEnvFile(cwd: string, env: Readonly<Record<string, string>>)
   makeFolder(cwd);
   const text = Object.entries(env).map(([name, value]) => `${name}=${value}\n`);
   writeFileSync(join(cwd, ENV_FILE), text.join(""), { mode: 0o600 });
+}
+
+/**
+ * Makes a folder and those above it that are missing. Throws what `mkdirSync` throws, whose own
+ * option `recursive` never comes back in /proc: there no folder can be made, though its parent is.
+ */
+export function makeFolders(path: string): void {
+  if (existsSync(path)) return;
+  makeFolders(dirname(path));
+  mkdirSync(path);
 }

@@ -1,7 +1,6 @@
 import {
   appendFileSync,
   existsSync,
-  mkdirSync,
   readFileSync,
   renameSync,
   statSync,
@@ -11,6 +10,7 @@ import { dirname } from "node:path";
 import { UsageError } from "../core/command-line.ts";
 import { messageOf } from "../core/failures.ts";
 import { type Attempt, readAttempt } from "./attempt.ts";
+import { makeFolders } from "./folder.ts";
 
 /** Size at which a recording is renamed to `FILE.1`, in place of an older one. */
 export const RECORDING_BYTES_MAX = 16_777_216;
@@ -38,7 +38,7 @@ export function openRecording(
   let calls = 0;
   let bytes = 0;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     if (existsSync(path)) {
       calls = resume(path);
       bytes = statSync(path).size;

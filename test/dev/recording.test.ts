@@ -67,6 +67,12 @@ test("what a crash left of a line is cut off, and no other file is touched", (t)
   }
 });
 
+// The start hung: Node 20 goes on trying to make the folder.
+test("a folder that cannot be made is told", { skip: !existsSync("/proc/self") }, () => {
+  const open = () => openRecording("/proc/x/y", { bytesMax: 1, failed() {} });
+  assert.throws(open, usage(/^--record \/proc\/x\/y: ENOENT: .*mkdir '\/proc\/x'/));
+});
+
 test("a file that is missing, empty or broken is named, with the line", (t) => {
   const { path, open } = testRecording(t);
   assert.throws(() => findAttempt(path, undefined), usage(/calls\.ndjson: ENOENT/));
