@@ -109,7 +109,9 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     const route = routes.find(kind, socket.namespace, subject);
     const path = route?.path(socket.namespace, subject);
     if (!route || path === undefined) return "UPSTREAM_NO_ROUTE";
-    if (gone.has(route)) return "UPSTREAM_GONE";
+    // Nobody could be told of these: the attempt refuses them, and they are kept as dead letters.
+    const isToldToNobody = isLast || kind === "connected";
+    if (gone.has(route) && !isToldToNobody) return "UPSTREAM_GONE";
     // Before it is written: a refused call should be cheap.
     const early = isLast ? undefined : limits.check(kind, lane, 0);
     if (early) return early;

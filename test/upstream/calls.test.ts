@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { createGate, startFunction } from "../harness/function.ts";
+import { createMemoryJournals } from "../harness/memory-journal.ts";
 import { until } from "../harness/wait.ts";
 import { codeOf, testUpstream } from "./rig.ts";
 
@@ -250,6 +251,42 @@ test("a function that answers 410 is not called again until its letters are repl
   );
   assert.equal(upstream.samples().deadLetters.held, 0);
   assert.equal(lane.event("x", [3]), undefined);
+});
+
+// They were refused and lost, also for whoever replayed the letters of the route.
+test("that somebody came or left is a dead letter while the function is gone", async (t) => {
+  for (const journals of [undefined, createMemoryJournals()]) {
+    const fn = await startFunction(t, () => ({ status: 410 }));
+    const upstream = testUpstream(
+      t,
+      { url: fn.url, calls: ["connected", "event", "disconnect"] },
+      { journal: journals?.open() },
+    );
+    const [lane, late] = [upstream.lane(), upstream.lane("s2")];
+    await upstream.ask(lane, "x");
+    assert.equal(upstream.routes()[0]?.state, "gone");
+    late.connected(false);
+    let done = 0;
+    lane.end("gone", { strikes: "record", done: () => done++ });
+    await until(() => upstream.samples().deadLetters.held === 2, "both are kept");
+    assert.equal(done, 1);
+    assert.equal(fn.received.length, 1);
+    assert.deepEqual(
+      [journals?.struck, journals?.entries],
+      journals ? [["record"], []] : [undefined, undefined],
+    );
+    const { items } = await upstream.listDeadLetters({ limit: 9 });
+    const shown = items.map(({ type, reason, attempts }) => [type, reason, attempts]);
+    assert.deepEqual(shown.sort(), [
+      ["connected", "UPSTREAM_GONE", 0],
+      ["disconnect", "UPSTREAM_GONE", 0],
+    ]);
+    fn.answer = () => ({});
+    assert.equal(upstream.revive(["default"]), 1);
+    await upstream.replayDeadLetters({});
+    assert.equal(fn.received.length, 3);
+    assert.equal(upstream.samples().deadLetters.held, 0);
+  }
 });
 
 // A function that had answered 410 was called by everything that waited in its origin's line or for
