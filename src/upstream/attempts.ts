@@ -95,7 +95,7 @@ export function createAttempts(
     const { calls, call, isBatch } = load;
     const { deadline, route, kind } = call;
     let begunAt = 0;
-    let isProbe = false;
+    let probed: ReturnType<Gone["begin"]>;
     let span: Span | undefined;
     const one: Attempt = {
       urgent: deadline !== undefined,
@@ -119,7 +119,7 @@ export function createAttempts(
           each.begunAt ??= begunAt;
           each.isSent = true;
         }
-        isProbe = gone.begin(route);
+        probed = gone.begin(route);
         const leftMs = (deadline ?? begunAt + settings.timeoutMs) - begunAt;
         const post = postOf(load, leftMs, needs.sign);
         if (needs.trace) span = beginAttempt(needs.trace, { ...load, bytes: post.body.length });
@@ -130,8 +130,9 @@ export function createAttempts(
       heard(verdict) {
         for (const each of calls) each.isSent = false;
         const isGone = !verdict.ok && verdict.code === "UPSTREAM_GONE";
-        if (isGone && gone.add(route)) needs.gone(route);
-        else if (isProbe && !isGone) gone.probed(route, verdict.ok || verdict.status !== undefined);
+        if (isGone) {
+          if (gone.add(route, probed)) needs.gone(route);
+        } else if (probed) gone.probed(route, probed, verdict.ok || verdict.status !== undefined);
       },
     };
     const made = origin.make(one);

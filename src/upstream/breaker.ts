@@ -146,16 +146,25 @@ export function createRetryBudget(percent: number, now: () => number): RetryBudg
   };
 }
 
+/** A route that is not called, or by one request alone. */
+interface GoneState {
+  readonly until: number;
+  isProbed: boolean;
+}
+
 /** Which functions answered 410 Gone, and are not called for a while. */
 export interface Gone {
   /** Whether a route is not to be called now. */
   has(route: Route): boolean;
-  /** A request to a route begins; returns whether it probes a function that was gone. */
-  begin(route: Route): boolean;
-  /** A function answered 410. Returns whether that was not known. */
-  add(route: Route): boolean;
+  /** A request to a route begins; returns what it probes if the function was gone. */
+  begin(route: Route): GoneState | undefined;
+  /**
+   * A function answered 410. Returns whether that was not known. A probe that was under way when
+   * its route was revived says nothing of the function as it is since.
+   */
+  add(route: Route, probed: GoneState | undefined): boolean;
   /** A probe ended otherwise. */
-  probed(route: Route, isAnswered: boolean): void;
+  probed(route: Route, probed: GoneState, isAnswered: boolean): void;
   /** Has a route called again; returns whether it was not. */
   revive(route: Route): boolean;
   readonly count: number;
@@ -167,7 +176,7 @@ export interface Gone {
  * clock.
  */
 export function createGone(goneMs: number, now: () => number): Gone {
-  const gone = new Map<Route, { until: number; isProbed: boolean }>();
+  const gone = new Map<Route, GoneState>();
   return {
     has(route) {
       const state = gone.get(route);
@@ -175,18 +184,19 @@ export function createGone(goneMs: number, now: () => number): Gone {
     },
     begin(route) {
       const state = gone.get(route);
-      if (!state || state.isProbed || now() < state.until) return false;
+      if (!state || state.isProbed || now() < state.until) return undefined;
       state.isProbed = true;
-      return true;
+      return state;
     },
-    add(route) {
+    add(route, probed) {
+      if (probed && gone.get(route) !== probed) return false;
       const isNew = !gone.has(route);
       gone.set(route, { until: now() + goneMs, isProbed: false });
       return isNew;
     },
-    probed(route, isAnswered) {
+    probed(route, probed, isAnswered) {
       if (isAnswered) gone.delete(route);
-      else gone.set(route, { until: now(), isProbed: false });
+      else if (gone.get(route) === probed) gone.set(route, { until: now(), isProbed: false });
     },
     revive: (route) => gone.delete(route),
     get count() {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LogFields, LogLevel } from "../../src/core/log.ts";
-import { startFunction } from "../harness/function.ts";
+import { createGate, startFunction } from "../harness/function.ts";
 import { until } from "../harness/wait.ts";
 import { codeOf, testUpstream } from "./rig.ts";
 
@@ -135,6 +135,28 @@ test("a probe that reaches nobody leaves it to the next call", async (t) => {
   fn.answer = () => ({});
   assert.deepEqual(await upstream.ask(upstream.lane(), "x"), { ack: [] });
   assert.equal(upstream.samples().goneEndpoints, 0);
+});
+
+// A probe that reached nobody, or a 410 of before, closed a route that had been revived meanwhile.
+test("a probe says nothing of a route that was revived while it was under way", async (t) => {
+  for (const late of ["nothing", "410"]) {
+    const gate = createGate();
+    const fn = await startFunction(t, () => ({ status: 410 }));
+    const clock = setClock();
+    const upstream = testUpstream(t, { url: fn.url, goneMs: 60_000 }, { clock });
+    await upstream.ask(upstream.lane("a"), "x");
+    clock.lateMs = 60_000;
+    fn.answer = async () => {
+      await gate.passed;
+      return late === "410" ? { status: 410 } : (response) => response.destroy();
+    };
+    const probe = upstream.ask(upstream.lane("b"), "x");
+    await until(() => fn.open === 1, "the probe is under way");
+    assert.equal(upstream.revive(["default"]), 1);
+    gate.open();
+    assert.equal(codeOf(await probe), late === "410" ? "UPSTREAM_GONE" : "UPSTREAM_UNREACHABLE");
+    assert.equal(upstream.samples().goneEndpoints, 0);
+  }
 });
 
 test("an event is tried again for retryForMs after its first attempt, and not longer", async (t) => {
