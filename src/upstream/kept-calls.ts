@@ -53,7 +53,9 @@ export function createKeptCalls(needs: KeptCallsNeeds): KeptCalls {
         const updated = kept.update(answer, order);
         if (updated.outcome !== "done") return updated;
         const own = find(`${socket.namespace},${socket.id}`);
-        if (own !== state) own?.update(answer, order);
+        const there = own === state ? undefined : own?.update(answer, order);
+        // Elsewhere the rooms would be changed whatever came since.
+        if (there?.outcome === "old") return there;
         elsewhere(socket, answer, order);
         // If this node dies too, another makes its disconnect call.
         if (node) lost?.revise(node, { ...known, ...socket, ...kept.describe() });

@@ -341,3 +341,26 @@ test("the calls of a node that died show what it had written down, and change th
   });
   assert.deepEqual(second.elsewhere.map(({ id }) => id).sort(), ["a", "a", "b", "b", "c", "c"]);
 });
+
+// The rooms of the older answer were joined and left all the same.
+test("an answer to a call of a lost node changes no socket that a later one has changed", async (t) => {
+  const journals = createMemoryJournals();
+  const [dying, living] = [journals.open(), journals.open()];
+  const down = await startFunction(t, () => () => {});
+  const first = testUpstream(t, { url: down.url }, { journal: dying });
+  first.lane("a").event("x", [1]);
+  first.lane("b").event("x", [1]);
+  await until(() => journals.entries.length === 2, "they are written down");
+  const fn = await startFunction(t, () => ({ body: { data: { by: 1 }, rooms: ["late"] } }));
+  const second = testUpstream(t, { url: fn.url }, { journal: living });
+  const later = (Date.now() + 60_000) * 1000;
+  second.lane("a", { version: later });
+  second.lane("b", { version: 1 });
+  dying.takenBy(living);
+  await until(() => second.samples().states.old === 1, "the older answer");
+  await until(() => second.samples().queued.events === 0, "all answers");
+  assert.deepEqual(
+    second.elsewhere.map(({ id }) => id),
+    ["b"],
+  );
+});
