@@ -22,6 +22,8 @@ export interface JournalNeeds {
 
 /** The journal of this node, kept in Redis. */
 export interface RedisJournal extends Journal {
+  /** Resolves when what was appended until now is written, or will not be. */
+  appended(): Promise<void>;
   /** Writes what can be written, and ends. */
   stop(): Promise<void>;
 }
@@ -101,8 +103,16 @@ export function createJournal(settings: JournalSettings, needs: JournalNeeds): R
     return found;
   }
 
+  // The last of them: those before it are settled by then.
+  let last: Promise<unknown> = Promise.resolve();
+
   return {
-    append: writer.append,
+    append(entry) {
+      const appended = writer.append(entry);
+      last = appended;
+      return appended;
+    },
+    appended: () => last.then(() => {}),
     remove: (place: Place) => writer.remove(place),
     isOwn: lease.isHeld,
     whenOwn: lease.whenHeld,

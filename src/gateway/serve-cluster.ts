@@ -2,7 +2,7 @@ import type { Namespace, Socket } from "socket.io";
 import { type AdapterNeeds, createAdapterClass } from "../cluster/adapter.ts";
 import { arrive, openLink } from "../cluster/bus.ts";
 import { createRedisDelays } from "../cluster/delays.ts";
-import { createJournal } from "../cluster/journal.ts";
+import { createJournal, type RedisJournal } from "../cluster/journal.ts";
 import { holdLease, type Lease } from "../cluster/lease.ts";
 import { createSamples } from "../cluster/log/carrier.ts";
 import { createBus } from "../cluster/log/feed.ts";
@@ -13,7 +13,6 @@ import type { RedisLink } from "../cluster/redis.ts";
 import { createSeal } from "../cluster/seal.ts";
 import { createSessions } from "../cluster/sessions.ts";
 import type { Delays } from "../core/delays.ts";
-import type { Journal } from "../core/journal.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
 import type { Recovery } from "../fanout/recovery.ts";
@@ -41,7 +40,7 @@ export interface ServedCluster extends Between {
   readonly link: RedisLink;
   readonly lease: Lease;
   /** Where calls to functions are written down; nothing is, until somebody does. */
-  readonly journal: Journal;
+  readonly journal: RedisJournal;
   readonly lostRecords: LostRecords;
 }
 
@@ -116,7 +115,7 @@ function openJournal(
   { link, lease }: Pick<ServedCluster, "link" | "lease">,
   { cluster, upstream }: ClusterSettings,
   { log, undo }: ServeClusterNeeds,
-): Journal {
+): RedisJournal {
   const { queueMax, queueBytesMax, full } = upstream;
   const { deadLettersMax, deadLetterBytesMax, deadLetterAgeMs } = upstream;
   const { timeoutMs, leaseMs, busKey, prefix } = cluster;
@@ -151,7 +150,7 @@ function recoverOver(
     { windowMs, leaseMs, bytesMax: sessionBytesMax },
     {
       ...{ link, lease, seal: createSeal(cluster.busKey, cluster.prefix) },
-      written: journal.flushed,
+      written: journal.appended,
       moved(names) {
         for (const name of names) {
           const socket = liveSessions.find(name);
