@@ -529,7 +529,7 @@ interface UpstreamSettings {
   /**
    * Bytes of one socket's events that are taken over the limits when upstream.full is pause, as
    * they were read already; of all sockets queueBytesMax. Above, the connection is closed.
-   * Default: 4194304 (65536…1073741824 bytes).
+   * Default: 16777216 (65536…1073741824 bytes).
    */
   pausedBytesMax?: number | undefined;
   /**

@@ -93,8 +93,9 @@ export const upstream = z.strictObject({
     "refuse",
     "What happens when the queue of a socket, or of all, is full: events are refused with an error, its connection is not read from until there is room, or it is closed.",
   ),
+  // More than the kernel holds of one connection: a burst can be read whole before it is noticed.
   pausedBytesMax: integer(
-    4_194_304,
+    16_777_216,
     65_536,
     1_073_741_824,
     "Bytes of one socket's events that are taken over the limits when upstream.full is pause, as they were read already; of all sockets queueBytesMax. Above, the connection is closed.",
