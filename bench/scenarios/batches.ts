@@ -9,7 +9,7 @@
 import { type Duo, judgeUse, openDuo, runDuo } from "../rig/duo.ts";
 import { judgeDelivery } from "../rig/flags.ts";
 import { inLanes, measurePairs, openLanes, warmUp } from "../rig/rounds.ts";
-import type { Context, Round, Scenario } from "../rig/scenario.ts";
+import type { Context, Metric, Round, Scenario } from "../rig/scenario.ts";
 import type { BatchLoad, BatchLoaded } from "../subjects/batches-load.ts";
 
 const CONNECTIONS = 100;
@@ -80,25 +80,31 @@ async function measure(duo: Duo, load: BatchLoad, pair: number): Promise<Round> 
   };
 }
 
+/** What an event cost. */
+export const CPU_PER_EVENT: Metric = {
+  name: "cpu_us_per_event",
+  unit: "µs",
+  better: "lower",
+  text: "Server CPU, user and system, per event that the function received in order.",
+  ratio: true,
+};
+
+/** How many events there were. */
+export const EVENTS_PER_S: Metric = {
+  name: "events_per_s",
+  unit: "/s",
+  better: "higher",
+  text: "Events the function received in a second, with the server on one core.",
+  ratio: true,
+};
+
 /** Events in batches. */
 export const scenario: Scenario = {
   name: "batches",
   question: "What does an event cost that goes to a function in a batch?",
   metrics: [
-    {
-      name: "cpu_us_per_event",
-      unit: "µs",
-      better: "lower",
-      text: "Server CPU, user and system, per event that the function received in order.",
-      ratio: true,
-    },
-    {
-      name: "events_per_s",
-      unit: "/s",
-      better: "higher",
-      text: "Events the function received in a second, with the server on one core.",
-      ratio: true,
-    },
+    CPU_PER_EVENT,
+    EVENTS_PER_S,
     {
       name: "requests_per_s",
       unit: "/s",

@@ -13,6 +13,7 @@ import type { Context, Round, Scenario } from "../rig/scenario.ts";
 import { startServer } from "../rig/servers.ts";
 import { openRedis, redisCommand } from "../rig/site.ts";
 import type { BatchLoad, BatchLoaded } from "../subjects/batches-load.ts";
+import { CPU_PER_EVENT, EVENTS_PER_S } from "./batches.ts";
 
 const CONNECTIONS = 100;
 const SUBJECTS = ["redis", "memory"];
@@ -126,13 +127,7 @@ export const scenario: Scenario = {
   question: "What does an event cost that is written down until its function has answered?",
   baseline: "redis",
   metrics: [
-    {
-      name: "cpu_us_per_event",
-      unit: "µs",
-      better: "lower",
-      text: "Server CPU, user and system, per event that the function received in order.",
-      ratio: true,
-    },
+    CPU_PER_EVENT,
     {
       name: "redis_cpu_us_per_event",
       unit: "µs",
@@ -147,13 +142,7 @@ export const scenario: Scenario = {
       text: "Bytes that Redis receives per event.",
       ratio: false,
     },
-    {
-      name: "events_per_s",
-      unit: "/s",
-      better: "higher",
-      text: "Events the function received in a second, with the server on one core.",
-      ratio: true,
-    },
+    EVENTS_PER_S,
   ],
   seconds: { quick: 5, short: 60, full: 200 },
   inSet: false,

@@ -86,6 +86,7 @@ export function readLetter(seal: Seal, json: string, mac: string): Letter | unde
       texts.every((text) => typeof text === "string") &&
       typeof letter?.at === "number" &&
       typeof letter.attempts === "number";
+    // The cast holds: the members that every letter has were just looked at.
     return isLetter ? (letter as unknown as Letter) : undefined;
   } catch {
     return undefined;
