@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Command, CommandResult } from "../../src/core/command.ts";
 import { SECRET } from "../harness/api.ts";
+import { isAlive } from "../harness/process.ts";
 import { until } from "../harness/wait.ts";
 import { startObedient } from "../harness/workers.ts";
 
@@ -28,7 +29,10 @@ test("kill -9 of a worker loses no command, and any worker cancels what another 
   });
   for (const n of upTo(20)) assert.deepEqual(await send(emit(n, 2000)), { ok: true });
   for (const n of upTo(10)) await send(emit(100 + n, 60_000, `${n}`));
-  process.kill(here[0]?.pid as number, "SIGKILL");
+  const victim = here[0]?.pid as number;
+  process.kill(victim, "SIGKILL");
+  // Until it has gone, it may take a connection, which its end resets.
+  await until(() => !isAlive(victim), "the end of the worker");
   for (const n of upTo(10)) {
     assert.deepEqual(await send({ do: "cancel", key: `${n}` }), { ok: true, cancelled: true });
   }
