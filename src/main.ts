@@ -150,7 +150,11 @@ function ignoreOutputErrors(): void {
 function exitAfter(stop: () => Promise<void>, { log, exit }: Process, settings: Settings): void {
   const withinMs = countStopMs(settings);
   setTimeout(() => {
-    log("warn", { room: "gateway", withinMs }, "not everything had ended when the stop had to");
+    log(
+      "warn",
+      { component: "gateway", withinMs },
+      "not everything had ended when the stop had to",
+    );
     process.exit(0);
   }, withinMs).unref();
   stop().then(() => exit(0), fail);

@@ -204,7 +204,7 @@ function createReport(needs: ApiNeeds): Report {
   return ({ name }, { status, startedAt, code, traceparent }) => {
     needs.answered(name, status, (performance.now() - startedAt) / 1000);
     const trace = traceparent && { traceparent };
-    const fields = { room: "api", route: name, status, ...(code && { code }), ...trace };
+    const fields = { component: "api", route: name, status, ...(code && { code }), ...trace };
     if (code) throttled("info", code, fields, "a request was refused");
     else if (trace) needs.log("debug", fields, "a request was answered");
   };

@@ -14,7 +14,7 @@ export function openLink(
       samples.here = here ? 1 : 0;
       const gap = here ? samples.missed - missedBefore : 0;
       missedBefore = samples.missed;
-      const fields = { room: "cluster", why, ...(here && { missed: gap }) };
+      const fields = { component: "cluster", why, ...(here && { missed: gap }) };
       log(here ? "info" : "warn", fields, here ? "Redis is here" : "Redis is away");
     },
     reconnected: () => samples.reconnects++,
@@ -35,7 +35,7 @@ export async function arrive(
     timer = setTimeout(() => {
       const why = link.trouble();
       const text = `cluster.redisUrl: Redis did not answer within ${timeoutMs} ms${why && `: ${why}`}`;
-      if (startup === "wait") log("warn", { room: "cluster" }, `${text}; waiting`);
+      if (startup === "wait") log("warn", { component: "cluster" }, `${text}; waiting`);
       else reject(new Error(`${text}; set cluster.startup to wait to start without it`));
     }, timeoutMs);
   });

@@ -41,7 +41,12 @@ export function createJournal(settings: JournalSettings, needs: JournalNeeds): R
   const log = createThrottle(needs.log, () => performance.now());
   let adoption: Adoption | undefined;
   const refused = (what: string) =>
-    log("error", what, { room: "cluster" }, `${what} in Redis is not signed with cluster.busKey`);
+    log(
+      "error",
+      what,
+      { component: "cluster" },
+      `${what} in Redis is not signed with cluster.busKey`,
+    );
   const writer = createWriter(settings, {
     ...{ link, lease, keys, seal },
     lettersSeen: (seen) => letters.seen(seen),
@@ -50,7 +55,7 @@ export function createJournal(settings: JournalSettings, needs: JournalNeeds): R
     unclaimed: (letter, place) => letters.add(letter, place),
     failed: (error) => {
       const why = error instanceof Error ? error.message : String(error);
-      log("error", "write", { room: "cluster", why }, "the journal cannot be written");
+      log("error", "write", { component: "cluster", why }, "the journal cannot be written");
     },
   });
   const letters = createLetters(settings.letters, {

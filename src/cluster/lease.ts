@@ -148,7 +148,7 @@ export function holdLease(
     for (const follower of followers) await follower.taken(node);
     samples.taken++;
     node = newNode();
-    log("error", { room: "cluster", leaseMs }, "another node took this node for dead");
+    log("error", { component: "cluster", leaseMs }, "another node took this node for dead");
     successor?.taken();
     ledger.clear();
     await renew();
@@ -171,8 +171,8 @@ export function holdLease(
     const [dead] = mine;
     if (dead === undefined) return;
     if (isLeft === "1")
-      log("info", { room: "cluster", node: dead }, "a node left calls or sockets");
-    else log("warn", { room: "cluster", node: dead }, "a node is lost");
+      log("info", { component: "cluster", node: dead }, "a node left calls or sockets");
+    else log("warn", { component: "cluster", node: dead }, "a node is lost");
     for (const each of mine) owned.add(each);
     // Its subscriptions count as a node until Redis sees that nobody is there.
     const name = dead.slice(0, dead.lastIndexOf("."));

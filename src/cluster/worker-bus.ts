@@ -33,7 +33,7 @@ export function joinPrimaryLogs(sockets: PipeSockets, needs: WorkerBusNeeds): Wo
     threw(error) {
       samples.errors++;
       const why = error instanceof Error ? error.stack : String(error);
-      log("error", { room: "cluster", why }, "what came from another worker failed here");
+      log("error", { component: "cluster", why }, "what came from another worker failed here");
     },
     heldBytesMax: settings.heldBytesMax,
   });

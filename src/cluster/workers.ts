@@ -138,7 +138,7 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
     }
     crashes = Date.now() - state.at > STEADY_MS ? 1 : crashes + 1;
     const afterMs = Math.min(BACKOFF_MS_MAX, 250 * 2 ** crashes);
-    const fields = { room: "cluster", pid: worker.process.pid, code, signal, afterMs };
+    const fields = { component: "cluster", pid: worker.process.pid, code, signal, afterMs };
     log("error", fields, "a worker is gone and will be replaced");
     const timer = setTimeout(() => {
       timers.delete(timer);
@@ -148,7 +148,7 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
   });
   const count = countWorkers(settings);
   for (let at = 0; at < count; at++) fork();
-  log("info", { room: "cluster", workers: count }, "started workers");
+  log("info", { component: "cluster", workers: count }, "started workers");
 
   return {
     reload() {
@@ -193,7 +193,7 @@ function startBus({ cluster: { streamPacketsMax }, fanout, recovery }: Settings,
       logs.stop();
       sessions.stop();
       const commands = delays.stop();
-      const lost = { room: "cluster", commands };
+      const lost = { component: "cluster", commands };
       if (commands > 0) log("warn", lost, "commands that waited for their time are lost");
     },
   };

@@ -2,14 +2,14 @@
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /**
- * Writes one structured log line. `fields.room` names the source folder it comes from. A field
+ * Writes one structured log line. `fields.component` names the source folder it comes from. A field
  * never holds a token or a payload.
  */
 export type Log = (level: LogLevel, fields: LogFields, text: string) => void;
 
 /** The fields of a log line besides its text. */
 export interface LogFields {
-  readonly room: string;
+  readonly component: string;
   readonly [field: string]: unknown;
 }
 

@@ -86,7 +86,7 @@ export function createDoor(
   const bounds = createBounds(io, settings.limits, { log, limited, now, handlerFailed });
   const auth = settings.auth.mode === "jwt" ? createTokenAuth() : undefined;
   if (settings.auth.mode === "none" && needs.production) {
-    log("warn", "open", { room: "socket" }, OPEN);
+    log("warn", "open", { component: "socket" }, OPEN);
   }
   const unguard = guardNamespaces(io, { bounds, auth, guards, log, now, recovering });
   const rated = { limits, limited, log };
@@ -147,7 +147,12 @@ function createTake(
     if (verdict === "ok") return undefined;
     const { code } = needs.limits.exceeded(allowance);
     needs.limited(code === "LIMIT_EVENTS" ? "events" : "bytes");
-    needs.log("warn", code, { room: "socket", code, verdict }, "a connection is over its rate");
+    needs.log(
+      "warn",
+      code,
+      { component: "socket", code, verdict },
+      "a connection is over its rate",
+    );
     return { code, verdict };
   };
 }

@@ -194,7 +194,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   door.begin();
   delays.carryOut(executor);
   const { version: uws, binary } = native;
-  log("info", { room: "gateway", ...ports, uws, binary }, `listening on port ${ports.port}`);
+  log("info", { component: "gateway", ...ports, uws, binary }, `listening on port ${ports.port}`);
   let stopped: Promise<void> | undefined;
   return {
     io,
@@ -223,7 +223,7 @@ function createPauseListener(state: State, log: Log) {
     state.acceptsPaused = isPaused;
     if (isPaused) state.acceptPauses++;
     const text = isPaused ? "no file descriptors left: accepting paused" : "accepting again";
-    log(isPaused ? "error" : "info", { room: "socket" }, text);
+    log(isPaused ? "error" : "info", { component: "socket" }, text);
   };
 }
 
@@ -238,7 +238,7 @@ async function stopAll(
   },
 ): Promise<void> {
   on.state.isDraining = true;
-  log("info", { room: "gateway", drainMs }, "stopping");
+  log("info", { component: "gateway", drainMs }, "stopping");
   // The port is shared: other workers accept new connections.
   if (worker) on.close();
   const seen = (left: number) => {
@@ -250,7 +250,7 @@ async function stopAll(
   on.attached.closeAll("shutdown");
   on.close();
   for (const step of undo.reverse()) await step();
-  log("info", { room: "gateway" }, "stopped");
+  log("info", { component: "gateway" }, "stopped");
 }
 
 /** Creates the Socket.IO server, with recovery and the adapter to other nodes or workers. */
@@ -313,7 +313,7 @@ function attachServer(
   undo.push(() => door.stop());
   const attached = serveSocket(io, app, settings, {
     ended(connection, reason, details) {
-      const fields = { room: "socket", reason, id: connection.id, details };
+      const fields = { component: "socket", reason, id: connection.id, details };
       log("debug", fields, `connection closed: ${CLOSES[reason].text}`);
     },
     pressuredFor: (seconds) => metrics.observe("sluice_pressure_seconds", seconds),

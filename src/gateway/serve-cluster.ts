@@ -85,12 +85,16 @@ export async function serveCluster(
   const failed = (error: unknown): void => {
     samples.errors++;
     const why = error instanceof Error ? error.stack : String(error);
-    log("error", { room: "cluster", why }, "what goes between nodes, or came of it here, failed");
+    log(
+      "error",
+      { component: "cluster", why },
+      "what goes between nodes, or came of it here, failed",
+    );
   };
   const write = createThrottle(log, () => performance.now());
   const lost = (namespace: string, sockets: Iterable<Socket>): void => {
     const { adapter, streamPacketsMax } = cluster;
-    const fields = { room: "cluster", adapter, namespace, streamPacketsMax };
+    const fields = { component: "cluster", adapter, namespace, streamPacketsMax };
     write("error", "gap", fields, `${LOST[adapter]}: its connections are closed`);
     for (const socket of sockets) closeSafely(connectionOf(socket), "stream_gap");
   };

@@ -32,7 +32,7 @@ export function keepDelays(
   undo.push(async () => {
     const { outcomes } = delays.samples;
     await delays.stop();
-    const lost = { room: "fanout", commands: outcomes.lost };
+    const lost = { component: "fanout", commands: outcomes.lost };
     if (outcomes.lost > 0) log("warn", lost, "commands that waited for their time are lost");
   });
   return {
@@ -45,7 +45,7 @@ export function keepDelays(
         if (!result || result.ok) return true;
         const { code, detail } = result;
         const about = { command: command.do, namespace: command.namespace ?? "/", caller };
-        const fields = { room: "fanout", code, ...about, detail };
+        const fields = { component: "fanout", code, ...about, detail };
         throttled("warn", code, fields, "a command that was due was refused");
         return false;
       }),

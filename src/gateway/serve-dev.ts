@@ -58,7 +58,7 @@ export async function startDev(run: DevRun, needs: DevNeeds): Promise<Dev> {
   const rename = (text: string) =>
     [...proxies].reduce((all, [origin, proxy]) => all.replaceAll(proxy.origin, origin), text);
   const log = createReadableLog(settings.log.level, { print, paint, rename });
-  const warn = (text: string) => log("warn", { room: "dev" }, text);
+  const warn = (text: string) => log("warn", { component: "dev" }, text);
   if (run.recordPath === RECORDING) inFolder(() => makeFolder(cwd));
   const recordPath = resolve(cwd, run.recordPath);
   const recording = openRecording(recordPath, { bytesMax: RECORDING_BYTES_MAX, failed: warn });

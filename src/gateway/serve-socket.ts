@@ -104,5 +104,5 @@ export function serveSocket(
   };
 }
 
-const warn: Log = (_level, { room: _, ...fields }, text) =>
+const warn: Log = (_level, { component: _, ...fields }, text) =>
   process.emitWarning(`${text} (${JSON.stringify(fields)})`, "SluiceWarning");

@@ -118,7 +118,7 @@ function createApply(executor: Executor, log: Log) {
   const throttled = createThrottle(log, () => performance.now());
   const tellRefused = (command: Command | undefined, { code, detail }: Refused): void => {
     const about = { command: command?.do, namespace: command?.namespace ?? "/" };
-    const fields = { room: "upstream", code, ...about, detail };
+    const fields = { component: "upstream", code, ...about, detail };
     throttled("warn", code, fields, "a command of a function was refused");
   };
   return async (commands: readonly Command[], cause?: TraceContext): Promise<void> => {

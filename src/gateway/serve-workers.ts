@@ -46,11 +46,11 @@ export function serveWorkers(
     ...{ bus, settings: cluster, samples: bus.samples() },
     failed(error) {
       bus.samples().errors++;
-      const fields = { room: "cluster", why: messageOf(error).slice(0, 200) };
+      const fields = { component: "cluster", why: messageOf(error).slice(0, 200) };
       write("warn", "worker", fields, "a message between workers failed");
     },
     lost(namespace, sockets) {
-      const fields = { room: "cluster", namespace, streamPacketsMax };
+      const fields = { component: "cluster", namespace, streamPacketsMax };
       write("error", "gap", fields, "this worker has missed messages: its connections are closed");
       for (const socket of sockets) closeSafely(connectionOf(socket), "stream_gap");
     },

@@ -34,7 +34,7 @@ export function createMistakes(
     failed(error, { kind, event, namespace, socket }) {
       samples[kind]++;
       const name = event === undefined ? undefined : String(event).slice(0, NAME_CHARS_MAX);
-      const place = { room: "handlers", kind, event: name, namespace, socket };
+      const place = { component: "handlers", kind, event: name, namespace, socket };
       write("error", kind, { ...place, stack: stackOf(error) }, "a handler failed");
       if (onError === "log") return;
       setImmediate(() => {

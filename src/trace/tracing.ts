@@ -136,8 +136,8 @@ function createReport(log: Log): (error: Error | undefined) => void {
     if (isAway === (error !== undefined)) return;
     isAway = error !== undefined;
     const why = error && messageOf(error).slice(0, 200);
-    if (isAway) log("warn", { room: "trace", why }, "the collector takes no spans");
-    else log("info", { room: "trace" }, "the collector takes spans again");
+    if (isAway) log("warn", { component: "trace", why }, "the collector takes no spans");
+    else log("info", { component: "trace" }, "the collector takes spans again");
   };
 }
 

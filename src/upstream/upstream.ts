@@ -116,9 +116,9 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     counts,
     count: needs.count ?? (() => ({})),
     opened: (origin) =>
-      log("warn", "opened", { room: "upstream", origin }, "origin fails too often"),
+      log("warn", "opened", { component: "upstream", origin }, "origin fails too often"),
     gone: ({ name: route, shownUrl: url }) =>
-      log("error", "gone", { room: "upstream", route, url }, "function answered 410 Gone"),
+      log("error", "gone", { component: "upstream", route, url }, "function answered 410 Gone"),
   });
   const { gone } = attempts;
   const calls = createCalls(settings, {
@@ -177,7 +177,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
   function tellLeft({ kept, ended }: typeof calls.left): void {
     const { held } = letters.samples;
     const tell = (level: LogLevel, count: number, text: string) => {
-      if (count > 0) needs.log(level, { room: "upstream", calls: count }, text);
+      if (count > 0) needs.log(level, { component: "upstream", calls: count }, text);
     };
     if (journal) {
       tell("info", kept, "calls are left to other nodes, or the next start");
@@ -235,7 +235,7 @@ function createFailureLog(log: ThrottledLog) {
     const about = { id, route: route.name, namespace, socket, kind };
     const trace = traceOf(call);
     const fields = {
-      ...{ room: "upstream", code, ...about, attempt },
+      ...{ component: "upstream", code, ...about, attempt },
       ...(kind === "event" && { event: subject.slice(0, EVENT_CHARS_MAX) }),
       ...(status !== undefined && { status }),
       ...(detail !== undefined && { detail }),

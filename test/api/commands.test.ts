@@ -256,10 +256,10 @@ test("a traceparent that is one is logged with its request, and nothing else of 
   await api.post("/v1/emit", { event: "x" }, { traceparent: `${traceparent}\t{"x":1}` });
   await api.post("/v1/emit", { event: 5 }, { traceparent });
   assert.deepEqual(lines, [
-    { level: "debug", fields: { room: "api", route: "emit", status: 200, traceparent } },
+    { level: "debug", fields: { component: "api", route: "emit", status: 200, traceparent } },
     {
       level: "info",
-      fields: { room: "api", route: "emit", status: 400, code: "COMMANDS_BAD", traceparent },
+      fields: { component: "api", route: "emit", status: 400, code: "COMMANDS_BAD", traceparent },
     },
   ]);
 });

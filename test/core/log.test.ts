@@ -9,13 +9,16 @@ test("one line per kind and second is written, and the next says how many were n
     (_level, fields) => lines.push(fields),
     () => now,
   );
-  for (let i = 0; i < 5; i++) log("warn", "a", { room: "socket", i }, "refused");
-  log("warn", "b", { room: "socket" }, "refused");
+  for (let i = 0; i < 5; i++) log("warn", "a", { component: "socket", i }, "refused");
+  log("warn", "b", { component: "socket" }, "refused");
   now = 999;
-  log("warn", "a", { room: "socket", i: 5 }, "refused");
-  assert.deepEqual(lines, [{ room: "socket", i: 0 }, { room: "socket" }]);
+  log("warn", "a", { component: "socket", i: 5 }, "refused");
+  assert.deepEqual(lines, [{ component: "socket", i: 0 }, { component: "socket" }]);
   now = 1000;
-  log("warn", "a", { room: "socket", i: 6 }, "refused");
-  log("warn", "b", { room: "socket" }, "refused");
-  assert.deepEqual(lines.slice(2), [{ room: "socket", i: 6, suppressed: 5 }, { room: "socket" }]);
+  log("warn", "a", { component: "socket", i: 6 }, "refused");
+  log("warn", "b", { component: "socket" }, "refused");
+  assert.deepEqual(lines.slice(2), [
+    { component: "socket", i: 6, suppressed: 5 },
+    { component: "socket" },
+  ]);
 });

@@ -142,7 +142,7 @@ test("who asks for a namespace that is not there, or for other nodes of one alon
   await until(async () => (await outcomes("refused")) === 1, "the refusal");
   const line = lines.find(({ code }) => code === "COMMANDS_NO_NAMESPACE");
   assert.deepEqual(
-    [line?.room, line?.command, line?.namespace, line?.caller],
+    [line?.component, line?.command, line?.namespace, line?.caller],
     ["fanout", "emit", "/gone", "api"],
   );
 });
@@ -152,5 +152,5 @@ test("a stop leaves no timer and says how many commands are lost", async (t) => 
   await apply(later("x", 60_000), later("y", 2_592_000_000, "k"));
   await gateway.stop();
   const line = lines.find(({ commands }) => commands !== undefined);
-  assert.deepEqual([line?.room, line?.commands], ["fanout", 2]);
+  assert.deepEqual([line?.component, line?.commands], ["fanout", 2]);
 });

@@ -32,7 +32,7 @@ interface Told extends LogFields {
 async function mistakenGateway(t: TestContext, settings = {}) {
   const told: Told[] = [];
   const log = (_level: string, fields: LogFields, text: string): void => {
-    if (fields.room === "handlers") told.push({ ...fields, text } as LogFields as Told); // it has a kind
+    if (fields.component === "handlers") told.push({ ...fields, text } as LogFields as Told); // it has a kind
   };
   return { gateway: await testGateway(t, settings, { log }), told };
 }

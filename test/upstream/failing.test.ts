@@ -23,7 +23,7 @@ test("a failed call is logged by route and reason, never with its body", async (
   await until(() => upstream.samples().queued.events === 0, "all are over");
   const [first, other] = lines;
   const id = fn.received[0]?.headers["webhook-id"];
-  const about = { room: "upstream", code: "UPSTREAM_FAILED", namespace: "/", socket: "s1" };
+  const about = { component: "upstream", code: "UPSTREAM_FAILED", namespace: "/", socket: "s1" };
   const event = { kind: "event", event: "x", attempt: 1, status: 500 };
   assert.deepEqual(first, ["warn", { ...about, ...event, id, route: "default" }]);
   assert.equal(other?.[1].route, "slow", "a route's lines do not keep another's away");

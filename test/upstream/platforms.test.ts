@@ -111,7 +111,7 @@ test("a command of a function that cannot be carried out is logged by its name",
   const refused = () => lines.filter(({ code }) => code !== undefined);
   await until(() => refused().length === 2, "both lines");
   const text = "a command of a function was refused";
-  const about = { room: "upstream", text, namespace: "/none" };
+  const about = { component: "upstream", text, namespace: "/none" };
   assert.deepEqual(refused(), [
     {
       ...about,
