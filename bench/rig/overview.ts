@@ -41,6 +41,9 @@ const ROWS: Readonly<Record<string, (params: Params) => string>> = {
     const turn = p.frames === 1 ? "" : `, ${count(p.frames)} at a time`;
     return `CPU per message, ${describeCall(String(p.shape))} to ${count(p.members)}${turn}`;
   },
+  bursts: (p) =>
+    `CPU per message, ${count(p.frames)} \`io.to(room).emit()\` of one handler to ` +
+    `${count(p.members)}; bare outside it`,
   latency: (p) => `p99 latency, ${count(p.rate)} broadcasts/s to ${count(p.members)}`,
   echo: (p) => `CPU per event with ack, ${p.load}`,
   connect: () => "CPU per connection accepted",

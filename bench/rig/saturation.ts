@@ -27,6 +27,14 @@ export interface Plants {
   readonly window?: number;
 }
 
+/** How one saturated round goes. */
+export interface Saturated extends Plants {
+  readonly pair: number;
+  readonly durationMs: number;
+  /** Whether the handler of an event broadcasts, instead of a turn of the loop of its own. */
+  readonly inHandler?: boolean;
+}
+
 /**
  * Bytes a server may be ahead of the slowest member, and of all members together. On loopback the
  * kernel holds 4 MB for a reader that stands still, so they never reach a server's own memory,
@@ -81,11 +89,7 @@ export async function openWarmRoom(
 }
 
 /** Measures one saturated round. */
-export async function measure(
-  bench: Bench,
-  one: Case,
-  how: { pair: number; durationMs: number } & Plants,
-): Promise<Round> {
+export async function measure(bench: Bench, one: Case, how: Saturated): Promise<Round> {
   const { subject, generator } = bench;
   const window = how.window ?? windowOf(one);
   const firstSequence = bench.next;
@@ -105,6 +109,7 @@ export async function measure(
     framesPerTurn: one.frames,
     durationMs: how.durationMs,
     window,
+    ...(how.inHandler ? { inHandler: true } : {}),
   });
   const watched = await generator.settle(emitted.lastSequence, QUIET_MS);
   const after = await subject.usage();

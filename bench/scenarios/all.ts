@@ -1,6 +1,7 @@
 import type { Scenario } from "../rig/scenario.ts";
 import { scenario as api } from "./api.ts";
 import { scenario as batches } from "./batches.ts";
+import { scenario as bursts } from "./bursts.ts";
 import { scenario as cluster } from "./cluster.ts";
 import { scenario as codec } from "./codec.ts";
 import { scenario as connect } from "./connect.ts";
@@ -17,6 +18,7 @@ import { scenario as upstream } from "./upstream.ts";
 /** Every scenario, in the order in which they run and are reported. */
 export const SCENARIOS: readonly Scenario[] = [
   fanout,
+  bursts,
   latency,
   echo,
   connect,

@@ -11,6 +11,8 @@ export interface SaturateOptions {
   readonly durationMs: number;
   /** Messages that may be under way before the generator gives credit. */
   readonly window: number;
+  /** Whether the handler of an event emits them, instead of a turn of the loop of their own. */
+  readonly inHandler?: boolean;
 }
 
 /**
@@ -49,15 +51,19 @@ interface Tools {
   readonly nowUs: typeof nowUs;
 }
 
+/** Calls a function in a later turn of the event loop. */
+export type Later = (run: () => void) => void;
+
 /**
  * Emits `framesPerTurn` broadcasts in every turn of the event loop, never more than the credit.
+ * `inHandler` calls from a handler of the subject, for those who ask for that.
  * Returns when the time is over; what has been emitted may still be under way.
  */
 export function emitSaturated(
   options: SaturateOptions,
-  tools: Tools & { credit: CreditServer },
+  tools: Tools & { credit: CreditServer; inHandler?: Later | undefined },
 ): Promise<Emitted> {
-  const { credit, emit, nowUs } = tools;
+  const { credit, emit, nowUs, inHandler } = tools;
   const body = tools.createBodies(options.payloadBytes);
   credit.allowed = options.window;
   const meter = createMeter(nowUs);
@@ -73,11 +79,12 @@ export function emitSaturated(
         waitingSinceUs = nowUs();
         return;
       }
-      const now = nowUs();
+      const startUs = nowUs();
       for (let i = 0; i < options.framesPerTurn; i++)
-        emit(options.shape, body(options.firstSequence + sent++, now));
-      setImmediate(turn);
+        emit(options.shape, body(options.firstSequence + sent++, startUs));
+      next(turn);
     };
+    const next = inHandler ?? setImmediate;
     const isOver = () => {
       if (nowUs() - meter.startedUs < options.durationMs * 1000) return false;
       finish();
@@ -95,9 +102,10 @@ export function emitSaturated(
       if (!isWaiting) return;
       isWaiting = false;
       waitedUs += nowUs() - waitingSinceUs;
-      turn();
+      now(turn);
     };
-    turn();
+    const now: Later = inHandler ?? ((run) => run());
+    now(turn);
   });
 }
 

@@ -4,7 +4,14 @@ import { createLagProbe } from "../rig/lag.ts";
 import { serve } from "../rig/rpc.ts";
 import { createBodies, nowUs } from "../wire/marker.ts";
 import type { Codec } from "../wire/packets.ts";
-import { emitOnSchedule, emitSaturated, type PaceOptions, type SaturateOptions } from "./emit.ts";
+import {
+  emitOnSchedule,
+  emitSaturated,
+  type Later,
+  type PaceOptions,
+  type SaturateOptions,
+} from "./emit.ts";
+import { openTicker, type Ticker } from "./ticker.ts";
 
 /**
  * Who receives a broadcast: the namespace, a room, a room without its sender, a room without a few
@@ -33,11 +40,15 @@ export interface Subject {
   /** Sends event `m` with one argument to the recipients of `shape`. */
   emit(shape: Shape, body: string): void;
   connections(): number;
+  /** Sets what the handler of event `t` calls, for the subjects that have one. */
+  onTick?(run: () => void): void;
 }
 
 /** Serves a subject to the orchestrator: it starts, emits and tells its own cost. */
 export function hostSubject(start: (options: SubjectOptions) => Promise<Subject>): void {
   let subject: Subject | undefined;
+  let codec: Codec = "json";
+  let ticker: Promise<Ticker> | undefined;
   const lag = createLagProbe(10);
   const credit = createCreditServer();
   const current = () => {
@@ -47,17 +58,32 @@ export function hostSubject(start: (options: SubjectOptions) => Promise<Subject>
   serve({
     async start(options: SubjectOptions) {
       subject = await start(options);
+      codec = options.codec;
       return { port: subject.port, about: subject.about };
     },
     async credit() {
       return credit.listen();
     },
-    saturate: (options: SaturateOptions) => emitSaturated(options, { ...tools(), credit }),
+    async saturate(options: SaturateOptions) {
+      const inHandler = options.inHandler ? await openHandler() : undefined;
+      return emitSaturated(options, { ...tools(), credit, inHandler });
+    },
     pace: (options: PaceOptions) => emitOnSchedule(options, tools()),
     connections: () => current().connections(),
     usage: (options: { collect?: boolean; watchLag?: boolean }) => readUsage(options, lag),
   });
   const tools = () => ({ emit: current().emit, createBodies, nowUs });
+
+  async function openHandler(): Promise<Later> {
+    const { port, onTick } = current();
+    if (onTick === undefined) throw new Error("the subject has no handler for ticks");
+    ticker ??= openTicker(port, codec);
+    const { tick } = await ticker;
+    return (run) => {
+      onTick(run);
+      tick();
+    };
+  }
 }
 
 /** CPU since the process began, memory now, and how late the loop was while watched. */

@@ -26,11 +26,11 @@ hostSubject(async ({ codec, build, loseEvery, callUrl, unionMembersMax }) => {
     ...(callUrl ? { upstream: { url: callUrl, secrets: [SECRET] } } : {}),
     log: { level: "silent" },
   });
-  const { emit, connections } = serveSocketIo(gateway.io, callUrl ? null : undefined);
+  const { emit, ...more } = serveSocketIo(gateway.io, callUrl ? null : undefined);
   return {
     port: gateway.port,
     about: { codec: `accept both, clients speak ${codec}` },
     emit: withLoss(emit, loseEvery),
-    connections,
+    ...more,
   };
 });

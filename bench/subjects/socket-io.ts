@@ -6,6 +6,7 @@ import type { Shape } from "./host.ts";
 export interface SocketIoSubject {
   emit(shape: Shape, body: string): void;
   connections(): number;
+  onTick(run: () => void): void;
 }
 
 /** What event `e` is answered with; null when something else answers it. */
@@ -29,10 +30,11 @@ export function askFunction(url: string): Answer {
  * Gives a Socket.IO server the handlers of the benchmark; they are the same for stock and ours.
  *
  * A connection joins the rooms its query names; event `e` is answered through its ack; event `s`
- * is broadcast to the room `r`, sender excluded.
+ * is broadcast to the room `r`, sender excluded; event `t` calls what `onTick` was given.
  */
 export function serveSocketIo(io: Server, answer: Answer = (body) => body): SocketIoSubject {
   let sender: Socket | undefined;
+  let onTick = () => {};
   io.on("connection", (socket) => {
     const { rooms, role } = socket.handshake.query;
     if (typeof rooms === "string" && rooms !== "") socket.join(rooms.split("."));
@@ -42,6 +44,7 @@ export function serveSocketIo(io: Server, answer: Answer = (body) => body): Sock
         const result = answer(body);
         if (typeof ack === "function") ack(result instanceof Promise ? await result : result);
       });
+    socket.on("t", () => onTick());
     socket.on("s", (body: unknown) => socket.to("r").emit("m", body));
   });
   return {
@@ -53,6 +56,9 @@ export function serveSocketIo(io: Server, answer: Answer = (body) => body): Sock
       else io.emit("m", body);
     },
     connections: () => io.engine.clientsCount,
+    onTick(run) {
+      onTick = run;
+    },
   };
 }
 

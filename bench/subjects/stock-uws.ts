@@ -14,7 +14,7 @@ hostSubject(async ({ codec, loseEvery, callUrl }) => {
     ...(codec === "msgpack" ? { parser: msgpackParser } : {}),
   });
   io.attachApp(app);
-  const { emit, connections } = serveSocketIo(io, callUrl ? askFunction(callUrl) : undefined);
+  const { emit, ...more } = serveSocketIo(io, callUrl ? askFunction(callUrl) : undefined);
   const port = await new Promise<number>((resolve, reject) =>
     app.listen("127.0.0.1", 0, (token) =>
       token ? resolve(uws.us_socket_local_port(token)) : reject(new Error("cannot listen")),
@@ -24,6 +24,6 @@ hostSubject(async ({ codec, loseEvery, callUrl }) => {
     port,
     about: { "socket.io": versionOf("socket.io"), "uWebSockets.js": version },
     emit: withLoss(emit, loseEvery),
-    connections,
+    ...more,
   };
 });

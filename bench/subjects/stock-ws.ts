@@ -12,13 +12,13 @@ hostSubject(async ({ codec, loseEvery, callUrl }) => {
     serveClient: false,
     ...(codec === "msgpack" ? { parser: msgpackParser } : {}),
   });
-  const { emit, connections } = serveSocketIo(io, callUrl ? askFunction(callUrl) : undefined);
+  const { emit, ...more } = serveSocketIo(io, callUrl ? askFunction(callUrl) : undefined);
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
   const address = http.address();
   return {
     port: typeof address === "object" && address !== null ? address.port : 0,
     about: { "socket.io": versionOf("socket.io"), ws: versionOf("ws"), server: "node:http" },
     emit: withLoss(emit, loseEvery),
-    connections,
+    ...more,
   };
 });

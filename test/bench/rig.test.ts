@@ -8,7 +8,7 @@ import { createContext } from "../../bench/rig/context.ts";
 import { isValid } from "../../bench/rig/flags.ts";
 import { findProblems } from "../../bench/rig/results.ts";
 import { runScenario } from "../../bench/rig/run.ts";
-import { type Case, measure, openRoom, type Plants } from "../../bench/rig/saturation.ts";
+import { type Case, measure, openRoom, type Saturated } from "../../bench/rig/saturation.ts";
 import type { Context, Round, Scenario } from "../../bench/rig/scenario.ts";
 import { judgeWitness, observe } from "../../bench/rig/witness.ts";
 import type { Codec } from "../../bench/wire/packets.ts";
@@ -34,7 +34,7 @@ function openContext(): Context {
   });
 }
 
-async function runOne(name: string, one: Case, plants: Plants = {}): Promise<Round> {
+async function runOne(name: string, one: Case, plants: Partial<Saturated> = {}): Promise<Round> {
   const context = openContext();
   try {
     const bench = await openRoom(context, name, one, plants);
@@ -79,6 +79,25 @@ for (const [codec, shape] of [
       );
     }
   });
+
+for (const codec of ["json", "msgpack"] as const)
+  test(`a handler's burst in ${codec} is delivered once, in order`, async () => {
+    const rounds = ["stock-uws", "stock-ws"].map((name) =>
+      runOne(name, { ...CASE, codec, frames: 80 }, { inHandler: true }),
+    );
+    for (const round of await Promise.all(rounds)) {
+      assert.equal((round.values.broadcasts ?? 0) % 80, 0);
+      assert.ok((round.delivery?.received ?? 0) >= 80 * CASE.members);
+      assert.deepEqual(
+        codes(round).filter((code) => !LOUD.has(code)),
+        [],
+      );
+    }
+  });
+
+test("bare, which has no handler for it, refuses to burst in one", async () => {
+  await assert.rejects(runOne("bare", CASE, { inHandler: true }), /no handler for ticks/);
+});
 
 test("the control sends byte for byte what stock Socket.IO sends", async () => {
   for (const codec of ["json", "msgpack"] as const) {
