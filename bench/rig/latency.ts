@@ -37,9 +37,13 @@ export function recordLatency(histogram: Histogram, us: number): void {
   histogram.recordValue(Math.min(HIGHEST_US, Math.max(0, Math.round(us))));
 }
 
-/** Returns what a results file says about a histogram. */
-export function describeLatency(histogram: Histogram): Latency {
-  const at = (percentile: number) => histogram.getValueAtPercentile(percentile);
+/**
+ * Returns what a results file says about a histogram; `max` is the highest sample where that is
+ * known better than to three digits.
+ */
+export function describeLatency(histogram: Histogram, max = histogram.maxValue): Latency {
+  // A percentile is the upper end of its bucket, which may lie above the highest sample in it.
+  const at = (percentile: number) => Math.min(max, histogram.getValueAtPercentile(percentile));
   return {
     unit: "us",
     count: histogram.totalCount,
@@ -47,7 +51,7 @@ export function describeLatency(histogram: Histogram): Latency {
     p90: at(90),
     p99: at(99),
     p99_9: at(99.9),
-    max: histogram.maxValue,
+    max,
     hdr_base64: encodeIntoCompressedBase64(histogram),
   };
 }
@@ -58,5 +62,6 @@ export function mergeLatencies(latencies: readonly Latency[]): Latency {
   for (const one of latencies) {
     if (one.count > 0) all.add(decodeFromCompressedBase64(one.hdr_base64, 32, false));
   }
-  return describeLatency(all);
+  // The encoded histograms know their highest samples only by their buckets.
+  return describeLatency(all, Math.max(0, ...latencies.map(({ max }) => max)));
 }

@@ -128,3 +128,25 @@ test("merged histograms are those of all samples, not averages of percentiles", 
   near(make([1e12]).max, 60_000_000, 60_000);
   assert.equal(make([-5]).max, 0);
 });
+
+test("no percentile lies above the highest sample, of one histogram or of several merged", () => {
+  // Seen: p99.9 above max in results files. A bucket's upper end was told, and max is exact.
+  const random = createRandom(7);
+  const parts = Array.from({ length: 20 }, () => {
+    const histogram = createHistogram();
+    const samples = Array.from({ length: 500 }, () => Math.round(3_000_000 ** random()));
+    for (const us of samples) recordLatency(histogram, us);
+    const latency = describeLatency(histogram);
+    assert.equal(latency.max, Math.max(...samples));
+    return latency;
+  });
+  const merged = mergeLatencies(parts);
+  assert.equal(merged.max, Math.max(...parts.map(({ max }) => max)));
+  for (const { p50, p90, p99, p99_9, max } of [...parts, merged]) {
+    const rising = [p50, p90, p99, p99_9, max];
+    assert.deepEqual(
+      rising,
+      [...rising].sort((a, b) => a - b),
+    );
+  }
+});

@@ -64,10 +64,13 @@ process.on("message", (word: "reset" | "stop") => {
   }
   open = false;
   void Promise.all(behaving).then(() => {
+    // A percentile is the upper end of its bucket, which may lie above the highest sample.
+    const at = (percentile: number) =>
+      Math.min(latency.maxValue, latency.getValueAtPercentile(percentile)) / 1000;
     const report: ClientsReport = {
       acks: latency.totalCount,
-      p50Ms: latency.getValueAtPercentile(50) / 1000,
-      p99Ms: latency.getValueAtPercentile(99) / 1000,
+      p50Ms: at(50),
+      p99Ms: at(99),
       maxMs: latency.maxValue / 1000,
       ticks,
       holes,
