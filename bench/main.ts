@@ -3,7 +3,7 @@
  * `bench/README.md` and in `--help`.
  */
 import { readArgs, UsageError } from "./rig/args.ts";
-import { runCommand } from "./rig/commands.ts";
+import { announce } from "./rig/progress.ts";
 
 const interrupt = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -13,11 +13,17 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
+/** Commands that answer at once. */
+const PROMPT = new Set(["help", "report", "scale"]);
+
 try {
-  process.exitCode = await runCommand(readArgs(process.argv.slice(2)), {
-    argv: process.argv.slice(2),
-    signal: interrupt.signal,
-  });
+  const argv = process.argv.slice(2);
+  const line = readArgs(argv);
+  if (!line.has("help") && !PROMPT.has(line.rest[0] ?? ""))
+    announce(process.stderr, "loading the scenarios");
+  // Loading takes a second or more, and whoever waits should know it.
+  const { runCommand } = await import("./rig/commands.ts");
+  process.exitCode = await runCommand(line, { argv, signal: interrupt.signal });
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
   console.error(`${error.message}; \`npm run bench -- --help\` lists what there is`);

@@ -1,8 +1,8 @@
-import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build as bundle } from "esbuild";
+import { runTool, type ToolOptions } from "./tool.ts";
 
 /** The repository's root. */
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -15,6 +15,10 @@ export interface Build {
   readonly folder: string;
   /** Path of a subject's script, `generator` being one of them. */
   script(name: string): string;
+  /** Compiles this tree's gateway, the first time only. Throws what the build said. */
+  compileGateway(signal: AbortSignal): Promise<void>;
+  /** Folder of this tree's compiled gateway; throws while it has not been compiled. */
+  gateway(): string;
   remove(): void;
 }
 
@@ -42,9 +46,17 @@ export async function buildScripts(): Promise<Build> {
     target: "node20",
     logLevel: "error",
   });
+  let compiled: string | undefined;
   return {
     folder,
     script: (name) => join(folder, `${name}.mjs`),
+    async compileGateway(signal) {
+      compiled ??= await buildGateway(ROOT, join(folder, "gateway"), { signal });
+    },
+    gateway() {
+      if (compiled === undefined) throw new Error("the gateway has not been compiled");
+      return compiled;
+    },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
@@ -57,14 +69,18 @@ function nameOf(file: string): string {
  * Builds a tree's `src/` as `npm run build` does in this tree into `folder/dist`, and returns that.
  * Throws what the build said if there is no gateway afterwards.
  */
-export function buildGateway(tree: string, folder: string): string {
+export async function buildGateway(
+  tree: string,
+  folder: string,
+  how: Pick<ToolOptions, "signal"> = {},
+): Promise<string> {
   const out = join(folder, "dist");
   mkdirSync(folder, { recursive: true });
   // The gateway reads its version from the package above dist/, and Node its module system.
   cpSync(join(tree, "package.json"), join(folder, "package.json"));
-  const words = ["--import", "tsx", join(ROOT, "build.ts"), tree, out];
-  const result = spawnSync(process.execPath, words, { cwd: ROOT, encoding: "utf8" });
+  const words = [process.execPath, "--import", "tsx", join(ROOT, "build.ts"), tree, out];
+  const { output } = await runTool(words, { cwd: ROOT, ...how });
   if (!existsSync(join(out, "index.js")) || !existsSync(join(out, "main.js")))
-    throw new Error(`src/ does not build to a gateway: ${result.stdout}${result.stderr}`);
+    throw new Error(`src/ does not build to a gateway: ${output}`);
   return out;
 }

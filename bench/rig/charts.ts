@@ -1,5 +1,4 @@
-import { parse, View } from "vega";
-import { compile, type TopLevelSpec } from "vega-lite";
+import type { TopLevelSpec } from "vega-lite";
 import { PLANS, type Plan } from "./plans.ts";
 import type { Result } from "./results.ts";
 
@@ -24,6 +23,8 @@ export async function drawCharts(result: Result): Promise<Chart[]> {
 }
 
 async function render(spec: TopLevelSpec): Promise<string> {
+  // Loading both takes a second, which nobody should wait for who has not measured anything yet.
+  const [{ parse, View }, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
   const view = new View(parse(compile(spec).spec), { renderer: "none" });
   try {
     return await view.toSVG();

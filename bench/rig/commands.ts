@@ -1,17 +1,10 @@
-import { relative } from "node:path";
 import { SCENARIOS } from "../scenarios/all.ts";
 import { type CommandLine, UsageError } from "./args.ts";
-import { buildScripts } from "./build.ts";
-import { prepareComparison } from "./compare.ts";
 import { makeLoadScenario } from "./load.ts";
-import { formatOverview } from "./overview.ts";
-import { moveToClient, readPlacement } from "./process.ts";
-import { createProgress } from "./progress.ts";
-import { writeCharts, writeReport, writeScale } from "./report.ts";
-import { RESULTS, type Result, writeResult } from "./results.ts";
-import { runScenario } from "./run.ts";
+import { writeReport, writeScale } from "./report.ts";
+import { RESULTS } from "./results.ts";
+import { runAll } from "./run-all.ts";
 import type { Scenario } from "./scenario.ts";
-import { formatResult } from "./table.ts";
 
 /** What commands stand on besides their words. */
 export interface CommandNeeds {
@@ -19,14 +12,8 @@ export interface CommandNeeds {
   readonly signal: AbortSignal;
 }
 
-/** Compiling and starting. */
-const START_S = 5;
-
 /** Scenarios that start what this tree is made of, not a gateway they are given. */
 const OF_THIS_TREE = new Set(["codec", "start", "cluster"]);
-
-/** Flags that mean a server did wrong, not that the machine was loud. */
-const WRONG = new Set(["lost", "duplicated", "reordered", "stray", "wrong_content"]);
 
 /** Runs what a command line asks for and returns the exit code. */
 export async function runCommand(line: CommandLine, needs: CommandNeeds): Promise<number> {
@@ -46,12 +33,12 @@ export async function runCommand(line: CommandLine, needs: CommandNeeds): Promis
   }
   if (command === "load") {
     const scenario = makeLoadScenario(line);
-    return runAll([scenario], { ...needs, line, gateways: new Map() });
+    return runAll([scenario], { ...needs, line, isLocal: true });
   }
   if (command === "compare") return runComparison(line, needs, more);
   const set = SCENARIOS.filter(({ inSet }) => line.mode === "full" || inSet !== false);
   const scenarios = command === undefined ? set : line.rest.map(findScenario);
-  return runAll(scenarios, { ...needs, line, gateways: new Map() });
+  return runAll(scenarios, { ...needs, line });
 }
 
 async function runComparison(
@@ -63,87 +50,14 @@ async function runComparison(
   const scenario = findScenario(name);
   if (OF_THIS_TREE.has(name))
     throw new UsageError(`${name} measures this tree and cannot compare two commits`);
-  const comparison = prepareComparison(ref, line.text("with") ?? "HEAD", console.error);
-  try {
-    const { gateways, baseline } = comparison;
-    return await runAll([{ ...scenario, baseline }], { ...needs, line, gateways });
-  } finally {
-    comparison.remove();
-  }
-}
-
-interface RunAll extends CommandNeeds {
-  readonly line: CommandLine;
-  readonly gateways: ReadonlyMap<string, string>;
-}
-
-/** Runs scenarios one after another; each leaves its file and pictures before the next begins. */
-async function runAll(scenarios: readonly Scenario[], run: RunAll): Promise<number> {
-  const { line, signal } = run;
-  const folder = line.text("results") ?? RESULTS;
-  const seconds = expectSeconds(scenarios, line);
-  const progress = createProgress(process.stderr, { seconds, parts: scenarios.length });
-  const placement = readPlacement();
-  moveToClient(placement);
-  const build = await buildScripts();
-  const results: Result[] = [];
-  const startedMs = performance.now();
-  try {
-    for (const scenario of scenarios) {
-      if (signal.aborted) break;
-      progress.begin();
-      const needs = { ...run, options: line, build, placement, say: progress.say };
-      const result = await runScenario(scenario, needs);
-      progress.clear();
-      results.push(result);
-      console.log(formatResult(result));
-      const path = writeResult(folder, result);
-      const charts = await writeCharts(folder, { file: path, result });
-      console.log([path, ...charts].map((file) => `  ${relative(process.cwd(), file)}`).join("\n"));
-    }
-  } finally {
-    progress.clear();
-    build.remove();
-  }
-  if (results.length > 1) console.log(formatOverview(results, performance.now() - startedMs));
-  return exitCodeOf(results, { strict: line.has("strict"), interrupted: signal.aborted });
-}
-
-/** The sum of what is known; undefined when nothing is. */
-function expectSeconds(
-  scenarios: readonly Scenario[],
-  { mode, isNamed }: CommandLine,
-): number | undefined {
-  const known = scenarios.flatMap(({ seconds }) => {
-    const named = isNamed && mode === "short" ? seconds?.named : undefined;
-    return named ?? seconds?.[mode] ?? [];
-  });
-  return known.length === 0 ? undefined : known.reduce((sum, seconds) => sum + seconds, START_S);
+  const compared = [ref, line.text("with") ?? "HEAD"] as const;
+  return runAll([scenario], { ...needs, line, compared, isLocal: true });
 }
 
 function findScenario(name: string): Scenario {
   const scenario = SCENARIOS.find((one) => one.name === name);
   if (scenario) return scenario;
   throw new UsageError(`there is no scenario or command "${name}"`);
-}
-
-/**
- * 0 when everything ran; 2 when a message went wrong, 1 when a subject could not be measured, 130
- * when interrupted. A loud machine only voids figures, unless `--strict` makes that 3.
- */
-export function exitCodeOf(
-  results: readonly Pick<Result, "flags" | "rounds" | "valid">[],
-  how: { strict: boolean; interrupted: boolean },
-): number {
-  const codes = results.flatMap((result) =>
-    [...result.flags, ...result.rounds.flatMap((round) => round.flags ?? [])]
-      .filter((flag) => flag.severity === "error")
-      .map((flag) => flag.code),
-  );
-  if (how.interrupted) return 130;
-  if (codes.some((code) => WRONG.has(code))) return 2;
-  if (codes.includes("subject_failed") || codes.includes("nothing_measured")) return 1;
-  return how.strict && results.some((result) => !result.valid) ? 3 : 0;
 }
 
 /** About how long a scenario takes on its own, and with `--full`. */
@@ -178,6 +92,9 @@ ${scenarios}
   --seed 1               repeats orders          --results folder   where files go
   --only nodes,redis     rows of cluster         --batch 20,1       events of a batch, of durable
   --strict               exit 3 on any void figure
+
+Files go to bench/results/; those of load, compare and --quick to bench/results/local/, which git
+does not see.
 
 load only: --seconds 10  --senders 1  --auth '{"token":"…"}'  --namespace /chat  --path /socket.io/
   --join join            event that joins a room: (room); empty when the server decides

@@ -1,9 +1,9 @@
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { UsageError } from "./args.ts";
 import { buildGateway, ROOT } from "./build.ts";
 import { git } from "./environment.ts";
+import { runTool } from "./tool.ts";
 
 /** Two commits, compiled and ready to be measured against each other. */
 export interface Comparison {
@@ -14,21 +14,29 @@ export interface Comparison {
   remove(): void;
 }
 
+/** What preparing a comparison stands on. */
+export interface CompareNeeds {
+  readonly signal: AbortSignal;
+  readonly say: (text: string) => void;
+  /** Prints a line that stays. */
+  readonly warn: (text: string) => void;
+}
+
 /**
  * Checks both commits out into worktrees and compiles their `src/`. The rig that measures them is
  * this tree's, so that a change of the benchmark is never taken for one of the gateway. Throws
  * {@link UsageError} when a ref is unknown or both are the same commit.
  */
-export function prepareComparison(
+export async function prepareComparison(
   ref: string,
   other: string,
-  warn: (text: string) => void,
-): Comparison {
+  needs: CompareNeeds,
+): Promise<Comparison> {
   const before = findCommit(ref);
   const after = findCommit(other);
   if (before === after) throw new UsageError(`${ref} and ${other} are the same commit`);
   if (other === "HEAD" && git("status", "--porcelain", "--", "src") !== "")
-    warn("src/ has uncommitted changes; they are not part of HEAD and are not measured");
+    needs.warn("src/ has uncommitted changes; they are not part of HEAD and are not measured");
   const parent = join(ROOT, "bench", "results", "tmp");
   mkdirSync(parent, { recursive: true });
   const folder = mkdtempSync(join(parent, "compare-"));
@@ -40,16 +48,17 @@ export function prepareComparison(
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const build = (commit: string) => {
+    const build = async (commit: string) => {
       const tree = join(folder, commit);
+      needs.say(`compiling ${commit.slice(0, 7)}`);
       git("worktree", "add", "--detach", tree, commit);
-      installPackages(tree);
-      return buildGateway(tree, join(tree, "bench-build"));
+      await installPackages(tree, needs.signal);
+      return buildGateway(tree, join(tree, "bench-build"), needs);
     };
     const names = [before, after].map((commit) => `ours@${commit.slice(0, 7)}`) as [string, string];
     const gateways = new Map([
-      [names[0], build(before)],
-      [names[1], build(after)],
+      [names[0], await build(before)],
+      [names[1], await build(after)],
     ]);
     return { gateways, baseline: names[1], remove };
   } catch (error) {
@@ -67,13 +76,14 @@ function findCommit(ref: string): string {
 }
 
 /** Shares this tree's packages when both lock files agree, and installs its own otherwise. */
-function installPackages(tree: string): void {
+async function installPackages(tree: string, signal: AbortSignal): Promise<void> {
   const lock = "package-lock.json";
   const read = (folder: string) => readFileSync(join(folder, lock), "utf8");
   if (read(tree) === read(ROOT)) {
     symlinkSync(join(ROOT, "node_modules"), join(tree, "node_modules"), "dir");
     return;
   }
-  const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: tree, encoding: "utf8" });
-  if (npm.status !== 0) throw new Error(`npm ci failed in ${tree}: ${npm.stderr}`);
+  const words = ["npm", "ci", "--no-audit", "--no-fund"];
+  const { code, output } = await runTool(words, { cwd: tree, signal });
+  if (code !== 0) throw new Error(`npm ci failed in ${tree}: ${output}`);
 }

@@ -1,7 +1,5 @@
-import { join } from "node:path";
 import { UsageError } from "./args.ts";
 import type { Build } from "./build.ts";
-import { buildGateway, ROOT } from "./build.ts";
 import type { JudgedRound } from "./estimate.ts";
 import { type Flag, isValid, makeFlag } from "./flags.ts";
 import { type Child, openGenerator, openSubject, type Placement, spawnChild } from "./process.ts";
@@ -118,17 +116,7 @@ function subjectsOf(controls: readonly string[], needs: ContextNeeds): string[] 
 }
 
 function gatewayOf(name: string, needs: ContextNeeds): string {
-  return needs.gateways.get(name) ?? buildOnce(needs.build);
-}
-
-const built = new Map<string, string>();
-
-function buildOnce(build: Build): string {
-  const known = built.get(build.folder);
-  if (known !== undefined) return known;
-  const out = buildGateway(ROOT, join(build.folder, "gateway"));
-  built.set(build.folder, out);
-  return out;
+  return needs.gateways.get(name) ?? needs.build.gateway();
 }
 
 /** Blocks of A B C C B A, the first order of each at random: two pairs a block. */

@@ -39,6 +39,11 @@ export interface Result {
 
 /** Where results are kept unless `--results` says otherwise. */
 export const RESULTS = fileURLToPath(new URL("../results/", import.meta.url));
+/**
+ * Where results are kept that are nothing for the report: of other servers, of two commits, of
+ * smoke tests. Git does not see it, so that nothing untracked is left in a clone.
+ */
+export const LOCAL_RESULTS = join(RESULTS, "local");
 
 let validate: ValidateFunction | undefined;
 

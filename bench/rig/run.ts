@@ -31,8 +31,6 @@ export async function runScenario(scenario: Scenario, needs: RunNeeds): Promise<
   const startedAt = new Date().toISOString();
   const context = createContext({ ...needs, seed });
   const { collected } = context;
-  // Compiling keeps this process busy, and it is the idle one of the noise.
-  if (scenario.usesGateway !== false && needs.gateways.size === 0) context.gateway("ours");
   const watch = watchNoise(() => collected.pids);
   try {
     await scenario.run(context);

@@ -100,6 +100,6 @@ export const scenario: Scenario = {
       ratio: true,
     },
   ],
-  seconds: { quick: 4, short: 12, full: 100 },
+  seconds: { quick: 4, short: 14, full: 100 },
   run,
 };

@@ -108,6 +108,6 @@ export const scenario: Scenario = {
       ratio: false,
     },
   ],
-  seconds: { quick: 3, short: 5, full: 60 },
+  seconds: { quick: 3, short: 8, full: 60 },
   run,
 };

@@ -61,5 +61,6 @@ export const scenario: Scenario = {
       ratio: true,
     },
   ],
+  seconds: { quick: 4, short: 16, full: 30 },
   run,
 };

@@ -30,11 +30,27 @@ test("Ctrl-C ends a run within moments and keeps what it has", async (t) => {
     ),
     { cwd: ROOT, stdio: ["ignore", "ignore", "pipe"] },
   );
-  child.stderr.once("data", () => child.kill("SIGINT")); // the first line of progress
+  let progress = "";
+  child.stderr.setEncoding("utf8").on("data", (text) => {
+    progress += text;
+    if (progress.includes("echo: ") && !child.killed) child.kill("SIGINT");
+  });
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
   assert.equal(code, 130);
   const [stored] = readResults(results);
   assert.ok(stored?.result.flags.some((flag) => flag.code === "interrupted"));
+});
+
+test("Ctrl-C while everything is being compiled leaves nothing behind", async (t) => {
+  const results = resultsFolder(t);
+  const child = spawn(
+    process.execPath,
+    ["--import", "tsx", join(ROOT, "bench", "main.ts"), "echo", "--results", results],
+    { cwd: ROOT, stdio: ["ignore", "ignore", "pipe"] },
+  );
+  child.stderr.once("data", () => child.kill("SIGINT")); // the first line of progress
+  assert.equal(await new Promise<number | null>((resolve) => child.on("close", resolve)), 130);
+  assert.deepEqual(readdirSync(results), []);
 });
 
 test("a mistake on the command line is one sentence, exit 64 and no results", async (t) => {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { exitCodeOf } from "../../bench/rig/commands.ts";
 import {
   type FLAGS,
   judgeConnects,
@@ -12,6 +11,7 @@ import {
   makeFlag,
 } from "../../bench/rig/flags.ts";
 import { compareSamples, readCpuTicks, readProcessTicks } from "../../bench/rig/noise.ts";
+import { exitCodeOf } from "../../bench/rig/run-all.ts";
 
 const QUIET = {
   steal_share: 0.05,

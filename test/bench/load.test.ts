@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { rmSync } from "node:fs";
 import { createServer } from "node:http";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Server } from "socket.io";
+import { ROOT } from "../../bench/rig/build.ts";
 import { type Result, readResults } from "../../bench/rig/results.ts";
 import chat from "../../examples/chat.ts";
 import { createCertificates } from "../harness/certificates.ts";
@@ -51,6 +55,25 @@ test("any Socket.IO server can be loaded, with auth and in order", async (t) => 
     assert.deepEqual(rounds[0]?.delivery, delivery);
     assert.equal(rounds[0]?.latency?.count, 240);
     assert.equal(code, 0);
+  } finally {
+    await server.stop();
+  }
+});
+
+test("a load without a folder for its files leaves nothing that git sees", async () => {
+  const server = await startForeignServer();
+  try {
+    const { code, output } = await runBench("load", "--url", server.url, ...AUTH, ...SIZE);
+    assert.equal(code, 0, output);
+    const files = [...output.matchAll(/^ {2}(\S+-load\S*\.(?:json|svg))$/gm)].map(
+      ([, file]) => file,
+    );
+    assert.ok(files.length > 0, output);
+    for (const file of files) {
+      const path = join(ROOT, file ?? "");
+      assert.equal(spawnSync("git", ["check-ignore", "-q", path], { cwd: ROOT }).status, 0, path);
+      rmSync(path);
+    }
   } finally {
     await server.stop();
   }
