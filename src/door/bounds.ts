@@ -72,12 +72,7 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
     now: needs.now,
     refused() {
       needs.limited("dynamic_namespaces");
-      needs.log(
-        "warn",
-        "dynamic",
-        { component: "socket" },
-        "limits.dynamicNamespacesMax is reached",
-      );
+      needs.log("warn", "dynamic", { component: "door" }, "limits.dynamicNamespacesMax is reached");
     },
   });
 
@@ -120,7 +115,7 @@ function boundJoins(settings: LimitsSettings, needs: BoundsNeeds): (socket: Sock
   function refuse(socket: Socket, limit: SocketLimit, code: FailureCode): void {
     needs.limited(limit);
     const { id } = socket;
-    needs.log("warn", code, { component: "socket", code, socket: id }, "a join was refused");
+    needs.log("warn", code, { component: "door", code, socket: id }, "a join was refused");
     tellError(socket, new FailureError(code));
   }
 

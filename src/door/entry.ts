@@ -66,7 +66,7 @@ export function guardNamespaces(
 
   function refuse(socket: Socket, { code, detail }: Refused, next: (error: Error) => void): void {
     const { address } = socket.handshake;
-    const fields = { component: "socket", code, namespace: socket.nsp.name, address, detail };
+    const fields = { component: "door", code, namespace: socket.nsp.name, address, detail };
     needs.log("warn", code, fields, `entry refused: ${FAILURES[code].text}`);
     const data = { code, retry: FAILURES[code].retry };
     next(Object.assign(new Error(FAILURES[code].text), { data }));

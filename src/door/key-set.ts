@@ -51,7 +51,7 @@ export function createKeySet(url: URL, settings: Settings["auth"], needs: KeySet
     } catch (cause) {
       failed = { cause };
       needs.fetched("failed");
-      needs.log("error", "jwks", { component: "socket", why: reasonOf(cause) }, FAILED);
+      needs.log("error", "jwks", { component: "door", why: reasonOf(cause) }, FAILED);
     }
     endedAt = needs.ticks();
     running = undefined;

@@ -92,7 +92,7 @@ export function createOverloadMonitor(
     const fields = { stage: STAGES[to - 1] ?? "none", ...round(load) };
     stage = to;
     calm = 0;
-    needs.log(to === 0 ? "info" : "warn", `stage ${to}`, { component: "socket", ...fields }, text);
+    needs.log(to === 0 ? "info" : "warn", `stage ${to}`, { component: "door", ...fields }, text);
   }
 
   function shed(closesOutside: boolean): void {

@@ -53,7 +53,7 @@ export function createRequestChecks(
   function refuse({ code, retryAfterMs }: OverLimit, request: DoorRequest) {
     const about = code === "ORIGIN_FORBIDDEN" ? origin.describe(request) : {};
     const address = request.connection.remoteAddress;
-    const fields = { component: "socket", code, address, ...about };
+    const fields = { component: "door", code, address, ...about };
     throttledLog("warn", code, fields, `request refused: ${FAILURES[code].text}`);
     return createRefusal(code, retryAfterMs);
   }
@@ -62,7 +62,7 @@ export function createRequestChecks(
   function warnOfProxy(): void {
     isProxyKnown = true;
     const text = "X-Forwarded-For is ignored: name your proxy in socket.trustProxy, if it is yours";
-    log("warn", { component: "socket" }, text);
+    log("warn", { component: "door" }, text);
   }
 
   return {

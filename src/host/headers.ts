@@ -9,7 +9,7 @@ export type LeftOut = (name: string) => void;
 export function createLeftOut(log: Log): LeftOut {
   const throttled = createThrottle(log, () => performance.now());
   const text = "a response header was left out: HTTP allows no such name or value";
-  return (name) => throttled("warn", "header", { component: "socket", header: name }, text);
+  return (name) => throttled("warn", "header", { component: "host", header: name }, text);
 }
 
 /** Headers in the forms that `writeHead` of Node.js' http server accepts. */

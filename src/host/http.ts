@@ -78,7 +78,7 @@ export function createHttp(
 
 function run(handler: HttpHandler, exchange: Exchange, log: Log): void {
   const fail = (error: unknown) => {
-    log("error", { component: "socket", path: exchange.path, error }, "an HTTP handler failed");
+    log("error", { component: "host", path: exchange.path, error }, "an HTTP handler failed");
     exchange.respond(problemOf("API_INTERNAL"));
   };
   try {

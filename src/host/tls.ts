@@ -34,7 +34,7 @@ export function openApp(uws: Native, settings: TlsSettings, log: Log): OpenedApp
     return {
       app: uws.App(),
       encrypted: false,
-      reload: () => log("info", { component: "socket" }, text),
+      reload: () => log("info", { component: "host" }, text),
     };
   }
   let served = readCertificate(settings);
@@ -45,7 +45,7 @@ export function openApp(uws: Native, settings: TlsSettings, log: Log): OpenedApp
   function reload(): void {
     const next = readCertificate(settings);
     if (next.certificate.fingerprint256 === served.certificate.fingerprint256) {
-      log("info", { component: "socket" }, "the certificate has not changed");
+      log("info", { component: "host" }, "the certificate has not changed");
       return;
     }
     served = next;
@@ -57,11 +57,11 @@ export function openApp(uws: Native, settings: TlsSettings, log: Log): OpenedApp
       replay();
     }
     app.domain("");
-    const fields = { component: "socket", patterns, validTo: next.certificate.validTo };
+    const fields = { component: "host", patterns, validTo: next.certificate.validTo };
     log("info", fields, "new connections that name their server get the new certificate");
     if (exhausted.length > 0 || patterns.length === 0) {
       const text = "restart to serve the new certificate: no further one can be put before the old";
-      log("warn", { component: "socket", names: exhausted }, text);
+      log("warn", { component: "host", names: exhausted }, text);
     }
   }
   return {
@@ -72,11 +72,7 @@ export function openApp(uws: Native, settings: TlsSettings, log: Log): OpenedApp
         reload();
       } catch (error) {
         const why = messageOf(error);
-        log(
-          "error",
-          { component: "socket", why },
-          "the certificate stays: its files are not usable",
-        );
+        log("error", { component: "host", why }, "the certificate stays: its files are not usable");
       }
     },
   };
