@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { checkWorkers, countWorkers, isWorker } from "./cluster/worker-settings.ts";
 import { type CommandLine, EXIT, readCommandLine, UsageError } from "./core/command-line.ts";
 import { messageOf } from "./core/failures.ts";
-import type { Log } from "./core/log.ts";
+import { formatClients, type Log } from "./core/log.ts";
 import {
   hasUpstream,
   listSettings,
@@ -12,11 +12,13 @@ import {
   type Settings,
   SettingsError,
 } from "./core/settings.ts";
-import { mergeSettings } from "./core/sources.ts";
+import { mergeSettings, SHORT_DRAIN, withDefaults } from "./core/sources.ts";
+import { createPaint } from "./core/terminal.ts";
 import { readVersion } from "./core/version.ts";
 import { examine } from "./gateway/doctor.ts";
-import { type Gateway, type GatewayNeeds, startGateway, startOwn } from "./gateway/gateway.ts";
+import { type Gateway, type OwnNeeds, startOwn } from "./gateway/gateway.ts";
 import { createLogOutput, createPinoLog, type LogOutput } from "./gateway/log-output.ts";
+import { logStart } from "./gateway/start-lines.ts";
 import { createAggregate } from "./metrics/aggregate.ts";
 
 const HELP = `sluice: a Socket.IO event gateway
@@ -57,6 +59,19 @@ function readProcessSettings(line: Pick<CommandLine, "config" | "flags">): Setti
   return readSettings(mergeProcessSettings(line));
 }
 
+const isProduction = () => process.env.NODE_ENV === "production";
+
+/** Whether a person reads the output, in a terminal. */
+const isTerminal = () => process.stdout.isTTY === true;
+
+/** Returns the settings of a gateway: for whoever tries it in a terminal, a stop is at once. */
+function readRunSettings(line: CommandLine): Settings {
+  const given = mergeProcessSettings(line);
+  const settings = readSettings(given);
+  if (isProduction() || !isTerminal()) return settings;
+  return readSettings(withDefaults(given, SHORT_DRAIN));
+}
+
 function printSettings(): void {
   for (const row of listSettings()) {
     const byDefault = row.secret ? "" : ` [${JSON.stringify(row.byDefault)}]`;
@@ -88,20 +103,23 @@ const ECHO_MS = 500;
 
 const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
+/** Calls `stopAndExit` at the first signal, with what the log is to say of a second. */
 function stopOnSignals(
-  stopAndExit: () => void,
-  signals: readonly NodeJS.Signals[] = STOP_SIGNALS,
+  stopAndExit: (note: string) => void,
+  { signals = STOP_SIGNALS, log }: { readonly signals?: readonly NodeJS.Signals[]; log?: Log } = {},
 ): void {
   let stoppingAt: number | undefined;
   for (const signal of signals) {
     process.on(signal, () => {
       if (stoppingAt === undefined) {
         stoppingAt = performance.now();
-        stopAndExit();
+        stopAndExit(signal === "SIGINT" && isTerminal() ? "; again to quit now" : "");
         return;
       }
       // A second signal ends the process at once.
-      if (performance.now() - stoppingAt > ECHO_MS) process.exit(EXIT.failed);
+      if (performance.now() - stoppingAt <= ECHO_MS) return;
+      log?.("warn", { component: "gateway", signal }, "quit by a second signal");
+      process.exit(EXIT.failed);
     });
   }
 }
@@ -125,13 +143,26 @@ interface Process {
   exit(code: number): void;
 }
 
-function startLog({ log: { level, bufferBytesMax } }: Settings): Process {
+async function startLog({ log: { level, bufferBytesMax, format } }: Settings): Promise<Process> {
   const output = createLogOutput(process.stdout.fd, bufferBytesMax);
   // However the process ends, try once more to write the queued lines.
   process.on("exit", () => void output.flush(0));
   const exit = (code: number) => void output.flush(FLUSH_MS).then(() => process.exit(code));
-  return { log: createPinoLog(level, output), output, exit };
+  const isText = format === "text" || (format === "auto" && isTerminal());
+  const log = isText ? await createReadableLog(level, output) : createPinoLog(level, output);
+  return { log, output, exit };
 }
+
+async function createReadableLog(
+  level: Settings["log"]["level"],
+  { write }: LogOutput,
+): Promise<Log> {
+  const { createTextLog } = await import("./gateway/log-text.ts");
+  const paint = createPaint(hasColours());
+  return createTextLog(level, { paint, print: (line) => write(`${line}\n`) });
+}
+
+const hasColours = () => isTerminal() && !process.env.NO_COLOR;
 
 /**
  * Keeps errors of stdout and stderr (the reader is gone, the disk is full) from ending the process:
@@ -207,20 +238,20 @@ function fail(error: unknown): never {
 const readDevNeeds = () => ({
   cwd: process.cwd(),
   env: process.env,
-  hasColours: process.stdout.isTTY === true && !process.env.NO_COLOR,
+  hasColours: hasColours(),
   print: (text: string) => console.log(text),
 });
 
 /** Runs `sluice dev`: a gateway, and a function beside it. */
 async function develop(line: CommandLine): Promise<void> {
-  if (process.env.NODE_ENV === "production") {
+  if (isProduction()) {
     throw new UsageError(
       "NODE_ENV is production, and sluice dev prints and records all that clients send",
     );
   }
   // Signals are heard from the start on. A terminal that is closed sends SIGHUP.
-  let stop = (): void => process.exit(0);
-  stopOnSignals(() => stop(), [...STOP_SIGNALS, "SIGHUP"]);
+  let stop = (_note: string): void => process.exit(0);
+  stopOnSignals((note) => stop(note), { signals: [...STOP_SIGNALS, "SIGHUP"] });
   const { readDevOptions } = await import("./dev/options.ts");
   const { prepareDev } = await import("./dev/prepare.ts");
   const { startDev } = await import("./gateway/serve-dev.ts");
@@ -232,7 +263,9 @@ async function develop(line: CommandLine): Promise<void> {
   const dev = await startDev(run, needs);
   // However the process ends, its function must not go on without it.
   process.on("exit", dev.kill);
-  stop = () => {
+  stop = (note) => {
+    const { clientsCount } = dev.gateway.io.engine;
+    needs.print(`sluice dev: stopping, ${formatClients(clientsCount)}${note}`);
     setTimeout(() => process.exit(0), countStopMs(run.settings) + dev.stopMs).unref();
     dev.stop().then(() => process.exit(0), fail);
   };
@@ -279,7 +312,7 @@ async function main(): Promise<void> {
   if (line.switches.has("settings")) return printSettings();
   if (line.switches.has("version")) return console.log(readVersion());
   checkWords(line);
-  const production = process.env.NODE_ENV === "production";
+  const production = isProduction();
   switch (line.words[0]) {
     case "dev":
       return develop(line);
@@ -297,37 +330,46 @@ async function main(): Promise<void> {
 
 /** Runs a gateway, the primary of several, or one of their workers. */
 async function run(line: CommandLine, production: boolean): Promise<void> {
-  const settings = chooseHandler(readProcessSettings(line), production);
+  const given = readRunSettings(line);
+  const settings = chooseHandler(given, production);
+  const example = settings !== given;
   raiseHeaderBound(settings);
   checkWorkers(settings);
-  const own = startLog(settings);
-  const { log, output, exit } = own;
-  const needs = { log, linesDropped: output.dropped, folder: process.cwd(), production };
+  const own = await startLog(settings);
+  const { log, output } = own;
+  const needs = { log, linesDropped: output.dropped, folder: process.cwd(), production, example };
   const reloads = reloadOnSignal();
-  if (countWorkers(settings) > 0 && !isWorker()) {
-    const { startPrimary } = await import("./cluster/workers.ts");
-    // Listen before the first worker starts, or a signal would end only the primary. Workers stop
-    // one by one.
-    stopOnSignals(() => void primary.stop().then(() => exit(0), fail));
-    const primary = startPrimary(settings, {
-      ...{ log, metrics: createAggregate(output.dropped), exit },
-      stopMs: countStopMs(shareDrain(settings)) + STOP_MS,
-    });
-    reloads(primary);
-    return;
-  }
-  if (!isWorker()) {
-    // Listen before the gateway starts, which may wait for Redis or for the handler module. The
-    // first process of a container ignores a signal without a listener.
-    let stop = (): void => process.exit(0);
-    stopOnSignals(() => stop());
-    const gateway = await startGateway(settings, needs);
-    stop = () => exitAfter(gateway.stop, own, settings);
-    surviveUncaught(gateway);
-    reloads(gateway);
-    return;
-  }
-  reloads(await work(settings, needs, own));
+  if (countWorkers(settings) === 0) return reloads(await runAlone(settings, needs, own));
+  if (isWorker()) return reloads(await work(settings, needs, own));
+  const { startPrimary } = await import("./cluster/workers.ts");
+  // Listen before the first worker starts, or a signal would end only the primary. Workers stop
+  // one by one.
+  stopOnSignals((note) => void primary.stop(note).then(() => own.exit(0), fail), { log });
+  const primary = startPrimary(settings, {
+    ...{ log, metrics: createAggregate(output.dropped), exit: own.exit },
+    stopMs: countStopMs(shareDrain(settings)) + STOP_MS,
+  });
+  logStart(settings, needs);
+  reloads(primary);
+}
+
+/** Runs a gateway that is one process. */
+async function runAlone(settings: Settings, needs: OwnNeeds, own: Process): Promise<Gateway> {
+  // Listen before the gateway starts, which may wait for Redis or for the handler module. The
+  // first process of a container ignores a signal without a listener.
+  let stop = (): void => process.exit(0);
+  let stopNote = "";
+  stopOnSignals(
+    (note) => {
+      stopNote = note;
+      stop();
+    },
+    { log: own.log },
+  );
+  const gateway = await startOwn(settings, { ...needs, stopNote: () => stopNote });
+  stop = () => exitAfter(gateway.stop, own, settings);
+  surviveUncaught(gateway);
+  return gateway;
 }
 
 /** Returns the settings of one worker: workers drain one by one and share `socket.drainMs`. */
@@ -337,7 +379,7 @@ function shareDrain(settings: Settings): Settings {
 }
 
 /** Runs one worker. It ignores signals, because the primary tells each worker when to stop. */
-async function work(settings: Settings, needs: GatewayNeeds, own: Process): Promise<Gateway> {
+async function work(settings: Settings, needs: OwnNeeds, own: Process): Promise<Gateway> {
   const { joinPrimary } = await import("./cluster/workers.ts");
   const primary = joinPrimary();
   for (const signal of STOP_SIGNALS) process.on(signal, () => {});

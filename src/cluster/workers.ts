@@ -1,6 +1,6 @@
 import cluster, { type Worker } from "node:cluster";
 import { Socket } from "node:net";
-import type { Log } from "../core/log.ts";
+import { formatClients, type Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { within } from "../core/within.ts";
 import { createPrimaryLogs } from "./log/primary.ts";
@@ -33,6 +33,8 @@ export interface PrimaryNeeds {
     update(worker: number, counted: unknown): void;
     remove(worker: number): void;
     text(silent: ReadonlySet<number>): Promise<Scraped>;
+    /** Returns the open connections of all workers, by their newest numbers. */
+    connections(): number;
   };
   /** Ends the process. */
   exit(code: number): void;
@@ -44,8 +46,11 @@ export interface PrimaryNeeds {
 export interface Primary {
   /** Has every worker read its certificate again, as SIGHUP has a process without workers do. */
   reload(): void;
-  /** Stops the workers, one after the other, and resolves when the last is gone. */
-  stop(): Promise<void>;
+  /**
+   * Stops the workers, one after the other, and resolves when the last is gone. `note` is what the
+   * log is to say after the number of clients.
+   */
+  stop(note: string): Promise<void>;
 }
 
 /** What a worker has of its primary. */
@@ -74,6 +79,8 @@ interface State {
 
 /** How long a worker may take to tell its numbers; Prometheus waits ten seconds for all of them. */
 const ANSWER_MS = 1_000;
+/** How long a stop waits for the numbers of clients. */
+const COUNT_MS = 300;
 /** How long a worker must have lived for its next crash to be the first again. */
 const STEADY_MS = 60_000;
 const BACKOFF_MS_MAX = 30_000;
@@ -155,11 +162,16 @@ export function startPrimary(settings: Settings, needs: PrimaryNeeds): Primary {
       // One that does not listen yet would end at the signal, and reads the files anyway.
       for (const [worker, { listened }] of started) if (listened) worker.process.kill("SIGHUP");
     },
-    async stop() {
+    async stop(note) {
       stopping = true;
       for (const timer of timers) clearTimeout(timer);
       // Whichever is asked whether the node is ready: none, though the later still take who comes.
       for (const worker of started.keys()) send(worker, { sluice: "stopping" });
+      await askAll(started, COUNT_MS);
+      const fields = { workers: started.size, clients: needs.metrics.connections() };
+      const { workers, clients } = fields;
+      const text = `stopping ${workers} workers, ${formatClients(clients)}${note}`;
+      log("info", { component: "cluster", ...fields }, text);
       for (const [worker, state] of [...started]) {
         if (worker.isDead()) continue;
         const gone = new Promise((resolve) => worker.once("exit", resolve));
@@ -199,11 +211,22 @@ function startBus({ cluster: { streamPacketsMax }, fanout, recovery }: Settings,
   };
 }
 
-/** Asks every worker that listens for its numbers, and does not wait for those that are late. */
+/** Returns the metrics of all workers, without waiting for those that are late. */
 async function scrape(
   started: ReadonlyMap<Worker, State>,
   metrics: PrimaryNeeds["metrics"],
 ): Promise<Scraped> {
+  return metrics.text(await askAll(started, ANSWER_MS));
+}
+
+/**
+ * Asks every worker that listens for its numbers. Resolves with those that have not answered within
+ * `withinMs`.
+ */
+async function askAll(
+  started: ReadonlyMap<Worker, State>,
+  withinMs: number,
+): Promise<ReadonlySet<number>> {
   const asked = [...started].filter(([, { listened }]) => listened);
   for (const [worker, state] of asked) {
     if (state.asked) continue;
@@ -216,9 +239,9 @@ async function scrape(
   }
   const questions = asked.map(([worker, state]) => ({ worker, state, asked: state.asked }));
   const all = Promise.all(questions.map((each) => each.asked?.answered));
-  await within<unknown>(all, ANSWER_MS, () => {});
+  await within<unknown>(all, withinMs, () => {});
   const silent = questions.filter(({ state, asked }) => state.asked === asked);
-  return metrics.text(new Set(silent.map(({ worker }) => worker.id)));
+  return new Set(silent.map(({ worker }) => worker.id));
 }
 
 function endAsking(state: State): void {

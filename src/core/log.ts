@@ -45,3 +45,8 @@ export function createThrottle(log: Log, now: () => number): ThrottledLog {
 /** Writes at most one line per kind and second. */
 // biome-ignore lint/complexity/useMaxParams: those of Log, and the kind.
 export type ThrottledLog = (level: LogLevel, kind: string, fields: LogFields, text: string) => void;
+
+/** Returns a number of clients in words: `1 client`, `2 clients`. */
+export function formatClients(count: number): string {
+  return count === 1 ? "1 client" : `${count} clients`;
+}

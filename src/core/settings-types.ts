@@ -809,8 +809,16 @@ interface TraceSettings {
 
 /** Log lines. */
 interface LogSettings {
-  /** Least severe line that is written. Default: "info". */
+  /**
+   * Least severe line that is written; debug tells of every connection, join and leave, too.
+   * Default: "info".
+   */
   level?: "debug" | "info" | "warn" | "error" | "silent" | undefined;
+  /**
+   * How a line is written: JSON, or text for people; auto: text in a terminal, else JSON.
+   * Default: "auto".
+   */
+  format?: "auto" | "json" | "text" | undefined;
   /**
    * Bytes of lines that wait for a slow reader of standard output; a line above it is dropped and
    * counted.

@@ -72,6 +72,27 @@ export function mergeSettings(sources: SettingSources): unknown {
   return tree;
 }
 
+/** A tree of settings, by section. */
+type Tree = Record<string, Record<string, unknown>>;
+
+/** Defaults of development: a stop closes all connections at once. */
+export const SHORT_DRAIN = { socket: { drainMs: 0 }, upstream: { drainMs: 2000 } } as const;
+
+/**
+ * Returns settings with other defaults where nothing was given: those of `defaults`. The settings
+ * must be sound: a section that is none is taken for an empty one.
+ */
+export function withDefaults(given: unknown, defaults: Readonly<Tree>): Tree {
+  const tree: Tree = {};
+  for (const [name, section] of Object.entries(isRecord(given) ? given : {})) {
+    tree[name] = isRecord(section) ? section : {};
+  }
+  for (const [name, section] of Object.entries(defaults)) {
+    tree[name] = { ...section, ...tree[name] };
+  }
+  return tree;
+}
+
 /** Returns the problems of the values that could be parsed, to be reported with the others. */
 function problemsOf(tree: Record<string, unknown>): readonly SettingProblem[] {
   try {

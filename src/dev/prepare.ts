@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { UsageError } from "../core/command-line.ts";
 import { readSettings, type Settings } from "../core/settings.ts";
-import { isRecord } from "../core/tagged-json.ts";
+import { SHORT_DRAIN, withDefaults } from "../core/sources.ts";
 import { type FunctionEnv, makeSecrets, readEnvFile } from "./folder.ts";
 import type { DevOptions } from "./options.ts";
 
@@ -9,11 +9,7 @@ import type { DevOptions } from "./options.ts";
 const FUNCTION_URL = "http://127.0.0.1:8787/call";
 
 /** Settings that `sluice dev` has defaults of its own for: a stop is at once, and lines are few. */
-const DEFAULTS = {
-  socket: { drainMs: 0 },
-  upstream: { drainMs: 2000 },
-  log: { level: "warn" },
-} as const;
+const DEFAULTS = { ...SHORT_DRAIN, log: { level: "warn" } } as const;
 
 /** A run of `sluice dev`, ready to start. */
 export interface DevRun extends DevOptions {
@@ -27,8 +23,6 @@ export interface DevRun extends DevOptions {
   /** Those of them that were made just now. */
   readonly made: Partial<FunctionEnv>;
 }
-
-type Tree = Record<string, Record<string, unknown>>;
 
 /**
  * Resolves with the settings of `given` for a run: the function's URL and the secrets that are
@@ -49,7 +43,7 @@ export async function prepareDev(
   const own = readSettings(given);
   const url = await chooseUrl(options, own);
   const secrets = chooseSecrets(own, readEnvFile(cwd), env);
-  const tree = withDefaults(given);
+  const tree = withDefaults(given, DEFAULTS);
   if (options.functionUrl !== undefined || own.upstream.routes.length === 0) {
     tree.upstream = { ...tree.upstream, url };
   }
@@ -59,17 +53,6 @@ export async function prepareDev(
   }
   const settings = readSettings(tree);
   return { ...options, ...secrets, settings, url };
-}
-
-function withDefaults(given: unknown): Tree {
-  const tree: Tree = {};
-  for (const [name, section] of Object.entries(isRecord(given) ? given : {})) {
-    tree[name] = isRecord(section) ? section : {};
-  }
-  for (const [name, section] of Object.entries(DEFAULTS)) {
-    tree[name] = { ...section, ...tree[name] };
-  }
-  return tree;
 }
 
 /** Returns where the function is; a port 0 becomes a free one. */

@@ -37,7 +37,6 @@ export interface DoorNeeds {
   readonly log: Log;
   /** Called with errors of the application's code, which end nothing else. */
   readonly handlerFailed: HandlerFailed;
-  readonly production: boolean;
   /** Called with how long the check of a token took. */
   authenticatedIn(seconds: number): void;
   /** Runs a session's recovery, limited to the rooms that the client's token allows. */
@@ -50,8 +49,6 @@ export interface DoorNeeds {
   connections(): Iterable<Sheddable>;
   readonly guards: Guards;
 }
-
-const OPEN = "auth.mode is none: whoever reaches this port may connect and emit any event";
 
 /**
  * Returns the door of one Socket.IO server. It checks origin, overload and limits before a
@@ -85,9 +82,6 @@ export function createDoor(
   });
   const bounds = createBounds(io, settings.limits, { log, limited, now, handlerFailed });
   const auth = settings.auth.mode === "jwt" ? createTokenAuth() : undefined;
-  if (settings.auth.mode === "none" && needs.production) {
-    log("warn", "open", { component: "socket" }, OPEN);
-  }
   const unguard = guardNamespaces(io, { bounds, auth, guards, log, now, recovering });
   const rated = { limits, limited, log };
   const samples: DoorSamples = {
@@ -147,12 +141,7 @@ function createTake(
     if (verdict === "ok") return undefined;
     const { code } = needs.limits.exceeded(allowance);
     needs.limited(code === "LIMIT_EVENTS" ? "events" : "bytes");
-    needs.log(
-      "warn",
-      code,
-      { component: "socket", code, verdict },
-      "a connection is over its rate",
-    );
+    needs.log("warn", code, { component: "door", code, verdict }, "a connection is over its rate");
     return { code, verdict };
   };
 }

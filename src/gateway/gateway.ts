@@ -11,7 +11,6 @@ import {
 } from "../core/settings.ts";
 import type { Tracer } from "../core/trace.ts";
 import { readVersion } from "../core/version.ts";
-import { isSoon } from "../core/within.ts";
 import { hideInherited } from "../core/zod.ts";
 import { createDoor } from "../door/door.ts";
 import type { Load } from "../door/overload.ts";
@@ -24,6 +23,7 @@ import { loadNative } from "../host/native.ts";
 import { openApp } from "../host/tls.ts";
 import { watchLoop } from "../metrics/loop.ts";
 import { createMetrics, type Metrics, shareScrapes } from "../metrics/registry.ts";
+import { logMembership } from "./debug-lines.ts";
 import {
   listAttachedRows,
   listDoorRows,
@@ -33,9 +33,11 @@ import {
 } from "./metric-rows.ts";
 import { keepDelays } from "./serve-delays.ts";
 import { closeApp, openPorts, startApi } from "./serve-http.ts";
-import { type Attached, serveSocket } from "./serve-socket.ts";
+import { serveSocket } from "./serve-socket.ts";
 import type { serveTrace as ServeTrace } from "./serve-trace.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
+import { logStart } from "./start-lines.ts";
+import { type State, stopAll } from "./stop.ts";
 
 /** A running gateway. */
 export interface Gateway {
@@ -79,20 +81,22 @@ export interface GatewayNeeds {
   readonly linesDropped?: () => number;
   /** The folder that `handlers.module` is relative to. Default: the current folder. */
   readonly folder?: string;
-  /** Whether a gateway that lets every client in logs a warning. Default: false. */
+  /** Whether a gateway that lets every client in logs that as a warning. Default: false. */
   readonly production?: boolean;
 }
 
 /** What only this project's own process and tests give. */
-interface OwnNeeds extends GatewayNeeds {
+export interface OwnNeeds extends GatewayNeeds {
+  /** Whether the handler module is the chat example, because nothing else was set. */
+  readonly example?: boolean | undefined;
+  /** Returns what the line of a stop says after the number of clients. Default: nothing. */
+  readonly stopNote?: () => string;
   /** Returns the load on which shedding depends. Default: that of this process. */
   readonly load?: () => Load;
   /** Set in a worker: workers share the port, and the primary adds up their metrics. */
   readonly worker?: Pick<WorkerSide, "scrape" | "answer" | "isStopping" | "joinBus">;
 }
 
-/** How long buffers may take to flush after the last close was sent. */
-const FLUSH_MS = 1200;
 /** How long Redis or the primary may take for the last broadcasts, before a drain and after it. */
 const SETTLE_MS = 300;
 
@@ -118,9 +122,10 @@ export async function startOwn(given: PartialSettings, needs: OwnNeeds): Promise
   const log = needs.log ?? silentLog;
   const undo: (() => unknown)[] = [];
   try {
-    const { folder = ".", production = false, load, worker, linesDropped = () => 0 } = needs;
-    const logs = { log, handlersLog: needs.log ?? stderrLog, linesDropped };
-    return await build(settings, { ...logs, folder, production, load, worker, undo });
+    const { folder = ".", production = false, example = false, load, worker } = needs;
+    const { linesDropped = () => 0, stopNote = () => "" } = needs;
+    const logs = { log, handlersLog: needs.log ?? stderrLog, linesDropped, stopNote };
+    return await build(settings, { ...logs, folder, production, example, load, worker, undo });
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -134,6 +139,8 @@ interface Build {
   readonly handlersLog: Log;
   readonly folder: string;
   readonly production: boolean;
+  readonly example: boolean;
+  stopNote(): string;
   readonly load: (() => Load) | undefined;
   readonly worker: OwnNeeds["worker"];
   /** How to stop what has been started, in the order of starting. */
@@ -194,7 +201,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   door.begin();
   delays.carryOut(executor);
   const { version: uws, binary } = native;
-  log("info", { component: "gateway", ...ports, uws, binary }, `listening on port ${ports.port}`);
+  logStarted(settings, needs, { ...ports, uws, binary });
   let stopped: Promise<void> | undefined;
   return {
     io,
@@ -204,18 +211,18 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     reload,
     uncaught: (error, event) => mistakes.failed(error, { kind: "process", event }),
     scrape: async () => (await metrics.scrape()).body,
-    stop: () => (stopped ??= stopAll(settings, needs, { attached, state, settle, close })),
+    stop: () => (stopped ??= stopAll(settings.socket, needs, { attached, state, settle, close })),
   };
 }
 
-interface State {
-  isDraining: boolean;
-  /** Connections left to close in a drain. */
-  remaining: number;
-  /** Whether file descriptors ran out, so that no connections are accepted. */
-  acceptsPaused: boolean;
-  /** How often that has happened. */
-  acceptPauses: number;
+function logStarted(
+  settings: Settings,
+  needs: Build,
+  fields: { readonly port: number; readonly uws: string; readonly binary: string },
+): void {
+  needs.log("info", { component: "gateway", ...fields }, `listening on port ${fields.port}`);
+  // The primary says it for all workers.
+  if (!needs.worker) logStart(settings, needs);
 }
 
 function createPauseListener(state: State, log: Log) {
@@ -225,32 +232,6 @@ function createPauseListener(state: State, log: Log) {
     const text = isPaused ? "no file descriptors left: accepting paused" : "accepting again";
     log(isPaused ? "error" : "info", { component: "socket" }, text);
   };
-}
-
-async function stopAll(
-  { socket: { drainMs } }: Settings,
-  { log, worker, undo }: Build,
-  on: {
-    readonly attached: Attached;
-    readonly state: State;
-    settle(): Promise<void>;
-    close(): void;
-  },
-): Promise<void> {
-  on.state.isDraining = true;
-  log("info", { component: "gateway", drainMs }, "stopping");
-  // The port is shared: other workers accept new connections.
-  if (worker) on.close();
-  const seen = (left: number) => {
-    on.state.remaining = left;
-  };
-  await on.attached.drain(drainMs, seen, on.settle());
-  // Long-polling clients fetch the last packets over new TCP connections, so keep listening.
-  await flushed(on.attached);
-  on.attached.closeAll("shutdown");
-  on.close();
-  for (const step of undo.reverse()) await step();
-  log("info", { component: "gateway" }, "stopped");
 }
 
 /** Creates the Socket.IO server, with recovery and the adapter to other nodes or workers. */
@@ -301,10 +282,10 @@ function attachServer(
   },
 ) {
   const { settings, metrics } = on;
-  const { log, production, load, undo } = on.needs;
+  const { log, load, undo } = on.needs;
   const guards = createGuards(on.mistakes.failed);
   const door = createDoor(io, settings, {
-    ...{ log, guards, production, load, handlerFailed: on.mistakes.failed },
+    ...{ log, guards, load, handlerFailed: on.mistakes.failed },
     authenticatedIn: (seconds) => metrics.observe("sluice_authentication_seconds", seconds),
     recovering: on.recovery.during,
     polling: () => attached.polling(),
@@ -319,6 +300,7 @@ function attachServer(
     pressuredFor: (seconds) => metrics.observe("sluice_pressure_seconds", seconds),
     ...{ encrypted, log, door, guard: guards.engine },
   });
+  if (settings.log.level === "debug") undo.push(logMembership(io, log));
   metrics.source(() => listAttachedRows(attached.samples()));
   metrics.source(() => listDoorRows(door.samples));
   return { attached, door };
@@ -359,12 +341,6 @@ function startMetrics(
     listProcessRows({ build, loop: loop.read(), linesDropped: linesDropped(), ...state }),
   );
   return metrics;
-}
-
-/** Resolves when all connections have closed, or after {@link FLUSH_MS}. */
-async function flushed(attached: Attached): Promise<void> {
-  const counts = () => Object.values(attached.samples().socket.connections);
-  await isSoon(() => counts().every((count) => count === 0), FLUSH_MS);
 }
 
 /** Returns the host by which a server that listens on `host` is reached, as in a URL. */

@@ -3,18 +3,19 @@ import { countWorkers } from "../cluster/worker-settings.ts";
 import { UsageError } from "../core/command-line.ts";
 import { messageOf } from "../core/failures.ts";
 import { type Settings, SettingsError } from "../core/settings.ts";
+import { createPaint, showText } from "../core/terminal.ts";
 import { accepts, CHILD_END_MS, type Child, portOf, startChild } from "../dev/child.ts";
 import { ENV_FILE, makeFolder, RECORDING, readEnvFile, writeEnvFile } from "../dev/folder.ts";
-import { createReadableLog } from "../dev/log.ts";
 import type { ReplayOptions } from "../dev/options.ts";
 import type { DevRun } from "../dev/prepare.ts";
-import { createPaint, describeAttempt, showText } from "../dev/print.ts";
+import { describeAttempt } from "../dev/print.ts";
 import { type RecordingProxy, startProxy } from "../dev/proxy.ts";
 import { findAttempt, openRecording, RECORDING_BYTES_MAX } from "../dev/recording.ts";
 import { replay } from "../dev/replay.ts";
 import { createSigner } from "../upstream/request.ts";
 import { readRoutes } from "../upstream/routes.ts";
 import { type Gateway, startGateway, urlHost } from "./gateway.ts";
+import { createTextLog } from "./log-text.ts";
 
 /** How long a function may take to listen before its developer is told that it does not. */
 const SLOW_MS = 10_000;
@@ -57,7 +58,7 @@ export async function startDev(run: DevRun, needs: DevNeeds): Promise<Dev> {
   let proxies: ReadonlyMap<string, RecordingProxy> = new Map();
   const rename = (text: string) =>
     [...proxies].reduce((all, [origin, proxy]) => all.replaceAll(proxy.origin, origin), text);
-  const log = createReadableLog(settings.log.level, { print, paint, rename });
+  const log = createTextLog(settings.log.level, { print, paint, rename });
   const warn = (text: string) => log("warn", { component: "dev" }, text);
   if (run.recordPath === RECORDING) inFolder(() => makeFolder(cwd));
   const recordPath = resolve(cwd, run.recordPath);

@@ -2,6 +2,7 @@ import { AggregatorRegistry, Registry } from "prom-client";
 import type { Counted, Scraped } from "./registry.ts";
 import { METRICS, type MetricName } from "./table.ts";
 
+const CONNECTIONS = "sluice_connections" satisfies MetricName;
 const MISSED = "sluice_cluster_scrapes_missed_total" satisfies MetricName;
 
 /**
@@ -25,6 +26,13 @@ export function createAggregate(linesDropped: () => number) {
       newest.delete(worker);
       const sum: unknown = AggregatorRegistry.aggregate([ended, totals]).getMetricsAsArray();
       ended = sum as Counted; // its metrics have this shape and a `get` function
+    },
+    /** Returns the open connections of all workers, by their newest results. */
+    connections(): number {
+      const all = [...newest.values()].flatMap((counted) =>
+        counted.filter(({ name }) => name === CONNECTIONS).flatMap(({ values }) => values),
+      );
+      return all.reduce((sum, { value }) => sum + Number(value), 0);
     },
     /**
      * Returns the exposition text. Workers in `silent` did not answer: their gauges are left out,

@@ -50,8 +50,9 @@ test("workers share the port, a broadcast reaches all, and metrics are of all", 
   run.child.kill("SIGTERM");
   for (const [reason] of await gone) assert.equal(reason, "transport close");
   assert.equal(await run.exit(), 0);
-  const said = run.output().match(/"(stopping|stopped)"/g);
-  assert.deepEqual(said, ['"stopping"', '"stopped"', '"stopping"', '"stopped"'], "one by one");
+  const said = run.output().match(/(?<="msg":")(stopping \d+ workers, \d+|stopping|stopped)/g);
+  const one = ["stopping", "stopped"];
+  assert.deepEqual(said, ["stopping 2 workers, 20", ...one, ...one], "one by one");
 });
 
 test("from the signal on no worker says that it is ready, whosever turn it is to stop", async (t) => {
@@ -60,14 +61,14 @@ test("from the signal on no worker says that it is ready, whosever turn it is to
   const slow = ["--socket.transports", "websocket", "--socket.drainMs", "6000"];
   const { run, url } = await startWithClients(t, slow);
   run.child.kill("SIGTERM");
-  await until(() => run.output().includes('"stopping"'), "the first worker's turn");
+  await until(() => run.output().includes('"stopping, '), "the first worker's turn");
   // Over a connection of its own, which the worker gets that still listens.
   const ready = async () => {
     const { status, body } = await ask(`${url}/readyz`);
     return status === 503 && body === "draining\n";
   };
   await until(ready, "the other worker is not ready either");
-  assert.equal(run.output().match(/"stopping"/g)?.length, 1);
+  assert.equal(run.output().match(/"stopping, /g)?.length, 1);
 });
 
 test("a stop during the start ends workers that wait, with exit 0", async (t) => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createPaint } from "../../src/core/terminal.ts";
 import type { Attempt } from "../../src/dev/attempt.ts";
-import { createPaint, describeAttempt } from "../../src/dev/print.ts";
+import { describeAttempt } from "../../src/dev/print.ts";
 
 const SOCKET = { id: "S1", namespace: "/", userId: "Ada" };
 

@@ -60,9 +60,9 @@ test("a full disk under the log stops nothing, and the lines are counted", async
 test("with workers the lines that their primary could not write are counted, too", async (t) => {
   const workers = ["--cluster.workers", "2", "--socket.transports", "websocket"];
   const { run, metric } = await start(t, 'exec "$@" > /dev/full', workers);
-  // Each worker says that it listens, and the primary that it has started them.
-  const all = async () => (await metric("sluice_log_lines_dropped_total")) === 3;
-  await until(all, "three lines");
+  // Each worker says that it listens, and the primary that it has started them, for whom, and who handles events.
+  const all = async () => (await metric("sluice_log_lines_dropped_total")) === 5;
+  await until(all, "five lines");
   run.child.kill("SIGTERM");
   assert.equal(await run.exit(), 0);
 });

@@ -152,7 +152,7 @@ test("a failed call is told of as its gateway does, with the function's own URL"
   await until(() => /410 .* gone\(\)/.test(needs.text()), "both are printed");
   const text = needs.text();
   assert.match(text, /500 .* ask\(\) .*\n +no database$/m);
-  assert.match(text, /warn {2}upstream: .* code=UPSTREAM_FAILED .* event=ask status=500/);
+  assert.match(text, /warn {3}upstream: .* code=UPSTREAM_FAILED .* event=ask status=500/);
   assert.ok(text.includes(`410 Gone route=default url=${fn.url}/call`), text);
 });
 
@@ -163,7 +163,7 @@ test("a function that is away is told of, by the gateway's client and by a repla
   const { gateway } = await dev(t, needs, ["--function", url], settings);
   assert.match(
     needs.text(),
-    /warn {2}dev: nothing accepts connections at http:\/\/127\.0\.0\.1:\d+ yet/,
+    /warn {3}dev: nothing accepts connections at http:\/\/127\.0\.0\.1:\d+ yet/,
   );
   const client = await connect(t, gateway.url);
   assert.equal((await client.emitWithAck("ask")).error.code, "UPSTREAM_UNREACHABLE");

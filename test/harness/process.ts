@@ -58,11 +58,45 @@ export function startProcess(
   command: readonly string[],
   env: Readonly<Record<string, string | undefined>> = {},
 ): TestProcess {
+  return startWith(t, command, { env, stdin: "ignore" });
+}
+
+/** A process in a terminal of its own. */
+export interface TerminalProcess extends TestProcess {
+  /** Types text; `\u0003` is Ctrl-C. */
+  type(text: string): void;
+}
+
+/** As {@link startProcess}, in a pseudo-terminal, with the shell's Ctrl-C. */
+export function startInTerminal(
+  t: Scope,
+  command: readonly string[],
+  env: Readonly<Record<string, string | undefined>> = {},
+): TerminalProcess {
+  const words = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  // -q: says nothing of its own, -e: exits as the command does, -f: writes at once.
+  const script = ["script", "-q", "-e", "-f", "-c", `exec ${words}`, "/dev/null"];
+  const run = startWith(t, script, { env: { TERM: "xterm", ...env }, stdin: "pipe" });
+  run.child.stdin?.on("error", () => {}); // it may end while something is typed
+  return { ...run, type: (text) => void run.child.stdin?.write(text) };
+}
+
+function startWith(
+  t: Scope,
+  command: readonly string[],
+  {
+    env,
+    stdin,
+  }: {
+    readonly env: Readonly<Record<string, string | undefined>>;
+    readonly stdin: "ignore" | "pipe";
+  },
+): TestProcess {
   const [file = "", ...args] = command;
   const child = spawn(file, args, {
     cwd: ROOT,
     detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [stdin, "pipe", "pipe"],
     // A machine that is busy with other tests must not turn this one's clients away.
     env: { ...process.env, NODE_ENV: "development", SLUICE_OVERLOAD_ENABLED: "false", ...env },
   });

@@ -53,7 +53,12 @@ export const log = z.strictObject({
   level: choice(
     ["debug", "info", "warn", "error", "silent"],
     "info",
-    "Least severe line that is written.",
+    "Least severe line that is written; debug tells of every connection, join and leave, too.",
+  ),
+  format: choice(
+    ["auto", "json", "text"],
+    "auto",
+    "How a line is written: JSON, or text for people; auto: text in a terminal, else JSON.",
   ),
   bufferBytesMax: integer(
     1_048_576,
