@@ -3,7 +3,8 @@ import type { Exchange, ResponseStream, RouteResponse } from "../core/http.ts";
 import type { Log } from "../core/log.ts";
 import { createLeftOut, formatStatus, type LeftOut, writeHeader } from "./headers.ts";
 
-// No response is a page: browsers must not sniff, frame or cache it, nor send its URL as referrer.
+// Browsers must not sniff, frame or cache a response, nor send its URL as referrer. A page brings a
+// policy of its own.
 const SECURITY: readonly (readonly [string, string])[] = [
   ["x-content-type-options", "nosniff"],
   ["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
@@ -182,7 +183,9 @@ function createLife(res: HttpResponse, state: State): Life {
 function writeHead(res: HttpResponse, response: RouteResponse, leftOut: LeftOut): void {
   const { status, headers = {} } = response;
   res.writeStatus(formatStatus(status, undefined));
-  for (const [name, value] of SECURITY) res.writeHeader(name, value);
+  for (const [name, value] of SECURITY) {
+    if (headers[name] === undefined) res.writeHeader(name, value);
+  }
   for (const header of Object.entries(headers)) writeHeader(res, header, leftOut);
   if (headers["cache-control"] === undefined) res.writeHeader("cache-control", "no-store");
 }
