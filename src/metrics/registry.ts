@@ -26,8 +26,13 @@ export type Counted = readonly MetricObjectWithValues<MetricValue<string>>[];
 
 /** The metrics of one process. */
 export interface Metrics {
-  /** Calls `read` at every scrape and exports its numbers. Call the returned function to stop. */
-  source(read: () => Samples): () => void;
+  /**
+   * Calls `read` at every scrape and exports its numbers. Call the returned function to stop.
+   * `scraped`: it is called by scrapes alone, because its numbers are those since the last call.
+   */
+  source(read: () => Samples, how?: "scraped"): () => void;
+  /** Returns the numbers of all sources, but those that are for scrapes alone. */
+  read(): Samples;
   /** Adds one observation to a histogram (about 0.3 µs). */
   observe(name: MetricName, value: number, labels?: Labels): void;
   /** Returns the exposition text, in OpenMetrics if `accept` asks for it, else in Prometheus'. */
@@ -44,6 +49,7 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
   const plainType = registry.contentType;
   const built = new Map<string, Counter | Gauge | Histogram>();
   const sources = new Set<() => Samples>();
+  const scraped = new Set<() => Samples>();
   const rows: [string, MetricRow][] = Object.entries(METRICS);
   for (const [name, row] of rows) {
     // prom-client collects metrics in order, so the first one sets the values of all.
@@ -82,9 +88,18 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     return next;
   }
   return {
-    source(read) {
+    source(read, how) {
       sources.add(read);
-      return () => sources.delete(read);
+      if (how === "scraped") scraped.add(read);
+      return () => {
+        sources.delete(read);
+        scraped.delete(read);
+      };
+    },
+    read() {
+      const all: Samples = {};
+      for (const read of sources) if (!scraped.has(read)) Object.assign(all, read());
+      return all;
     },
     observe(name, value, labels = {}) {
       const metric = built.get(name);
@@ -101,6 +116,7 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     counted: () => inTurn(() => registry.getMetricsAsJSON()),
     stop() {
       sources.clear();
+      scraped.clear();
       registry.clear();
     },
   };
