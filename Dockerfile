@@ -7,6 +7,7 @@ WORKDIR /app
 COPY package.json package-lock.json tsconfig.json tsconfig.build.json tsconfig.examples.json build.ts ./
 RUN npm ci --ignore-scripts
 COPY src src
+COPY console console
 COPY examples/chat.ts examples/
 RUN npm run build
 

@@ -8,10 +8,11 @@
  * and the bundle's comments their files as it is, so that no source maps are needed either.
  */
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
+import { bundlePage } from "./src/console/bundle.ts";
 
 /**
  * Stay in node_modules: a handler module that imports Socket.IO, or an adapter for it, must get the
@@ -53,6 +54,8 @@ async function bundle(tree: string, out: string): Promise<string[]> {
     format: "esm",
     platform: "node",
     target: "node20",
+    // The console's page is there already, so nothing bundles it at run time.
+    external: ["esbuild"],
     plugins: [shared],
     // What packages in CommonJS require of Node itself.
     banner: {
@@ -81,7 +84,15 @@ function gatherLicences(tree: string, files: readonly string[]): string {
 
 const [tree = fileURLToPath(new URL(".", import.meta.url)), out = join(tree, "dist")] =
   process.argv.slice(2);
+/** Writes the page of the console. */
+async function writePage(out: string): Promise<void> {
+  const folder = join(out, "console-page");
+  mkdirSync(folder, { recursive: true });
+  for (const [name, bytes] of await bundlePage()) writeFileSync(join(folder, name), bytes);
+}
+
 rmSync(out, { recursive: true, force: true });
 compile(tree, "tsconfig.build.json", out);
 compile(tree, "tsconfig.examples.json", join(out, "examples"));
 writeFileSync(join(out, "main-licences.txt"), gatherLicences(tree, await bundle(tree, out)));
+await writePage(out);

@@ -337,7 +337,10 @@ async function run(line: CommandLine, production: boolean): Promise<void> {
   checkWorkers(settings);
   const own = await startLog(settings);
   const { log, output } = own;
-  const needs = { log, linesDropped: output.dropped, folder: process.cwd(), production, example };
+  const needs = {
+    ...{ log, linesDropped: output.dropped, folder: process.cwd() },
+    ...{ production, developing: !production, example },
+  };
   const reloads = reloadOnSignal();
   if (countWorkers(settings) === 0) return reloads(await runAlone(settings, needs, own));
   if (isWorker()) return reloads(await work(settings, needs, own));

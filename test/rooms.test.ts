@@ -17,7 +17,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "engine.io": ["seam"],
   // engine.io's own: the session cookie is written as it would write it.
   cookie: ["seam"],
-  "socket.io": ["seam", "door", "socket", "handlers", "fanout", "cluster", "gateway"],
+  "socket.io": ["seam", "door", "socket", "handlers", "fanout", "cluster", "console", "gateway"],
   "socket.io-adapter": ["seam", "fanout", "cluster"],
   "socket.io-parser": ["codec"],
   "prom-client": ["metrics"],
@@ -30,6 +30,8 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "@opentelemetry/exporter-trace-otlp-proto": ["trace"],
   "@opentelemetry/resources": ["trace"],
   "@opentelemetry/sdk-trace": ["trace"],
+  // Only in a clone: it bundles the page.
+  esbuild: ["console"],
   jose: ["door"],
   pino: ["gateway"],
   // Its own package.json.

@@ -43,5 +43,5 @@ unshare --mount --pid --fork sh -ec '
   exec chroot "$root" env -i "$@"
 ' suite "$root" "$IMAGE_CACHE/npm" \
   PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 CI=true \
-  npm_config_cache=/lent/npm TOOLS_LEFT_OUT=python3,go \
+  npm_config_cache=/lent/npm TOOLS_LEFT_OUT=python3,go,chromium \
   ${trust:+"$trust"} sh -c "$inside"

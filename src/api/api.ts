@@ -6,13 +6,14 @@ import { type Settings, SettingsError } from "../core/settings.ts";
 import { readTraceContext, type Span, type TraceContext, type Tracer } from "../core/trace.ts";
 import { createBodies } from "./bodies.ts";
 import { responseOfError, type Shared, serveCommands } from "./commands.ts";
+import { type ConsoleRoutes, createConsoleRoutes } from "./console.ts";
 import { serveDeadLetters, serveFunctionRoutes, serveReplay, serveRevive } from "./dead-letters.ts";
 import { type Authenticate, type CheckToken, createAuthenticate, type Grant } from "./grants.ts";
 import { createIdempotency } from "./idempotency.ts";
 import { readMedia } from "./media.ts";
 import { describeApi } from "./openapi.ts";
 import { serveRooms, serveSockets } from "./presence.ts";
-import { listRoutes, type RouteName, type RouteRow } from "./routes.ts";
+import { type Handler, listRoutes, type RouteName, type RouteRow } from "./routes.ts";
 import { createStreams, type Streams } from "./stream.ts";
 
 /** What the API needs from the other folders. */
@@ -43,6 +44,8 @@ export interface ApiNeeds extends Pick<Shared, "apply" | "rooms" | "deadLetters"
 export interface Api {
   /** Returns what the API holds now, as plain numbers. */
   samples(): ApiSamples;
+  /** For the routes of the console. */
+  readonly console: ConsoleRoutes;
   /** Ends the streams and refuses commands from now on. Other requests finish. */
   stop(): void;
 }
@@ -54,15 +57,6 @@ export interface ApiSamples {
   readonly idempotencyKeys: number;
   readonly idempotencyBytes: number;
 }
-
-/**
- * Returns the response. A bare status means that the handler has responded already, `undefined`
- * that the client has gone. `parent` is what commands are caused by, for traces.
- */
-type Handler = (
-  exchange: Exchange,
-  parent: TraceContext | undefined,
-) => Promise<RouteResponse | number | undefined>;
 
 /**
  * Adds every route of the API. Throws {@link SettingsError} when the path of the metrics is the
@@ -93,12 +87,18 @@ export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
     revive: async (exchange) => serveRevive(exchange, grant(exchange), shared),
   };
   const report = createReport(needs);
+  const add = (row: RouteRow, handler: Handler) =>
+    needs.route(row.method, row.path, serve(row, handler, { report, trace: needs.trace }));
   for (const row of rows) {
     const handler = handlers[row.name];
     if (!handler) throw new Error(`the route ${row.name} has no handler`);
-    needs.route(row.method, row.path, serve(row, handler, { report, trace: needs.trace }));
+    add(row, handler);
   }
   return {
+    console: createConsoleRoutes(settings, {
+      ...{ add, grant, shared, log: needs.log },
+      takesTokens: needs.checkToken !== undefined,
+    }),
     samples: () => ({
       openBodies: bodies.open,
       bodyBytes: bodies.bytes,

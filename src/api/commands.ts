@@ -1,6 +1,6 @@
 import type { Apply } from "../core/apply.ts";
 import { CODINGS } from "../core/body.ts";
-import type { CommandName, CommandResult } from "../core/command.ts";
+import type { Command, CommandName, CommandResult } from "../core/command.ts";
 import { BadCommand, readCommand, readCommands } from "../core/commands.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import { type Exchange, problemOf, type RouteResponse } from "../core/http.ts";
@@ -90,6 +90,8 @@ interface CommandRoute {
   readonly name?: CommandName;
   /** The request, for traces. */
   readonly parent: TraceContext | undefined;
+  /** Called with commands that are granted, before they are carried out. */
+  told?(commands: readonly Command[], grant: Grant): void;
 }
 
 /**
@@ -98,14 +100,14 @@ interface CommandRoute {
  */
 export async function serveCommands(
   exchange: Exchange,
-  { grant, name, parent }: CommandRoute,
+  { grant, name, parent, told }: CommandRoute,
   shared: Shared,
 ): Promise<RouteResponse | undefined> {
   const media = readMedia(exchange.headers["content-type"]);
   if (media === undefined || media === "ndjson") throw new FailureError("API_BAD_TYPE");
   const { body, granted } = await readBody(exchange, grant, shared.bodies);
   if (body === undefined) return undefined;
-  const request: CommandRequest = { exchange, body, media, grant: granted, name, parent };
+  const request: CommandRequest = { exchange, body, media, grant: granted, name, parent, told };
   const key = exchange.headers["idempotency-key"];
   if (key === undefined) return carryOut(request, shared);
   if (key.length < 1 || key.length > 255) throw new FailureError("API_BAD_IDEMPOTENCY_KEY");
@@ -156,6 +158,7 @@ interface CommandRequest {
   readonly grant: Grant;
   readonly name: CommandName | undefined;
   readonly parent: TraceContext | undefined;
+  readonly told: CommandRoute["told"];
 }
 
 async function carryOut(request: CommandRequest, shared: Shared): Promise<RouteResponse> {
@@ -168,6 +171,7 @@ async function carryOut(request: CommandRequest, shared: Shared): Promise<RouteR
   checkGranted(grant, commands);
   const unready = shared.ready();
   if (unready) return responseOfFailure(unready);
+  request.told?.(commands, grant);
   const results = await shared.apply(commands, "api", request.parent);
   const wanted = chooseMedia(exchange.headers.accept, media);
   const [first] = results;

@@ -6,10 +6,10 @@ import { createGlobs } from "../core/glob.ts";
 import type { Exchange } from "../core/http.ts";
 import { SettingsError } from "../core/settings.ts";
 
-/** What a grant can allow: a command, or access to the dead letters. */
-type Permission = CommandName | "deadLetters";
+/** What a grant can allow: a command, access to the dead letters, or the console. */
+type Permission = CommandName | "deadLetters" | "console";
 
-const PERMISSIONS: readonly Permission[] = [...COMMAND_NAMES, "deadLetters"];
+const PERMISSIONS: readonly Permission[] = [...COMMAND_NAMES, "deadLetters", "console"];
 
 /** What the bearer of a key or a token may do. */
 export interface Grant {
@@ -56,6 +56,14 @@ export function createKeyring(keys: readonly string[]): (presented: string) => G
     asked.fill(0);
     return found;
   };
+}
+
+/** Whether one of the keys, written as for {@link createKeyring}, has the right to a permission. */
+export function isAllowedBy(keys: readonly string[], permission: Permission): boolean {
+  return keys.some((key) => {
+    const [, , commands = "*"] = key.split(":");
+    return commands.split("+").some((name) => name === "*" || name === permission);
+  });
 }
 
 /** The longest secret has 512 characters of at most three bytes each; two bytes hold its length. */

@@ -1,7 +1,8 @@
 import type { CommandName } from "../core/command.ts";
 import { COMMAND_NAMES } from "../core/commands.ts";
 import type { FailureCode } from "../core/failures.ts";
-import type { HttpMethod } from "../core/http.ts";
+import type { Exchange, HttpMethod, RouteResponse } from "../core/http.ts";
+import type { TraceContext } from "../core/trace.ts";
 
 /** One route. The docs show and the API serves exactly these rows. */
 export interface RouteRow {
@@ -14,6 +15,15 @@ export interface RouteRow {
   /** Failures it can answer with, besides those of its kind. */
   readonly failures: readonly FailureCode[];
 }
+
+/**
+ * Returns the response. A bare status means that the handler has responded already, `undefined`
+ * that the client has gone. `parent` is what commands are caused by, for traces.
+ */
+export type Handler = (
+  exchange: Exchange,
+  parent: TraceContext | undefined,
+) => Promise<RouteResponse | number | undefined>;
 
 /** The names of the routes. A closed set, because metrics have them as labels. */
 export type RouteName =
@@ -28,7 +38,8 @@ export type RouteName =
   | "metrics"
   | "healthz"
   | "readyz"
-  | "openapi";
+  | "openapi"
+  | "console";
 
 /** Failures of every route that needs a key. */
 const KEYED = ["API_NO_KEY", "API_UNAUTHENTICATED", "API_FORBIDDEN"] as const;

@@ -142,6 +142,13 @@ export const FAILURES = {
   },
   API_NO_UPSTREAM: { status: 404, retry: false, text: "There is no upstream" },
   API_INTERNAL: { status: 500, retry: true, text: "The gateway failed to answer" },
+  // console: the page for operators.
+  CONSOLE_TOO_MANY_STREAMS: {
+    status: 503,
+    retry: true,
+    text: "console.streamsMax streams are open already",
+  },
+  CONSOLE_NO_SOCKET: { status: 404, retry: false, text: "There is no such socket" },
   // upstream: calls to functions.
   UPSTREAM_TIMEOUT: { status: 504, retry: true, text: "The function did not answer in time" },
   UPSTREAM_UNREACHABLE: { status: 502, retry: true, text: "The function cannot be reached" },

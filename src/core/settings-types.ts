@@ -675,6 +675,24 @@ interface ApiSettings {
   idempotencyBytesMax?: number | undefined;
 }
 
+/** The console, a page in the browser that shows a gateway live. */
+interface ConsoleSettings {
+  /**
+   * Whether `/console` is served on the API port: once a key of `api.keys` has the right `console`,
+   * or tokens are set; without either only while developing, with the key in the link that the
+   * start prints.
+   * Default: true.
+   */
+  enabled?: boolean | undefined;
+  /**
+   * How far back the charts go, a sample a second.
+   * Default: 900000 (60000…86400000 milliseconds).
+   */
+  historyMs?: number | undefined;
+  /** Live streams that may be open at once, over all who look. Default: 16 (1…1000). */
+  streamsMax?: number | undefined;
+}
+
 /** Other nodes, connected by Redis, and workers on this machine. */
 interface ClusterSettings {
   /**
@@ -849,6 +867,8 @@ export interface PartialSettings {
   upstream?: UpstreamSettings | undefined;
   /** The gateway's own HTTP routes, and who may use them. */
   api?: ApiSettings | undefined;
+  /** The console, a page in the browser that shows a gateway live. */
+  console?: ConsoleSettings | undefined;
   /** Other nodes, connected by Redis, and workers on this machine. */
   cluster?: ClusterSettings | undefined;
   /** The metrics route. */

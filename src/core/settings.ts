@@ -3,6 +3,7 @@ import { api } from "./settings/api.ts";
 import { auth } from "./settings/auth.ts";
 import { cluster } from "./settings/cluster.ts";
 import { codec } from "./settings/codec.ts";
+import { consoleSettings } from "./settings/console.ts";
 import { fanout } from "./settings/fanout.ts";
 import { section } from "./settings/field.ts";
 import { limits } from "./settings/limits.ts";
@@ -37,6 +38,10 @@ export const SETTINGS = z.strictObject({
   handlers: section(handlers, "The module that handles events in the process."),
   upstream: section(upstream, "Calls to functions: routes, timeouts, queues and retries."),
   api: section(api, "The gateway's own HTTP routes, and who may use them."),
+  console: section(
+    consoleSettings,
+    "The console, a page in the browser that shows a gateway live.",
+  ),
   cluster: section(cluster, "Other nodes, connected by Redis, and workers on this machine."),
   metrics: section(metrics, "The metrics route."),
   trace: section(trace, "Traces of events, calls and commands, for an OpenTelemetry collector."),

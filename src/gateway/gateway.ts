@@ -32,7 +32,7 @@ import {
   listRecoveryRows,
 } from "./metric-rows.ts";
 import { keepDelays } from "./serve-delays.ts";
-import { closeApp, openPorts, startApi } from "./serve-http.ts";
+import { closeApp, serveHttp, urlHost } from "./serve-http.ts";
 import { serveSocket } from "./serve-socket.ts";
 import type { serveTrace as ServeTrace } from "./serve-trace.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
@@ -53,6 +53,11 @@ export interface Gateway {
   readonly apiPort: number;
   /** Where clients connect, such as `http://127.0.0.1:3000`. */
   readonly url: string;
+  /**
+   * The address of the console, if it is served. While developing it holds the key that was made
+   * for this start, behind the `#`, so that browsers never send it as part of the address.
+   */
+  readonly consoleUrl: string | undefined;
   /**
    * Reads the certificate files of `socket.tls` again, and serves the new certificate. The log says
    * whether that worked.
@@ -83,6 +88,11 @@ export interface GatewayNeeds {
   readonly folder?: string;
   /** Whether a gateway that lets every client in logs that as a warning. Default: false. */
   readonly production?: boolean;
+  /**
+   * Whether somebody develops with this gateway. If no key and no token opens the API, one key is
+   * then made for this start, which is in `consoleUrl` and in the log. Default: false.
+   */
+  readonly developing?: boolean;
 }
 
 /** What only this project's own process and tests give. */
@@ -124,8 +134,10 @@ export async function startOwn(given: PartialSettings, needs: OwnNeeds): Promise
   try {
     const { folder = ".", production = false, example = false, load, worker } = needs;
     const { linesDropped = () => 0, stopNote = () => "" } = needs;
+    const developing = needs.developing === true && !worker && isClosed(settings);
+    const how = { folder, production, example, developing, load, worker };
     const logs = { log, handlersLog: needs.log ?? stderrLog, linesDropped, stopNote };
-    return await build(settings, { ...logs, folder, production, example, load, worker, undo });
+    return await build(settings, { ...logs, ...how, undo });
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -141,6 +153,8 @@ interface Build {
   readonly production: boolean;
   readonly example: boolean;
   stopNote(): string;
+  /** Whether a key of the API is made for this start. */
+  readonly developing: boolean;
   readonly load: (() => Load) | undefined;
   readonly worker: OwnNeeds["worker"];
   /** How to stop what has been started, in the order of starting. */
@@ -187,27 +201,26 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const room = { io, executor, trace, log };
   const upstream = await startUpstream(settings, { ...bus, ...room, metrics });
   if (upstream.stop) calls.stop = upstream.stop;
-  const apiApp = startApi(settings, app, {
-    ...{ ...room, undo, deadLetters: upstream.deadLetters },
+  const { ports, close, consoleUrl } = await serveHttp(settings, opened, {
+    ...{ ...room, undo, deadLetters: upstream.deadLetters, developing: needs.developing },
     metrics: { ...metrics, scrape: shareScrapes(worker?.scrape ?? metrics.scrape) },
     isAway: () => settings.cluster.away === "refuse" && bus?.link.isHere() === false,
     isDraining: () => state.isDraining || worker?.isStopping() === true,
     refusing: () => (state.acceptsPaused ? "SOCKET_NO_DESCRIPTORS" : door.refusing()),
-  });
-  const { ports, close } = await openPorts(settings, {
-    ...{ app, apiApp, undo, shared: worker !== undefined },
+    shared: worker !== undefined,
     paused: createPauseListener(state, log),
   });
   door.begin();
   delays.carryOut(executor);
   const { version: uws, binary } = native;
-  logStarted(settings, needs, { ...ports, uws, binary });
+  logStarted(settings, { ...needs, consoleUrl }, { ...ports, uws, binary });
   let stopped: Promise<void> | undefined;
   return {
     io,
     settings,
     ...ports,
     url: `${encrypted ? "https" : "http"}://${urlHost(settings.socket.host)}:${ports.port}`,
+    consoleUrl,
     reload,
     uncaught: (error, event) => mistakes.failed(error, { kind: "process", event }),
     scrape: async () => (await metrics.scrape()).body,
@@ -217,12 +230,13 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
 
 function logStarted(
   settings: Settings,
-  needs: Build,
+  { log, worker, consoleUrl, ...needs }: Build & { readonly consoleUrl: string | undefined },
   fields: { readonly port: number; readonly uws: string; readonly binary: string },
 ): void {
-  needs.log("info", { component: "gateway", ...fields }, `listening on port ${fields.port}`);
+  log("info", { component: "gateway", ...fields }, `listening on port ${fields.port}`);
   // The primary says it for all workers.
-  if (!needs.worker) logStart(settings, needs);
+  if (!worker) logStart(settings, { ...needs, log });
+  if (consoleUrl) log("info", { component: "console" }, `the console is at ${consoleUrl}`);
 }
 
 function createPauseListener(state: State, log: Log) {
@@ -337,14 +351,14 @@ function startMetrics(
   );
   const { version, binary } = loadNative();
   const build = { version: readVersion(), uws: version, binary, node: process.versions.node };
-  metrics.source(() =>
-    listProcessRows({ build, loop: loop.read(), linesDropped: linesDropped(), ...state }),
+  metrics.source(
+    () => listProcessRows({ build, loop: loop.read(), linesDropped: linesDropped(), ...state }),
+    "scraped",
   );
   return metrics;
 }
 
-/** Returns the host by which a server that listens on `host` is reached, as in a URL. */
-export function urlHost(host: string): string {
-  if (host === "0.0.0.0" || host === "::" || host === "") return "127.0.0.1";
-  return host.includes(":") ? `[${host}]` : host;
+/** Whether neither a key nor a token opens the API. */
+function isClosed({ api }: Settings): boolean {
+  return [api.keys.length, api.jwtSecret, api.jwtPublicKey, api.jwtJwksUrl].every((one) => !one);
 }

@@ -14,8 +14,9 @@ import { findAttempt, openRecording, RECORDING_BYTES_MAX } from "../dev/recordin
 import { replay } from "../dev/replay.ts";
 import { createSigner } from "../upstream/request.ts";
 import { readRoutes } from "../upstream/routes.ts";
-import { type Gateway, startGateway, urlHost } from "./gateway.ts";
+import { type Gateway, startGateway } from "./gateway.ts";
 import { createTextLog } from "./log-text.ts";
+import { urlHost } from "./serve-http.ts";
 
 /** How long a function may take to listen before its developer is told that it does not. */
 const SLOW_MS = 10_000;
@@ -80,7 +81,7 @@ export async function startDev(run: DevRun, needs: DevNeeds): Promise<Dev> {
   };
   try {
     const through = { ...settings, upstream: redirect(settings.upstream, proxies) };
-    const gateway = await startGateway(through, { log, folder: cwd });
+    const gateway = await startGateway(through, { log, folder: cwd, developing: true });
     stopGateway = gateway.stop;
     const env = { ...run.env, SLUICE_URL: apiUrl(gateway) };
     const isKept = Object.keys(run.kept).length > 0;

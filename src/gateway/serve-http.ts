@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { Settings } from "../core/settings.ts";
 import { readVersion } from "../core/version.ts";
 import { within } from "../core/within.ts";
@@ -5,25 +6,68 @@ import { watchDescriptors } from "../host/descriptors.ts";
 import { createHttp } from "../host/http.ts";
 import { listen } from "../host/listen.ts";
 import { loadNative, type TemplatedApp } from "../host/native.ts";
+import type { OpenedApp } from "../host/tls.ts";
 import { type ServeNeeds, serveApi } from "./serve-api.ts";
+import type { ServeConsoleNeeds } from "./serve-console.ts";
 
 /** How long a stop waits for open requests. */
 const REQUESTS_MS = 500;
 
-/** Adds the HTTP routes to `app`, or to a new app if `api.port` is set. Returns the app it used. */
-export function startApi(
+/** What {@link serveHttp} needs. */
+type ServeHttpNeeds = Omit<ServeNeeds, "http" | "version" | "requests" | "ready"> & {
+  readonly undo: (() => unknown)[];
+  /** Whether other processes may listen on the same ports. */
+  readonly shared: boolean;
+  /** Whether a key of the API is made for this start. */
+  readonly developing: boolean;
+  /** Whether the cluster cannot be reached. */
+  isAway(): boolean;
+  /**
+   * Called with true when no clients are accepted because file descriptors run out, and with false
+   * when they are again.
+   */
+  paused(isPaused: boolean): void;
+};
+
+/** Adds the routes of the API and of the console, and listens on the ports of the settings. */
+export async function serveHttp(
+  settings: Settings,
+  { app, encrypted }: Pick<OpenedApp, "app" | "encrypted">,
+  needs: ServeHttpNeeds,
+) {
+  const key = needs.developing ? randomBytes(24).toString("base64url") : undefined;
+  const served = startApi(withKey(settings, key), app, needs);
+  const clientPort = () => (settings.api.port === 0 ? undefined : ports.port);
+  const hasConsole = await startConsole(settings, { ...needs, ...served, clientPort });
+  const { ports, close } = await openPorts(settings, { ...needs, app, apiApp: served.apiApp });
+  const consoleUrl = hasConsole
+    ? `${apiUrl(settings, { encrypted, ...ports })}/console${key ? `#key=${key}` : ""}`
+    : undefined;
+  return { ports, close, consoleUrl };
+}
+
+/** Returns settings in which `key`, if there is one, opens the API. */
+function withKey(settings: Settings, key: string | undefined): Settings {
+  if (key === undefined) return settings;
+  return { ...settings, api: { ...settings.api, keys: [`development:${key}`] } };
+}
+
+/** Returns where the API is reached. On a port of its own it has no TLS. */
+function apiUrl(
+  { api, socket }: Settings,
+  { encrypted, apiPort }: { readonly encrypted: boolean; readonly apiPort: number },
+): string {
+  const isShared = api.port === 0;
+  const host = urlHost(isShared ? socket.host : api.host);
+  return `${encrypted && isShared ? "https" : "http"}://${host}:${apiPort}`;
+}
+
+/** Adds the HTTP routes to `app`, or to a new app if `api.port` is set. Returns what it used. */
+function startApi(
   settings: Settings,
   app: TemplatedApp,
-  {
-    undo,
-    isAway,
-    ...needs
-  }: Omit<ServeNeeds, "http" | "version" | "requests" | "ready"> & {
-    readonly undo: (() => unknown)[];
-    /** Whether the cluster cannot be reached. */
-    isAway(): boolean;
-  },
-): TemplatedApp {
+  { undo, isAway, ...needs }: ServeHttpNeeds,
+) {
   const apiApp = settings.api.port === 0 ? app : loadNative().uws.App();
   if (apiApp !== app) undo.push(() => closeApp(apiApp));
   const requests: Record<string, number> = {};
@@ -42,17 +86,25 @@ export function startApi(
     const stopped = Promise.all([http.stop(), apiHttp.stop()]);
     await within<unknown>(stopped, REQUESTS_MS, () => {});
   });
-  return apiApp;
+  return { apiApp, http: apiHttp, api };
+}
+
+/**
+ * Adds the console to the routes if a key or a token may open it; loads its code only then.
+ * Resolves with whether it did.
+ */
+async function startConsole(settings: Settings, needs: ServeConsoleNeeds): Promise<boolean> {
+  if (!settings.console.enabled || !needs.api.console.isAllowed) return false;
+  const { serveConsole } = await import("./serve-console.ts");
+  serveConsole(settings, needs);
+  return true;
 }
 
 /** Descriptors kept free for calls, files and the API's port when accepting clients pauses. */
 const SPARE_DESCRIPTORS = 8;
 
-/**
- * Listens on the ports of the settings. Calls `paused` with true when it stops accepting clients
- * because file descriptors run out, and with false when it accepts again.
- */
-export async function openPorts(
+/** Listens on the ports of the settings. */
+async function openPorts(
   { socket, api }: Settings,
   {
     app,
@@ -60,13 +112,9 @@ export async function openPorts(
     shared,
     undo,
     paused,
-  }: {
+  }: Pick<ServeHttpNeeds, "shared" | "undo" | "paused"> & {
     readonly app: TemplatedApp;
     readonly apiApp: TemplatedApp;
-    /** Whether other processes may listen on the same ports. */
-    readonly shared: boolean;
-    readonly undo: (() => unknown)[];
-    readonly paused: (isPaused: boolean) => void;
   },
 ) {
   const clients = await listen(app, socket, shared);
@@ -84,4 +132,10 @@ export async function openPorts(
 export function closeApp(app: TemplatedApp): void {
   const { close } = app as Partial<Pick<TemplatedApp, "close">>; // older binaries have none
   close?.call(app);
+}
+
+/** Returns the host by which a server that listens on `host` is reached, as in a URL. */
+export function urlHost(host: string): string {
+  if (host === "0.0.0.0" || host === "::" || host === "") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
 }

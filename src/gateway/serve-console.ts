@@ -1,0 +1,54 @@
+import type { Server } from "socket.io";
+import type { Api } from "../api/api.ts";
+import { startConsole } from "../console/console.ts";
+import { connectNodes } from "../console/nodes.ts";
+import { hasUpstream, type Settings } from "../core/settings.ts";
+import { readVersion } from "../core/version.ts";
+import type { Executor } from "../fanout/apply.ts";
+import { isAlone } from "../fanout/namespaces.ts";
+import type { Http } from "../host/http.ts";
+import type { Metrics } from "../metrics/registry.ts";
+import { namespacesOf } from "../seam/socket-io.ts";
+
+/** What {@link serveConsole} needs. */
+export interface ServeConsoleNeeds {
+  readonly io: Server;
+  readonly http: Http;
+  readonly api: Api;
+  readonly executor: Executor;
+  readonly metrics: Metrics;
+  readonly undo: (() => unknown)[];
+  /** Whether the key was made for this start, because somebody is developing. */
+  readonly developing: boolean;
+  /** The port of the clients, if the API has one of its own. */
+  clientPort(): number | undefined;
+}
+
+/** Adds the console to the routes of the API. */
+export function serveConsole(settings: Settings, needs: ServeConsoleNeeds): void {
+  const { io, http, api, executor, metrics, undo } = needs;
+  const { codec, auth, socket, cluster } = settings;
+  const nodes = connectNodes(io, { version: readVersion(), isAlone: () => isAlone(io.of("/")) });
+  undo.push(() => nodes.stop());
+  const running = startConsole(settings.console, {
+    ...{ route: http.route, guarded: api.console.get, commands: api.console.commands },
+    ...{ apply: executor.apply, nodes, clientPort: needs.clientPort },
+    samples: () => metrics.read() as Record<string, number>, // both are samples by metric
+    about: () => ({
+      version: readVersion(),
+      developing: needs.developing,
+      clientPort: needs.clientPort(),
+      path: socket.path,
+      transports: socket.transports,
+      codecs: codec.accept,
+      auth: auth.mode,
+      namespaces: [...namespacesOf(io).keys()].slice(0, 1000),
+      hasFunctions: hasUpstream(settings),
+      hasCluster: cluster.redisUrl !== "",
+      metricsPath: settings.metrics.path,
+      historyMs: settings.console.historyMs,
+      isChat: /examples[/\\]chat\.[jt]s$/.test(settings.handlers.module),
+    }),
+  });
+  undo.push(() => running.stop());
+}
