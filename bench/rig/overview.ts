@@ -48,6 +48,10 @@ const ROWS: Readonly<Record<string, (params: Params) => string>> = {
   echo: (p) => `CPU per event with ack, ${p.load}`,
   connect: () => "CPU per connection accepted",
   idle: () => "Resident memory per idle connection",
+  idling: (p) =>
+    p.connections === 0
+      ? "CPU without connections"
+      : `CPU with ${count(p.connections)} idle connections${p.heartbeat_s === 25 ? "" : ", no heartbeats"}`,
   slow: (p) => `p99 latency at the others, ${count(p.stalled_percent)} % not reading`,
   storm: (p) => `Time until ${count(p.clients)} are back`,
   start: () => "Time from start to listening",

@@ -24,6 +24,8 @@ export interface Usage {
   readonly cpuSysS: number;
   /** Time it was ready to run while its core ran something else; 0 where it is not told. */
   readonly runDelayS: number;
+  /** How often one of its threads gave up its core because it had nothing to do. */
+  readonly switches: number;
   readonly atUs: number;
   readonly memory: { rss: number; heapUsed: number; external: number; arrayBuffers: number };
   /** Of its event loop since the last look that was asked to watch it; zeros without one. */

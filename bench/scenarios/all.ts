@@ -9,6 +9,7 @@ import { scenario as durable } from "./durable.ts";
 import { scenario as echo } from "./echo.ts";
 import { scenario as fanout } from "./fanout.ts";
 import { scenario as idle } from "./idle.ts";
+import { scenario as idling } from "./idling.ts";
 import { scenario as latency } from "./latency.ts";
 import { scenario as slow } from "./slow.ts";
 import { scenario as start } from "./start.ts";
@@ -23,6 +24,7 @@ export const SCENARIOS: readonly Scenario[] = [
   echo,
   connect,
   idle,
+  idling,
   slow,
   storm,
   start,

@@ -28,6 +28,10 @@ export interface SubjectOptions {
   readonly callUrl?: string;
   /** Memberships that topics of often-used unions may hold, for the subjects that are ours. */
   readonly unionMembersMax?: number;
+  /** Milliseconds between two heartbeats; the default of Socket.IO unless given. */
+  readonly pingIntervalMs?: number;
+  /** Whether ours watches its load as by default; it must not shed any of a saturating one. */
+  readonly idles?: boolean;
   /** Loses every n-th broadcast: plants a message loss (tests of the rig). */
   readonly loseEvery?: number;
 }
@@ -104,6 +108,7 @@ function readUsage(
     cpuUserS: user / 1e6,
     cpuSysS: system / 1e6,
     runDelayS: readRunDelayS(),
+    switches: process.resourceUsage().voluntaryContextSwitches,
     atUs: nowUs(),
     memory: { rss, heapUsed, external, arrayBuffers },
     lag: seen,

@@ -6,11 +6,12 @@ import { askFunction, serveSocketIo, withLoss } from "./socket-io.ts";
 import { versionOf } from "./versions.ts";
 
 /** Socket.IO on uWebSockets.js by `io.attachApp`, as its documentation shows it. */
-hostSubject(async ({ codec, loseEvery, callUrl }) => {
+hostSubject(async ({ codec, loseEvery, callUrl, pingIntervalMs }) => {
   const { uws, version } = loadUws();
   const app = uws.App();
   const io = new Server({
     serveClient: false,
+    ...(pingIntervalMs === undefined ? {} : { pingInterval: pingIntervalMs }),
     ...(codec === "msgpack" ? { parser: msgpackParser } : {}),
   });
   io.attachApp(app);

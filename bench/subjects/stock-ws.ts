@@ -6,10 +6,11 @@ import { askFunction, serveSocketIo, withLoss } from "./socket-io.ts";
 import { versionOf } from "./versions.ts";
 
 /** Socket.IO as its documentation starts it: on Node's http server and the `ws` package. */
-hostSubject(async ({ codec, loseEvery, callUrl }) => {
+hostSubject(async ({ codec, loseEvery, callUrl, pingIntervalMs }) => {
   const http = createServer();
   const io = new Server(http, {
     serveClient: false,
+    ...(pingIntervalMs === undefined ? {} : { pingInterval: pingIntervalMs }),
     ...(codec === "msgpack" ? { parser: msgpackParser } : {}),
   });
   const { emit, ...more } = serveSocketIo(io, callUrl ? askFunction(callUrl) : undefined);
