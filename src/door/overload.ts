@@ -1,6 +1,7 @@
 import { totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import type { ThrottledLog } from "../core/log.ts";
+import { eachStep, watchSteps } from "../core/loop.ts";
 import type { Settings } from "../core/settings.ts";
 
 type OverloadSettings = Settings["overload"];
@@ -169,10 +170,7 @@ export function createOverload(
   const monitor = createOverloadMonitor(settings, {
     ...rest,
     sample: load ?? (() => sampler?.sample() ?? { lagMs: 0, memoryPercent: 0 }),
-    every(ms, tick) {
-      const timer = setInterval(tick, ms).unref();
-      return () => clearInterval(timer);
-    },
+    every: (ms, tick) => eachStep(tick, ms, ms),
   });
   return {
     isActive: monitor.isActive,
@@ -186,12 +184,9 @@ export function createOverload(
   };
 }
 
-/** Time between two measurements. 50 times a second has no measurable cost. */
-const STEP_MS = 20;
-
 /**
- * Returns the sampler of this process's load. It measures from the first turn of the event loop on,
- * because work done while the process starts delays no client.
+ * Returns the sampler of this process's load. It measures from the first step on, because work done
+ * while the process starts delays no client.
  *
  * Lag is how late the event loop is at a random moment. Each delay since the last sample is
  * weighted by its length: one garbage collection of 100 ms in half a second is 20 ms of lag, and a
@@ -203,26 +198,19 @@ const STEP_MS = 20;
  */
 function createLoadSampler(memoryBytesMax: number) {
   const limit = memoryBytesMax > 0 ? memoryBytesMax : readMemoryLimit();
-  let last: number | undefined;
+  let begun = false;
   let elapsed = 0;
   let weighted = 0;
-  function step(): void {
-    if (last === undefined) return;
-    const now = performance.now();
-    const late = Math.max(0, now - last - STEP_MS);
-    elapsed += now - last;
-    weighted += late * late;
-    last = now;
-  }
-  const begin = (): void => {
-    last = performance.now();
-    timer = setInterval(step, STEP_MS).unref();
-  };
-  let timer = setTimeout(begin, STEP_MS).unref();
+  const stop = watchSteps(({ elapsedMs, lateMs }) => {
+    if (begun) {
+      elapsed += elapsedMs;
+      weighted += lateMs * lateMs;
+    }
+    begun = true;
+  });
   return {
     /** Returns the load since the last call. */
     sample(): Load {
-      step(); // the current delay may be the longest one
       const lagMs = elapsed > 0 ? weighted / elapsed : 0;
       elapsed = 0;
       weighted = 0;
@@ -230,7 +218,7 @@ function createLoadSampler(memoryBytesMax: number) {
       const shares = [readResident() / limit, heap.used_heap_size / heap.heap_size_limit];
       return { lagMs, memoryPercent: Math.max(...shares) * 100 };
     },
-    stop: (): void => clearInterval(timer),
+    stop,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Socket } from "socket.io";
 import type { Adapter } from "socket.io-adapter";
+import { eachStep } from "../core/loop.ts";
 import { followData } from "../core/socket-state.ts";
 import { sessionIdOf } from "../seam/socket-io.ts";
 import type { History, HistoryOf } from "./recovery-rooms.ts";
@@ -65,8 +66,8 @@ export function createLiveSessions(
   }
 
   /** Writes the sessions of the next share of sockets. */
-  function look(): void {
-    let count = Math.ceil((sockets.size * LOOK_MS) / checkpointMs);
+  function look(_now: number, elapsedMs: number): void {
+    let count = Math.ceil((sockets.size * elapsedMs) / checkpointMs);
     while (count-- > 0) {
       const next = walk.next();
       if (next.done) {
@@ -77,8 +78,7 @@ export function createLiveSessions(
     }
   }
 
-  const timer = setInterval(look, LOOK_MS);
-  timer.unref();
+  const stop = eachStep(look, LOOK_MS, Math.max(LOOK_MS, checkpointMs / 10));
 
   return {
     watch(adapter: Adapter): void {
@@ -97,7 +97,7 @@ export function createLiveSessions(
     },
     /** Returns the socket of a session, if it is connected to this node. */
     find: (name: string) => sockets.get(name),
-    stop: () => clearInterval(timer),
+    stop,
   };
 }
 

@@ -1,3 +1,4 @@
+import { eachStep } from "../core/loop.ts";
 import {
   applyMove,
   createRoomHistory,
@@ -57,8 +58,8 @@ export interface Memory {
   readonly settings: RecoverySettings;
   readonly samples: RecoverySamples;
   readonly stores: Set<Store>;
-  /** Forgets once a second what is older than the window. */
-  readonly sweep: NodeJS.Timeout;
+  /** Ends forgetting, once a second, what is older than the window. */
+  stopSweeps(): void;
 }
 
 /** What one namespace keeps for recovery. */
@@ -111,14 +112,13 @@ type SessionToKeep = LostSession<number> &
 /** A full store drops one part in 16 at once, so that dropping costs little per packet. */
 const DROP_SHARE = 16;
 
-/** Returns a memory that keeps nothing yet. Clear its `sweep` to stop it. */
+/** Returns a memory that keeps nothing yet. Call its `stopSweeps` in the end. */
 export function createMemory(settings: RecoverySettings, samples: RecoverySamples): Memory {
   const stores = new Set<Store>();
-  const sweep = setInterval(() => {
+  const stopSweeps = eachStep(() => {
     for (const store of stores) expire(store);
   }, 1000);
-  sweep.unref();
-  return { settings, samples, stores, sweep };
+  return { settings, samples, stores, stopSweeps };
 }
 
 /** Returns the empty store of one more namespace. */

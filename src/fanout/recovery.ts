@@ -95,7 +95,7 @@ export function createRecovery(settings: RecoverySettings): Recovery {
       }
     },
     samples: () => samples,
-    stop: () => clearInterval(memory.sweep),
+    stop: memory.stopSweeps,
   };
 }
 

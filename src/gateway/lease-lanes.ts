@@ -1,6 +1,7 @@
 import type { Server, Socket } from "socket.io";
 import type { Lease, Successor } from "../cluster/lease.ts";
 import { type LeasedSocket, recordName } from "../cluster/leased-socket.ts";
+import { eachStep } from "../core/loop.ts";
 import { keepState } from "../core/socket-state.ts";
 import type { ForwardNeeds } from "../handlers/forward.ts";
 import { connectionOf, namespacesOf } from "../seam/socket-io.ts";
@@ -99,8 +100,7 @@ export function leaseLanes(needs: LeaseLanesNeeds): { readonly open: Open; stop(
     };
   }
 
-  const timer = walkAll(held, look);
-  return { open, stop: () => clearInterval(timer) };
+  return { open, stop: walkAll(held, look) };
 }
 
 /** Returns what tells functions of the sockets of dead nodes, and hears that this node was one. */
@@ -133,11 +133,11 @@ function createSuccessor(
   };
 }
 
-/** Comes to each key of a map within {@link ROUND_MS}, again and again. */
-function walkAll(map: ReadonlyMap<string, unknown>, come: (key: string) => void): NodeJS.Timeout {
+/** Comes to each key of a map within {@link ROUND_MS}, again and again; returns how to end that. */
+function walkAll(map: ReadonlyMap<string, unknown>, come: (key: string) => void): () => void {
   let walk = map.keys();
-  const timer = setInterval(() => {
-    for (let left = Math.ceil((map.size * LOOK_MS) / ROUND_MS); left > 0; left--) {
+  return eachStep((_now, elapsedMs) => {
+    for (let left = Math.ceil((map.size * elapsedMs) / ROUND_MS); left > 0; left--) {
       const next = walk.next();
       if (next.done) {
         walk = map.keys();
@@ -146,7 +146,6 @@ function walkAll(map: ReadonlyMap<string, unknown>, come: (key: string) => void)
       come(next.value);
     }
   }, LOOK_MS);
-  return timer.unref();
 }
 
 function recordOf(socket: OpenSocket, upstream: Upstream): LeasedSocket {

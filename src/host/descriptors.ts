@@ -1,10 +1,11 @@
 import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";
+import { eachStep } from "../core/loop.ts";
 import type { Listening } from "./listen.ts";
 
 /**
- * Time between two checks. It is also the longest time a core can spin when a burst of connections
- * takes all file descriptors at once.
+ * Time between two checks, up to twice as much while the process does next to nothing. It is also
+ * the longest time a core can spin when a burst of connections takes all file descriptors at once.
  */
 const CHECK_MS = 250;
 
@@ -28,21 +29,24 @@ export function watchDescriptors({
   readonly spare: number;
   readonly told: (paused: boolean) => void;
 }): () => void {
-  let paused = false;
-  const timer = setInterval(() => {
-    if (!paused && !hasFree(spare)) {
-      paused = true;
-      timer.ref(); // with no listen socket and no connection open the process would exit
+  // While it is paused, no listen socket and perhaps no connection keeps the process alive.
+  let waiting: NodeJS.Timeout | undefined;
+  function check(): void {
+    if (!waiting && !hasFree(spare)) {
+      waiting = setInterval(check, CHECK_MS);
       listening.pause();
       told(true);
-    } else if (paused && hasFree(2 * spare) && listening.resume()) {
-      paused = false;
-      timer.unref();
+    } else if (waiting && hasFree(2 * spare) && listening.resume()) {
+      clearInterval(waiting);
+      waiting = undefined;
       told(false);
     }
-  }, CHECK_MS);
-  timer.unref();
-  return () => clearInterval(timer);
+  }
+  const end = eachStep(check, CHECK_MS);
+  return () => {
+    end();
+    clearInterval(waiting);
+  };
 }
 
 function hasFree(count: number): boolean {

@@ -1,16 +1,10 @@
-import { monitorEventLoopDelay, performance } from "node:perf_hooks";
+import { createHistogram, performance } from "node:perf_hooks";
+import { type Step, watchSteps } from "../core/loop.ts";
 
-/** Finer sampling costs CPU and finds nothing an operator would act on. */
-const RESOLUTION_MS = 20;
-
-/**
- * Returns the event-loop lag in seconds. Node.js records the nanoseconds between two samples, so
- * the sampling interval is subtracted. NaN, which Node.js gives before the first sample, becomes 0.
- */
-export function lagSeconds(nanoseconds: number): number {
-  const lag = nanoseconds / 1e9 - RESOLUTION_MS / 1e3;
-  return Number.isFinite(lag) ? Math.max(lag, 0) : 0;
-}
+/** What one sample stands for. */
+const SAMPLE_MS = 20;
+/** Longer delays count as this long. */
+const LAG_US_MAX = 600e6;
 
 /** How busy the event loop was. */
 export interface LoopSamples {
@@ -21,22 +15,44 @@ export interface LoopSamples {
 
 /** Starts watching the event loop. `read` returns its samples since the last `read`. */
 export function watchLoop(): { read(): LoopSamples; stop(): void } {
-  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  delay.enable();
+  const lags = createLags();
+  const stop = watchSteps(lags.add);
   let last = performance.eventLoopUtilization();
   return {
     read() {
       const now = performance.eventLoopUtilization();
       const { utilization } = performance.eventLoopUtilization(now, last);
       last = now;
-      const lag = {
-        p50: lagSeconds(delay.percentile(50)),
-        p99: lagSeconds(delay.percentile(99)),
-        max: lagSeconds(delay.max),
-      };
-      delay.reset();
-      return { utilization, lagSeconds: lag };
+      return { utilization, lagSeconds: lags.take() };
     },
-    stop: () => void delay.disable(),
+    stop,
+  };
+}
+
+/**
+ * Returns what adds up lags, with one sample for each 20 ms: of a step that comes after more, all
+ * but one are 0. `take` returns their percentiles in seconds, and begins anew.
+ */
+export function createLags() {
+  const found = createHistogram({ lowest: 1, highest: LAG_US_MAX, figures: 2 });
+  let zeros = 0;
+  let maxMs = 0;
+  const percentile = (share: number): number => {
+    const rank = share * (zeros + found.count) - zeros;
+    return rank > 0 ? found.percentile((rank / found.count) * 100) / 1e6 : 0;
+  };
+  return {
+    add({ elapsedMs, lateMs }: Step): void {
+      zeros += Math.max(0, Math.round((elapsedMs - lateMs) / SAMPLE_MS) - 1);
+      found.record(Math.min(LAG_US_MAX, Math.max(1, Math.round(lateMs * 1000))));
+      maxMs = Math.max(maxMs, lateMs);
+    },
+    take(): LoopSamples["lagSeconds"] {
+      const taken = { p50: percentile(0.5), p99: percentile(0.99), max: maxMs / 1e3 };
+      found.reset();
+      zeros = 0;
+      maxMs = 0;
+      return taken;
+    },
   };
 }

@@ -36,7 +36,7 @@ export const METRICS = {
     kind: "gauge",
     labels: ["stat"],
     aggregate: "max",
-    help: "Delay of the event loop since the last scrape: its median, 99th percentile and maximum.",
+    help: "Delay of the event loop since the last scrape: median, 99th percentile and maximum of what is seen every 20 ms, or every 500 ms while it is busy for less than 5 % of the time.",
   },
   sluice_draining: {
     kind: "gauge",

@@ -1,16 +1,18 @@
+import { eachStep } from "../core/loop.ts";
 import type { Outbox, OutboxMonitor } from "./outbox.ts";
 import type { SocketSamples } from "./samples.ts";
 
 const TICK_MS = 100;
-/** Every connection is checked once in this many ticks. */
-const ROUND_TICKS = 10;
+/** Every connection is checked once in this time. */
+const ROUND_MS = 1000;
 
 /**
  * Returns the monitor of one engine.
  *
  * Connections under pressure are checked every 100 ms. All others are checked once a second,
- * however many there are: a tenth of them per tick. Each check costs 20–100 ns, and what `checked`
- * does.
+ * however many there are: a tenth of them at each tick, or half of them while the process does next
+ * to nothing and ticks come every 500 ms. Each check costs 20–100 ns, and what `checked` does.
+ * Without connections there are no ticks.
  *
  * A connection is closed when it holds more than `bufferBytesMax`, or drained nothing for
  * `stallMsMax`. Closing always happens from a timer or `setImmediate`, because uWebSockets.js must
@@ -34,9 +36,7 @@ export function createPressureMonitor(
   // one before. Long-polling connections hold all packets between two polls.
   let roundMost = 0;
   let lastMost = 0;
-
-  function tick(): void {
-    const now = performance.now();
+  const ticks = createTicks((now, elapsedMs) => {
     let most = lastMost;
     for (const connection of pressured) {
       connection.look();
@@ -45,7 +45,8 @@ export function createPressureMonitor(
         connection.closeSlow("nothing drained for socket.stallMsMax");
       }
     }
-    for (let left = Math.ceil(all.size / ROUND_TICKS); left > 0; left--) {
+    const share = Math.min(1, elapsedMs / ROUND_MS);
+    for (let left = Math.ceil(all.size * share); left > 0; left--) {
       let next = cursor.next();
       if (next.done) {
         cursor = all.values();
@@ -60,17 +61,24 @@ export function createPressureMonitor(
     }
     // Not above the sum: what this round found may have been sent since.
     samples.heldBytesMax = Math.min(samples.heldBytes, Math.max(most, roundMost));
-  }
-
-  const timer = setInterval(tick, TICK_MS).unref();
+  });
 
   return {
     bytesMax: settings.bufferBytesMax,
     stallMsMax: settings.stallMsMax,
-    add: (connection) => void all.add(connection),
-    remove: (connection) => void all.delete(connection),
+    add(connection) {
+      all.add(connection);
+      ticks.begin();
+    },
+    remove(connection) {
+      all.delete(connection);
+      if (all.size > 0) return;
+      ticks.pause();
+      samples.heldBytesMax = 0;
+    },
     pressed(connection) {
       pressured.add(connection);
+      ticks.hurry(() => pressured.size > 0);
       samples.pressured = pressured.size;
     },
     relieved(connection, drained) {
@@ -83,6 +91,49 @@ export function createPressureMonitor(
     closeSoon(connection) {
       setImmediate(() => connection.closeSlow("more than socket.bufferBytesMax"));
     },
-    stop: () => clearInterval(timer),
+    stop: ticks.stop,
+  };
+}
+
+/**
+ * Returns calls of `tick`, with the monotonic time and the time since its last call: at each step
+ * (`core/loop.ts`) from `begin` to `pause`, 100 ms apart or more, and every 100 ms from
+ * `hurry` on while `isHurried` says so.
+ */
+function createTicks(tick: (now: number, elapsedMs: number) => void) {
+  let last = 0;
+  let stopped = false;
+  let endSteps: (() => void) | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  function run(now: number): void {
+    const elapsedMs = now - last;
+    last = now;
+    tick(now, elapsedMs);
+  }
+  function pause(): void {
+    endSteps?.();
+    endSteps = undefined;
+  }
+  return {
+    begin(): void {
+      if (endSteps || stopped) return;
+      last = performance.now();
+      endSteps = eachStep(run, TICK_MS);
+    },
+    pause,
+    hurry(isHurried: () => boolean): void {
+      if (stopped) return;
+      timer ??= setInterval(() => {
+        run(performance.now());
+        if (isHurried()) return;
+        clearInterval(timer);
+        timer = undefined;
+      }, TICK_MS).unref();
+    },
+    stop(): void {
+      stopped = true;
+      pause();
+      clearInterval(timer);
+    },
   };
 }

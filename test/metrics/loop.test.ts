@@ -1,25 +1,79 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { lagSeconds, watchLoop } from "../../src/metrics/loop.ts";
+import { setTimeout as wait } from "node:timers/promises";
+import { eachStep, watchSteps } from "../../src/core/loop.ts";
+import { createLags, watchLoop } from "../../src/metrics/loop.ts";
 import { until } from "../harness/wait.ts";
 
-// Seen: an idle gateway reported 20 ms of lag; Node.js records whole intervals, asked-for part included.
-test("the lag of an interval is what it took beyond the resolution", () => {
-  assert.equal(lagSeconds(20e6), 0);
-  assert.equal(lagSeconds(19e6), 0, "a sample may come early");
-  assert.equal(lagSeconds(120e6).toFixed(6), "0.100000");
-  assert.equal(lagSeconds(Number.NaN), 0, "before the first sample");
+function block(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
+const passed = (ms: number, since = performance.now()) =>
+  until(() => performance.now() - since > ms, `${ms} ms go by`);
+
+test("each 20 ms are one sample, and those of a long step but for the last are of no lag", () => {
+  const lags = createLags();
+  assert.deepEqual(lags.take(), { p50: 0, p99: 0, max: 0 }, "before the first step");
+  for (let i = 0; i < 99; i++) lags.add({ nowMs: 0, elapsedMs: 20, lateMs: 0 });
+  lags.add({ nowMs: 0, elapsedMs: 320, lateMs: 300 });
+  assert.equal(lags.take().p99 < 0.001, true, "one of a hundred");
+  for (let i = 0; i < 49; i++) lags.add({ nowMs: 0, elapsedMs: 40, lateMs: 20 });
+  const half = lags.take();
+  assert.equal(half.p50.toFixed(3), "0.020");
+  assert.equal(half.max, 0.02);
+  lags.add({ nowMs: 0, elapsedMs: 800, lateMs: 300 });
+  const { p50, p99, max } = lags.take();
+  assert.deepEqual([p50, p99.toFixed(2), max], [0, "0.30", 0.3], "one of 25");
+  assert.deepEqual(lags.take(), { p50: 0, p99: 0, max: 0 }, "taken");
 });
 
 test("a blocked event loop shows as at least that much lag, once", async (t) => {
   const loop = watchLoop();
   t.after(() => loop.stop());
-  const passed = (ms: number, since = performance.now()) =>
-    until(() => performance.now() - since > ms, `${ms} ms go by`);
-  await passed(60); // Two samples and more, so that the block falls between two.
-  const end = performance.now() + 300;
-  while (performance.now() < end);
+  await passed(60); // Two steps and more, so that the block falls between two.
+  block(300);
   await passed(60);
   const { max } = loop.read().lagSeconds;
   assert.ok(max >= 0.25, `${max}`);
+});
+
+test("a block of 200 ms is seen while steps are rare, wherever it falls between two", async (t) => {
+  const loop = watchLoop();
+  const steps: number[] = [];
+  const end = watchSteps(({ elapsedMs }) => void steps.push(elapsedMs));
+  t.after(() => {
+    loop.stop();
+    end();
+  });
+  for (const afterMs of [20, 150, 280]) {
+    for (steps.length = 0; !steps.some((ms) => ms > 400); ) await wait(1200);
+    await wait(afterMs); // Without `until`, whose many turns are no sign of an idle process.
+    loop.read();
+    block(200);
+    await wait(1200);
+    const { max } = loop.read().lagSeconds;
+    assert.ok(max >= 0.17, `${max} after ${afterMs} ms`);
+  }
+});
+
+test("steps come as often as somebody needs them, and not more often to who asks for less", async (t) => {
+  const seen = { often: 0, rarely: 0, elapsed: 0 };
+  const ends = [
+    eachStep(() => seen.often++, 10, 10),
+    eachStep((_now, elapsedMs) => {
+      seen.rarely++;
+      seen.elapsed += elapsedMs;
+    }, 100),
+  ];
+  t.after(() => ends.forEach((end) => void end()));
+  const since = performance.now();
+  await until(() => seen.rarely === 3, "three calls");
+  assert.ok(seen.often >= 6 && seen.often > seen.rarely, `${seen.often}`);
+  assert.ok(seen.elapsed >= 290 && seen.elapsed <= performance.now() - since + 100);
+  for (const end of ends) end();
+  const { often } = seen;
+  await wait(50);
+  assert.equal(seen.often, often, "ended");
 });

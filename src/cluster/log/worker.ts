@@ -1,3 +1,4 @@
+import { eachStep } from "../../core/loop.ts";
 import type { Settings } from "../../core/settings.ts";
 import {
   openPipe,
@@ -95,7 +96,7 @@ export function createWorkerCarrier(
       // Its primary is gone, and so will be this process.
       closed = true;
       needs.samples.here = 0;
-      clearInterval(timer);
+      endLooks();
       for (const log of logs.values()) log.gone();
       for (const { reject } of questions.values()) reject(gone());
       questions.clear();
@@ -132,7 +133,8 @@ export function createWorkerCarrier(
 
   // After what has come meanwhile was read, or a pause of this process would look like one of the
   // primary's.
-  const timer = setInterval(() => setImmediate(look), Math.min(500, timeoutMs / 4)).unref();
+  const everyMs = Math.min(500, timeoutMs / 4);
+  const endLooks = eachStep(() => setImmediate(look), everyMs, everyMs);
 
   return {
     node: needs.node,
@@ -155,7 +157,7 @@ export function createWorkerCarrier(
       return { ...log, close };
     },
     async stop() {
-      clearInterval(timer);
+      endLooks();
       pipe.flush();
       pipe.end();
     },
