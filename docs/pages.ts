@@ -55,7 +55,7 @@ export function metricsPage(): string {
     "Metrics",
     "`GET /metrics` answers in Prometheus' text format, or in OpenMetrics if the request asks for " +
       "it. No series is labelled by connection, room, event or anything else a client chooses. " +
-      "Node.js' own metrics (`process_*`, `nodejs_*`) are there too unless `metrics.defaults` is off.",
+      "Node.js' own metrics (`process_*`, `nodejs_*`) are there too unless `metrics.defaults` is off; `nodejs_eventloop_lag_*` are delays of the same samples as `sluice_event_loop_lag_seconds`.",
     table(
       ["Metric", "Kind", "Labels", "What it is", "Alerts"],
       rows.map(([name, row]) => [

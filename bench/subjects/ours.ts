@@ -14,18 +14,18 @@ interface GatewayModule {
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
 /** Sluice as `npm run build` compiles it, with its default settings but for address, rates and overload. */
-hostSubject(async ({ codec, build, loseEvery, callUrl, unionMembersMax, ...more }) => {
+hostSubject(async ({ codec, build, loseEvery, callUrl, unionMembersMax, ...start }) => {
   if (build === undefined) throw new Error("no compiled gateway was named");
   const module: unknown = await import(pathToFileURL(join(build, "index.js")).href);
   const { startGateway } = module as GatewayModule; // the build's own public face
   const gateway = await startGateway({
     socket: {
       ...{ host: "127.0.0.1", port: 0, drainMs: 0 },
-      ...(more.pingIntervalMs === undefined ? {} : { pingIntervalMs: more.pingIntervalMs }),
+      ...(start.pingIntervalMs === undefined ? {} : { pingIntervalMs: start.pingIntervalMs }),
     },
     codec: { accept: "both" },
     ...OPEN_DOOR,
-    ...(more.idles ? { overload: { enabled: true } } : {}),
+    ...(start.idles ? { overload: { enabled: true } } : {}),
     ...(unionMembersMax === undefined ? {} : { fanout: { unionMembersMax } }),
     ...(callUrl ? { upstream: { url: callUrl, secrets: [SECRET] } } : {}),
     log: { level: "silent" },

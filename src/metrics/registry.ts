@@ -1,12 +1,12 @@
 import {
   Counter,
-  collectDefaultMetrics,
   Gauge,
   Histogram,
   type MetricObjectWithValues,
   type MetricValue,
   Registry,
 } from "prom-client";
+import { addDefaults } from "./defaults.ts";
 import { METRICS, type MetricName, type MetricRow } from "./table.ts";
 
 /** Label values of one series. */
@@ -55,13 +55,7 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     // prom-client collects metrics in order, so the first one sets the values of all.
     built.set(name, build(name, row, { registry, ...(built.size === 0 && { collect }) }));
   }
-  if (settings.defaults) {
-    collectDefaultMetrics({ register: registry });
-    // promtool refuses these gauges for their names in `_total`. The gauges by type remain.
-    for (const what of ["handles", "requests", "resources"]) {
-      registry.removeSingleMetric(`nodejs_active_${what}_total`);
-    }
-  }
+  const stopDefaults = settings.defaults ? addDefaults(registry) : () => {};
 
   function collect(): void {
     for (const read of sources) {
@@ -115,6 +109,7 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
     },
     counted: () => inTurn(() => registry.getMetricsAsJSON()),
     stop() {
+      stopDefaults();
       sources.clear();
       scraped.clear();
       registry.clear();

@@ -15,7 +15,8 @@ const passed = (ms: number, since = performance.now()) =>
 
 test("each 20 ms are one sample, and those of a long step but for the last are of no lag", () => {
   const lags = createLags();
-  assert.deepEqual(lags.take(), { p50: 0, p99: 0, max: 0 }, "before the first step");
+  const none = { min: 0, mean: 0, stddev: 0, p50: 0, p90: 0, p99: 0, max: 0 };
+  assert.deepEqual(lags.take(), none, "before the first step");
   for (let i = 0; i < 99; i++) lags.add({ nowMs: 0, elapsedMs: 20, lateMs: 0 });
   lags.add({ nowMs: 0, elapsedMs: 320, lateMs: 300 });
   assert.equal(lags.take().p99 < 0.001, true, "one of a hundred");
@@ -24,9 +25,10 @@ test("each 20 ms are one sample, and those of a long step but for the last are o
   assert.equal(half.p50.toFixed(3), "0.020");
   assert.equal(half.max, 0.02);
   lags.add({ nowMs: 0, elapsedMs: 800, lateMs: 300 });
-  const { p50, p99, max } = lags.take();
+  const { p50, p99, max, mean, stddev } = lags.take();
+  assert.deepEqual([mean.toFixed(3), stddev.toFixed(3)], ["0.012", "0.059"]);
   assert.deepEqual([p50, p99.toFixed(2), max], [0, "0.30", 0.3], "one of 25");
-  assert.deepEqual(lags.take(), { p50: 0, p99: 0, max: 0 }, "taken");
+  assert.deepEqual(lags.take(), none, "taken");
 });
 
 test("a blocked event loop shows as at least that much lag, once", async (t) => {
