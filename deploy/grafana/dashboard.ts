@@ -42,6 +42,6 @@ export function createDashboard(): unknown {
         },
       ],
     },
-    panels: layOut([...ROWS, collectRest(ROWS)]),
+    panels: layOut([...ROWS, ...collectRest(ROWS)]),
   };
 }

@@ -7,37 +7,37 @@ export const FIRST_ROWS: readonly Row[] = [
     title: "Overview",
     panels: [
       {
-        title: "Connections",
+        title: "Open connections",
         unit: "short",
         kind: "stat",
         lines: { [`sum(${of("sluice_connections")})`]: "" },
       },
       {
-        title: "Deliveries",
+        title: "Deliveries a second",
         unit: "ops",
         kind: "stat",
         lines: { [sumRate("sluice_deliveries_total")]: "" },
       },
       {
-        title: "Loop lag, p99",
+        title: "Event loop late by, 99th percentile",
         unit: "s",
         kind: "stat",
         lines: { [`max(${of("sluice_event_loop_lag_seconds", `stat="p99"`)})`]: "" },
       },
       {
-        title: "Slow consumers, 5 minutes",
+        title: "Slow clients closed in 5 minutes",
         unit: "short",
         kind: "stat",
         lines: { [`sum(increase(${of("sluice_slow_consumers_total")}[5m]))`]: "" },
       },
       {
-        title: "Shedding load",
+        title: "Instances that shed load",
         unit: "short",
         kind: "stat",
         lines: { [`sum(${of("sluice_overload_stage")})`]: "" },
       },
       {
-        title: "Draining",
+        title: "Instances that stop",
         unit: "short",
         kind: "stat",
         lines: { [`sum(${of("sluice_draining")})`]: "" },
@@ -48,14 +48,14 @@ export const FIRST_ROWS: readonly Row[] = [
     title: "Connections",
     panels: [
       {
-        title: "Open, by transport and codec",
+        title: "Connections, by transport and codec",
         unit: "short",
         lines: {
           [`sum by (transport, codec) (${of("sluice_connections")})`]: "{{transport}} {{codec}}",
         },
       },
       {
-        title: "Opened",
+        title: "Connections opened",
         unit: "ops",
         lines: {
           [sumRate("sluice_connections_opened_total", "transport")]: "{{transport}}",
@@ -63,19 +63,25 @@ export const FIRST_ROWS: readonly Row[] = [
         },
       },
       {
-        title: "Closed, by reason",
+        title: "Connections closed, by reason",
         unit: "ops",
         lines: { [sumRate("sluice_connections_closed_total", "reason")]: "{{reason}}" },
       },
       {
-        title: "Handshakes refused",
+        title: "Handshakes refused, by reason",
         unit: "ops",
         lines: { [sumRate("sluice_handshakes_refused_total", "reason")]: "{{reason}}" },
       },
       {
-        title: "Left to drain",
+        title: "Connections that a stop has yet to close",
         unit: "short",
         lines: { [of("sluice_drain_remaining_connections")]: "{{instance}}" },
+      },
+      {
+        title: "Connections in no namespace yet",
+        unit: "short",
+        note: "Each may hold an unfinished message of socket.packetBytesMax.",
+        lines: { [of("sluice_connections_outside")]: "{{instance}}" },
       },
     ],
   },
@@ -93,7 +99,7 @@ export const FIRST_ROWS: readonly Row[] = [
         lines: { [sumRate("sluice_packets_sent_total", "type")]: "{{type}}" },
       },
       {
-        title: "Bytes",
+        title: "Bytes in and out",
         unit: "Bps",
         lines: {
           [sumRate("sluice_received_bytes_total")]: "in",
@@ -106,7 +112,7 @@ export const FIRST_ROWS: readonly Row[] = [
         lines: { [sumRate("sluice_broadcasts_total", "shape")]: "{{shape}}" },
       },
       {
-        title: "Deliveries",
+        title: "Deliveries, by instance",
         unit: "ops",
         lines: { [sumRate("sluice_deliveries_total", "instance")]: "{{instance}}" },
       },
@@ -114,6 +120,7 @@ export const FIRST_ROWS: readonly Row[] = [
         title: "Recipients of a broadcast",
         unit: "short",
         note: "Deliveries divided by broadcasts.",
+        none: "Nothing was broadcast.",
         lines: {
           [`${sumRate("sluice_deliveries_total")} / ${sumRate("sluice_broadcasts_total")}`]: "mean",
         },
@@ -128,9 +135,21 @@ export const FIRST_ROWS: readonly Row[] = [
         },
       },
       {
-        title: "Packets refused",
+        title: "Packets refused, by reason",
         unit: "ops",
+        note: "Each closed its connection; docs/failures.md says what the codes mean.",
         lines: { [sumRate("sluice_codec_refused_total", "reason")]: "{{reason}}" },
+      },
+      {
+        title: "Handlers that failed",
+        unit: "ops",
+        note: "Listeners, middlewares and acks that threw or rejected; the log has the stacks.",
+        lines: { [sumRate("sluice_handler_errors_total", "kind")]: "{{kind}}" },
+      },
+      {
+        title: "Bytes of packets that are still arriving",
+        unit: "bytes",
+        lines: { [of("sluice_receive_buffer_bytes")]: "{{instance}}" },
       },
     ],
   },
@@ -138,12 +157,12 @@ export const FIRST_ROWS: readonly Row[] = [
     title: "Pressure",
     panels: [
       {
-        title: "Connections under pressure",
+        title: "Connections with unsent bytes",
         unit: "short",
         lines: { [of("sluice_pressured_connections")]: "{{instance}}" },
       },
       {
-        title: "Unsent bytes",
+        title: "Bytes that clients have not read",
         unit: "bytes",
         lines: {
           [of("sluice_send_buffer_bytes")]: "{{instance}}",
@@ -151,17 +170,18 @@ export const FIRST_ROWS: readonly Row[] = [
         },
       },
       {
-        title: "Drained, closed as slow, volatile packets dropped",
+        title: "Caught up, closed as slow, volatile packets dropped",
         unit: "ops",
         lines: {
-          [sumRate("sluice_drains_total")]: "drained",
+          [sumRate("sluice_drains_total")]: "caught up",
           [sumRate("sluice_slow_consumers_total")]: "slow consumers",
           [sumRate("sluice_volatile_dropped_total")]: "volatile dropped",
         },
       },
       {
-        title: "How long pressure lasts",
+        title: "How long clients lag behind",
         unit: "s",
+        none: "No client has lagged behind.",
         lines: { [quantile("sluice_pressure_seconds")]: "$quantile" },
       },
     ],

@@ -8,27 +8,28 @@ const FAILED = 'outcome!~"answered|UPSTREAM_REFUSED|UPSTREAM_STOPPING"';
 /** The rows for a closer look; they stand folded. */
 export const FOLDED_ROWS: readonly Row[] = [
   {
-    title: "Door",
+    title: "Who gets in: tokens, limits, load shedding",
     collapsed: true,
     panels: [
       {
-        title: "Load shedding",
+        title: "Stages of load shedding",
         unit: "short",
         lines: { [of("sluice_overload_stage")]: "{{instance}} {{stage}}" },
       },
       {
-        title: "Over a limit",
+        title: "Refused because of a limit",
         unit: "ops",
         lines: { [sumRate("sluice_limited_total", "limit")]: "{{limit}}" },
       },
       {
-        title: "Tokens",
+        title: "Tokens checked, by result",
         unit: "ops",
         lines: { [sumRate("sluice_authentications_total", "result")]: "{{result}}" },
       },
       {
         title: "Time to check a token",
         unit: "s",
+        none: "No token was checked (auth.mode).",
         lines: { [quantile("sluice_authentication_seconds")]: "$quantile" },
       },
       {
@@ -36,31 +37,52 @@ export const FOLDED_ROWS: readonly Row[] = [
         unit: "ops",
         lines: { [sumRate("sluice_key_set_fetches_total", "result")]: "{{result}}" },
       },
+      {
+        title: "Sockets whose token expires",
+        unit: "short",
+        lines: { [of("sluice_tokens_watched")]: "{{instance}}" },
+      },
     ],
   },
   {
-    title: "Fan-out",
+    title: "Broadcasts, acknowledgements, delayed commands",
     collapsed: true,
     panels: [
       {
-        title: "Topics for unions of rooms",
+        title: "Unions of rooms with topics of their own",
         unit: "short",
-        lines: { [of("sluice_fanout_union_topics")]: "{{instance}}" },
+        lines: {
+          [of("sluice_fanout_union_topics")]: "{{instance}} topics",
+          [of("sluice_fanout_union_members")]: "{{instance}} memberships",
+        },
       },
       {
-        title: "Sockets outside of native delivery",
+        title: "Sockets that broadcasts reach one by one",
         unit: "short",
         lines: { [of("sluice_fanout_slow_sockets")]: "{{instance}}" },
       },
       {
-        title: "Answers that are awaited",
+        title: "Acknowledgements of broadcasts that are awaited",
         unit: "short",
         lines: { [of("sluice_fanout_acks_pending")]: "{{instance}}" },
+      },
+      {
+        title: "Acknowledgements that came too late, broadcasts refused for too many",
+        unit: "ops",
+        lines: {
+          [sumRate("sluice_fanout_acks_missed_total")]: "too late",
+          [sumRate("sluice_fanout_acks_refused_total")]: "refused",
+        },
       },
       {
         title: "Commands that wait for their time",
         unit: "short",
         lines: { [of("sluice_fanout_delayed_commands")]: "{{instance}}" },
+      },
+      {
+        title: "Bytes of commands that wait for their time",
+        unit: "bytes",
+        lines: { [of("sluice_fanout_delayed_bytes")]: "{{instance}}" },
       },
       {
         title: "Commands that waited, by outcome",
@@ -71,8 +93,9 @@ export const FOLDED_ROWS: readonly Row[] = [
         },
       },
       {
-        title: "How late they come",
+        title: "How late delayed commands are carried out",
         unit: "s",
+        none: "No command with afterMs was carried out.",
         lines: { [quantile("sluice_fanout_delay_late_seconds")]: "$quantile" },
       },
     ],
@@ -80,16 +103,17 @@ export const FOLDED_ROWS: readonly Row[] = [
   {
     title: "Functions",
     collapsed: true,
+    unused: "No function is called (upstream.url, upstream.routes).",
     panels: [
       {
-        title: "Calls, by outcome",
+        title: "Calls of functions, by outcome",
         unit: "ops",
         lines: {
           [sumRate("sluice_upstream_calls_total", "type, outcome")]: "{{type}} {{outcome}}",
         },
       },
       {
-        title: "Calls, by route",
+        title: "Calls of functions, by route",
         unit: "ops",
         lines: { [sumRate("sluice_upstream_calls_total", "route")]: "{{route}}" },
       },
@@ -97,6 +121,7 @@ export const FOLDED_ROWS: readonly Row[] = [
         title: "Calls that fail, by route",
         unit: "ops",
         note: "A refusal of the function is an answer.",
+        none: "No call has failed.",
         lines: {
           [`sum by (route, outcome) (rate(${of("sluice_upstream_calls_total", FAILED)}[$__rate_interval]))`]:
             "{{route}} {{outcome}}",
@@ -108,38 +133,41 @@ export const FOLDED_ROWS: readonly Row[] = [
         lines: { [quantile("sluice_upstream_call_seconds", "route")]: "{{route}}" },
       },
       {
-        title: "Open calls, by origin",
+        title: "Calls that are open now, by origin",
         unit: "short",
         lines: { [of("sluice_upstream_inflight")]: "{{instance}} {{origin}}" },
       },
       {
-        title: "Breakers",
+        title: "Circuit breakers, by origin",
         unit: "short",
-        note: "0 called, 1 probed, 2 left alone.",
+        note: "0 closed: the function is called. 1 half-open: it is probed. 2 open: it is left alone.",
         lines: { [of("sluice_upstream_breaker_state")]: "{{instance}} {{origin}}" },
       },
       {
-        title: "Waiting",
+        title: "Calls under way: waiting, open, or between attempts",
         unit: "short",
         lines: { [of("sluice_upstream_queued_events")]: "{{instance}}" },
       },
       {
-        title: "Waiting, in bytes",
+        title: "Bytes of calls under way",
         unit: "bytes",
-        lines: { [of("sluice_upstream_queued_bytes")]: "{{instance}}" },
+        lines: {
+          [of("sluice_upstream_queued_bytes")]: "{{instance}}",
+          [of("sluice_upstream_paused_bytes")]: "{{instance}} over the limits",
+        },
       },
       {
-        title: "Written down in Redis until answered",
+        title: "Calls that Redis keeps until they are answered",
         unit: "short",
         lines: { [of("sluice_upstream_journal_entries")]: "{{instance}}" },
       },
       {
-        title: "Written down, in bytes",
+        title: "Bytes of calls that Redis keeps",
         unit: "bytes",
         lines: { [of("sluice_upstream_journal_bytes")]: "{{instance}}" },
       },
       {
-        title: "Not written in time, and taken over from nodes that are gone",
+        title: "Calls not kept in time, and taken over from nodes that are gone",
         unit: "ops",
         lines: {
           [sumRate("sluice_upstream_journal_unconfirmed_total")]: "not written",
@@ -147,7 +175,7 @@ export const FOLDED_ROWS: readonly Row[] = [
         },
       },
       {
-        title: "Connections held back, and how often a second",
+        title: "Clients that are not read from, and how often that begins",
         unit: "short",
         lines: {
           [of("sluice_paused_connections")]: "{{instance}}",
@@ -155,17 +183,17 @@ export const FOLDED_ROWS: readonly Row[] = [
         },
       },
       {
-        title: "Turned away",
+        title: "Events turned away before a call, by reason",
         unit: "ops",
         lines: { [sumRate("sluice_upstream_refused_total", "reason")]: "{{reason}}" },
       },
       {
-        title: "State that answers set",
+        title: "Data and rooms that answers set, by outcome",
         unit: "ops",
         lines: { [sumRate("sluice_upstream_states_total", "outcome")]: "{{outcome}}" },
       },
       {
-        title: "Repeated, batched, breakers opened",
+        title: "Calls repeated, events batched, breakers opened",
         unit: "ops",
         lines: {
           [sumRate("sluice_upstream_retries_total")]: "repeated",
@@ -174,7 +202,7 @@ export const FOLDED_ROWS: readonly Row[] = [
         },
       },
       {
-        title: "Given up",
+        title: "Dead letters, and routes whose function is gone",
         unit: "short",
         lines: {
           [of("sluice_upstream_dead_letters")]: "{{instance}} kept",
@@ -189,9 +217,10 @@ export const FOLDED_ROWS: readonly Row[] = [
   {
     title: "HTTP API",
     collapsed: true,
+    unused: "Nobody has asked for anything (api.keys).",
     panels: [
       {
-        title: "Commands",
+        title: "Commands, by caller and outcome",
         unit: "ops",
         lines: {
           [sumRate("sluice_commands_total", "command, caller, outcome")]:
@@ -199,41 +228,61 @@ export const FOLDED_ROWS: readonly Row[] = [
         },
       },
       {
-        title: "Requests",
+        title: "HTTP requests, by route and status",
         unit: "ops",
         lines: { [sumRate("sluice_api_requests_total", "route, status")]: "{{route}} {{status}}" },
       },
       {
-        title: "How long requests take",
+        title: "How long HTTP requests take",
         unit: "s",
         lines: { [quantile("sluice_api_request_seconds")]: "$quantile" },
+      },
+      {
+        title: "Request bodies and streams that are open",
+        unit: "short",
+        lines: { [of("sluice_api_open_bodies")]: "{{instance}}" },
+      },
+      {
+        title: "Bytes of bodies that are arriving, and of responses that are remembered",
+        unit: "bytes",
+        lines: {
+          [of("sluice_api_body_bytes")]: "{{instance}} arriving",
+          [of("sluice_api_idempotency_bytes")]: "{{instance}} remembered",
+        },
+      },
+      {
+        title: "Idempotency-Keys that are remembered",
+        unit: "short",
+        lines: { [of("sluice_api_idempotency_keys")]: "{{instance}}" },
       },
     ],
   },
   {
-    title: "Recovery",
+    title: "Recovery of clients that come back",
     collapsed: true,
+    unused: "Recovery is off (recovery.windowMs), or there is no Redis and no worker.",
     panels: [
       {
-        title: "Clients that came back",
+        title: "Clients that came back, by result",
         unit: "ops",
         lines: { [sumRate("sluice_recoveries_total", "result")]: "{{result}}" },
       },
       {
-        title: "Packets",
+        title: "Missed packets sent again, and forgotten too early",
         unit: "ops",
         lines: {
           [sumRate("sluice_recovered_packets_total")]: "sent again",
           [sumRate("sluice_recovery_dropped_packets_total")]: "forgotten too early",
+          [sumRate("sluice_recovery_dropped_sessions_total")]: "sessions forgotten too early",
         },
       },
       {
-        title: "Kept bytes",
+        title: "Bytes kept for clients that may come back",
         unit: "bytes",
         lines: { [of("sluice_recovery_bytes")]: "{{instance}}" },
       },
       {
-        title: "Kept packets and sessions",
+        title: "Packets and sessions kept for clients that may come back",
         unit: "short",
         lines: {
           [of("sluice_recovery_packets")]: "{{instance}} packets",
@@ -241,7 +290,7 @@ export const FOLDED_ROWS: readonly Row[] = [
         },
       },
       {
-        title: "Sessions of living sockets in Redis",
+        title: "Sessions of connected sockets, kept for when their node dies",
         unit: "short",
         lines: {
           [of("sluice_recovery_kept_sessions")]: "{{instance}} kept",
@@ -251,31 +300,32 @@ export const FOLDED_ROWS: readonly Row[] = [
     ],
   },
   {
-    title: "Cluster",
+    title: "Other nodes and workers",
     collapsed: true,
+    unused: "This is one node without workers (cluster.redisUrl, cluster.workers).",
     panels: [
       {
-        title: "Redis answers",
+        title: "Redis, or the primary of workers, answers",
         unit: "short",
         lines: { [of("sluice_cluster_redis_up")]: "{{instance}}" },
       },
       {
-        title: "Messages",
+        title: "Messages from and to other nodes",
         unit: "ops",
         lines: { [sumRate("sluice_cluster_messages_total", "direction")]: "{{direction}}" },
       },
       {
-        title: "Bytes",
+        title: "Bytes from and to other nodes",
         unit: "Bps",
         lines: { [sumRate("sluice_cluster_bytes_total", "direction")]: "{{direction}}" },
       },
       {
-        title: "How late messages arrive",
+        title: "How late messages of other nodes arrive",
         unit: "s",
         lines: { [quantile("sluice_cluster_lag_seconds")]: "$quantile" },
       },
       {
-        title: "Missed, refused, failed",
+        title: "Messages missed, refused, failed",
         unit: "ops",
         lines: {
           [sumRate("sluice_cluster_missed_total")]: "missed",
@@ -283,8 +333,41 @@ export const FOLDED_ROWS: readonly Row[] = [
           [sumRate("sluice_cluster_refused_total", "reason")]: "refused {{reason}}",
           [sumRate("sluice_cluster_errors_total")]: "failed commands",
           [sumRate("sluice_cluster_reconnects_total")]: "reconnects",
+          [sumRate("sluice_cluster_request_timeouts_total")]: "requests not answered by all",
           [sumRate("sluice_cluster_scrapes_missed_total")]: "silent workers",
         },
+      },
+      {
+        title: "Nodes that live",
+        unit: "short",
+        none: "Nodes are counted with Redis and functions.",
+        lines: { [of("sluice_cluster_nodes")]: "{{instance}} sees" },
+      },
+      {
+        title: "Sockets of nodes that died, and nodes taken for dead that were not",
+        unit: "ops",
+        none: "Nodes are counted with Redis and functions.",
+        lines: {
+          [sumRate("sluice_cluster_lost_sockets_total")]: "lost sockets",
+          [sumRate("sluice_cluster_leases_taken_total")]: "taken for dead",
+        },
+      },
+    ],
+  },
+  {
+    title: "Traces",
+    collapsed: true,
+    unused: "Traces are off (trace.otlpUrl).",
+    panels: [
+      {
+        title: "Spans, by outcome",
+        unit: "ops",
+        lines: { [sumRate("sluice_trace_spans_total", "outcome")]: "{{outcome}}" },
+      },
+      {
+        title: "Spans that wait for the collector",
+        unit: "short",
+        lines: { [of("sluice_trace_queued_spans")]: "{{instance}}" },
       },
     ],
   },

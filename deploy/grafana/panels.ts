@@ -8,12 +8,16 @@ export interface Panel {
   readonly kind?: "timeseries" | "stat" | "heatmap";
   /** Shown behind the panel's info sign. */
   readonly note?: string;
+  /** What the panel says while no query has data; of a row's `unused` otherwise. */
+  readonly none?: string;
 }
 
 /** One row of panels. */
 export interface Row {
   readonly title: string;
   readonly collapsed?: boolean;
+  /** What its panels say where the part that they show is not in use, and how to turn it on. */
+  readonly unused?: string;
   readonly panels: readonly Panel[];
 }
 
@@ -34,7 +38,7 @@ export function layOut(rows: readonly Row[]): unknown[] {
     const stats = row.panels.filter((panel) => panel.kind === "stat");
     const charts = row.panels.filter((panel) => panel.kind !== "stat");
     const place = (panel: Panel, w: number, h: number, x: number) =>
-      inside.push({ id: ++id, gridPos: { h, w, x, y }, ...draw(panel) });
+      inside.push({ id: ++id, gridPos: { h, w, x, y }, ...draw(panel, row.unused) });
     stats.forEach((panel, i) => {
       const w = COLUMNS / stats.length;
       place(panel, w, STAT_HEIGHT, i * w);
@@ -52,7 +56,8 @@ export function layOut(rows: readonly Row[]): unknown[] {
   return placed;
 }
 
-function draw(panel: Panel): Record<string, unknown> {
+function draw(panel: Panel, unused: string | undefined): Record<string, unknown> {
+  const noValue = panel.none ?? unused;
   const kind = panel.kind ?? "timeseries";
   const targets = Object.entries(panel.lines).map(([expr, legendFormat], i) => ({
     refId: String.fromCharCode(65 + i),
@@ -67,7 +72,10 @@ function draw(panel: Panel): Record<string, unknown> {
     title: panel.title,
     ...(panel.note !== undefined && { description: panel.note }),
     datasource: DATASOURCE,
-    fieldConfig: { defaults: { unit: panel.unit, min: 0 }, overrides: [] },
+    fieldConfig: {
+      defaults: { unit: panel.unit, min: 0, ...(noValue !== undefined && { noValue }) },
+      overrides: [],
+    },
     options: kind === "heatmap" ? { calculate: false, yAxis: { unit: panel.unit } } : {},
     targets,
   };

@@ -17,7 +17,7 @@ export const PROCESS_ROW: Row = {
       lines: { [of("sluice_event_loop_lag_seconds")]: "{{instance}} {{stat}}" },
     },
     {
-      title: "Processor",
+      title: "CPU time used",
       unit: "percentunit",
       lines: { [rate("process_cpu_seconds_total")]: "{{instance}}" },
     },
@@ -41,6 +41,11 @@ export const PROCESS_ROW: Row = {
       title: "Log lines dropped",
       unit: "short",
       lines: { [rate("sluice_log_lines_dropped_total")]: "{{instance}}" },
+    },
+    {
+      title: "Accepting paused, for want of file descriptors",
+      unit: "ops",
+      lines: { [rate("sluice_accept_pauses_total")]: "{{instance}}" },
     },
     {
       title: "Garbage collection",

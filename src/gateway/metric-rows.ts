@@ -3,6 +3,8 @@ import type { LeaseSamples } from "../cluster/lease.ts";
 import type { BusSamples } from "../cluster/log/carrier.ts";
 import type { SessionsSamples } from "../cluster/sessions.ts";
 import type { DelaySamples } from "../core/delays.ts";
+import { FAILURES, type FailureCode } from "../core/failures.ts";
+import { zeros } from "../core/zeros.ts";
 import type { DoorSamples } from "../door/door.ts";
 import type { RecoverySamples } from "../fanout/recovery.ts";
 import type { LoopSamples } from "../metrics/loop.ts";
@@ -10,6 +12,21 @@ import type { Labels, Samples } from "../metrics/registry.ts";
 import type { TraceSamples } from "../trace/queue.ts";
 import type { UpstreamSamples } from "../upstream/samples.ts";
 import type { AttachedSamples } from "./serve-socket.ts";
+
+/**
+ * A count of 0 for each reason. A counter that appears with its first event shows no growth by it,
+ * and an alert misses that event.
+ */
+const NO_PACKETS = zeros(Object.keys(FAILURES).filter((code) => code.startsWith("CODEC_")));
+const NO_EVENTS = zeros([
+  "UPSTREAM_QUEUE_FULL",
+  "UPSTREAM_SATURATED",
+  "UPSTREAM_PAUSED",
+  "UPSTREAM_NO_ROUTE",
+  "UPSTREAM_BAD_ARGS",
+  "UPSTREAM_AWAY",
+  "UPSTREAM_STOPPING",
+] as const satisfies readonly FailureCode[]);
 
 /** Returns the samples of `socket/`, `codec/` and `fanout/` as rows of the metric table. */
 export function listAttachedRows({ socket, codec, fanout }: AttachedSamples): Samples {
@@ -35,7 +52,7 @@ export function listAttachedRows({ socket, codec, fanout }: AttachedSamples): Sa
     sluice_receive_buffer_bytes: socket.inboundBytes,
     sluice_slow_consumers_total: socket.closed.slow_consumer,
     sluice_volatile_dropped_total: socket.volatileDropped,
-    sluice_codec_refused_total: by(codec.refused, "reason"),
+    sluice_codec_refused_total: by({ ...NO_PACKETS, ...codec.refused }, "reason"),
     sluice_codec_decoded_total: by(codec.decoded, "codec"),
     sluice_codec_encoded_total: by(codec.encoded, "codec"),
     sluice_broadcasts_total: by(fanout.broadcasts, "shape"),
@@ -131,7 +148,7 @@ export function listUpstreamRows(samples: UpstreamSamples): Samples {
   const { queued, deadLetters, origins, journal } = samples;
   return {
     sluice_upstream_calls_total: by(samples.calls, "type", "route", "outcome"),
-    sluice_upstream_refused_total: by(samples.refused, "reason"),
+    sluice_upstream_refused_total: by({ ...NO_EVENTS, ...samples.refused }, "reason"),
     sluice_upstream_states_total: by(samples.states, "outcome"),
     sluice_upstream_batched_events_total: samples.batched,
     sluice_upstream_retries_total: samples.retries,
