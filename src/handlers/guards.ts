@@ -10,6 +10,7 @@ import { EventEmitter, errorMonitor } from "node:events";
 import type { Namespace, Socket } from "socket.io";
 import { describeFailure, FAILURES } from "../core/failures.ts";
 import { callSafely, type HandlerFailed, type HandlerKind, isThenable } from "../core/handler.ts";
+import { onlyListener } from "../seam/emitter.ts";
 import { type EngineServerBase, FORBIDDEN, type VerifyDone } from "../seam/engine-io.ts";
 import {
   createRefusalGate,
@@ -17,6 +18,7 @@ import {
   replaceMethods,
   socketMethods,
 } from "../seam/socket-io.ts";
+import { createAck } from "../seam/socket-io-events.ts";
 import type { Call, EventPacket, Next, SocketInside } from "../seam/socket-io-inside.ts";
 
 /** Reports a function that failed, with its event and arguments. */
@@ -53,7 +55,11 @@ function callEach<Owner extends EventEmitter>(
 ): void {
   if (event === "error") callEach(owner, errorMonitor, args, report);
   const given = [event, args] as const;
-  for (const listener of owner.rawListeners(event)) callOne(listener as Call, owner, given, report);
+  const only = onlyListener(owner, event);
+  if (only) callOne(only, owner, given, report);
+  else
+    for (const listener of owner.rawListeners(event))
+      callOne(listener as Call, owner, given, report);
 }
 
 /**
@@ -172,14 +178,14 @@ function guardEvents(report: ReportAs) {
       return;
     }
     if (!socket.connected) return;
-    const [event, ...args] = data;
-    callEach(socket, event as string, args, listenerFailed); // the codec accepts only strings here
+    const event = data[0] as string; // the codec accepts only strings here
+    callEach(socket, event, data.slice(1), listenerFailed);
   }
 
   return {
     onevent(this: SocketInside, packet: EventPacket): void {
       const data = (packet.data ?? []) as unknown[]; // the codec accepts only arrays
-      if (packet.id !== undefined) data.push(this.ack(packet.id));
+      if (packet.id !== undefined) data.push(createAck(this, packet.id));
       const any = this.listenersAny();
       if (any.length > 0) {
         const event = data[0] as string; // as in deliver()

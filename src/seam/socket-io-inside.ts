@@ -7,6 +7,7 @@ import { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
 import { type Namespace, Server, Socket } from "socket.io";
 import type { FailureCode } from "../core/failures.ts";
+import type { Packet } from "../core/packet.ts";
 import type { EngineSocketBase } from "./engine-io.ts";
 import { checkLibrary, listMembers, type Part } from "./members.ts";
 
@@ -117,6 +118,7 @@ export interface SocketInside<Connection = EngineSocketBase> extends EventEmitte
   listenersAny(): readonly Call[];
   listenersAnyOutgoing(): readonly Call[];
   notifyOutgoingListeners(packet: EventPacket): void;
+  _onpacket(packet: Packet): void;
   onevent(packet: EventPacket): void;
   dispatch(event: unknown[]): void;
   run(event: unknown[], done: Next): void;
@@ -131,6 +133,11 @@ export interface SocketInside<Connection = EngineSocketBase> extends EventEmitte
 /** The Socket.IO `Client` of a connection. All sockets of a connection share it. */
 export interface ConnectionClient {
   readonly conn: EngineSocketBase;
+  readonly encoder: { encode(packet: Packet): readonly unknown[] };
+  /** The sockets that its client has joined, by namespace. */
+  readonly nsps: ReadonlyMap<string, SocketInside>;
+  /** Its listener for the connection's event `data`. */
+  ondata(packet: unknown): void;
   /** Disconnects its sockets. Works once: afterwards it no longer listens to the connection. */
   onclose(reason: string, details: unknown): void;
   writeToEngine(packets: unknown, options: { readonly volatile?: boolean | undefined }): void;
@@ -151,11 +158,22 @@ const SOCKET = [
   ...listMembers<SocketInside>({
     ...{ id: 1, nsp: 1, conn: 1, client: 1, connected: 1, fns: 1, acks: 1, flags: 1, join: 1 },
     ...{ leave: 1, disconnect: 1, onAnyOutgoing: 1, prependAnyOutgoing: 1, listenersAny: 1 },
-    ...{ listenersAnyOutgoing: 1, notifyOutgoingListeners: 1, onevent: 1, dispatch: 1, run: 1 },
-    ...{ ack: 1, onack: 1, registerAckCallback: 1, emitReserved: 1, packet: 1, _error: 1 },
+    ...{ listenersAnyOutgoing: 1, notifyOutgoingListeners: 1, _onpacket: 1, onevent: 1 },
+    ...{
+      dispatch: 1,
+      run: 1,
+      ack: 1,
+      onack: 1,
+      registerAckCallback: 1,
+      emitReserved: 1,
+      packet: 1,
+      _error: 1,
+    },
   }),
 ];
-const CLIENT = listMembers<ConnectionClient>({ conn: 1, onclose: 1, writeToEngine: 1 });
+const CLIENT = listMembers<ConnectionClient>({
+  ...{ conn: 1, encoder: 1, nsps: 1, ondata: 1, onclose: 1, writeToEngine: 1 },
+});
 
 /**
  * Lists the members of socket.io that Sluice uses. Many are fields, so it makes a connection to a

@@ -2,12 +2,15 @@ import { CLOSES, type CloseReason } from "../core/closes.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import { type CodecName, type Frame, type Frames, isEvent, type Packet } from "../core/packet.ts";
 import type { BodyOwner } from "../host/response.ts";
+import { isUnheard } from "../seam/emitter.ts";
 import type {
   EnginePacket,
+  EnginePacketType,
   EngineRequest,
   EngineServerBase,
   EngineTransportBase,
 } from "../seam/engine-io.ts";
+import { handPacket } from "../seam/socket-io-events.ts";
 import type { ConnectionClient } from "../seam/socket-io-inside.ts";
 import { describeClose, readForced, readReason } from "./close-reason.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
@@ -132,15 +135,10 @@ export class Connection extends Outbox {
 
   override onPacket(packet: EnginePacket): void {
     if (this.readyState !== "open") return;
-    const { samples } = this.#needs;
     packet.type ??= "error"; // engine.io's protocol 3 parser leaves unknown binary types undefined
-    samples.received[packet.type]++;
     const bytes = receivedBytes(this.transport, packet.data);
-    samples.receivedBytes += bytes;
     if (packet.type === "pong") this.ponged();
-    const now = performance.now();
-    if (packet.type === "message") this.heardAt = now;
-    if (!this.#isWithinRate(packet, bytes, now)) return;
+    if (!this.#accept(packet.type, bytes)) return;
     if (packet.type !== "message") {
       super.onPacket(packet);
       return;
@@ -153,19 +151,30 @@ export class Connection extends Outbox {
     if (lasting && !valid && typeof packet.data !== "string")
       packet.data = Buffer.from(packet.data);
     this.emit("packet", packet);
-    // As engine.io does: another packet extends the wait for a pong once.
-    if (this.protocol !== 3 && this.pingTimeoutTimer && !this.hasRefreshedPingTimeout) {
-      this.pingTimeoutTimer.refresh();
-      this.hasRefreshedPingTimeout = true;
-    }
+    this.#extendPongWait();
     this.#decode(packet.data, lasting);
   }
 
+  onMessage(frame: Frame, bytes: number): void {
+    if (!isUnheard(this, "packet")) {
+      this.onPacket({ type: "message", data: frame });
+      return;
+    }
+    if (this.readyState !== "open" || !this.#accept("message", bytes)) return;
+    this.#extendPongWait();
+    this.#decode(frame, false);
+  }
+
   /**
-   * Returns whether to read the packet. A message over its rate limit is still decoded, and marked
-   * as refused: it may be one frame of several that make up a packet.
+   * Counts a packet and returns whether to read it. A message over its rate limit is still decoded,
+   * and marked as refused: it may be one frame of several that make up a packet.
    */
-  #isWithinRate({ type }: EnginePacket, bytes: number, nowMs: number): boolean {
+  #accept(type: EnginePacketType, bytes: number): boolean {
+    const { samples } = this.#needs;
+    samples.received[type]++;
+    samples.receivedBytes += bytes;
+    const nowMs = performance.now();
+    if (type === "message") this.heardAt = nowMs;
     const over = this.takePacket?.(bytes, nowMs);
     if (over?.verdict === "close") {
       this.closeAs("rate_exceeded");
@@ -173,6 +182,13 @@ export class Connection extends Outbox {
     }
     if (over && type === "message") this.#overRate = over.code;
     return true;
+  }
+
+  /** As engine.io does: a packet that is no pong extends the wait for one, once. */
+  #extendPongWait(): void {
+    if (this.protocol === 3 || !this.pingTimeoutTimer || this.hasRefreshedPingTimeout) return;
+    this.pingTimeoutTimer.refresh();
+    this.hasRefreshedPingTimeout = true;
   }
 
   #decode(frame: Frame, lasting: boolean): void {
@@ -194,6 +210,9 @@ export class Connection extends Outbox {
       this.#overRate = undefined;
     }
     if (decoded.id !== undefined && isEvent(decoded.type)) this.owedAcks++;
+    const { client } = this;
+    if (client && this.protocol === 4 && isWebSocket(this.transport) && handPacket(client, decoded))
+      return;
     this.#dispatching = true;
     this.emit("data", decoded);
     this.#dispatching = false;

@@ -2,6 +2,7 @@ import { viewOn } from "../core/buffer.ts";
 import { type Bytes, isBytes } from "../core/bytes.ts";
 import type { CloseReason } from "../core/closes.ts";
 import { bytesOf, type CodecName, type Frame, type Frames, isAck } from "../core/packet.ts";
+import { isUnheard } from "../seam/emitter.ts";
 import {
   type EnginePacket,
   type EngineServerBase,
@@ -70,6 +71,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   protected abstract updateNative(): void;
   /** Adds to the bytes held of incomplete packets and payloads; negative to subtract. */
   abstract hold(bytes: number): void;
+  abstract onMessage(frame: Frame, bytes: number): void;
   /** Closes the connection for a reason of `CLOSES`. */
   abstract closeAs(reason: CloseReason, details?: unknown): void;
 
@@ -114,6 +116,8 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
    */
   #send(frames: readonly Frame[], options?: WriteOptions, done?: Done): EnginePacket[] {
     if (this.readyState === "closing" || this.readyState === "closed") return [];
+    const [only] = frames;
+    if (only !== undefined && frames.length === 1 && !done && this.#sendNow(only)) return [];
     const how = { ...options, compress: options?.compress !== false };
     const packets = frames.map((data): EnginePacket => ({ type: "message", data, options: how }));
     for (const packet of packets) this.emit("packetCreate", packet);
@@ -124,6 +128,23 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     if (this.writeBuffer !== writeBuffer || this.readyState !== "open") return [];
     for (const frame of frames) this.#hold(frame);
     return packets;
+  }
+
+  /**
+   * Writes a frame to the WebSocket and returns true, if all that `flush` does besides is to call
+   * listeners that do not exist.
+   */
+  #sendNow(frame: Frame): boolean {
+    const { transport, server } = this;
+    if (!isWebSocket(transport) || !transport.writable || transport.protocol !== 4) return false;
+    if (this.writeBuffer.length > 0 || this.readyState !== "open") return false;
+    if (!isUnheard(this, "packetCreate") || !isUnheard(this, "flush")) return false;
+    if (!isUnheard(this, "drain") || !isUnheard(server, "drain")) return false;
+    if (!isUnheard(server, "flush") || !transport.isOwned()) return false;
+    const { samples } = this.#needs;
+    samples.sent.message++;
+    samples.sentBytes += transport.sendMessage(frame);
+    return true;
   }
 
   #hold(frame: Frame): void {

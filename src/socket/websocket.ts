@@ -2,6 +2,7 @@ import { bytesOf, type Frame } from "../core/packet.ts";
 import type { WebSocket } from "../host/native.ts";
 import type { Reading } from "../host/reading.ts";
 import type { IncomingRequest } from "../host/request.ts";
+import { onlyListener } from "../seam/emitter.ts";
 import {
   type EnginePacket,
   EngineTransport,
@@ -19,6 +20,11 @@ export interface WebSocketData {
 
 /** The connection of a WebSocket transport. */
 export interface TransportOwner extends PacketOwner {
+  /**
+   * Called with each Engine.IO message, instead of `onPacket` with a packet. `bytes`: its length.
+   * The bytes of a binary one are valid only during the call.
+   */
+  onMessage(frame: Frame, bytes: number): void;
   /** Called when uWebSockets.js could not write everything: `bytes` are unsent in user space. */
   press(bytes: number): void;
   /** Called when nothing is unsent in user space any more. */
@@ -26,6 +32,9 @@ export interface TransportOwner extends PacketOwner {
   /** Reads the number of unsent bytes, and acts on it. */
   look(): void;
 }
+
+/** The character before the text of an Engine.IO message. */
+const MESSAGE = 0x34;
 
 /** How a WebSocket closed, in the shape of socket.io-client's close details. */
 export interface CloseDetails {
@@ -98,8 +107,18 @@ export class WebSocketTransport extends EngineTransport {
   /** Called with each message. Its bytes are valid only during the call. */
   onMessage(bytes: Buffer, isBinary: boolean): void {
     this.messageBytes = bytes.length;
-    this.onData(isBinary ? bytes : bytes.toString());
+    const { owner } = this;
+    if (!owner || !this.#isMessage(bytes, isBinary)) {
+      this.onData(isBinary ? bytes : bytes.toString());
+    } else if (isBinary) owner.onMessage(bytes, bytes.length);
+    else owner.onMessage(bytes.toString("utf8", 1), bytes.length - 1);
     if (this.#paused) this.pause();
+  }
+
+  /** Whether a message is an Engine.IO message, and nobody but the connection hears of it here. */
+  #isMessage(bytes: Buffer, isBinary: boolean): boolean {
+    if (this.protocol !== 4 || !onlyListener(this, "packet")) return false;
+    return isBinary || bytes[0] === MESSAGE;
   }
 
   /** Called when the WebSocket has closed, whichever side closed it. */
@@ -168,6 +187,28 @@ export class WebSocketTransport extends EngineTransport {
     this.writable = this.ws !== undefined;
     this.emit("drain");
     this.emit("ready");
+  }
+
+  /** Whether nobody but its connection listens to `drain` and `ready`. */
+  isOwned(): boolean {
+    return onlyListener(this, "drain") !== undefined && onlyListener(this, "ready") !== undefined;
+  }
+
+  /**
+   * Sends one message while it is writable; returns the bytes of the message. Other than `send` it
+   * emits no `drain` and no `ready`, which would tell the connection that it may send more.
+   */
+  sendMessage(frame: Frame): number {
+    const isText = typeof frame === "string";
+    // Measured with its prefix, so that V8 joins the parts of the text once, not again to send it.
+    const message = isText ? `4${frame}` : frame;
+    const bytes = isText ? bytesOf(message) - 1 : frame.length;
+    // As in #write().
+    if (this.ws?.send(message, !isText, false) !== 1) {
+      const unsent = this.ws?.getBufferedAmount() ?? 0;
+      if (unsent > 0) this.owner?.press(unsent);
+    }
+    return bytes;
   }
 
   override doClose(done: () => void): void {
