@@ -8,7 +8,8 @@ type LimitsSettings = Settings["limits"];
 export interface LimitedRequest {
   /** Path and query. */
   readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Characters of the names and values of all headers. */
+  readonly headerBytes: number;
   readonly transport: string;
   /** Whether it asks for a new connection: it has no session id. */
   readonly first: boolean;
@@ -103,9 +104,7 @@ export function createLimits(
 function tooLarge(request: LimitedRequest, settings: LimitsSettings): FailureCode | undefined {
   const at = request.url.indexOf("?");
   if (at >= 0 && isQueryTooLarge(request.url, at + 1, settings)) return "LIMIT_QUERY";
-  let bytes = 0;
-  for (const [name, text] of Object.entries(request.headers)) bytes += name.length + text.length;
-  return bytes > settings.headerBytesMax ? "LIMIT_HEADERS" : undefined;
+  return request.headerBytes > settings.headerBytesMax ? "LIMIT_HEADERS" : undefined;
 }
 
 function isQueryTooLarge(url: string, from: number, settings: LimitsSettings): boolean {

@@ -11,6 +11,8 @@ export interface DoorRequest {
   /** Path and query. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** Characters of the names and values of all headers. */
+  readonly headerBytes: number;
   readonly _query: Readonly<Record<string, string>>;
   readonly connection: { remoteAddress: string; readonly proxiedAddress?: string };
 }
@@ -35,6 +37,7 @@ export function createRequestChecks(
 ) {
   const { limits, outside, overload, log, throttledLog } = needs;
   const readAddress = createAddressReader(settings.socket);
+  const isBehindProxy = settings.socket.trustProxy.length > 0 || settings.socket.proxyProtocol;
   const origin = createOriginCheck(settings.socket);
   let isProxyKnown = settings.socket.trustProxy.length > 0;
 
@@ -43,10 +46,10 @@ export function createRequestChecks(
     if (first && overload.isActive("refuse")) {
       return { code: "OVERLOADED", retryAfterMs: settings.overload.retryAfterMs };
     }
-    const { url, headers, connection } = request;
+    const { url, headerBytes, connection } = request;
     const transport = request._query.transport ?? "";
     const key = limitKeyOf(connection.remoteAddress);
-    const found = limits.refusal({ url, headers, transport, first }, key);
+    const found = limits.refusal({ url, headerBytes, transport, first }, key);
     return found ?? (first && outside.isFull() ? OUTSIDE : undefined);
   }
 
@@ -71,11 +74,10 @@ export function createRequestChecks(
     admit(request: DoorRequest, first: boolean) {
       const { headers, connection } = request;
       if (!isProxyKnown && headers["x-forwarded-for"] !== undefined) warnOfProxy();
-      connection.remoteAddress = readAddress({
-        headers,
-        address: connection.remoteAddress,
-        proxiedAddress: connection.proxiedAddress ?? "",
-      });
+      if (isBehindProxy) {
+        const { remoteAddress: address, proxiedAddress = "" } = connection;
+        connection.remoteAddress = readAddress({ headers, address, proxiedAddress });
+      }
       const found = check(request, first);
       return found && refuse(found, request);
     },

@@ -23,6 +23,8 @@ export class IncomingRequest extends LazyEmitter {
   /** Path and query string. */
   url: string;
   readonly headers: Record<string, string> = {};
+  /** Characters of the names and values in `headers`, as they arrived. */
+  readonly headerBytes: number;
   readonly socket: RequestSocket;
   readonly _query: Record<string, string>;
   res: SafeResponse | null;
@@ -34,10 +36,12 @@ export class IncomingRequest extends LazyEmitter {
     const query = req.getQuery();
     this.method = req.getMethod().toUpperCase();
     this.url = query ? `${req.getUrl()}?${query}` : req.getUrl();
-    this.#repeated = readHeaders(req, this.headers);
-    this._query = Object.fromEntries(new URLSearchParams(query));
+    const { bytes, repeated } = readHeaders(req, this.headers);
+    this.headerBytes = bytes;
+    this.#repeated = repeated;
+    this._query = readQuery(query);
     const address = formatAddress(res.getRemoteAddress());
-    const proxied = formatAddress(res.getProxiedRemoteAddress());
+    const proxied = needs.proxyProtocol ? formatAddress(res.getProxiedRemoteAddress()) : "";
     this.socket = new RequestSocket(address, proxied, needs.encrypted);
     this.res = new SafeResponse(res, this, needs.leftOut);
   }
@@ -94,25 +98,54 @@ Object.assign(IncomingRequest.prototype, ALWAYS);
 export interface RequestNeeds {
   /** Whether the app speaks TLS. */
   readonly encrypted: boolean;
+  /** Whether to read the address in the PROXY protocol header. */
+  readonly proxyProtocol: boolean;
   readonly leftOut: LeftOut;
 }
 
 /**
- * Reads all headers into `headers` and joins repeated ones as Node.js does. If any was repeated, it
- * also returns all names and values in the order they arrived.
+ * Reads all headers into `headers` and joins repeated ones as Node.js does. Returns the characters
+ * of all names and values. If any name was repeated, it also returns all names and values in the
+ * order they arrived.
  */
-function readHeaders(req: HttpRequest, headers: Record<string, string>): string[] | undefined {
-  let all: string[] | undefined;
+function readHeaders(
+  req: HttpRequest,
+  headers: Record<string, string>,
+): { readonly bytes: number; readonly repeated: string[] | undefined } {
+  let repeated: string[] | undefined;
+  let bytes = 0;
   req.forEach((name, value) => {
-    // Not `headers[name]` alone: for a header named "constructor" that is Object's own member.
-    const before = Object.hasOwn(headers, name) ? headers[name] : undefined;
-    if (before !== undefined) all ??= Object.entries(headers).flat();
-    all?.push(name, value);
-    if (before === undefined) headers[name] = value;
-    else if (!FIRST_ONLY.has(name))
-      headers[name] = before + (name === "cookie" ? "; " : ", ") + value;
+    bytes += name.length + value.length;
+    // For a header named "constructor" it is Object's own member.
+    const before: unknown = headers[name];
+    if (before === undefined || !Object.hasOwn(headers, name)) {
+      headers[name] = value;
+      repeated?.push(name, value);
+      return;
+    }
+    repeated ??= Object.entries(headers).flat();
+    repeated.push(name, value);
+    if (!FIRST_ONLY.has(name)) headers[name] = before + (name === "cookie" ? "; " : ", ") + value;
   });
-  return all;
+  return { bytes, repeated };
+}
+
+/** Queries in which nothing is escaped, so that they can be cut as they are. */
+const PLAIN_QUERY = /^[\w.~=&,:;@/!*-]*$/;
+
+/** Returns what `URLSearchParams` reads from a query; of a repeated name the last value. */
+function readQuery(query: string | undefined): Record<string, string> {
+  // Most queries are `EIO=4&transport=websocket`, for which URLSearchParams takes microseconds.
+  if (!query || !PLAIN_QUERY.test(query) || query.includes("__proto__"))
+    return Object.fromEntries(new URLSearchParams(query));
+  const found: Record<string, string> = {};
+  for (const pair of query.split("&")) {
+    if (pair === "") continue;
+    const at = pair.indexOf("=");
+    if (at < 0) found[pair] = "";
+    else found[pair.slice(0, at)] = pair.slice(at + 1);
+  }
+  return found;
 }
 
 /**
@@ -121,16 +154,24 @@ function readHeaders(req: HttpRequest, headers: Record<string, string>): string[
  */
 function formatAddress(bytes: ArrayBuffer): string {
   const octets = new Uint8Array(bytes);
-  if (octets.length === 4) return octets.join(".");
+  if (octets.length === 4) return formatIpv4(octets, 0);
   if (octets.length !== 16) return "";
-  const mapped = octets.subarray(0, 12).every((octet, at) => octet === (at < 10 ? 0 : 0xff));
-  if (mapped) return octets.subarray(12).join(".");
+  if (isMapped(octets)) return formatIpv4(octets, 12);
   const words: string[] = [];
   for (let at = 0; at < 16; at += 2) {
     words.push((((octets[at] ?? 0) << 8) | (octets[at + 1] ?? 0)).toString(16));
   }
   // The URL parser writes the canonical short form (RFC 5952).
   return new URL(`http://[${words.join(":")}]`).hostname.slice(1, -1);
+}
+
+function isMapped(octets: Uint8Array): boolean {
+  for (let at = 0; at < 12; at++) if (octets[at] !== (at < 10 ? 0 : 0xff)) return false;
+  return true;
+}
+
+function formatIpv4(octets: Uint8Array, at: number): string {
+  return `${octets[at]}.${octets[at + 1]}.${octets[at + 2]}.${octets[at + 3]}`;
 }
 
 /** Whether a request asks for a new connection. For Engine.IO an empty `sid` means none. */

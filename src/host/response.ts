@@ -19,6 +19,13 @@ interface AnsweredRequest {
   readonly socket: RequestSocket;
 }
 
+/** A response header: what was set, and what is written. */
+interface Header {
+  readonly name: string;
+  readonly value: unknown;
+  readonly lines: readonly string[];
+}
+
 /** The connection on whose account a request's body is buffered. */
 export interface BodyOwner {
   /** The response that buffers its request's body now. */
@@ -65,13 +72,10 @@ export class SafeResponse extends LazyEmitter {
   readonly req: AnsweredRequest;
   readonly #raw: HttpResponse;
   readonly #leftOut: LeftOut;
-  /** By name in lower case. `value` is what was set, `lines` what is written. */
-  readonly #headers = new Map<
-    string,
-    { readonly name: string; readonly value: unknown; readonly lines: readonly string[] }
-  >();
+  /** By name in lower case; undefined until one is set. Most WebSockets get no header. */
+  #headers: Map<string, Header> | undefined;
   #body: Buffer[] | undefined;
-  #listeners: (() => void)[] = [];
+  #listeners: (() => void)[] | undefined;
   #heldBody: { readonly bytes: ByteBuffer; readonly owner: BodyOwner; isLast: boolean } | undefined;
   #wants: ((chunk: ArrayBuffer, isLast: boolean) => void) | undefined;
 
@@ -81,15 +85,17 @@ export class SafeResponse extends LazyEmitter {
     this.req = req;
     req.socket.carrier = this;
     this.#leftOut = leftOut;
-    raw.onAborted(() => {
-      this.aborted = true;
-      this.dropBody();
-      const listeners = this.#listeners;
-      this.#listeners = [];
-      for (const listener of listeners) listener();
-      req.socket.closed();
-      this.emit("close");
-    });
+    raw.onAborted(() => this.#abort());
+  }
+
+  #abort(): void {
+    this.aborted = true;
+    this.dropBody();
+    const listeners = this.#listeners ?? [];
+    this.#listeners = undefined;
+    for (const listener of listeners) listener();
+    this.req.socket.closed();
+    this.emit("close");
   }
 
   get done(): boolean {
@@ -128,8 +134,10 @@ export class SafeResponse extends LazyEmitter {
 
   setHeader(name: string, value: unknown): this {
     const lines = readHeader(name, value);
-    if (lines) this.#headers.set(name.toLowerCase(), { name, value, lines });
-    else this.#leftOut(String(name));
+    if (lines) {
+      this.#headers ??= new Map();
+      this.#headers.set(name.toLowerCase(), { name, value, lines });
+    } else this.#leftOut(String(name));
     return this;
   }
 
@@ -144,24 +152,24 @@ export class SafeResponse extends LazyEmitter {
   }
 
   getHeader(name: string): unknown {
-    return this.#headers.get(name.toLowerCase())?.value;
+    return this.#headers?.get(name.toLowerCase())?.value;
   }
 
   getHeaders(): Record<string, unknown> {
-    const all = [...this.#headers].map(([name, { value }]) => [name, value]);
+    const all = [...(this.#headers ?? [])].map(([name, { value }]) => [name, value]);
     return Object.assign(Object.create(null), Object.fromEntries(all));
   }
 
   getHeaderNames(): string[] {
-    return [...this.#headers.keys()];
+    return [...(this.#headers?.keys() ?? [])];
   }
 
   hasHeader(name: string): boolean {
-    return this.#headers.has(name.toLowerCase());
+    return this.#headers?.has(name.toLowerCase()) ?? false;
   }
 
   removeHeader(name: string): void {
-    this.#headers.delete(name.toLowerCase());
+    this.#headers?.delete(name.toLowerCase());
   }
 
   writeHead(status?: number, ...given: readonly (string | HeadersGiven | undefined)[]): this {
@@ -238,6 +246,7 @@ export class SafeResponse extends LazyEmitter {
   }
 
   #writeHeaders(but: readonly string[]): void {
+    if (!this.#headers) return;
     for (const [key, { name, lines }] of this.#headers) {
       if (!but.includes(key)) writeLines(this.#raw, name, lines);
     }
@@ -252,7 +261,8 @@ export class SafeResponse extends LazyEmitter {
 
   onAborted(listener: () => void): this {
     if (this.aborted) listener();
-    else this.#listeners.push(listener);
+    else if (this.#listeners) this.#listeners.push(listener);
+    else this.#listeners = [listener];
     return this;
   }
 

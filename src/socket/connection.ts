@@ -66,6 +66,8 @@ export interface ConnectionServer extends EngineServerBase {
   readonly needs: ConnectionNeeds;
   /** The close reason of connections that the server is closing now, if it is. */
   readonly closing: CloseReason | undefined;
+  /** Removes a closed connection from its clients. */
+  forget(connection: Connection): void;
 }
 
 /**
@@ -404,6 +406,8 @@ export class Connection extends Outbox {
     // not be published by a closed WebSocket.
     this.#over = true;
     this.updateNative();
+    // The cast holds as in close().
+    (this.server as ConnectionServer).forget(this);
     super.onClose(reason, description);
     this.#needs.ended(this, why, describeClose(description));
   }

@@ -24,6 +24,7 @@ import {
   startUpgrade,
 } from "../seam/engine-io.ts";
 import { Connection, type ConnectionNeeds, type ConnectionServer } from "./connection.ts";
+import { createId } from "./ids.ts";
 import { isBusy, takePayloads } from "./polling.ts";
 import { type Door, respond, respondAtDoor, respondRefusal } from "./respond.ts";
 import type { RefusalReason } from "./samples.ts";
@@ -52,6 +53,7 @@ const BAD_PROTOCOL = 5;
 export interface EngineNeeds extends ConnectionNeeds {
   readonly log: Log;
   readonly encrypted: boolean;
+  readonly proxyProtocol: boolean;
   readonly door?: Door | undefined;
   /** Seconds after which a refused client may retry; undefined while handshakes are accepted. */
   draining(): number | undefined;
@@ -81,12 +83,15 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   closing: CloseReason | undefined;
   /** Of the one app that it is attached to. */
   #reading: Reading | undefined;
+  /** The request that came in this turn of the event loop: the door has just checked it. */
+  #arrived: IncomingRequest | undefined;
 
   constructor(options: Partial<EngineOptions>, needs: EngineNeeds) {
     checkEngineIo();
     super(options);
     this.needs = needs;
-    this.reading = { encrypted: needs.encrypted, leftOut: createLeftOut(needs.log) };
+    const { encrypted, proxyProtocol, log } = needs;
+    this.reading = { encrypted, proxyProtocol, leftOut: createLeftOut(log) };
   }
 
   override attach(app: TemplatedApp, options: { path?: string; addTrailingSlash?: boolean }): void {
@@ -124,6 +129,11 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     return takePayloads(super.createTransport(name, request));
   }
 
+  /** As engine.io's own, without its two buffers an id. */
+  override generateId(_request: IncomingRequest): string | PromiseLike<string> {
+    return createId();
+  }
+
   override close(): this {
     this.closing ??= "shutdown";
     return super.close();
@@ -146,7 +156,7 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       } else if (session) {
         session.transport.onRequest(request);
       } else {
-        void this.#openSession(request, res);
+        this.#openSession(request, res);
       }
     });
   }
@@ -167,20 +177,21 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
 
   /** Answers an upgrade request: of a new session, or of one that uses long-polling now. */
   #upgrade(raw: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
-    const handshake = {
-      key: req.getHeader("sec-websocket-key"),
-      protocol: req.getHeader("sec-websocket-protocol"),
-      extensions: req.getHeader("sec-websocket-extensions"),
-    };
     this.#reading ??= createReading(raw);
     const request = new IncomingRequest(req, raw, this.reading);
+    const { headers } = request;
+    const handshake = {
+      key: headers["sec-websocket-key"] ?? "",
+      protocol: headers["sec-websocket-protocol"] ?? "",
+      extensions: headers["sec-websocket-extensions"] ?? "",
+    };
     const res = request.res as SafeResponse; // the request has just made it
     this.#check(request, true, () => {
       const session = this.#session(request);
       if (!session) {
-        void this.#openSession(request, res).then((transport) => {
-          if (transport) this.#upgradeTo(request, res, { transport, handshake, context });
-        });
+        this.#openSession(request, res, (transport) =>
+          this.#upgradeTo(request, res, { transport, handshake, context }),
+        );
         return;
       }
       // A second WebSocket of a session is opened and then closed, as on Node.js' http server.
@@ -196,6 +207,12 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
 
   /** Calls `go`, unless the request is refused or its client leaves before all checks are done. */
   #check(request: IncomingRequest, upgrade: boolean, go: () => void): void {
+    this.#arrived = request;
+    this.#checkArrived(request, upgrade, go);
+    this.#arrived = undefined;
+  }
+
+  #checkArrived(request: IncomingRequest, upgrade: boolean, go: () => void): void {
     const res = request.res as SafeResponse; // set until a transport takes it
     if (isAmbiguous(request.headers)) {
       // Close without a response: after one, uWebSockets.js would parse the bytes that follow.
@@ -204,25 +221,31 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       return;
     }
     const { door, samples } = this.needs;
-    if (door && respondAtDoor({ door, request, res, refused: samples.refused })) return;
+    if (door && respondAtDoor({ door, request, res, upgrade, refused: samples.refused })) return;
     if (this.#refuseDraining(request)) return;
+    if (this.middlewares.length === 0) {
+      this.#verify(request, upgrade, go);
+      return;
+    }
     runMiddlewares(this, request, res, (error) => {
       if (res.done) return;
-      if (error) {
-        this.#refuse(request, BAD_REQUEST, { name: "MIDDLEWARE_FAILURE" });
-        return;
-      }
-      // engine.io would accept `polling` and create a session that no WebSocket carries.
-      const wrong = request._query.transport === "polling" || !asksForWebSocket(request);
-      if (upgrade && wrong) {
-        this.#refuse(request, BAD_REQUEST, { name: "TRANSPORT_HANDSHAKE_ERROR" });
-        return;
-      }
-      this.verify(request, upgrade, (code, why) => {
-        if (res.done) return;
-        if (code !== undefined) this.#refuse(request, code, why);
-        else if (!this.#refuseDraining(request)) go(); // a drain may have begun meanwhile
-      });
+      if (error) this.#refuse(request, BAD_REQUEST, { name: "MIDDLEWARE_FAILURE" });
+      else this.#verify(request, upgrade, go);
+    });
+  }
+
+  /** Applies engine.io's own rules. */
+  #verify(request: IncomingRequest, upgrade: boolean, go: () => void): void {
+    // engine.io would accept `polling` and create a session that no WebSocket carries.
+    if (upgrade && (request._query.transport === "polling" || !asksForWebSocket(request))) {
+      this.#refuse(request, BAD_REQUEST, { name: "TRANSPORT_HANDSHAKE_ERROR" });
+      return;
+    }
+    const res = request.res as SafeResponse; // set until a transport takes it
+    this.verify(request, upgrade, (code, why) => {
+      if (res.done) return;
+      if (code !== undefined) this.#refuse(request, code, why);
+      else if (!this.#refuseDraining(request)) go(); // a drain may have begun meanwhile
     });
   }
 
@@ -243,9 +266,9 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
    */
   #refuseFull(request: IncomingRequest): boolean {
     const { door, samples } = this.needs;
-    if (!door) return false;
+    if (!door || this.#arrived === request) return false;
     const res = request.res as SafeResponse; // the cast holds as in #refuse()
-    return respondRefusal({ door, request, res, refused: samples.refused }, door.recheck(request));
+    return respondRefusal({ res, refused: samples.refused }, door.recheck(request));
   }
 
   #session(request: IncomingRequest) {
@@ -253,22 +276,69 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
     return sid !== undefined && Object.hasOwn(this.clients, sid) ? this.clients[sid] : undefined;
   }
 
-  /** Creates a session, or refuses its protocol version; resolves with its transport. */
-  async #openSession(
+  /**
+   * Creates a session, or refuses its protocol version. Calls `opened` with its transport: in this
+   * turn, unless `generateId` returns a promise.
+   */
+  #openSession(
     request: IncomingRequest,
     res: SafeResponse,
-  ): Promise<EngineTransportBase | undefined> {
+    opened?: (transport: EngineTransportBase) => void,
+  ): void {
     if (request._query.EIO !== "4" && !this.opts.allowEIO3) {
       this.#refuse(request, BAD_PROTOCOL, {});
-      return undefined;
+      return;
     }
-    const id = await this.#createId(request);
-    if (res.aborted || id === undefined || this.#refuseFull(request)) return undefined;
+    const go = (id: string): void => {
+      if (res.aborted || this.#refuseFull(request)) return;
+      const transport = this.#createSession(id, request, res);
+      opened?.(transport);
+    };
+    let id: string | PromiseLike<string>;
+    try {
+      id = this.generateId(request);
+    } catch (error) {
+      this.#refuseId(request, error);
+      return;
+    }
+    if (typeof id !== "string") {
+      // Without a promise the application has returned a value of another type, as in engine.io.
+      void Promise.resolve(id).then(go, (error: unknown) => this.#refuseId(request, error));
+      return;
+    }
+    try {
+      go(id);
+    } catch (error) {
+      // Of a listener. Thrown from here, it would end the process before Node.js could report it.
+      void Promise.reject(error);
+    }
+  }
+
+  /** Refuses a request because `generateId` failed. */
+  #refuseId(request: IncomingRequest, error: unknown): void {
+    this.#refuse(request, BAD_REQUEST, { name: "ID_GENERATION_ERROR", error });
+  }
+
+  #createSession(id: string, request: IncomingRequest, res: SafeResponse): EngineTransportBase {
     const transport = this.createTransport(request._query.transport ?? "", request);
-    transport.maxHttpBufferSize = this.opts.maxHttpBufferSize;
-    transport.httpCompression = this.opts.httpCompression;
     const connection = new Connection(id, this, transport, request);
     connection.takePacket = this.needs.door?.opened(connection);
+    if (!isWebSocket(transport)) this.#servePolls(id, transport);
+    this.clients[id] = connection;
+    this.clientsCount++;
+    transport.onRequest(request);
+    this.emit("connection", connection);
+    // A listener may have ended the TCP connection. There is no WebSocket yet that tells of it.
+    if (isWebSocket(transport) && res.aborted) {
+      transport.onEnd(1006, "Received TCP FIN before the upgrade");
+    }
+    return transport;
+  }
+
+  /** Prepares the long-polling transport of a session. */
+  #servePolls(id: string, transport: EngineTransportBase): void {
+    transport.maxHttpBufferSize = this.opts.maxHttpBufferSize;
+    transport.httpCompression = this.opts.httpCompression;
     transport.on("headers", (headers: AddedHeaders, of: IncomingRequest) => {
       const { cookie } = this.opts;
       if (!of._query.sid && cookie) headers["Set-Cookie"] = formatCookie(id, cookie);
@@ -276,30 +346,12 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
       // The cast holds: every response of this engine is a SafeResponse.
       if (to) this.#addHeaders(of, to as SafeResponse, headers);
     });
-    transport.onRequest(request);
-    this.clients[id] = connection;
-    this.clientsCount++;
-    connection.once("close", () => {
-      delete this.clients[id];
-      this.clientsCount--;
-      this.needs.door?.closed(connection);
-    });
-    // If the client leaves before its WebSocket is open, this is the only sign of it.
-    if (isWebSocket(transport)) {
-      res.onAborted(() => transport.onEnd(1006, "Received TCP FIN before the upgrade"));
-    }
-    this.emit("connection", connection);
-    return transport;
   }
 
-  /** Resolves with a session id, or refuses the request if `generateId` fails. */
-  async #createId(request: IncomingRequest): Promise<string | undefined> {
-    try {
-      return await this.generateId(request);
-    } catch (error) {
-      this.#refuse(request, BAD_REQUEST, { name: "ID_GENERATION_ERROR", error });
-      return undefined;
-    }
+  forget(connection: Connection): void {
+    delete this.clients[connection.id];
+    this.clientsCount--;
+    this.needs.door?.closed(connection);
   }
 
   #upgradeTo(
@@ -330,8 +382,10 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
   #addHeaders(request: IncomingRequest, res: SafeResponse, headers: AddedHeaders): void {
     if (!request._query.sid) this.emit("initial_headers", headers, request);
     this.emit("headers", headers, request);
+    const given = Object.entries(headers);
+    if (given.length === 0) return;
     const written = new Set<string>();
-    for (const [name, value] of Object.entries(headers)) {
+    for (const [name, value] of given) {
       const key = name.toLowerCase();
       // A listener may add `set-cookie` next to the session's own `Set-Cookie`: send both.
       if (written.has(key)) res.appendHeader(name, value);

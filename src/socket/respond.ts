@@ -81,12 +81,18 @@ export function respond(
   res.end(JSON.stringify(body));
 }
 
-/** A request that the door checks, and the counters of refusals by reason. */
-interface AtDoor {
-  readonly door: Door;
-  readonly request: IncomingRequest;
+/** A response, and the counters of refusals by reason. */
+interface Refusing {
   readonly res: SafeResponse;
   readonly refused: Record<string, number>;
+}
+
+/** A request that the door checks. */
+interface AtDoor extends Refusing {
+  readonly door: Door;
+  readonly request: IncomingRequest;
+  /** Whether it asks for a WebSocket. */
+  readonly upgrade: boolean;
 }
 
 /**
@@ -95,8 +101,11 @@ interface AtDoor {
  */
 export function respondAtDoor(at: AtDoor): boolean {
   const { door, request, res } = at;
-  for (const [name, value] of door.headers(request)) res.setHeader(name, value);
-  if (respondRefusal(at, door.admit(request, namesNoSession(request._query)))) return true;
+  const refusal = door.admit(request, namesNoSession(request._query));
+  // A browser applies no CORS to WebSockets, so a handshake that is accepted needs no such headers.
+  if (refusal || !at.upgrade)
+    for (const [name, value] of door.headers(request)) res.setHeader(name, value);
+  if (respondRefusal(at, refusal)) return true;
   const preflight = request.method === "OPTIONS" ? door.preflight(request) : undefined;
   if (!preflight) return false;
   respond(res, "204 No Content", { headers: preflight });
@@ -104,7 +113,7 @@ export function respondAtDoor(at: AtDoor): boolean {
 }
 
 /** Answers and counts a refusal of the door. Returns false if there is none. */
-export function respondRefusal(at: AtDoor, refusal: Refusal | undefined): boolean {
+export function respondRefusal(at: Refusing, refusal: Refusal | undefined): boolean {
   if (!refusal) return false;
   const { code, status, message, retryAfterS } = refusal;
   const reason = code.toLowerCase();

@@ -114,6 +114,7 @@ export function serveSocketIo(
     monitor,
     log: needs.log,
     encrypted: needs.encrypted,
+    proxyProtocol: settings.proxyProtocol,
     createReader: needs.createReader,
     encode: needs.encode,
     connectTimeoutMs: () => io.connectTimeout(),

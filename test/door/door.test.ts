@@ -34,7 +34,9 @@ test("a page of another host gets no WebSocket and no poll, one of the same host
   }
   assert.equal(await refused(gateway, "origin_forbidden"), 2);
   const own = { origin: gateway.url };
-  assert.equal((await upgrade(own)).status, 101);
+  const switched = await upgrade(own);
+  assert.equal(switched.status, 101);
+  assert.equal(switched.headers.vary, undefined, "browsers apply no CORS to WebSockets");
   const answer = await poll({ headers: own });
   assert.equal(answer.status, 200);
   assert.equal(answer.headers["access-control-allow-origin"], gateway.url);

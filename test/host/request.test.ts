@@ -79,6 +79,28 @@ for (const transport of ["polling", "websocket"]) {
   });
 }
 
+test("a query is read as URLSearchParams reads it, whether or not anything is escaped", async (t) => {
+  const gateway = await testGateway(t);
+  const read: unknown[] = [];
+  const queries = [
+    ...["", "a=1&b=2", "a=1&a=2", "a", "a=", "=a", "&&a=1&", "a=b=c", "a=b%20c", "a=b+c"],
+    ...["%61=1", "a=%", "a=%ff", "t=PVw~.-_", "token=eyJ.eyJ_-.x", "a[]=1", "constructor=1"],
+    ...["__proto__=1", "a=1&__proto__", "a=1;b=2", "a=/x?y", "rooms=a.b:c,d@e!*"],
+  ];
+  const common = "EIO=4&transport=polling";
+  for (const query of queries) {
+    const made = next<[{ request: { _query: unknown } }]>(gateway.io.engine, "connection");
+    const tcp = await openTcp(gateway.port);
+    tcp.write(formatRequest({ path: `/socket.io/?${common}&${query}` }));
+    read.push((await made)[0].request._query);
+    tcp.close();
+  }
+  const wanted = queries.map((query) =>
+    Object.fromEntries(new URLSearchParams(`${common}&${query}`)),
+  );
+  assert.deepEqual(read, wanted);
+});
+
 for (const how of ["request", "socket"] as const) {
   test(`destroying the ${how} of a WebSocket ends its connection, and is told`, async (t) => {
     const gateway = await testGateway(t);
