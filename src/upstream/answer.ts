@@ -223,6 +223,7 @@ export function readRefusal(body: Buffer | undefined): ReadRefusal {
 
 // Many languages write what is left out as null, or null for nothing at all.
 function withoutNulls(given: Record<string, unknown>): Record<string, unknown> {
+  if (!Object.values(given).includes(null)) return given;
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
 }
 

@@ -1,7 +1,7 @@
 import { FAILURES } from "../core/failures.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Span, Tracer } from "../core/trace.ts";
-import { type Failed, type Outcome, type Outcomes, readAlone, readBatch } from "./answer.ts";
+import { type Failed, type Outcomes, readAlone, readBatch, type Verdict } from "./answer.ts";
 import { createGone, type Gone } from "./breaker.ts";
 import type { Call, Clock } from "./call.ts";
 import type { Durable } from "./durable.ts";
@@ -14,7 +14,7 @@ import { beginAttempt, endAttempt } from "./spans.ts";
 /** Makes the attempts of calls: one each, or as many as are allowed. */
 export interface Attempts {
   /** Resolves with how the last attempt of a call ended. Never rejects. */
-  deliver(call: Call): Promise<Outcome>;
+  deliver(call: Call): Promise<Outcomes>;
   /** Resolves with how the calls of a batch ended; it has an id of its own. Never rejects. */
   deliverBatch(id: string, calls: readonly Call[]): Promise<Outcomes>;
   /** Whether a call that failed so is to be tried again. */
@@ -52,6 +52,14 @@ export interface AttemptsNeeds {
   readonly retryForMs: number;
 }
 
+/** An attempt that is made as soon as it may be. */
+interface Begun {
+  /** Never rejects. */
+  readonly verdict: Promise<Verdict>;
+  /** Counts the attempt, and says how its calls ended. */
+  read(verdict: Verdict): Outcomes;
+}
+
 /**
  * Returns the attempts at the origins of the settings.
  *
@@ -82,7 +90,8 @@ export function createAttempts(
     for (;;) {
       if (durable()?.isUncertain(load.calls)) await durable()?.own();
       if (load.call.route.presence) await countRooms(load.calls);
-      const outcomes = await attempt(load, origin);
+      const attempt = begin(load, origin);
+      const outcomes = attempt.read(await attempt.verdict);
       const { failed } = outcomes;
       // The members of a batch may have come with attempts of their own: each counts for itself.
       if (!failed || !load.calls.every((call) => mayRetry(failed, call))) return outcomes;
@@ -91,7 +100,8 @@ export function createAttempts(
     }
   }
 
-  async function attempt(load: Load, origin: Origin): Promise<Outcomes> {
+  /** Makes one attempt; its verdict is to be read. */
+  function begin(load: Load, origin: Origin): Begun {
     const { calls, call, isBatch } = load;
     const { deadline, route, kind } = call;
     let begunAt = 0;
@@ -137,16 +147,17 @@ export function createAttempts(
     };
     const made = origin.make(one);
     if (one.urgent) call.giveUp = made.giveUp;
-    const verdict = await made.verdict;
-    const outcomes = isBatch ? readBatch(verdict) : readAlone(kind, verdict);
-    if (begunAt > 0) {
+    function read(verdict: Verdict): Outcomes {
+      const outcomes = isBatch ? readBatch(verdict) : readAlone(kind, verdict);
+      if (begunAt === 0) return outcomes;
       const { failed } = outcomes;
       const what = { type: isBatch ? "batch" : kind, route: route.name } as const;
       counts.called(what, failed?.code, (clock.now() - begunAt) / 1000);
       if (failed) needs.failed(call, failed, calls.length);
       if (span) endAttempt(span, verdict, failed?.code);
+      return outcomes;
     }
-    return outcomes;
+    return { verdict: made.verdict, read };
   }
 
   /** Has calls show how many sockets are in their rooms now. */
@@ -170,10 +181,7 @@ export function createAttempts(
   }
 
   return {
-    async deliver(call) {
-      const load = { id: call.id, isBatch: false, calls: [call], call, attempts: 0 };
-      return (await carry(load)).of(call.id);
-    },
+    deliver: (call) => carry({ id: call.id, isBatch: false, calls: [call], call, attempts: 0 }),
     async deliverBatch(id, calls) {
       const [call] = calls;
       if (!call) throw new Error("a batch has calls");

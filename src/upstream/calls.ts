@@ -11,7 +11,6 @@ import {
   type CalledSocket,
   type Clock,
   type Ended,
-  FRESH,
   type Lane,
   traceOf,
   writeMembers,
@@ -120,20 +119,40 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     const bytes = Buffer.byteLength(text);
     const code = limits.check(kind, lane, bytes);
     if (code && !isLast) return code;
+    const at = clock.wall();
+    // Member by member: spreading them costs as much as all the rest.
     const call: Call = {
       id: given.id ?? needs.newId("evt"),
       kind,
       namespace: socket.namespace,
       socketId: socket.id,
       subject: kind === "event" ? subject : "",
-      ...stamp(lane),
+      at,
+      order: nextOrder(lane, at),
       trace: given.trace,
-      ...FRESH,
-      ...{ route, path, state: socket, handshake, members: text, bytes },
+      route,
+      path,
+      state: socket,
+      handshake,
+      members: text,
+      bytes,
       deadline: timeoutMs === undefined ? undefined : clock.now() + timeoutMs,
+      once: false,
       ended: given.ended,
       kept: given.kept,
       refused: given.refused,
+      attempts: 0,
+      begunAt: undefined,
+      isOver: false,
+      counts: undefined,
+      isSent: false,
+      isTaken: false,
+      place: undefined,
+      written: undefined,
+      body: undefined,
+      timer: undefined,
+      giveUp: undefined,
+      span: undefined,
     };
     begin(call);
     // Nobody could be told that a disconnect is refused: it is kept with the dead letters.
@@ -146,12 +165,11 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     return undefined;
   }
 
-  /** Says when a call of a lane was made. */
-  function stamp(lane: Lane): Pick<Call, "at" | "order"> {
-    const at = clock.wall();
+  /** Returns the `order` of a lane's next call, which is made at `at`. */
+  function nextOrder(lane: Lane, at: number): number {
     // A clock may be set back, and calls of a millisecond have an order too.
     lane.order = Math.max(at * 1000, lane.order + 1);
-    return { at, order: lane.order };
+    return lane.order;
   }
 
   function begin(call: Call): void {

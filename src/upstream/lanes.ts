@@ -57,7 +57,7 @@ export function createLanes({ attempts, batches, end, durable }: LanesNeeds): La
       lane.calls.shift();
       if (call.isOver) continue;
       if (batches.takes(call)) await deliverBatched(lane, call);
-      else end(lane, call, await attempts.deliver(call));
+      else end(lane, call, (await attempts.deliver(call)).of(call.id));
     }
     lane.isBusy = false;
     forget(lane);

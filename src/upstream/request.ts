@@ -46,8 +46,12 @@ function eventOf(call: Call): string {
 
 // Where a socket's events come from: its namespace begins with a slash, so `//` for the main one.
 function sourceOf({ namespace, socketId }: CallHead): string {
-  return encodeURI(toWellFormed(`/namespaces${namespace}/sockets/${socketId}`));
+  const source = `/namespaces${namespace}/sockets/${socketId}`;
+  return PLAIN_URI.test(source) ? source : encodeURI(toWellFormed(source));
 }
+
+/** What encodeURI leaves as it is. */
+const PLAIN_URI = /^[A-Za-z0-9;,/?:@&=+$\-_.!~*'()#]*$/;
 
 // encodeURI throws on lone surrogates, and names are the client's text.
 function toWellFormed(text: string): string {
