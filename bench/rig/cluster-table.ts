@@ -2,7 +2,7 @@ import { type Costs, costRows, readCosts, tableOf } from "../scenarios/scale.ts"
 import type { Section } from "./readme.ts";
 import { fileStem, type Result } from "./results.ts";
 import type { Round } from "./scenario.ts";
-import { formatNumber, formatRatio, orderSubjects } from "./table.ts";
+import { formatNumber, formatRatio, markdown, orderSubjects } from "./table.ts";
 
 type Params = Round["params"];
 
@@ -11,13 +11,11 @@ interface Told {
   readonly row: string;
   readonly metric: string;
   readonly words: (params: Params) => string;
-  /** Whether it is for the README, which has room for few. */
-  readonly isMain?: true;
 }
 
 const TOLD: readonly Told[] = [
   {
-    ...{ row: "away", metric: "away_share", isMain: true },
+    ...{ row: "away", metric: "away_share" },
     words: ({ rate }) => `A node without members, while another broadcasts ${count(rate)} a second`,
   },
   { row: "idle", metric: "idle_share", words: () => "The same, while nobody broadcasts" },
@@ -26,7 +24,7 @@ const TOLD: readonly Told[] = [
     words: () => "Messages that such a node receives per broadcast of another",
   },
   {
-    ...{ row: "publish", metric: "publisher_cpu_us_per_broadcast", isMain: true },
+    ...{ row: "publish", metric: "publisher_cpu_us_per_broadcast" },
     words: ({ frames }) =>
       `CPU of the node that broadcasts, to one member, ${count(frames)} in a turn`,
   },
@@ -35,12 +33,12 @@ const TOLD: readonly Told[] = [
     words: ({ frames }) => `CPU of Redis per broadcast, ${count(frames)} in a turn`,
   },
   {
-    ...{ row: "latency", metric: "p50_us", isMain: true },
+    ...{ row: "latency", metric: "p50_us" },
     words: ({ rate }) => `From broadcast to member of the other node, ${count(rate)} a second: p50`,
   },
-  { row: "latency", metric: "p99_us", isMain: true, words: () => "The same: p99" },
+  { row: "latency", metric: "p99_us", words: () => "The same: p99" },
   {
-    ...{ row: "shared", metric: "cpu_us_per_delivery", isMain: true },
+    ...{ row: "shared", metric: "cpu_us_per_delivery" },
     words: ({ room }) => `CPU per delivery, a room of ${count(room)}, half on each of two nodes`,
   },
   {
@@ -52,7 +50,7 @@ const TOLD: readonly Told[] = [
     words: () => "CPU of Redis for the same",
   },
   {
-    ...{ row: "nodes", metric: "cpu_us_per_delivery", isMain: true },
+    ...{ row: "nodes", metric: "cpu_us_per_delivery" },
     words: ({ room }) => `CPU per delivery, nodes with rooms of ${count(room)} for themselves`,
   },
   {
@@ -64,7 +62,7 @@ const TOLD: readonly Told[] = [
     words: () => "Bytes that Redis sends for the same",
   },
   {
-    ...{ row: "workers", metric: "cpu_us_per_delivery", isMain: true },
+    ...{ row: "workers", metric: "cpu_us_per_delivery" },
     words: ({ room }) => `CPU per delivery, workers with rooms of ${count(room)} for themselves`,
   },
   {
@@ -88,8 +86,8 @@ const count = (value: string | number | undefined) =>
   typeof value === "number" ? formatNumber(value) : String(value);
 
 /** Returns the rows of `cluster` in words: what, the figures of its subjects, ratios to others. */
-export function clusterRows(result: Result, all: boolean): string[][] {
-  return TOLD.filter(({ isMain }) => all || isMain).flatMap(({ row, metric, words }) => {
+function clusterRows(result: Result): string[][] {
+  return TOLD.flatMap(({ row, metric, words }) => {
     const own = result.summaries.filter((s) => s.metric === metric && s.params.row === row);
     const cases = new Map(own.map((one) => [JSON.stringify(one.params), one.params]));
     return [...cases].map(([key, params]) => {
@@ -121,21 +119,11 @@ function figureOf(metric: string, value: number, unit: string): string {
   return `${formatNumber(value)} ${unit}`.trim();
 }
 
-/** Returns the same as a table of Markdown. */
-export function clusterTable(result: Result, all: boolean): string[] {
-  return markdown([["What", "Figures", "Ratios"], ...clusterRows(result, all)]);
-}
-
 /** What a core of Redis appends in a second, with so many of them in a call, and pushes to one node. */
 function perCore(costs: Costs, together: number): string {
   const { redisCallUs, redisAppendUs, redisPushUs } = costs;
   const each = 1e6 / (redisCallUs / together + redisAppendUs + redisPushUs);
   return formatNumber(Number(each.toPrecision(2)));
-}
-
-function markdown([head = [], ...rows]: readonly (readonly string[])[]): string[] {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), `|${" --- |".repeat(head.length)}`, ...rows.map(line)];
 }
 
 /** Returns the figures of docs/scaling.md: what was measured, and what follows for many nodes. */
@@ -156,7 +144,7 @@ export function makeScalingBlock(section: Section | undefined, folder: string): 
       `Redis and clients share, Node ${env.node}. In parentheses the 95 % interval; \`?\` marks a ` +
       `ratio that carries no claim.${result.valid ? "" : " **Not valid**: see the flags in the file."}`,
     "",
-    ...clusterTable(result, true),
+    ...markdown([["What", "Figures", "Ratios"], ...clusterRows(result)]),
     "",
     "### Extrapolated",
     "",

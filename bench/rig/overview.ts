@@ -2,16 +2,16 @@ import type { Estimate } from "./estimate.ts";
 import type { Result } from "./results.ts";
 import { alignRows, formatNumber, formatRatio } from "./table.ts";
 
-/** The head of an overview: ours to each other subject, and ours itself. */
-export const OVERVIEW_HEAD = [
-  "Sluice ÷",
-  "stock on uWebSockets.js",
-  "stock on ws",
-  "bare uWebSockets.js",
-  "Sluice itself",
-];
-/** The subjects of its columns. */
-const OTHERS = ["stock-uws", "stock-ws", "bare"];
+/** The subjects that an overview compares ours with, and their columns. */
+const OTHERS: Readonly<Record<string, string>> = {
+  "stock-uws": "stock on uWebSockets.js",
+  "stock-ws": "stock on ws",
+  socketioxide: "socketioxide",
+  centrifugo: "Centrifugo",
+  bare: "bare uWebSockets.js",
+};
+/** What ours is more than, so that losing to it is no news and a tie with it no row. */
+const FLOOR = "bare";
 /** An overview is not the place for every case; the results files have them. */
 const CASES_MAX = 8;
 /** The room of which an overview tells when there are several. */
@@ -74,9 +74,21 @@ export function hasOverview({ scenario }: Result): boolean {
   return scenario.name in ROWS && scenario.baseline === "ours";
 }
 
-/** Returns rows of an overview: what, ratios to the others, ours. */
-export function overviewOf(result: Result): string[][] {
+/** One case of a result: what, ours, and the ratios to the others. */
+export interface OverviewRow {
+  readonly scenario: string;
+  readonly params: Params;
+  readonly words: string;
+  /** Ours, with its unit. */
+  readonly figure: string;
+  /** By subject. */
+  readonly ratios: ReadonlyMap<string, Estimate>;
+}
+
+/** Returns the cases of a result that an overview has room for. */
+export function overviewOf(result: Result): OverviewRow[] {
   if (!hasOverview(result)) return [];
+  const scenario = result.scenario.name;
   const primary = result.scenario.metrics.find((metric) => metric.ratio);
   const cases = new Map<string, Estimate[]>();
   for (const estimate of result.estimates) {
@@ -84,35 +96,61 @@ export function overviewOf(result: Result): string[][] {
     const key = JSON.stringify(estimate.params);
     cases.set(key, [...(cases.get(key) ?? []), estimate]);
   }
-  const chosen = chooseCases(result.scenario.name, [...cases.values()]);
-  return chosen.flatMap((estimates) => {
+  const all = [...cases.values()];
+  const severalCodecs = new Set(all.map(([one]) => one?.params.codec)).size > 1;
+  return chooseCases(scenario, all).flatMap((estimates) => {
     const [one] = estimates;
     if (one === undefined) return [];
-    const cells = OTHERS.map((name) => {
-      const estimate = estimates.find((e) => e.against === name);
-      return estimate ? formatRatio(estimate) : "–";
-    });
+    const { params } = one;
     const summary = result.summaries.find(
       (s) =>
         s.subject === "ours" &&
         s.valid !== false &&
         s.metric === one.metric &&
-        JSON.stringify(s.params) === JSON.stringify(one.params),
+        JSON.stringify(s.params) === JSON.stringify(params),
     );
     const figure = summary ? `${formatNumber(summary.median)} ${primary?.unit ?? ""}`.trim() : "–";
-    const words = ROWS[result.scenario.name]?.(one.params) ?? "";
-    return [[words, ...cells, figure]];
+    const codec = severalCodecs ? `, ${params.codec}` : "";
+    const words = `${ROWS[scenario]?.(params) ?? ""}${codec}`;
+    const ratios = new Map(estimates.map((estimate) => [estimate.against, estimate]));
+    return [{ scenario, params, words, figure, ratios }];
   });
+}
+
+/** Whether a ratio to anyone who does as much as ours carries a claim. */
+export function saysSomething({ ratios }: OverviewRow): boolean {
+  return [...ratios].some(([name, { verdict }]) => name !== FLOOR && verdict !== "unclear");
+}
+
+/** Returns rows as cells with their head; a subject that none of them knows has no column. */
+export function tabulate(
+  rows: readonly OverviewRow[],
+  formatCell: (estimate: Estimate) => string = formatRatio,
+): string[][] {
+  const others = Object.entries(OTHERS).filter(([name]) =>
+    rows.some(({ ratios }) => ratios.has(name)),
+  );
+  const head = ["What", "Sluice", ...others.map(([, words]) => `Sluice ÷ ${words}`)];
+  const cells = rows.map(({ words, figure, ratios }) => [
+    words,
+    figure,
+    ...others.map(([name]) => {
+      const estimate = ratios.get(name);
+      return estimate ? formatCell(estimate) : "–";
+    }),
+  ]);
+  return [head, ...cells];
 }
 
 /** Returns the end of a run of several scenarios: the ratios of all at one sight. */
 export function formatOverview(results: readonly Result[], elapsedMs: number): string {
-  const rows = results.flatMap(overviewOf).map((row) => row.map((c) => c.replaceAll("`", "")));
+  const rows = results.flatMap(overviewOf);
+  const cells = tabulate(rows).map((row) => row.map((cell) => cell.replaceAll("`", "")));
   const words = results.map((r) => `${r.scenario.name}${r.valid ? "" : " (NOT VALID)"}`);
   const seconds = (elapsedMs / 1000).toFixed(0);
   return [
     "",
-    ...(rows.length > 0 ? [alignRows([OVERVIEW_HEAD, ...rows]), ""] : []),
+    ...(rows.length > 0 ? [alignRows(cells), ""] : []),
     "Below 1 Sluice needs less. In parentheses the 95 % interval; ? marks what carries no claim.",
     `${results.length} scenarios in ${seconds} s: ${words.join(", ")}`,
   ].join("\n");

@@ -1,3 +1,4 @@
+import { overviewOf, tabulate } from "./overview.ts";
 import type { Section } from "./readme.ts";
 import type { Metric } from "./scenario.ts";
 import { formatFlags, labelOf, makeTables, makeWitnessTables } from "./table.ts";
@@ -23,23 +24,38 @@ export function makePage(sections: readonly Section[]): string {
 <h1>Sluice: benchmark</h1>
 <p>${links.join(" · ")}</p>
 <p><b>ours</b> is Sluice; <b>stock-uws</b> is Socket.IO on uWebSockets.js; <b>stock-ws</b> is
-Socket.IO on Node's http server; <b>bare</b> is uWebSockets.js alone, a floor that does no Socket.IO.
+Socket.IO on Node's http server; <b>bare</b> is uWebSockets.js alone, a floor that does no Socket.IO;
+<b>socketioxide</b> is Socket.IO in Rust; <b>centrifugo</b> is Centrifugo's engine in Go, by its own
+protocol.
 Ratios are the first row ÷ the other, paired within one run, with their 95 % interval: below 1 the
 first needs less. A question mark is a ratio that carries no claim; a void figure was invalidated by
 its own run.</p>
+${makeOverview(sections)}
 ${sections.map(makeSection).join("\n")}
 </body></html>
 `;
 }
 
+function makeOverview(sections: readonly Section[]): string {
+  const rows = sections.flatMap(({ result }) => overviewOf(result));
+  return rows.length === 0 ? "" : makeTable(tabulate(rows).map((row) => row.map(plain)));
+}
+
+/** Without the marks of Markdown. */
+function plain(cell: string): string {
+  return cell.replaceAll("`", "");
+}
+
+function makeTable([head = [], ...rows]: readonly (readonly string[])[]): string {
+  const body = rows.map((row) => `<tr>${row.map((cell) => cellOf("td", cell)).join("")}</tr>`);
+  const heads = head.map((cell) => cellOf("th", cell)).join("");
+  return `<table><tr>${heads}</tr>${body.join("")}</table>`;
+}
+
 function makeSection({ result, file, charts }: Section): string {
   const { scenario, env, git } = result;
   const tables = [...makeTables(result), ...makeWitnessTables(result)].map(
-    ({ title, head, rows }) => {
-      const body = rows.map((row) => `<tr>${row.map((cell) => cellOf("td", cell)).join("")}</tr>`);
-      const heads = head.map((cell) => cellOf("th", cell)).join("");
-      return `<h3>${escapeHtml(title)}</h3><table><tr>${heads}</tr>${body.join("")}</table>`;
-    },
+    ({ title, head, rows }) => `<h3>${escapeHtml(title)}</h3>${makeTable([head, ...rows])}`,
   );
   const texts = scenario.metrics.map(
     (m) => `<li><b>${escapeHtml(labelOf(m))}</b>: ${escapeHtml(m.text)} ${isBetter(m)}</li>`,

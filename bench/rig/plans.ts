@@ -17,8 +17,10 @@ const COLOURS: Readonly<Record<string, string>> = {
   bare: "#868e96",
   "stock-uws": "#e8590c",
   "stock-ws": "#9c36b5",
+  socketioxide: "#2f9e44",
+  centrifugo: "#1971c2",
 };
-const MORE_COLOURS = ["#2f9e44", "#1971c2", "#f08c00", "#c2255c", "#495057"];
+const MORE_COLOURS = ["#f08c00", "#c2255c", "#495057", "#66a80f", "#5f3dc4"];
 
 function colourOf(subjects: Iterable<string>) {
   const domain = orderSubjects(subjects, "ours");

@@ -1,7 +1,8 @@
 import type { Chart } from "./charts.ts";
-import { clusterRows, clusterTable } from "./cluster-table.ts";
-import { hasOverview, OVERVIEW_HEAD, overviewOf } from "./overview.ts";
+import type { Estimate } from "./estimate.ts";
+import { type OverviewRow, overviewOf, saysSomething, tabulate } from "./overview.ts";
 import { fileStem, type StoredResult } from "./results.ts";
+import { formatRatio, markdown } from "./table.ts";
 
 /** A result with its pictures. */
 export type Section = StoredResult & { readonly charts: readonly Chart[] };
@@ -17,60 +18,88 @@ export function replaceBlock(text: string, block: string): string | undefined {
   return `${text.slice(0, from + BEGIN.length)}\n${block}\n${text.slice(to)}`;
 }
 
+/** Rows of the README: what a reader decides by. Everything else is in the report. */
+const ROWS_MAX = 5;
+
+/** Which cases matter, most first. */
+const MATTERING: readonly ((row: OverviewRow) => boolean)[] = [
+  ({ scenario }) => scenario === "connect",
+  ({ scenario, params }) => scenario === "echo" && String(params.load).startsWith("saturated"),
+  ({ scenario, params }) => scenario === "bursts" && params.frames === 80,
+  ({ scenario, params: p }) => scenario === "fanout" && p.shape === "room" && p.frames === 20,
+  ({ scenario }) => scenario === "idle",
+  ({ scenario, params: p }) => scenario === "fanout" && p.shape === "sender" && p.frames === 1,
+  ({ scenario }) => scenario === "upstream",
+  ({ scenario }) => scenario === "start",
+  ({ scenario, params }) => scenario === "slow" && params.stalled_percent !== 0,
+  ({ scenario }) => scenario === "storm",
+];
+
+/** Returns the rows that matter and say something, of the results that have them. */
+export function chooseRows<R extends OverviewRow>(rows: readonly R[]): R[] {
+  const claimed = rows.filter(saysSomething);
+  return MATTERING.flatMap((matters) => claimed.find(matters) ?? []).slice(0, ROWS_MAX);
+}
+
 /** Returns the README's figures: ratios first, machine, date and commit, links to the raw files. */
 export function makeReadmeBlock(sections: readonly Section[], folder: string): string {
-  const shown = sections.filter(({ result }) => hasOverview(result));
-  const rows = shown.flatMap(({ result, file }) =>
-    overviewOf(result).map(
-      ([words, ...cells]) => `| [${words}](${folder}/${file}) | ${cells.join(" | ")} |`,
-    ),
+  const rows = sections.flatMap((section) =>
+    overviewOf(section.result).map((row) => ({
+      ...row,
+      words: `[${row.words}](${folder}/${section.file})`,
+      section,
+    })),
   );
-  const all = (shown.length > 0 ? shown : sections).map(({ result }) => result);
-  const [first] = all;
+  const chosen = chooseRows(rows);
+  const shown = chosen.length > 0 ? chosen.map(({ section }) => section) : sections;
+  const [first] = shown;
   if (first === undefined) return "No results yet.";
-  const { env } = first;
-  const when = list(all.map((result) => result.started_at.slice(0, 10)));
-  const commits = list(all.map((result) => `\`${result.git.commit.slice(0, 7)}\``));
-  const loud = sections.filter(({ result }) => !result.valid).map((s) => s.result.scenario.name);
+  const { env } = first.result;
+  const when = list(shown.map(({ result }) => result.started_at.slice(0, 10)));
+  const commits = list(shown.map(({ result }) => `\`${result.git.commit.slice(0, 7)}\``));
+  const loud = shown.filter(({ result }) => !result.valid).map((s) => s.result.scenario.name);
   return [
     `Measured ${when} at commit ${commits} on ${env.cpu_model}, ` +
       `${env.cores} cores (server on one, clients on another, loopback), Node ${env.node}, ` +
-      `uWebSockets.js ${env.uws}, Socket.IO ${env.socketio}.`,
+      `uWebSockets.js ${env.uws}, Socket.IO ${env.socketio}${versions(shown)}.`,
     "",
-    "Ratios are Sluice ÷ the other in the same run: below 1 Sluice needs less. In parentheses " +
-      "the 95 % interval; `?` marks a ratio that carries no claim. _Stock_ is Socket.IO itself, on " +
+    "Ratios are of the same run: below 1, in bold, Sluice needs less. In parentheses the 95 % " +
+      "interval; `?` marks a ratio that carries no claim. _Stock_ is Socket.IO itself, on " +
       "uWebSockets.js by `io.attachApp` and, as most run it, on Node's http server with `ws`; " +
       "_bare_ is uWebSockets.js without any Socket.IO: a floor, not a competitor. Broadcasts _at a " +
       "time_ are made in one turn of the event loop, so that their frames share writes.",
     "",
-    `| ${OVERVIEW_HEAD.join(" | ")} |`,
-    `|${" --- |".repeat(OVERVIEW_HEAD.length)}`,
-    ...rows,
+    ...markdown(tabulate(chosen, formatCell)),
     "",
-    ...several(sections, folder),
-    ...(loud.length > 0 ? [`Not valid, see their flags: ${loud.join(", ")}.`, ""] : []),
-    ...pictures(sections, folder),
+    ...(loud.length > 0 ? [`Not valid, see their flags: ${list(loud)}.`, ""] : []),
+    ...pictures(shown, folder),
   ].join("\n");
+}
+
+/** A win stands out. */
+function formatCell(estimate: Estimate): string {
+  const text = formatRatio(estimate);
+  return estimate.verdict === "better" ? `**${text}**` : text;
+}
+
+/** The versions of peers, with what they speak where that is not Socket.IO. */
+function versions(sections: readonly Section[]): string {
+  const peers = new Map<string, string>();
+  for (const { result } of sections)
+    for (const { name, about } of result.subjects) {
+      if (name === "socketioxide") peers.set(name, `, socketioxide ${about.socketioxide}`);
+      if (name === "centrifugo")
+        peers.set(
+          name,
+          `, centrifuge ${about.centrifuge}, the engine of Centrifugo, by its own protocol`,
+        );
+    }
+  return [...peers.values()].join("");
 }
 
 /** `a, b and c`, each once. */
 function list(words: readonly string[]): string {
   return new Intl.ListFormat("en").format([...new Set(words)].sort());
-}
-
-/** What more processes cost. */
-function several(sections: readonly Section[], folder: string): string[] {
-  const found = sections.find(({ result }) => result.scenario.name === "cluster");
-  if (found === undefined || clusterRows(found.result, false).length === 0) return [];
-  return [
-    `[Several processes](${folder}/${found.file}): nodes behind Redis, and workers on one port; ` +
-      "_stock's nodes_ are Socket.IO's on uWebSockets.js with its streams adapter. A ratio of one " +
-      "process or node to several, in CPU per delivery, is what several deliver per CPU second of " +
-      "what one does.",
-    "",
-    ...clusterTable(found.result, false),
-    "",
-  ];
 }
 
 /** The one picture that says most, and the way to the others. */
@@ -82,8 +111,9 @@ function pictures(sections: readonly Section[], folder: string): string[] {
     return [
       `![${chart.title}](${path})`,
       "",
-      `All pictures and flags: [the report](${folder}/report.html); ` +
-        "how to read them: [bench/README.md](bench/README.md).",
+      `All rows, pictures and flags: [the report](${folder}/report.html); how to read them, and the ` +
+        "command of each figure: [bench/README.md](bench/README.md). Several processes: " +
+        "[docs/scaling.md](docs/scaling.md).",
     ];
   }
   return [];

@@ -17,6 +17,12 @@ export function alignRows(rows: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
+/** Returns rows, the first of them the head, as a table of Markdown. */
+export function markdown([head = [], ...rows]: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), `|${" --- |".repeat(head.length)}`, ...rows.map(line)];
+}
+
 /** A number for people: three significant digits, thousands apart. */
 export function formatNumber(n: number): string {
   if (!Number.isFinite(n)) return "–";
@@ -38,7 +44,7 @@ export function labelOf({ name, unit }: Pick<Metric, "name" | "unit">): string {
 const UNIT_WORDS = new Set(["us", "ms", "ns", "bytes"]);
 const ABBREVIATIONS: Readonly<Record<string, string>> = { cpu: "CPU", rss: "RSS", r2: "R²" };
 
-const ORDER = ["ours", "stock-uws", "stock-ws", "bare"];
+const ORDER = ["ours", "stock-uws", "stock-ws", "socketioxide", "centrifugo", "bare"];
 
 /** Returns subjects in the same order everywhere: the baseline, ours, stock, bare, others by name. */
 export function orderSubjects(names: Iterable<string>, baseline: string): string[] {

@@ -173,17 +173,21 @@ test("tables name void figures and the page escapes what it shows", async () => 
 });
 
 test("the README's figures are replaced between their markers and nowhere else", async () => {
-  const result = makeResult("fanout", "members");
-  const sections = [{ result, file: "f.json", charts: await drawCharts(result) }];
-  const block = makeReadmeBlock(sections, "bench/results");
+  const unclear = makeResult("connect", "members");
+  const estimates = unclear.estimates.map((one) => ({ ...one, verdict: "better" as const }));
+  const result = { ...unclear, estimates };
+  const charts = await drawCharts(result);
+  const block = makeReadmeBlock([{ result, file: "f.json", charts }], "bench/results");
   assert.match(block, /2026-01-02 at commit `0123456`/);
-  assert.match(block, /\| 0\.50 \(0\.50–0\.50\) \? \| – \| 0\.33/);
-  assert.match(block, /\(bench\/results\/f\.json\)/);
+  assert.match(block, /\]\(bench\/results\/f\.json\) \| 2\.05 µs \| \*\*0\.50 \(/);
+  // Two pairs carry no claim.
+  const silent = makeReadmeBlock([{ result: unclear, file: "f.json", charts }], "bench/results");
+  assert.doesNotMatch(silent, /f\.json/);
   assert.match(block, new RegExp(`\\(bench/results/${fileStem(result)}-ratios\\.svg\\)`));
-  const before = "# A\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nz\n";
+  const before = "# A\n<!-- bench:begin -->\nstale\n<!-- bench:end -->\nz\n";
   const once = replaceBlock(before, block) ?? "";
   assert.ok(once.startsWith("# A\n") && once.endsWith("<!-- bench:end -->\nz\n"));
-  assert.ok(!once.includes("old"));
+  assert.ok(!once.includes("stale"));
   assert.equal(replaceBlock(once, block), once);
   assert.equal(replaceBlock("# no markers", block), undefined);
 });
