@@ -1,7 +1,16 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { CONNECT_COMMAND, eachLine, PONG_COMMAND, readReply } from "../wire/centrifugo.ts";
 import { makeUpgrade, readUpgradeAnswer, type Target } from "../wire/handshake.ts";
-import { type Codec, connectFrame, makeFrame, PONG_FRAME, readSignal } from "../wire/packets.ts";
+import {
+  type Codec,
+  connectFrame,
+  makeFrame,
+  PONG_FRAME,
+  type Protocol,
+  readSignal,
+  type Signal,
+} from "../wire/packets.ts";
 import { createScanner } from "../wire/scanner.ts";
 import { createOrder, type Order } from "./order.ts";
 
@@ -15,6 +24,8 @@ export type Tls = false | { readonly insecure: boolean; readonly ca: string | un
 export interface ClientOptions {
   readonly target: Target;
   readonly codec: Codec;
+  /** Socket.IO unless said otherwise. */
+  readonly protocol?: Protocol | undefined;
   readonly namespace: string;
   readonly auth: unknown;
   readonly tls: Tls;
@@ -57,9 +68,10 @@ export interface Hub {
 const FOUR = 0x34;
 const TWO = 0x32;
 
-/** Opens a connection and begins the handshakes of WebSocket, Engine.IO and Socket.IO. */
+/** Opens a connection and begins the handshakes of WebSocket and of its protocol. */
 export function createClient(options: ClientOptions, hub: Hub): Client {
   const upgrade = makeUpgrade(options.target);
+  const isCentrifugo = options.protocol === "centrifugo";
   const scanner = createScanner(onMessage);
   let head: Buffer | undefined = Buffer.alloc(0);
   const client: Client = {
@@ -96,19 +108,26 @@ export function createClient(options: ClientOptions, hub: Hub): Client {
   function onHead(bytes: Buffer): void {
     const used = readUpgradeAnswer(bytes, upgrade.accept);
     head = used === 0 ? bytes : undefined;
+    if (used > 0 && isCentrifugo) client.send(CONNECT_COMMAND);
     if (used > 0 && used < bytes.length) scanner.push(bytes.subarray(used), bytes.length - used);
   }
 
   function onMessage(opcode: number, bytes: Buffer, start: number, end: number): void {
-    if (mayBeEvent(opcode, bytes, start) && hub.take(client, bytes, start, end)) return;
-    if (opcode === 9) client.send(makeFrame(10, bytes.subarray(start, end)));
+    if (isCentrifugo && opcode === 1) eachLine(bytes, { start, end }, onReply);
+    else if (mayBeEvent(opcode, bytes, start) && hub.take(client, bytes, start, end)) return;
+    else if (opcode === 9) client.send(makeFrame(10, bytes.subarray(start, end)));
     else if (opcode === 8) finish(`closed by the server with ${readCloseCode(bytes, start, end)}`);
-    else if (opcode <= 2) onSignal(opcode, Buffer.from(bytes.subarray(start, end)));
+    else if (opcode <= 2)
+      onSignal(readSignal(opcode, Buffer.from(bytes.subarray(start, end))), PONG_FRAME);
   }
 
-  function onSignal(opcode: number, message: Buffer): void {
-    const signal = readSignal(opcode, message);
-    if (signal.is === "ping") client.send(PONG_FRAME);
+  function onReply(bytes: Buffer, start: number, end: number): void {
+    if (hub.take(client, bytes, start, end)) return;
+    onSignal(readReply(bytes.toString("utf8", start, end)), PONG_COMMAND);
+  }
+
+  function onSignal(signal: Signal, pong: Buffer): void {
+    if (signal.is === "ping") client.send(pong);
     else if (signal.is === "open")
       client.send(connectFrame(options.codec, options.namespace, options.auth));
     else if (signal.is === "refused") finish(`refused: ${signal.why}`);

@@ -1,6 +1,6 @@
 import { createHistogram, describeLatency, type Latency, recordLatency } from "../rig/latency.ts";
 import { nowUs } from "../wire/marker.ts";
-import type { Codec } from "../wire/packets.ts";
+import type { Codec, Protocol } from "../wire/packets.ts";
 import type { Client } from "./client.ts";
 import { createEvents, type Events } from "./events.ts";
 import type { Fleet } from "./fleet.ts";
@@ -9,6 +9,8 @@ import { nap, onSchedule } from "./pace.ts";
 /** How events with acks are sent. */
 export interface EchoOptions {
   readonly codec: Codec;
+  /** Socket.IO unless said otherwise. */
+  readonly protocol?: Protocol;
   readonly payloadBytes: number;
   readonly durationMs: number;
   /**
@@ -55,7 +57,7 @@ export async function runEcho(fleet: Fleet, options: EchoOptions): Promise<Echoe
   for (const client of fleet.clients) {
     if (client.state !== "joined") continue;
     client.order.begin(0);
-    const events = createEvents(options.codec, options.payloadBytes);
+    const events = createEvents(options, options.payloadBytes);
     lanes.set(client, { client, events, sent: 0, owed: 0 });
   }
   const histogram = createHistogram();
@@ -89,8 +91,9 @@ export async function runEcho(fleet: Fleet, options: EchoOptions): Promise<Echoe
       if (lane) send(lane, 1, dueUs);
     });
   }
+  // Not when the last one is there: where no order is asked for, others are still under way.
   const isDone = () =>
-    all.every(({ client, sent }) => client.state === "closed" || client.order.next >= sent);
+    all.every(({ client, sent }) => client.state === "closed" || client.order.received >= sent);
   while (!isDone() && nowUs() - lastUs < QUIET_MS * 1000)
     await new Promise((resolve) => setTimeout(resolve, 2));
   fleet.watcher = undefined;

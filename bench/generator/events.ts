@@ -1,5 +1,6 @@
+import { rpcFrame } from "../wire/centrifugo.ts";
 import { createBodies } from "../wire/marker.ts";
-import { type Codec, eventFrame } from "../wire/packets.ts";
+import { type Codec, eventFrame, type Protocol } from "../wire/packets.ts";
 
 /** Makes the next `count` EVENT frames of one client in a row, all due at the same time. */
 export type Events = (count: number, dueUs: number) => Buffer;
@@ -14,8 +15,15 @@ const NINE = 0x39;
  * up in the bytes of one template: building each frame from scratch, or each number as a text,
  * would make the generator the bottleneck.
  */
-export function createEvents(codec: Codec, payloadBytes: number): Events {
-  const template = eventFrame(codec, "/", ["e", createBodies(payloadBytes)(0, 0)], FIRST_ID);
+export function createEvents(
+  { codec, protocol }: { readonly codec: Codec; readonly protocol?: Protocol },
+  payloadBytes: number,
+): Events {
+  const body = createBodies(payloadBytes)(0, 0);
+  const template =
+    protocol === "centrifugo"
+      ? rpcFrame(FIRST_ID, body)
+      : eventFrame(codec, "/", ["e", body], FIRST_ID);
   const { length } = template;
   const bodyAt = template.indexOf("~S");
   const idBytes = Buffer.alloc(4);

@@ -1,5 +1,5 @@
 import { createMarkerReader, type MarkerReader, nowUs } from "../wire/marker.ts";
-import type { Codec } from "../wire/packets.ts";
+import type { Codec, Protocol } from "../wire/packets.ts";
 import { type Client, createClient, type Hub, type Role, type Tls } from "./client.ts";
 
 /** Clients that connect alike. */
@@ -16,6 +16,8 @@ export interface FleetOptions {
   readonly port: number;
   readonly path: string;
   readonly codec: Codec;
+  /** Socket.IO unless said otherwise. */
+  readonly protocol?: Protocol;
   readonly namespace: string;
   readonly auth?: unknown;
   readonly tls: Tls;
@@ -172,10 +174,11 @@ async function connectAll(
 
 function clientOptions(options: FleetOptions, group: Group | undefined, index: number) {
   const address = 1 + Math.floor(index / CLIENTS_PER_ADDRESS);
-  const { host, port, path, codec, namespace, auth, tls } = options;
+  const { host, port, path, codec, protocol, namespace, auth, tls } = options;
   return {
     target: { host, port, path, query: group?.query ?? "", secure: tls !== false },
     codec,
+    protocol,
     namespace,
     auth,
     tls,

@@ -4,7 +4,6 @@ import type { Mode, Options } from "./scenario.ts";
 export interface CommandLine extends Options {
   /** Words that are not options: the command or scenario first. */
   readonly rest: readonly string[];
-  has(name: string): boolean;
   /** The option's text, or undefined when it was not given. */
   text(name: string): string | undefined;
 }
@@ -13,7 +12,7 @@ export interface CommandLine extends Options {
 export class UsageError extends Error {}
 
 /** Options without a value. */
-const SWITCHES = new Set(["quick", "full", "strict", "help", "no-room", "insecure"]);
+const SWITCHES = new Set(["quick", "full", "strict", "help", "no-room", "insecure", "peers"]);
 /** Options with a value, of all scenarios and commands. */
 const VALUES = new Set([
   ...["members", "payload", "frames", "shapes", "codec", "against", "rounds", "seconds", "rate"],

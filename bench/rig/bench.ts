@@ -2,6 +2,7 @@ import type { Connected, FleetOptions, Group } from "../generator/fleet.ts";
 import type { SubjectOptions } from "../subjects/host.ts";
 import type { Codec } from "../wire/packets.ts";
 import { judgeConnects } from "./flags.ts";
+import { protocolOf } from "./peers.ts";
 import type { GeneratorHandle, SubjectHandle, Usage } from "./process.ts";
 import type { Context, Delivery } from "./scenario.ts";
 
@@ -62,6 +63,7 @@ export async function connectClients(
 export function targetOf(subject: SubjectHandle, joining: Joining): FleetOptions {
   return {
     ...{ host: "127.0.0.1", port: subject.port, path: "/socket.io/", namespace: "/", tls: false },
+    protocol: protocolOf(subject.name),
     ...{ concurrency: CONCURRENCY, timeoutMs: CONNECT_MS },
     ...joining,
   };

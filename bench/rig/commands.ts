@@ -1,6 +1,7 @@
 import { SCENARIOS } from "../scenarios/all.ts";
 import { type CommandLine, UsageError } from "./args.ts";
 import { makeLoadScenario } from "./load.ts";
+import { PEERS } from "./peers.ts";
 import { writeReport, writeScale } from "./report.ts";
 import { RESULTS } from "./results.ts";
 import { runAll } from "./run-all.ts";
@@ -86,6 +87,8 @@ ${scenarios}
   --members 10,1k        room sizes              --payload 128      bytes of a message
   --shapes room,except-1 who receives            --frames 1,20      broadcasts per turn
   --codec msgpack,json   what clients speak      --against bare     subjects beside ours
+  --peers                beside the controls also servers of other languages, where a scenario has a
+                         place for them: ${PEERS.map(({ name, tool }) => `${name} (built by ${tool})`).join(", ")}
   --rounds 5             blocks of two pairs     --seconds 0.25     length of a round
   --rate 100,200         messages per second     --connections 100  of echo, connect, idle
   --stalled 0,10         percent that stop       --clients 1000     of storm and load

@@ -2,7 +2,15 @@ import { UsageError } from "./args.ts";
 import type { Build } from "./build.ts";
 import type { JudgedRound } from "./estimate.ts";
 import { type Flag, isValid, makeFlag } from "./flags.ts";
-import { type Child, openGenerator, openSubject, type Placement, spawnChild } from "./process.ts";
+import { type Fit, findPeer, PEERS, whyNot } from "./peers.ts";
+import {
+  type Child,
+  nodeWords,
+  openGenerator,
+  openSubject,
+  type Placement,
+  spawnChild,
+} from "./process.ts";
 import type { Context, Options, Witness } from "./scenario.ts";
 import { createRandom, shuffle } from "./stats.ts";
 
@@ -24,6 +32,10 @@ export interface ContextNeeds {
   readonly signal: AbortSignal;
   readonly seed: number;
   readonly say: (text: string) => void;
+  /** Prints a line that stays. */
+  readonly note: (text: string) => void;
+  /** Programs of the peers that were asked for and could be built, by name. */
+  readonly peers: ReadonlyMap<string, string>;
   /** Compiled gateways of other commits by subject name, such as `ours@main`. */
   readonly gateways: ReadonlyMap<string, string>;
 }
@@ -62,20 +74,25 @@ export function createContext(needs: ContextNeeds): OwnContext {
     options: needs.options,
     signal: needs.signal,
     seed: needs.seed,
-    subjects: (controls = CONTROLS) => subjectsOf(controls, needs),
+    subjects: (controls = CONTROLS, fit) => subjectsOf(controls, fit, needs),
     interleave: (subjects, blocks) => interleave(subjects, blocks, random, needs.signal),
     async openSubject(name, start = {}) {
       needs.signal.throwIfAborted();
+      const program = needs.peers.get(name);
       const script = needs.build.script(name.startsWith("ours") ? "ours" : name);
       const more = name.startsWith("ours") ? { build: gatewayOf(name, needs) } : {};
       const options = { name, core: needs.placement.server, start: { ...start, ...more } };
-      const subject = await openSubject(script, options, keep);
+      const subject = await openSubject(program ? [program] : nodeWords(script), options, keep);
       collected.subjects.set(name, subject.about);
       return subject;
     },
     async openProcess(script, side = "server") {
       needs.signal.throwIfAborted();
-      const child = spawnChild(needs.build.script(script), needs.placement[side], script);
+      const child = spawnChild(
+        nodeWords(needs.build.script(script)),
+        needs.placement[side],
+        script,
+      );
       keep(child);
       return child;
     },
@@ -105,14 +122,29 @@ export function createContext(needs: ContextNeeds): OwnContext {
 }
 
 /** `--against` names some of the controls; what is ours is always measured. */
-function subjectsOf(controls: readonly string[], needs: ContextNeeds): string[] {
+function subjectsOf(
+  controls: readonly string[],
+  fit: Fit | undefined,
+  needs: ContextNeeds,
+): string[] {
   const isComparison = needs.gateways.size > 0;
-  const named = needs.options.words("against", isComparison ? [] : controls);
-  const others = named.filter((name) => name !== "" && name !== "ours");
-  const unknown = others.filter((name) => !controls.includes(name));
+  const usual = [...controls, ...(needs.options.has("peers") ? PEERS.map(({ name }) => name) : [])];
+  const named = needs.options.words("against", isComparison ? [] : usual);
+  const asked = named.filter((name) => name !== "" && name !== "ours");
+  const unknown = asked.filter((name) => !controls.includes(name) && !findPeer(name));
   if (unknown.length > 0)
     throw new UsageError(`--against ${unknown.join()} is none of ${controls.join(", ")}`);
+  const others = asked.filter((name) => controls.includes(name) || isIn(name, fit, needs));
   return [...new Set([...others, ...(isComparison ? needs.gateways.keys() : ["ours"])])];
+}
+
+/** Whether a peer has a part in a case; one that was not built has been named already. */
+function isIn(name: string, fit: Fit | undefined, needs: ContextNeeds): boolean {
+  const peer = findPeer(name);
+  if (peer === undefined || !needs.peers.has(name)) return false;
+  const why = fit ? whyNot(peer, fit) : "it has no part here";
+  if (why !== undefined) needs.note(`${name} is left out: ${why}`);
+  return why === undefined;
 }
 
 function gatewayOf(name: string, needs: ContextNeeds): string {

@@ -96,10 +96,19 @@ const END_GRACE_MS = 3000;
 /** Handshakes of ten thousand clients take a while. */
 const CONNECT_TIMEOUT_MS = 120_000;
 
-/** Starts a script of ours in a process of its own, pinned to a core. */
-export function spawnChild(script: string, core: number | undefined, name: string): Child {
-  const node = [process.execPath, "--expose-gc", script];
-  const [command = "", ...args] = core === undefined ? node : ["taskset", "-c", `${core}`, ...node];
+/** The command that runs a script of ours. */
+export function nodeWords(script: string): string[] {
+  return [process.execPath, "--expose-gc", script];
+}
+
+/** Starts a command in a process of its own, pinned to a core; it serves calls as `rpc.ts` does. */
+export function spawnChild(
+  words: readonly string[],
+  core: number | undefined,
+  name: string,
+): Child {
+  const pinned = core === undefined ? words : ["taskset", "-c", `${core}`, ...words];
+  const [command = "", ...args] = pinned;
   const child = spawn(command, args, {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
     env: { ...process.env, NODE_ENV: "production" },
@@ -133,11 +142,11 @@ async function endChild(child: ChildProcess, ended: Promise<void>): Promise<void
 
 /** Starts a subject's process and its server. */
 export async function openSubject(
-  script: string,
+  words: readonly string[],
   options: { name: string; core: number | undefined; start: Readonly<Record<string, unknown>> },
   keep: (child: Child) => void,
 ): Promise<SubjectHandle> {
-  const child = spawnChild(script, options.core, options.name);
+  const child = spawnChild(words, options.core, options.name);
   keep(child);
   // Each method's answer has the type that bench/subjects/host.ts gives it.
   const call = child.call as <T>(method: string, args?: unknown, timeoutMs?: number) => Promise<T>;
@@ -164,7 +173,7 @@ export function openGenerator(
   core: number | undefined,
   keep: (child: Child) => void,
 ): GeneratorHandle {
-  const child = spawnChild(script, core, "the generator");
+  const child = spawnChild(nodeWords(script), core, "the generator");
   keep(child);
   // Each method's answer has the type that bench/generator/process.ts gives it.
   const call = child.call as <T>(method: string, args?: unknown, timeoutMs?: number) => Promise<T>;

@@ -3,6 +3,7 @@ import { type CommandLine, UsageError } from "./args.ts";
 import { type Build, buildScripts } from "./build.ts";
 import { type Comparison, prepareComparison } from "./compare.ts";
 import { formatOverview } from "./overview.ts";
+import { buildPeers, peersOf } from "./peers.ts";
 import { moveToClient, readPlacement } from "./process.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import { writeCharts } from "./report.ts";
@@ -43,10 +44,12 @@ export async function runAll(scenarios: readonly Scenario[], run: RunAll): Promi
   let comparison: Comparison | undefined;
   try {
     comparison = await compile(scenarios, run, { build, progress });
+    const { say, note } = progress;
+    const peers = await buildPeers(peersOf(line), { signal, say, note });
     const placement = readPlacement();
     moveToClient(placement);
     const gateways = comparison?.gateways ?? new Map<string, string>();
-    const needs = { ...run, options: line, build, placement, gateways, say: progress.say };
+    const needs = { ...run, options: line, build, placement, gateways, peers, say, note };
     for (const scenario of scenarios) {
       if (signal.aborted) break;
       progress.begin();

@@ -18,6 +18,8 @@ export interface RunNeeds {
   readonly placement: Placement;
   readonly signal: AbortSignal;
   readonly say: (text: string) => void;
+  readonly note: (text: string) => void;
+  readonly peers: ReadonlyMap<string, string>;
   readonly gateways: ReadonlyMap<string, string>;
 }
 
@@ -29,7 +31,8 @@ export interface RunNeeds {
 export async function runScenario(scenario: Scenario, needs: RunNeeds): Promise<Result> {
   const seed = needs.options.number("seed", eachMode(randomInt(2 ** 31)));
   const startedAt = new Date().toISOString();
-  const context = createContext({ ...needs, seed });
+  const note = (text: string) => needs.note(`${scenario.name}: ${text}`);
+  const context = createContext({ ...needs, note, seed });
   const { collected } = context;
   const watch = watchNoise(() => collected.pids);
   try {

@@ -1,5 +1,6 @@
 import type { Flag } from "./flags.ts";
 import type { Latency } from "./latency.ts";
+import type { Fit } from "./peers.ts";
 import type { Child, GeneratorHandle, Placement, SubjectHandle } from "./process.ts";
 
 /** How long a run may take: a smoke test, the set for two cores in three minutes, or the whole. */
@@ -8,6 +9,8 @@ export type Mode = "quick" | "short" | "full";
 /** Options of the command line, read by the scenario that knows them. */
 export interface Options {
   readonly mode: Mode;
+  /** Whether a switch was given, or an option. */
+  has(name: string): boolean;
   /** Whether scenarios were asked for by name, so that one may take its time. */
   readonly isNamed: boolean;
   /** Numbers of `--name 10,100`, or those of the mode. */
@@ -73,8 +76,11 @@ export interface Context {
   /** Ends the run when the user does; every wait of the context rejects then. */
   readonly signal: AbortSignal;
   readonly seed: number;
-  /** The subjects to measure: `--against` or the controls, and ours. */
-  subjects(controls?: readonly string[]): readonly string[];
+  /**
+   * The subjects to measure: `--against` or the controls, and ours. Peers take part where a
+   * scenario says which case it is; whoever was asked for and does not fit is named in a line.
+   */
+  subjects(controls?: readonly string[], fit?: Fit): readonly string[];
   /**
    * Yields who is measured next: blocks of A B C C B A with a random first order, so that drift of
    * the machine meets all alike. Two pairs a block.

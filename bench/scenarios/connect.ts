@@ -27,7 +27,7 @@ async function run(context: Context): Promise<void> {
   const warmRounds = Math.ceil(WARM_CONNECTIONS[options.mode] / connections);
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec)) {
     const one = { codec, connections };
-    const subjects = context.subjects();
+    const subjects = context.subjects(undefined, one);
     const what = `connect: ${connections}, ${codec}`;
     const lanes = await openLanes(context, { what, subjects }, async (name) => {
       const bench = await openBench(context, name, { codec, groups: membersOf(1) });

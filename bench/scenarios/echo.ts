@@ -7,7 +7,8 @@
  *           them, so it is not even recorded.
  */
 import { type Bench, cpuBetween, deliveryOf, membersOf, openBench } from "../rig/bench.ts";
-import { judgeDelivery, judgeGeneratorLag, judgeSaturation } from "../rig/flags.ts";
+import { type Flag, judgeDelivery, judgeGeneratorLag, judgeSaturation } from "../rig/flags.ts";
+import { findPeer, protocolOf } from "../rig/peers.ts";
 import { inLanes, measurePairs, openLanes, warmUp } from "../rig/rounds.ts";
 import type { Context, Round, Scenario } from "../rig/scenario.ts";
 import type { Codec } from "../wire/packets.ts";
@@ -44,7 +45,7 @@ async function compare(context: Context, one: EchoCase): Promise<void> {
   const durationMs = options.number("seconds", { quick: 0.15, short: 0.12, full: 1 }) * 1000;
   const warmMs = { quick: 300, short: 600, full: 5000 }[options.mode];
   const ratePerS = options.number("rate", { quick: 500, short: 1000, full: 1000 });
-  const subjects = context.subjects();
+  const subjects = context.subjects(undefined, one);
   const joining = { codec: one.codec, groups: membersOf(one.connections) };
   const lanes = await openLanes(context, { what: "echo", subjects }, async (name) => {
     const bench = await openBench(context, name, joining);
@@ -73,6 +74,7 @@ async function measureEcho(bench: Bench, one: EchoCase, how: How): Promise<Round
   const before = await subject.usage();
   const echoed = await generator.echo({
     codec: one.codec,
+    protocol: protocolOf(subject.name),
     payloadBytes: one.payload,
     depth: DEPTH,
     napMs: NAP_MS,
@@ -102,12 +104,18 @@ async function measureEcho(bench: Bench, one: EchoCase, how: How): Promise<Round
     delivery: deliveryOf(counts),
     ...(isOpen ? { latency } : {}),
     flags: [
-      ...judgeDelivery(counts),
+      ...judgeAcks(subject.name, counts),
       ...(isOpen
         ? judgeGeneratorLag(echoed.lag.p99Us)
         : judgeSaturation({ server, client, waiting: Math.max(0, 1 - server - delayed) })),
     ],
   };
+}
+
+/** Acks must come once each, and in order unless a peer's events have tasks of their own. */
+function judgeAcks(subject: string, counts: Parameters<typeof judgeDelivery>[0]): Flag[] {
+  const inAnyOrder = findPeer(subject)?.isConcurrent ?? false;
+  return judgeDelivery(counts).filter(({ code }) => !inAnyOrder || code !== "reordered");
 }
 
 /** Event with ack. */

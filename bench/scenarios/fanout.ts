@@ -6,10 +6,11 @@
  * Control:  `app.publish` on bare uWebSockets.js with the same bytes to exactly the recipients.
  * Not for:  latency, or a network with a wire; client and server share one machine here.
  */
+import { protocolOf } from "../rig/peers.ts";
 import { inLanes, measurePairs, openLanes, warmUp } from "../rig/rounds.ts";
 import { type Case, measure, openWarmRoom } from "../rig/saturation.ts";
 import type { Context, Scenario } from "../rig/scenario.ts";
-import { readShape } from "../rig/shapes.ts";
+import { kindOf, readShape } from "../rig/shapes.ts";
 import { witness } from "../rig/witness.ts";
 import { readCodec } from "./words.ts";
 
@@ -44,11 +45,13 @@ async function compare(
   const payloads = options.numbers("payload", { quick: [128], short: [128], full: [128] });
   const frames = options.numbers("frames", FRAMES);
   const cases = payloads.flatMap((payload) => frames.map((n) => ({ ...room, payload, frames: n })));
-  const subjects = context.subjects();
+  const fit = { codec: room.codec, shape: kindOf(room.shape) };
+  const subjects = context.subjects(undefined, fit);
   const where = `fanout: ${room.shape} × ${room.members}, ${room.codec}`;
   const lanes = await openLanes(context, { what: where, subjects }, async (name) => {
     const bench = await openWarmRoom(context, name, room, warmMs);
-    for (const payload of payloads) await witness(context, bench, { ...room, payload });
+    if (protocolOf(name) === "socket.io")
+      for (const payload of payloads) await witness(context, bench, { ...room, payload });
     for (const one of cases) await warmUp(warmMs, (turn) => measure(bench, one, turn));
     return bench;
   });

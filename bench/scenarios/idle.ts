@@ -33,7 +33,7 @@ async function run(context: Context): Promise<void> {
   const blocks = options.number("rounds", { quick: 1, short: 1, full: 5 });
   const most = options.number("connections", { quick: 300, short: 2000, full: 10_000 });
   for (const codec of options.words("codec", ["msgpack"]).map(readCodec)) {
-    const subjects = context.subjects();
+    const subjects = context.subjects(undefined, { codec });
     const what = `idle: ${most} connections, ${codec}`;
     const measure = afresh(context, async ({ subject, pair }) => {
       const points = await measurePoints(context, subject, { codec, most });
@@ -102,6 +102,8 @@ function slopeRound(
 ): Round {
   const fit = (key: keyof Point) => fitLine(points.map((p) => ({ x: p.x, y: p[key] })));
   const rss = fit("rss");
+  // A server without a heap of V8 or Go tells none.
+  const hasHeap = points.some((point) => point.heapUsed > 0);
   const figures = `R² ${rss.r2.toFixed(3)} of RSS`;
   return {
     subject,
@@ -111,8 +113,12 @@ function slopeRound(
       rss_bytes_per_connection: rss.slope,
       rss_slope_error: rss.slopeError,
       rss_r2: rss.r2,
-      heap_bytes_per_connection: fit("heapUsed").slope,
-      heap_r2: fit("heapUsed").r2,
+      ...(hasHeap
+        ? {
+            heap_bytes_per_connection: fit("heapUsed").slope,
+            heap_r2: fit("heapUsed").r2,
+          }
+        : {}),
       external_bytes_per_connection: fit("external").slope,
       kernel_bytes_per_connection: fit("kernel").slope,
       empty_rss_bytes: rss.intercept,

@@ -5,6 +5,9 @@ import { encodeFrame, NO_MASK, OP } from "../../test/harness/wire-ws.ts";
 /** The codec a client speaks. */
 export type Codec = CodecName;
 
+/** What clients and server say to each other: Socket.IO, or a peer's own protocol. */
+export type Protocol = "socket.io" | "centrifugo";
+
 /** What a message that carries no marker means to a client. */
 export type Signal =
   | { readonly is: "open" }

@@ -30,6 +30,8 @@ function openContext(): Context {
     signal: new AbortController().signal,
     seed: 1,
     say: () => {},
+    note: () => {},
+    peers: new Map(),
     gateways: new Map(),
   });
 }
@@ -160,7 +162,15 @@ test("what was measured before an interruption is kept, flagged and void", async
     },
   };
   const result = await runScenario(scenario, {
-    ...{ argv: [], options: readArgs([]), build, say: () => {}, gateways: new Map() },
+    ...{
+      argv: [],
+      options: readArgs([]),
+      build,
+      say: () => {},
+      note: () => {},
+      gateways: new Map(),
+    },
+    peers: new Map(),
     placement: { server: undefined, client: undefined },
     signal: interrupt.signal,
   });

@@ -97,7 +97,7 @@ test("a loop that stood still is counted for every look it missed", () => {
 
 test("events counted up in place are those that an encoder writes", () => {
   for (const codec of ["json", "msgpack"] as const) {
-    const events = createEvents(codec, 64);
+    const events = createEvents({ codec }, 64);
     const body = createBodies(64);
     const sent = Buffer.concat([events(9, 5), events(3, 123_456)]);
     const built = Array.from({ length: 12 }, (_, n) =>

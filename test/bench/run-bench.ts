@@ -11,12 +11,17 @@ export interface Run {
   readonly output: string;
 }
 
-/** Runs the benchmark's own process, as `npm run bench -- …` does. */
-export async function runBench(...args: string[]): Promise<Run> {
+/**
+ * Runs the benchmark's own process, as `npm run bench -- …` does, with another environment if one
+ * comes first.
+ */
+export async function runBench(...words: ({ env: NodeJS.ProcessEnv } | string)[]): Promise<Run> {
+  const args = words.filter((word) => typeof word === "string");
+  const env = words.find((word) => typeof word === "object")?.env ?? process.env;
   const child = spawn(
     process.execPath,
     ["--import", "tsx", join(ROOT, "bench", "main.ts"), ...args],
-    { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] },
+    { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] },
   );
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text));
