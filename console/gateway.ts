@@ -14,10 +14,12 @@ export interface About {
   readonly auth: string;
   readonly namespaces: readonly string[];
   readonly hasFunctions: boolean;
-  readonly hasCluster: boolean;
+  /** Whether there may be other nodes or workers. */
+  readonly hasOthers: boolean;
   readonly metricsPath: string;
   readonly historyMs: number;
   readonly isChat: boolean;
+  readonly canWatch: boolean;
 }
 
 /** The gateway said no, or nothing. `status` is 0 if it could not be reached. */

@@ -3,8 +3,12 @@ import { useEffect, useState } from "preact/hooks";
 import { type About, get, hasKey, type Refused, setKey, takeKey } from "./gateway.ts";
 import { KeyForm } from "./key-form.tsx";
 import { Chat } from "./views/chat.tsx";
+import { Cluster } from "./views/cluster.tsx";
+import { Functions } from "./views/functions.tsx";
 import { Now } from "./views/now.tsx";
 import { Try } from "./views/try.tsx";
+import { Watch } from "./views/watch.tsx";
+import { Who } from "./views/who.tsx";
 
 /** What every view gets. */
 export interface ViewProps {
@@ -21,6 +25,15 @@ interface View {
 /** The views, in the order of their links: one file in `views/` each. */
 const VIEWS: readonly View[] = [
   { name: "now", title: "Now", shown: () => true, Body: Now },
+  { name: "who", title: "Who", shown: () => true, Body: Who },
+  { name: "watch", title: "Watch", shown: ({ canWatch }) => canWatch, Body: Watch },
+  {
+    name: "functions",
+    title: "Functions",
+    shown: ({ hasFunctions }) => hasFunctions,
+    Body: Functions,
+  },
+  { name: "cluster", title: "Cluster", shown: ({ hasOthers }) => hasOthers, Body: Cluster },
   { name: "try", title: "Try it", shown: () => true, Body: Try },
   { name: "chat", title: "Chat", shown: ({ isChat }) => isChat, Body: Chat },
 ];

@@ -1,4 +1,5 @@
 import { Chart, type Line, short } from "../chart.tsx";
+import { Lines } from "../lines.tsx";
 import { type Live, useLive } from "../live.ts";
 import type { ViewProps } from "../page.tsx";
 
@@ -83,6 +84,7 @@ export function Now({ about }: ViewProps) {
           lines={[...rates(live, "handshakes_refused_total "), ...rates(live, "limited_total ")]}
         />
       </div>
+      <Lines title="Warnings and errors" />
     </>
   );
 }

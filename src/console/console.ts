@@ -1,3 +1,4 @@
+import type { Server } from "socket.io";
 import type { Apply } from "../core/apply.ts";
 import { FailureError } from "../core/failures.ts";
 import type { AddRoute, Exchange, RouteResponse } from "../core/http.ts";
@@ -5,9 +6,12 @@ import type { Settings } from "../core/settings.ts";
 import { createAssets, PAGE_FILES, policyOf } from "./assets.ts";
 import { EVERY_MS, type Samples, startSampler } from "./figures.ts";
 import { createHistory, type History } from "./history.ts";
+import type { KeptLine } from "./lines.ts";
+import { mask } from "./masks.ts";
 import type { Nodes } from "./nodes.ts";
 import { findSockets } from "./sockets.ts";
 import { createEventStreams, type EventStream } from "./streams.ts";
+import { serveWatch } from "./watch.ts";
 
 /** What the console needs from other rooms. */
 export interface ConsoleNeeds {
@@ -25,6 +29,16 @@ export interface ConsoleNeeds {
   clientPort(): number | undefined;
   readonly apply: Apply;
   readonly nodes: Nodes;
+  /** Lists the rooms of a namespace; resolves with `undefined` when it does not exist. */
+  rooms(
+    namespace: string,
+    page: { readonly limit: number; readonly after?: string | undefined },
+  ): Promise<{ readonly items: readonly object[]; readonly next?: string } | undefined>;
+  readonly io: Server;
+  /** Returns the latest warnings and errors. */
+  lines(): readonly KeptLine[];
+  /** Whether events may be watched. */
+  readonly isWatchable: boolean;
 }
 
 /** Returns a response; `undefined` if the exchange has been answered otherwise. */
@@ -35,6 +49,9 @@ export interface Console {
   /** Ends all streams, and takes no more samples. */
   stop(): void;
 }
+
+/** Rooms of one page. */
+const ROOMS = 50;
 
 /** Adds the routes of the console, and begins to take samples. */
 export function startConsole(settings: Settings["console"], needs: ConsoleNeeds): Console {
@@ -55,6 +72,22 @@ export function startConsole(settings: Settings["console"], needs: ConsoleNeeds)
     stream.onEnd(() => viewers.delete(show));
     return 200;
   });
+  needs.guarded("/console/watch", async (exchange) => {
+    const { io, isWatchable } = needs;
+    return serveWatch(settings, { io, streams, isAllowed: isWatchable }, exchange);
+  });
+  addLists(needs);
+  needs.commands("/console/commands");
+  return {
+    stop() {
+      sampler.stop();
+      streams.stop();
+    },
+  };
+}
+
+/** Adds the routes that answer with a list, or with one entry of it. */
+function addLists(needs: ConsoleNeeds): void {
   needs.guarded("/console/sockets", async ({ query }) =>
     json(await findSockets(needs.apply, new URLSearchParams(query))),
   );
@@ -65,13 +98,15 @@ export function startConsole(settings: Settings["console"], needs: ConsoleNeeds)
     return json(found);
   });
   needs.guarded("/console/nodes", async () => json(await needs.nodes.list()));
-  needs.commands("/console/commands");
-  return {
-    stop() {
-      sampler.stop();
-      streams.stop();
-    },
-  };
+  needs.guarded("/console/lines", async () => {
+    return json({ lines: needs.lines().map((line) => ({ ...line, fields: mask(line.fields) })) });
+  });
+  needs.guarded("/console/rooms", async ({ query }) => {
+    const { namespace = "/", after } = Object.fromEntries(new URLSearchParams(query));
+    const page = await needs.rooms(namespace, { limit: ROOMS, after });
+    if (!page) throw new FailureError("COMMANDS_NO_NAMESPACE", namespace.slice(0, 200));
+    return json({ rooms: page.items, next: page.next });
+  });
 }
 
 function addPage({ route, clientPort }: ConsoleNeeds): void {

@@ -148,6 +148,11 @@ export const FAILURES = {
     retry: true,
     text: "console.streamsMax streams are open already",
   },
+  CONSOLE_WATCH_OFF: {
+    status: 403,
+    retry: false,
+    text: "Events are not to be watched: see console.watch",
+  },
   CONSOLE_NO_SOCKET: { status: 404, retry: false, text: "There is no such socket" },
   // upstream: calls to functions.
   UPSTREAM_TIMEOUT: { status: 504, retry: true, text: "The function did not answer in time" },

@@ -691,6 +691,22 @@ interface ConsoleSettings {
   historyMs?: number | undefined;
   /** Live streams that may be open at once, over all who look. Default: 16 (1…1000). */
   streamsMax?: number | undefined;
+  /**
+   * Whether the events of a socket or room can be watched; `auto`: only while developing, which the
+   * `sluice` process does without `NODE_ENV=production`.
+   * Default: "auto".
+   */
+  watch?: "auto" | "on" | "off" | undefined;
+  /**
+   * Watched events that one stream is sent in a second; those above are counted.
+   * Default: 100 (1…10000).
+   */
+  watchPerSecondMax?: number | undefined;
+  /**
+   * Whether watched events show their arguments, or only what type and size they have.
+   * Default: "shown".
+   */
+  watchArguments?: "shown" | "masked" | undefined;
 }
 
 /** Other nodes, connected by Redis, and workers on this machine. */

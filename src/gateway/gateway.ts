@@ -1,6 +1,7 @@
 import { Server } from "socket.io";
 import { checkWorkers } from "../cluster/worker-settings.ts";
 import type { WorkerSide } from "../cluster/workers.ts";
+import { createKeptLines, type KeptLine } from "../console/lines.ts";
 import { CLOSES } from "../core/closes.ts";
 import { type Log, silentLog, stderrLog } from "../core/log.ts";
 import {
@@ -107,6 +108,8 @@ export interface OwnNeeds extends GatewayNeeds {
   readonly worker?: Pick<WorkerSide, "scrape" | "answer" | "isStopping" | "joinBus">;
 }
 
+/** Warnings and errors that the console shows. */
+const LINES_KEPT = 200;
 /** How long Redis or the primary may take for the last broadcasts, before a drain and after it. */
 const SETTLE_MS = 300;
 
@@ -129,14 +132,16 @@ export async function startOwn(given: PartialSettings, needs: OwnNeeds): Promise
   hideInherited();
   const settings = readSettings(given);
   if (needs.worker) checkWorkers(settings);
-  const log = needs.log ?? silentLog;
+  const lines = createKeptLines(LINES_KEPT);
+  const log = lines.keep(needs.log ?? silentLog);
   const undo: (() => unknown)[] = [];
   try {
     const { folder = ".", production = false, example = false, load, worker } = needs;
+    const { developing = false } = needs;
     const { linesDropped = () => 0, stopNote = () => "" } = needs;
-    const developing = needs.developing === true && !worker && isClosed(settings);
     const how = { folder, production, example, developing, load, worker };
-    const logs = { log, handlersLog: needs.log ?? stderrLog, linesDropped, stopNote };
+    const handlersLog = needs.log ? log : lines.keep(stderrLog);
+    const logs = { log, handlersLog, lines: lines.list, linesDropped, stopNote };
     return await build(settings, { ...logs, ...how, undo });
   } catch (error) {
     for (const step of undo.reverse()) await step();
@@ -149,11 +154,12 @@ interface Build {
   linesDropped(): number;
   /** Logs failures of handlers; writes to stderr where an embedded gateway has no log. */
   readonly handlersLog: Log;
+  /** The latest warnings and errors. */
+  lines(): readonly KeptLine[];
   readonly folder: string;
   readonly production: boolean;
   readonly example: boolean;
   stopNote(): string;
-  /** Whether a key of the API is made for this start. */
   readonly developing: boolean;
   readonly load: (() => Load) | undefined;
   readonly worker: OwnNeeds["worker"];
@@ -202,7 +208,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const upstream = await startUpstream(settings, { ...bus, ...room, metrics });
   if (upstream.stop) calls.stop = upstream.stop;
   const { ports, close, consoleUrl } = await serveHttp(settings, opened, {
-    ...{ ...room, undo, deadLetters: upstream.deadLetters, developing: needs.developing },
+    ...{ ...needs, ...room, deadLetters: upstream.deadLetters },
     metrics: { ...metrics, scrape: shareScrapes(worker?.scrape ?? metrics.scrape) },
     isAway: () => settings.cluster.away === "refuse" && bus?.link.isHere() === false,
     isDraining: () => state.isDraining || worker?.isStopping() === true,
@@ -356,9 +362,4 @@ function startMetrics(
     "scraped",
   );
   return metrics;
-}
-
-/** Whether neither a key nor a token opens the API. */
-function isClosed({ api }: Settings): boolean {
-  return [api.keys.length, api.jwtSecret, api.jwtPublicKey, api.jwtJwksUrl].every((one) => !one);
 }

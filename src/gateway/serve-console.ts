@@ -1,6 +1,7 @@
 import type { Server } from "socket.io";
 import type { Api } from "../api/api.ts";
 import { startConsole } from "../console/console.ts";
+import type { KeptLine } from "../console/lines.ts";
 import { connectNodes } from "../console/nodes.ts";
 import { hasUpstream, type Settings } from "../core/settings.ts";
 import { readVersion } from "../core/version.ts";
@@ -18,7 +19,9 @@ export interface ServeConsoleNeeds {
   readonly executor: Executor;
   readonly metrics: Metrics;
   readonly undo: (() => unknown)[];
-  /** Whether the key was made for this start, because somebody is developing. */
+  /** The latest warnings and errors. */
+  lines(): readonly KeptLine[];
+  /** Whether somebody develops with this gateway. */
   readonly developing: boolean;
   /** The port of the clients, if the API has one of its own. */
   clientPort(): number | undefined;
@@ -27,12 +30,15 @@ export interface ServeConsoleNeeds {
 /** Adds the console to the routes of the API. */
 export function serveConsole(settings: Settings, needs: ServeConsoleNeeds): void {
   const { io, http, api, executor, metrics, undo } = needs;
-  const { codec, auth, socket, cluster } = settings;
+  const { codec, auth, socket } = settings;
+  const { watch } = settings.console;
+  const canWatch = watch === "on" || (watch === "auto" && needs.developing);
   const nodes = connectNodes(io, { version: readVersion(), isAlone: () => isAlone(io.of("/")) });
   undo.push(() => nodes.stop());
   const running = startConsole(settings.console, {
     ...{ route: http.route, guarded: api.console.get, commands: api.console.commands },
-    ...{ apply: executor.apply, nodes, clientPort: needs.clientPort },
+    ...{ io, apply: executor.apply, rooms: executor.rooms, nodes, isWatchable: canWatch },
+    ...{ clientPort: needs.clientPort, lines: needs.lines },
     samples: () => metrics.read() as Record<string, number>, // both are samples by metric
     about: () => ({
       version: readVersion(),
@@ -44,9 +50,10 @@ export function serveConsole(settings: Settings, needs: ServeConsoleNeeds): void
       auth: auth.mode,
       namespaces: [...namespacesOf(io).keys()].slice(0, 1000),
       hasFunctions: hasUpstream(settings),
-      hasCluster: cluster.redisUrl !== "",
+      hasOthers: !isAlone(io.of("/")),
       metricsPath: settings.metrics.path,
       historyMs: settings.console.historyMs,
+      canWatch,
       isChat: /examples[/\\]chat\.[jt]s$/.test(settings.handlers.module),
     }),
   });

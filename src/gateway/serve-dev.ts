@@ -87,6 +87,9 @@ export async function startDev(run: DevRun, needs: DevNeeds): Promise<Dev> {
     const isKept = Object.keys(run.kept).length > 0;
     if (isKept) inFolder(() => writeEnvFile(cwd, { ...run.kept, SLUICE_URL: env.SLUICE_URL }));
     greet(run, { gateway: gateway.url, api: env.SLUICE_URL, print });
+    const { consoleUrl: page = "" } = gateway;
+    const { SLUICE_KEY: key } = run.kept;
+    if (key !== undefined) print(`sluice dev: console ${page.replace(/#.*/, "")}#key=${key}`);
     const { command } = run;
     if (command.length > 0) {
       const given = { ...needs.env, ...env, PORT: String(portOf(url)) };

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { KeptLine } from "../console/lines.ts";
 import type { Settings } from "../core/settings.ts";
 import { readVersion } from "../core/version.ts";
 import { within } from "../core/within.ts";
@@ -16,9 +17,11 @@ const REQUESTS_MS = 500;
 /** What {@link serveHttp} needs. */
 type ServeHttpNeeds = Omit<ServeNeeds, "http" | "version" | "requests" | "ready"> & {
   readonly undo: (() => unknown)[];
+  /** The latest warnings and errors. */
+  lines(): readonly KeptLine[];
   /** Whether other processes may listen on the same ports. */
   readonly shared: boolean;
-  /** Whether a key of the API is made for this start. */
+  /** Whether somebody develops with this gateway. */
   readonly developing: boolean;
   /** Whether the cluster cannot be reached. */
   isAway(): boolean;
@@ -35,7 +38,9 @@ export async function serveHttp(
   { app, encrypted }: Pick<OpenedApp, "app" | "encrypted">,
   needs: ServeHttpNeeds,
 ) {
-  const key = needs.developing ? randomBytes(24).toString("base64url") : undefined;
+  // Not for workers: each would make one of its own, and they answer on one port.
+  const isKeyMade = needs.developing && !needs.shared && isClosed(settings);
+  const key = isKeyMade ? randomBytes(24).toString("base64url") : undefined;
   const served = startApi(withKey(settings, key), app, needs);
   const clientPort = () => (settings.api.port === 0 ? undefined : ports.port);
   const hasConsole = await startConsole(settings, { ...needs, ...served, clientPort });
@@ -44,6 +49,11 @@ export async function serveHttp(
     ? `${apiUrl(settings, { encrypted, ...ports })}/console${key ? `#key=${key}` : ""}`
     : undefined;
   return { ports, close, consoleUrl };
+}
+
+/** Whether neither a key nor a token opens the API. */
+function isClosed({ api }: Settings): boolean {
+  return [api.keys.length, api.jwtSecret, api.jwtPublicKey, api.jwtJwksUrl].every((one) => !one);
 }
 
 /** Returns settings in which `key`, if there is one, opens the API. */

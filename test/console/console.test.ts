@@ -5,6 +5,8 @@ import { gzipSync } from "node:zlib";
 import { bundlePage } from "../../src/console/bundle.ts";
 import type { LogFields } from "../../src/core/log.ts";
 import { testGateway } from "../harness/gateway.ts";
+import { testRedis } from "../harness/redis.ts";
+import { hasTool } from "../harness/tool.ts";
 import { until } from "../harness/wait.ts";
 
 const KEY = "operator-0123456789abcdef";
@@ -209,4 +211,54 @@ test("commands are carried out with the key's own rights, and logged with its na
   assert.equal((await send(disconnect)).status, 403, "the key may emit only");
   assert.equal((await send(news, OTHER)).status, 403, "its right is the API's, not the console's");
   assert.equal(lines.length, 1);
+});
+
+test("rooms are listed page by page, whatever they are called", async (t) => {
+  const { gateway, ask } = await withClients(t, 1);
+  const [socket] = gateway.io.of("/").sockets.values();
+  for (let at = 0; at < 60; at++) socket?.join(`room ${at} <b>`);
+  const first = await (await ask("/console/rooms?namespace=/")).json();
+  assert.equal(first.rooms.length, 50);
+  const second = await (
+    await ask(`/console/rooms?namespace=/&after=${encodeURIComponent(first.next)}`)
+  ).json();
+  assert.equal(second.rooms.length, 11);
+  assert.equal(second.next, undefined);
+  assert.equal((await ask("/console/rooms?namespace=/none")).status, 404);
+});
+
+test("consoles see the sockets and numbers of all nodes behind Redis", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const node = () => testGateway(t, { api: { keys }, cluster: { redisUrl: redis.url } });
+  const [here, there] = await Promise.all([node(), node()]);
+  const { socket } = await there.joined();
+  await socket.join("lobby");
+  const ask = asker(here.url);
+  const { nodes, whole } = await (await ask("/console/nodes")).json();
+  assert.equal(whole, true);
+  assert.deepEqual(
+    nodes.map((one: { connections: number }) => one.connections),
+    [0, 1],
+  );
+  assert.deepEqual(nodes[1].namespaces[0], { name: "/", sockets: 1, rooms: 1 });
+  assert.ok(nodes[1].answeredMs >= 0);
+  const { sockets } = await (await ask("/console/sockets?room=lobby")).json();
+  assert.deepEqual(
+    sockets.map(({ id }: { id: string }) => id),
+    [socket.id],
+  );
+  const shown = await (await ask(`/console/socket?id=${socket.id}`)).json();
+  assert.deepEqual(shown.rooms, [socket.id, "lobby"]);
+  assert.equal((await ask("/console/socket?id=none")).status, 404);
+});
+
+test("the latest warnings and errors are shown, with their fields", async (t) => {
+  const gateway = await testGateway(t, { api: { keys } }, { log: () => {} });
+  gateway.uncaught(new Error("the database is locked"), "order");
+  const { lines } = await (await asker(gateway.url)("/console/lines")).json();
+  assert.equal(lines.length, 1);
+  const [{ level, fields }] = lines;
+  assert.equal(level, "error");
+  assert.match(JSON.stringify(fields), /the database is locked/);
 });
