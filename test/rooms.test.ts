@@ -21,6 +21,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "socket.io-adapter": ["seam", "fanout", "cluster"],
   "socket.io-parser": ["codec"],
   "prom-client": ["metrics"],
+  undici: ["upstream"],
   ioredis: ["cluster"],
   "@socket.io/redis-adapter": ["seam"],
   // Sessions, events with bytes, and what the classic adapter writes.
