@@ -3,6 +3,7 @@ import { viewOn } from "../../core/buffer.ts";
 import type { Bytes } from "../../core/bytes.ts";
 import { type Frame, isAck, isEvent, type Packet } from "../../core/packet.ts";
 import { plainType } from "../limits.ts";
+import { isPlain, writeScalars } from "./write.ts";
 
 const encoder = new Encoder();
 
@@ -12,8 +13,11 @@ const encoder = new Encoder();
  */
 export function encodeJson(packet: Packet): readonly Frame[] {
   const type = plainType(packet.type);
-  // Most packets are events and acks without attachments, whose text is short to write.
-  if ((isEvent(type) || isAck(type)) && isPlain(packet.data)) return [writeText(type, packet)];
+  if (isEvent(type) || isAck(type)) {
+    const { data } = packet;
+    const json = writeScalars(data) ?? (isPlain(data) ? stringify(data) : undefined);
+    if (json !== undefined) return [headOf(type, packet) + json];
+  }
   // The parser looks for attachments itself and sets the binary types.
   const plain = type === packet.type ? packet : { ...packet, type };
   // The parser's enum has the same numbers. It returns a string, then the binary values.
@@ -22,26 +26,12 @@ export function encodeJson(packet: Packet): readonly Frame[] {
   return frames as Frame[]; // by the line above
 }
 
-function writeText(type: number, { nsp, id, data }: Packet): string {
-  const head = nsp === "/" ? `${type}` : `${type}${nsp},`;
-  const json = data === undefined || data === null ? "" : JSON.stringify(data);
-  return id === undefined ? head + json : head + id + json;
+/** As the parser: of what is missing it writes nothing. */
+function stringify(data: unknown): string {
+  return data === undefined || data === null ? "" : JSON.stringify(data);
 }
 
-/**
- * Whether a value holds only scalars, plain objects and arrays, so that it has no attachments. It
- * reads each member once, as the parser's own search for attachments does, and calls no `toJSON`.
- */
-function isPlain(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return true;
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) if (!isPlain(value[i])) return false;
-    return true;
-  }
-  const kind: unknown = Object.getPrototypeOf(value);
-  if (kind !== Object.prototype && kind !== null) return false;
-  const members = value as Readonly<Record<string, unknown>>; // any object can be read by key
-  if (members.toJSON !== undefined) return false;
-  for (const key in members) if (!isPlain(members[key])) return false;
-  return true;
+function headOf(type: number, { nsp, id }: Packet): string {
+  const head = nsp === "/" ? `${type}` : `${type}${nsp},`;
+  return id === undefined ? head : head + id;
 }
