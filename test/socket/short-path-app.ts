@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { EventEmitter } from "node:events";
 import type { Server, Socket } from "socket.io";
 
@@ -14,6 +15,8 @@ interface Told {
 }
 
 const noop = () => {};
+/** What one event enters must not reach the next. */
+const scope = new AsyncLocalStorage<unknown>();
 
 /** Adds listeners that do nothing to every connection and socket: none may make a difference. */
 export function watch(io: Server): void {
@@ -77,6 +80,10 @@ function serveEvents(socket: Socket, note: Note): void {
     process.nextTick(() => note("next tick"));
     queueMicrotask(() => note("microtask"));
     ack("order");
+  });
+  on("scope", (args) => {
+    note("in scope", scope.getStore());
+    scope.enterWith(args);
   });
   on("send", (args) => {
     socket.emit("plain", ...args);
@@ -175,7 +182,8 @@ function serveToggles(socket: Socket, note: Note): void {
     middleware: () => {
       let on = true;
       socket.use(([event, first], next) => {
-        if (on) note("middleware", event, first);
+        if (on) note("middleware", event, first, scope.getStore());
+        if (on) scope.enterWith("a middleware");
         next(on && first === false ? new Error("refused") : undefined);
       });
       return () => {

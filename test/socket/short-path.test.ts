@@ -9,7 +9,7 @@ import { testGateway } from "../harness/gateway.ts";
 import { serveApp, type Trace, watch } from "./short-path-app.ts";
 import { type Action, type Play, playWire } from "./short-path-player.ts";
 
-const RUNS = process.env.DEEP === "true" ? 2000 : 150;
+const RUNS = process.env.DEEP === "true" ? 2000 : 300;
 
 /** A gateway with the application of the model, and how a client plays actions against it. */
 async function openSide(t: TestContext, watched: boolean) {
@@ -51,7 +51,7 @@ const event = fc.record({
   do: fc.constant("event" as const),
   name: fc.constantFrom(
     ...["echo", "echo", "echo", "twice", "later", "order", "send", "publish", "ask", "unheard"],
-    ...["throws", "rejects", "cannot", "once", "leave", "kick", "close"],
+    ...["throws", "rejects", "cannot", "once", "scope", "leave", "kick", "close"],
   ),
   args: fc.array(value, { maxLength: 3 }),
   acked: fc.boolean(),
@@ -102,6 +102,11 @@ test("whoever listens to packets, the application and the client see the same", 
     fc.asyncProperty(fc.constantFrom<CodecName>("json", "msgpack"), chunks, async (codec, all) => {
       const [one, two] = await Promise.all([plain.play(codec, all), watched.play(codec, all)]);
       assert.deepEqual(one, two);
+      const acked = one.heard.flatMap((line) => /^{"type":3,.*,("id":\d+)}$/.exec(line)?.[1] ?? []);
+      assert.equal(new Set(acked).size, acked.length, "an event is acknowledged once");
+      const entered = one.trace.filter((line) => line.includes("in scope"));
+      // What a middleware enters, its event's listeners see.
+      assert.ok(entered.every((line) => /in scope \[(null|"a middleware")\]/.test(line)));
     }),
     { numRuns: RUNS },
   );
