@@ -4,6 +4,7 @@ import { readGroups } from "../../deploy/prometheus/rules.ts";
 import { connectClient, type Socket } from "../harness/clients.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
 import { type Prometheus, startPrometheus } from "../harness/prometheus.ts";
+import { tcpSwitch } from "../harness/tcp-switch.ts";
 import { hasTool } from "../harness/tool.ts";
 import { until } from "../harness/wait.ts";
 import { openSession } from "../harness/wire-io.ts";
@@ -36,9 +37,12 @@ function speedUp(): unknown[] {
   }));
 }
 
-async function gather(gateway: TestGateway, clients: Socket[] = []): Promise<Socket[]> {
+async function gather(
+  { url }: Pick<TestGateway, "url">,
+  clients: Socket[] = [],
+): Promise<Socket[]> {
   while (clients.length < CLIENTS) {
-    const wave = Array.from({ length: 10 }, () => connectClient(gateway.url, "msgpack"));
+    const wave = Array.from({ length: 10 }, () => connectClient(url, "msgpack"));
     clients.push(...(await Promise.all(wave)));
   }
   return clients;
@@ -62,32 +66,40 @@ async function startAll(t: TestContext) {
       socket: { bufferBytesMax: 65_536, stallMsMax: 2000 },
     }),
     storm: await testGateway(t, settings),
+    load: await testGateway(t, settings),
     // Three times as long as its alert waits: scrapes and rules may be late.
     sluice: await testGateway(t, { ...settings, socket: { drainMs: 30_000 } }),
   };
-  const [storm, sluice] = await Promise.all([gather(gateways.storm), gather(gateways.sluice)]);
+  const wire = await tcpSwitch(t, gateways.storm.port);
+  const [storm, sluice, load] = [
+    await gather(wire),
+    await gather(gateways.sluice),
+    await gather(gateways.load),
+  ];
   await connectClient(gateways.slow.url);
   t.after(() => {
-    for (const client of [...storm, ...sluice]) client.disconnect();
+    for (const client of [...storm, ...sluice, ...load]) client.disconnect();
   });
   const jobs = Object.entries(gateways).map(([name, { port }]) => [name, [`127.0.0.1:${port}`]]);
   const prometheus = await startPrometheus(t, Object.fromEntries(jobs), { rules: speedUp() });
-  return { gateways, storm, prometheus };
+  return { gateways, wire, load, prometheus };
 }
 
 test("a slow consumer, lost connections, a storm and a drain each fire their alert alone", async (t) => {
   if (!hasTool(t, "prometheus")) return;
-  const { gateways, storm, prometheus } = await startAll(t);
+  const { gateways, wire, load, prometheus } = await startAll(t);
 
   // Five quiet minutes of the sped-up clock: what `offset 5m` looks back at.
   const quiet = async () => {
     const past = await prometheus.query("job:sluice_connections:sum offset 10s");
-    return past.length === 3;
+    return past.length === 4;
   };
   await until(quiet, "the rules have ten seconds of history", MANY_MS);
-  for (const job of ["slow", "storm", "sluice"])
+  for (const job of ["slow", "storm", "load", "sluice"])
     assert.deepEqual(await fired(prometheus, job), [], `${job} is quiet`);
 
+  // A load test that ends, for as long as the others take.
+  for (const client of load) client.disconnect();
   await Promise.all([
     (async () => {
       const idle = await openSession(gateways.slow.port, "websocket");
@@ -101,7 +113,7 @@ test("a slow consumer, lost connections, a storm and a drain each fire their ale
       idle.close("reset");
     })(),
     (async () => {
-      for (const client of storm) client.disconnect();
+      wire.cut();
       await fires(prometheus, "storm", "SluiceConnectionsFell");
       assert.ok(!(await fired(prometheus, "storm")).includes("SluiceReconnectStorm"));
       t.after(() => {
@@ -128,6 +140,9 @@ test("a slow consumer, lost connections, a storm and a drain each fire their ale
     "SluiceConnectionsFell",
     "SluiceReconnectStorm",
   ]);
+  const fell = 'min_over_time(job:sluice_connections:sum{job="load"}[1m])';
+  assert.equal((await prometheus.query(fell))[0]?.value, 0, "Prometheus saw the load test end");
+  assert.deepEqual(await fired(prometheus, "load"), []);
   // A drain lets go of its connections on purpose: no alert about those.
   assert.deepEqual(await fired(prometheus, "sluice"), ["SluiceDown", "SluiceDrainSlow"]);
   assert.ok(!(await fired(prometheus, "slow")).includes("SluiceConnectionsFell"));
