@@ -6,16 +6,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createDashboard } from "../deploy/grafana/dashboard.ts";
 import { createPrometheusRule } from "../deploy/kubernetes/prometheusrule.ts";
+import { alertsPage } from "./alerts.ts";
 import { callsPage } from "./calls.ts";
 import { httpApiPage } from "./http-api.ts";
-import {
-  alertsPage,
-  closesPage,
-  failuresPage,
-  metricsPage,
-  optionsPage,
-  settingsPage,
-} from "./pages.ts";
+import { closesPage, failuresPage, metricsPage, optionsPage, settingsPage } from "./pages.ts";
 import { callSchemas, commandSchemas, openApiText } from "./schemas.ts";
 import { settingsTypes } from "./settings-types.ts";
 

@@ -77,25 +77,6 @@ export function metricsPage(): string {
   );
 }
 
-/** Returns the alerts page: when each alert fires, and what to do first. */
-export function alertsPage(): string {
-  const parts = readRules().alerts.map((alert) =>
-    [
-      `## ${alert.name}`,
-      `${alert.severity === "critical" ? "**Critical**" : "Warning"}` +
-        `${alert.holdsFor === "0s" ? "" : `, after ${alert.holdsFor}`}. ${alert.action}`,
-      `\`\`\`promql\n${alert.expression}\n\`\`\``,
-    ].join("\n\n"),
-  );
-  return page(
-    "Alerts",
-    "The alerts in `deploy/prometheus/rules/`. Each is tested to fire and not to fire " +
-      "(`promtool test rules deploy/prometheus/tests/*.yml`). They select the gateways by " +
-      '`job="sluice"`.',
-    ...parts,
-  );
-}
-
 /** Returns the page of close reasons. */
 export function closesPage(): string {
   const ways = { flush: "after what is unsent", end: "at once", cut: "TCP cut" };

@@ -8,7 +8,9 @@ const RULE = z.strictObject({
   expr: z.string(),
   for: z.string().optional(),
   labels: z.strictObject({ severity: z.enum(["critical", "warning"]) }).optional(),
-  annotations: z.strictObject({ summary: z.string(), action: z.string() }).optional(),
+  annotations: z
+    .strictObject({ runbook_url: z.string(), summary: z.string(), action: z.string() })
+    .optional(),
 });
 const FILE = z.strictObject({
   groups: z.array(z.strictObject({ name: z.string(), rules: z.array(RULE) })),
@@ -22,6 +24,8 @@ export interface Alert {
   readonly severity: "critical" | "warning";
   readonly summary: string;
   readonly action: string;
+  /** Where its runbook is. */
+  readonly runbookUrl: string;
 }
 
 /** A recording rule of `rules/`. */
@@ -48,7 +52,9 @@ export function readRules(): { alerts: readonly Alert[]; recordings: readonly Re
     if (record !== undefined) recordings.push({ name: record, expression: expr });
     else if (alert !== undefined && labels && annotations) {
       const holdsFor = rule.for ?? "0s";
-      alerts.push({ name: alert, expression: expr, holdsFor, ...labels, ...annotations });
+      const { summary, action, runbook_url: runbookUrl } = annotations;
+      const said = { ...labels, summary, action, runbookUrl };
+      alerts.push({ name: alert, expression: expr, holdsFor, ...said });
     } else throw new Error(`${alert ?? expr} lacks a severity, a summary or an action`);
   }
   return { alerts, recordings };

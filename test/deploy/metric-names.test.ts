@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { type Matcher, readPromql } from "../../deploy/prometheus/promql.ts";
 import { readRules } from "../../deploy/prometheus/rules.ts";
+import { RUNBOOKS } from "../../deploy/prometheus/runbooks/all.ts";
 import { CLOSES } from "../../src/core/closes.ts";
 import { FAILURES } from "../../src/core/failures.ts";
 import { METRICS, type MetricRow } from "../../src/metrics/table.ts";
@@ -91,6 +92,12 @@ test("every series and label that the rules name exists", () => {
   const { alerts, recordings } = readRules();
   for (const { name, expression } of [...alerts, ...recordings])
     assert.deepEqual(findUnknown(expression, known), [], name);
+});
+
+test("every series and label that the runbooks ask for exists", () => {
+  const known = knownSeries();
+  for (const [name, { queries }] of Object.entries(RUNBOOKS))
+    for (const { promql } of queries) assert.deepEqual(findUnknown(promql, known), [], name);
 });
 
 test("every series and label that the dashboard names exists, legends included", () => {
