@@ -11,6 +11,6 @@ export async function timeToListening(
 ): Promise<number> {
   const cores = [context.placement.server];
   const server = await startServer((port) => [process.execPath, ...argsFor(port)], context, cores);
-  await server.end("SIGKILL");
+  await server.end(); // by SIGTERM: what it keeps for its next start, it writes when it exits
   return server.listeningMs;
 }
