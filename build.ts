@@ -2,8 +2,8 @@
  * Builds `dist/`: `build.ts [tree] [out]`, of this tree by default.
  *
  * Every file of `src/` is compiled by itself, with its declarations, for those who import Sluice
- * into a process of their own. Over that, `main.js` is bundled: to find, read and link its 300 files
- * took half of a start. What is imported on demand (Redis, workers, functions) stays in files
+ * into a process of their own. Over that, the process is bundled: to find, read and link its 300
+ * files took half of a start. What is imported on demand (Redis, workers, functions) stays in files
  * of its own. Nothing is minified: it would save next to nothing, and stack traces name functions
  * and the bundle's comments their files as it is, so that no source maps are needed either.
  */
@@ -34,6 +34,21 @@ const shared: Plugin = {
   },
 };
 
+/** The bundled process, without `.js`. */
+const RUN = "main-run";
+
+/**
+ * What `main.js` is: it switches on Node.js' cache of compiled code, from Node.js 22.8 on, before
+ * any of the code is loaded. The cache is beside the code, where whoever may write it may write the
+ * code, too. Where nobody may, Node.js starts without it. It is written when the process exits.
+ */
+const ENTRY = `#!/usr/bin/env node
+import module from "node:module";
+import { fileURLToPath } from "node:url";
+module.enableCompileCache?.(fileURLToPath(new URL("compile-cache", import.meta.url)));
+await import("./${RUN}.js");
+`;
+
 function compile(tree: string, project: string, out: string): void {
   const tsc = join(tree, "node_modules/typescript/bin/tsc");
   const words = [tsc, "-p", join(tree, project), "--outDir", out];
@@ -45,9 +60,9 @@ function compile(tree: string, project: string, out: string): void {
 async function bundle(tree: string, out: string): Promise<string[]> {
   const { metafile } = await build({
     absWorkingDir: tree,
-    entryPoints: ["src/main.ts"],
+    entryPoints: { [RUN]: "src/main.ts" },
     outdir: out,
-    // Beside main.js, because modules look for package.json above their own folder.
+    // Beside it, because modules look for package.json above their own folder.
     chunkNames: "main-[name]-[hash]",
     bundle: true,
     splitting: true,
@@ -94,5 +109,6 @@ async function writePage(out: string): Promise<void> {
 rmSync(out, { recursive: true, force: true });
 compile(tree, "tsconfig.build.json", out);
 compile(tree, "tsconfig.examples.json", join(out, "examples"));
+writeFileSync(join(out, "main.js"), ENTRY, { mode: 0o755 });
 writeFileSync(join(out, "main-licences.txt"), gatherLicences(tree, await bundle(tree, out)));
 await writePage(out);

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { checkWorkers, countWorkers, isWorker } from "./cluster/worker-settings.ts";
+import { checkWorkers, countWorkers } from "./cluster/worker-settings.ts";
 import { type CommandLine, EXIT, readCommandLine, UsageError } from "./core/command-line.ts";
 import { messageOf } from "./core/failures.ts";
 import { formatClients, type Log } from "./core/log.ts";
@@ -343,8 +343,8 @@ async function run(line: CommandLine, production: boolean): Promise<void> {
   };
   const reloads = reloadOnSignal();
   if (countWorkers(settings) === 0) return reloads(await runAlone(settings, needs, own));
+  const { isWorker, startPrimary } = await import("./cluster/workers.ts");
   if (isWorker()) return reloads(await work(settings, needs, own));
-  const { startPrimary } = await import("./cluster/workers.ts");
   // Listen before the first worker starts, or a signal would end only the primary. Workers stop
   // one by one.
   stopOnSignals((note) => void primary.stop(note).then(() => own.exit(0), fail), { log });

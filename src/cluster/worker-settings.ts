@@ -1,11 +1,5 @@
-import cluster from "node:cluster";
 import { availableParallelism } from "node:os";
 import { type SettingProblem, type Settings, SettingsError } from "../core/settings.ts";
-
-/** Whether this process is a worker of a primary. */
-export function isWorker(): boolean {
-  return cluster.isWorker;
-}
 
 /** Returns how many workers the settings ask for; 0 is none. */
 export function countWorkers(settings: Settings): number {

@@ -77,6 +77,11 @@ interface State {
   asked?: { readonly answered: Promise<void>; end(): void };
 }
 
+/** Whether this process is a worker of a primary. */
+export function isWorker(): boolean {
+  return cluster.isWorker;
+}
+
 /** How long a worker may take to tell its numbers; Prometheus waits ten seconds for all of them. */
 const ANSWER_MS = 1_000;
 /** How long a stop waits for the numbers of clients. */

@@ -1,7 +1,8 @@
 /** What `npm run build` makes of the process: one bundle, beside the packages it shares with handlers. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import module from "node:module";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import { findFreePort } from "../harness/free-port.ts";
@@ -56,6 +57,19 @@ async function stop(run: Built): Promise<void> {
   run.child.kill("SIGTERM");
   assert.equal(await run.exit(), 0, run.output());
 }
+
+test("compiled code is kept beside the process, and a start does without where it cannot be", async (t) => {
+  const kept = join(folder, "dist", "compile-cache");
+  rmSync(kept, { recursive: true, force: true });
+  writeFileSync(kept, "in the way of the folder");
+  await stop(await start(t));
+  rmSync(kept);
+  await stop(await start(t));
+  assert.equal(existsSync(kept), "enableCompileCache" in module, "from Node.js 22.8 on");
+  const again = await start(t);
+  await again.connected();
+  await stop(again);
+});
 
 test("without settings the chat runs, and its version is the package's", async (t) => {
   const run = await start(t);
