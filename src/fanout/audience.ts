@@ -27,7 +27,7 @@ export interface Peer {
   /** Unsubscribes its WebSocket. Does nothing once the WebSocket is closed. */
   unsubscribe(topic: string): void;
   /** Publishes to all other subscribers of a topic it is subscribed to. Only while `native`. */
-  publish(topic: string, frame: Frame): void;
+  publish(topic: Topic, frame: Frame): void;
   /**
    * Checks its unsent bytes (20–100 ns). Under pressure it stops being `native` at once, which
    * calls `Fanout.moved`. Over the limit it is closed too, in a later turn of the event loop.
@@ -37,7 +37,9 @@ export interface Peer {
 
 /** What fan-out needs of the uWebSockets.js app. */
 export interface Topics {
-  publish(topic: string, frame: Frame): void;
+  publish(topic: Topic, frame: Frame): void;
+  /** Calls back once everything published has been handed on, which may be now. */
+  afterwards(call: () => void): void;
 }
 
 /** A Socket.IO socket of a server that Sluice serves. */
@@ -57,6 +59,9 @@ export interface Topic {
   subscribed: number;
   /** Bytes published since its subscribers' unsent bytes were last checked. */
   unlooked: number;
+  /** Counts of whoever publishes: messages in the last turn of the event loop that had some. */
+  turn: number;
+  burst: number;
 }
 
 /** The topics of a namespace, a room or a union of rooms: one per codec. */
@@ -109,8 +114,8 @@ let last = 0;
 export function createTarget(): Target {
   const name = (++last).toString(36);
   return {
-    msgpack: { name: `m${name}`, subscribed: 0, unlooked: 0 },
-    json: { name: `j${name}`, subscribed: 0, unlooked: 0 },
+    msgpack: { name: `m${name}`, subscribed: 0, unlooked: 0, turn: 0, burst: 0 },
+    json: { name: `j${name}`, subscribed: 0, unlooked: 0, turn: 0, burst: 0 },
   };
 }
 

@@ -149,8 +149,8 @@ function publish(topics: Topics, { topic, out }: Step, frames: readonly Frame[])
   for (let i = 1; i < out.length; i++) out[i]?.socket.conn.unsubscribe(topic.name);
   try {
     for (const frame of frames) {
-      if (sender) sender.publish(topic.name, frame);
-      else topics.publish(topic.name, frame);
+      if (sender) sender.publish(topic, frame);
+      else topics.publish(topic, frame);
     }
   } finally {
     for (let i = 1; i < out.length; i++) out[i]?.socket.conn.subscribe(topic.name);
@@ -162,9 +162,12 @@ function lookAtSubscribers(shared: Shared, { audience, steps }: Broadcast): void
   for (const { topic, codec, ids } of steps) {
     if (topic.unlooked < shared.lookBytes) continue;
     topic.unlooked = 0;
-    for (const id of ids) {
-      const member = audience.members.get(id);
-      if (member?.codec === codec) member.socket.conn.look();
-    }
+    // Of what is not handed on yet no bytes are unsent.
+    shared.topics.afterwards(() => {
+      for (const id of ids) {
+        const member = audience.members.get(id);
+        if (member?.codec === codec) member.socket.conn.look();
+      }
+    });
   }
 }

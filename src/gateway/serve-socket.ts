@@ -5,6 +5,7 @@ import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
 import { createFanout } from "../fanout/fanout.ts";
 import type { TemplatedApp } from "../host/native.ts";
+import { createWrites } from "../host/writes.ts";
 import type { Connection } from "../socket/connection.ts";
 import { type SocketNeeds, type SocketRoom, serveSocketIo } from "../socket/server.ts";
 
@@ -60,11 +61,10 @@ export function serveSocket(
     ...settings.codec,
     packetBytesMax: settings.socket.packetBytesMax,
   });
+  const writes = createWrites(app, settings.socket.bufferBytesMax);
   const fanout = createFanout(
     { ...settings.fanout, bufferBytesMax: settings.socket.bufferBytesMax },
-    {
-      publish: (topic, frame) => void app.publish(topic, frame, typeof frame !== "string", false),
-    },
+    writes,
   );
   const needs: SocketNeeds = {
     parser: codec.parser,
@@ -73,6 +73,7 @@ export function serveSocket(
     speaksJson: settings.codec.accept !== "msgpack",
     createReader: codec.createReader,
     encode: codec.encode,
+    writes,
     moved: fanout.moved,
     ended: watch.ended ?? (() => {}),
     pressuredFor: watch.pressuredFor ?? (() => {}),

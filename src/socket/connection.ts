@@ -2,6 +2,7 @@ import { CLOSES, type CloseReason } from "../core/closes.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import { type CodecName, type Frame, type Frames, isEvent, type Packet } from "../core/packet.ts";
 import type { BodyOwner } from "../host/response.ts";
+import type { CountedTopic, Writes } from "../host/writes.ts";
 import { isUnheard } from "../seam/emitter.ts";
 import type {
   EnginePacket,
@@ -53,6 +54,8 @@ export interface ConnectionNeeds extends OutboxNeeds {
   createReader(fixed?: CodecName): FrameReader;
   /** How long a connection may take to join its first namespace, in milliseconds. */
   connectTimeoutMs(): number;
+  /** What its WebSocket is written to with, as all others of the engine. */
+  readonly writes: Writes;
   /** Encodes a packet in one codec. */
   encode(packet: Packet): Frames;
   /** Called when `native` of a connection has changed. */
@@ -265,16 +268,15 @@ export class Connection extends Outbox {
   // --- topics ---
 
   subscribe(topic: string): void {
-    if (isWebSocket(this.transport)) this.transport.ws?.subscribe(topic);
+    if (isWebSocket(this.transport)) this.#needs.writes.subscribe(this.transport, topic);
   }
 
   unsubscribe(topic: string): void {
-    if (isWebSocket(this.transport)) this.transport.ws?.unsubscribe(topic);
+    if (isWebSocket(this.transport)) this.#needs.writes.unsubscribe(this.transport, topic);
   }
 
-  publish(topic: string, frame: Frame): void {
-    if (!isWebSocket(this.transport)) return;
-    this.transport.ws?.publish(topic, frame, typeof frame !== "string", false);
+  publish(topic: CountedTopic, frame: Frame): void {
+    if (isWebSocket(this.transport)) this.#needs.writes.publish(topic, frame, this.transport);
   }
 
   protected override updateNative(): void {

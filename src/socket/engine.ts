@@ -125,7 +125,8 @@ export class GatewayEngine extends EngineServer implements ConnectionServer {
 
   override createTransport(name: string, request: IncomingRequest): EngineTransportBase {
     // Only an upgrade creates one: see #upgrade().
-    if (name === "websocket") return new WebSocketTransport(request, this.#reading as Reading);
+    if (name === "websocket")
+      return new WebSocketTransport(request, this.#reading as Reading, this.needs.writes);
     return takePayloads(super.createTransport(name, request));
   }
 

@@ -32,6 +32,7 @@ export interface SocketNeeds {
   readonly speaksJson: boolean;
   createReader: ConnectionNeeds["createReader"];
   encode: ConnectionNeeds["encode"];
+  readonly writes: ConnectionNeeds["writes"];
   moved(connection: Connection): void;
   ended(connection: Connection, reason: CloseReason, details: string): void;
   pressuredFor(seconds: number): void;
@@ -117,6 +118,7 @@ export function serveSocketIo(
     proxyProtocol: settings.proxyProtocol,
     createReader: needs.createReader,
     encode: needs.encode,
+    writes: needs.writes,
     connectTimeoutMs: () => io.connectTimeout(),
     moved: needs.moved,
     ended: needs.ended,

@@ -2,6 +2,7 @@ import { bytesOf, type Frame } from "../core/packet.ts";
 import type { WebSocket } from "../host/native.ts";
 import type { Reading } from "../host/reading.ts";
 import type { IncomingRequest } from "../host/request.ts";
+import type { Writer, Writes } from "../host/writes.ts";
 import { onlyListener } from "../seam/emitter.ts";
 import {
   type EnginePacket,
@@ -49,7 +50,7 @@ export interface CloseDetails {
  * emits `drain` only once those are sent, and may be used before the WebSocket opens and after it
  * closes.
  */
-export class WebSocketTransport extends EngineTransport {
+export class WebSocketTransport extends EngineTransport implements Writer {
   override readonly name = "websocket";
   readonly handlesUpgrades = true;
   perMessageDeflate: unknown = null;
@@ -63,20 +64,26 @@ export class WebSocketTransport extends EngineTransport {
   abrupt = false;
   /** Bytes of the message that is being read. */
   messageBytes = 0;
+  batch = 0;
   #pressed = false;
   #probed = false;
   #paused = false;
+  /** Whether what is being sent has to wait for earlier broadcasts. */
+  #waits = false;
   readonly #reading: Reading;
+  readonly #writes: Writes;
   readonly #socket: IncomingRequest["socket"];
   readonly #write = (data: Frame): void => {
+    if (this.#waits) this.#writes.sendLater(this, data);
     // 1: written or corked. 0: some bytes stay in user space. 2 (dropped) needs a maxBackpressure.
-    if (this.ws?.send(data, typeof data !== "string", false) !== 1) this.#pressed = true;
+    else if (this.ws?.send(data, typeof data !== "string", false) !== 1) this.#pressed = true;
   };
 
-  constructor(request: IncomingRequest, reading: Reading) {
+  constructor(request: IncomingRequest, reading: Reading, writes: Writes) {
     super(request);
     this.#socket = request.socket;
     this.#reading = reading;
+    this.#writes = writes;
   }
 
   /** Stops reading from the client; while it is to drain, from then on. */
@@ -171,6 +178,7 @@ export class WebSocketTransport extends EngineTransport {
     if (!this.ws) return;
     this.writable = false;
     this.#pressed = false;
+    this.#waits = this.#writes.mustWait(this);
     for (const packet of packets) {
       // In Engine.IO 4 a text frame is the type and the text; binary messages are sent unchanged.
       if (this.protocol === 4 && packet.type === "message" && packet.data !== undefined) {
@@ -204,14 +212,19 @@ export class WebSocketTransport extends EngineTransport {
     const message = isText ? `4${frame}` : frame;
     const bytes = isText ? bytesOf(message) - 1 : frame.length;
     // As in #write().
-    if (this.ws?.send(message, !isText, false) !== 1) {
-      const unsent = this.ws?.getBufferedAmount() ?? 0;
-      if (unsent > 0) this.owner?.press(unsent);
-    }
+    if (this.#writes.mustWait(this)) this.#writes.sendLater(this, message);
+    else if (this.ws?.send(message, !isText, false) !== 1) this.unsent();
     return bytes;
   }
 
+  /** Called when a message could not be written whole. */
+  unsent(): void {
+    const bytes = this.ws?.getBufferedAmount() ?? 0;
+    if (bytes > 0) this.owner?.press(bytes);
+  }
+
   override doClose(done: () => void): void {
+    this.#writes.settle();
     done();
     if (this.abrupt) this.ws?.close();
     else this.ws?.end(this.closeCode, this.closeText);

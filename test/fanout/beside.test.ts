@@ -105,7 +105,7 @@ test("an adapter's methods replaced by others are replaced for them only, and gi
   const names = ["addAll", "del", "delAll", "broadcast", "broadcastWithAck"];
   const read = () => names.map((name) => Object.getOwnPropertyDescriptor(Adapter.prototype, name));
   const before = read();
-  const topics = { publish() {} };
+  const topics = { publish() {}, afterwards() {} };
   const fanout = createFanout({ bufferBytesMax: 1, acksPendingMax: 1, unionMembersMax: 0 }, topics);
   const io = new Server();
   const other = new Adapter({ name: "/", server: {}, sockets: new Map() });
@@ -128,7 +128,7 @@ test("an adapter's methods replaced by others are replaced for them only, and gi
 });
 
 test("a server is attached once, and only with the Socket.IO this is made for", (t) => {
-  const topics = { publish() {} };
+  const topics = { publish() {}, afterwards() {} };
   const create = () =>
     createFanout({ bufferBytesMax: 1, acksPendingMax: 1, unionMembersMax: 0 }, topics);
   const io = new Server();

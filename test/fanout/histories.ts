@@ -46,7 +46,7 @@ export type Step =
       readonly to: readonly RoomRef[];
       readonly except: readonly RoomRef[];
       readonly volatile: boolean;
-      /** How often it is repeated at once: what is used often is served differently. */
+      /** How often it is repeated at once: what is used often, or in a burst, is served differently. */
       readonly times: number;
       readonly body: "short" | "binary" | "big";
     }
@@ -72,7 +72,7 @@ const step = fc.oneof(
       to: fc.oneof({ weight: 6, arbitrary: few(3) }, { weight: 1, arbitrary: few(12) }),
       except: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: few(3) }),
       volatile: fc.boolean(),
-      times: fc.constantFrom(1, 1, 1, 6),
+      times: fc.constantFrom(1, 1, 1, 6, 40),
       body: fc.constantFrom("short" as const, "short" as const, "binary" as const, "big" as const),
     }),
   },

@@ -75,6 +75,7 @@ test("whoever is over the limit is held no more for until it is closed", async (
   // In one turn of the loop nobody can be closed.
   for (let n = 0; n < 400; n++) rig.io.to("r").emit("m", n, payload);
   assert.ok(heldBy(stalled.conn) <= 1.25 * MIB + 65_536, `${heldBy(stalled.conn)} bytes`);
+  assert.equal(stalled.conn.accepts, false, "a burst waits for no more than its limit");
   await until(() => samples.closed.slow_consumer > 0, "the close");
 });
 
