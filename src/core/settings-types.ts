@@ -34,7 +34,7 @@ interface SocketSettings {
   /** How long an upgrade from polling may take. Default: 10000 (100…600000 milliseconds). */
   upgradeTimeoutMs?: number | undefined;
   /**
-   * How long a connection may be in no namespace before it is closed.
+   * How long a connection may be in no namespace before it is closed; checked once a second.
    * Default: 45000 (100…600000 milliseconds).
    */
   connectTimeoutMs?: number | undefined;

@@ -28,6 +28,8 @@ export interface Fanout {
   register(io: Server): void;
   /** Call at once whenever `native` of a connection changed. */
   moved(peer: Peer): void;
+  /** Call before a listener for `packetCreate` is added to a connection. */
+  heard(peer: Peer): void;
   /** Returns the live counts. */
   samples(): FanoutSamples;
   /** Restores the servers' own delivery and unsubscribes all members from their topics. */
@@ -75,8 +77,9 @@ export function createFanout(
       undoings.push(takeOver(io, find));
     },
     moved(peer) {
-      for (const member of membersOf(heads, peer)) resubscribe(shared, member);
+      for (let one = heads.get(peer); one; one = one.next) resubscribe(shared, one);
     },
+    heard: shared.listeners.hear,
     samples: () => samples,
     detach() {
       for (const undo of undoings.splice(0)) undo();

@@ -12,10 +12,12 @@ type Listen = (this: SocketInside, listener: Call) => unknown;
  * Calls the listeners for outgoing packets. Members without listeners cost nothing per broadcast.
  */
 export interface Listeners {
-  /** Watches a new member for listeners. `first`: it is the first member of its connection. */
-  entered(member: Member, first: boolean): void;
-  /** Stops watching a member. `last`: its connection has no other member. */
-  left(member: Member, last: boolean): void;
+  /** Watches a new member for listeners. */
+  entered(member: Member): void;
+  /** Stops watching a member. */
+  left(member: Member): void;
+  /** Call when a listener for `packetCreate` is added to a connection. */
+  hear(conn: unknown): void;
   /**
    * Calls the `onAnyOutgoing` listeners of the recipients. The packet must be encoded by then, and
    * not sent yet. Returns whether there were any.
@@ -31,10 +33,7 @@ export function createListeners(membersOf: (conn: unknown) => Iterable<Member>):
     for (const member of membersOf(conn)) member.audience.listening.add(member);
   }
 
-  // Shared by all sockets and connections, which they get as `this`: no closure per socket.
-  function newListener(this: unknown, event: string | symbol): void {
-    if (event === "packetCreate") hear(this);
-  }
+  // Shared by all sockets, which they get as `this`: no closure per socket.
   const listen = (method: "onAnyOutgoing" | "prependAnyOutgoing"): Listen => {
     const original = socketMethods[method];
     return function (listener) {
@@ -46,17 +45,16 @@ export function createListeners(membersOf: (conn: unknown) => Iterable<Member>):
   const prependAnyOutgoing = listen("prependAnyOutgoing");
 
   return {
-    entered(member, first) {
+    hear,
+    entered(member) {
       const { socket } = member;
-      if (first) socket.conn.on("newListener", newListener);
       Object.assign(socket, { onAnyOutgoing, prependAnyOutgoing });
       if (isHeard(socket.conn) || socket.listenersAnyOutgoing().length > 0) {
         member.audience.listening.add(member);
       }
     },
-    left(member, last) {
+    left(member) {
       member.audience.listening.delete(member);
-      if (last) member.socket.conn.off("newListener", newListener);
     },
     tell({ audience, recipients }, packet) {
       let told = false;

@@ -54,7 +54,8 @@ export function addMember(shared: Shared, audience: Audience, socket: SocketInsi
   audience.members.set(socket.id, member);
   audience.slow.add(member);
   shared.samples.slow++;
-  shared.listeners.entered(member, link(shared.heads, member));
+  link(shared.heads, member);
+  shared.listeners.entered(member);
   resubscribe(shared, member);
 }
 
@@ -67,7 +68,8 @@ export function removeMember(shared: Shared, member: Member): void {
   member.codec = undefined;
   audience.slow.delete(member);
   audience.members.delete(socket.id);
-  shared.listeners.left(member, unlink(shared.heads, member));
+  unlink(shared.heads, member);
+  shared.listeners.left(member);
 }
 
 /** Call before a member is added to a room. */
@@ -150,29 +152,27 @@ function roomsOf({ audience, socket }: Member): Iterable<Room> {
 
 /** Whether it is its connection's first in the audience: a WebSocket subscribes only once. */
 function isFirst({ heads }: Shared, member: Member): boolean {
-  for (const one of membersOf(heads, member.socket.conn)) {
+  for (let one = heads.get(member.socket.conn); one; one = one.next) {
     if (one.audience === member.audience) return one === member;
   }
   return true;
 }
 
-/** Adds a member to those of its connection. Returns whether it is the first. */
-function link(heads: Shared["heads"], member: Member): boolean {
+/** Adds a member to those of its connection. */
+function link(heads: Shared["heads"], member: Member): void {
   const { conn } = member.socket;
   let tail: Member | undefined;
-  for (const one of membersOf(heads, conn)) tail = one;
+  for (let one = heads.get(conn); one; one = one.next) tail = one;
   if (tail) tail.next = member;
   else heads.set(conn, member);
-  return !tail;
 }
 
-/** Removes a member from those of its connection. Returns whether it was the last. */
-function unlink(heads: Shared["heads"], member: Member): boolean {
+/** Removes a member from those of its connection. */
+function unlink(heads: Shared["heads"], member: Member): void {
   const { conn } = member.socket;
   let before: Member | undefined;
-  for (const one of membersOf(heads, conn)) if (one.next === member) before = one;
+  for (let one = heads.get(conn); one; one = one.next) if (one.next === member) before = one;
   if (before) before.next = member.next;
   else if (member.next) heads.set(conn, member.next);
   else heads.delete(conn);
-  return !heads.has(conn);
 }

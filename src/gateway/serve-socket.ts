@@ -75,6 +75,7 @@ export function serveSocket(
     encode: codec.encode,
     writes,
     moved: fanout.moved,
+    heard: fanout.heard,
     ended: watch.ended ?? (() => {}),
     pressuredFor: watch.pressuredFor ?? (() => {}),
     door: watch.door,

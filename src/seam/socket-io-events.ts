@@ -4,7 +4,7 @@
  */
 
 import type { Packet } from "../core/packet.ts";
-import { onlyListener } from "./emitter.ts";
+import { isUnheard } from "./emitter.ts";
 import type { ConnectionClient, SocketInside } from "./socket-io-inside.ts";
 
 const CONNECT = 0;
@@ -22,7 +22,7 @@ const CONNECT_ERROR = 4;
  * runs between the two: uWebSockets.js gives each message of a WebSocket a turn of its own.
  */
 export function handPacket(client: ConnectionClient, packet: Packet): boolean {
-  if (onlyListener(client.conn, "data") !== client.ondata) return false;
+  if (!isUnheard(client.conn, "data")) return false;
   if (packet.type === CONNECT || packet.type === CONNECT_ERROR) return false;
   const socket = client.nsps.get(packet.nsp);
   if (!socket) return false;

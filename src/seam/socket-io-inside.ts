@@ -66,6 +66,8 @@ export interface ServerInside {
   readonly parentNsps: ReadonlyMap<NamespaceFn, ParentInside>;
   readonly parentNamespacesFromRegExp: ReadonlyMap<RegExp, unknown>;
   _checkNamespace: NamespaceCheck;
+  /** Makes the client of a new connection. */
+  onconnection(conn: EngineSocketBase): Server;
   /** Set if the server got the option `cors`. */
   readonly _corsMiddleware?: CorsMiddleware;
 }
@@ -136,8 +138,18 @@ export interface ConnectionClient {
   readonly encoder: { encode(packet: Packet): readonly unknown[] };
   /** The sockets that its client has joined, by namespace. */
   readonly nsps: ReadonlyMap<string, SocketInside>;
+  /** Called by the constructor, to listen to the connection. */
+  setup(): void;
   /** Its listener for the connection's event `data`. */
   ondata(packet: unknown): void;
+  ondecoded(packet: unknown): void;
+  onerror(error: unknown): void;
+  /** Asks for a namespace. */
+  connect(namespace: string): void;
+  /** Closes the connection, and disconnects its sockets. */
+  close(): void;
+  /** Stops listening to the connection. */
+  destroy(): void;
   /** Disconnects its sockets. Works once: afterwards it no longer listens to the connection. */
   onclose(reason: string, details: unknown): void;
   writeToEngine(packets: unknown, options: { readonly volatile?: boolean | undefined }): void;
@@ -145,7 +157,7 @@ export interface ConnectionClient {
 
 const SERVER = listMembers<ServerInside>({
   ...{ _parser: 1, encoder: 1, opts: 1, _nsps: 1, parentNsps: 1, parentNamespacesFromRegExp: 1 },
-  ...{ _checkNamespace: 1 },
+  ...{ _checkNamespace: 1, onconnection: 1 },
 });
 const PARENT = listMembers<ParentInside>({ children: 1, createChild: 1 });
 const NAMESPACE = listMembers<NamespaceInside>({
@@ -172,7 +184,8 @@ const SOCKET = [
   }),
 ];
 const CLIENT = listMembers<ConnectionClient>({
-  ...{ conn: 1, encoder: 1, nsps: 1, ondata: 1, onclose: 1, writeToEngine: 1 },
+  ...{ conn: 1, encoder: 1, nsps: 1, setup: 1, ondata: 1, ondecoded: 1, onerror: 1, connect: 1 },
+  ...{ close: 1, onclose: 1, destroy: 1, writeToEngine: 1 },
 });
 
 /**
@@ -206,7 +219,7 @@ export function checkSocketIo(io: Server): void {
 const OpenSocket = Socket as unknown as new (...given: unknown[]) => object;
 
 /** Returns classes that socket.io does not export. */
-function requireInside() {
+export function requireInside() {
   const inside = createRequire(createRequire(import.meta.url).resolve("socket.io"));
   // The check finds whether they are there: without, `new` throws.
   return { ...inside("./client.js"), ...inside("./parent-namespace.js") } as {

@@ -234,17 +234,6 @@ export function clientOf(socket: Socket): ConnectionClient {
   return openSocket(socket).client;
 }
 
-/** Calls `dropped` for each volatile packet that Socket.IO discards on this socket's connection. */
-export function watchVolatile(socket: Socket, dropped: () => void): void {
-  const client = clientOf(socket);
-  if (Object.hasOwn(client, "writeToEngine")) return;
-  const write = client.writeToEngine;
-  client.writeToEngine = function watched(packets, options) {
-    if (options.volatile && !this.conn.transport.writable) dropped();
-    write.call(this, packets, options);
-  };
-}
-
 /** Whether a socket is in its namespace, or its CONNECT is under way. */
 export function isPresent(socket: Socket): boolean {
   if (socket.nsp.sockets.get(socket.id) === socket) return true;

@@ -11,6 +11,7 @@ import type {
   EngineServerBase,
   EngineTransportBase,
 } from "../seam/engine-io.ts";
+import type { ServingConnection } from "../seam/socket-io-client.ts";
 import { handPacket } from "../seam/socket-io-events.ts";
 import type { ConnectionClient } from "../seam/socket-io-inside.ts";
 import { describeClose, readForced, readReason } from "./close-reason.ts";
@@ -60,6 +61,8 @@ export interface ConnectionNeeds extends OutboxNeeds {
   encode(packet: Packet): Frames;
   /** Called when `native` of a connection has changed. */
   moved(connection: Connection): void;
+  /** Called before a listener for `packetCreate` is added. */
+  heard(connection: Connection): void;
   /** Called once, when a connection has closed. */
   ended(connection: Connection, reason: CloseReason, details: string): void;
 }
@@ -78,9 +81,10 @@ export interface ConnectionServer extends EngineServerBase {
  * and closes once, with a reason. It is `socket.conn` of each of its Socket.IO sockets, and the
  * `Peer` of `fanout/`.
  */
-export class Connection extends Outbox {
+export class Connection extends Outbox implements ServingConnection {
   /** Whether it may be subscribed to uWebSockets.js topics: see `Peer` in `fanout/`. */
   native = false;
+  receiver: ConnectionClient | undefined;
   /** Set when its first CONNECT is answered; stays set when it leaves the namespace. */
   client: ConnectionClient | undefined;
   closeReason: CloseReason | undefined;
@@ -128,6 +132,21 @@ export class Connection extends Outbox {
   /** Whether it has ever joined a namespace. */
   get joined(): boolean {
     return this.client !== undefined;
+  }
+
+  // `once` and `prependOnceListener` call `on` and `prependListener`.
+  override on(event: string | symbol, listener: (...given: unknown[]) => void): this {
+    if (event === "packetCreate") this.#needs.heard(this);
+    return super.on(event, listener);
+  }
+
+  override addListener(event: string | symbol, listener: (...given: unknown[]) => void): this {
+    return this.on(event, listener);
+  }
+
+  override prependListener(event: string | symbol, listener: (...given: unknown[]) => void): this {
+    if (event === "packetCreate") this.#needs.heard(this);
+    return super.prependListener(event, listener);
   }
 
   #count(by: 1 | -1): void {
@@ -215,10 +234,11 @@ export class Connection extends Outbox {
       this.#overRate = undefined;
     }
     if (decoded.id !== undefined && isEvent(decoded.type)) this.owedAcks++;
-    const { client } = this;
+    const { client, receiver } = this;
     if (client && this.protocol === 4 && isWebSocket(this.transport) && handPacket(client, decoded))
       return;
     this.#dispatching = true;
+    receiver?.ondata(decoded);
     this.emit("data", decoded);
     this.#dispatching = false;
   }
@@ -248,10 +268,10 @@ export class Connection extends Outbox {
    * closes; `close` ignores that, because the caller closes with the right reason.
    */
   #tellSockets(failure: FailureError): void {
-    if (this.listenerCount("error") === 0) return;
     this.#refusing = true;
     try {
-      this.emit("error", failure);
+      this.receiver?.onerror(failure);
+      if (this.listenerCount("error") > 0) this.emit("error", failure);
     } finally {
       this.#refusing = false;
     }
@@ -410,8 +430,28 @@ export class Connection extends Outbox {
     this.updateNative();
     // The cast holds as in close().
     (this.server as ConnectionServer).forget(this);
-    super.onClose(reason, description);
+    this.#end(reason, description);
     this.#needs.ended(this, why, describeClose(description));
+  }
+
+  /** Does what engine.io does at a close; Socket.IO is told before other listeners. */
+  #end(reason: string, description: unknown): void {
+    this.readyState = "closed";
+    if (this.pingIntervalTimer) clearTimeout(this.pingIntervalTimer);
+    if (this.pingTimeoutTimer) clearTimeout(this.pingTimeoutTimer);
+    // Listeners of `close` may still read what was not sent.
+    process.nextTick(clearBuffer, this);
+    this.packetsFn = [];
+    this.sentCallbackFn = [];
+    this.clearTransport();
+    this.receiver?.onclose(reason, description);
+    this.emit("close", reason, description);
+  }
+
+  /** Closes a connection that has joined no namespace in time, as Socket.IO does. */
+  checkJoined(nowMs: number): void {
+    if (this.joined || nowMs - this.openedAt < this.#needs.connectTimeoutMs()) return;
+    this.receiver?.close();
   }
 
   #whyClosed(reason: string, description: unknown): CloseReason {
@@ -419,4 +459,8 @@ export class Connection extends Outbox {
     if (this.client) return "server_closed";
     return readForced(performance.now() - this.openedAt, this.#needs.connectTimeoutMs());
   }
+}
+
+function clearBuffer(connection: Connection): void {
+  connection.writeBuffer = [];
 }

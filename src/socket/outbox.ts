@@ -217,9 +217,10 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   relieve(): void {
     this.#setUnsent(0);
     this.#endPressure(true);
-    this.transport.emit("drain");
+    const { transport } = this;
+    if (isWebSocket(transport)) transport.tellDrained();
     const sent = this.writeBuffer.length > 0;
-    this.transport.emit("ready");
+    if (isWebSocket(transport)) transport.tellReady();
     if (this.pressured || this.readyState === "closed") return;
     if (!sent) this.#announceDrain();
     this.awaitLatePong();
@@ -258,7 +259,9 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
 
   override setTransport(transport: EngineTransportBase): void {
     const upgraded = this.transport !== undefined;
-    super.setTransport(transport);
+    // A WebSocket calls its connection: no listeners are needed.
+    if (isWebSocket(transport)) this.transport = transport;
+    else super.setTransport(transport);
     // engine.io stops the timer with the old transport, and pings again only after a pong.
     if (upgraded && (this.protocol === 3 || this.#awaitsPong)) this.resetPingTimeout();
   }

@@ -10,8 +10,8 @@ import {
   eachNamespace,
   readOptions,
   setParser,
-  watchVolatile,
 } from "../seam/socket-io.ts";
+import { bindEngine } from "../seam/socket-io-client.ts";
 import { checkSocketIo, type Parser } from "../seam/socket-io-inside.ts";
 import { serveClientFiles } from "./client-files.ts";
 import type { Connection, ConnectionNeeds } from "./connection.ts";
@@ -34,6 +34,7 @@ export interface SocketNeeds {
   encode: ConnectionNeeds["encode"];
   readonly writes: ConnectionNeeds["writes"];
   moved(connection: Connection): void;
+  heard(connection: Connection): void;
   ended(connection: Connection, reason: CloseReason, details: string): void;
   pressuredFor(seconds: number): void;
   readonly door?: Door | undefined;
@@ -105,6 +106,7 @@ export function serveSocketIo(
     pressuredFor: needs.pressuredFor,
     checked(connection: Connection, nowMs) {
       checkAge(connection, nowMs);
+      connection.checkJoined(nowMs);
       needs.door?.check(connection);
     },
   });
@@ -121,18 +123,19 @@ export function serveSocketIo(
     writes: needs.writes,
     connectTimeoutMs: () => io.connectTimeout(),
     moved: needs.moved,
+    heard: needs.heard,
     ended: needs.ended,
     door: needs.door,
     draining: () => (draining ? RETRY_AFTER_S : undefined),
   });
   const unsetParser = setParser(io, needs.parser);
-  const unwatch = watchConnections(io, samples, needs.door);
+  const unwatch = watchConnections(io, needs.door);
   needs.guard?.(engine);
   const { addTrailingSlash } = options;
   const path = io.path() || "/"; // Socket.IO removes the trailing slash
   engine.attach(app, { path, ...(addTrailingSlash === false && { addTrailingSlash }) });
   if (io.serveClient()) serveClientFiles(io, app, { ...engine.reading, door: needs.door });
-  io.bind(engine);
+  bindEngine(io, engine, () => samples.volatileDropped++);
 
   // The cast holds: GatewayEngine creates every connection in `clients`.
   const connections = () => Object.values(engine.clients) as Connection[];
@@ -158,13 +161,12 @@ export function serveSocketIo(
 }
 
 /** Tells the door and each connection when a socket joins; returns a function that stops that. */
-function watchConnections(io: Server, samples: SocketSamples, door: Door | undefined): () => void {
+function watchConnections(io: Server, door: Door | undefined): () => void {
   return eachNamespace(io, (namespace) => {
     namespace.prependListener("connection", (socket) => {
       const connection = connectionOf<Connection>(socket);
       if (!connection.joined) door?.joined(connection);
       connection.client = clientOf(socket);
-      watchVolatile(socket, () => samples.volatileDropped++);
     });
   });
 }

@@ -3,7 +3,7 @@ import type { WebSocket } from "../host/native.ts";
 import type { Reading } from "../host/reading.ts";
 import type { IncomingRequest } from "../host/request.ts";
 import type { Writer, Writes } from "../host/writes.ts";
-import { onlyListener } from "../seam/emitter.ts";
+import { isUnheard } from "../seam/emitter.ts";
 import {
   type EnginePacket,
   EngineTransport,
@@ -26,6 +26,14 @@ export interface TransportOwner extends PacketOwner {
    * The bytes of a binary one are valid only during the call.
    */
   onMessage(frame: Frame, bytes: number): void;
+  /** Called with every other packet, and with messages that others listen to. */
+  onPacket(packet: EnginePacket): void;
+  /** Called when it may send. */
+  flush(): void;
+  /** Called when what it has sent has left. */
+  onDrain(): void;
+  onError(error: Error): void;
+  onClose(reason: string, description: unknown): void;
   /** Called when uWebSockets.js could not write everything: `bytes` are unsent in user space. */
   press(bytes: number): void;
   /** Called when nothing is unsent in user space any more. */
@@ -108,7 +116,19 @@ export class WebSocketTransport extends EngineTransport implements Writer {
     }
     this.writable = true;
     if (this.#paused) this.pause();
+    this.tellReady();
+  }
+
+  /** Tells its connection, and whoever else listens, that more may be sent. */
+  tellReady(): void {
+    this.owner?.flush();
     this.emit("ready");
+  }
+
+  /** Tells its connection, and whoever else listens, that what was sent has left. */
+  tellDrained(): void {
+    this.owner?.onDrain();
+    this.emit("drain");
   }
 
   /** Called with each message. Its bytes are valid only during the call. */
@@ -124,7 +144,7 @@ export class WebSocketTransport extends EngineTransport implements Writer {
 
   /** Whether a message is an Engine.IO message, and nobody but the connection hears of it here. */
   #isMessage(bytes: Buffer, isBinary: boolean): boolean {
-    if (this.protocol !== 4 || !onlyListener(this, "packet")) return false;
+    if (this.protocol !== 4 || !isUnheard(this, "packet")) return false;
     return isBinary || bytes[0] === MESSAGE;
   }
 
@@ -137,6 +157,7 @@ export class WebSocketTransport extends EngineTransport implements Writer {
       description: `websocket closed with ${code}${reason ? ` (${reason})` : ""}`,
       context: { code, reason },
     };
+    this.owner?.onClose("transport close", details);
     this.emit("close", details);
     this.#socket.closed();
   }
@@ -171,7 +192,14 @@ export class WebSocketTransport extends EngineTransport implements Writer {
       }
       this.#probed = true;
     }
+    this.owner?.onPacket(packet);
     super.onPacket(packet);
+  }
+
+  override onError(message: string, description?: unknown): void {
+    const error = new Error(message);
+    this.owner?.onError(Object.assign(error, { type: "TransportError", description }));
+    super.onError(message, description);
   }
 
   override send(packets: EnginePacket[]): void {
@@ -193,13 +221,13 @@ export class WebSocketTransport extends EngineTransport implements Writer {
       return;
     }
     this.writable = this.ws !== undefined;
-    this.emit("drain");
-    this.emit("ready");
+    this.tellDrained();
+    this.tellReady();
   }
 
-  /** Whether nobody but its connection listens to `drain` and `ready`. */
+  /** Whether nobody but its connection hears of `drain` and `ready`. */
   isOwned(): boolean {
-    return onlyListener(this, "drain") !== undefined && onlyListener(this, "ready") !== undefined;
+    return this.owner !== undefined && isUnheard(this, "drain") && isUnheard(this, "ready");
   }
 
   /**

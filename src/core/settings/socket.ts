@@ -28,7 +28,7 @@ export const socket = z.strictObject({
     45_000,
     100,
     600_000,
-    "How long a connection may be in no namespace before it is closed.",
+    "How long a connection may be in no namespace before it is closed; checked once a second.",
   ),
   packetBytesMax: integer(
     1_000_000,
