@@ -109,12 +109,12 @@ export const METRICS = {
   sluice_drains_total: {
     kind: "counter",
     labels: [],
-    help: "Times a pressured connection drained.",
+    help: "Times that a connection with unsent bytes caught up.",
   },
   sluice_pressured_connections: {
     kind: "gauge",
     labels: [],
-    help: "Connections with bytes unsent in user space now.",
+    help: "Connections whose client reads too slowly now, so that bytes wait in this process.",
   },
   sluice_paused_connections: {
     kind: "gauge",
@@ -129,13 +129,13 @@ export const METRICS = {
   sluice_send_buffer_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes unsent in user space, over all connections, when last checked.",
+    help: "Bytes that wait in this process for clients that read too slowly, when last checked.",
   },
   sluice_send_buffer_max_bytes: {
     kind: "gauge",
     labels: [],
     aggregate: "max",
-    help: "The most bytes that one connection holds unsent.",
+    help: "The most bytes that wait for one client.",
   },
   sluice_receive_buffer_bytes: {
     kind: "gauge",
@@ -150,13 +150,13 @@ export const METRICS = {
   sluice_volatile_dropped_total: {
     kind: "counter",
     labels: [],
-    help: "Volatile packets discarded because their recipient was not writable.",
+    help: "Volatile packets dropped because their recipient had not read what was sent before.",
   },
   sluice_pressure_seconds: {
     kind: "histogram",
     labels: [],
     buckets: SECONDS,
-    help: "How long connections were under pressure, each time.",
+    help: "How long bytes waited for a client that read too slowly, each time until it had caught up.",
   },
   sluice_drain_remaining_connections: {
     kind: "gauge",
@@ -209,7 +209,7 @@ export const METRICS = {
   sluice_connections_outside: {
     kind: "gauge",
     labels: [],
-    help: "Connections in no namespace yet; each may hold socket.packetBytesMax of an unfinished message, which cannot be measured.",
+    help: "Connections that have joined no namespace yet. Each may hold an unfinished message of up to socket.packetBytesMax, which cannot be measured.",
   },
   sluice_overload_stage: {
     kind: "gauge",
@@ -231,17 +231,17 @@ export const METRICS = {
   sluice_fanout_slow_sockets: {
     kind: "gauge",
     labels: [],
-    help: "Sockets that broadcasts reach one by one: long-polling, Engine.IO 3 or under pressure.",
+    help: "Sockets that broadcasts reach one by one: on long-polling, with Engine.IO 3, or with unsent bytes.",
   },
   sluice_fanout_union_topics: {
     kind: "gauge",
     labels: [],
-    help: "Often-used unions of rooms that have topics of their own.",
+    help: "Groups of rooms that broadcasts address together so often that they have a topic of their own.",
   },
   sluice_fanout_union_members: {
     kind: "gauge",
     labels: [],
-    help: "Memberships of the topics of unions; fanout.unionMembersMax bounds them.",
+    help: "Sockets in the topics of such groups of rooms; fanout.unionMembersMax bounds them.",
   },
   sluice_fanout_acks_pending: {
     kind: "gauge",
@@ -268,7 +268,7 @@ export const METRICS = {
     kind: "gauge",
     labels: [],
     aggregate: "max",
-    help: "Bytes of those commands; fanout.delayedBytesMax bounds them.",
+    help: "Bytes of the commands that wait for their time; fanout.delayedBytesMax bounds them.",
   },
   sluice_fanout_delays_kept_total: {
     kind: "counter",
@@ -373,7 +373,7 @@ export const METRICS = {
   sluice_upstream_calls_total: {
     kind: "counter",
     labels: ["type", "route", "outcome"],
-    help: "Requests to functions that ended, by what they carried, route, and `answered` or why not.",
+    help: "Requests to functions that ended, by what they told, route, and outcome: answered, or the code of the failure.",
   },
   sluice_upstream_call_seconds: {
     kind: "histogram",
@@ -414,7 +414,7 @@ export const METRICS = {
   sluice_upstream_paused_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes of those that were taken over the limits, as they had been read when their connection was paused; upstream.pausedBytesMax bounds them for each socket, queueBytesMax for all.",
+    help: "Bytes of events that were taken above the limits, because they had been read when their connection was paused; upstream.pausedBytesMax bounds them for each socket, queueBytesMax for all.",
   },
   sluice_upstream_inflight: {
     kind: "gauge",
@@ -424,7 +424,7 @@ export const METRICS = {
   sluice_upstream_breaker_state: {
     kind: "gauge",
     labels: ["origin"],
-    help: "State of an origin's circuit breaker: 0 is closed, 1 half-open, 2 open.",
+    help: "State of an origin's circuit breaker: 0 closed, functions are called; 1 half-open, one call probes; 2 open, they are left alone.",
   },
   sluice_upstream_breaker_opened_total: {
     kind: "counter",

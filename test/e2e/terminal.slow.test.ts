@@ -36,6 +36,7 @@ test("in a terminal lines are for people, name the example, and Ctrl-C ends it a
     "gateway: listening on port",
     "handlers: events go to the chat example",
     "door: auth.mode is none",
+    "console: the console is at http://127.0.0.1:",
     "gateway: stopping, 1 client; again to quit now  clients=1 drainMs=0",
     "gateway: stopped",
   ];
