@@ -140,6 +140,13 @@ export const scenario: Scenario = {
       text: "Growth of the server's resident memory.",
       ratio: false,
     },
+    {
+      name: "server_lag_us_max",
+      unit: "µs",
+      better: "lower",
+      text: "Longest delay of the server's event loop.",
+      ratio: false,
+    },
     { name: "stalled", unit: "", better: "lower", text: "Stalled members.", ratio: false },
     {
       name: "stalled_closed",

@@ -5,6 +5,8 @@ import type { SocketSamples } from "./samples.ts";
 const TICK_MS = 100;
 /** Every connection is checked once in this time. */
 const ROUND_MS = 1000;
+/** How long closing slow connections may hold up all others, in one turn of the event loop. */
+const CLOSE_MS = 1;
 
 /**
  * Returns the monitor of one engine.
@@ -36,13 +38,14 @@ export function createPressureMonitor(
   // one before. Long-polling connections hold all packets between two polls.
   let roundMost = 0;
   let lastMost = 0;
+  const closes = createCloses();
   const ticks = createTicks((now, elapsedMs) => {
     let most = lastMost;
     for (const connection of pressured) {
       connection.look();
       most = Math.max(most, connection.heldBytes);
       if (now - connection.progressAt > settings.stallMsMax) {
-        connection.closeSlow("nothing drained for socket.stallMsMax");
+        closes.add(connection, "nothing drained for socket.stallMsMax");
       }
     }
     const share = Math.min(1, elapsedMs / ROUND_MS);
@@ -87,11 +90,40 @@ export function createPressureMonitor(
       if (drained) samples.drains++;
       needs.pressuredFor((performance.now() - connection.pressedAt) / 1000);
     },
-    // Works after stop() too. One setImmediate each: a listener that throws stops no other close.
-    closeSoon(connection) {
-      setImmediate(() => connection.closeSlow("more than socket.bufferBytesMax"));
-    },
+    // Works after stop() too.
+    closeSoon: (connection) => closes.add(connection, "more than socket.bufferBytesMax"),
     stop: ticks.stop,
+  };
+}
+
+/**
+ * Closes connections as slow consumers from a clean stack, in their order. In a room whose members
+ * stop reading many become slow at once, and each close takes a fraction of a millisecond: so after
+ * a millisecond of them, the others wait for the next turn of the event loop. A listener that
+ * throws stops no other close.
+ */
+function createCloses(): { add(connection: Outbox, why: string): void } {
+  const waiting = new Map<Outbox, string>();
+  function run(): void {
+    const end = performance.now() + CLOSE_MS;
+    for (const [connection, why] of waiting) {
+      waiting.delete(connection);
+      try {
+        connection.closeSlow(why);
+      } catch (error) {
+        setImmediate(() => {
+          throw error;
+        });
+      }
+      if (performance.now() >= end) break;
+    }
+    if (waiting.size > 0) setImmediate(run);
+  }
+  return {
+    add(connection, why) {
+      if (waiting.size === 0) setImmediate(run);
+      waiting.set(connection, why);
+    },
   };
 }
 

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Outbox } from "../../src/socket/outbox.ts";
+import { createPressureMonitor } from "../../src/socket/pressure.ts";
+import { createSamples } from "../../src/socket/samples.ts";
+import { until } from "../harness/wait.ts";
+
+// Seen: a tenth of a room stopped reading, and all of it was closed in one turn of the event loop.
+test("connections that become slow together are closed in order, over several turns", async (t) => {
+  const settings = { bufferBytesMax: 1000, stallMsMax: 1000 };
+  const monitor = createPressureMonitor(settings, {
+    samples: createSamples(),
+    pressuredFor: () => {},
+    checked: () => {},
+  });
+  t.after(() => monitor.stop());
+  let turn = 0;
+  const count = () => {
+    turn++;
+    if (closed.length < 50) setImmediate(count);
+  };
+  const closed: { n: number; turn: number }[] = [];
+  for (let n = 0; n < 50; n++) {
+    // All that closing needs of a connection.
+    const slow = {
+      closeSlow() {
+        closed.push({ n, turn });
+        for (const end = performance.now() + 0.5; performance.now() < end; );
+      },
+    } as Partial<Outbox> as Outbox;
+    monitor.closeSoon(slow);
+    monitor.closeSoon(slow);
+  }
+  assert.equal(closed.length, 0, "not from within the call");
+  setImmediate(count);
+  await until(() => closed.length === 50, "all are closed");
+  assert.deepEqual(
+    closed.map(({ n }) => n),
+    Array.from({ length: 50 }, (_, n) => n),
+  );
+  assert.ok(new Set(closed.map((one) => one.turn)).size >= 10, "a few in each turn");
+});
