@@ -7,6 +7,7 @@
  *           recipient's frames together, so it is the floor.
  * Not for:  what the event costs that triggers a burst; latency.
  */
+import { protocolOf } from "../rig/peers.ts";
 import { inLanes, measurePairs, openLanes, warmUp } from "../rig/rounds.ts";
 import { type Case, measure, openWarmRoom } from "../rig/saturation.ts";
 import type { Context, Scenario } from "../rig/scenario.ts";
@@ -44,11 +45,11 @@ async function compare(context: Context, cases: readonly Case[]): Promise<void> 
   const blocks = options.number("rounds", { quick: 1, short: 5, full: 5 });
   const durationMs = options.number("seconds", { quick: 0.15, short: 0.3, full: 0.5 }) * 1000;
   const warmMs = { quick: 300, short: 600, full: 2000 }[options.mode];
-  const names = context.subjects(["bare", "stock-uws"]);
+  const names = context.subjects(["bare", "stock-uws"], { codec: first.codec, shape: "room" });
   const what = `bursts: ${first.members}, ${first.codec}`;
   const servers = await openLanes(context, { what, subjects: names }, async (name) => {
     const bench = await openWarmRoom(context, name, first, warmMs);
-    await witness(context, bench, first);
+    if (protocolOf(name) === "socket.io") await witness(context, bench, first);
     for (const way of waysOf(name)) {
       const how = { inHandler: isInHandler(way) };
       await warmUp(warmMs, (turn) => measure(bench, first, { ...turn, ...how }));

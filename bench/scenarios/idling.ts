@@ -40,7 +40,8 @@ async function run(context: Context): Promise<void> {
           ...{ subject, pair, params: { ...one } },
           values: await measureIdling(context, subject, one, windowMs),
         }));
-        await measurePairs(context, { what, subjects: context.subjects(), blocks }, measure);
+        const subjects = context.subjects(undefined, { codec });
+        await measurePairs(context, { what, subjects, blocks }, measure);
       }
 }
 

@@ -82,13 +82,14 @@ for (const peer of PEERS)
     if (skipUnlessBuilt(t, peer)) return;
     const results = resultsFolder(t);
     const { code, output } = await runBench(
-      ...["connect", "echo", "idle", "fanout", "--quick", "--codec", "json", "--shapes", "room"],
+      ...["connect", "echo", "idle", "fanout", "bursts", "--quick"],
+      ...["--codec", "json", "--shapes", "room"],
       ...["--against", peer.name, "--connections", "30", "--members", "20", "--results", results],
     );
     assert.equal(code, 0, output);
     if (/is left out: it is built by/.test(output)) return t.skip(`no ${peer.tool} here`);
     const stored = readResults(results);
-    assert.equal(stored.length, 4, output);
+    assert.equal(stored.length, 5, output);
     for (const { result } of stored) {
       assert.deepEqual(namesOf(result), ["ours", peer.name].sort(), output);
       const own = result.rounds.filter(({ subject }) => subject === peer.name);

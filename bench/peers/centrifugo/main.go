@@ -5,12 +5,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/centrifugal/centrifuge"
 )
@@ -27,7 +29,14 @@ type subject struct {
 
 // start listens on a port of its own. A connection is subscribed to the channels that its query
 // names as rooms.
-func start() (*subject, error) {
+func start(args json.RawMessage) (*subject, error) {
+	var options struct {
+		PingIntervalMs int `json:"pingIntervalMs"`
+	}
+	if err := json.Unmarshal(args, &options); err != nil {
+		return nil, err
+	}
+
 	node, err := centrifuge.New(centrifuge.Config{})
 	if err != nil {
 		return nil, err
@@ -55,7 +64,12 @@ func start() (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	sockets := centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{})
+	sockets := centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{
+		// Zero is the default, 25 s.
+		PingPongConfig: centrifuge.PingPongConfig{
+			PingInterval: time.Duration(options.PingIntervalMs) * time.Millisecond,
+		},
+	})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := context.WithValue(r.Context(), roomsKey{}, r.URL.Query().Get("rooms"))
 		sockets.ServeHTTP(w, r.WithContext(ctx))
@@ -98,7 +112,7 @@ func main() {
 	var started *subject
 	for call := range calls {
 		if call.Method == "start" {
-			one, err := start()
+			one, err := start(call.Args)
 			if err != nil {
 				call.fail(err.Error())
 				continue

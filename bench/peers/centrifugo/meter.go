@@ -21,12 +21,17 @@ func nowUs() float64 {
 	return float64(time.Sec)*1e6 + float64(time.Nsec)/1e3
 }
 
-// cpuS returns seconds of CPU of all threads, user and system.
-func cpuS() (float64, float64) {
+func resources() unix.Rusage {
 	var used unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
 		panic(err)
 	}
+	return used
+}
+
+// cpuS returns seconds of CPU of all threads, user and system.
+func cpuS() (float64, float64) {
+	used := resources()
 	seconds := func(t unix.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1e6 }
 	return seconds(used.Utime), seconds(used.Stime)
 }
@@ -69,6 +74,7 @@ func usage(args json.RawMessage) map[string]any {
 		"cpuSysS":   system,
 		"runDelayS": runDelayS(),
 		"atUs":      nowUs(),
+		"switches":  resources().Nvcsw,
 		"memory": map[string]any{
 			"rss":          field("/proc/self/statm", 1) * float64(os.Getpagesize()),
 			"heapUsed":     memory.HeapAlloc,

@@ -7,6 +7,7 @@ mod meter;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use serde_json::{Value, json};
@@ -16,6 +17,9 @@ use socketioxide::{ParserConfig, SocketIo};
 /// Packets that a connection may have waiting: as many as a saturated round lets a server run ahead
 /// of its readers, and more.
 const BUFFER_PACKETS: usize = 8192;
+
+/// The default of Socket.IO.
+const HEARTBEAT_MS: u64 = 25_000;
 
 struct Subject {
     io: SocketIo,
@@ -64,12 +68,13 @@ fn connect(subject: &Arc<Subject>, socket: SocketRef) {
 }
 
 /// Starts the server on a port of its own.
-async fn start(codec: &str) -> (Arc<Subject>, u16) {
-    let parser = match codec {
-        "msgpack" => SocketIo::builder().with_parser(ParserConfig::msgpack()),
+async fn start(options: &Value) -> (Arc<Subject>, u16) {
+    let parser = match options["codec"].as_str() {
+        Some("msgpack") => SocketIo::builder().with_parser(ParserConfig::msgpack()),
         _ => SocketIo::builder().with_parser(ParserConfig::common()),
     };
-    let (layer, io) = parser.max_buffer_size(BUFFER_PACKETS).build_layer();
+    let heartbeat = Duration::from_millis(options["pingIntervalMs"].as_u64().unwrap_or(HEARTBEAT_MS));
+    let (layer, io) = parser.max_buffer_size(BUFFER_PACKETS).ping_interval(heartbeat).build_layer();
     let subject = Arc::new(Subject {
         io: io.clone(),
         sender: Mutex::new(None),
@@ -111,7 +116,7 @@ async fn main() {
     let mut started: Option<Arc<Subject>> = None;
     while let Some(call) = channel.next().await {
         if call.method == "start" {
-            let (subject, port) = start(call.args["codec"].as_str().unwrap_or("json")).await;
+            let (subject, port) = start(&call.args).await;
             started = Some(subject);
             call.answer(json!({ "port": port, "about": about() }));
             continue;

@@ -10,14 +10,18 @@ pub fn now_us() -> f64 {
     time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
 }
 
-/// Seconds of CPU of all threads: user, system.
-pub fn cpu_s() -> (f64, f64) {
+fn resources() -> libc::rusage {
     // SAFETY: zeroes are a valid value, and the pointer is valid for the call.
-    let usage = unsafe {
+    unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         libc::getrusage(libc::RUSAGE_SELF, &mut usage);
         usage
-    };
+    }
+}
+
+/// Seconds of CPU of all threads: user, system.
+pub fn cpu_s() -> (f64, f64) {
+    let usage = resources();
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
     (seconds(usage.ru_utime), seconds(usage.ru_stime))
 }
@@ -46,6 +50,7 @@ pub fn usage() -> Value {
         "cpuSysS": system,
         "runDelayS": run_delay_s(),
         "atUs": now_us(),
+        "switches": resources().ru_nvcsw,
         "memory": { "rss": resident_bytes(), "heapUsed": 0, "external": 0, "arrayBuffers": 0 },
         "lag": { "p50Us": 0, "p99Us": 0, "maxUs": 0 },
     })
