@@ -82,8 +82,9 @@ npm run bench -- load --url http://host:3000 --clients 1000 --room r --rate 200 
   scenario  alone, --full   question
 ${scenarios}
 
-  --quick | --full       a smoke test, or everything (an hour); without either, and without a
-                         scenario, the set that fits in three minutes
+  --quick | --full       a smoke test, or everything (hours); without either, and without a
+                         scenario, the set, which ends within three minutes: a slow machine
+                         measures fewer pairs, and what it has no time for is named
   --members 10,1k        room sizes              --payload 128      bytes of a message
   --shapes room,except-1 who receives            --frames 1,20      broadcasts per turn
   --codec msgpack,json   what clients speak      --against bare     subjects beside ours

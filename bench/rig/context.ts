@@ -34,6 +34,8 @@ export interface ContextNeeds {
   readonly say: (text: string) => void;
   /** Prints a line that stays. */
   readonly note: (text: string) => void;
+  /** Whether the time is over that the set has for the scenario. */
+  readonly isLate: () => boolean;
   /** Programs of the peers that were asked for and could be built, by name. */
   readonly peers: ReadonlyMap<string, string>;
   /** Compiled gateways of other commits by subject name, such as `ours@main`. */
@@ -118,6 +120,7 @@ export function createContext(needs: ContextNeeds): OwnContext {
     witness: (seen) => void collected.witnesses.push(seen),
     flag: (flag) => void collected.flags.push(flag),
     say: needs.say,
+    isLate: needs.isLate,
   };
 }
 

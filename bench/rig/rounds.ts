@@ -99,6 +99,8 @@ export async function measurePairs(
   for (let block = 0; block < most; block++) {
     const first = block * 2;
     if (first - voided.size >= wanted) return;
+    // What is told of fewer pairs carries no claim, and says so.
+    if (block > 0 && context.isLate()) return;
     if (block >= blocks && voided.size > first * HOPELESS_SHARE) return;
     for (const { subject, pair: half } of context.interleave(subjects, 1)) {
       const pair = first + half;

@@ -26,6 +26,9 @@ export interface RunAll {
 /** Compiling and starting. */
 const START_S = 8;
 
+/** The set of all takes no longer than it promises, on any machine. */
+const SET_S = 180;
+
 /** Flags that mean a server did wrong, not that the machine was loud. */
 const WRONG = new Set(["lost", "duplicated", "reordered", "stray", "wrong_content"]);
 
@@ -50,11 +53,18 @@ export async function runAll(scenarios: readonly Scenario[], run: RunAll): Promi
     moveToClient(placement);
     const gateways = comparison?.gateways ?? new Map<string, string>();
     const needs = { ...run, options: line, build, placement, gateways, peers, say, note };
-    for (const scenario of scenarios) {
+    const budget = createBudget(planned, line.isNamed || line.mode !== "short" ? Infinity : SET_S);
+    for (const [i, scenario] of scenarios.entries()) {
       if (signal.aborted) break;
       progress.begin();
+      if (!budget.hasTimeFor(i + 1, now() / 1000)) {
+        const { name } = scenario;
+        note(`${name} is left out, for the time is over: npm run bench -- ${name}`);
+        continue;
+      }
+      const isLate = () => now() / 1000 > budget.endOf(i + 1);
       const baseline = comparison ? { baseline: comparison.baseline } : {};
-      const result = await runScenario({ ...scenario, ...baseline }, needs);
+      const result = await runScenario({ ...scenario, ...baseline }, { ...needs, isLate });
       progress.clear();
       results.push(result);
       await show(result, run);
@@ -69,6 +79,26 @@ export async function runAll(scenarios: readonly Scenario[], run: RunAll): Promi
   }
   if (results.length > 1) console.log(formatOverview(results, now()));
   return exitCodeOf(results, { strict: line.has("strict"), interrupted: signal.aborted });
+}
+
+/** What a run's parts may take of its time. */
+export interface Budget {
+  /** Second at which a part should end, so that those after it fit. */
+  endOf(part: number): number;
+  /** Whether a part that begins now would end in time, by the pace of those before. */
+  hasTimeFor(part: number, nowS: number): boolean;
+}
+
+/** Returns the budget of a run whose parts take about `planned` seconds, and all `mostS` at most. */
+export function createBudget(planned: readonly (number | undefined)[], mostS: number): Budget {
+  const sum = (parts: typeof planned) => parts.reduce<number>((total, s) => total + (s ?? 0), 0);
+  return {
+    endOf: (part) => mostS - sum(planned.slice(part + 1)),
+    hasTimeFor(part, nowS) {
+      const pace = Math.max(1, nowS / sum(planned.slice(0, part)));
+      return nowS + (planned[part] ?? 0) * pace <= mostS;
+    },
+  };
 }
 
 /** Compiles what the scenarios start: this tree's gateway, or those of two commits. */
@@ -98,7 +128,9 @@ async function show(result: Result, { line, isLocal }: RunAll): Promise<void> {
 /** About how long a scenario takes with a command line; undefined where nobody knows. */
 export function secondsOf({ seconds }: Scenario, line: CommandLine): number | undefined {
   const named = line.isNamed && line.mode === "short" ? seconds?.named : undefined;
-  return named ?? seconds?.[line.mode];
+  const usual = named ?? seconds?.[line.mode];
+  // Four subjects are usual, and six with peers.
+  return usual === undefined || !line.has("peers") ? usual : usual * 1.5;
 }
 
 /**

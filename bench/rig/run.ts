@@ -19,6 +19,7 @@ export interface RunNeeds {
   readonly signal: AbortSignal;
   readonly say: (text: string) => void;
   readonly note: (text: string) => void;
+  readonly isLate: () => boolean;
   readonly peers: ReadonlyMap<string, string>;
   readonly gateways: ReadonlyMap<string, string>;
 }

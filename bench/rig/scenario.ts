@@ -115,6 +115,8 @@ export interface Context {
   flag(flag: Flag): void;
   /** Shows what is being done now. */
   say(text: string): void;
+  /** Whether the time that the set has for this scenario is over, so that no more is begun. */
+  isLate(): boolean;
 }
 
 /** One question with its load. A file in `bench/scenarios/` exports one as `scenario`. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readArgs } from "../../bench/rig/args.ts";
 import { createProgress, secondsLeft } from "../../bench/rig/progress.ts";
-import { secondsOf } from "../../bench/rig/run-all.ts";
+import { createBudget, secondsOf } from "../../bench/rig/run-all.ts";
 import { SCENARIOS } from "../../bench/scenarios/all.ts";
 import { runBench } from "./run-bench.ts";
 
@@ -52,6 +52,18 @@ test("on a terminal one line is renewed within its width, and taken away at the 
   const [line = "", end] = printed;
   assert.equal(line, `\r\x1b[K   0 s  ${"x".repeat(59 - 8)}`);
   assert.equal(end, "\r\x1b[K");
+});
+
+test("a slow machine measures less of the set in the same time", () => {
+  const budget = createBudget([10, 20, 20, 50], 110);
+  assert.deepEqual([1, 2, 3].map(budget.endOf), [40, 60, 110]);
+  assert.equal(budget.hasTimeFor(3, 55), true);
+  // When 50 planned seconds took 56, the last 50 will take 56 as well.
+  assert.equal(budget.hasTimeFor(3, 56), false);
+  // Who is early is not taken for fast.
+  assert.equal(budget.hasTimeFor(3, 20), true);
+  const endless = createBudget([10, undefined], Infinity);
+  assert.equal(endless.hasTimeFor(1, 1e6), true);
 });
 
 /** Seconds of the promised 180 in which the benchmark and the gateway are compiled. */

@@ -31,6 +31,7 @@ function openContext(): Context {
     seed: 1,
     say: () => {},
     note: () => {},
+    isLate: () => false,
     peers: new Map(),
     gateways: new Map(),
   });
@@ -170,7 +171,7 @@ test("what was measured before an interruption is kept, flagged and void", async
       note: () => {},
       gateways: new Map(),
     },
-    peers: new Map(),
+    ...{ peers: new Map(), isLate: () => false },
     placement: { server: undefined, client: undefined },
     signal: interrupt.signal,
   });

@@ -17,14 +17,16 @@ import { until } from "../harness/wait.ts";
 /** As much of a context as measuring in turns needs. */
 function createRecorder() {
   const rounds: Round[] = [];
+  const recorder = { isLate: false };
   const random = createRandom(1);
   const { signal } = new AbortController();
   const context = {
     interleave: (names: string[], blocks: number) => interleave(names, blocks, random, signal),
     record: (round: Round) => void rounds.push(round),
     say() {},
+    isLate: () => recorder.isLate,
   };
-  return { rounds, context: context as unknown as Context }; // what else it has is not asked for
+  return { rounds, recorder, context: context as unknown as Context }; // what else it has is not asked for
 }
 
 const starved = makeFlag("error", "server_starved", "");
@@ -41,6 +43,18 @@ test("a pair that the machine voided is made up for by another block, and by no 
   );
   assert.equal(rounds.length, 6 * 4);
   assert.deepEqual([...new Set(rounds.map(({ pair }) => pair))], [...Array(12).keys()]);
+});
+
+test("who is late measures the block under way, and at least one", async () => {
+  const plan = { what: "x", subjects: ["a", "b"], blocks: 5 };
+  const { rounds, recorder, context } = createRecorder();
+  await measurePairs(context, plan, async ({ subject, pair }) => {
+    recorder.isLate = pair >= 2;
+    return makeRound(subject, pair, false);
+  });
+  assert.equal(rounds.length, 2 * 4);
+  await measurePairs(context, plan, async ({ subject, pair }) => makeRound(subject, pair, false));
+  assert.equal(rounds.length, 3 * 4);
 });
 
 test("on a machine that voids most pairs nothing is repeated", async () => {
