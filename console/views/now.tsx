@@ -46,9 +46,9 @@ export function Now({ about }: ViewProps) {
         />
         <Chart
           title="Loop lag"
-          unit="ms that a timer was late"
+          unit="ms, the longest in a second"
           times={times}
-          lines={[gauge(live, "loop_late_ms", { label: "late" })]}
+          lines={[gauge(live, "loop_lag_ms", { label: "lag" })]}
         />
         <Chart
           title="Memory"

@@ -66,11 +66,14 @@ function Client({
   const open = async (choices: Choices): Promise<void> => {
     socket?.disconnect();
     const made = await connect(about, choices);
+    // It may be upgraded before its namespace has let it in.
+    made.io.on("open", () => {
+      made.io.engine.once("upgrade", () => tell("state", "upgraded to websocket"));
+    });
     made.on("connect", () => {
       setConnected(true);
       const { name } = made.io.engine.transport;
       tell("state", `connected as ${made.id} over ${name}, ${choices.codec}`);
-      made.io.engine.once("upgrade", () => tell("state", "upgraded to websocket"));
     });
     made.on("disconnect", (reason) => {
       setConnected(false);

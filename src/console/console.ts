@@ -58,7 +58,7 @@ export function startConsole(settings: Settings["console"], needs: ConsoleNeeds)
   const history = createHistory(Math.ceil(settings.historyMs / EVERY_MS));
   const streams = createEventStreams(settings.streamsMax);
   const viewers = new Set<(row: readonly number[]) => void>();
-  const sampler = startSampler(needs.samples, (figures) => {
+  const endSamples = startSampler(needs.samples, (figures) => {
     const row = history.add(figures);
     for (const show of viewers) show(row);
   });
@@ -80,7 +80,7 @@ export function startConsole(settings: Settings["console"], needs: ConsoleNeeds)
   needs.commands("/console/commands");
   return {
     stop() {
-      sampler.stop();
+      endSamples();
       streams.stop();
     },
   };

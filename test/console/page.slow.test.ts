@@ -4,6 +4,7 @@ import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { checkAccess, openPage, startBrowser } from "../harness/browser.ts";
+import { findFreePort } from "../harness/free-port.ts";
 import { testGateway } from "../harness/gateway.ts";
 
 const KEY = "operator-0123456789abcdef";
@@ -158,4 +159,19 @@ test("all is reached by keyboard: past the links, and through the views", async 
   await page.getByRole("link", { name: "Try it" }).focus();
   await page.keyboard.press("Enter");
   await page.getByText("Connect as a client").waitFor();
+});
+
+test("where the API has a port of its own, the page connects to the clients' port", async (t) => {
+  const browser = await startBrowser(t);
+  if (!browser) return;
+  const api = { port: await findFreePort(), host: "127.0.0.1" };
+  const origins = [`http://127.0.0.1:${api.port}`];
+  const gateway = await testGateway(t, { api, socket: { origins } }, { developing: true });
+  const { page, errors } = await openPage(browser, gateway.consoleUrl ?? "");
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.getByText("over websocket, msgpack").waitFor();
+  await page.getByLabel("Transport").selectOption("polling");
+  await page.getByRole("button", { name: "Connect again" }).click();
+  await page.getByText("over polling, msgpack").waitFor();
+  assert.deepEqual(errors, []);
 });

@@ -71,6 +71,19 @@ test("compiled code is kept beside the process, and a start does without where i
   await stop(again);
 });
 
+test("the page of the console is part of the build: nothing is bundled at run time", async (t) => {
+  const run = await start(t);
+  for (const name of ["page.html", "page.css", "page.js", "client.js"]) {
+    const built = readFileSync(join(folder, "dist", "console-page", name), "utf8");
+    assert.equal(await (await fetch(`${run.url}/console/${name}`)).text(), built, name);
+  }
+  const [, key = ""] = /console#key=([\w-]+)/.exec(run.output()) ?? [];
+  const headers = { authorization: `Bearer ${key}` };
+  const about = await (await fetch(`${run.url}/console/about`, { headers })).json();
+  assert.equal(about.isChat, true);
+  await stop(run);
+});
+
 test("without settings the chat runs, and its version is the package's", async (t) => {
   const run = await start(t);
   const [one, two] = await Promise.all([run.connected(), run.connected({ codec: "json" })]);

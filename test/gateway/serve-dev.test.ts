@@ -69,6 +69,8 @@ test("secrets are made once; a call is printed, recorded, and sent again with a 
   const secret = /SLUICE_SECRET=(\S+)/.exec(needs.text())?.[1] ?? "";
   const file = readFileSync(join(needs.cwd, ".sluice/dev.env"), "utf8");
   const { url } = first.gateway;
+  const key = /SLUICE_KEY=(\S+)/.exec(needs.text())?.[1];
+  assert.ok(needs.text().includes(`sluice dev: console ${url}/console#key=${key}`));
   assert.ok(file.startsWith(`SLUICE_SECRET=${secret}\n`), file);
   assert.ok(file.endsWith(`SLUICE_URL=${url}\n`), file);
   const client = await connect(t, url);
