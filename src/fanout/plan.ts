@@ -1,4 +1,5 @@
 import type { CodecName, Frames } from "../core/packet.ts";
+import type { BroadcastOptions } from "../seam/socket-io-adapter.ts";
 import { type Audience, CODECS, type Member, type Target, type Topic } from "./audience.ts";
 import { eachShared, type RecipientSets } from "./recipients.ts";
 import { countCost, findUnion, type Parts, type Unions } from "./unions.ts";
@@ -55,6 +56,55 @@ export function planTopics(broadcast: Broadcast, unions: Unions): void {
     const targets = rooms.map((room) => audience.targets.get(room) ?? audience.everyone);
     planUnion(broadcast, { audience, rooms, targets }, unions);
   } else planRooms(broadcast);
+}
+
+const NOBODY: readonly Member[] = [];
+
+/**
+ * Plans the most common broadcast in fewer steps: to one room, with at most one excluded member,
+ * whose recipients are all subscribed. Undefined for any other, which {@link planTopics} plans, and
+ * if encoding has changed the members.
+ */
+export function planRoom(
+  audience: Audience,
+  frames: Frames,
+  { rooms, except }: BroadcastOptions,
+): readonly Step[] | undefined {
+  const { adapter, members, slow, listening, changes } = audience;
+  if (rooms.size !== 1 || slow.size > 0 || listening.size > 0) return undefined;
+  const room = firstOf(rooms);
+  const ids = adapter.rooms.get(room);
+  const target = audience.targets.get(room);
+  // A socket is not subscribed to the room of its own id.
+  if (!ids || !target || members.has(room as string)) return undefined;
+  const left = except && except.size > 0 ? findExcluded(audience, except) : NOBODY;
+  if (!left) return undefined;
+  const excluded = left[0] && ids.has(left[0].socket.id) ? left[0].codec : undefined;
+  const steps: Step[] = [];
+  for (const codec of CODECS) {
+    const topic = target[codec];
+    const out = codec === excluded ? left : NOBODY;
+    if (topic.subscribed <= out.length) continue;
+    frames.of(codec);
+    steps.push({ topic, codec, out, ids });
+  }
+  return audience.changes === changes ? steps : undefined;
+}
+
+/** Returns the member that `except` names by its id, if it names that one and no other. */
+function findExcluded(
+  { adapter, members }: Audience,
+  except: ReadonlySet<unknown>,
+): readonly Member[] | undefined {
+  const id = firstOf(except) as string; // a room that isn't a string is never a key of the map
+  const member = members.get(id);
+  const isAlone = except.size === 1 && adapter.rooms.get(id)?.size === 1;
+  return member && isAlone && adapter.rooms.get(id)?.has(id) ? [member] : undefined;
+}
+
+function firstOf(set: ReadonlySet<unknown>): unknown {
+  for (const first of set) return first;
+  return undefined;
 }
 
 /** Whether a topic serves a subscribed recipient: it is addressed by more than its own room. */
