@@ -58,11 +58,14 @@ export function createAssets(
       "cache-control": "no-cache",
       vary: "accept-encoding",
     };
+    // Close, as for the OpenAPI document: else whoever sends requests and reads nothing would have
+    // the gateway hold a copy for each.
+    const response = { status: 200, close: true };
     if (!/\bgzip\b/.test(headers["accept-encoding"] ?? "")) {
-      return { status: 200, headers: about, body };
+      return { ...response, headers: about, body };
     }
     const small = packed.get(name) ?? gzipSync(body, { level: 9 });
     packed.set(name, small);
-    return { status: 200, headers: { ...about, "content-encoding": "gzip" }, body: small };
+    return { ...response, headers: { ...about, "content-encoding": "gzip" }, body: small };
   };
 }

@@ -617,7 +617,8 @@ interface ApiSettings {
   host?: string | undefined;
   /**
    * API keys: `id:secret`, or `id:secret:commands:namespaces` with `+` between names, `*` for all,
-   * and `*` at a namespace's end for any characters.
+   * and `*` at a namespace's end for any characters. Beside the commands there are `deadLetters`
+   * and `console`.
    * Default: none (never printed).
    */
   keys?: string[] | undefined;

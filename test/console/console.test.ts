@@ -77,6 +77,7 @@ test("the page is open to all and holds nothing; what it asks for needs the righ
     const policy = response.headers.get("content-security-policy") ?? "";
     assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self';/);
     assert.doesNotMatch(policy, /unsafe|, /, "one policy, nothing inline");
+    assert.equal(response.headers.get("connection"), "close");
     await response.arrayBuffer();
   }
   for (const path of ["about", "live", "sockets", "socket", "nodes"]) {

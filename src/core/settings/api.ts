@@ -20,7 +20,7 @@ export const api = z.strictObject({
   keys: field(
     z.array(z.string().check(z.regex(API_KEY, API_KEY_BOUND))).check(z.maxLength(100)),
     [],
-    "API keys: `id:secret`, or `id:secret:commands:namespaces` with `+` between names, `*` for all, and `*` at a namespace's end for any characters.",
+    "API keys: `id:secret`, or `id:secret:commands:namespaces` with `+` between names, `*` for all, and `*` at a namespace's end for any characters. Beside the commands there are `deadLetters` and `console`.",
     { secret: true },
   ),
   jwtSecret: secret("Shared secret of HS256/384/512 tokens for the API, at least 32 bytes."),
