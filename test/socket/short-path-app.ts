@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { EventEmitter } from "node:events";
 import type { Server, Socket } from "socket.io";
+import { watchEngine } from "../harness/longer-path.ts";
 
 /** What the application saw, in order. */
 export type Trace = string[];
@@ -20,11 +21,7 @@ const scope = new AsyncLocalStorage<unknown>();
 
 /** Adds listeners that do nothing to every connection and socket: none may make a difference. */
 export function watch(io: Server): void {
-  io.engine.on("connection", (conn: EventEmitter & { transport: EventEmitter }) => {
-    for (const event of ["packet", "data", "packetCreate", "flush", "drain"]) conn.on(event, noop);
-    for (const event of ["packet", "drain", "ready"]) conn.transport.on(event, noop);
-  });
-  for (const event of ["flush", "drain"]) io.engine.on(event, noop);
+  watchEngine(io.engine);
   for (const name of ["/", "/other"]) io.of(name).on("connection", (socket) => socket.onAny(noop));
 }
 
