@@ -3,7 +3,14 @@ import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { HandlerFailed } from "../core/handler.ts";
 import type { ThrottledLog } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
-import { connectionOf, createJoinGate, isPresent, setAcks, tellError } from "../seam/socket-io.ts";
+import {
+  connectionOf,
+  createJoinGate,
+  isPresent,
+  type SocketMethods,
+  setAcks,
+  tellError,
+} from "../seam/socket-io.ts";
 import type { Call } from "../seam/socket-io-inside.ts";
 import { boundNamespaces } from "./dynamic.ts";
 
@@ -44,9 +51,7 @@ export type Bounds = ReturnType<typeof createBounds>;
  * Too many pending acknowledgements close the connection, because its client has stopped answering.
  */
 export function createBounds(io: Server, settings: LimitsSettings, needs: BoundsNeeds) {
-  const entered = new WeakMap<object, Set<Socket>>();
   const recovering = new WeakMap<object, number>();
-  const gateJoins = boundJoins(settings, needs);
 
   function overAcks(socket: Socket): void {
     needs.limited("acks");
@@ -56,14 +61,12 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
   }
 
   function isFull(socket: Socket): boolean {
-    const sockets = entered.get(socket.conn) ?? new Set();
-    entered.set(socket.conn, sockets);
-    if (sockets.size >= settings.namespacesMax) {
-      for (const other of sockets) if (!isPresent(other)) sockets.delete(other);
-    }
-    if (sockets.size >= settings.namespacesMax) return true;
-    sockets.add(socket);
-    return false;
+    const conn = connectionOf(socket);
+    let sockets = conn.entered;
+    if (sockets.length >= settings.namespacesMax) sockets = sockets.filter(isPresent);
+    const full = sockets.length >= settings.namespacesMax;
+    conn.entered = full ? sockets : [...sockets, socket];
+    return full;
   }
 
   const stop = boundNamespaces(io, {
@@ -77,13 +80,14 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
   });
 
   return {
-    /** Returns why a socket may not enter its namespace, or else bounds its rooms and acks. */
+    /** Methods that bound the rooms of a socket. */
+    methods: boundJoins(settings, needs),
+    /** Returns why a socket may not enter its namespace, or else bounds its acks. */
     enter(socket: Socket): FailureCode | undefined {
       if (isFull(socket)) {
         needs.limited("namespaces");
         return "LIMIT_NAMESPACES";
       }
-      gateJoins(socket);
       setAcks(socket, new BoundedAcks(socket, settings.acksPendingMax, overAcks));
       return undefined;
     },
@@ -110,8 +114,8 @@ export function createBounds(io: Server, settings: LimitsSettings, needs: Bounds
   };
 }
 
-/** Returns the function that bounds a socket's rooms and their names. */
-function boundJoins(settings: LimitsSettings, needs: BoundsNeeds): (socket: Socket) => void {
+/** Returns the method that bounds a socket's rooms and their names. */
+function boundJoins(settings: LimitsSettings, needs: BoundsNeeds): SocketMethods {
   function refuse(socket: Socket, limit: SocketLimit, code: FailureCode): void {
     needs.limited(limit);
     const { id } = socket;

@@ -4,9 +4,11 @@ import type { ThrottledLog } from "../core/log.ts";
 import {
   ackEvent,
   createEventGate,
+  createMethods,
   eachNamespace,
   guardSessions,
   prependMiddleware,
+  type SocketMethods,
 } from "../seam/socket-io.ts";
 import type { EventPacket, SocketInside } from "../seam/socket-io-inside.ts";
 import type { Auth, NarrowRooms } from "./auth.ts";
@@ -15,10 +17,9 @@ import type { Refused } from "./grants.ts";
 
 /** Catches and reports what functions of the application throw. */
 export interface Guards {
-  socket(socket: Socket): void;
+  /** The methods of guarded sockets. */
+  readonly methods: SocketMethods & Pick<SocketInside, "onevent">;
   namespace(namespace: Namespace): void;
-  /** Calls the listeners of a guarded socket with an event. */
-  onevent(this: SocketInside, packet: EventPacket): void;
 }
 
 /**
@@ -62,7 +63,8 @@ export function guardNamespaces(
     if (packet.refused === undefined) return auth?.takeRefresh(socket, packet) ?? false;
     tell(socket, packet, packet.refused);
     return true;
-  }, guards.onevent);
+  }, guards.methods.onevent);
+  const guard = createMethods({ ...guards.methods, ...gateEvents, ...bounds.methods });
 
   function refuse(socket: Socket, { code, detail }: Refused, next: (error: Error) => void): void {
     const { address } = socket.handshake;
@@ -78,10 +80,7 @@ export function guardNamespaces(
       refuse(socket, { code: full, detail: undefined }, next);
       return;
     }
-    if (open) {
-      guards.socket(socket);
-      gateEvents(socket);
-    }
+    if (open) guard(socket);
     if (!open || !auth) {
       next();
       return;

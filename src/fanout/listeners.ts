@@ -1,6 +1,6 @@
 import type { Packet } from "../core/packet.ts";
 import type { EngineSocketBase } from "../seam/engine-io.ts";
-import { socketMethods } from "../seam/socket-io.ts";
+import { replaceOutgoing, socketMethods } from "../seam/socket-io.ts";
 import type { Call } from "../seam/socket-io-inside.ts";
 import type { Audience, Member, SocketInside } from "./audience.ts";
 import { type Broadcast, isInTopics } from "./plan.ts";
@@ -41,14 +41,16 @@ export function createListeners(membersOf: (conn: unknown) => Iterable<Member>):
       return original.call(this, listener);
     };
   };
-  const onAnyOutgoing = listen("onAnyOutgoing");
-  const prependAnyOutgoing = listen("prependAnyOutgoing");
+  const outgoing = {
+    onAnyOutgoing: listen("onAnyOutgoing"),
+    prependAnyOutgoing: listen("prependAnyOutgoing"),
+  };
 
   return {
     hear,
     entered(member) {
       const { socket } = member;
-      Object.assign(socket, { onAnyOutgoing, prependAnyOutgoing });
+      replaceOutgoing(socket, outgoing);
       if (isHeard(socket.conn) || socket.listenersAnyOutgoing().length > 0) {
         member.audience.listening.add(member);
       }

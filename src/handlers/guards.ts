@@ -7,7 +7,7 @@
  */
 // biome-ignore-all lint/complexity/useMaxParams: an object would be an allocation per event.
 import { EventEmitter, errorMonitor } from "node:events";
-import type { Namespace, Socket } from "socket.io";
+import type { Namespace } from "socket.io";
 import { describeFailure, FAILURES } from "../core/failures.ts";
 import { callSafely, type HandlerFailed, type HandlerKind, isThenable } from "../core/handler.ts";
 import { onlyListener } from "../seam/emitter.ts";
@@ -15,7 +15,7 @@ import { type EngineServerBase, FORBIDDEN, type VerifyDone } from "../seam/engin
 import {
   createRefusalGate,
   replaceCalls,
-  replaceMethods,
+  type SocketMethods,
   socketMethods,
 } from "../seam/socket-io.ts";
 import { createAck } from "../seam/socket-io-events.ts";
@@ -102,11 +102,10 @@ const FAILED = Object.assign(new Error(FAILURES.HANDLERS_FAILED.text), {
 
 /** Isolates failures of the application's functions, in one server. */
 export interface Guards {
-  socket(socket: Socket): void;
+  /** The methods of guarded sockets, in place of Socket.IO's own. */
+  readonly methods: SocketMethods & Pick<SocketInside, "onevent">;
   namespace(namespace: Namespace): void;
   engine(engine: EngineServerBase): void;
-  /** Calls the listeners of a guarded socket with an event. */
-  onevent(this: SocketInside, packet: EventPacket): void;
 }
 
 /**
@@ -119,16 +118,10 @@ export function createGuards(failed: HandlerFailed): Guards {
     (kind) =>
     (error, { id, nsp }, event) =>
       failed(error, { kind, event, namespace: nsp.name, socket: id });
-  const sockets = guardSockets(report);
-  const guardRefusals = createRefusals(report("middleware"));
   return {
-    socket(socket) {
-      replaceMethods(socket, sockets);
-      guardRefusals(socket);
-    },
+    methods: { ...guardSockets(report), ...createRefusals(report("middleware")) },
     namespace: (namespace) => guardNamespace(namespace, failed),
     engine: (engine) => guardEngine(engine, failed),
-    onevent: sockets.onevent,
   };
 }
 
@@ -145,8 +138,8 @@ function guardSockets(report: ReportAs) {
   return { ...guardEvents(report), ...guardAcks(report("ack")), ...guardReserved(report) };
 }
 
-/** Has one socket refuse its client even if the refusal's `data` cannot be encoded. */
-function createRefusals(tellMiddleware: Report<SocketInside>): (socket: Socket) => void {
+/** Has a socket refuse its client even if the refusal's `data` cannot be encoded. */
+function createRefusals(tellMiddleware: Report<SocketInside>): SocketMethods {
   return createRefusalGate((socket, error, send) => {
     try {
       send(error);

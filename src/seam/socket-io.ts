@@ -209,9 +209,29 @@ function openSocket(socket: Socket): SocketInside {
   return socket as unknown as SocketInside;
 }
 
-/** Replaces methods of one socket. Sockets may share them: they get the socket as `this`. */
-export function replaceMethods(socket: Socket, methods: Partial<SocketInside>): void {
-  Object.assign(socket, methods);
+/** Methods of sockets, to be used in place of Socket.IO's own. They get the socket as `this`. */
+export type SocketMethods = Partial<SocketInside>;
+
+/**
+ * Returns a function that has a socket use `methods`. They are on a prototype that these sockets
+ * share: a dozen properties of its own would cost each socket 400 bytes.
+ */
+export function createMethods(methods: SocketMethods): (socket: Socket) => void {
+  const shared: object = Object.assign(Object.create(Socket.prototype), methods);
+  sharedMethods.add(shared);
+  return (socket) => void Object.setPrototypeOf(socket, shared);
+}
+
+const sharedMethods = new WeakSet<object>();
+
+/** The methods that add listeners for outgoing packets. */
+type OutgoingMethods = Readonly<Record<"onAnyOutgoing" | "prependAnyOutgoing", unknown>>;
+
+/** Replaces them on a socket, and on all with which it shares those of {@link createMethods}. */
+export function replaceOutgoing(socket: SocketInside<unknown>, methods: OutgoingMethods): void {
+  const shared: object = Object.getPrototypeOf(socket);
+  if (!sharedMethods.has(shared)) Object.assign(socket, methods);
+  else if (socket.onAnyOutgoing !== methods.onAnyOutgoing) Object.assign(shared, methods);
 }
 
 /** The methods of all sockets. Those that are called need a socket as `this`. */
@@ -220,6 +240,8 @@ export const socketMethods = Socket.prototype as unknown as Omit<SocketInside, "
 /** A connection of Sluice's engine, with what every room may use of it. */
 export interface OwnConnection extends EngineSocketBase {
   closeAs(reason: CloseReason): void;
+  /** The sockets that have asked for a namespace. Those that have left may still be listed. */
+  entered: readonly Socket[];
   /** Stops reading from the client until the returned function is called. */
   pauseReading(): () => void;
 }
@@ -250,50 +272,46 @@ export function setSessionId(socket: Socket, pid: string): void {
   openSocket(socket).pid = pid;
 }
 
-/**
- * Returns a function that makes `socket.join` of one socket do nothing if `allows` returns false.
- * All sockets share the new method, so it costs a socket one property.
- */
+/** Returns a `socket.join` that does nothing if `allows` returns false. */
 export function createJoinGate(
   allows: (socket: Socket, rooms: unknown) => boolean,
-): (socket: Socket) => void {
-  const { join } = Socket.prototype;
-  const gated: Socket["join"] = function gatedJoin(this: Socket, rooms) {
-    return allows(this, rooms) ? join.call(this, rooms) : undefined;
-  };
-  return (socket) => {
-    socket.join = gated;
+): Pick<SocketInside, "join"> {
+  const { join } = socketMethods;
+  return {
+    join(this: Socket, rooms) {
+      return allows(this, rooms) ? join.call(openSocket(this), rooms) : undefined;
+    },
   };
 }
 
 /**
- * Returns a function that passes the events of one socket to `takes` first. If that returns true,
- * no listener is called; otherwise `onevent` calls them, catch-all listeners included.
+ * Returns a method that passes the events of a socket to `takes` first. If that returns true, no
+ * listener is called; otherwise `onevent` calls them, catch-all listeners included.
  */
 export function createEventGate(
   takes: (socket: Socket, packet: EventPacket) => boolean,
   onevent: (this: SocketInside, packet: EventPacket) => void,
-): (socket: Socket) => void {
-  function gated(this: Socket, packet: EventPacket): void {
-    if (!takes(this, packet)) onevent.call(openSocket(this), packet);
-  }
-  return (socket) => {
-    Object.assign(socket, { onevent: gated });
+): Pick<SocketInside, "onevent"> {
+  return {
+    onevent(this: Socket, packet) {
+      if (!takes(this, packet)) onevent.call(openSocket(this), packet);
+    },
   };
 }
 
 /**
- * Returns a function that has `refuse` send one socket's CONNECT_ERROR. `send` throws if the error
+ * Returns a method that has `refuse` send a socket's CONNECT_ERROR. `send` throws if the error
  * cannot be encoded.
  */
 export function createRefusalGate(
   refuse: (socket: SocketInside, error: unknown, send: (error: unknown) => void) => void,
-): (socket: Socket) => void {
+): Pick<SocketInside, "_error"> {
   const { _error } = socketMethods;
-  function gated(this: SocketInside, error: unknown): void {
-    refuse(this, error, (words) => _error.call(this, words));
-  }
-  return (socket) => replaceMethods(socket, { _error: gated });
+  return {
+    _error(this: SocketInside, error) {
+      refuse(this, error, (words) => _error.call(this, words));
+    },
+  };
 }
 
 /** Calls a socket's `error` listeners. */

@@ -11,6 +11,7 @@ import type {
   EngineServerBase,
   EngineTransportBase,
 } from "../seam/engine-io.ts";
+import type { OwnConnection } from "../seam/socket-io.ts";
 import type { ServingConnection } from "../seam/socket-io-client.ts";
 import { handPacket } from "../seam/socket-io-events.ts";
 import type { ConnectionClient } from "../seam/socket-io-inside.ts";
@@ -18,6 +19,7 @@ import { describeClose, readForced, readReason } from "./close-reason.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
 import { isWebSocket, receivedBytes, type WebSocketTransport } from "./websocket.ts";
 
+const NONE: OwnConnection["entered"] = [];
 /** How long a close waits for the next poll of a client that never joined a namespace. */
 const OUTSIDE_CLOSE_MS = 1000;
 
@@ -85,6 +87,7 @@ export class Connection extends Outbox implements ServingConnection {
   /** Whether it may be subscribed to uWebSockets.js topics: see `Peer` in `fanout/`. */
   native = false;
   receiver: ConnectionClient | undefined;
+  entered: OwnConnection["entered"] = NONE;
   /** Set when its first CONNECT is answered; stays set when it leaves the namespace. */
   client: ConnectionClient | undefined;
   closeReason: CloseReason | undefined;

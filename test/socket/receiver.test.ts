@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { EventEmitter } from "node:events";
 import { test } from "node:test";
+import { Socket } from "socket.io";
 import { testGateway, WAYS } from "../harness/gateway.ts";
 import { until } from "../harness/wait.ts";
 
@@ -52,4 +53,25 @@ test("listeners of a WebSocket's transport hear packets, drains and its end", as
   client.disconnect();
   await until(() => told.includes("close"), "the transport has closed");
   assert.deepEqual([...new Set(told)].sort(), ["close", "drain", "packet"]);
+});
+
+test("what an application replaces on one socket stays there: sockets share methods", async (t) => {
+  const gateway = await testGateway(t);
+  const { socket: one } = await gateway.joined();
+  const { socket: two } = await gateway.joined();
+  const joined: unknown[] = [];
+  const { join } = one;
+  one.join = (rooms) => {
+    joined.push(rooms);
+    return join.call(one, rooms);
+  };
+  for (const socket of [one, two]) await socket.join("r");
+  assert.deepEqual(joined, ["r"]);
+  assert.deepEqual([...(gateway.io.of("/").adapter.rooms.get("r") ?? [])], [one.id, two.id]);
+  assert.ok(one instanceof Socket && two instanceof Socket);
+  assert.equal(one.constructor, Socket);
+  const outgoing: unknown[] = [];
+  one.onAnyOutgoing((event) => outgoing.push(event));
+  gateway.io.emit("m");
+  assert.deepEqual(outgoing, ["m"]);
 });
