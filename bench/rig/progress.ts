@@ -37,6 +37,8 @@ export interface ProgressNeeds {
   readonly stream: ProgressStream;
   /** Milliseconds since the run began. */
   readonly now: () => number;
+  /** Seconds after which the run ends in any case. */
+  readonly mostS?: number;
 }
 
 /** The times of a run's parts, those before, under way and to come. */
@@ -54,15 +56,17 @@ const PACE = { min: 0.5, max: 4 };
 
 /**
  * Returns about how many seconds are left: what is planned for the parts to come, by the pace of
- * the finished ones. Undefined where a part to come has no plan.
+ * the others. Undefined where a part to come has no plan.
  */
 export function secondsLeft({ planned, taken, sinceS }: Times): number | undefined {
   const plannedOf = (parts: typeof planned) => parts.reduce<number>((sum, s) => sum + (s ?? 0), 0);
   const before = plannedOf(planned.slice(0, taken.length));
   const took = taken.reduce((sum, s, i) => sum + (planned[i] === undefined ? 0 : s), 0);
-  const pace = before > 0 ? Math.min(PACE.max, Math.max(PACE.min, took / before)) : 1;
   const [current, ...later] = planned.slice(taken.length);
   if (current === undefined || later.includes(undefined)) return undefined;
+  const until = before > 0 ? took / before : 1;
+  // A part that takes longer than planned tells of the machine before it is over.
+  const pace = Math.min(PACE.max, Math.max(PACE.min, until, sinceS / current));
   return Math.max(0, current * pace - sinceS) + plannedOf(later) * pace;
 }
 
@@ -72,7 +76,7 @@ export function secondsLeft({ planned, taken, sinceS }: Times): number | undefin
  */
 export function createProgress(
   planned: Times["planned"],
-  { stream, now }: ProgressNeeds,
+  { stream, now, mostS = Infinity }: ProgressNeeds,
 ): Progress {
   const taken: number[] = [];
   let partMs = 0;
@@ -80,9 +84,10 @@ export function createProgress(
   let what = "";
   const line = () => {
     const sinceS = (now() - partMs) / 1000;
-    const left = secondsLeft({ planned, taken, sinceS });
-    const elapsed = formatSeconds(now() / 1000);
-    const time = left === undefined ? elapsed : `${elapsed}, about ${left.toFixed(0)} s left`;
+    const nowS = now() / 1000;
+    const left = Math.min(secondsLeft({ planned, taken, sinceS }) ?? Infinity, mostS - nowS);
+    const told = left === Infinity ? "" : `, about ${Math.max(0, left).toFixed(0)} s left`;
+    const time = `${formatSeconds(nowS)}${told}`;
     // The first part is compiling and starting, which is no scenario.
     const where = planned.length > 2 ? `  [${taken.length}/${planned.length - 1}]` : "";
     return `${time}${where}  ${what}`;

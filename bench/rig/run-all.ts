@@ -40,7 +40,9 @@ export async function runAll(scenarios: readonly Scenario[], run: RunAll): Promi
   const { line, signal } = run;
   const planned = [START_S, ...scenarios.map((scenario) => secondsOf(scenario, line))];
   const now = () => performance.now();
-  const progress = createProgress(planned, { stream: process.stderr, now });
+  const isSet = !line.isNamed && line.mode === "short";
+  const mostS = isSet ? SET_S : Infinity;
+  const progress = createProgress(planned, { stream: process.stderr, now, mostS });
   progress.say("compiling the benchmark");
   const build = await buildScripts();
   const results: Result[] = [];
@@ -53,7 +55,7 @@ export async function runAll(scenarios: readonly Scenario[], run: RunAll): Promi
     moveToClient(placement);
     const gateways = comparison?.gateways ?? new Map<string, string>();
     const needs = { ...run, options: line, build, placement, gateways, peers, say, note };
-    const budget = createBudget(planned, line.isNamed || line.mode !== "short" ? Infinity : SET_S);
+    const budget = createBudget(planned, mostS);
     for (const [i, scenario] of scenarios.entries()) {
       if (signal.aborted) break;
       progress.begin();

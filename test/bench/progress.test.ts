@@ -20,8 +20,9 @@ test("time left is the plan of what is to come, by the pace of what is over", ()
   assert.equal(secondsLeft({ planned, taken: [10], sinceS: 5 }), 45);
   // Twice as slow as planned so far.
   assert.equal(secondsLeft({ planned, taken: [20], sinceS: 5 }), 95);
-  // A part that takes longer than planned leaves the others.
-  assert.equal(secondsLeft({ planned, taken: [10], sinceS: 500 }), 30);
+  // A part that takes twice as long as planned, and one without an end.
+  assert.equal(secondsLeft({ planned, taken: [10], sinceS: 40 }), 60);
+  assert.equal(secondsLeft({ planned, taken: [10], sinceS: 500 }), 120);
   assert.equal(secondsLeft({ planned, taken: [10, 20], sinceS: 30 }), 0);
   assert.equal(secondsLeft({ planned: [10, undefined], taken: [], sinceS: 1 }), undefined);
 });
