@@ -19,6 +19,8 @@ import type { AttachedSamples } from "./serve-socket.ts";
  */
 const NO_PACKETS = zeros(Object.keys(FAILURES).filter((code) => code.startsWith("CODEC_")));
 const NO_EVENTS = zeros([
+  "UPSTREAM_OPEN",
+  "UPSTREAM_TIMEOUT",
   "UPSTREAM_QUEUE_FULL",
   "UPSTREAM_SATURATED",
   "UPSTREAM_PAUSED",

@@ -13,6 +13,10 @@ const WAITING = ask(
   "calls under way, waiting included",
   'sluice_upstream_queued_events{job="sluice"}',
 );
+const REFUSED = ask(
+  "turned away, by reason",
+  'sum by (reason) (rate(sluice_upstream_refused_total{job="sluice"}[5m]))',
+);
 const BREAKERS = ask(
   "breakers: 0 closed, 1 half-open, 2 open",
   'sluice_upstream_breaker_state{job="sluice"}',
@@ -67,8 +71,9 @@ export const UPSTREAM: Runbooks = {
     over: "The 99th percentile is below a second for ten minutes.",
   },
   SluiceBreakerOpen: {
-    users: "What needs that function is answered with an error at once. Everything else works.",
-    queries: [BREAKERS, OUTCOMES, WAITING],
+    users:
+      "What needs that function is answered with an error at once. Everything else works, but for clients with an event that is tried again: all that they send later waits behind it, for other functions too.",
+    queries: [BREAKERS, OUTCOMES, REFUSED],
     commands: [
       readLog("upstream"),
       "curl -si $FUNCTION_URL   # from the gateway's machine",
@@ -80,7 +85,7 @@ export const UPSTREAM: Runbooks = {
     ],
     mitigate: [
       "Mend the function or roll it back. It is probed every `upstream.breakerOpenMs` and called again by itself.",
-      "Nothing has to be reset at the gateway.",
+      "Nothing has to be reset at the gateway. Replay what became a dead letter meanwhile.",
     ],
     over: "Its state is 0.",
   },
@@ -143,14 +148,7 @@ export const UPSTREAM: Runbooks = {
   },
   SluiceCallsRefused: {
     users: "Events are refused with an error, or with `event_refused`.",
-    queries: [
-      ask(
-        "turned away, by reason",
-        'sum by (reason) (rate(sluice_upstream_refused_total{job="sluice"}[5m]))',
-      ),
-      WAITING,
-      SECONDS,
-    ],
+    queries: [REFUSED, WAITING, SECONDS],
     commands: [readLog("upstream"), readMetrics("sluice_upstream_")],
     causes: [
       "`UPSTREAM_QUEUE_FULL`: one socket has `upstream.socketQueueMax` events waiting.",
