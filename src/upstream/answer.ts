@@ -173,22 +173,29 @@ function readAnswer(kind: CallKind, body: Buffer): Answer {
   if (body.length === 0) return kind === "connect" ? { commands: [] } : NOTHING;
   const members = readMembers(body);
   const told = readTold(members);
-  if (kind !== "connect") return { ...told, ack: readArgs(members.ack) };
+  if (kind !== "connect") {
+    told.ack = readArgs(members.ack);
+    return told;
+  }
   const { userId } = members;
   if (userId !== undefined && !isText(userId, ANSWER_LIMITS.userIdCharsMax)) bad("userId");
   return { ...told, ...(typeof userId === "string" && { userId }) };
 }
 
 /** Reads what every answer may say. */
-function readTold({ data, rooms, commands }: Record<string, unknown>): Answer {
-  const [read] = data === undefined ? [] : readArgs([data]);
-  if (data !== undefined && (!isRecord(read) || isBytes(read))) bad("data");
-  return {
-    commands: readTells(commands),
-    ...(isRecord(read) && { data: read }),
-    ...(rooms !== undefined && { rooms: readRooms(rooms) }),
-  };
+function readTold({ data, rooms, commands }: Record<string, unknown>): Reading {
+  const told: Reading = { commands: readTells(commands) };
+  if (data !== undefined) {
+    const [read] = readArgs([data]);
+    if (!isRecord(read) || isBytes(read)) bad("data");
+    told.data = read;
+  }
+  if (rooms !== undefined) told.rooms = readRooms(rooms);
+  return told;
 }
+
+/** An answer that is being read. */
+type Reading = { -readonly [Key in keyof Answer]: Answer[Key] };
 
 function readRooms(given: unknown): NonNullable<Answer["rooms"]> {
   if (areRooms(given)) return given;
@@ -223,7 +230,11 @@ export function readRefusal(body: Buffer | undefined): ReadRefusal {
 
 // Many languages write what is left out as null, or null for nothing at all.
 function withoutNulls(given: Record<string, unknown>): Record<string, unknown> {
-  if (!Object.values(given).includes(null)) return given;
+  for (const key in given) if (given[key] === null) return dropNulls(given);
+  return given;
+}
+
+function dropNulls(given: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
 }
 
