@@ -155,7 +155,7 @@ test("a failed call is told of as its gateway does, with the function's own URL"
   const text = needs.text();
   assert.match(text, /500 .* ask\(\) .*\n +no database$/m);
   assert.match(text, /warn {3}upstream: .* code=UPSTREAM_FAILED .* event=ask status=500/);
-  assert.ok(text.includes(`410 Gone route=default url=${fn.url}/call`), text);
+  assert.ok(text.includes(`410 Gone  route=default url=${fn.url}/call`), text);
 });
 
 test("a function that is away is told of, by the gateway's client and by a replay", async (t) => {
