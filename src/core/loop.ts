@@ -114,17 +114,29 @@ function step(): void {
   const lateMs = Math.max(0, nowMs - dueAt, stepMs > BUSY_MS ? findSlowTurn() : 0);
   steppedAt = nowMs;
   judge(nowMs);
-  for (const record of watchers) record({ nowMs, elapsedMs, lateMs });
+  for (const record of watchers) call(() => record({ nowMs, elapsedMs, lateMs }));
   for (const action of actions) {
     if (nowMs - action.lastMs < action.leastMs - EARLY_MS) continue;
     const sinceMs = nowMs - action.lastMs;
     action.lastMs = nowMs;
-    action.act(nowMs, sinceMs);
+    call(() => action.act(nowMs, sinceMs));
   }
   if (watchers.size + actions.size === 0) return;
+  clearTimeout(timer); // of one that began when the last one had ended, in this step
   stepMs = chooseStep();
   dueAt = nowMs + stepMs;
   timer = setTimeout(step, stepMs).unref();
+}
+
+/** Calls what may run code of others. Its error is uncaught, but ends no other call and no step. */
+function call(run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    setImmediate(() => {
+      throw error;
+    });
+  }
 }
 
 /** Returns how long one turn since the last step took, if it took nearly all of the busy time. */
