@@ -3,12 +3,18 @@ import type { TemplatedApp, WebSocket } from "./native.ts";
 /** One message of a WebSocket: text or bytes. */
 type Message = string | Buffer;
 
-/** A topic of uWebSockets.js, with what one {@link Writes} counts on it. */
-export interface CountedTopic {
-  readonly name: string;
-  /** The turn in which `burst` messages were published to it. */
+/** Messages of one turn of the loop. */
+interface Burst {
+  /** The turn in which `burst` messages were published. */
   turn: number;
   burst: number;
+}
+
+/** A topic of uWebSockets.js, with what one {@link Writes} counts on it. */
+export interface CountedTopic extends Burst {
+  readonly name: string;
+  /** How many WebSockets are subscribed to it. */
+  readonly subscribed: number;
 }
 
 /** Whose WebSocket is written to. */
@@ -28,7 +34,8 @@ export interface Writer {
  * messages are put together: what is written out for others is one write a message. So when a topic
  * has got as many messages as are held for its subscribers, what follows in the turn waits until
  * all callbacks are over: broadcasts, subscriptions, and what is sent to subscribers. It is done in
- * the order in which it was asked for, and nothing overtakes it.
+ * the order in which it was asked for, and nothing overtakes it. Messages are held for a
+ * subscriber, not for a topic. So topics with many subscribers, which may share them, count as one.
  */
 export interface Writes {
   /** Publishes to the subscribers of a topic, except to `sender`, which must be one of them. */
@@ -50,6 +57,8 @@ export interface Writes {
  * of the loop. It writes them out before it takes another one.
  */
 const HELD_MAX = 32;
+/** Subscribers from which on a topic counts with others: with fewer, waiting saves little. */
+const SHARED_FROM = 32;
 /** Messages to a topic from which on the turn's end is watched for: fewer never come to wait. */
 const WATCHED_FROM = 8;
 /** Topics that a WebSocket is asked for; with more of them it is taken for a subscriber. */
@@ -67,6 +76,7 @@ interface Waiting {
 export function createWrites(app: TemplatedApp, bytesMax: number): Writes {
   const backlog = createBacklog(app);
   const turns = createTurns(backlog.settle);
+  const shared: Burst = { turn: 0, burst: 0 };
 
   function wait(one: Waiting): void {
     turns.watch();
@@ -76,14 +86,15 @@ export function createWrites(app: TemplatedApp, bytesMax: number): Writes {
 
   return {
     publish(topic, message, sender) {
+      const counted = topic.subscribed < SHARED_FROM ? topic : shared;
       const turn = turns.current();
-      if (topic.turn !== turn) {
-        topic.turn = turn;
-        topic.burst = 0;
+      if (counted.turn !== turn) {
+        counted.turn = turn;
+        counted.burst = 0;
       }
-      if (++topic.burst === WATCHED_FROM) turns.watch();
+      if (++counted.burst === WATCHED_FROM) turns.watch();
       const one: Waiting = { what: "publish", writer: sender, topic: topic.name, message };
-      if (topic.burst <= HELD_MAX && backlog.isEmpty()) carryOut(app, one);
+      if (counted.burst <= HELD_MAX && backlog.isEmpty()) carryOut(app, one);
       else wait({ ...one, message: keep(message) });
     },
     subscribe(writer, topic) {
