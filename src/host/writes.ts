@@ -1,3 +1,4 @@
+import { bytesOf } from "../core/packet.ts";
 import type { TemplatedApp, WebSocket } from "./native.ts";
 
 /** One message of a WebSocket: text or bytes. */
@@ -158,7 +159,7 @@ function createBacklog(app: TemplatedApp) {
       if (one.writer) one.writer.batch = batch;
       if (one.what === "publish") topics.add(one.topic);
       waiting.push(one);
-      bytes += one.message.length;
+      bytes += bytesOf(one.message);
     },
     /** Whether anything that waits comes before what is sent to this WebSocket now. */
     concerns(writer: Writer): boolean {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
+import type { CodecName } from "../../src/core/packet.ts";
 import type { Connection } from "../../src/socket/connection.ts";
 import { newClient } from "../harness/gateway.ts";
 import { slowProxy } from "../harness/slow-proxy.ts";
@@ -10,12 +11,12 @@ import { startRig } from "./rig.ts";
 const MIB = 1_048_576;
 
 /** Two members of a room, one of which reads nothing, and a list of what each has got. */
-async function gather(t: TestContext, bufferBytesMax: number) {
+async function gather(t: TestContext, bufferBytesMax: number, codec: CodecName = "msgpack") {
   const rig = await startRig(t, { socket: { bufferBytesMax, stallMsMax: 60_000 } });
   const proxy = await slowProxy(t, rig.port);
   const member = async (url: string) => {
     const arrived = next<[ServerSocket]>(rig.io as never, "connection");
-    const client = newClient(url);
+    const client = newClient(url, { codec });
     t.after(() => void client.disconnect());
     const got: number[] = [];
     client.on("m", (n) => got.push(n)).connect();
@@ -76,6 +77,16 @@ test("whoever is over the limit is held no more for until it is closed", async (
   for (let n = 0; n < 400; n++) rig.io.to("r").emit("m", n, payload);
   assert.ok(heldBy(stalled.conn) <= 1.25 * MIB + 65_536, `${heldBy(stalled.conn)} bytes`);
   assert.equal(stalled.conn.accepts, false, "a burst waits for no more than its limit");
+  await until(() => samples.closed.slow_consumer > 0, "the close");
+});
+
+test("a burst of text waits for no more bytes than its limit, whatever its letters", async (t) => {
+  // Seen: 20 MB held, because the text that waits was counted in letters.
+  const max = 8 * MIB;
+  const { rig, stalled, samples } = await gather(t, max, "json");
+  for (let n = 0; n < 32; n++) rig.io.to("r").emit("m", n);
+  for (let n = 0; n < 500; n++) rig.io.to("r").emit("m", n, "€".repeat(21_845));
+  assert.ok(heldBy(stalled.conn) <= 1.25 * max + 65_536, `${heldBy(stalled.conn)} bytes`);
   await until(() => samples.closed.slow_consumer > 0, "the close");
 });
 
