@@ -201,8 +201,9 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   // --- pressure ---
 
   press(bytes: number): void {
+    if (this.readyState === "closed") return; // its bytes are not counted any more
     this.#setUnsent(bytes);
-    if (this.pressured || this.readyState === "closed") return;
+    if (this.pressured) return;
     this.pressured = true;
     this.transport.writable = false;
     this.pressedAt = performance.now();

@@ -1,5 +1,6 @@
 /** What is counted as held, and what is told, when a close meets something else. */
 import assert from "node:assert/strict";
+import type { Socket } from "node:net";
 import { test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
 import { WebSocket } from "ws";
@@ -66,6 +67,34 @@ test("what is written to a closed connection is not held", async (t) => {
   connection.once("close", () => connection.write('2["late"]'));
   connection.close(true);
   await closed;
+  assert.equal(await gateway.metric("sluice_send_buffer_bytes"), 0);
+});
+
+test("what a burst left to be sent is not held once its connection has closed", async (t) => {
+  // Seen: sluice_send_buffer_bytes stayed at 10 MB for good. A frame that cannot be read closed the
+  // connection in the turn of the burst, and what had to wait was sent, in part, after the count.
+  const gateway = await testGateway(t, { socket: { bufferBytesMax: 64 * 1_048_576 } });
+  const text = "x".repeat(300_000);
+  gateway.io.on("connection", (socket) => {
+    socket.on("burst", () => {
+      for (let sent = 0; sent < 40; sent++) gateway.io.emit("n", text);
+      socket.emit("n", text);
+    });
+  });
+  const url = `${gateway.url.replace("http", "ws")}${PATH}&transport=websocket`;
+  const client = new WebSocket(url);
+  t.after(() => client.terminate());
+  await next(client, "open");
+  const arrived = next<[ServerSocket]>(gateway.io, "connection");
+  client.send("40");
+  const closed = next<[string]>((await arrived)[0], "disconnect");
+  client.pause();
+  const { _socket: tcp } = client as unknown as { readonly _socket: Socket }; // of ws, once it is open
+  tcp.cork();
+  client.send('42["burst"]');
+  client.send("4{");
+  tcp.uncork();
+  assert.deepEqual((await closed)[0], "parse error");
   assert.equal(await gateway.metric("sluice_send_buffer_bytes"), 0);
 });
 
