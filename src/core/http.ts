@@ -31,7 +31,10 @@ export interface Exchange {
   resume(): void;
   /** Sends the response. */
   respond(response: RouteResponse): void;
-  /** Starts a response whose body is streamed; `undefined` if {@link Exchange.isDone}. */
+  /**
+   * Starts a response whose body is streamed; `undefined` if {@link Exchange.isDone}. HEAD has no
+   * body: it is answered, and gets no stream.
+   */
   stream(status: number, headers: Headers): ResponseStream | undefined;
 }
 

@@ -113,6 +113,15 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
     },
     stream(status, streamHeaders) {
       if (life.isDone() || streaming) return undefined;
+      if (method === "HEAD") {
+        life.finish();
+        res.cork(() => {
+          writeHead(res, { status, headers: streamHeaders }, state.leftOut);
+          if (state.stopping) res.writeHeader("connection", "close");
+          res.endWithoutBody();
+        });
+        return undefined;
+      }
       streaming = true;
       res.cork(() => {
         writeHead(res, { status, headers: streamHeaders }, state.leftOut);

@@ -62,6 +62,20 @@ test("a wrong method is a 405 that names the right ones", async () => {
   assert.equal((await answer.json()).code, "API_BAD_METHOD");
 });
 
+test("HEAD of a streamed response has its headers alone, and the connection goes on", async () => {
+  on.http.route("GET", "/streamed", (exchange) => {
+    exchange.stream(200, { "content-type": "text/event-stream" })?.write("data: 1\n\n");
+  });
+  const raw = await openTcp(on.port);
+  raw.write(ask("HEAD", "/streamed") + ask("HEAD", "/nowhere"));
+  const [first, second] = await readAnswers(raw, 2, "HEAD");
+  assert.deepEqual([first?.status, second?.status], [200, 404]);
+  assert.equal(first?.headers["content-type"], "text/event-stream");
+  assert.equal(first?.headers["transfer-encoding"], undefined);
+  raw.close();
+  await until(() => on.http.open === 0, "no request is open");
+});
+
 test("HEAD has GET's length and no body, on errors too, and the connection goes on", async () => {
   on.http.route("GET", "/long", (exchange) => exchange.respond({ status: 200, body: "ünï" }));
   const raw = await openTcp(on.port);
