@@ -85,12 +85,20 @@ function followRoom(
   const left = (where: unknown, member: string): void => {
     if (where === room) unwatch(member);
   };
+  allowMore(adapter, 1);
   adapter.on("join-room", joined);
   adapter.on("leave-room", left);
   return () => {
     adapter.off("join-room", joined);
     adapter.off("leave-room", left);
+    allowMore(adapter, -1);
   };
+}
+
+// Node.js warns of a leak from 11 listeners on, also if each is of somebody who watches. 0: never.
+function allowMore(emitter: Namespace["adapter"], listeners: number): void {
+  const max = emitter.getMaxListeners();
+  if (max > 0) emitter.setMaxListeners(max + listeners);
 }
 
 // Makes one event of a broadcast to many: of those that are the same and come in one turn.

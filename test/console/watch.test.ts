@@ -119,3 +119,18 @@ test("events above the bound are counted and left out, and the next second has r
   await client.emitWithAck("echo", 1);
   await until(() => events.length > before, "there is room again");
 });
+
+test("many may watch one namespace, and Node.js takes that for no leak", async (t) => {
+  const { gateway, watch } = await start(t);
+  const { adapter } = gateway.io.of("/");
+  const before = adapter.getMaxListeners();
+  const warnings: Error[] = [];
+  const warned = (warning: Error) => void warnings.push(warning);
+  process.on("warning", warned);
+  t.after(() => process.off("warning", warned));
+  const streams = await Promise.all(Array.from({ length: 12 }, () => watch("room=lobby")));
+  assert.deepEqual(warnings, []);
+  for (const { cut } of streams) cut();
+  await until(() => adapter.listenerCount("join-room") === 0, "nobody watches any more");
+  assert.equal(adapter.getMaxListeners(), before);
+});
