@@ -7,7 +7,6 @@ import { createAssets, PAGE_FILES, policyOf } from "./assets.ts";
 import { EVERY_MS, type Samples, startSampler } from "./figures.ts";
 import { createHistory, type History } from "./history.ts";
 import type { KeptLine } from "./lines.ts";
-import { mask } from "./masks.ts";
 import type { Nodes } from "./nodes.ts";
 import { findSockets } from "./sockets.ts";
 import { createEventStreams, type EventStream } from "./streams.ts";
@@ -98,9 +97,7 @@ function addLists(needs: ConsoleNeeds): void {
     return json(found);
   });
   needs.guarded("/console/nodes", async () => json(await needs.nodes.list()));
-  needs.guarded("/console/lines", async () => {
-    return json({ lines: needs.lines().map((line) => ({ ...line, fields: mask(line.fields) })) });
-  });
+  needs.guarded("/console/lines", async () => json({ lines: needs.lines() }));
   needs.guarded("/console/rooms", async ({ query }) => {
     const { namespace = "/", after } = Object.fromEntries(new URLSearchParams(query));
     const page = await needs.rooms(namespace, { limit: ROOMS, after });

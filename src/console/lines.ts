@@ -1,4 +1,5 @@
 import type { Log, LogFields, LogLevel } from "../core/log.ts";
+import { mask } from "./masks.ts";
 
 /** One line of the log, as the console shows it. */
 export interface KeptLine {
@@ -23,7 +24,9 @@ export function createKeptLines(max: number): KeptLines {
     keep: (log) => (level, fields, text) => {
       log(level, fields, text);
       if (level !== "warn" && level !== "error") return;
-      lines.push({ at: Date.now(), level, text, fields: showFields(fields) });
+      // A copy by way of JSON: what is cut from a text or an object would else stay with it.
+      const shown = JSON.parse(JSON.stringify(mask(showFields(fields))));
+      lines.push({ at: Date.now(), level, text, fields: shown });
       if (lines.length > max) lines.shift();
     },
     list: () => lines,
