@@ -3,7 +3,7 @@ import type { Api } from "../api/api.ts";
 import { startConsole } from "../console/console.ts";
 import type { KeptLine } from "../console/lines.ts";
 import { connectNodes } from "../console/nodes.ts";
-import { hasUpstream, type Settings } from "../core/settings.ts";
+import { hasUpstream, type Settings, SettingsError } from "../core/settings.ts";
 import { readVersion } from "../core/version.ts";
 import type { Executor } from "../fanout/apply.ts";
 import { isAlone } from "../fanout/namespaces.ts";
@@ -27,10 +27,14 @@ export interface ServeConsoleNeeds {
   clientPort(): number | undefined;
 }
 
-/** Adds the console to the routes of the API. */
+/**
+ * Adds the console to the routes of the API. Throws {@link SettingsError} if the metrics have one
+ * of its paths: only one of the two would be served.
+ */
 export function serveConsole(settings: Settings, needs: ServeConsoleNeeds): void {
   const { io, http, api, executor, metrics, undo } = needs;
   const { codec, auth, socket } = settings;
+  checkMetricsPath(settings.metrics.path);
   const { watch } = settings.console;
   const canWatch = watch === "on" || (watch === "auto" && needs.developing);
   const nodes = connectNodes(io, { version: readVersion(), isAlone: () => isAlone(io.of("/")) });
@@ -58,4 +62,10 @@ export function serveConsole(settings: Settings, needs: ServeConsoleNeeds): void
     }),
   });
   undo.push(() => running.stop());
+}
+
+function checkMetricsPath(path: string): void {
+  if (path !== "/console" && !path.startsWith("/console/")) return;
+  const bound = "is a path of the console";
+  throw new SettingsError([{ path: "metrics.path", value: JSON.stringify(path), bound }]);
 }

@@ -254,6 +254,15 @@ test("consoles see the sockets and numbers of all nodes behind Redis", async (t)
   assert.equal((await ask("/console/socket?id=none")).status, 404);
 });
 
+test("the metrics cannot have a path of the console, where it is served", async (t) => {
+  for (const path of ["/console", "/console/live"]) {
+    const served = testGateway(t, { api: { keys }, metrics: { path } });
+    await assert.rejects(served, /metrics\.path.*is a path of the console/s);
+  }
+  const off = await testGateway(t, { metrics: { path: "/console" } });
+  assert.match(await (await fetch(`${off.url}/console`)).text(), /sluice_connections/);
+});
+
 test("the latest warnings and errors are shown, with their fields", async (t) => {
   const gateway = await testGateway(t, { api: { keys } }, { log: () => {} });
   gateway.uncaught(new Error("the database is locked"), "order");
