@@ -31,12 +31,13 @@ export class Refused extends Error {
   }
 }
 
-/** Takes the key out of the page's address, where the link of a start has it. */
-export function takeKey(): void {
+/** Takes the key out of the page's address, where the link of a start has it; if there is one. */
+export function takeKey(): boolean {
   const [, key] = /^#key=(.+)$/.exec(location.hash) ?? [];
-  if (key === undefined) return;
+  if (key === undefined) return false;
   setKey(key);
   history.replaceState(null, "", location.pathname);
+  return true;
 }
 
 /** Keeps a key for as long as the tab is open; without one, forgets it. */
@@ -107,7 +108,8 @@ export function listen(path: string, { heard, ended }: Heard): () => void {
       const events = (text + part.value).split("\n\n");
       text = events.pop() ?? "";
       for (const event of events) {
-        const [, name = "", data = "null"] = /^event: (.*)\ndata: (.*)$/.exec(event) ?? [];
+        // Not a dot: U+2028 is no line end in the stream, and may be in any name.
+        const [, name = "", data = "null"] = /^event: ([^\n]*)\ndata: ([^\n]*)$/.exec(event) ?? [];
         heard(name, JSON.parse(data));
       }
     }

@@ -70,7 +70,11 @@ function Page() {
   };
   useEffect(() => {
     enter();
-    const moved = () => redraw((count) => count + 1);
+    const moved = () => {
+      // The link of another start, opened in the same tab, changes no more than the hash.
+      if (takeKey()) enter();
+      redraw((count) => count + 1);
+    };
     addEventListener("hashchange", moved);
     return () => removeEventListener("hashchange", moved);
   }, []);

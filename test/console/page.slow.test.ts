@@ -125,6 +125,17 @@ test("whoever develops opens the link and tries it: both codecs, an ack, what ot
   assert.deepEqual(errors, []);
 });
 
+test("the link of another start, opened in the same tab, brings its key", async (t) => {
+  const on = await start(t, { developing: true });
+  if (!on) return;
+  const { page, errors } = await openPage(on.browser, `${on.console}-of-the-last-start`);
+  await page.getByRole("alert").getByText("API_UNAUTHENTICATED").waitFor();
+  await page.goto(on.console);
+  await page.getByText("Connect as a client").waitFor();
+  assert.doesNotMatch(page.url(), /key=/);
+  assert.deepEqual(errors, []);
+});
+
 test("two pages of the room chat hear each other, whatever they call a room", async (t) => {
   const on = await start(t);
   if (!on) return;

@@ -84,6 +84,7 @@ test("Watch shows events in and out, as text", async (t) => {
   await page.getByLabel("Name", { exact: true }).fill(socket.id);
   await page.getByRole("button", { name: "Watch" }).click();
   await page.getByText("1 sockets watched").waitFor();
+  client.emit("look\u2028there", "of all line ends only LF is one in a stream");
   client.emit("look", HOSTILE);
   socket.emit("seen", 12);
   const log = page.getByRole("log");
