@@ -38,13 +38,15 @@ export function createPressureMonitor(
   // one before. Long-polling connections hold all packets between two polls.
   let roundMost = 0;
   let lastMost = 0;
-  const closes = createCloses();
+  const isStalled = ({ pressured, progressAt }: Outbox, nowMs: number) =>
+    pressured && nowMs - progressAt > settings.stallMsMax;
+  const closes = createCloses((one, nowMs) => !one.accepts || isStalled(one, nowMs));
   const ticks = createTicks((now, elapsedMs) => {
     let most = lastMost;
     for (const connection of pressured) {
       connection.look();
       most = Math.max(most, connection.heldBytes);
-      if (now - connection.progressAt > settings.stallMsMax) {
+      if (isStalled(connection, now)) {
         closes.add(connection, "nothing drained for socket.stallMsMax");
       }
     }
@@ -99,15 +101,19 @@ export function createPressureMonitor(
 /**
  * Closes connections as slow consumers from a clean stack, in their order. In a room whose members
  * stop reading many become slow at once, and each close takes a fraction of a millisecond: so after
- * a millisecond of them, the others wait for the next turn of the event loop. A listener that
- * throws stops no other close.
+ * a millisecond of them, the others wait for the next turn of the event loop. Whoever has drained
+ * meanwhile, so that `isDue` says no, stays open. A listener that throws stops no other close.
  */
-function createCloses(): { add(connection: Outbox, why: string): void } {
+function createCloses(isDue: (connection: Outbox, nowMs: number) => boolean): {
+  add(connection: Outbox, why: string): void;
+} {
   const waiting = new Map<Outbox, string>();
   function run(): void {
-    const end = performance.now() + CLOSE_MS;
+    const begun = performance.now();
+    const end = begun + CLOSE_MS;
     for (const [connection, why] of waiting) {
       waiting.delete(connection);
+      if (!isDue(connection, begun)) continue;
       try {
         connection.closeSlow(why);
       } catch (error) {

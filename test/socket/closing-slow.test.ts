@@ -40,3 +40,44 @@ test("connections that become slow together are closed in order, over several tu
   );
   assert.ok(new Set(closed.map((one) => one.turn)).size >= 10, "a few in each turn");
 });
+
+// Seen: closed as `slow_consumer` with "0 bytes unsent", because the closes of others took a while.
+test("who has drained before its close comes is not closed", async (t) => {
+  const monitor = createPressureMonitor(
+    { bufferBytesMax: 1000, stallMsMax: 1000 },
+    { samples: createSamples(), pressuredFor: () => {}, checked: () => {} },
+  );
+  t.after(() => monitor.stop());
+  const closed: number[] = [];
+  const stalled = [0, 1, 2].map((n) => {
+    // All that the monitor needs of a connection.
+    const one = {
+      pressured: true,
+      accepts: true,
+      heldBytes: 500,
+      pressedAt: 0,
+      progressAt: performance.now() - 1001,
+      look() {},
+      closeSlow() {
+        closed.push(n);
+        release(one, false);
+        if (n > 0) return;
+        for (const end = performance.now() + 2; performance.now() < end; );
+        setImmediate(() => {
+          if (stalled[1]) release(stalled[1], true);
+        });
+      },
+    } as { -readonly [K in keyof Outbox]?: Outbox[K] } as Outbox;
+    return one;
+  });
+  const release = (one: Outbox, drained: boolean) => {
+    one.pressured = false;
+    monitor.relieved(one, drained);
+  };
+  for (const one of stalled) {
+    monitor.add(one);
+    monitor.pressed(one);
+  }
+  await until(() => closed.includes(2), "the close of the last");
+  assert.deepEqual(closed, [0, 2]);
+});
