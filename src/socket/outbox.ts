@@ -151,7 +151,8 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     const bytes = bytesOf(frame);
     this.queuedBytes += bytes;
     this.#needs.samples.heldBytes += bytes;
-    if (this.heldBytes > this.#needs.monitor.bytesMax) this.#stopSending();
+    // What was unsent when last checked may have been sent meanwhile.
+    if (this.heldBytes > this.#needs.monitor.bytesMax) this.look();
   }
 
   override sendPacket(...given: Parameters<EngineSocketBase["sendPacket"]>): void {
@@ -304,9 +305,9 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   }
 
   look(): void {
+    if (this.overLimit) return;
     const ws = isWebSocket(this.transport) ? this.transport.ws : undefined;
-    if (!ws || this.overLimit) return;
-    const unsent = ws.getBufferedAmount();
+    const unsent = ws?.getBufferedAmount() ?? 0;
     if (unsent > 0 && !this.pressured) this.press(unsent);
     else if (this.pressured) this.#setUnsent(unsent);
     if (this.heldBytes > this.#needs.monitor.bytesMax) this.#stopSending();

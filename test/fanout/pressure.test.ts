@@ -70,6 +70,23 @@ for (const [what, bytes, rooms] of [
   });
 }
 
+test("bytes that were sent since the last look are not taken for held", async (t) => {
+  // Seen: a connection that held 822,164 bytes was closed for holding more than 1 MiB.
+  const { rig, stalled, samples } = await gather(t, MIB);
+  const { conn } = stalled;
+  const payload = Buffer.alloc(65_536);
+  while (!conn.pressured) {
+    rig.io.to("r").emit("m", 0, payload);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  // As if a look had found so much more, of which the kernel has taken all since.
+  const since = 300_000;
+  conn.unsentBytes += since;
+  samples.heldBytes += since;
+  while (conn.accepts) rig.io.to("r").emit("m", 0, payload);
+  assert.ok(heldBy(conn) > MIB, `${heldBy(conn)} bytes`);
+});
+
 test("whoever is over the limit is held no more for until it is closed", async (t) => {
   const { rig, stalled, samples } = await gather(t, MIB);
   const payload = Buffer.alloc(65_536);
