@@ -86,7 +86,7 @@ test("what is emitted is what it was then, whatever its sender makes of it after
     io.to("red").emit("m", state);
     change();
   }
-  io.timeout(50).emit("m", state, () => {});
+  io.timeout(10_000).emit("m", state, () => {});
   change();
   const inboxes = () => nodes.flatMap(({ company }) => company.inboxes);
   await until(() => inboxes().every((inbox) => inbox.length === 3), "all");
