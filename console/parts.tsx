@@ -72,6 +72,20 @@ export interface Deed {
   readonly act: () => Promise<string>;
 }
 
+/** Shows what is known, a name and a text each. */
+export function Facts({ of }: { readonly of: readonly (readonly [string, string])[] }) {
+  return (
+    <dl class="facts">
+      {of.map(([fact, text]) => (
+        <div key={fact}>
+          <dt>{fact}</dt>
+          <dd>{text}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
 /** Returns what asks once before a deed, and the dialog that asks; put that into the view. */
 export function useConfirmed() {
   const dialog = useRef<HTMLDialogElement>(null);

@@ -3,7 +3,7 @@ import { short } from "../chart.tsx";
 import { get, getText } from "../gateway.ts";
 import { bound, quantile, readMetrics, sum } from "../metrics.ts";
 import type { ViewProps } from "../page.tsx";
-import { Problem, Table } from "../parts.tsx";
+import { Facts, Problem, Table } from "../parts.tsx";
 
 interface NodeRow {
   readonly name: string;
@@ -73,7 +73,7 @@ function Bus({ path }: { readonly path: string }) {
     bound(quantile(value, { name: "sluice_cluster_lag_seconds", wanted: {}, share }));
   const total = (name: string, wanted?: Record<string, string>): string =>
     short(sum(value, `sluice_cluster_${name}`, wanted));
-  const facts = [
+  const facts: readonly (readonly [string, string])[] = [
     ["Reached", sum(value, "sluice_cluster_redis_up") > 0 ? "yes" : "no"],
     ["Leases of nodes", total("nodes")],
     ["Leases taken over", total("leases_taken_total")],
@@ -91,14 +91,7 @@ function Bus({ path }: { readonly path: string }) {
         Between nodes <small>since this node's start</small>
       </h2>
       <Problem text={problem} />
-      <dl class="facts">
-        {facts.map(([fact, text]) => (
-          <div key={fact}>
-            <dt>{fact}</dt>
-            <dd>{text}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts of={facts} />
     </section>
   );
 }

@@ -5,7 +5,7 @@ import { ago, useAsked } from "../asked.ts";
 import { short } from "../chart.tsx";
 import { get } from "../gateway.ts";
 import type { ViewProps } from "../page.tsx";
-import { Json, Problem, Table } from "../parts.tsx";
+import { Facts, Json, Problem, Table } from "../parts.tsx";
 
 interface SocketRow {
   readonly id: string;
@@ -231,7 +231,7 @@ function Detail({ namespace, name, children }: Target & { readonly children: Com
   );
   if (!value) return <Problem text={problem} />;
   const { transport, codec, unsentBytes, pressured, ageMs } = value.connection;
-  const facts = [
+  const facts: readonly (readonly [string, string])[] = [
     ["Node", value.node],
     ["Transport", `${transport}, ${codec}`],
     ["Age", ago(ageMs)],
@@ -241,14 +241,7 @@ function Detail({ namespace, name, children }: Target & { readonly children: Com
   return (
     <>
       <Problem text={problem} />
-      <dl class="facts">
-        {facts.map(([fact, text]) => (
-          <div key={fact}>
-            <dt>{fact}</dt>
-            <dd>{text}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts of={facts} />
       <button type="button" class="quiet" onClick={again}>
         Look again
       </button>
