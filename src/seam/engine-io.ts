@@ -106,8 +106,6 @@ export interface EngineSocketBase extends EventEmitter {
   writeBuffer: EnginePacket[];
   packetsFn: (() => void)[];
   sentCallbackFn: (readonly (() => void)[] | null)[];
-  pingTimeoutTimer: NodeJS.Timeout | null;
-  pingIntervalTimer: NodeJS.Timeout | null;
   hasRefreshedPingTimeout: boolean;
   server: EventEmitter;
   setTransport(transport: EngineTransportBase): void;
@@ -119,6 +117,9 @@ export interface EngineSocketBase extends EventEmitter {
   _maybeUpgrade(transport: EngineTransportBase): void;
   onPacket(packet: EnginePacket): void;
   onClose(reason: string, description?: unknown): void;
+  /** Protocol 4: starts the time to the next ping. */
+  schedulePing(): void;
+  /** Starts the time within which a pong is due; of protocol 3, the client's next ping. */
   resetPingTimeout(): void;
   sendPacket(type: EnginePacketType, data?: Frame, options?: object, done?: () => void): void;
   send(data: unknown, options?: object, done?: () => void): this;
@@ -251,8 +252,8 @@ const PARSER = listMembers<EngineParser>({ encodePacket: 1, decodePacket: 1 });
 const SOCKET = listMembers<EngineSocketBase>({
   ...{ id: 1, protocol: 1, remoteAddress: 1, request: 1, transport: 1, readyState: 1, server: 1 },
   ...{ upgrading: 1, upgraded: 1, writeBuffer: 1, packetsFn: 1, sentCallbackFn: 1 },
-  ...{ pingTimeoutTimer: 1, pingIntervalTimer: 1, hasRefreshedPingTimeout: 1 },
-  ...{ resetPingTimeout: 1, setTransport: 1, clearTransport: 1, onDrain: 1, onError: 1 },
+  ...{ hasRefreshedPingTimeout: 1, schedulePing: 1, resetPingTimeout: 1 },
+  ...{ setTransport: 1, clearTransport: 1, onDrain: 1, onError: 1 },
   ...{ _maybeUpgrade: 1, onPacket: 1, onClose: 1, sendPacket: 1, send: 1, write: 1, flush: 1 },
   ...{ close: 1, closeTransport: 1 },
 });

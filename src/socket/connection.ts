@@ -164,9 +164,11 @@ export class Connection extends Outbox implements ServingConnection {
     if (this.readyState !== "open") return;
     packet.type ??= "error"; // engine.io's protocol 3 parser leaves unknown binary types undefined
     const bytes = receivedBytes(this.transport, packet.data);
-    if (packet.type === "pong") this.ponged();
+    // A pong of protocol 3 is an error.
+    if (packet.type === "pong" && this.protocol === 4) this.ponged();
     if (!this.#accept(packet.type, bytes)) return;
     if (packet.type !== "message") {
+      if (packet.type !== "pong") this.extendPongWait(packet.type, performance.now());
       super.onPacket(packet);
       return;
     }
@@ -178,7 +180,7 @@ export class Connection extends Outbox implements ServingConnection {
     if (lasting && !valid && typeof packet.data !== "string")
       packet.data = Buffer.from(packet.data);
     this.emit("packet", packet);
-    this.#extendPongWait();
+    this.extendPongWait("message", this.heardAt);
     this.#decode(packet.data, lasting);
   }
 
@@ -188,7 +190,7 @@ export class Connection extends Outbox implements ServingConnection {
       return;
     }
     if (this.readyState !== "open" || !this.#accept("message", bytes)) return;
-    this.#extendPongWait();
+    this.extendPongWait("message", this.heardAt);
     this.#decode(frame, false);
   }
 
@@ -209,13 +211,6 @@ export class Connection extends Outbox implements ServingConnection {
     }
     if (over && type === "message") this.#overRate = over.code;
     return true;
-  }
-
-  /** As engine.io does: a packet that is no pong extends the wait for one, once. */
-  #extendPongWait(): void {
-    if (this.protocol === 3 || !this.pingTimeoutTimer || this.hasRefreshedPingTimeout) return;
-    this.pingTimeoutTimer.refresh();
-    this.hasRefreshedPingTimeout = true;
   }
 
   #decode(frame: Frame, lasting: boolean): void {
@@ -391,7 +386,7 @@ export class Connection extends Outbox implements ServingConnection {
    */
   #awaitPoll(): void {
     if (this.#closeTimer) return;
-    if (this.pingTimeoutTimer) clearTimeout(this.pingTimeoutTimer); // pongs are ignored now
+    this.stopAwaitingPong(); // pongs are ignored now
     const { pingTimeout } = (this.server as ConnectionServer).opts; // as above
     const waitMs = this.client ? pingTimeout : Math.min(pingTimeout, OUTSIDE_CLOSE_MS);
     this.#closeTimer = setTimeout(() => this.closeTransport(true), waitMs);
@@ -440,8 +435,6 @@ export class Connection extends Outbox implements ServingConnection {
   /** Does what engine.io does at a close; Socket.IO is told before other listeners. */
   #end(reason: string, description: unknown): void {
     this.readyState = "closed";
-    if (this.pingIntervalTimer) clearTimeout(this.pingIntervalTimer);
-    if (this.pingTimeoutTimer) clearTimeout(this.pingTimeoutTimer);
     // Listeners of `close` may still read what was not sent.
     process.nextTick(clearBuffer, this);
     this.packetsFn = [];

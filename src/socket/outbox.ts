@@ -5,6 +5,7 @@ import { bytesOf, type CodecName, type Frame, type Frames, isAck } from "../core
 import { isUnheard } from "../seam/emitter.ts";
 import {
   type EnginePacket,
+  type EnginePacketType,
   type EngineServerBase,
   EngineSocket,
   type EngineSocketBase,
@@ -60,11 +61,24 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   #awaitsPong = false;
   #pongWaits = false;
   #pingedAt = Number.NEGATIVE_INFINITY;
+  /** When {@link beat} is to be called: a ping is due, or the pong that is waited for overdue. */
+  beatAt: number;
+  /** How long a pong is waited for; 0 while none is. */
+  #waitMs = 0;
   readonly #needs: OutboxNeeds;
 
   constructor(needs: OutboxNeeds, given: ConstructorParameters<typeof EngineSocket>) {
     super(...given);
     this.#needs = needs;
+    // What engine.io's constructor has started, before there were any fields.
+    const { pingInterval } = this.#opts;
+    if (this.protocol === 3) this.#waitMs = this.#usualWaitMs();
+    this.beatAt = performance.now() + (this.#waitMs || pingInterval);
+  }
+
+  get #opts() {
+    // The cast holds: `server` is the engine that the constructor got.
+    return (this.server as EngineServerBase).opts;
   }
 
   /** Called when something that decides on topics has changed, such as pressure. */
@@ -229,11 +243,24 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     this.updateNative();
   }
 
+  // --- heartbeats ---
+
+  /** Does what is due at `beatAt`: sends the ping, or closes because no pong came in time. */
+  beat(nowMs: number): void {
+    if (nowMs < this.beatAt || this.readyState === "closed") return;
+    if (this.#waitMs > 0) {
+      this.onClose("ping timeout");
+      return;
+    }
+    this.hasRefreshedPingTimeout = false;
+    this.sendPacket("ping");
+    this.resetPingTimeout();
+  }
+
   /** Leaves a pong that is due until {@link awaitLatePong}. */
   stopAwaitingPong(): void {
-    if (!this.pingTimeoutTimer) return;
-    clearTimeout(this.pingTimeoutTimer);
-    this.pingTimeoutTimer = null;
+    if (this.#waitMs === 0) return;
+    this.#endBeat();
     this.#awaitsPong = true;
   }
 
@@ -244,13 +271,34 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   awaitLatePong(): void {
     if (!this.#awaitsPong || this.readyState !== "open") return;
     if (this.pressured || this.pause) return;
-    // The cast holds: `server` is the engine that the constructor got.
-    const { pingInterval, pingTimeout } = (this.server as EngineServerBase).opts;
-    // With protocol 3 the client pings, once an interval.
-    const beatMs = this.protocol === 3 ? pingInterval + pingTimeout : pingTimeout;
-    const afterMs = beatMs + this.#needs.monitor.stallMsMax;
-    if (this.pingTimeoutTimer) clearTimeout(this.pingTimeoutTimer);
-    this.pingTimeoutTimer = setTimeout(() => this.onClose("ping timeout"), afterMs);
+    this.#awaitPong(this.#usualWaitMs() + this.#needs.monitor.stallMsMax);
+  }
+
+  /** With protocol 3 the client pings, once an interval. */
+  #usualWaitMs(): number {
+    const { pingInterval, pingTimeout } = this.#opts;
+    return this.protocol === 3 ? pingInterval + pingTimeout : pingTimeout;
+  }
+
+  #awaitPong(waitMs: number): void {
+    this.#waitMs = waitMs;
+    this.beatAt = performance.now() + waitMs;
+  }
+
+  #endBeat(): void {
+    this.#waitMs = 0;
+    this.beatAt = Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * As engine.io does: a packet that is no pong extends the wait for one, once. With protocol 3
+   * each ping does.
+   */
+  protected extendPongWait(type: EnginePacketType, nowMs: number): void {
+    if (this.#waitMs === 0) return;
+    if (this.protocol === 3 ? type !== "ping" : this.hasRefreshedPingTimeout) return;
+    this.hasRefreshedPingTimeout = true;
+    this.beatAt = nowMs + this.#waitMs;
   }
 
   #endPressure(drained: boolean): void {
@@ -264,14 +312,19 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     // A WebSocket calls its connection: no listeners are needed.
     if (isWebSocket(transport)) this.transport = transport;
     else super.setTransport(transport);
-    // engine.io stops the timer with the old transport, and pings again only after a pong.
+    // As in engine.io, where the wait ends with the old transport.
     if (upgraded && (this.protocol === 3 || this.#awaitsPong)) this.resetPingTimeout();
   }
 
+  /** Starts no timer: the monitor calls {@link beat} of every connection that it is due for. */
+  override schedulePing(): void {}
+
   override resetPingTimeout(): void {
-    // Protocol 3 clients owe no pong; for them engine.io's constructor calls this, before ours.
+    if (this.beatAt === undefined) return; // engine.io's constructor calls this, before ours
+    // Protocol 3 clients owe no pong.
     if (this.protocol === 4) this.#awaitsPong = true;
-    if (!this.pressured && !this.pause) super.resetPingTimeout();
+    if (this.pressured || this.pause) this.#endBeat();
+    else this.#awaitPong(this.#usualWaitMs());
   }
 
   /**
@@ -288,6 +341,8 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   protected ponged(): void {
     this.reachedAt = this.#pingedAt;
     this.#awaitsPong = false;
+    this.#waitMs = 0;
+    this.beatAt = performance.now() + this.#opts.pingInterval;
   }
 
   /** Forgets the bytes it holds, because it is closed. */

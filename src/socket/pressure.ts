@@ -3,10 +3,15 @@ import type { Outbox, OutboxMonitor } from "./outbox.ts";
 import type { SocketSamples } from "./samples.ts";
 
 const TICK_MS = 100;
-/** Every connection is checked once in this time. */
+/** Longest time between two ticks while the process does next to nothing. */
+const QUIET_TICK_MS = 500;
+/** Every connection is checked once in this time, or more often: see `beatMs`. */
 const ROUND_MS = 1000;
-/** How long closing slow connections may hold up all others, in one turn of the event loop. */
-const CLOSE_MS = 1;
+const MIN_ROUND_MS = 5;
+/** A heartbeat is found a round and a tick late at most, which is 10 % of `beatMs` or less. */
+const ROUND_SHARE = 0.1 / 1.5;
+/** How long closes and heartbeats may hold up all else, in one turn of the event loop. */
+const TURN_MS = 1;
 
 /**
  * Returns the monitor of one engine.
@@ -14,14 +19,23 @@ const CLOSE_MS = 1;
  * Connections under pressure are checked every 100 ms. All others are checked once a second,
  * however many there are: a tenth of them at each tick, or half of them while the process does next
  * to nothing and ticks come every 500 ms. Each check costs 20–100 ns, and what `checked` does.
- * Without connections there are no ticks.
+ * Without connections there are no ticks. With heartbeats of less than 15 s checks come more often.
+ *
+ * A check also finds the heartbeats that are due. Two timers of each connection would wake the
+ * process for each one, and again for its pong, with cold caches: here those of a tick leave
+ * together, at most a millisecond of them in one turn.
  *
  * A connection is closed when it holds more than `bufferBytesMax`, or drained nothing for
  * `stallMsMax`. Closing always happens from a timer or `setImmediate`, because uWebSockets.js must
  * not be re-entered while it publishes or drains.
  */
 export function createPressureMonitor(
-  settings: { readonly bufferBytesMax: number; readonly stallMsMax: number },
+  settings: {
+    readonly bufferBytesMax: number;
+    readonly stallMsMax: number;
+    /** The shorter one of the heartbeats' interval and their timeout. */
+    readonly beatMs: number;
+  },
   needs: {
     readonly samples: SocketSamples;
     /** Called when pressure ends, with how long it lasted in seconds. */
@@ -33,39 +47,37 @@ export function createPressureMonitor(
   const { samples } = needs;
   const all = new Set<Outbox>();
   const pressured = new Set<Outbox>();
-  let cursor = all.values();
-  // The most bytes that one connection without pressure held, in this round of checks and in the
-  // one before. Long-polling connections hold all packets between two polls.
-  let roundMost = 0;
-  let lastMost = 0;
+  let stopped = false;
   const isStalled = ({ pressured, progressAt }: Outbox, nowMs: number) =>
     pressured && nowMs - progressAt > settings.stallMsMax;
-  const closes = createCloses((one, nowMs) => !one.accepts || isStalled(one, nowMs));
-  const ticks = createTicks((now, elapsedMs) => {
-    let most = lastMost;
-    for (const connection of pressured) {
+  // Whoever has drained meanwhile stays open.
+  const closes = createTurns((connection, nowMs, why) => {
+    if (!connection.accepts || isStalled(connection, nowMs)) connection.closeSlow(why);
+  });
+  // Not in the walk itself, which runs before anything is read: after a block of the event loop
+  // the pong of an overdue ping may still be unread.
+  const beats = createTurns((connection, nowMs) => connection.beat(nowMs));
+  const walk = createWalk(all, (connection, now) => {
+    if (now >= connection.beatAt) beats.add(connection, "");
+    if (stopped) return 0;
+    connection.look();
+    const held = connection.pressured ? 0 : connection.heldBytes;
+    needs.checked(connection, now);
+    return held;
+  });
+  const roundMs = Math.min(ROUND_MS, Math.max(MIN_ROUND_MS, settings.beatMs * ROUND_SHARE));
+  const ticks = createTicks(roundMs, (now, elapsedMs) => {
+    let most = 0;
+    for (const connection of stopped ? [] : pressured) {
       connection.look();
       most = Math.max(most, connection.heldBytes);
       if (isStalled(connection, now)) {
         closes.add(connection, "nothing drained for socket.stallMsMax");
       }
     }
-    const share = Math.min(1, elapsedMs / ROUND_MS);
-    for (let left = Math.ceil(all.size * share); left > 0; left--) {
-      let next = cursor.next();
-      if (next.done) {
-        cursor = all.values();
-        next = cursor.next();
-        lastMost = roundMost;
-        roundMost = 0;
-        if (next.done) break;
-      }
-      next.value.look();
-      if (!next.value.pressured) roundMost = Math.max(roundMost, next.value.heldBytes);
-      needs.checked(next.value, now);
-    }
+    most = Math.max(most, walk(now, Math.min(1, elapsedMs / roundMs)));
     // Not above the sum: what this round found may have been sent since.
-    samples.heldBytesMax = Math.min(samples.heldBytes, Math.max(most, roundMost));
+    samples.heldBytesMax = Math.min(samples.heldBytes, most);
   });
 
   return {
@@ -83,7 +95,7 @@ export function createPressureMonitor(
     },
     pressed(connection) {
       pressured.add(connection);
-      ticks.hurry(() => pressured.size > 0);
+      if (!stopped) ticks.hurry(() => pressured.size > 0);
       samples.pressured = pressured.size;
     },
     relieved(connection, drained) {
@@ -94,28 +106,58 @@ export function createPressureMonitor(
     },
     // Works after stop() too.
     closeSoon: (connection) => closes.add(connection, "more than socket.bufferBytesMax"),
-    stop: ticks.stop,
+    // Connections that stay open are still pinged.
+    stop() {
+      stopped = true;
+      ticks.calm();
+    },
   };
 }
 
 /**
- * Closes connections as slow consumers from a clean stack, in their order. In a room whose members
- * stop reading many become slow at once, and each close takes a fraction of a millisecond: so after
- * a millisecond of them, the others wait for the next turn of the event loop. Whoever has drained
- * meanwhile, so that `isDue` says no, stays open. A listener that throws stops no other close.
+ * Returns the function that calls `check` for a share of the connections, of 1 for all of them, in
+ * turn. It returns the most that `check` has returned in this round and in the one before.
  */
-function createCloses(isDue: (connection: Outbox, nowMs: number) => boolean): {
+function createWalk(
+  all: ReadonlySet<Outbox>,
+  check: (connection: Outbox, now: number) => number,
+): (now: number, share: number) => number {
+  let cursor = all.values();
+  let roundMost = 0;
+  let lastMost = 0;
+  return (now, share) => {
+    for (let left = Math.ceil(all.size * share); left > 0; left--) {
+      let next = cursor.next();
+      if (next.done) {
+        cursor = all.values();
+        next = cursor.next();
+        lastMost = roundMost;
+        roundMost = 0;
+        if (next.done) break;
+      }
+      roundMost = Math.max(roundMost, check(next.value, now));
+    }
+    return Math.max(lastMost, roundMost);
+  };
+}
+
+/**
+ * Calls `act` for connections from a clean stack, in their order, once what has arrived is read.
+ * Many may come at once: the members of a room that stop reading are closed, the connections of
+ * one moment are pinged. So after a millisecond, the others wait for the next turn of the event
+ * loop. A listener that throws stops no other.
+ */
+function createTurns(act: (connection: Outbox, nowMs: number, why: string) => void): {
   add(connection: Outbox, why: string): void;
 } {
   const waiting = new Map<Outbox, string>();
   function run(): void {
     const begun = performance.now();
-    const end = begun + CLOSE_MS;
+    const end = begun + TURN_MS;
     for (const [connection, why] of waiting) {
       waiting.delete(connection);
-      if (!isDue(connection, begun)) continue;
       try {
-        connection.closeSlow(why);
+        act(connection, begun, why);
       } catch (error) {
         setImmediate(() => {
           throw error;
@@ -135,12 +177,11 @@ function createCloses(isDue: (connection: Outbox, nowMs: number) => boolean): {
 
 /**
  * Returns calls of `tick`, with the monotonic time and the time since its last call: at each step
- * (`core/loop.ts`) from `begin` to `pause`, 100 ms apart or more, and every 100 ms from
- * `hurry` on while `isHurried` says so.
+ * (`core/loop.ts`) from `begin` to `pause`, 100 ms apart or more, or half a round if that is less,
+ * and every 100 ms from `hurry` on while `isHurried` says so, until `calm`.
  */
-function createTicks(tick: (now: number, elapsedMs: number) => void) {
+function createTicks(roundMs: number, tick: (now: number, elapsedMs: number) => void) {
   let last = 0;
-  let stopped = false;
   let endSteps: (() => void) | undefined;
   let timer: NodeJS.Timeout | undefined;
   function run(now: number): void {
@@ -154,13 +195,16 @@ function createTicks(tick: (now: number, elapsedMs: number) => void) {
   }
   return {
     begin(): void {
-      if (endSteps || stopped) return;
+      if (endSteps) return;
       last = performance.now();
-      endSteps = eachStep(run, TICK_MS);
+      endSteps = eachStep(
+        run,
+        Math.min(TICK_MS, roundMs / 2),
+        Math.min(QUIET_TICK_MS, roundMs / 2),
+      );
     },
     pause,
     hurry(isHurried: () => boolean): void {
-      if (stopped) return;
       timer ??= setInterval(() => {
         run(performance.now());
         if (isHurried()) return;
@@ -168,10 +212,9 @@ function createTicks(tick: (now: number, elapsedMs: number) => void) {
         timer = undefined;
       }, TICK_MS).unref();
     },
-    stop(): void {
-      stopped = true;
-      pause();
+    calm(): void {
       clearInterval(timer);
+      timer = undefined;
     },
   };
 }

@@ -101,7 +101,9 @@ export function serveSocketIo(
   const samples = createSamples();
   let draining = false;
   const checkAge = createAges(settings.connectionAgeMaxMs);
-  const monitor = createPressureMonitor(settings, {
+  const options = readEngineOptions(io, settings);
+  const watched = { ...settings, beatMs: Math.min(options.pingInterval, options.pingTimeout) };
+  const monitor = createPressureMonitor(watched, {
     samples,
     pressuredFor: needs.pressuredFor,
     checked(connection: Connection, nowMs) {
@@ -110,7 +112,6 @@ export function serveSocketIo(
       needs.door?.check(connection);
     },
   });
-  const options = readEngineOptions(io, settings);
   if (!needs.speaksJson) options.allowEIO3 = false;
   const engine = new GatewayEngine(options, {
     samples,
@@ -171,8 +172,8 @@ function watchConnections(io: Server, door: Door | undefined): () => void {
   });
 }
 
-function readEngineOptions(io: Server, settings: Settings["socket"]): Partial<EngineOptions> {
-  const own: Partial<EngineOptions> = {
+function readEngineOptions(io: Server, settings: Settings["socket"]) {
+  const own = {
     pingInterval: settings.pingIntervalMs,
     pingTimeout: settings.pingTimeoutMs,
     upgradeTimeout: settings.upgradeTimeoutMs,
@@ -180,7 +181,9 @@ function readEngineOptions(io: Server, settings: Settings["socket"]): Partial<En
     transports: settings.transports,
     allowEIO3: settings.allowEio3,
   };
-  return { ...own, ...readOptions(io) };
+  // The cast holds: `readOptions` gives what the application set, in engine.io's own types.
+  const given = readOptions(io) as Partial<EngineOptions>;
+  return { ...own, ...given } satisfies Partial<EngineOptions>;
 }
 
 /** Returns the function that closes connections above the age limit; their clients reconnect. */

@@ -7,7 +7,7 @@ import { until } from "../harness/wait.ts";
 
 // Seen: a tenth of a room stopped reading, and all of it was closed in one turn of the event loop.
 test("connections that become slow together are closed in order, over several turns", async (t) => {
-  const settings = { bufferBytesMax: 1000, stallMsMax: 1000 };
+  const settings = { bufferBytesMax: 1000, stallMsMax: 1000, beatMs: 1000 };
   const monitor = createPressureMonitor(settings, {
     samples: createSamples(),
     pressuredFor: () => {},
@@ -44,7 +44,7 @@ test("connections that become slow together are closed in order, over several tu
 // Seen: closed as `slow_consumer` with "0 bytes unsent", because the closes of others took a while.
 test("who has drained before its close comes is not closed", async (t) => {
   const monitor = createPressureMonitor(
-    { bufferBytesMax: 1000, stallMsMax: 1000 },
+    { bufferBytesMax: 1000, stallMsMax: 1000, beatMs: 1000 },
     { samples: createSamples(), pressuredFor: () => {}, checked: () => {} },
   );
   t.after(() => monitor.stop());
