@@ -1,16 +1,30 @@
 /** The console's page in a real Chromium, against a real gateway. */
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { buildSync } from "esbuild";
 import type { Page } from "playwright-core";
 import { checkAccess, openPage, startBrowser } from "../harness/browser.ts";
 import { findFreePort } from "../harness/free-port.ts";
 import { testGateway } from "../harness/gateway.ts";
+import { testFolder } from "../harness/process.ts";
 
 const KEY = "operator-0123456789abcdef";
-const CHAT = fileURLToPath(new URL("../../examples/chat.ts", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** A name that would run, were it ever taken for markup. */
 const HOSTILE = `<img src=x onerror=alert(1)>"'&\`{{1}}</script><script>alert(2)</script>`;
+
+/** The room chat as JavaScript: not all that run the tests can load TypeScript while they run. */
+function compileChat(t: TestContext): string {
+  const folder = join(testFolder(t), "examples");
+  const outfile = join(folder, "chat.js");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+  buildSync({ entryPoints: [join(ROOT, "examples/chat.ts")], outfile, format: "esm" });
+  return outfile;
+}
 
 /** A gateway with the room chat, and a browser; undefined where there is none. */
 async function start(t: TestContext, needs: { readonly developing?: boolean } = {}) {
@@ -19,7 +33,7 @@ async function start(t: TestContext, needs: { readonly developing?: boolean } = 
   const gateway = await testGateway(
     t,
     {
-      handlers: { module: CHAT },
+      handlers: { module: compileChat(t) },
       api: { keys: needs.developing ? [] : [`ops:${KEY}`, "app:emits-0123456789abcdef:emit"] },
     },
     needs,
