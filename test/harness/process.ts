@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { TestContext } from "node:test";
@@ -76,9 +76,20 @@ export function startInTerminal(
   const words = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
   // -q: says nothing of its own, -e: exits as the command does, -f: writes at once.
   const script = ["script", "-q", "-e", "-f", "-c", `exec ${words}`, "/dev/null"];
+  // Before `script` itself: what it has started is in a session of its own.
+  t.after(() => {
+    for (const pid of childrenOf(run.child.pid)) process.kill(-pid, "SIGKILL");
+  });
   const run = startWith(t, script, { env: { TERM: "xterm", ...env }, stdin: "pipe" });
   run.child.stdin?.on("error", () => {}); // it may end while something is typed
   return { ...run, type: (text) => void run.child.stdin?.write(text) };
+}
+
+/** Lists the processes that a process has started, while it runs. */
+function childrenOf(pid: number | undefined): number[] {
+  const file = `/proc/${pid}/task/${pid}/children`;
+  if (!existsSync(file)) return [];
+  return readFileSync(file, "utf8").split(" ").filter(Boolean).map(Number);
 }
 
 function startWith(
