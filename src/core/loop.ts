@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import { throwLater } from "./uncaught.ts";
 
 /** Time between two steps while the process works. */
 const BUSY_MS = 20;
@@ -133,9 +134,7 @@ function call(run: () => void): void {
   try {
     run();
   } catch (error) {
-    setImmediate(() => {
-      throw error;
-    });
+    throwLater(error);
   }
 }
 

@@ -1,6 +1,7 @@
 import { HANDLER_KINDS, type HandlerFailed, type HandlerKind } from "../core/handler.ts";
 import { createThrottle, type Log } from "../core/log.ts";
 import type { Settings } from "../core/settings.ts";
+import { throwLater } from "../core/uncaught.ts";
 import { zeros } from "../core/zeros.ts";
 
 /** Handles errors thrown by the application's own code. */
@@ -37,9 +38,7 @@ export function createMistakes(
       const place = { component: "handlers", kind, event: name, namespace, socket };
       write("error", kind, { ...place, stack: stackOf(error) }, "a handler failed");
       if (onError === "log") return;
-      setImmediate(() => {
-        throw error;
-      });
+      throwLater(error);
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { CloseReason } from "../core/closes.ts";
+import { throwLater } from "../core/uncaught.ts";
 import type { Connection } from "./connection.ts";
 
 const STEP_MS = 50;
@@ -36,16 +37,14 @@ export async function closeInWaves(
 }
 
 /**
- * Closes a connection. If a listener throws, the error is rethrown from `setImmediate`, so that a
- * loop over connections goes on.
+ * Closes a connection. If a listener throws, its error is thrown later, so that a loop over
+ * connections goes on.
  */
 export function closeSafely(connection: Connection, reason: CloseReason, how?: "cut"): void {
   try {
     connection.closeAs(reason, undefined, how);
   } catch (error) {
-    setImmediate(() => {
-      throw error;
-    });
+    throwLater(error);
   }
 }
 

@@ -1,4 +1,5 @@
 import { eachStep } from "../core/loop.ts";
+import { throwLater } from "../core/uncaught.ts";
 import type { Outbox, OutboxMonitor } from "./outbox.ts";
 import type { SocketSamples } from "./samples.ts";
 
@@ -159,9 +160,7 @@ function createTurns(act: (connection: Outbox, nowMs: number, why: string) => vo
       try {
         act(connection, begun, why);
       } catch (error) {
-        setImmediate(() => {
-          throw error;
-        });
+        throwLater(error);
       }
       if (performance.now() >= end) break;
     }
