@@ -38,6 +38,9 @@ function findTests(without: string | undefined, paths: readonly string[]): strin
   return files.filter((file) => isChosen(file) && !isLeftOut(file));
 }
 
+/** Tells at the end which files were slowest. */
+const SLOWEST = "test/slowest.ts";
+
 async function bundle(files: readonly string[], out: string): Promise<void> {
   await build({
     absWorkingDir: ROOT,
@@ -65,14 +68,17 @@ const files = findTests(values.without, positionals);
 const cache = join(ROOT, "node_modules/.cache");
 mkdirSync(cache, { recursive: true });
 const out = mkdtempSync(join(cache, "tests-"));
-await bundle(files, out);
+await bundle([...files, SLOWEST], out);
+const bundled = (file: string) => join(out, file.replace(/ts$/, "js"));
 // One more than there are cores, because many tests wait for a clock. The slow ones start processes,
 // which fill the cores by themselves.
 const concurrency = availableParallelism() + (values.without === undefined ? 0 : 1);
 const run = [
-  ...["--enable-source-maps", "--test", "--test-reporter=spec"],
+  ...["--enable-source-maps", "--test"],
+  ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
+  ...[`--test-reporter=${bundled(SLOWEST)}`, "--test-reporter-destination=stdout"],
   ...[`--test-concurrency=${concurrency}`, "--test-timeout=240000"],
-  ...files.map((file) => join(out, file.replace(/ts$/, "js"))),
+  ...files.map(bundled),
 ];
 const child = spawn(process.execPath, run, { cwd: ROOT, stdio: "inherit" });
 // Ctrl-C goes to the tests by itself, and their end is waited for.
