@@ -4,3 +4,4 @@ export { FAILURES, type FailureCode, FailureError } from "./core/failures.ts";
 export type { Log, LogFields, LogLevel } from "./core/log.ts";
 export { type PartialSettings, type Settings, SettingsError } from "./core/settings.ts";
 export { type Gateway, type GatewayNeeds, startGateway } from "./gateway/gateway.ts";
+export type { EventsMap, HandlerModule } from "./handlers/typed.ts";

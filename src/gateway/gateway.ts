@@ -1,4 +1,4 @@
-import { Server } from "socket.io";
+import { type DefaultEventsMap, Server } from "socket.io";
 import { checkWorkers } from "../cluster/worker-settings.ts";
 import type { WorkerSide } from "../cluster/workers.ts";
 import { createKeptLines, type KeptLine } from "../console/lines.ts";
@@ -20,6 +20,7 @@ import { createRecovery, type Recovery } from "../fanout/recovery.ts";
 import { createGuards } from "../handlers/guards.ts";
 import { createMistakes, type Mistakes } from "../handlers/mistakes.ts";
 import { loadHandler } from "../handlers/module.ts";
+import type { EventsMap, Unchecked } from "../handlers/typed.ts";
 import { loadNative } from "../host/native.ts";
 import { openApp } from "../host/tls.ts";
 import { watchLoop } from "../metrics/loop.ts";
@@ -40,14 +41,19 @@ import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
 import { logStart } from "./start-lines.ts";
 import { type State, stopAll } from "./stop.ts";
 
-/** A running gateway. */
-export interface Gateway {
+/** A running gateway. Its parameters are those of {@link startGateway}. */
+export interface Gateway<
+  ClientToServer extends EventsMap = DefaultEventsMap,
+  ServerToClient extends EventsMap = ClientToServer,
+  ServerSide extends EventsMap = DefaultEventsMap,
+  Data = Unchecked,
+> {
   /**
    * The Socket.IO server. It works as Socket.IO's documentation says. With Redis or workers a
    * broadcast comes back from there first, so a later `socket.emit` may overtake it; `io.local`
    * waits for nothing (docs/operating.md, Order).
    */
-  readonly io: Server;
+  readonly io: Server<ClientToServer, ServerToClient, ServerSide, Data>;
   readonly settings: Settings;
   readonly port: number;
   /** Port of metrics, health and commands; the same as `port` unless `api.port` is set. */
@@ -119,12 +125,21 @@ const SETTLE_MS = 300;
  * Throws `SettingsError` with every problem of `given` at once, or an Error of one sentence: no
  * binary for this machine, a handler module that cannot be loaded, a port in use. Everything
  * started before the error is stopped.
+ *
+ * The parameters are those of Socket.IO's `Server`, with its defaults: events that clients send,
+ * events that they get, events between nodes (`io.serverSideEmit`), and `socket.data`. They check
+ * your code only; what a client really sends is up to the client.
  */
-export function startGateway(
+export async function startGateway<
+  ClientToServer extends EventsMap = DefaultEventsMap,
+  ServerToClient extends EventsMap = ClientToServer,
+  ServerSide extends EventsMap = DefaultEventsMap,
+  Data = Unchecked,
+>(
   given: PartialSettings = {},
   needs: GatewayNeeds = {},
-): Promise<Gateway> {
-  return startOwn(given, needs);
+): Promise<Gateway<ClientToServer, ServerToClient, ServerSide, Data>> {
+  return await startOwn(given, needs);
 }
 
 /** Does what {@link startGateway} promises, also for workers and for tests that set the load. */
@@ -172,7 +187,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const { log, worker, undo } = needs;
   const native = loadNative();
   const { module } = settings.handlers;
-  const handler = module ? await loadHandler<Server>(module, needs.folder) : undefined;
+  const handler = module ? await loadHandler(module, needs.folder) : undefined;
   // Again, after the module was loaded: prom-client fails on properties added to prototypes.
   hideInherited();
   const state = { isDraining: false, remaining: 0, acceptsPaused: false, acceptPauses: 0 };

@@ -1,15 +1,13 @@
 import { isAbsolute, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-
-/** The default export of a handler module. It registers listeners on a Socket.IO server. */
-export type Handler<Server> = (io: Server) => void | Promise<void>;
+import type { HandlerModule } from "./typed.ts";
 
 /**
  * Imports the module at `path`, relative to `folder`. Throws one sentence if the module cannot be
  * found or its default export is not a function. If the module itself throws, now or when its
  * handler is called, the error has the stack in its message and the original as its `cause`.
  */
-export async function loadHandler<Server>(path: string, folder: string): Promise<Handler<Server>> {
+export async function loadHandler(path: string, folder: string): Promise<HandlerModule> {
   const file = isAbsolute(path) ? path : resolve(folder, path);
   let loaded: { default?: unknown };
   try {
