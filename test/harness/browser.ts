@@ -11,10 +11,16 @@ export interface PageOptions {
   readonly height?: number;
 }
 
-const FLAGS = [
+/** How Chromium is started where nobody watches it. */
+export const FLAGS: readonly string[] = [
   ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
   ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
 ];
+
+/** Returns the path of Chromium; empty where there is none. */
+export function findChromium(): string {
+  return runTool("sh", ["-c", "command -v chromium"]).text.trim();
+}
 
 /**
  * Starts Debian's Chromium for a test, with a profile of its own that goes with it; skips the test
@@ -22,8 +28,7 @@ const FLAGS = [
  */
 export async function startBrowser(t: TestContext): Promise<Browser | undefined> {
   if (!hasTool(t, "chromium")) return undefined;
-  const executablePath = runTool("sh", ["-c", "command -v chromium"]).text.trim();
-  const browser = await chromium.launch({ executablePath, args: FLAGS });
+  const browser = await chromium.launch({ executablePath: findChromium(), args: [...FLAGS] });
   t.after(() => browser.close());
   return browser;
 }

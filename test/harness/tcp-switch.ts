@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from "node:net";
-import type { TestContext } from "node:test";
+import type { Scope } from "./process.ts";
 
 /** A TCP switch: new connections go to whichever port is current. */
 export interface TcpSwitch {
@@ -15,7 +15,7 @@ export interface TcpSwitch {
 }
 
 /** Starts a switch; it ends with the test. */
-export async function tcpSwitch(t: TestContext, first: number): Promise<TcpSwitch> {
+export async function tcpSwitch(t: Scope, first: number): Promise<TcpSwitch> {
   let current = first;
   let stalled = false;
   const open = new Set<Socket>();
