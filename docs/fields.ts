@@ -29,7 +29,7 @@ export function statusTable({ responses }: Operation, document: Document): strin
 
 /** Returns the table of an object's members, and of theirs. */
 export function fieldTable(schema: Schema, document: Document): string {
-  return table(["Field", "Type", "", "What it is"], [...rowsOf(schema, document, "")]);
+  return table(["Field", "Type", "Required", "What it is"], [...rowsOf(schema, document, "")]);
 }
 
 /** Returns the examples of a schema of the document as blocks of JSON; none if it has none. */
@@ -51,7 +51,7 @@ function* rowsOf(schema: Schema, document: Document, path: string): Generator<st
     if (field === "do" && one.const !== undefined && !required.has("do")) continue;
     if (one.type === "null") continue;
     const name = path + field;
-    const word = required.has(field) ? "required" : "";
+    const word = required.has(field) ? "yes" : "";
     yield [code(name), typeOf(one), word, one.description ?? ""];
     const inner = memberOf(one, document);
     if (inner) yield* rowsOf(inner.schema, document, `${name}${inner.mark}.`);
@@ -81,16 +81,23 @@ export function typeOf(schema: Schema): string {
   if (schema.allOf) return schema.allOf.map(typeOf).join(" with ");
   const name = nameOf(schema);
   return [
-    name === "array" && items ? `list of ${typeOf(items)}` : name,
+    name === "array" && items ? `list of ${manyOf(items)}` : name,
     ...(typeof more === "object" ? [`of ${typeOf(more)}`] : []),
     // Zod gives every integer the bounds of the safe ones.
     ...(minimum !== undefined && maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER
       ? [`${minimum}…${maximum}`]
       : []),
     ...(maxLength !== undefined ? [`at most ${maxLength} characters`] : []),
-    ...(maxItems !== undefined ? [`at most ${maxItems}`] : []),
+    ...(maxItems !== undefined ? [`at most ${maxItems} items`] : []),
     ...(schema.default !== undefined ? [`default ${code(JSON.stringify(schema.default))}`] : []),
   ].join(", ");
+}
+
+/** Returns what the pages say of the items of a list. */
+function manyOf(items: Schema): string {
+  const [kind = "", ...bounds] = typeOf(items).split(", ");
+  const many = /^(string|integer|number|object)$/.test(kind) ? `${kind}s` : kind;
+  return bounds.length === 0 ? many : `${many} (${bounds.join(", ")})`;
 }
 
 function nameOf(schema: Schema): string {

@@ -1,58 +1,133 @@
-import { exampleBlocks, fieldTable, nameIn, parameterTable, statusTable } from "./fields.ts";
+import { KIND_FAILURES, listRoutes, type RouteRow } from "../src/api/routes.ts";
+import { FAILURES, type FailureCode } from "../src/core/failures.ts";
+import { readSettings } from "../src/core/settings.ts";
+import { fieldTable, parameterTable } from "./fields.ts";
+import { curlBlocks } from "./http-curls.ts";
+import { HTTP_BODIES, HTTP_INTRO, HTTP_KEYS } from "./http-intro.ts";
 import { code, page, table } from "./markdown.ts";
 import { type Document, follow, type Operation, openApiDocument, type Schema } from "./schemas.ts";
+
+/** A route with its part of the OpenAPI document. */
+interface Route {
+  readonly title: string;
+  readonly operation: Operation;
+  readonly failures: ReadonlySet<FailureCode>;
+}
+
+/** Groups of routes that share failures, the widest first. */
+const GROUPS: readonly (readonly [name: string, has: (operation: Operation) => boolean])[] = [
+  ["every route", () => true],
+  ["every route with a key", ({ security }) => security !== undefined],
+  ["every route with a body", ({ requestBody }) => requestBody !== undefined],
+  ["every command", ({ parameters = [] }) => parameters.some(isIdempotencyKey)],
+  [
+    "every command, `GET /v1/rooms`, `GET /v1/sockets`",
+    ({ parameters = [] }) =>
+      parameters.some((one) => isIdempotencyKey(one) || isNamed(one, "namespace")),
+  ],
+];
 
 /** Returns the page of the HTTP API, from its OpenAPI document. */
 export function httpApiPage(): string {
   const document = openApiDocument();
-  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({
-      title: `${method.toUpperCase()} ${path}`,
-      operation,
-    })),
-  );
+  const routes = listRoutes(readSettings({}).metrics.path).map((row) => readRoute(row, document));
+  const shared = sharedFailures(routes);
   return page(
     "HTTP API",
-    "Served on `api.port`, or on the port of Socket.IO while that is 0. The same description is " +
-      "served as OpenAPI 3.1 at `GET /v1/openapi.json`, and stands in [openapi.json](openapi.json); the " +
-      "commands alone are a JSON Schema in [schemas/commands.json](schemas/commands.json). `Content-Type` says whether a body is JSON or " +
-      "msgpack; `Accept` chooses the format of the answer. Requests marked *key* need " +
-      "`Authorization: Bearer` with an API key (`api.keys`) or a token. Errors are problem documents " +
-      "(RFC 9457) whose `code` is a row of [the failures](failures.md).",
-    "Bodies may be compressed with gzip, deflate or br, named in `Content-Encoding`. " +
-      "`api.bodyBytesMax` also bounds the inflated body. Streams of lines cannot be compressed.",
-    "In msgpack, bytes are bytes. In JSON, requests and answers write bytes as the calls of functions " +
-      "do: see [how values travel](functions.md#how-values-travel).",
+    ...HTTP_INTRO,
+    "## Routes",
     table(
-      ["Request", "What it does", ""],
-      operations.map(({ title, operation }) => [
-        `[\`${title}\`](#${title
-          .toLowerCase()
-          .replaceAll(/[^\w -]/g, "")
-          .replaceAll(" ", "-")})`,
+      ["Request", "What it does", "Needs"],
+      routes.map(({ title, operation }) => [
+        `[\`${title}\`](#${anchorOf(title)})`,
         operation.summary,
-        operation.security === undefined ? "" : "*key*",
+        operation.security === undefined ? "" : "a key",
       ]),
     ),
-    ...operations.map(({ title, operation }) => section(title, operation, document)),
+    ...HTTP_KEYS,
+    ...HTTP_BODIES,
+    "## Errors of many routes",
+    "A route's own errors are in its section. These are the others:",
+    table(["Status", "Code", "What it says", "Routes"], rowsOfShared(shared)),
+    ...routes.map((route) => section(route, { document, shared })),
   );
 }
 
-function section(title: string, operation: Operation, document: Document): string {
-  const parts = [`## ${title}`, operation.summary, ...parameterTable(operation, document)];
+function readRoute(row: RouteRow, document: Document): Route {
+  const operation = document.paths[row.path]?.[row.method.toLowerCase()];
+  if (!operation) throw new Error(`${row.path} is not in the OpenAPI document`);
+  const failures = new Set([...KIND_FAILURES[row.kind], ...row.failures]);
+  return { title: `${row.method} ${row.path}`, operation, failures };
+}
+
+function anchorOf(title: string): string {
+  return title
+    .toLowerCase()
+    .replaceAll(/[^\w -]/g, "")
+    .replaceAll(" ", "-");
+}
+
+function isNamed(parameter: object, name: string): boolean {
+  return "name" in parameter && parameter.name === name;
+}
+
+function isIdempotencyKey(parameter: object): boolean {
+  return isNamed(parameter, "Idempotency-Key");
+}
+
+/** Returns the failures that exactly the routes of a group have, with the group's name. */
+function sharedFailures(routes: readonly Route[]): ReadonlyMap<FailureCode, string> {
+  const found = new Map<FailureCode, string>();
+  for (const failure of new Set(routes.flatMap(({ failures }) => [...failures]))) {
+    const group = GROUPS.find(([, has]) =>
+      routes.every(({ operation, failures }) => failures.has(failure) === has(operation)),
+    );
+    if (group) found.set(failure, group[0]);
+  }
+  return found;
+}
+
+function rowsOfShared(shared: ReadonlyMap<FailureCode, string>): string[][] {
+  return [...shared]
+    .toSorted(([a], [b]) => FAILURES[a].status - FAILURES[b].status)
+    .map(([name, group]) => [...failureCells(name), group]);
+}
+
+function failureCells(name: FailureCode): string[] {
+  return [String(FAILURES[name].status), code(name), `${FAILURES[name].text}.`];
+}
+
+function section(
+  { title, operation, failures }: Route,
+  {
+    document,
+    shared,
+  }: { readonly document: Document; readonly shared: ReadonlyMap<FailureCode, string> },
+): string {
+  const parts = [`## ${title}`, operation.summary, ...curlBlocks(title, operation, document)];
+  parts.push(...parameterTable(operation, document));
   const media = Object.entries(operation.requestBody?.content ?? {});
   const body = media[0]?.[1].schema;
   if (body) {
     parts.push(`Body (${media.map(([type]) => code(type)).join(", ")}):`);
-    parts.push(...bodyOf(body, document));
+    parts.push(bodyOf(body, document));
   }
-  parts.push(statusTable(operation, document));
+  const own = [...failures].filter((name) => !shared.has(name));
+  if (own.length > 0) {
+    own.sort((a, b) => FAILURES[a].status - FAILURES[b].status);
+    parts.push(
+      "Errors of its own:",
+      table(["Status", "Code", "What it says"], own.map(failureCells)),
+    );
+  }
   return parts.join("\n\n");
 }
 
-function bodyOf(schema: Schema, document: Document): string[] {
+function bodyOf(schema: Schema, document: Document): string {
   const real = follow(schema, document.components.schemas);
-  if (!real.properties)
-    return ["One command, or a list of them; see the routes of the single commands."];
-  return [fieldTable(real, document), ...exampleBlocks(nameIn(schema), document)];
+  if (real.properties) return fieldTable(real, document);
+  return (
+    "One command, or a list of at most 1000. Each has the fields of its own route below, and its " +
+    "name in `do`. In a stream, each line is one command or one list."
+  );
 }

@@ -27,7 +27,7 @@ inside='
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager redis-server redis-sentinel haproxy nginx-light \
-    ca-certificates procps >/tmp/apt.log 2>&1 || { tail /tmp/apt.log; exit 1; }
+    ca-certificates curl procps >/tmp/apt.log 2>&1 || { tail /tmp/apt.log; exit 1; }
   cd /work
   npm ci --silent
   npm run test:all

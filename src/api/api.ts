@@ -71,7 +71,7 @@ export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
   const shared: Shared = { apply, rooms, deadLetters, bodies, idempotency, packer, ready };
   const streams = createStreams(settings, shared);
   const authenticate = createAuthenticate(settings.keys, needs.checkToken, now);
-  const grant = (exchange: Exchange) => grantOrThrow(authenticate(exchange));
+  const grant = (exchange: Exchange) => grantOrThrow(authenticate(exchange), exchange);
 
   const rows = listRoutes(needs.metricsPath);
   checkPaths(rows);
@@ -175,8 +175,11 @@ function createPages(rows: readonly RouteRow[], needs: ApiNeeds): Record<string,
 }
 
 // Throws or rejects with the failure.
-function grantOrThrow(granted: ReturnType<Authenticate>): Grant | Promise<Grant> {
-  if (typeof granted === "string") throw new FailureError(granted);
+function grantOrThrow(
+  granted: ReturnType<Authenticate>,
+  { headers }: Exchange,
+): Grant | Promise<Grant> {
+  if (typeof granted === "string") throw new FailureError(granted, adviceFor(granted, headers));
   if (!("then" in granted)) return granted;
   const found = granted.then((one) => {
     if (typeof one === "string") throw new FailureError(one);
@@ -186,6 +189,13 @@ function grantOrThrow(granted: ReturnType<Authenticate>): Grant | Promise<Grant>
   // this line that would be an unhandled rejection.
   found.catch(() => {});
   return found;
+}
+
+/** Neither a secret nor a token has a colon, so this tells nothing about the keys that are set. */
+function adviceFor(denied: FailureCode, { authorization = "" }: Exchange["headers"]) {
+  if (denied !== "API_UNAUTHENTICATED" || !/^Bearer +[^\s:]+:/i.test(authorization))
+    return undefined;
+  return "send the secret alone, without the id before it";
 }
 
 /** Counts and logs a request that is over. */

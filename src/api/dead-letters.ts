@@ -12,14 +12,14 @@ export const REPLAY = z.strictObject({
     .optional(z.array(z.string().check(z.minLength(1), z.maxLength(256))).check(z.maxLength(1000)))
     .register(z.globalRegistry, {
       description:
-        "Ids of the dead letters; an empty list is none; left out: all that match the other members.",
+        "Ids of dead letters. An empty list means none; without it, all that match the other fields.",
     }),
   route: z
     .optional(z.string().check(z.minLength(1), z.maxLength(64)))
-    .register(z.globalRegistry, { description: "Name of their route." }),
+    .register(z.globalRegistry, { description: "Only those of this route." }),
   reason: z
     .optional(z.string().check(z.minLength(1), z.maxLength(64)))
-    .register(z.globalRegistry, { description: "Failure code for which they were given up." }),
+    .register(z.globalRegistry, { description: "Only those with this failure code." }),
 });
 
 /** Schema of the body that has routes called again. */

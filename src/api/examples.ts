@@ -26,7 +26,7 @@ const COMMANDS: Readonly<Record<CommandName, object>> = {
   socketsJoin: { do: "socketsJoin", in: [MAIN.id], rooms: ["tea"] },
   socketsLeave: { do: "socketsLeave", in: [MAIN.id], rooms: ["tea"] },
   disconnectSockets: { do: "disconnectSockets", in: ["tea"], close: true },
-  fetchSockets: { do: "fetchSockets", namespace: "/chat", in: ["tea"], limit: 100 },
+  fetchSockets: { do: "fetchSockets", in: ["tea"], limit: 100 },
   serverSideEmit: { do: "serverSideEmit", event: "reload", args: ["prices"] },
   cancel: { do: "cancel", key: "table:7 turn" },
 };

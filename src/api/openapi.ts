@@ -57,16 +57,17 @@ function describeInput(row: RouteRow): Json {
     name: "Idempotency-Key",
     in: "header",
     schema: { type: "string", minLength: 1, maxLength: 255 },
-    description: "Repeats the first answer instead of carrying the commands out again.",
+    description:
+      "A request with a key that was used before gets the first answer again; nothing is carried out twice.",
   };
   const trace = {
     ...{ name: "traceparent", in: "header", schema: { type: "string" } },
-    description: "W3C trace context that the commands belong to.",
+    description: "W3C trace context of the caller.",
   };
   switch (row.kind) {
     case "commands": {
       const batch = { oneOf: [ref("Command"), ref("Commands")] };
-      const lines = text("A Command or Commands per line, each answered by a line.");
+      const lines = text("A Command or Commands on each line; each is answered by a line.");
       const content = { ...bodies(batch), [MEDIA_TYPES.ndjson]: { schema: lines } };
       return { parameters: [once, trace], requestBody: { required: true, content } };
     }
@@ -89,8 +90,8 @@ function describeLettersRequest({ name }: RouteRow): Json {
   if (name === "deadLetters") {
     return {
       parameters: [
-        query("route", { type: "string" }, "Name of their route."),
-        query("reason", { type: "string" }, "Failure code for which they were given up."),
+        query("route", { type: "string" }, "Only those of this route."),
+        query("reason", { type: "string" }, "Only those with this failure code."),
         ...pageParameters(LETTERS_LIMIT.max),
       ],
     };
@@ -105,8 +106,8 @@ function presenceParameters({ name }: RouteRow): Json[] {
     query("namespace", { type: "string", default: "/" }, "Namespace."),
     ...(name === "sockets"
       ? [
-          query("in", list, "Rooms or socket ids; empty: nobody; left out: everyone."),
-          query("except", list, "Rooms or socket ids that are left out."),
+          query("in", list, "Rooms or socket ids. Empty means nobody; without it, everyone."),
+          query("except", list, "Rooms or socket ids to leave out."),
         ]
       : []),
     ...pageParameters(COMMAND_LIMITS.fetchMax),
@@ -120,11 +121,11 @@ function query(name: string, schema: Json, description: string): Json {
 function pageParameters(maximum: number): Json[] {
   return [
     {
-      ...{ name: "limit", in: "query", description: "Most items of the page." },
+      ...{ name: "limit", in: "query", description: "Items on a page, at most." },
       schema: { type: "integer", minimum: 1, maximum, default: 100 },
     },
     {
-      ...{ name: "after", in: "query", description: "The `next` of the page before." },
+      ...{ name: "after", in: "query", description: "The `next` of the previous page." },
       schema: { type: "string" },
     },
   ];
@@ -179,7 +180,7 @@ function describeFailures(row: RouteRow): Json {
   }
   if (row.name === "readyz") {
     found["503"] = {
-      description: "Draining, or why.",
+      description: "Not ready; the body says why, such as `draining`.",
       content: { "text/plain": { schema: text("") } },
     };
   }

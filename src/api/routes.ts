@@ -75,14 +75,14 @@ export const KIND_FAILURES: Readonly<Record<RouteRow["kind"], readonly FailureCo
 };
 
 const COMMAND_TEXTS: Readonly<Record<CommandName, string>> = {
-  emit: "Emits an event to the clients of rooms, or to everyone.",
-  emitWithAck: "Emits an event and answers with each client's acknowledgement.",
+  emit: "Emits an event to rooms, sockets, or everyone.",
+  emitWithAck: "Emits an event, waits for acknowledgements, and answers with them.",
   socketsJoin: "Makes the matching sockets join rooms.",
   socketsLeave: "Makes the matching sockets leave rooms.",
   disconnectSockets: "Disconnects the matching sockets.",
   fetchSockets: "Lists the matching sockets, page by page.",
   serverSideEmit: "Emits an event to the other nodes of the cluster.",
-  cancel: "Forgets the command that waits under a key.",
+  cancel: "Cancels a delayed command by its key.",
 };
 
 const DELAYED = ["COMMANDS_DELAYED_FULL", "COMMANDS_DELAYED_AWAY"] as const;
@@ -112,7 +112,7 @@ const LIST_ROUTES: readonly RouteRow[] = [
     path: "/v1/sockets",
     name: "sockets",
     kind: "presence",
-    text: "Lists the sockets of a namespace or of rooms of it, page by page.",
+    text: "Lists the sockets of a namespace, or of some of its rooms, page by page.",
     failures: [],
   },
   {
@@ -120,7 +120,7 @@ const LIST_ROUTES: readonly RouteRow[] = [
     path: "/v1/deadletters",
     name: "deadLetters",
     kind: "deadletters",
-    text: "Lists the calls to functions that were given up, page by page.",
+    text: "Lists dead letters, page by page: calls to functions that failed on their last attempt.",
     failures: ["API_BAD_QUERY"],
   },
   {
@@ -128,7 +128,7 @@ const LIST_ROUTES: readonly RouteRow[] = [
     path: "/v1/deadletters",
     name: "replay",
     kind: "deadletters",
-    text: "Tries calls that were given up again.",
+    text: "Makes the calls of dead letters again.",
     failures: BODY,
   },
   {
@@ -136,7 +136,7 @@ const LIST_ROUTES: readonly RouteRow[] = [
     path: "/v1/routes",
     name: "routes",
     kind: "deadletters",
-    text: "Lists the routes to functions, and which of them are not called because of a 410.",
+    text: "Lists the routes to functions, and which are paused because their function answered 410.",
     failures: [],
   },
   {
@@ -144,7 +144,7 @@ const LIST_ROUTES: readonly RouteRow[] = [
     path: "/v1/routes/revive",
     name: "revive",
     kind: "deadletters",
-    text: "Has routes called again whose functions answered 410, at this node.",
+    text: "Ends the pause of routes whose function answered 410, at this node.",
     failures: BODY,
   },
 ];
@@ -160,7 +160,7 @@ export function listRoutes(metricsPath: string): readonly RouteRow[] {
       path: "/v1/commands",
       name: "commands",
       kind: "commands",
-      text: "Carries out one command, a list, or a stream of lines with either.",
+      text: "Carries out one command, a list of commands, or a stream of lines with either.",
       failures: [
         "COMMANDS_HELD_FULL",
         "COMMANDS_TOO_MANY_LISTED",
@@ -169,14 +169,14 @@ export function listRoutes(metricsPath: string): readonly RouteRow[] {
     },
     ...COMMAND_NAMES.map(commandRoute),
     ...LIST_ROUTES,
-    page("metrics", metricsPath, "Samples for Prometheus."),
-    page("healthz", "/healthz", "Says that the process lives."),
+    page("metrics", metricsPath, "Returns the metrics for Prometheus."),
+    page("healthz", "/healthz", "Answers while the process runs (liveness)."),
     page(
       "readyz",
       "/readyz",
-      "Says whether new connections are taken; 503 with the reason while they are not.",
+      "Says whether the gateway takes new connections (readiness); 503 with the reason if not.",
     ),
-    page("openapi", "/v1/openapi.json", "This document."),
+    page("openapi", "/v1/openapi.json", "Returns this API as an OpenAPI 3.1 document."),
   ];
 }
 

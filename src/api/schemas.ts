@@ -11,8 +11,8 @@ import { EXAMPLES } from "./examples.ts";
 export type Json = { [key: string]: unknown };
 
 /** Description of values that an application or a client has set. */
-const SPELLED = "Anything; in JSON, bytes are spelled as the arguments of events are.";
-const DATA = `${SPELLED} Where it cannot be written: an object with \`$error\`, why.`;
+const SPELLED = "Any value. In JSON, bytes are written as in `args`.";
+const DATA = `${SPELLED} A value that cannot be written becomes \`{ "$error": "…" }\` with the reason.`;
 
 /** Returns a reference to a schema of the OpenAPI document. */
 export const ref = (name: string): Json => ({ $ref: `${SCHEMAS_REF}${name}` });
@@ -39,8 +39,8 @@ export function describeSchemas(): Record<string, Json> {
     ...describePages(),
     Replayed: object(
       {
-        replayed: { ...integer, description: "How many were tried: those that there were." },
-        delivered: { ...integer, description: "How many of them a function took." },
+        replayed: { ...integer, description: "How many were found and called again." },
+        delivered: { ...integer, description: "How many of these calls succeeded." },
       },
       ["replayed", "delivered"],
     ),
@@ -53,15 +53,15 @@ export function describeSchemas(): Record<string, Json> {
       },
       ["name", "url", "state"],
     ),
-    Revived: object({ revived: { ...integer, description: "How many of them were not called." } }, [
+    Revived: object({ revived: { ...integer, description: "How many of them were paused." } }, [
       "revived",
     ]),
     Problem: object(
       {
         ...{ type: string, title: string, status: integer, detail: string },
         code: { type: "string", enum: Object.keys(FAILURES) },
-        index: { type: "integer", description: "Place of the bad command in its batch." },
-        path: text("Where in the command."),
+        index: { type: "integer", description: "Index of the bad command in the list." },
+        path: text("Where in the command the value is."),
         bound: text("What the value there must be."),
       },
       ["type", "title", "status", "code"],
@@ -97,10 +97,10 @@ function describeAnswers(): Json {
         timedOut: listOf(string),
         sockets: listOf(ref("Socket")),
         next: string,
-        key: text("Of a command that waits for its time: its key."),
+        key: text("Of a delayed command: its key."),
         cancelled: {
           type: "boolean",
-          description: "Of `cancel`: whether a command waited under the key.",
+          description: "Of `cancel`: whether there was a command with this key.",
         },
       },
       ["ok"],
@@ -112,7 +112,9 @@ function describeAnswers(): Json {
 
 function describePages(): Json {
   const page = (name: string, items: Json): Json =>
-    object({ [name]: listOf(items), next: text("Give it as `after` to go on.") }, [name]);
+    object({ [name]: listOf(items), next: text("Send it as `after` to get the next page.") }, [
+      name,
+    ]);
   const handshake = object(
     { address: string, issued: integer, secure: { type: "boolean" }, query: { type: "object" } },
     ["address", "issued", "secure", "query"],
@@ -136,9 +138,9 @@ function describeDeadLetter(): Json {
     route: text("Name of its route."),
     reason: text("Failure code of the last attempt."),
     attempts: integer,
-    status: { ...integer, description: "HTTP status of the last answer, if there was one." },
+    status: { ...integer, description: "HTTP status of the last answer, if any." },
     detail: string,
-    at: { ...integer, description: "When it was given up, in milliseconds since 1970." },
+    at: { ...integer, description: "When its last attempt failed, in milliseconds since 1970." },
     ...{ type: string, namespace: string, socketId: string },
     data: { description: "The body of the call." },
   };

@@ -13,45 +13,46 @@ interface Webhook {
 /** The calls of functions, by the names of the document's webhooks. */
 const WEBHOOKS: Readonly<Record<CallKind | "batch", Webhook>> = {
   connect: {
-    text: "A client enters a namespace, and waits for the answer.",
+    text: "A client connects to a namespace. It waits for the answer.",
     call: "ConnectCall",
     answer: "ConnectAnswer",
-    refused: "The client is turned away with a `connect_error` that has this message and data.",
+    refused: "Refuses the client. It gets a `connect_error` with this message and data.",
   },
   event: {
-    text: "A client has emitted an event. It waits for the answer where `ack` is true.",
+    text: "A client has emitted an event. If `ack` is true, it waits for the answer.",
     call: "EventCall",
     answer: "EventAnswer",
-    refused: "The client's acknowledgement gets this message and data as its error.",
+    refused:
+      "Refuses the event. The client's acknowledgement gets this message and data as its error.",
   },
   disconnect: {
-    text: "A socket has left, after its last event.",
+    text: "A socket has disconnected. This call comes after its last event.",
     call: "DisconnectCall",
     answer: "EventAnswer",
   },
   connected: {
-    text: "A client is in; only where a route asks for it.",
+    text: "A client has connected. Only for routes with `connected`.",
     call: "ConnectedCall",
     answer: "EventAnswer",
   },
   batch: {
-    text: "Events without acknowledgement, where a route takes batches: CloudEvents in one request.",
+    text: "Several events without acknowledgement in one request. Only for routes with `batch`.",
     call: "BatchCall",
     answer: "BatchAnswer",
   },
 };
 
 const SIGNATURE: Readonly<Record<string, string>> = {
-  "webhook-id": "Id of the call, the same in every attempt; a batch has one of its own.",
+  "webhook-id": "Id of the call, the same in every attempt. A batch has an id of its own.",
   "webhook-timestamp": "When this attempt was signed, in seconds since 1970.",
   "webhook-signature":
-    "Standard Webhooks: `v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64; one for each " +
-    "secret, with spaces between.",
+    "Standard Webhooks: `v1,` and the HMAC-SHA256 of `id.timestamp.body` in base64. One for each " +
+    "secret, separated by spaces.",
 };
 
 const TRACE: Readonly<Record<string, string>> = {
   traceparent: "W3C trace context.",
-  tracestate: "What tracing systems have added to it.",
+  tracestate: "W3C trace state.",
 };
 
 const ATTRIBUTES: Readonly<Record<string, string>> = {
@@ -97,8 +98,8 @@ function describeAnswers({ answer, refused }: Webhook): Json {
   };
   const shared = (name: string) => ({ $ref: `#/components/responses/${name}` });
   return {
-    "200": { description: "Done; the body may be empty.", content },
-    "204": { description: "Done, with nothing more to say." },
+    "200": { description: "The call is done. The body may be empty.", content },
+    "204": { description: "The call is done. There is no body." },
     ...(refused !== undefined && { "401": refusal, "403": refusal, "422": refusal }),
     "410": shared("Gone"),
     "429": shared("Paused"),
@@ -126,7 +127,7 @@ export function describeShared(): { readonly parameters: Json; readonly response
       "ce-specversion": header("ce-specversion", { const: "1.0", description: "CloudEvents 1.0." }),
       "ce-subject": plain(
         "ce-subject",
-        "The event's name, percent-encoded; left out if it is empty.",
+        "The event's name, percent-encoded. Absent if it is empty.",
         false,
       ),
       ...Object.fromEntries(
@@ -139,17 +140,19 @@ export function describeShared(): { readonly parameters: Json; readonly response
 
 const RESPONSES: Readonly<Json> = {
   Gone: {
-    description: "The function is gone: its route is not called for `upstream.goneMs`.",
+    description: "The function is gone. The gateway does not call its route for `upstream.goneMs`.",
   },
   Paused: {
-    description: "With `Retry-After`: its origin is not called for so long.",
+    description:
+      "The function is busy. If the answer has `Retry-After`, the gateway does not call its origin for that long.",
     headers: { "Retry-After": { schema: text("Seconds, or an HTTP date.") } },
   },
   Rejected: {
     description:
-      "The call is at fault, such as its signature: it is not tried again. 408 and 425 count as 5XX.",
+      "The call is wrong, such as its signature. The gateway does not retry it. 408 and 425 count as 5XX.",
   },
   Failed: {
-    description: "The function failed: tried again if nobody waits for the answer.",
+    description:
+      "The function failed. The gateway retries the call unless a client waits for the answer.",
   },
 };

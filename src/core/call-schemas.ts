@@ -33,24 +33,29 @@ function createSockets() {
   const CallSocket = z.object({
     id: z.string(),
     namespace: z.string(),
-    userId: optional(z.string(), "The user, as the answer to the connect call named it."),
-    data: z.optional(value("`socket.data` when the call was sent; after a disconnect, the last.")),
-    version: optional(z.int(), "Grows each time an answer changes `data`; left out if none has."),
+    userId: optional(z.string(), "The user; the answer to the connect call has set it."),
+    data: z.optional(
+      value("`socket.data` when the call was sent. After a disconnect: as it was last."),
+    ),
+    version: optional(
+      z.int(),
+      "Grows each time an answer changes `data`. Absent before the first change.",
+    ),
     rooms: optional(
       z.array(z.string()),
-      "Rooms of the socket but for its own; in the calls of routes with `rooms`.",
+      "The socket's rooms, without the room of its own id. Only for routes with `rooms`.",
     ),
   });
   const CallHandshake = z.object({
     headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
     query: z.record(z.string(), VALUE),
     auth: value("The client's `auth` option."),
-    address: about(z.string(), "The client's IP address, as far as proxies are trusted."),
+    address: about(z.string(), "The client's IP address, as `socket.trustProxy` finds it."),
     secure: about(z.boolean(), "Whether the connection uses TLS."),
     issued: about(z.int(), "When the connection was opened, in milliseconds since 1970."),
     recovered: about(
       z.boolean(),
-      "Whether a lost session was resumed, with its id, rooms and data.",
+      "Whether the client has resumed a lost session, with its id, rooms and data.",
     ),
   });
   return { CallSocket, CallHandshake };
@@ -61,8 +66,8 @@ function createCalls() {
   const callMembers = {
     rooms: optional(
       z.record(z.string(), z.int()),
-      "How many sockets, over all nodes, are in each room of the socket; in the calls of routes " +
-        "with `presence`.",
+      "How many sockets are in each of the socket's rooms, on all nodes. Only for routes with " +
+        "`presence`.",
     ),
   };
   const ConnectCall = z.object({
@@ -74,7 +79,7 @@ function createCalls() {
     ...callMembers,
     recovered: about(
       z.boolean(),
-      "Whether a lost session was resumed, with its id, rooms and data.",
+      "Whether the client has resumed a lost session, with its id, rooms and data.",
     ),
   });
   const EventCall = z.object({
@@ -99,16 +104,16 @@ function createBatch(EventCall: ReturnType<typeof createCalls>["EventCall"]) {
   return z.array(
     z.object({
       specversion: z.literal("1.0"),
-      id: about(z.string(), "Id of the event, by which the answer names it; a retry has the same."),
+      id: about(z.string(), "Id of the event. The answer uses it, and a retry has the same."),
       type: z.literal("io.sluice.event"),
       source: z.string(),
-      subject: optional(z.string(), "The event's name, as it is; left out if it is empty."),
+      subject: optional(z.string(), "The event's name, not encoded. Absent if it is empty."),
       time: z.iso.datetime(),
       datacontenttype: z.literal("application/json"),
       namespace: z.string(),
       socketid: z.string(),
       traceparent: optional(z.string(), "W3C trace context of the event."),
-      tracestate: optional(z.string(), "What tracing systems have added to it."),
+      tracestate: optional(z.string(), "W3C trace state."),
       data: EventCall,
     }),
   );
@@ -134,18 +139,18 @@ function createState() {
     not: { required: [BINARY], maxProperties: 1 },
   });
   const RoomChange = z.object({
-    join: maybe(roomList, "Rooms that the socket joins."),
-    leave: maybe(roomList, "Rooms that it leaves before."),
+    join: maybe(roomList, "Rooms to join."),
+    leave: maybe(roomList, "Rooms to leave first."),
   });
   const stateMembers = {
     data: maybe(
       members,
-      "A merge patch (RFC 7396) of `socket.data`: `null` deletes a member. What comes out of it has at " +
+      "A merge patch (RFC 7396) of `socket.data`: `null` deletes a member. The result may have at " +
         "most `upstream.dataBytesMax`.",
     ),
     rooms: maybe(
       z.union([roomList, RoomChange]),
-      "Rooms that the socket joins, or leaves and joins.",
+      "Rooms to join; or an object with rooms to leave and to join.",
     ),
   };
   return { RoomChange, stateMembers };
@@ -156,12 +161,12 @@ function createAnswers() {
   const { RoomChange, stateMembers } = createState();
   const commands = maybe(
     z.array(Tell).check(z.maxLength(COMMAND_LIMITS.batchMax)),
-    "Carried out in this order, before the acknowledgement is sent.",
+    "Commands. They are carried out in this order, before the acknowledgement is sent.",
   );
   const ConnectAnswer = z.object({
     userId: maybe(
       z.string().check(z.minLength(1), z.maxLength(ANSWER_LIMITS.userIdCharsMax)),
-      "Names the user in later calls of the socket.",
+      "The user. Later calls of the socket have it.",
     ),
     ...stateMembers,
     commands,
@@ -169,7 +174,7 @@ function createAnswers() {
   const EventAnswer = z.object({
     ack: maybe(
       z.array(VALUE).check(z.maxLength(COMMAND_LIMITS.argsMax)),
-      "Arguments of the client's acknowledgement; of no use where the call's `ack` is false.",
+      "Arguments of the client's acknowledgement. Ignored if the call's `ack` is false.",
     ),
     ...stateMembers,
     commands,
@@ -177,25 +182,28 @@ function createAnswers() {
   const BatchAnswer = z.object({
     answers: maybe(
       z.array(z.object({ id: z.string(), ...stateMembers, commands })),
-      "What there is to say to events, by their ids.",
+      "Answers to single events, by their ids.",
     ),
     failed: maybe(
       z.array(
         z.object({
           id: z.string(),
-          retry: maybe(z.boolean(), "Whether it is sent again; if not, it counts as refused."),
+          retry: maybe(
+            z.boolean(),
+            "If true, the event is sent again. If not, it counts as refused.",
+          ),
         }),
       ),
-      "Events that were not handled; all others are done.",
+      "Events that failed. All others are done.",
     ),
-    commands: maybe(z.null(), "Commands of a batch stand in `answers`."),
+    commands: maybe(z.null(), "Not allowed here: put commands into `answers`."),
   });
   const Refusal = z.object({
     message: maybe(
       z.string(),
-      `What the client is told, of which ${ANSWER_LIMITS.messageCharsMax} characters are kept.`,
+      `Message for the client, cut after ${ANSWER_LIMITS.messageCharsMax} characters.`,
     ),
-    data: z.optional(value("Anything more that the client is told.")),
+    data: z.optional(value("Details for the client.")),
   });
   return { Tell, RoomChange, ConnectAnswer, EventAnswer, BatchAnswer, Refusal };
 }

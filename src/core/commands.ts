@@ -51,15 +51,15 @@ const namespace = optional(
     // A comma ends the namespace in JSON packets, so no client could be in such a namespace.
     z.regex(/^\/[^\p{Cc},]*$/u, "must start with / and have no comma or control character"),
   ),
-  "Namespace; `/` when left out.",
+  "The namespace.",
   { default: "/" },
 );
 const room = name(COMMAND_LIMITS.roomCharsMax);
 const rooms = (description: string) =>
   optional(z.array(room).check(z.maxLength(COMMAND_LIMITS.roomsMax)), description);
-const except = rooms("Rooms or socket ids that are left out; an empty list leaves nobody out.");
+const except = rooms("Rooms or socket ids to leave out.");
 const to = rooms(
-  "Rooms or socket ids; an empty list is nobody; without this field: everyone in the namespace.",
+  "Rooms or socket ids. An empty list means nobody; without this field, everyone in the namespace.",
 );
 const eventExcept = (reserved: ReadonlySet<string>) => {
   const event = name(COMMAND_LIMITS.eventCharsMax).check(
@@ -71,8 +71,8 @@ const eventExcept = (reserved: ReadonlySet<string>) => {
 const event = eventExcept(RESERVED_EVENTS);
 const args = optional(
   z.array(VALUE).check(z.maxLength(COMMAND_LIMITS.argsMax)),
-  'The event\'s arguments. In JSON, bytes are `{"$binary":"<base64>"}`, and `{"$escape":{…}}` is ' +
-    "an object of one key that only looks like that.",
+  'The event\'s arguments. In JSON, write bytes as `{"$binary":"<base64>"}`. Put an object of your ' +
+    'own that looks like this into `{"$escape":{…}}`.',
 );
 const requiredRooms = (description: string) => {
   const list = z.array(room).check(z.maxLength(COMMAND_LIMITS.roomsMax));
@@ -84,7 +84,7 @@ const timeoutMs = optional(
   "How long to wait for acknowledgements.",
   { default: COMMAND_LIMITS.ackTimeoutMsDefault },
 );
-const limit = optional(whole(COMMAND_LIMITS.fetchMax), "Most sockets listed.", {
+const limit = optional(whole(COMMAND_LIMITS.fetchMax), "Sockets on a page, at most.", {
   default: COMMAND_LIMITS.fetchDefault,
 });
 const requiredKey = name(COMMAND_LIMITS.keyCharsMax);
@@ -92,11 +92,11 @@ z.globalRegistry.add(requiredKey, { description: "The key of a command with `aft
 const delay = {
   afterMs: optional(
     whole(COMMAND_LIMITS.afterMsMax),
-    "Carries it out after so many milliseconds; the answer then says that it is kept.",
+    "Carries the command out after this many milliseconds. The answer comes at once.",
   ),
   key: optional(
     name(COMMAND_LIMITS.keyCharsMax),
-    "With `afterMs`: what `cancel` names it by; it replaces the one with this key in its namespace.",
+    "With `afterMs`: the name by which `cancel` finds it. It replaces a waiting command of its namespace that has the same key.",
   ),
 };
 
@@ -122,7 +122,10 @@ export const COMMANDS = {
       except,
       event,
       args,
-      volatile: optional(z.boolean(), "Whether clients that cannot take it now may miss it."),
+      volatile: optional(
+        z.boolean(),
+        "If true, clients whose connection cannot take more data now miss the event.",
+      ),
       ...delay,
     }),
   ),
@@ -141,7 +144,7 @@ export const COMMANDS = {
       namespace,
       in: to,
       except,
-      rooms: requiredRooms("Rooms the sockets join; an empty list is none."),
+      rooms: requiredRooms("Rooms to join."),
       ...delay,
     }),
   ),
@@ -151,7 +154,7 @@ export const COMMANDS = {
       namespace,
       in: to,
       except,
-      rooms: requiredRooms("Rooms the sockets leave; an empty list is none."),
+      rooms: requiredRooms("Rooms to leave."),
       ...delay,
     }),
   ),
@@ -161,7 +164,7 @@ export const COMMANDS = {
       namespace,
       in: to,
       except,
-      close: optional(z.boolean(), "Whether the connections are closed too."),
+      close: optional(z.boolean(), "If true, their connections are closed, too."),
       ...delay,
     }),
   ),
@@ -171,7 +174,7 @@ export const COMMANDS = {
     in: to,
     except,
     limit,
-    after: optional(room, "The `next` of the page before."),
+    after: optional(room, "The `next` of the previous page."),
   }),
   serverSideEmit: delayed(
     z.strictObject({

@@ -97,6 +97,20 @@ test("a missing, wrong, shortened, lengthened or misplaced secret is a 401 witho
   assert.equal((await api.post(`/v1/emit?key=${S1}`, EMIT, { authorization: "" })).status, 401);
 });
 
+// The README writes keys as `id:secret`, and people sent them so.
+test("who sends the id with the secret is told to send the secret alone, right or wrong", async () => {
+  const api = await startApi({ keys: [`a:${S1}`] });
+  const detailOf = async (authorization: string) => {
+    const answer = await api.post("/v1/emit", EMIT, { authorization });
+    assert.equal(answer.status, 401);
+    return ((await answer.json()) as { detail?: string }).detail;
+  };
+  const told = "send the secret alone, without the id before it";
+  assert.equal(await detailOf(`Bearer a:${S1}`), told);
+  assert.equal(await detailOf("Bearer b:wrong"), told);
+  assert.equal(await detailOf(`Bearer ${S1}x`), undefined);
+});
+
 test("a key of 16 characters is accepted; shorter or odd ones are refused unseen", () => {
   const read = (key: string) => readSettings({ api: { keys: [key] } });
   assert.deepEqual(read(`id:${"s".repeat(16)}`).api.keys.length, 1);
