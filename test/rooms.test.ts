@@ -30,6 +30,8 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "@opentelemetry/exporter-trace-otlp-proto": ["trace"],
   "@opentelemetry/resources": ["trace"],
   "@opentelemetry/sdk-trace": ["trace"],
+  // Only where the project of a handler module in TypeScript has it.
+  tsx: ["handlers"],
   // Only in a clone: it bundles the page.
   esbuild: ["console"],
   jose: ["door"],

@@ -1,23 +1,30 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
 import { isAbsolute, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { HandlerModule } from "./typed.ts";
 
 /**
- * Imports the module at `path`, relative to `folder`. Throws one sentence if the module cannot be
- * found or its default export is not a function. If the module itself throws, now or when its
- * handler is called, the error has the stack in its message and the original as its `cause`.
+ * Imports the module at `path`, relative to `folder`. TypeScript is loaded by tsx if that is
+ * installed for the module, else by Node.js itself, which can from 22.18 on. Throws one sentence if
+ * the module cannot be found or loaded, or its default export is not a function. If the module
+ * itself throws, now or when its handler is called, the error has the stack in its message and the
+ * original as its `cause`.
  */
 export async function loadHandler(path: string, folder: string): Promise<HandlerModule> {
   const file = isAbsolute(path) ? path : resolve(folder, path);
   let loaded: { default?: unknown };
   try {
+    if (isTypeScript(file)) await loadTsx(file);
     loaded = await import(pathToFileURL(file).href);
   } catch (cause) {
+    if (isTypeScript(file) && isNoTypeScript(cause))
+      throw new Error(sayTypeScript(path), { cause });
     throw new Error(`handlers.module ${path} cannot be loaded: ${stackOrMessage(cause)}`, {
       cause,
     });
   }
-  const handler = loaded.default;
+  const handler = defaultOf(loaded);
   if (typeof handler !== "function") {
     throw new Error(`handlers.module ${path} must export a function (io) => void as its default`);
   }
@@ -28,6 +35,41 @@ export async function loadHandler(path: string, folder: string): Promise<Handler
       throw new Error(`handlers.module ${path} failed: ${stackOrMessage(cause)}`, { cause });
     }
   };
+}
+
+const isTypeScript = (file: string): boolean => /\.[cm]?tsx?$/.test(file);
+
+/** Registers the tsx that the module's own imports would find, if there is one. */
+async function loadTsx(file: string): Promise<void> {
+  let tsx: string;
+  try {
+    tsx = createRequire(file).resolve("tsx");
+  } catch {
+    return; // Node.js may be able to load it by itself
+  }
+  // Before the module: Node.js remembers that it could not load a file. To import what `node
+  // --import tsx` imports does the same.
+  if (existsSync(file)) await import(pathToFileURL(tsx).href);
+}
+
+/** Whether Node.js refused to load TypeScript, or some of its syntax. */
+function isNoTypeScript(error: unknown): boolean {
+  const codes: readonly unknown[] = [
+    "ERR_UNKNOWN_FILE_EXTENSION",
+    "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX",
+  ];
+  return error instanceof Error && "code" in error && codes.includes(error.code);
+}
+
+const sayTypeScript = (path: string): string =>
+  `handlers.module ${path} is TypeScript that Node.js ${process.versions.node} cannot load: ` +
+  "install tsx in its project (npm i -D tsx), or compile it";
+
+/** Returns the default export. Of TypeScript compiled to CommonJS it is one level deeper. */
+function defaultOf(loaded: { default?: unknown }): unknown {
+  const found = loaded.default;
+  const isObject = typeof found === "object" && found !== null;
+  return isObject && "default" in found ? found.default : found;
 }
 
 /** Errors for a wrong file name: the message is enough. */

@@ -1,14 +1,23 @@
 /** What `npm run build` makes of the process: one bundle, beside the packages it shares with handlers. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import module from "node:module";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import { findFreePort } from "../harness/free-port.ts";
 import { SECRET, startFunction } from "../harness/function.ts";
 import { type ClientOptions, newClient, sumMetric } from "../harness/gateway.ts";
-import { ROOT, startProcess, type TestProcess } from "../harness/process.ts";
+import { ROOT, startProcess, type TestProcess, testFolder } from "../harness/process.ts";
 import { testRedis } from "../harness/redis.ts";
 import { signToken, TOKEN_SECRET } from "../harness/tokens.ts";
 import { hasTool } from "../harness/tool.ts";
@@ -94,6 +103,51 @@ test("without settings the chat runs, and its version is the package's", async (
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   assert.equal(await run.metric("sluice_build_info", { version }), 1);
   await stop(run);
+});
+
+/** Writes a handler module of two files, with syntax that has to be compiled; returns its path. */
+function writeTypeScript(t: TestContext, type: "module" | "commonjs", withTsx: boolean): string {
+  const project = testFolder(t);
+  writeFileSync(join(project, "package.json"), JSON.stringify({ type }));
+  writeFileSync(join(project, "words.ts"), "export enum Word { Hello = 'hello' }\n");
+  writeFileSync(
+    join(project, "app.ts"),
+    `import type { HandlerModule } from "sluice";
+    import { Word } from "./words.js";
+    const app: HandlerModule = (io) =>
+      void io.on("connection", (one) => one.on("ask", (done: (word: Word) => void) => done(Word.Hello)));
+    export default app;`,
+  );
+  if (withTsx) {
+    mkdirSync(join(project, "node_modules"));
+    symlinkSync(join(ROOT, "node_modules", "tsx"), join(project, "node_modules", "tsx"));
+  }
+  return join(project, "app.ts");
+}
+
+for (const [type, workers] of [
+  ["module", []],
+  ["commonjs", ["--cluster.workers", "2", "--socket.transports", "websocket"]],
+] as const) {
+  const where = workers.length > 0 ? "in workers" : "in one process";
+  test(`a handler module in TypeScript, type ${type}, runs by the tsx beside it, ${where}`, async (t) => {
+    const app = writeTypeScript(t, type, true);
+    const run = await start(t, ["--handlers.module", app, ...workers]);
+    const client = await run.connected();
+    assert.equal(await client.emitWithAck("ask"), "hello");
+    await stop(run);
+  });
+}
+
+test("TypeScript that this Node.js cannot load ends the start with what to install", async (t) => {
+  const app = writeTypeScript(t, "module", false);
+  const run = startProcess(t, [process.execPath, main, "--handlers.module", app]);
+  assert.equal(await run.exit(), 1);
+  assert.match(
+    run.output(),
+    /^sluice: handlers.module \S+app.ts is TypeScript that Node.js \S+ cannot/m,
+  );
+  assert.match(run.output(), /: install tsx in its project \(npm i -D tsx\), or compile it$/m);
 });
 
 /** A handler module with an adapter of its own; it says whose classes the gateway's objects are. */
