@@ -4,10 +4,11 @@ import type { Settings } from "../core/settings.ts";
 import { readVersion } from "../core/version.ts";
 import { within } from "../core/within.ts";
 import { watchDescriptors } from "../host/descriptors.ts";
-import { createHttp } from "../host/http.ts";
+import { createHttp, type Http } from "../host/http.ts";
 import { listen } from "../host/listen.ts";
 import { loadNative, type TemplatedApp } from "../host/native.ts";
 import type { OpenedApp } from "../host/tls.ts";
+import { createHintPage, type Served } from "./hint-page.ts";
 import { type ServeNeeds, serveApi } from "./serve-api.ts";
 import type { ServeConsoleNeeds } from "./serve-console.ts";
 
@@ -23,6 +24,7 @@ type ServeHttpNeeds = Omit<ServeNeeds, "http" | "version" | "requests" | "ready"
   readonly shared: boolean;
   /** Whether somebody develops with this gateway. */
   readonly developing: boolean;
+  readonly production: boolean;
   /** Whether the cluster cannot be reached. */
   isAway(): boolean;
   /**
@@ -44,11 +46,26 @@ export async function serveHttp(
   const served = startApi(withKey(settings, key), app, needs);
   const clientPort = () => (settings.api.port === 0 ? undefined : ports.port);
   const hasConsole = await startConsole(settings, { ...needs, ...served, clientPort });
+  // In production it would tell strangers where to look.
+  if (needs.developing && !needs.production) addHintPages(settings, served, hasConsole);
   const { ports, close } = await openPorts(settings, { ...needs, app, apiApp: served.apiApp });
   const consoleUrl = hasConsole
     ? `${apiUrl(settings, { encrypted, ...ports })}/console${key ? `#key=${key}` : ""}`
     : undefined;
   return { ports, close, consoleUrl };
+}
+
+/** Adds `GET /` to each port, unless the metrics are there. */
+function addHintPages(
+  settings: Settings,
+  { clientHttp, http }: { readonly clientHttp: Http; readonly http: Http },
+  hasConsole: boolean,
+): void {
+  const isShared = clientHttp === http;
+  const add = (to: Http, served: Served) => to.route("GET", "/", createHintPage(settings, served));
+  const isFree = settings.metrics.path !== "/";
+  if (!isShared) add(clientHttp, { clients: true, api: false, console: false });
+  if (isFree) add(http, { clients: isShared, api: true, console: hasConsole });
 }
 
 /** Whether neither a key nor a token opens the API. */
@@ -96,7 +113,7 @@ function startApi(
     const stopped = Promise.all([http.stop(), apiHttp.stop()]);
     await within<unknown>(stopped, REQUESTS_MS, () => {});
   });
-  return { apiApp, http: apiHttp, api };
+  return { apiApp, clientHttp: http, http: apiHttp, api };
 }
 
 /**
