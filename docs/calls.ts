@@ -10,12 +10,14 @@ export function callsPage(): string {
   const told = new Map<string, string>();
   return page(
     "Calls and answers",
-    "What the gateway sends to functions, and what they may answer: the webhooks of " +
-      "[openapi.json](openapi.json), which every gateway serves at `GET /v1/openapi.json`. The JSON " +
-      "Schemas of the bodies alone are in [schemas/calls.json](schemas/calls.json). " +
-      "[functions.md](functions.md) tells what is promised about them.",
-    "Every call is a POST. It may have members that are not here; ignore them, as the gateway " +
-      "ignores those of answers. In an answer, null is the same as nothing.",
+    "Every call that the gateway sends to a function, and every answer that the function may give. " +
+      "How to write a function, and what is promised, is in [functions.md](functions.md).",
+    "- Every call is a POST with a JSON body.\n" +
+      "- Ignore members that are not listed here. Later gateways may add some. The gateway ignores " +
+      "unknown members of answers.\n" +
+      "- In an answer, `null` means the same as an absent member.\n" +
+      "- The calls are also the webhooks of [openapi.json](openapi.json), which every gateway serves " +
+      "at `GET /v1/openapi.json`. [schemas/calls.json](schemas/calls.json) is a JSON Schema of the bodies.",
     table(
       ["Call", "When"],
       webhooks.map(([name, { post }]) => [`[${code(name)}](#${name})`, post.summary]),
@@ -25,7 +27,7 @@ export function callsPage(): string {
     "## Statuses",
     statusTable(document),
     "## The socket",
-    "What `socket` is in every call.",
+    "Every call has it as `socket`.",
     fieldTable(schemas.CallSocket ?? {}, document),
     ...webhooks.map(([name, { post }]) => section(name, post, { document, told })),
   );
@@ -57,7 +59,7 @@ function headerTable(document: Document): string {
   const found = forCalls(rows, document);
   const placeOf = ([name]: readonly string[]) => found.findIndex(([other]) => other === name);
   const sorted = found.toSorted((a, b) => placeOf(a) - placeOf(b));
-  return table(["Header", "Of", "Type", "What it is"], sorted);
+  return table(["Header", "Calls", "Type", "What it is"], sorted);
 }
 
 function statusTable(document: Document): string {
@@ -67,13 +69,13 @@ function statusTable(document: Document): string {
       .map(([status, one]) => [call, [status, one.description]] as const),
   );
   const sorted = forCalls(rows, document).toSorted(([a = ""], [b = ""]) => (a < b ? -1 : 1));
-  return `${table(["Status", "Of", "What it does"], sorted)}\n\n${refusal(document)}`;
+  return `${table(["Status", "Calls", "What it does"], sorted)}\n\n${refusal(document)}`;
 }
 
 function refusal(document: Document): string {
   const { Refusal = {} } = document.components.schemas;
   const parts = [fieldTable(Refusal, document), ...exampleBlocks("Refusal", document)];
-  return ["The body of a 401, 403 or 422:", ...parts].join("\n\n");
+  return ["The body of a 401, 403 or 422 (a refusal):", ...parts].join("\n\n");
 }
 
 function section(
@@ -95,7 +97,7 @@ function section(
     ...shown(call.schema, document),
     ...(before === undefined
       ? ["Answer:", ...shown(answer, document)]
-      : [`Its answer is like that to [${code(before)}](#${before}).`]),
+      : [`Answer: the same as to [${code(before)}](#${before}).`]),
   ].join("\n\n");
 }
 

@@ -41,20 +41,20 @@ interface SpanRow {
 export const SPANS = {
   event: {
     side: "consumer",
-    text: "A client's event that leaves for a function, until its ack or, without one, until it is queued.",
+    text: "A client's event that goes to a function. It ends with the ack or, without an ack, when the event is queued.",
   },
   call: {
     side: "internal",
-    text: "A call, from its admission until its function has answered or it is given up.",
+    text: "A call. It begins when the gateway accepts it, and ends when the function has answered or the last attempt failed.",
   },
   attempt: {
     side: "client",
-    text: "One HTTP request to a function; that of a batch links to all its calls.",
+    text: "One HTTP request to a function. The request of a batch has links to all its calls.",
   },
-  request: { side: "server", text: "A request to the HTTP API that brings commands." },
+  request: { side: "server", text: "A request with commands to the HTTP API." },
   commands: {
     side: "internal",
-    text: "The commands of one answer or one request, until the last has its result.",
+    text: "The commands of one answer or one request. It ends when the last has its result.",
   },
   broadcast: {
     side: "producer",
