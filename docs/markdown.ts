@@ -20,7 +20,7 @@ export function code(text: string): string {
   return `\`${text}\``;
 }
 
-/** Returns text with a capital and a full stop. */
+/** Returns text with a capital and a full stop. Names in code font keep their case. */
 export function sentence(text: string): string {
   const whole = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(whole) ? whole : `${whole}.`;

@@ -7,6 +7,20 @@ import { METRICS, type MetricRow } from "../src/metrics/table.ts";
 import { SERVER_OPTIONS } from "../src/socket/options.ts";
 import { code, page, sentence, table } from "./markdown.ts";
 
+const SETTING_NAMES = new Set(listSettings().map((row) => row.path));
+
+/** Returns a text of a table in which each setting is in code font and keeps its case. */
+function prose(text: string): string {
+  const parts = text.split("`"); // those at odd places are in code font already
+  return parts
+    .map((part, at) =>
+      at % 2 === 1
+        ? part
+        : part.replace(/\w+(?:\.\w+)+/g, (name) => (SETTING_NAMES.has(name) ? code(name) : name)),
+    )
+    .join("`");
+}
+
 /** Returns the settings page: one table per section. */
 export function settingsPage(): string {
   const sections = new Map<string, SettingRow[]>();
@@ -24,18 +38,21 @@ export function settingsPage(): string {
           code(row.env),
           row.secret ? "not set, never printed" : code(JSON.stringify(row.byDefault)),
           row.bound,
-          row.text,
+          prose(row.text),
         ]),
       ),
     ].join("\n\n"),
   );
   return page(
     "Settings",
-    "Give settings as flags (`--socket.port 3000`), as environment variables (`SLUICE_SOCKET_PORT`, " +
-      "and `PORT`) or in a file (`--config sluice.json`). The first of these that has a setting wins; " +
-      "without any, the default holds. Every value is checked at the start. All problems are reported " +
-      "at once, and the process exits with 78. A name with `Ms` is in milliseconds, one with `Bytes` " +
-      "in bytes.",
+    "Sluice reads settings from these places. The first that has a setting wins:\n\n" +
+      "1. flags: `--socket.port 3000`\n" +
+      "2. environment variables: `SLUICE_SOCKET_PORT=3000`, or `PORT=3000`\n" +
+      '3. the file of `--config sluice.json`: `{ "socket": { "port": 3000 } }`\n' +
+      "4. the default\n\n" +
+      "All values are checked at start. If some are wrong, Sluice prints every problem and exits " +
+      "with 78. A name with `Ms` is in milliseconds, a name with `Bytes` in bytes. Lists are " +
+      "separated by commas in flags and variables.",
     ...parts,
   );
 }
@@ -54,15 +71,16 @@ export function metricsPage(): string {
   return page(
     "Metrics",
     "`GET /metrics` answers in Prometheus' text format, or in OpenMetrics if the request asks for " +
-      "it. No series is labelled by connection, room, event or anything else a client chooses. " +
-      "Node.js' own metrics (`process_*`, `nodejs_*`) are there too unless `metrics.defaults` is off; `nodejs_eventloop_lag_*` are delays of the same samples as `sluice_event_loop_lag_seconds`.",
+      "it. No label has a value that a client chooses, such as a room or an event. Node.js' own metrics " +
+      "(`process_*`, `nodejs_*`) are exported too, unless `metrics.defaults` is off. " +
+      "`nodejs_eventloop_lag_*` come from the same samples as `sluice_event_loop_lag_seconds`.",
     table(
       ["Metric", "Kind", "Labels", "What it is", "Alerts"],
       rows.map(([name, row]) => [
         code(name),
         row.kind,
         row.labels.map(code).join(", "),
-        row.help,
+        prose(row.help),
         alertsOf(name)
           .map((alert) => `[${alert.name}](alerts.md#${alert.name.toLowerCase()})`)
           .join(", "),
@@ -79,20 +97,23 @@ export function metricsPage(): string {
 
 /** Returns the page of close reasons. */
 export function closesPage(): string {
-  const ways = { flush: "after what is unsent", end: "at once", cut: "TCP cut" };
+  const ways = { flush: "after unsent data", end: "at once", cut: "TCP cut" };
   return page(
     "Close reasons",
-    "Every connection that ends is counted once in `sluice_connections_closed_total{reason}`. " +
-      "Socket.IO clients reconnect by themselves after every close except their own.\n\n" +
-      "*How* is what a WebSocket client sees. A long-polling client that the server closes gets what " +
-      "is unsent with its next poll, and then the close packet. The poll must come within " +
-      "`socket.pingTimeoutMs`, or within a second if the client is in no namespace. After `overload` " +
-      "and `ping_timeout` it gets neither.",
+    "Each closed connection is counted once in `sluice_connections_closed_total{reason}`. Socket.IO " +
+      "clients reconnect by themselves, unless they closed the connection themselves.\n\n" +
+      "*How* says what happens to a WebSocket:\n\n" +
+      "- *after unsent data*: unsent data is sent first, then the close frame.\n" +
+      "- *at once*: the close frame is sent at once.\n" +
+      "- *TCP cut*: unsent data is dropped and TCP is cut.\n\n" +
+      "A long-polling client that the server closes gets unsent data with its next poll, and then the " +
+      "close packet. The poll must come within `socket.pingTimeoutMs`, or within one second if the " +
+      "client has joined no namespace. After `overload` and `ping_timeout` it gets neither.",
     table(
       ["Reason", "What happened", "Ended by", "How", "WebSocket code", "`disconnect` reason"],
       Object.entries(CLOSES).map(([name, row]) => [
         code(name),
-        sentence(row.text),
+        sentence(prose(row.text)),
         `the ${row.by}`,
         ways[row.how],
         String(row.code),
@@ -106,14 +127,14 @@ export function closesPage(): string {
 export function optionsPage(): string {
   return page(
     "Options of `new Server()`",
-    "What `attach` does with each option of a Socket.IO server. A refused option ends the start with " +
-      "the sentence of its row.",
+    "What `attach` does with each option of a Socket.IO server. If you set an option that is refused, " +
+      "`attach` throws an error with the sentence of its row.",
     table(
-      ["Option", "", "What it does here"],
+      ["Option", "Honoured?", "What it does"],
       Object.entries(SERVER_OPTIONS).map(([name, row]) => [
         code(name),
-        "refuses" in row ? (REFUSED_IN_PART[name] ?? "refused") : "honoured",
-        sentence(row.text),
+        "refuses" in row ? (REFUSED_IN_PART[name] ?? "no") : "yes",
+        sentence(prose(row.text)),
       ]),
     ),
   );
@@ -121,23 +142,24 @@ export function optionsPage(): string {
 
 /** Options of which only some values are refused. */
 const REFUSED_IN_PART: Readonly<Record<string, string>> = {
-  parser: "honoured for msgpack and JSON",
-  transports: "honoured but for webtransport",
-  perMessageDeflate: "refused unless off",
+  parser: "for msgpack and JSON",
+  transports: "except webtransport",
+  perMessageDeflate: "only if off",
 };
 
 /** Returns the page of failures. */
 export function failuresPage(): string {
   return page(
     "Failures",
-    "The failures that clients, functions and operators can get. HTTP callers get a problem document " +
-      "(RFC 9457) with the code and this status. *Retry* says whether the same request may succeed " +
-      "later unchanged.",
+    "These are all failures that clients, functions and operators can get. HTTP callers get a problem " +
+      "document (RFC 9457) with this code and status. *Retry* says whether the same request may succeed " +
+      "if you send it again later. Match the code, not the text: " +
+      "[texts may change](versioning.md#what-is-not-promised).",
     table(
-      ["Code", "What it says", "HTTP status", "Retry"],
+      ["Code", "Text", "HTTP status", "Retry"],
       Object.entries(FAILURES).map(([name, row]) => [
         code(name),
-        sentence(row.text),
+        sentence(prose(row.text)),
         String(row.status),
         row.retry ? "yes" : "no",
       ]),

@@ -3,7 +3,7 @@
 /** TLS of the gateway itself. Without files there is none; a proxy in front may terminate TLS. */
 interface SocketTlsSettings {
   /**
-   * File with the certificate and its chain, in PEM; with it the port is TLS.
+   * File with the certificate and its chain, in PEM. If set, the port speaks TLS.
    * Default: none (at most 4096 characters).
    */
   certFile?: string | undefined;
@@ -13,7 +13,7 @@ interface SocketTlsSettings {
   passphrase?: string | undefined;
 }
 
-/** Connections: where they are accepted, what each may buffer, when they are closed. */
+/** Connections: where they are accepted, how much each may buffer, when they are closed. */
 interface SocketSettings {
   /** Address the gateway listens on. Default: "0.0.0.0" (at most 4096 characters). */
   host?: string | undefined;
@@ -21,7 +21,7 @@ interface SocketSettings {
   port?: number | undefined;
   /** URL path of the Socket.IO endpoint. Default: "/socket.io/" (matches `^/[\w\-./]*$`). */
   path?: string | undefined;
-  /** Whether the client's bundles are served below socket.path. Default: false. */
+  /** Whether Socket.IO's client bundles are served below socket.path. Default: false. */
   serveClient?: boolean | undefined;
   /** Transports clients may use. Default: ["polling","websocket"]. */
   transports?: ("polling" | "websocket")[] | undefined;
@@ -29,12 +29,16 @@ interface SocketSettings {
   allowEio3?: boolean | undefined;
   /** Time between two heartbeats. Default: 25000 (100…86400000 milliseconds). */
   pingIntervalMs?: number | undefined;
-  /** How long a heartbeat may stay unanswered. Default: 20000 (100…86400000 milliseconds). */
+  /**
+   * How long a client may take to answer a heartbeat.
+   * Default: 20000 (100…86400000 milliseconds).
+   */
   pingTimeoutMs?: number | undefined;
   /** How long an upgrade from polling may take. Default: 10000 (100…600000 milliseconds). */
   upgradeTimeoutMs?: number | undefined;
   /**
-   * How long a connection may be in no namespace before it is closed; checked once a second.
+   * How long a client may take to join its first namespace, before its connection is closed;
+   * checked once a second.
    * Default: 45000 (100…600000 milliseconds).
    */
   connectTimeoutMs?: number | undefined;
@@ -46,24 +50,24 @@ interface SocketSettings {
    */
   bufferBytesMax?: number | undefined;
   /**
-   * How long a connection may send none of its unsent bytes before it is closed as slow_consumer.
+   * How long unsent bytes may make no progress before the connection is closed as slow_consumer.
    * Default: 10000 (100…3600000 milliseconds).
    */
   stallMsMax?: number | undefined;
   /**
-   * Time over which a stop closes the connections, in jittered waves.
+   * Time over which a stopping gateway closes its connections, in waves with jitter.
    * Default: 10000 (0…3600000 milliseconds).
    */
   drainMs?: number | undefined;
   /**
-   * Age at which a connection is closed so that its client reconnects; 0 is off, and up to a tenth
-   * less is taken at random.
+   * Age at which a connection is closed so that its client reconnects, up to a tenth less at
+   * random; 0 turns this off.
    * Default: 0 (0…2592000000 milliseconds).
    */
   connectionAgeMaxMs?: number | undefined;
   /**
-   * Origins of other hosts whose pages may connect, by CORS and by WebSocket: `https://a.example`,
-   * `https://*.a.example`, `*` for all.
+   * Origins of other hosts whose pages may connect, over long-polling (CORS) and WebSocket:
+   * `https://a.example`, `https://*.a.example`; `*` allows all.
    * Default: none (at most 1000).
    */
   origins?: string[] | undefined;
@@ -78,12 +82,15 @@ interface SocketSettings {
    */
   trustProxy?: string[] | undefined;
   /**
-   * Whether the PROXY protocol v2 names the client's address; only behind a proxy that always sends
-   * it.
+   * Whether the client's address is taken from the PROXY protocol v2; only behind a proxy that
+   * always sends it.
    * Default: false.
    */
   proxyProtocol?: boolean | undefined;
-  /** Whether a page's origin is compared with X-Forwarded-Host instead of Host. Default: false. */
+  /**
+   * Whether Sluice compares a page's origin with X-Forwarded-Host instead of Host.
+   * Default: false.
+   */
   forwardedHost?: boolean | undefined;
   /** TLS of the gateway itself. Without files there is none; a proxy in front may terminate TLS. */
   tls?: SocketTlsSettings | undefined;
@@ -92,7 +99,8 @@ interface SocketSettings {
 /** Authentication: how a client's token is checked and what it grants. */
 interface AuthSettings {
   /**
-   * Who decides on a client: nobody, its JSON Web Token, or the upstream's connect call.
+   * How clients are authenticated: not at all, by a JSON Web Token, or by the connect call to a
+   * function.
    * Default: "none".
    */
   mode?: "none" | "jwt" | "upstream" | undefined;
@@ -109,7 +117,7 @@ interface AuthSettings {
    */
   jwksUrl?: string | undefined;
   /**
-   * Signature algorithms accepted; empty accepts those that fit the kind of key, never `none`.
+   * Accepted signature algorithms; empty accepts those that fit the kind of key, never `none`.
    * Default: none (at most 1000).
    */
   algorithms?: string[] | undefined;
@@ -120,7 +128,7 @@ interface AuthSettings {
   /** Clock difference tolerated in `exp` and `nbf`. Default: 5000 (0…300000 milliseconds). */
   clockToleranceMs?: number | undefined;
   /**
-   * Where a token is looked for, in this order: CONNECT's auth, a header, the query.
+   * Where the token is read from, in this order: the auth of CONNECT, a header, the query.
    * Default: ["auth"].
    */
   tokenFrom?: ("auth" | "header" | "query")[] | undefined;
@@ -142,29 +150,30 @@ interface AuthSettings {
    */
   userClaim?: string | undefined;
   /**
-   * Claim (a list of texts) with rooms to join on connecting.
+   * Claim with the rooms to join on connecting, a list of strings.
    * Default: "rooms" (at most 4096 characters).
    */
   roomsClaim?: string | undefined;
   /**
-   * Patterns of rooms the claim may grant, `*` for any characters; empty grants none.
+   * Patterns of the rooms that auth.roomsClaim may grant; `*` matches any characters. Empty grants
+   * none.
    * Default: none (at most 1000).
    */
   roomsAllowed?: string[] | undefined;
   /**
-   * How long before a token expires its client gets `token_expiring`; 0 sends none.
+   * How long before its token expires a client gets `token_expiring`; 0 sends none.
    * Default: 60000 (0…3600000 milliseconds).
    */
   expiryWarningMs?: number | undefined;
   /** Age at which the key set is fetched again. Default: 600000 (1000…86400000 milliseconds). */
   jwksCacheMs?: number | undefined;
   /**
-   * How long an outdated key set is still used while fetching a new one fails.
+   * How long after auth.jwksCacheMs an old key set is still used, if fetching a new one fails.
    * Default: 3600000 (0…86400000 milliseconds).
    */
   jwksStaleMs?: number | undefined;
   /**
-   * Least time between two fetches of the key set, however many tokens name unknown keys.
+   * Minimum time between two fetches of the key set, even if tokens name unknown keys.
    * Default: 30000 (100…3600000 milliseconds).
    */
   jwksCooldownMs?: number | undefined;
@@ -174,9 +183,12 @@ interface AuthSettings {
   jwksBytesMax?: number | undefined;
 }
 
-/** Limits on clients. A rate of 0 is no limit; a burst is at least one second of its rate. */
+/**
+ * Limits on clients, counted per process. A rate of 0 means no limit; a burst is at least one
+ * second of its rate.
+ */
 interface LimitsSettings {
-  /** Open connections in all. Default: 1000000 (1…10000000). */
+  /** Open connections of this process. Default: 1000000 (1…10000000). */
   connectionsMax?: number | undefined;
   /** Open connections per client address (IPv6: per /64). Default: 50000 (1…10000000). */
   addressConnectionsMax?: number | undefined;
@@ -186,34 +198,34 @@ interface LimitsSettings {
    */
   pollingConnectionsMax?: number | undefined;
   /**
-   * Open connections in no namespace yet; each may hold socket.packetBytesMax of an unfinished
-   * message.
+   * Open connections that have joined no namespace yet. Each may hold an unfinished message of up
+   * to socket.packetBytesMax.
    * Default: 10000 (1…10000000).
    */
   outsideMax?: number | undefined;
-  /** Handshakes per second in all. Default: 5000 (0…1000000000). */
+  /** Handshakes per second, from all clients. Default: 5000 (0…1000000000). */
   handshakesPerSecond?: number | undefined;
-  /** Handshakes in all that may come at once. Default: 10000 (0…1000000000). */
+  /** Handshakes that may come at once, from all clients. Default: 10000 (0…1000000000). */
   handshakesBurst?: number | undefined;
   /** Handshakes per second and client address. Default: 1000 (0…1000000000). */
   addressHandshakesPerSecond?: number | undefined;
   /** Handshakes per client address that may come at once. Default: 5000 (0…1000000000). */
   addressHandshakesBurst?: number | undefined;
   /**
-   * Client addresses whose handshake rate is remembered; the least recent is forgotten first.
+   * Client addresses whose handshake rate is tracked; the least recently seen is dropped first.
    * Default: 100000 (16…10000000).
    */
   addressesMax?: number | undefined;
   /** Longest URL query of a request, in bytes. Default: 2048 (64…65536 bytes). */
   queryBytesMax?: number | undefined;
   /**
-   * Parameters a request's query may have; each costs many times its bytes while its connection
-   * lives.
+   * Parameters in a request's query. While the connection is open, each takes many times its bytes
+   * in memory.
    * Default: 100 (8…10000).
    */
   queryParametersMax?: number | undefined;
   /**
-   * Names and values of a request's headers together, in bytes.
+   * Total size of a request's header names and values, in bytes.
    * Default: 16384 (256…1048576 bytes).
    */
   headerBytesMax?: number | undefined;
@@ -226,8 +238,8 @@ interface LimitsSettings {
   /** Bytes per connection that may come at once. Default: 67108864 (0…1000000000 bytes). */
   bytesBurst?: number | undefined;
   /**
-   * What a connection over its rate gets: each event refused, or its close; one whole burst over it
-   * is closed either way.
+   * What happens above a rate. refuse: each event is refused, and the connection is closed once it
+   * is a whole burst above. close: the connection is closed at once.
    * Default: "refuse".
    */
   overRate?: "refuse" | "close" | undefined;
@@ -235,70 +247,79 @@ interface LimitsSettings {
   roomsMax?: number | undefined;
   /** Longest name of a room, in UTF-8 bytes. Default: 256 (8…65536 bytes). */
   roomBytesMax?: number | undefined;
-  /** Namespaces one connection may be in or entering. Default: 10 (1…10000). */
+  /** Namespaces that one connection may have joined or be joining. Default: 10 (1…10000). */
   namespacesMax?: number | undefined;
   /**
-   * Namespaces in all; above, clients cannot create more by naming them.
+   * Namespaces of this process. At this number, clients cannot create more by connecting to a new
+   * name.
    * Default: 10000 (1…10000000).
    */
   dynamicNamespacesMax?: number | undefined;
   /**
-   * Acknowledgements that one socket may be waited on for; above, its connection is closed.
+   * Acknowledgements that one socket may still have to send; above, its connection is closed.
    * Default: 10000 (1…10000000).
    */
   acksPendingMax?: number | undefined;
 }
 
-/** Load shedding: when, and how much at once. Each sample changes the stage by at most one. */
+/**
+ * Overload protection: when it starts, and how much it closes at once. Each sample changes the
+ * stage by at most one.
+ */
 interface OverloadSettings {
-  /** Whether load is shed at all. Default: true. */
+  /** Whether overload protection is on. Default: true. */
   enabled?: boolean | undefined;
   /**
    * Time between two samples of event-loop lag and memory.
    * Default: 500 (10…60000 milliseconds).
    */
   sampleMs?: number | undefined;
-  /** Lag above which handshakes are refused with 503. Default: 500 (1…60000 milliseconds). */
+  /**
+   * Event-loop lag above which handshakes are refused with 503.
+   * Default: 500 (1…60000 milliseconds).
+   */
   refuseLagMs?: number | undefined;
   /**
-   * Lag above which idle long-polling connections are closed too.
+   * Event-loop lag above which idle long-polling connections are closed too.
    * Default: 1000 (1…60000 milliseconds).
    */
   idleLagMs?: number | undefined;
   /**
-   * Lag above which the connections that hold the most unsent or unfinished bytes are closed too.
+   * Event-loop lag above which the connections with the most unsent or unfinished bytes are closed
+   * too.
    * Default: 2000 (1…60000 milliseconds).
    */
   slowLagMs?: number | undefined;
-  /** Memory above which handshakes are refused with 503. Default: 85 (1…100 percent). */
+  /** Memory use above which handshakes are refused with 503. Default: 85 (1…100 percent). */
   refuseMemoryPercent?: number | undefined;
   /**
-   * Memory above which connections in no namespace, then idle long-polling ones, are closed too.
+   * Memory use above which connections without a namespace are closed too, then idle long-polling
+   * ones.
    * Default: 90 (1…100 percent).
    */
   idleMemoryPercent?: number | undefined;
   /**
-   * Memory above which the connections that hold the most unsent or unfinished bytes are closed
-   * too.
+   * Memory use above which the connections with the most unsent or unfinished bytes are closed too.
    * Default: 95 (1…100 percent).
    */
   slowMemoryPercent?: number | undefined;
   /**
-   * Resident memory that counts as 100 percent; 0 takes the container's or the machine's.
+   * Resident memory that counts as 100 percent; 0 takes the limit of the container, or the memory
+   * of the machine.
    * Default: 0 (0…1099511627776 bytes).
    */
   memoryBytesMax?: number | undefined;
-  /** Samples below 80 % of a threshold before its stage is left. Default: 6 (1…1000). */
+  /** Samples in a row below 80 % of a stage's threshold that end the stage. Default: 6 (1…1000). */
   calmSamples?: number | undefined;
   /** Connections closed per sample in the closing stages. Default: 100 (1…100000). */
   closesPerSample?: number | undefined;
   /**
-   * Silence of a client after which it counts as idle.
+   * How long a client may send nothing before its connection counts as idle.
    * Default: 10000 (100…3600000 milliseconds).
    */
   idleMs?: number | undefined;
   /**
-   * What `Retry-After` tells clients refused by overload.
+   * `Retry-After` for clients that are refused because of overload.
    * Default: 5000 (1000…3600000 milliseconds).
    */
   retryAfterMs?: number | undefined;
@@ -306,70 +327,75 @@ interface OverloadSettings {
 
 /** Packet encodings and the limits of one packet. */
 interface CodecSettings {
-  /** Codecs that clients may speak. Default: "both". */
+  /** Codecs that clients may use. Default: "both". */
   accept?: "both" | "msgpack" | "json" | undefined;
-  /** Levels a packet's data may nest. Default: 32 (2…1000). */
+  /** How deep the data of a packet may nest. Default: 32 (2…1000). */
   depthMax?: number | undefined;
-  /** Values one packet may hold, nested ones included. Default: 100000 (16…10000000). */
+  /** Values in one packet, nested ones included. Default: 100000 (16…10000000). */
   elementsMax?: number | undefined;
-  /** Bytes an event or namespace name may have. Default: 256 (16…65536 bytes). */
+  /** Length of an event or namespace name, in bytes. Default: 256 (16…65536 bytes). */
   nameBytesMax?: number | undefined;
-  /** Binary values one packet may hold, in either codec. Default: 10 (1…1000). */
+  /** Binary values in one packet, in either codec. Default: 10 (1…1000). */
   attachmentsMax?: number | undefined;
   /**
-   * Bytes of a CONNECT, a token in its auth included; of any packet before the first is answered.
+   * Size of a CONNECT in bytes, its token included. Also holds for any packet that arrives before
+   * the first CONNECT is answered.
    * Default: 16384 (256…1048576 bytes).
    */
   connectBytesMax?: number | undefined;
-  /** Values a CONNECT's auth may hold, nested included. Default: 256 (8…100000). */
+  /** Values in the auth of a CONNECT, nested ones included. Default: 256 (8…100000). */
   connectElementsMax?: number | undefined;
-  /** Levels a CONNECT's auth may nest. Default: 8 (1…1000). */
+  /** How deep the auth of a CONNECT may nest. Default: 8 (1…1000). */
   connectDepthMax?: number | undefined;
 }
 
 /** Broadcasts and commands. */
 interface FanoutSettings {
   /**
-   * Acknowledgements of broadcasts and emitWithAck commands that may be awaited at once; above, a
+   * Acknowledgements that broadcasts and emitWithAck commands may wait for at once. Above, a
    * broadcast is not sent and times out, and a command is refused.
    * Default: 1000000 (1…100000000).
    */
   acksPendingMax?: number | undefined;
   /**
-   * Memberships that topics of often-used unions of rooms may hold at once, a room of a union
-   * counting as one more; 0 makes no such topics.
+   * Combinations of rooms that broadcasts often address together get a topic of their own. This
+   * bounds the members of all these topics, each room of a combination counting as one more; 0
+   * creates none.
    * Default: 100000 (0…10000000).
    */
   unionMembersMax?: number | undefined;
   /** Sockets one emitWithAck command may wait for. Default: 10000 (1…1000000). */
   ackSocketsMax?: number | undefined;
   /**
-   * Sockets that the fetchSockets and emitWithAck commands of one request may look through before
-   * its next one is refused; on a stream, fetchSockets of each line by itself.
+   * Sockets that the fetchSockets and emitWithAck commands of one request may look through, before
+   * its next one is refused. On a stream, each line with fetchSockets counts by itself.
    * Default: 20000 (1…100000000).
    */
   requestSocketsMax?: number | undefined;
   /**
-   * Sockets that lists and acknowledgements hold until their requests are answered, in all; above,
-   * lists are refused.
+   * Sockets that all lists and acknowledgements together hold in memory until their requests are
+   * answered; above, lists are refused.
    * Default: 200000 (1…100000000).
    */
   listedSocketsMax?: number | undefined;
   /**
-   * Lists of sockets or rooms that may wait for their turn; above, they are refused.
+   * Requests for lists of sockets or rooms that may wait in the queue; above, they are refused.
    * Default: 1000 (1…1000000).
    */
   listsWaitingMax?: number | undefined;
-  /** Commands kept for one socket until its connect hook has let it in. Default: 100 (1…10000). */
+  /**
+   * Commands that are kept for one socket until its connect call is answered.
+   * Default: 100 (1…10000).
+   */
   heldCommandsMax?: number | undefined;
   /**
-   * Commands with afterMs that may wait for their time: with Redis over all nodes, else in this
-   * one; above, they are refused.
+   * Commands with afterMs that may wait, over all nodes with Redis, else in this one; above, they
+   * are refused.
    * Default: 100000 (0…10000000).
    */
   delayedMax?: number | undefined;
   /**
-   * Bytes of the commands that wait for their time, written as JSON.
+   * Size of the commands with afterMs that wait, in bytes of JSON.
    * Default: 67108864 (0…17179869184 bytes).
    */
   delayedBytesMax?: number | undefined;
@@ -378,15 +404,15 @@ interface FanoutSettings {
 /** Connection state recovery. */
 interface RecoverySettings {
   /**
-   * How long a lost session can be resumed; 0 turns recovery off.
+   * How long after a connection was lost its session can be resumed; 0 turns recovery off.
    * Default: 0 (0…3600000 milliseconds).
    */
   windowMs?: number | undefined;
-  /** Lost sessions kept for recovery. Default: 100000 (1…10000000). */
+  /** Sessions of lost connections that are kept for recovery. Default: 100000 (1…10000000). */
   sessionsMax?: number | undefined;
   /**
-   * Joins and leaves remembered of one socket; a client that returns from before the oldest is not
-   * recovered.
+   * Latest joins and leaves that are remembered for one socket. A client that has missed packets
+   * from before the oldest of them is not recovered.
    * Default: 50 (0…10000).
    */
   roomChangesMax?: number | undefined;
@@ -398,13 +424,14 @@ interface RecoverySettings {
    */
   bytesMax?: number | undefined;
   /**
-   * Largest session, rooms and `data`, that is kept, in bytes; a larger one is not recovered.
+   * Size of one session (rooms and `data`) in bytes; a larger one is not recovered.
    * Default: 65536 (1024…16777216 bytes).
    */
   sessionBytesMax?: number | undefined;
   /**
    * With Redis or workers: how often the `data` of connected sockets is stored, so that clients can
-   * be recovered when their node or worker dies; 0 stores nothing, and then they are not recovered.
+   * be recovered when their node or worker dies. 0 stores nothing; these clients are then not
+   * recovered.
    * Default: 5000 (0…600000 milliseconds).
    */
   checkpointMs?: number | undefined;
@@ -418,7 +445,7 @@ interface HandlersSettings {
    */
   module?: string | undefined;
   /**
-   * What a handler that throws or rejects does to the process: a log line, or its end.
+   * What happens when a handler throws or rejects: a log line, or the end of the process.
    * Default: "log".
    */
   onError?: "log" | "exit" | undefined;
@@ -426,37 +453,39 @@ interface HandlersSettings {
 
 /** Which calls go to which function. */
 interface UpstreamRoutesSettings {
-  /** Names the route in metrics, logs and dead letters; left out, its namespace and event do. */
+  /** Name of the route in metrics, logs and dead letters. Default: its namespace and event. */
   name?: string | undefined;
-  /** Namespace, with * for any characters. Default: "/" (at most 256 characters). */
+  /** Namespace; * matches any characters. Default: "/" (at most 256 characters). */
   namespace?: string | undefined;
   /**
-   * Event, with * for any characters; `connect` and `disconnect` are those calls.
+   * Event; * matches any characters. `connect` and `disconnect` are those calls.
    * Default: "*" (at most 256 characters).
    */
   event?: string | undefined;
   /** URL of the function. */
   url: string;
   /**
-   * Whether events without ack go out in batches; the function must expect them. Left out,
-   * upstream.batch holds.
+   * Whether events without ack go out in batches; the function must expect them. Default:
+   * upstream.batch.
    */
   batch?: boolean | undefined;
-  /** Whether calls show the rooms of their socket. Left out, upstream.rooms holds. */
+  /** Whether calls contain the rooms of the socket. Default: upstream.rooms. */
   rooms?: boolean | undefined;
   /**
-   * Whether calls show how many sockets are in the rooms of theirs. Left out, upstream.presence
-   * holds.
+   * Whether calls contain how many sockets are in each room of the socket. Default:
+   * upstream.presence.
    */
   presence?: boolean | undefined;
-  /** Whether the function is told that a client is in, whatever `event` says. Default: false. */
+  /**
+   * Whether the function is told after a client has joined, whatever `event` is. Default: false.
+   */
   connected?: boolean | undefined;
 }
 
 /** Calls to functions: routes, timeouts, queues and retries. */
 interface UpstreamSettings {
   /**
-   * URL of the function that answers what no route names; empty calls none.
+   * URL of the function that is called when no route matches; empty calls none.
    * Default: none (at most 4096 characters).
    */
   url?: string | undefined;
@@ -467,12 +496,12 @@ interface UpstreamSettings {
    */
   routes?: UpstreamRoutesSettings[] | undefined;
   /**
-   * Namespaces that upstream.url answers, with * for any characters.
+   * Namespaces for which upstream.url is called; * matches any characters.
    * Default: ["/"] (at most 1000).
    */
   namespaces?: string[] | undefined;
   /**
-   * Which calls upstream.url answers: connect, connected, event, disconnect.
+   * Which calls upstream.url gets: connect, connected, event, disconnect.
    * Default: ["connect","event","disconnect"].
    */
   calls?: ("connect" | "connected" | "event" | "disconnect")[] | undefined;
@@ -481,86 +510,99 @@ interface UpstreamSettings {
    * Default: none (never printed).
    */
   secrets?: string[] | undefined;
-  /** Whether functions may be called over plain HTTP beyond this machine. Default: false. */
+  /** Whether functions on other machines may be called over plain HTTP. Default: false. */
   insecure?: boolean | undefined;
   /**
-   * How long a call may take; of an event with an ack, its wait in the queue included.
+   * How long a call may take. For an event with an ack, its time in the queue counts too.
    * Default: 10000 (10…300000 milliseconds).
    */
   timeoutMs?: number | undefined;
   /**
-   * How long a connect call may take, its wait in the queue included.
+   * How long a connect call may take, including its time in the queue.
    * Default: 5000 (10…300000 milliseconds).
    */
   connectTimeoutMs?: number | undefined;
-  /** Bytes of a function's answer, inflated. Default: 1048576 (256…67108864 bytes). */
+  /**
+   * Size of a function's answer in bytes, after decompression.
+   * Default: 1048576 (256…67108864 bytes).
+   */
   answerBytesMax?: number | undefined;
   /**
-   * Bytes, as JSON, that a socket's data may have after an answer has changed them.
+   * Size of a socket's `data`, in bytes of JSON, after an answer has changed it.
    * Default: 16384 (1024…1048576 bytes).
    */
   dataBytesMax?: number | undefined;
-  /** Whether calls show the rooms of their socket. Default: false. */
+  /** Whether calls contain the rooms of the socket. Default: false. */
   rooms?: boolean | undefined;
   /**
-   * Whether calls show how many sockets, over all nodes, are in the rooms of theirs.
+   * Whether calls contain how many sockets, over all nodes, are in each room of the socket.
    * Default: false.
    */
   presence?: boolean | undefined;
   /**
-   * For how long the sizes of rooms at other nodes are used, for routes with presence.
+   * How long the room sizes of other nodes are cached, for routes with presence.
    * Default: 1000 (10…60000 milliseconds).
    */
   presenceMs?: number | undefined;
-  /** Calls open at once, per origin: its connections. Default: 128 (1…10000). */
+  /**
+   * Calls that may be open at once, per origin. Each uses one connection.
+   * Default: 128 (1…10000).
+   */
   inflightMax?: number | undefined;
-  /** Events and connects that wait, over all sockets. Default: 100000 (1…10000000). */
+  /**
+   * Events and connects that may wait in the queue, over all sockets.
+   * Default: 100000 (1…10000000).
+   */
   queueMax?: number | undefined;
-  /** Bytes that wait, over all sockets. Default: 67108864 (65536…17179869184 bytes). */
+  /**
+   * Bytes that may wait in the queue, over all sockets.
+   * Default: 67108864 (65536…17179869184 bytes).
+   */
   queueBytesMax?: number | undefined;
-  /** Events of one socket that wait for their turn. Default: 100 (1…100000). */
+  /** Events of one socket that may wait in the queue. Default: 100 (1…100000). */
   socketQueueMax?: number | undefined;
   /**
-   * What happens when the queue of a socket, or of all, is full: events are refused with an error,
-   * its connection is not read from until there is room, or it is closed.
+   * What happens when the queue of a socket, or the whole queue, is full. refuse: events get an
+   * error. pause: the connection is not read until there is room. close: the connection is closed.
    * Default: "refuse".
    */
   full?: "refuse" | "pause" | "close" | undefined;
   /**
-   * Bytes of one socket's events that are taken over the limits when upstream.full is pause, as
-   * they were read already; of all sockets queueBytesMax. Above, the connection is closed.
+   * With upstream.full: pause, bytes of one socket's events that are accepted above the limits,
+   * because they had been read already. For all sockets together, the bound is
+   * upstream.queueBytesMax. Above, the connection is closed.
    * Default: 16777216 (65536…1073741824 bytes).
    */
   pausedBytesMax?: number | undefined;
   /**
-   * Where calls that no client waits for are kept until a function has answered, and dead letters:
-   * in Redis they outlive the process; auto: in Redis if cluster.redisUrl is set.
+   * Where calls without a waiting client, and dead letters, are kept until a function has answered.
+   * In Redis they outlive the process. auto: in Redis if cluster.redisUrl is set.
    * Default: "auto".
    */
   durable?: "auto" | "redis" | "memory" | undefined;
   /**
-   * What happens to events without ack while Redis, which is to keep them, is away: they are kept
-   * in memory alone, or refused.
+   * What happens to events without ack while Redis should keep them and is away: they are kept in
+   * memory only, or refused.
    * Default: "memory".
    */
   away?: "memory" | "refuse" | undefined;
-  /** Attempts of an event without ack, or of a disconnect. Default: 1000 (1…10000). */
+  /** Attempts for an event without ack, or for a disconnect. Default: 1000 (1…10000). */
   attemptsMax?: number | undefined;
   /**
-   * How long after its first attempt such a call is tried again; 0: ten minutes where calls are
-   * kept in Redis, else three seconds.
+   * How long after the first attempt an event without ack, or a disconnect, is retried; 0: ten
+   * minutes if calls are kept in Redis, else three seconds.
    * Default: 0 (0…86400000 milliseconds).
    */
   retryForMs?: number | undefined;
   /**
-   * Upper bound of the first wait between attempts; it doubles.
+   * Longest wait before the first retry; it doubles with each retry.
    * Default: 200 (1…60000 milliseconds).
    */
   retryMs?: number | undefined;
-  /** Upper bound of any wait between attempts. Default: 10000 (1…3600000 milliseconds). */
+  /** Longest wait before any retry. Default: 10000 (1…3600000 milliseconds). */
   retryMsMax?: number | undefined;
   /**
-   * Retries in percent of an origin's calls; ten a second are always allowed.
+   * Retries, in percent of an origin's calls; ten a second are always allowed.
    * Default: 20 (0…1000 percent).
    */
   retryBudgetPercent?: number | undefined;
@@ -569,56 +611,65 @@ interface UpstreamSettings {
    * Default: 50 (1…100 percent).
    */
   breakerPercent?: number | undefined;
-  /** Least calls in a window for breakerPercent to apply. Default: 20 (1…100000). */
-  breakerCallsMin?: number | undefined;
   /**
-   * The window in which the circuit breaker counts calls.
-   * Default: 10000 (100…600000 milliseconds).
+   * Calls in a window that are needed before upstream.breakerPercent applies.
+   * Default: 20 (1…100000).
    */
+  breakerCallsMin?: number | undefined;
+  /** Window in which the circuit breaker counts calls. Default: 10000 (100…600000 milliseconds). */
   breakerWindowMs?: number | undefined;
   /**
-   * How long a circuit breaker stays open before one call probes the origin.
+   * How long a circuit breaker stays open before one call tests the origin.
    * Default: 5000 (10…600000 milliseconds).
    */
   breakerOpenMs?: number | undefined;
-  /** The longest Retry-After that is obeyed. Default: 60000 (1000…3600000 milliseconds). */
+  /**
+   * Longest Retry-After of a function that is followed.
+   * Default: 60000 (1000…3600000 milliseconds).
+   */
   retryAfterMsMax?: number | undefined;
   /**
-   * How long a route is not called after its function answered 410; then one call probes it.
+   * How long a route is not called after its function answered 410; then one call tests it.
    * Default: 600000 (1000…86400000 milliseconds).
    */
   goneMs?: number | undefined;
-  /** Whether upstream.url takes events without ack in batches. Default: false. */
+  /** Whether upstream.url gets events without ack in batches. Default: false. */
   batch?: boolean | undefined;
-  /** Events of one batch. Default: 100 (1…10000). */
+  /** Events in one batch. Default: 100 (1…10000). */
   batchMax?: number | undefined;
-  /** Bytes of one batch, unless one event has more. Default: 1048576 (1024…67108864 bytes). */
+  /**
+   * Size of one batch in bytes; a single event may be larger.
+   * Default: 1048576 (1024…67108864 bytes).
+   */
   batchBytesMax?: number | undefined;
-  /** How long a batch waits to be filled. Default: 10 (1…60000 milliseconds). */
+  /** How long a batch waits for more events. Default: 10 (1…60000 milliseconds). */
   batchMs?: number | undefined;
-  /** Events kept after their last attempt failed. Default: 1000 (0…1000000). */
+  /** Dead letters that are kept: events whose last attempt failed. Default: 1000 (0…1000000). */
   deadLettersMax?: number | undefined;
-  /** Bytes of dead letters that are kept. Default: 16777216 (0…4294967296 bytes). */
+  /** Size of the dead letters that are kept, in bytes. Default: 16777216 (0…4294967296 bytes). */
   deadLetterBytesMax?: number | undefined;
   /** How long dead letters are kept. Default: 604800000 (1000…31536000000 milliseconds). */
   deadLetterAgeMs?: number | undefined;
-  /** How long a stop lets queued calls go out. Default: 5000 (0…600000 milliseconds). */
+  /**
+   * How long queued calls may still go out while the gateway stops.
+   * Default: 5000 (0…600000 milliseconds).
+   */
   drainMs?: number | undefined;
 }
 
 /** The gateway's own HTTP routes, and who may use them. */
 interface ApiSettings {
   /**
-   * Port of its own for metrics, health and commands; 0 shares socket.port.
+   * Separate port for metrics, health and commands; 0 serves them on socket.port.
    * Default: 0 (0…65535).
    */
   port?: number | undefined;
   /** Address the API port listens on. Default: "0.0.0.0" (at most 4096 characters). */
   host?: string | undefined;
   /**
-   * API keys: `id:secret`, or `id:secret:commands:namespaces` with `+` between names, `*` for all,
-   * and `*` at a namespace's end for any characters. Beside the commands there are `deadLetters`
-   * and `console`.
+   * API keys: `id:secret`, or `id:secret:commands:namespaces` with `+` between names. `*` means
+   * all; at the end of a namespace it matches any characters. `deadLetters` and `console` are
+   * rights like commands. Callers send the secret alone.
    * Default: none (never printed).
    */
   keys?: string[] | undefined;
@@ -643,68 +694,68 @@ interface ApiSettings {
    */
   jwtIssuer?: string | undefined;
   /**
-   * `aud` that tokens for the API must have, so that no client's token is one.
+   * `aud` that tokens for the API must have, so that tokens of clients are not accepted.
    * Default: "sluice-api" (at most 1024 characters).
    */
   jwtAudience?: string | undefined;
   /**
-   * Largest request body in bytes, inflated; of NDJSON, the largest line.
+   * Size of a request body in bytes, after decompression; for NDJSON, of one line.
    * Default: 1048576 (1024…104857600 bytes).
    */
   bodyBytesMax?: number | undefined;
   /**
-   * How long a body may take to arrive, and a stream to move in either direction.
+   * How long a body may take to arrive, and how long a stream may stand still in either direction.
    * Default: 5000 (100…60000 milliseconds).
    */
   bodyMs?: number | undefined;
-  /** Bodies and streams that may be open at once. Default: 256 (1…100000). */
+  /** Request bodies and streams that may be open at once. Default: 256 (1…100000). */
   bodiesMax?: number | undefined;
   /**
-   * Bytes of bodies that are arriving, all together; as many again while senders are being checked.
+   * Bytes of all request bodies that are arriving; as many again while keys and tokens are checked.
    * Default: 67108864 (65536…17179869184 bytes).
    */
   bodiesBytesMax?: number | undefined;
   /**
-   * How long an Idempotency-Key repeats its answer.
+   * How long a repeated Idempotency-Key gets the first answer.
    * Default: 600000 (1000…86400000 milliseconds).
    */
   idempotencyMs?: number | undefined;
   /**
-   * Bytes of answers kept for Idempotency-Keys; above, new keys are refused.
+   * Bytes of answers that are kept for Idempotency-Keys; above, new keys are refused.
    * Default: 67108864 (65536…17179869184 bytes).
    */
   idempotencyBytesMax?: number | undefined;
 }
 
-/** The console, a page in the browser that shows a gateway live. */
+/** The console, a live page in the browser. */
 interface ConsoleSettings {
   /**
-   * Whether `/console` is served on the API port: once a key of `api.keys` has the right `console`,
-   * or tokens are set; without either only while developing, with the key in the link that the
-   * start prints.
+   * Whether `/console` is served on the API port. It needs a key in `api.keys` with the right
+   * `console`, or tokens for the API. Without either it is served in development only, with a key
+   * in the link that is printed at start.
    * Default: true.
    */
   enabled?: boolean | undefined;
   /**
-   * How far back the charts go, a sample a second.
+   * How far back the charts go, with one sample a second.
    * Default: 900000 (60000…86400000 milliseconds).
    */
   historyMs?: number | undefined;
-  /** Live streams that may be open at once, over all who look. Default: 16 (1…1000). */
+  /** Live streams that may be open at once, over all viewers. Default: 16 (1…1000). */
   streamsMax?: number | undefined;
   /**
-   * Whether the events of a socket or room can be watched; `auto`: only while developing, which the
-   * `sluice` process does without `NODE_ENV=production`.
+   * Whether the events of a socket or room can be watched. auto: only in development, which means
+   * the `sluice` process without `NODE_ENV=production`.
    * Default: "auto".
    */
   watch?: "auto" | "on" | "off" | undefined;
   /**
-   * Watched events that one stream is sent in a second; those above are counted.
+   * Watched events that one stream gets per second; those above are only counted.
    * Default: 100 (1…10000).
    */
   watchPerSecondMax?: number | undefined;
   /**
-   * Whether watched events show their arguments, or only what type and size they have.
+   * Whether watched events show their arguments, or only the type and size of each.
    * Default: "shown".
    */
   watchArguments?: "shown" | "masked" | undefined;
@@ -713,45 +764,48 @@ interface ConsoleSettings {
 /** Other nodes, connected by Redis, and workers on this machine. */
 interface ClusterSettings {
   /**
-   * Redis of all nodes: redis://, redis+sentinel://host:port,…/master or
-   * redis+cluster://host:port,…, each with TLS as rediss; empty is one node alone.
+   * URL of the Redis that connects the nodes: redis://…, redis+sentinel://host:port,…/master or
+   * redis+cluster://host:port,…; with TLS, rediss instead of redis. Empty: a single node.
    * Default: none (never printed).
    */
   redisUrl?: string | undefined;
   /**
-   * Path of the certificates, in PEM, that may sign those of Redis; the usual ones if empty.
+   * File with the CA certificates for Redis, in PEM; empty: the usual ones.
    * Default: none (at most 4096 characters).
    */
   redisCaFile?: string | undefined;
   /**
-   * Path of the certificate, in PEM, that Redis asks for; none if empty.
+   * File with this node's certificate for Redis, in PEM; empty: none.
    * Default: none (at most 4096 characters).
    */
   redisCertFile?: string | undefined;
-  /** Path of its private key, in PEM. Default: none (at most 4096 characters). */
+  /**
+   * File with the private key of cluster.redisCertFile, in PEM.
+   * Default: none (at most 4096 characters).
+   */
   redisKeyFile?: string | undefined;
   /**
-   * Name that the certificate of Redis must have; the host of the URL if empty.
+   * Host name that the certificate of Redis must have; empty: the host of the URL.
    * Default: none (at most 4096 characters).
    */
   redisServerName?: string | undefined;
   /**
    * How nodes reach each other: streams, or pubsub to share Redis with other Socket.IO servers and
-   * emitters, without recovery and busKey.
+   * emitters. pubsub has neither recovery nor cluster.busKey.
    * Default: "streams".
    */
   adapter?: "streams" | "pubsub" | undefined;
-  /** First word of every key and channel in Redis. Default: "sluice" (at most 4096 characters). */
+  /** Prefix of every key and channel in Redis. Default: "sluice" (at most 4096 characters). */
   prefix?: string | undefined;
-  /** Packets that the log of a namespace keeps, roughly. Default: 10000 (100…10000000). */
+  /** Packets that the log of a namespace keeps, approximately. Default: 10000 (100…10000000). */
   streamPacketsMax?: number | undefined;
   /**
-   * Bytes of one namespace that are held at once while older packets are read.
+   * Bytes of one namespace's packets that may be held in memory while older packets are read.
    * Default: 67108864 (65536…1073741824 bytes).
    */
   heldBytesMax?: number | undefined;
   /**
-   * What a start does while Redis cannot be reached: end with an error, or wait for it.
+   * What happens at start if Redis cannot be reached: fail ends with an error, wait waits for it.
    * Default: "fail".
    */
   startup?: "fail" | "wait" | undefined;
@@ -761,31 +815,39 @@ interface ClusterSettings {
    */
   timeoutMs?: number | undefined;
   /**
-   * Commands over HTTP while Redis is away: refused with 503, or carried out on this node alone.
+   * What happens to commands over HTTP while Redis is away: they are refused with 503, or carried
+   * out on this node only.
    * Default: "refuse".
    */
   away?: "refuse" | "local" | undefined;
-  /** Largest message accepted from the bus, in bytes. Default: 4194304 (1024…536870912 bytes). */
+  /**
+   * Largest message accepted from other nodes, in bytes.
+   * Default: 4194304 (1024…536870912 bytes).
+   */
   messageBytesMax?: number | undefined;
   /**
-   * Key that signs messages on the bus; with it, unsigned, foreign and repeated ones are refused.
+   * Key that signs messages between nodes. If set, unsigned, foreign and repeated messages are
+   * refused.
    * Default: none (never printed).
    */
   busKey?: string | undefined;
-  /** How long a silent node counts as alive. Default: 15000 (500…600000 milliseconds). */
+  /**
+   * How long a node may be silent before the others consider it dead.
+   * Default: 15000 (500…600000 milliseconds).
+   */
   leaseMs?: number | undefined;
   /**
-   * Messages of all namespaces that may wait for the answer of Redis or the primary, and as many
-   * other commands.
+   * Messages of all namespaces that may wait for Redis or the primary to confirm them; as many
+   * other commands may wait too.
    * Default: 10000 (1…1000000).
    */
   pendingMax?: number | undefined;
-  /** Requests to other nodes that may be open, for each namespace. Default: 1000 (1…100000). */
+  /** Requests to other nodes that may be open, per namespace. Default: 1000 (1…100000). */
   requestsMax?: number | undefined;
   /** How long other nodes may take to answer a request. Default: 5000 (100…60000 milliseconds). */
   requestTimeoutMs?: number | undefined;
   /**
-   * Processes that share the port, `auto` being one a core; 0 is this process alone.
+   * Processes that share the port; `auto`: one per core. 0: this process alone.
    * Default: "0" (matches `^(auto|\d{1,3})$`).
    */
   workers?: string | undefined;
@@ -795,48 +857,48 @@ interface ClusterSettings {
 interface MetricsSettings {
   /** URL path that Prometheus scrapes. Default: "/metrics" (matches `^/[\w\-./]*$`). */
   path?: string | undefined;
-  /** Whether Node.js' own process metrics are exported. Default: true. */
+  /** Whether Node.js' own process metrics are exported too. Default: true. */
   defaults?: boolean | undefined;
 }
 
 /** Traces of events, calls and commands, for an OpenTelemetry collector. */
 interface TraceSettings {
   /**
-   * URL of an OpenTelemetry collector that takes spans as OTLP over HTTP; without a path it is
-   * /v1/traces. Empty traces nothing.
+   * URL of an OpenTelemetry collector (OTLP over HTTP); without a path, /v1/traces is used. Empty:
+   * no traces.
    * Default: none (at most 4096 characters).
    */
   otlpUrl?: string | undefined;
   /**
-   * Headers of each export, as `name=value`: what the collector asks for.
+   * Headers of each export, as `name=value`, such as credentials for the collector.
    * Default: none (never printed).
    */
   headers?: string[] | undefined;
   /**
-   * Share of the traces that begin here which are exported; a trace that came with a context keeps
-   * its caller's choice.
+   * Share of the traces that begin in Sluice and are exported. A trace that arrives with a context
+   * keeps the decision of its caller.
    * Default: 1 (0…1).
    */
   sampleRatio?: number | undefined;
   /**
-   * Whether clients' trace contexts are followed; without, each event and connect of theirs begins
-   * a trace.
+   * Whether trace contexts from clients are continued; if not, each of their events and connects
+   * begins a new trace.
    * Default: true.
    */
   fromClients?: boolean | undefined;
   /** `service.name` of the spans. Default: "sluice" (at most 256 characters). */
   serviceName?: string | undefined;
   /**
-   * Spans that wait for the collector; above, they are dropped and counted.
+   * Spans that may wait for the collector; spans above are dropped and counted.
    * Default: 2048 (1…100000).
    */
   queueMax?: number | undefined;
-  /** Spans of one export. Default: 512 (1…10000). */
+  /** Spans in one export. Default: 512 (1…10000). */
   batchMax?: number | undefined;
-  /** How long a span waits for an export to fill. Default: 1000 (1…60000 milliseconds). */
+  /** How long an export waits for more spans. Default: 1000 (1…60000 milliseconds). */
   batchMs?: number | undefined;
   /**
-   * How long an export may take, its repetitions included; a stop waits as long for the last ones.
+   * How long an export may take, retries included; a stop waits as long for the last ones.
    * Default: 5000 (100…60000 milliseconds).
    */
   timeoutMs?: number | undefined;
@@ -845,17 +907,17 @@ interface TraceSettings {
 /** Log lines. */
 interface LogSettings {
   /**
-   * Least severe line that is written; debug tells of every connection, join and leave, too.
+   * Lowest level that is written; debug also logs every connection, join, leave and close.
    * Default: "info".
    */
   level?: "debug" | "info" | "warn" | "error" | "silent" | undefined;
   /**
-   * How a line is written: JSON, or text for people; auto: text in a terminal, else JSON.
+   * How a line is written: as JSON, or as text for people. auto: text in a terminal, else JSON.
    * Default: "auto".
    */
   format?: "auto" | "json" | "text" | undefined;
   /**
-   * Bytes of lines that wait for a slow reader of standard output; a line above it is dropped and
+   * Bytes of log lines that may wait while standard output is slow; lines above are dropped and
    * counted.
    * Default: 1048576 (0…1073741824 bytes).
    */
@@ -864,13 +926,19 @@ interface LogSettings {
 
 /** Any part of the settings, as a caller may give them. */
 export interface PartialSettings {
-  /** Connections: where they are accepted, what each may buffer, when they are closed. */
+  /** Connections: where they are accepted, how much each may buffer, when they are closed. */
   socket?: SocketSettings | undefined;
   /** Authentication: how a client's token is checked and what it grants. */
   auth?: AuthSettings | undefined;
-  /** Limits on clients. A rate of 0 is no limit; a burst is at least one second of its rate. */
+  /**
+   * Limits on clients, counted per process. A rate of 0 means no limit; a burst is at least one
+   * second of its rate.
+   */
   limits?: LimitsSettings | undefined;
-  /** Load shedding: when, and how much at once. Each sample changes the stage by at most one. */
+  /**
+   * Overload protection: when it starts, and how much it closes at once. Each sample changes the
+   * stage by at most one.
+   */
   overload?: OverloadSettings | undefined;
   /** Packet encodings and the limits of one packet. */
   codec?: CodecSettings | undefined;
@@ -884,7 +952,7 @@ export interface PartialSettings {
   upstream?: UpstreamSettings | undefined;
   /** The gateway's own HTTP routes, and who may use them. */
   api?: ApiSettings | undefined;
-  /** The console, a page in the browser that shows a gateway live. */
+  /** The console, a live page in the browser. */
   console?: ConsoleSettings | undefined;
   /** Other nodes, connected by Redis, and workers on this machine. */
   cluster?: ClusterSettings | undefined;

@@ -21,16 +21,16 @@ export type { PartialSettings } from "./settings-types.ts";
 export const SETTINGS = z.strictObject({
   socket: section(
     socket,
-    "Connections: where they are accepted, what each may buffer, when they are closed.",
+    "Connections: where they are accepted, how much each may buffer, when they are closed.",
   ),
   auth: section(auth, "Authentication: how a client's token is checked and what it grants."),
   limits: section(
     limits,
-    "Limits on clients. A rate of 0 is no limit; a burst is at least one second of its rate.",
+    "Limits on clients, counted per process. A rate of 0 means no limit; a burst is at least one second of its rate.",
   ),
   overload: section(
     overload,
-    "Load shedding: when, and how much at once. Each sample changes the stage by at most one.",
+    "Overload protection: when it starts, and how much it closes at once. Each sample changes the stage by at most one.",
   ),
   codec: section(codec, "Packet encodings and the limits of one packet."),
   fanout: section(fanout, "Broadcasts and commands."),
@@ -38,10 +38,7 @@ export const SETTINGS = z.strictObject({
   handlers: section(handlers, "The module that handles events in the process."),
   upstream: section(upstream, "Calls to functions: routes, timeouts, queues and retries."),
   api: section(api, "The gateway's own HTTP routes, and who may use them."),
-  console: section(
-    consoleSettings,
-    "The console, a page in the browser that shows a gateway live.",
-  ),
+  console: section(consoleSettings, "The console, a live page in the browser."),
   cluster: section(cluster, "Other nodes, connected by Redis, and workers on this machine."),
   metrics: section(metrics, "The metrics route."),
   trace: section(trace, "Traces of events, calls and commands, for an OpenTelemetry collector."),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Socket } from "socket.io";
+import { FAILURES } from "../../src/core/failures.ts";
 import { testGateway } from "../harness/gateway.ts";
 import { next, until } from "../harness/wait.ts";
 import { openClient } from "../harness/wire-io.ts";
@@ -225,7 +226,7 @@ for (const codec of ["msgpack", "json"] as const) {
       assert.equal(seen.length, fine);
       const error = {
         code: "LIMIT_EVENTS",
-        message: "limits.eventsPerSecond is exceeded",
+        message: FAILURES.LIMIT_EVENTS.text,
         retry: true,
       };
       assert.deepEqual(answers.at(-1), { error });

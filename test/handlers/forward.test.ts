@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { FAILURES } from "../../src/core/failures.ts";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { createHandler } from "../../src/edge/index.ts";
 import { createGate, SECRET, startFunction, type TestFunction } from "../harness/function.ts";
@@ -183,7 +184,7 @@ test("events over the queue are told apart by ack and by event_refused, and coun
   assert.deepEqual(words, {
     event: "x",
     code: "UPSTREAM_QUEUE_FULL",
-    message: "upstream.socketQueueMax events of this socket are waiting",
+    message: FAILURES.UPSTREAM_QUEUE_FULL.text,
     retry: true,
     refused: 1,
   });

@@ -5,6 +5,7 @@ import { EventEmitter, on, once } from "node:events";
 import { type TestContext, test } from "node:test";
 import type { Server } from "socket.io";
 import type { Socket } from "socket.io-client";
+import { FAILURES } from "../../src/core/failures.ts";
 import type { HandlerKind } from "../../src/core/handler.ts";
 import type { LogFields } from "../../src/core/log.ts";
 import { type ClientOptions, type TestGateway, testGateway } from "../harness/gateway.ts";
@@ -20,7 +21,7 @@ const reject = async (): Promise<never> => {
 };
 const FAILED = {
   code: "HANDLERS_FAILED",
-  message: "The application's own handler failed",
+  message: FAILURES.HANDLERS_FAILED.text,
   retry: false,
 };
 

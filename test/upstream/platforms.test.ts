@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { test } from "node:test";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
+import { FAILURES } from "../../src/core/failures.ts";
 import type { LogFields } from "../../src/core/log.ts";
 import { SECRET, startFunction } from "../harness/function.ts";
 import { testGateway } from "../harness/gateway.ts";
@@ -124,7 +125,7 @@ test("a command of a function that cannot be carried out is logged by its name",
       namespace: "/",
       code: "COMMANDS_NO_CLUSTER",
       command: "serverSideEmit",
-      detail: "serverSideEmit reaches the other nodes of a cluster, and this node is alone: x",
+      detail: `${FAILURES.COMMANDS_NO_CLUSTER.text}: x`,
     },
   ]);
 });

@@ -3,13 +3,23 @@ import { choice, flag, integer, ms, text, urlPath } from "./field.ts";
 
 /** The section `recovery`; its sentence is in `SETTINGS`. */
 export const recovery = z.strictObject({
-  windowMs: ms(0, 0, 3_600_000, "How long a lost session can be resumed; 0 turns recovery off."),
-  sessionsMax: integer(100_000, 1, 10_000_000, "Lost sessions kept for recovery."),
+  windowMs: ms(
+    0,
+    0,
+    3_600_000,
+    "How long after a connection was lost its session can be resumed; 0 turns recovery off.",
+  ),
+  sessionsMax: integer(
+    100_000,
+    1,
+    10_000_000,
+    "Sessions of lost connections that are kept for recovery.",
+  ),
   roomChangesMax: integer(
     50,
     0,
     10_000,
-    "Joins and leaves remembered of one socket; a client that returns from before the oldest is not recovered.",
+    "Latest joins and leaves that are remembered for one socket. A client that has missed packets from before the oldest of them is not recovered.",
   ),
   packetsMax: integer(10_000, 1, 10_000_000, "Packets kept for recovery, over all namespaces."),
   bytesMax: integer(
@@ -22,13 +32,13 @@ export const recovery = z.strictObject({
     65_536,
     1024,
     16_777_216,
-    "Largest session, rooms and `data`, that is kept, in bytes; a larger one is not recovered.",
+    "Size of one session (rooms and `data`) in bytes; a larger one is not recovered.",
   ),
   checkpointMs: ms(
     5_000,
     0,
     600_000,
-    "With Redis or workers: how often the `data` of connected sockets is stored, so that clients can be recovered when their node or worker dies; 0 stores nothing, and then they are not recovered.",
+    "With Redis or workers: how often the `data` of connected sockets is stored, so that clients can be recovered when their node or worker dies. 0 stores nothing; these clients are then not recovered.",
   ),
 });
 
@@ -38,14 +48,14 @@ export const handlers = z.strictObject({
   onError: choice(
     ["log", "exit"],
     "log",
-    "What a handler that throws or rejects does to the process: a log line, or its end.",
+    "What happens when a handler throws or rejects: a log line, or the end of the process.",
   ),
 });
 
 /** The section `metrics`; its sentence is in `SETTINGS`. */
 export const metrics = z.strictObject({
   path: urlPath("/metrics", "URL path that Prometheus scrapes."),
-  defaults: flag(true, "Whether Node.js' own process metrics are exported."),
+  defaults: flag(true, "Whether Node.js' own process metrics are exported too."),
 });
 
 /** The section `log`; its sentence is in `SETTINGS`. */
@@ -53,17 +63,17 @@ export const log = z.strictObject({
   level: choice(
     ["debug", "info", "warn", "error", "silent"],
     "info",
-    "Least severe line that is written; debug tells of every connection, join and leave, too.",
+    "Lowest level that is written; debug also logs every connection, join, leave and close.",
   ),
   format: choice(
     ["auto", "json", "text"],
     "auto",
-    "How a line is written: JSON, or text for people; auto: text in a terminal, else JSON.",
+    "How a line is written: as JSON, or as text for people. auto: text in a terminal, else JSON.",
   ),
   bufferBytesMax: integer(
     1_048_576,
     0,
     1_073_741_824,
-    "Bytes of lines that wait for a slow reader of standard output; a line above it is dropped and counted.",
+    "Bytes of log lines that may wait while standard output is slow; lines above are dropped and counted.",
   ),
 });

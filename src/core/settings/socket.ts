@@ -4,7 +4,10 @@ import { field, flag, integer, list, ms, secret, section, text, urlPath } from "
 const DAY_MS = 86_400_000;
 
 const tls = z.strictObject({
-  certFile: text("", "File with the certificate and its chain, in PEM; with it the port is TLS."),
+  certFile: text(
+    "",
+    "File with the certificate and its chain, in PEM. If set, the port speaks TLS.",
+  ),
   keyFile: text("", "File with the certificate's private key, in PEM."),
   passphrase: secret("Passphrase of the private key."),
 });
@@ -14,7 +17,7 @@ export const socket = z.strictObject({
   host: text("0.0.0.0", "Address the gateway listens on."),
   port: integer(3000, 0, 65_535, "Port the gateway listens on; 0 picks a free one."),
   path: urlPath("/socket.io/", "URL path of the Socket.IO endpoint."),
-  serveClient: flag(false, "Whether the client's bundles are served below socket.path."),
+  serveClient: flag(false, "Whether Socket.IO's client bundles are served below socket.path."),
   transports: field(
     z.array(z.enum(["polling", "websocket"])).check(z.minLength(1)),
     ["polling", "websocket"],
@@ -22,13 +25,13 @@ export const socket = z.strictObject({
   ),
   allowEio3: flag(false, "Whether Engine.IO 3 clients (Socket.IO 2) may connect."),
   pingIntervalMs: ms(25_000, 100, DAY_MS, "Time between two heartbeats."),
-  pingTimeoutMs: ms(20_000, 100, DAY_MS, "How long a heartbeat may stay unanswered."),
+  pingTimeoutMs: ms(20_000, 100, DAY_MS, "How long a client may take to answer a heartbeat."),
   upgradeTimeoutMs: ms(10_000, 100, 600_000, "How long an upgrade from polling may take."),
   connectTimeoutMs: ms(
     45_000,
     100,
     600_000,
-    "How long a connection may be in no namespace before it is closed; checked once a second.",
+    "How long a client may take to join its first namespace, before its connection is closed; checked once a second.",
   ),
   packetBytesMax: integer(
     1_000_000,
@@ -46,23 +49,23 @@ export const socket = z.strictObject({
     10_000,
     100,
     3_600_000,
-    "How long a connection may send none of its unsent bytes before it is closed as slow_consumer.",
+    "How long unsent bytes may make no progress before the connection is closed as slow_consumer.",
   ),
   drainMs: ms(
     10_000,
     0,
     3_600_000,
-    "Time over which a stop closes the connections, in jittered waves.",
+    "Time over which a stopping gateway closes its connections, in waves with jitter.",
   ),
   connectionAgeMaxMs: ms(
     0,
     0,
     30 * DAY_MS,
-    "Age at which a connection is closed so that its client reconnects; 0 is off, and up to a tenth less is taken at random.",
+    "Age at which a connection is closed so that its client reconnects, up to a tenth less at random; 0 turns this off.",
   ),
   origins: list(
     [],
-    "Origins of other hosts whose pages may connect, by CORS and by WebSocket: `https://a.example`, `https://*.a.example`, `*` for all.",
+    "Origins of other hosts whose pages may connect, over long-polling (CORS) and WebSocket: `https://a.example`, `https://*.a.example`; `*` allows all.",
   ),
   originless: flag(
     true,
@@ -74,11 +77,11 @@ export const socket = z.strictObject({
   ),
   proxyProtocol: flag(
     false,
-    "Whether the PROXY protocol v2 names the client's address; only behind a proxy that always sends it.",
+    "Whether the client's address is taken from the PROXY protocol v2; only behind a proxy that always sends it.",
   ),
   forwardedHost: flag(
     false,
-    "Whether a page's origin is compared with X-Forwarded-Host instead of Host.",
+    "Whether Sluice compares a page's origin with X-Forwarded-Host instead of Host.",
   ),
   tls: section(
     tls,

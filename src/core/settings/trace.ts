@@ -8,22 +8,22 @@ const HEADER = /^[\w!#$%&'*+.^`|~-]{1,256}=[\x20-\x7e]{0,8192}$/;
 export const trace = z.strictObject({
   otlpUrl: text(
     "",
-    "URL of an OpenTelemetry collector that takes spans as OTLP over HTTP; without a path it is /v1/traces. Empty traces nothing.",
+    "URL of an OpenTelemetry collector (OTLP over HTTP); without a path, /v1/traces is used. Empty: no traces.",
   ),
   headers: field(
     z.array(z.string().check(z.regex(HEADER, "must be name=value"))).check(z.maxLength(20)),
     [],
-    "Headers of each export, as `name=value`: what the collector asks for.",
+    "Headers of each export, as `name=value`, such as credentials for the collector.",
     { secret: true },
   ),
   sampleRatio: field(
     z.number().check(z.gte(0), z.lte(1)),
     1,
-    "Share of the traces that begin here which are exported; a trace that came with a context keeps its caller's choice.",
+    "Share of the traces that begin in Sluice and are exported. A trace that arrives with a context keeps the decision of its caller.",
   ),
   fromClients: flag(
     true,
-    "Whether clients' trace contexts are followed; without, each event and connect of theirs begins a trace.",
+    "Whether trace contexts from clients are continued; if not, each of their events and connects begins a new trace.",
   ),
   serviceName: field(
     z.string().check(z.minLength(1), z.maxLength(256)),
@@ -34,14 +34,14 @@ export const trace = z.strictObject({
     2048,
     1,
     100_000,
-    "Spans that wait for the collector; above, they are dropped and counted.",
+    "Spans that may wait for the collector; spans above are dropped and counted.",
   ),
-  batchMax: integer(512, 1, 10_000, "Spans of one export."),
-  batchMs: ms(1000, 1, 60_000, "How long a span waits for an export to fill."),
+  batchMax: integer(512, 1, 10_000, "Spans in one export."),
+  batchMs: ms(1000, 1, 60_000, "How long an export waits for more spans."),
   timeoutMs: ms(
     5000,
     100,
     60_000,
-    "How long an export may take, its repetitions included; a stop waits as long for the last ones.",
+    "How long an export may take, retries included; a stop waits as long for the last ones.",
   ),
 });
