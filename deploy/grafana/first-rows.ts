@@ -73,7 +73,7 @@ export const FIRST_ROWS: readonly Row[] = [
         lines: { [sumRate("sluice_handshakes_refused_total", "reason")]: "{{reason}}" },
       },
       {
-        title: "Connections that a stop has yet to close",
+        title: "Connections that a stopping gateway has not closed yet",
         unit: "short",
         lines: { [of("sluice_drain_remaining_connections")]: "{{instance}}" },
       },

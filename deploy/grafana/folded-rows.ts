@@ -251,7 +251,7 @@ export const FOLDED_ROWS: readonly Row[] = [
         },
       },
       {
-        title: "Idempotency-Keys that are remembered",
+        title: "Idempotency-Keys whose responses are kept",
         unit: "short",
         lines: { [of("sluice_api_idempotency_keys")]: "{{instance}}" },
       },

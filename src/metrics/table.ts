@@ -24,19 +24,19 @@ export const METRICS = {
     kind: "gauge",
     labels: ["version", "uws", "binary", "node"],
     aggregate: "first",
-    help: "Always 1; the labels name this build, the uWebSockets.js version and which binary loaded.",
+    help: "Always 1. The labels name the version of Sluice, of uWebSockets.js and of Node.js, and the binary that was loaded.",
   },
   sluice_event_loop_utilization_ratio: {
     kind: "gauge",
     labels: [],
     aggregate: "max",
-    help: "Share of the time since the last scrape in which the event loop was busy, 0 to 1.",
+    help: "Share of the time since the last scrape in which the event loop was busy, from 0 to 1.",
   },
   sluice_event_loop_lag_seconds: {
     kind: "gauge",
     labels: ["stat"],
     aggregate: "max",
-    help: "Delay of the event loop since the last scrape: median, 99th percentile and maximum of what is seen every 20 ms, or every 500 ms while it is busy for less than 5 % of the time.",
+    help: "Delay of the event loop since the last scrape: median, 99th percentile and maximum. It is measured every 20 ms, or every 500 ms while the loop is busy for less than 5 % of the time.",
   },
   sluice_draining: {
     kind: "gauge",
@@ -47,24 +47,24 @@ export const METRICS = {
   sluice_accept_pauses_total: {
     kind: "counter",
     labels: [],
-    help: "Times that accepting connections was paused because the process had no free file descriptors.",
+    help: "Times that no connections were accepted for a while because the process had no free file descriptors.",
   },
   sluice_log_lines_dropped_total: {
     kind: "counter",
     labels: [],
-    help: "Log lines that could not be written, or waited for a slow reader beyond log.bufferBytesMax.",
+    help: "Log lines that were dropped: they could not be written, or log.bufferBytesMax bytes were waiting.",
   },
   // handlers
   sluice_handler_errors_total: {
     kind: "counter",
     labels: ["kind"],
-    help: "Listeners, middlewares and acks of the application that threw or rejected, by what was called; process is what nobody caught.",
+    help: "Errors thrown by listeners, middlewares and acks of the application, rejections included, by kind. process is an error that nothing caught.",
   },
   // socket
   sluice_connections: {
     kind: "gauge",
     labels: ["transport", "codec"],
-    help: "Open connections by transport and codec; the codec is unknown until the first packet.",
+    help: "Open connections, by transport and codec. The codec is unknown until the first packet.",
   },
   sluice_connections_opened_total: {
     kind: "counter",
@@ -79,12 +79,12 @@ export const METRICS = {
   sluice_connections_closed_total: {
     kind: "counter",
     labels: ["reason"],
-    help: "Connections closed, each once, by the reason in the table of closes.",
+    help: "Closed connections, each counted once, by close reason.",
   },
   sluice_handshakes_refused_total: {
     kind: "counter",
     labels: ["reason"],
-    help: "Handshake and upgrade requests refused before a connection existed.",
+    help: "Handshake and upgrade requests that were refused, by reason. No connection existed yet.",
   },
   sluice_packets_received_total: {
     kind: "counter",
@@ -94,32 +94,32 @@ export const METRICS = {
   sluice_packets_sent_total: {
     kind: "counter",
     labels: ["type"],
-    help: "Engine.IO packets handed to a transport or a topic, by type.",
+    help: "Engine.IO packets given to a transport or a broadcast topic, by type.",
   },
   sluice_received_bytes_total: {
     kind: "counter",
     labels: [],
-    help: "Bytes of received packets, without framing.",
+    help: "Bytes of received packets, without WebSocket or HTTP framing.",
   },
   sluice_sent_bytes_total: {
     kind: "counter",
     labels: [],
-    help: "Bytes of sent packets, without framing, broadcasts counted per recipient.",
+    help: "Bytes of sent packets, without WebSocket or HTTP framing. A broadcast counts once per recipient.",
   },
   sluice_drains_total: {
     kind: "counter",
     labels: [],
-    help: "Times that a connection with unsent bytes caught up.",
+    help: "Times that a connection sent all of its unsent bytes.",
   },
   sluice_pressured_connections: {
     kind: "gauge",
     labels: [],
-    help: "Connections whose client reads too slowly now, so that bytes wait in this process.",
+    help: "Connections with bytes that wait in this process because the client reads too slowly.",
   },
   sluice_paused_connections: {
     kind: "gauge",
     labels: [],
-    help: "Connections that are not read from now, because their events wait for functions.",
+    help: "Connections that are not read at the moment because their events wait for functions.",
   },
   sluice_pauses_total: {
     kind: "counter",
@@ -129,45 +129,45 @@ export const METRICS = {
   sluice_send_buffer_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes that wait in this process for clients that read too slowly, when last checked.",
+    help: "Bytes that wait in this process for clients that read too slowly, at the last check.",
   },
   sluice_send_buffer_max_bytes: {
     kind: "gauge",
     labels: [],
     aggregate: "max",
-    help: "The most bytes that wait for one client.",
+    help: "Bytes that wait in this process for the slowest client.",
   },
   sluice_receive_buffer_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes of packets that wait for attachments and of long-polling payloads that are arriving.",
+    help: "Bytes of packets that wait for their attachments, and of long-polling payloads that are arriving.",
   },
   sluice_slow_consumers_total: {
     kind: "counter",
     labels: [],
-    help: "Connections closed because they did not read fast enough.",
+    help: "Connections closed because their client read too slowly.",
   },
   sluice_volatile_dropped_total: {
     kind: "counter",
     labels: [],
-    help: "Volatile packets dropped because their recipient had not read what was sent before.",
+    help: "Volatile packets dropped because the client had not yet read earlier packets.",
   },
   sluice_pressure_seconds: {
     kind: "histogram",
     labels: [],
     buckets: SECONDS,
-    help: "How long bytes waited for a client that read too slowly, each time until it had caught up.",
+    help: "How long bytes waited for a client that read too slowly, until all of them were sent.",
   },
   sluice_drain_remaining_connections: {
     kind: "gauge",
     labels: [],
-    help: "Connections that a stop has yet to close.",
+    help: "Connections that a stopping gateway has not closed yet.",
   },
   // codec
   sluice_codec_refused_total: {
     kind: "counter",
     labels: ["reason"],
-    help: "Packets refused by the codec, each of which closed its connection, by failure code.",
+    help: "Packets refused by the codec, by failure code. Each closed its connection.",
   },
   sluice_codec_decoded_total: {
     kind: "counter",
@@ -177,13 +177,13 @@ export const METRICS = {
   sluice_codec_encoded_total: {
     kind: "counter",
     labels: ["codec"],
-    help: "Packets encoded, by codec: a broadcast adds at most one to each.",
+    help: "Packets encoded, by codec. A broadcast adds at most one per codec.",
   },
   // door
   sluice_limited_total: {
     kind: "counter",
     labels: ["limit"],
-    help: "Times that a connection or socket was refused something because it was over a limit, by limit.",
+    help: "Times that a connection or socket was refused something because a limit was reached, by limit.",
   },
   sluice_authentications_total: {
     kind: "counter",
@@ -193,18 +193,18 @@ export const METRICS = {
   sluice_authentication_seconds: {
     kind: "histogram",
     labels: [],
-    help: "Time from reading a token to knowing what it grants.",
+    help: "Time to check a token.",
     buckets: SECONDS,
   },
   sluice_tokens_watched: {
     kind: "gauge",
     labels: [],
-    help: "Sockets whose token has an expiry.",
+    help: "Sockets whose token expires at some time.",
   },
   sluice_key_set_fetches_total: {
     kind: "counter",
     labels: ["result"],
-    help: "Fetches of the key set that tokens are checked against.",
+    help: "Fetches of the key set that tokens are checked with, by result.",
   },
   sluice_connections_outside: {
     kind: "gauge",
@@ -215,7 +215,7 @@ export const METRICS = {
     kind: "gauge",
     labels: ["stage"],
     aggregate: "max",
-    help: "1 while a stage of load shedding is active: refuse, idle, slow.",
+    help: "1 while a stage of overload protection is active: refuse, idle, slow.",
   },
   // fanout
   sluice_broadcasts_total: {
@@ -226,22 +226,22 @@ export const METRICS = {
   sluice_deliveries_total: {
     kind: "counter",
     labels: [],
-    help: "Packets handed to recipients by broadcasts: a broadcast to N connections adds N.",
+    help: "Packets sent by broadcasts: a broadcast to N connections adds N.",
   },
   sluice_fanout_slow_sockets: {
     kind: "gauge",
     labels: [],
-    help: "Sockets that broadcasts reach one by one: on long-polling, with Engine.IO 3, or with unsent bytes.",
+    help: "Sockets to which broadcasts are sent one by one: long-polling, Engine.IO 3, or unsent bytes.",
   },
   sluice_fanout_union_topics: {
     kind: "gauge",
     labels: [],
-    help: "Groups of rooms that broadcasts address together so often that they have a topic of their own.",
+    help: "Combinations of rooms that broadcasts address together so often that they have a topic of their own.",
   },
   sluice_fanout_union_members: {
     kind: "gauge",
     labels: [],
-    help: "Sockets in the topics of such groups of rooms; fanout.unionMembersMax bounds them.",
+    help: "Sockets in the topics of such combinations of rooms, at most fanout.unionMembersMax.",
   },
   sluice_fanout_acks_pending: {
     kind: "gauge",
@@ -251,34 +251,34 @@ export const METRICS = {
   sluice_fanout_acks_missed_total: {
     kind: "counter",
     labels: [],
-    help: "Acknowledgements of broadcasts and emitWithAck commands that did not come before their timeout.",
+    help: "Acknowledgements of broadcasts and emitWithAck commands that did not arrive before the timeout.",
   },
   sluice_fanout_acks_refused_total: {
     kind: "counter",
     labels: [],
-    help: "Broadcasts and emitWithAck commands not sent because fanout.acksPendingMax acknowledgements were awaited.",
+    help: "Broadcasts and emitWithAck commands that were not sent because fanout.acksPendingMax acknowledgements were awaited.",
   },
   sluice_fanout_delayed_commands: {
     kind: "gauge",
     labels: [],
     aggregate: "max",
-    help: "Commands with afterMs that wait for their time: with Redis of all nodes, else of this one and its workers. fanout.delayedMax bounds them.",
+    help: "Commands with afterMs that wait, at most fanout.delayedMax: with Redis of all nodes, else of this node and its workers.",
   },
   sluice_fanout_delayed_bytes: {
     kind: "gauge",
     labels: [],
     aggregate: "max",
-    help: "Bytes of the commands that wait for their time; fanout.delayedBytesMax bounds them.",
+    help: "Bytes of the commands with afterMs that wait, at most fanout.delayedBytesMax.",
   },
   sluice_fanout_delays_kept_total: {
     kind: "counter",
     labels: [],
-    help: "Commands with afterMs that were kept until their time.",
+    help: "Commands with afterMs that were accepted and kept until their time.",
   },
   sluice_fanout_delays_total: {
     kind: "counter",
     labels: ["outcome"],
-    help: "What became of commands with afterMs: done, refused when they were due, cancelled, replaced by one with the same key, lost with this process, unreadable because what Redis held was not written by a node with the same cluster.busKey, or not kept because there were too many (full) or Redis was away.",
+    help: "Outcomes of commands with afterMs: done; refused when due; cancelled; replaced by one with the same key; lost with this process; unreadable, because no node with the same cluster.busKey wrote what Redis held; full, because too many were waiting; away, because Redis was away.",
   },
   sluice_fanout_delay_late_seconds: {
     kind: "histogram",
@@ -290,271 +290,271 @@ export const METRICS = {
   sluice_recoveries_total: {
     kind: "counter",
     labels: ["result"],
-    help: "Clients that came back with a session and an offset, by whether they got it back.",
+    help: "Clients that reconnected with a session and an offset, by whether they were recovered.",
   },
   sluice_recovered_packets_total: {
     kind: "counter",
     labels: [],
-    help: "Missed packets sent to clients that came back.",
+    help: "Missed packets sent to clients that reconnected.",
   },
   sluice_recovery_packets: {
     kind: "gauge",
     labels: [],
-    help: "Packets kept for clients that may come back.",
+    help: "Packets kept for clients that may reconnect.",
   },
   sluice_recovery_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes of the packets and sessions kept for clients that may come back, roughly.",
+    help: "Approximate bytes of the packets and sessions kept for clients that may reconnect.",
   },
   sluice_recovery_sessions: {
     kind: "gauge",
     labels: [],
-    help: "Lost sessions that can still be resumed.",
+    help: "Sessions of lost connections that can still be resumed.",
   },
   sluice_recovery_kept_sessions: {
     kind: "gauge",
     labels: [],
-    help: "Sessions of connected sockets that Redis keeps for when this node dies.",
+    help: "Sessions of connected sockets that Redis keeps in case this node dies.",
   },
   sluice_recovery_unfit_sessions_total: {
     kind: "counter",
     labels: [],
-    help: "Sessions not stored in Redis: above recovery.sessionBytesMax, or `data` cannot be serialized.",
+    help: "Sessions that were not stored in Redis: larger than recovery.sessionBytesMax, or with `data` that cannot be serialized.",
   },
   sluice_recovery_dropped_packets_total: {
     kind: "counter",
     labels: [],
-    help: "Packets forgotten before their time because recovery.packetsMax or bytesMax was reached.",
+    help: "Packets dropped early because recovery.packetsMax or recovery.bytesMax was reached.",
   },
   sluice_recovery_dropped_sessions_total: {
     kind: "counter",
     labels: [],
-    help: "Sessions in this process' memory that recovery.sessionsMax, bytesMax or sessionBytesMax left no room.",
+    help: "Sessions dropped from the memory of this process because of recovery.sessionsMax, recovery.bytesMax or recovery.sessionBytesMax.",
   },
   // api
   sluice_commands_total: {
     kind: "counter",
     labels: ["command", "caller", "outcome"],
-    help: "Commands carried out or refused, by who asked; one with afterMs counts when it is kept and when it is carried out.",
+    help: "Commands carried out or refused, by caller and outcome. A command with afterMs counts twice: when it is kept and when it is carried out.",
   },
   sluice_api_requests_total: {
     kind: "counter",
     labels: ["route", "status"],
-    help: "Requests by route and status of the response; the route is none for requests without one, the status aborted when the client left.",
+    help: "HTTP requests by route and status. The route is none if no route matched; the status is aborted if the client closed the connection first.",
   },
   sluice_api_request_seconds: {
     kind: "histogram",
     labels: ["route"],
-    help: "Time from a request's headers to its response; of streams, to their end.",
+    help: "Time from the headers of a request to its response; for streams, to their end.",
     buckets: SECONDS,
   },
   sluice_api_open_bodies: {
     kind: "gauge",
     labels: [],
-    help: "Request bodies and streams of commands that are open; api.bodiesMax bounds them.",
+    help: "Request bodies and command streams that are open, at most api.bodiesMax.",
   },
   sluice_api_body_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes of request bodies that have arrived in part; api.bodiesBytesMax bounds them.",
+    help: "Bytes of request bodies that are still arriving, at most api.bodiesBytesMax.",
   },
   sluice_api_idempotency_keys: {
     kind: "gauge",
     labels: [],
-    help: "Idempotency-Keys that are remembered.",
+    help: "Idempotency-Keys whose responses are kept.",
   },
   sluice_api_idempotency_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes of remembered responses; api.idempotencyBytesMax bounds them.",
+    help: "Bytes of responses kept for Idempotency-Keys, at most api.idempotencyBytesMax.",
   },
   // upstream
   sluice_upstream_calls_total: {
     kind: "counter",
     labels: ["type", "route", "outcome"],
-    help: "Requests to functions that ended, by what they told, route, and outcome: answered, or the code of the failure.",
+    help: "Finished requests to functions, by type of call, route and outcome. The outcome is answered or a failure code.",
   },
   sluice_upstream_call_seconds: {
     kind: "histogram",
     labels: ["type", "route"],
     buckets: SECONDS,
-    help: "How long requests to functions took, each attempt for itself.",
+    help: "How long each request to a function took; each attempt counts.",
   },
   sluice_upstream_refused_total: {
     kind: "counter",
     labels: ["reason"],
-    help: "Events, connects and disconnects turned away before a request, by failure code.",
+    help: "Events, connects and disconnects that were refused before any request, by failure code.",
   },
   sluice_upstream_states_total: {
     kind: "counter",
     labels: ["outcome"],
-    help: "Answers with data or rooms: done, old (a later one came first), or too_large.",
+    help: "Answers that set data or rooms: done, old (the answer to a later call came first), or too_large.",
   },
   sluice_upstream_batched_events_total: {
     kind: "counter",
     labels: [],
-    help: "Events that went out in batches.",
+    help: "Events sent in batches.",
   },
   sluice_upstream_retries_total: {
     kind: "counter",
     labels: [],
-    help: "Requests that repeated a failed one.",
+    help: "Requests that were retries.",
   },
   sluice_upstream_queued_events: {
     kind: "gauge",
     labels: [],
-    help: "Events, connects and disconnects under way: waiting, open, or between attempts.",
+    help: "Events, connects and disconnects that are not finished: they wait, are open, or are between attempts.",
   },
   sluice_upstream_queued_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes of the bodies of events, connects and disconnects under way.",
+    help: "Bytes of the bodies of unfinished events, connects and disconnects.",
   },
   sluice_upstream_paused_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes of events that were taken above the limits, because they had been read when their connection was paused; upstream.pausedBytesMax bounds them for each socket, queueBytesMax for all.",
+    help: "Bytes of events accepted above the limits because they had been read before their connection was paused: at most upstream.pausedBytesMax for each socket, and upstream.queueBytesMax for all.",
   },
   sluice_upstream_inflight: {
     kind: "gauge",
     labels: ["origin"],
-    help: "Requests open now, by origin of the settings.",
+    help: "Requests that are open, by origin.",
   },
   sluice_upstream_breaker_state: {
     kind: "gauge",
     labels: ["origin"],
-    help: "State of an origin's circuit breaker: 0 closed, functions are called; 1 half-open, one call probes; 2 open, they are left alone.",
+    help: "State of an origin's circuit breaker: 0 closed, functions are called; 1 half-open, one call tests the origin; 2 open, functions are not called.",
   },
   sluice_upstream_breaker_opened_total: {
     kind: "counter",
     labels: ["origin"],
-    help: "Times an origin's circuit breaker opened.",
+    help: "Times that an origin's circuit breaker opened.",
   },
   sluice_upstream_gone_endpoints: {
     kind: "gauge",
     labels: [],
-    help: "Routes whose function answered 410 and is not called for upstream.goneMs.",
+    help: "Routes that are not called for upstream.goneMs because their function answered 410.",
   },
   sluice_upstream_dead_letters: {
     kind: "gauge",
     labels: [],
-    help: "Events kept after their last attempt failed.",
+    help: "Dead letters that are kept: events whose last attempt failed.",
   },
   sluice_upstream_dead_lettered_total: {
     kind: "counter",
     labels: [],
-    help: "Events whose last attempt failed.",
+    help: "Events that became dead letters because their last attempt failed.",
   },
   sluice_upstream_dead_letters_dropped_total: {
     kind: "counter",
     labels: [],
-    help: "Dead letters dropped, the oldest first, because the list was full.",
+    help: "Dead letters dropped because the list was full, the oldest first.",
   },
   sluice_upstream_journal_entries: {
     kind: "gauge",
     labels: [],
-    help: "Calls that this node has written down in Redis and that are not over.",
+    help: "Unfinished calls of this node that are stored in Redis.",
   },
   sluice_upstream_journal_bytes: {
     kind: "gauge",
     labels: [],
-    help: "Bytes of the calls that this node has written down in Redis.",
+    help: "Bytes of the unfinished calls of this node that are stored in Redis.",
   },
   sluice_upstream_journal_unconfirmed_total: {
     kind: "counter",
     labels: [],
-    help: "Calls that Redis did not confirm in time: they went on in memory, or were refused.",
+    help: "Calls that Redis did not confirm in time. They continued in memory, or were refused.",
   },
   sluice_upstream_adopted_total: {
     kind: "counter",
     labels: [],
-    help: "Calls of nodes that are gone that this node has gone on with.",
+    help: "Calls of dead or stopped nodes that this node has taken over.",
   },
   // cluster
   sluice_cluster_redis_up: {
     kind: "gauge",
     labels: [],
     aggregate: "min",
-    help: "1 while Redis or the primary of workers answers, 0 while it is away; 0 without either.",
+    help: "1 while Redis, or the primary of the workers, answers; 0 while it is away, and if there is neither.",
   },
   sluice_cluster_messages_total: {
     kind: "counter",
     labels: ["direction"],
-    help: "Messages from and to other nodes or workers.",
+    help: "Messages to and from other nodes or workers, by direction.",
   },
   sluice_cluster_bytes_total: {
     kind: "counter",
     labels: ["direction"],
-    help: "Bytes of messages from and to other nodes or workers.",
+    help: "Bytes of messages to and from other nodes or workers, by direction.",
   },
   sluice_cluster_refused_total: {
     kind: "counter",
     labels: ["reason"],
-    help: "Messages between nodes or workers that were refused: too large, of unknown shape, unsigned or repeated.",
+    help: "Messages from other nodes or workers that were refused, by reason: too large, of unknown shape, unsigned or repeated.",
   },
   sluice_cluster_missed_total: {
     kind: "counter",
     labels: [],
-    help: "Messages that other nodes or workers did not get: Redis or the primary was away or too slow, or they could not be written.",
+    help: "Messages that did not reach other nodes or workers: Redis or the primary was away or too slow, or they could not be serialized.",
   },
   sluice_cluster_gaps_total: {
     kind: "counter",
     labels: [],
-    help: "Times this node or worker may have lost messages of a namespace, and closed its connections there.",
+    help: "Times that this node or worker may have missed messages of a namespace, and so closed its connections there.",
   },
   sluice_cluster_scrapes_missed_total: {
     kind: "counter",
     labels: [],
-    help: "Times a worker did not answer a scrape in time: gauges leave it out, totals use its last values.",
+    help: "Times that a worker did not answer a scrape in time. Gauges then leave it out, and totals use its last values.",
   },
   sluice_cluster_errors_total: {
     kind: "counter",
     labels: [],
-    help: "Commands to Redis and connections to it that failed, and messages between nodes or workers that failed when they were sent or carried out.",
+    help: "Failed commands and connections to Redis, and messages between nodes or workers that could not be sent or carried out.",
   },
   sluice_cluster_request_timeouts_total: {
     kind: "counter",
     labels: [],
-    help: "Requests that not all other nodes or workers answered in time.",
+    help: "Requests to other nodes or workers that some of them did not answer in time.",
   },
   sluice_cluster_reconnects_total: {
     kind: "counter",
     labels: [],
-    help: "Connections to Redis that were made again.",
+    help: "Reconnections to Redis.",
   },
   sluice_cluster_nodes: {
     kind: "gauge",
     labels: [],
     aggregate: "max",
-    help: "Nodes whose lease runs, this one included.",
+    help: "Nodes that are alive, this one included.",
   },
   sluice_cluster_lost_sockets_total: {
     kind: "counter",
     labels: [],
-    help: "Sockets of nodes that died, of which this node told the functions.",
+    help: "Sockets of dead nodes that this node has reported to functions as disconnected.",
   },
   sluice_cluster_leases_taken_total: {
     kind: "counter",
     labels: [],
-    help: "Times another node considered this node dead.",
+    help: "Times that another node considered this node dead.",
   },
   sluice_cluster_lag_seconds: {
     kind: "histogram",
     labels: [],
     buckets: SECONDS,
-    help: "Age of broadcasts and moves when they arrived, by Redis' clock and this node's.",
+    help: "Age of broadcasts and room changes when this node gets them, by the clocks of Redis and of this node.",
   },
   // trace
   sluice_trace_spans_total: {
     kind: "counter",
     labels: ["outcome"],
-    help: "Sampled spans that have ended: exported, dropped because trace.queueMax waited, or failed because the collector did not take them.",
+    help: "Finished sampled spans, by outcome: exported; dropped, because trace.queueMax spans were waiting; failed, because the collector did not accept them.",
   },
   sluice_trace_queued_spans: {
     kind: "gauge",
     labels: [],
-    help: "Spans that wait for the collector, or are on their way to it.",
+    help: "Spans that wait for the collector, or are being sent to it.",
   },
 } as const satisfies Record<string, MetricRow>;
 
