@@ -8,6 +8,7 @@ import { createDashboard } from "../deploy/grafana/dashboard.ts";
 import { createPrometheusRule } from "../deploy/kubernetes/prometheusrule.ts";
 import { alertsPage } from "./alerts.ts";
 import { callsPage } from "./calls.ts";
+import { clientsPage } from "./clients.ts";
 import { httpApiPage } from "./http-api.ts";
 import { closesPage, failuresPage, metricsPage, optionsPage, settingsPage } from "./pages.ts";
 import { callSchemas, commandSchemas, openApiText } from "./schemas.ts";
@@ -22,6 +23,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "docs/options.md": optionsPage,
   "docs/http-api.md": httpApiPage,
   "docs/calls.md": callsPage,
+  "docs/clients.md": clientsPage,
   "docs/openapi.json": openApiText,
   "docs/schemas/commands.json": commandSchemas,
   "docs/schemas/calls.json": callSchemas,

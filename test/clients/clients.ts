@@ -1,4 +1,4 @@
-import { inChromium, inNode, type Made } from "./make.ts";
+import { inChromium, inNode, inPython, type Made } from "./make.ts";
 import { REFUSAL, ROWS } from "./rows.ts";
 
 /** A client under test. */
@@ -40,6 +40,15 @@ export const CLIENTS: Readonly<Record<string, Client>> = {
   "chromium-msgpack": {
     title: "socket.io.msgpack.min.js in Chromium",
     make: inChromium("socket.io.msgpack.min.js"),
+  },
+  "python-socketio": { title: "python-socketio, Client", make: inPython() },
+  "python-socketio-asyncio": {
+    title: "python-socketio, AsyncClient",
+    make: inPython("asyncio"),
+  },
+  "python-socketio-msgpack": {
+    title: "python-socketio, Client, msgpack",
+    make: inPython("msgpack"),
   },
 };
 

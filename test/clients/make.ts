@@ -81,7 +81,7 @@ async function makeEnvironment(): Promise<string> {
   if (existsSync(join(folder, "finished"))) return python;
   mkdirSync(CACHE, { recursive: true });
   await build(["python3", "-m", "venv", "--clear", folder]);
-  const install = ["-m", "pip", "install", "--quiet", "--no-input", "--require-hashes"];
+  const install = ["-m", "pip", "install", "--quiet", "--no-input", "--no-deps"];
   await build([python, ...install, "-r", requirements]);
   writeFileSync(join(folder, "finished"), "");
   return python;

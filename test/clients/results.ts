@@ -19,11 +19,14 @@ export function writeResults(results: Results): void {
   writeFileSync(FILE, `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`);
 }
 
-/** Lists what differs from what a client must do, and from what is recorded of it. */
+/**
+ * Lists what differs from what a client must do and, if `recorded` is given, from what is recorded
+ * of it. The runtime's version may differ: machines have their own.
+ */
 export function findProblems(
   client: Client,
   report: ClientReport,
-  recorded: ClientReport | undefined,
+  recorded: ClientReport | undefined | "anything",
 ): string[] {
   const problems: string[] = [];
   for (const row of new Set([...rowsOf(client), ...Object.keys(report.rows)])) {
@@ -32,9 +35,20 @@ export function findProblems(
     if (!rowsOf(client).includes(row)) problems.push(`${row} is not one of its rows`);
     else if (found?.result !== wanted)
       problems.push(`${row}: ${describe(found)}, and must be "${wanted}"`);
-    else if (recorded && recorded.rows[row]?.reason !== found.reason)
-      problems.push(`${row}: the reason is ${found.reason}, and is recorded otherwise`);
   }
+  if (recorded !== "anything") problems.push(...findChanges(report, recorded));
+  return problems;
+}
+
+function findChanges(report: ClientReport, recorded: ClientReport | undefined): string[] {
+  if (!recorded) return ["nothing is recorded of it: run it with --write"];
+  const problems: string[] = [];
+  const same = (what: string, found: string | undefined, wanted: string | undefined) => {
+    if (found !== wanted) problems.push(`${what} is "${found}", and "${wanted}" is recorded`);
+  };
+  same("its version", report.version, recorded.version);
+  for (const [row, { reason }] of Object.entries(report.rows))
+    same(`${row}: the reason`, reason, recorded.rows[row]?.reason);
   return problems;
 }
 
