@@ -19,23 +19,30 @@ interface Schema {
 }
 
 /**
- * Returns the source of the type of settings as callers give them. Editors show the docstrings only
- * of members that are written out: not of an inferred type, nor of one that is mapped from another.
+ * Returns the source of the types of settings, as callers give and get them. Editors show the
+ * docstrings only of members that are written out: not of an inferred type, nor of one that is
+ * mapped from another. And an inferred type would need zod where Sluice is installed.
  */
 export function settingsTypes(): string {
-  const schema = z.toJSONSchema(SETTINGS, { io: "input" }) as Schema;
-  const about = "Any part of the settings, as a caller may give them.";
-  const types = writeInterface("Partial", { ...schema, description: about });
-  return ["// Generated from the schemas of the settings by `npm run docs`.", ...types, ""].join(
-    "\n",
-  );
+  const read = (io: "input" | "output", description: string): Schema => ({
+    ...(z.toJSONSchema(SETTINGS, { io }) as Schema),
+    description,
+  });
+  const given = read("input", "Any part of the settings, as a caller may give them.");
+  const complete = read("output", "All settings, complete and within their bounds.");
+  return [
+    "// Generated from the schemas of the settings by `npm run docs`.",
+    ...writeInterface("Partial", given),
+    ...writeInterface("", complete),
+    "",
+  ].join("\n");
 }
 
 /** Returns the interface of an object, after those of the objects in it. */
 function writeInterface(name: string, schema: Schema): readonly string[] {
   const before: string[] = [];
   const members = Object.entries(schema.properties ?? {}).map(([key, member]) => {
-    const inner = `${name === "Partial" ? "" : name}${key.charAt(0).toUpperCase()}${key.slice(1)}`;
+    const inner = `${name}${key.charAt(0).toUpperCase()}${key.slice(1)}`;
     const object = member.items ?? member;
     if (object.type === "object") before.push(...writeInterface(inner, object));
     const type = typeOf(member, `${inner}Settings`);
@@ -45,7 +52,8 @@ function writeInterface(name: string, schema: Schema): readonly string[] {
       isRequired ? `  ${key}: ${type};` : `  ${key}?: ${type} | undefined;`,
     ];
   });
-  const head = name === "Partial" ? "export interface" : "interface";
+  const isWhole = name === "Partial" || name === "";
+  const head = isWhole ? "export interface" : "interface";
   const comment = writeComment([schema.description ?? ""], "");
   return [...before, "", ...comment, `${head} ${name}Settings {`, ...members.flat(), "}"];
 }

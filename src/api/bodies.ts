@@ -1,7 +1,7 @@
 import { type Coding, createByteBuffer, inflateBody, readCoding } from "../core/body.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange } from "../core/http.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 
 /**
  * Reads request bodies, within bounds for all of them together.

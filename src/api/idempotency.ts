@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { problemOf, type RouteResponse } from "../core/http.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 
 /** The responses that Idempotency-Keys repeat. */
 export interface Idempotency {

@@ -1,7 +1,7 @@
 import { readCoding } from "../core/body.ts";
 import { FAILURES, type FailureCode, FailureError } from "../core/failures.ts";
 import type { Exchange, ResponseStream } from "../core/http.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { TraceContext } from "../core/trace.ts";
 import { createInput, type Input, type Place } from "./bodies.ts";
 import { type Shared, senderOf } from "./commands.ts";

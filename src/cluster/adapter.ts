@@ -1,7 +1,7 @@
 import type { Namespace, Socket } from "socket.io";
 import { Adapter, type BroadcastOptions, type Room } from "socket.io-adapter";
 import type { CountedOthers } from "../core/membership.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { PatchLimits } from "../core/socket-state.ts";
 import { emitServerSide, findSocket } from "../seam/socket-io.ts";
 import { admitWhenHeard, followInterest, type Interest } from "./interest.ts";

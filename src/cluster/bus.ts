@@ -1,5 +1,5 @@
 import type { Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { BusSamples } from "./log/carrier.ts";
 import { openRedis, type RedisLink } from "./redis.ts";
 

@@ -5,7 +5,7 @@ import {
   type Delays,
   nameDelay,
 } from "../core/delays.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { CANCEL, KEEP, TURN } from "./delay-scripts.ts";
 import { readDelayed, writeDelayed } from "./delay-text.ts";
 import type { RedisLink } from "./redis.ts";

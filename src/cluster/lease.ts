@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { LEAVE, RENEW, SETTLED, TAKE } from "./lease-scripts.ts";
 import { type LeasedSocket, readRecord, recordName, writeRecord } from "./leased-socket.ts";
 import { createLedger } from "./ledger.ts";

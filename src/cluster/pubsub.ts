@@ -3,7 +3,7 @@ import { decode } from "@msgpack/msgpack";
 import { Cluster } from "ioredis";
 import type { Namespace } from "socket.io";
 import { Adapter, type BroadcastOptions } from "socket.io-adapter";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { replaceUnsendable } from "../core/value.ts";
 import { checkClassic, openClassic } from "../seam/redis-adapter.ts";
 import type { Client } from "./connect.ts";

@@ -1,5 +1,5 @@
 import type { Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { type BusSamples, createSamples } from "./log/carrier.ts";
 import type { Bus } from "./log/event-log.ts";
 import { createBus } from "./log/feed.ts";

@@ -1,7 +1,7 @@
 import cluster, { type Worker } from "node:cluster";
 import { Socket } from "node:net";
 import { formatClients, type Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { within } from "../core/within.ts";
 import { createPrimaryLogs } from "./log/primary.ts";
 import { joinPrimaryLogs, type WorkerBus, type WorkerBusNeeds } from "./worker-bus.ts";

@@ -2,7 +2,7 @@ import type { Server } from "socket.io";
 import type { Apply } from "../core/apply.ts";
 import { FailureError } from "../core/failures.ts";
 import type { AddRoute, Exchange, RouteResponse } from "../core/http.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { createAssets, PAGE_FILES, policyOf } from "./assets.ts";
 import { EVERY_MS, type Samples, startSampler } from "./figures.ts";
 import { createHistory, type History } from "./history.ts";

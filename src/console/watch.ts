@@ -1,7 +1,7 @@
 import type { Server } from "socket.io";
 import { FailureError } from "../core/failures.ts";
 import type { Exchange } from "../core/http.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { describe, mask } from "./masks.ts";
 import type { EventStreams } from "./streams.ts";
 import { type WatchedEvent, watchSockets } from "./tap.ts";

@@ -12,9 +12,11 @@ import { handlers, log, metrics, recovery } from "./settings/rest.ts";
 import { socket } from "./settings/socket.ts";
 import { trace } from "./settings/trace.ts";
 import { upstream } from "./settings/upstream.ts";
+import { type SettingProblem, type Settings, SettingsError } from "./settings-shape.ts";
 import { describeUnknown } from "./suggest.ts";
 import { ENGLISH } from "./zod.ts";
 
+export { type SettingProblem, type Settings, SettingsError } from "./settings-shape.ts";
 export type { PartialSettings } from "./settings-types.ts";
 
 /** Every setting, by section: the source of types, validation, `--settings` and the docs. */
@@ -45,9 +47,6 @@ export const SETTINGS = z.strictObject({
   log: section(log, "Log lines."),
 });
 
-/** All settings, complete and within their bounds. */
-export type Settings = z.output<typeof SETTINGS>;
-
 /** Whether events may go to a function. */
 export function hasUpstream({ upstream }: Pick<Settings, "upstream">): boolean {
   return upstream.url !== "" || upstream.routes.length > 0;
@@ -70,27 +69,6 @@ export interface SettingRow extends Omit<SettingName, "schema"> {
   readonly bound: string;
   readonly text: string;
   readonly secret: boolean;
-}
-
-/** What is wrong with one given value. */
-export interface SettingProblem {
-  readonly path: string;
-  /** The value as given, JSON-quoted; `(secret)` when it must not be shown. */
-  readonly value: string;
-  readonly bound: string;
-}
-
-/** Thrown with all problems of the given settings at once. */
-export class SettingsError extends Error {
-  readonly problems: readonly SettingProblem[];
-  constructor(problems: readonly SettingProblem[]) {
-    const lines = problems.map((p) => `  ${p.path} = ${p.value}: ${p.bound}`);
-    super(
-      `${problems.length === 1 ? "A setting is" : `${problems.length} settings are`} not usable:\n${lines.join("\n")}`,
-    );
-    this.name = "SettingsError";
-    this.problems = problems;
-  }
 }
 
 interface LeafSchema {

@@ -1,5 +1,5 @@
 import type { Socket } from "socket.io";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { connectionOf, sessionIdOf, setSessionId } from "../seam/socket-io.ts";
 import type { ConnectAuth } from "../seam/socket-io-inside.ts";
 import { createExpiry } from "./expiry.ts";

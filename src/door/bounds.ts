@@ -2,7 +2,7 @@ import type { Server, Socket } from "socket.io";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import type { HandlerFailed } from "../core/handler.ts";
 import type { ThrottledLog } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import {
   connectionOf,
   createJoinGate,

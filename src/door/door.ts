@@ -1,7 +1,7 @@
 import type { Server } from "socket.io";
 import type { HandlerFailed } from "../core/handler.ts";
 import { createThrottle, type Log, type ThrottledLog } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { zeros } from "../core/zeros.ts";
 import { checkSocketIo } from "../seam/socket-io-inside.ts";
 import { limitKeyOf } from "./address.ts";

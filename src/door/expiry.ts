@@ -1,6 +1,6 @@
 import type { Socket } from "socket.io";
 import { describeFailure } from "../core/failures.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { ackEvent, connectionOf } from "../seam/socket-io.ts";
 import type { EventPacket } from "../seam/socket-io-inside.ts";
 import { type Grant, isRefused, type Refused } from "./grants.ts";

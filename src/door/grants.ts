@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type FailureCode, FailureError } from "../core/failures.ts";
 import { createGlobs } from "../core/glob.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { Claims, TokenCheck } from "./tokens.ts";
 
 /** A connection whose request may carry a token in its query or in a header. */

@@ -1,7 +1,7 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import { FailureError, messageOf } from "../core/failures.ts";
 import type { ThrottledLog } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 
 /** Clocks, the log, and a callback for metrics. */
 export interface KeySetNeeds {

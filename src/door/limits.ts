@@ -1,5 +1,5 @@
 import type { FailureCode } from "../core/failures.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { createHandshakeRates, createPacketRates } from "./rates.ts";
 
 type LimitsSettings = Settings["limits"];

@@ -2,7 +2,7 @@ import { totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import type { ThrottledLog } from "../core/log.ts";
 import { eachStep, watchSteps } from "../core/loop.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 
 type OverloadSettings = Settings["overload"];
 

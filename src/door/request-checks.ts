@@ -1,6 +1,6 @@
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { Log, ThrottledLog } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { createAddressReader, limitKeyOf } from "./address.ts";
 import type { createLimits, createOutside, OverLimit } from "./limits.ts";
 import { createOriginCheck } from "./origin.ts";

@@ -13,7 +13,7 @@ import type {
 import { COMMAND_LIMITS } from "../core/commands.ts";
 import type { DelayedCommand, Delays } from "../core/delays.ts";
 import { FAILURES, type FailureCode, FailureError, messageOf } from "../core/failures.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { TraceContext, Tracer } from "../core/trace.ts";
 import { emitEach } from "./acks.ts";
 import { createHolds, type Held, type TellCommand } from "./hold.ts";

@@ -8,7 +8,7 @@ import {
   type Recipients,
   type RoomChange,
 } from "../core/membership.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { sizeOf, sizeOfSession } from "./recovery-size.ts";
 
 /** The limits of recovery in this process, for all namespaces of a server together. */

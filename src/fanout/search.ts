@@ -1,7 +1,7 @@
 import type { RemoteSocket, Socket } from "socket.io";
 import type { PresentSocket } from "../core/command.ts";
 import { FailureError } from "../core/failures.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 
 /** A socket of this node or of another one of the cluster. */
 export type AnySocket = Socket | RemoteSocket<Record<string, never>, unknown>;

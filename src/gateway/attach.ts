@@ -1,5 +1,6 @@
 import type { Server } from "socket.io";
-import { type PartialSettings, readSettings } from "../core/settings.ts";
+import { readSettings } from "../core/settings.ts";
+import type { PartialSettings } from "../core/settings-shape.ts";
 import { hideInherited } from "../core/zod.ts";
 import type { TemplatedApp } from "../host/native.ts";
 import { type Attached, type AttachWatch, serveSocket } from "./serve-socket.ts";

@@ -4,12 +4,8 @@ import type { WorkerSide } from "../cluster/workers.ts";
 import { createKeptLines, type KeptLine } from "../console/lines.ts";
 import { CLOSES } from "../core/closes.ts";
 import { type Log, silentLog, stderrLog } from "../core/log.ts";
-import {
-  hasUpstream,
-  type PartialSettings,
-  readSettings,
-  type Settings,
-} from "../core/settings.ts";
+import { hasUpstream, readSettings } from "../core/settings.ts";
+import type { PartialSettings, Settings } from "../core/settings-shape.ts";
 import type { Tracer } from "../core/trace.ts";
 import { readVersion } from "../core/version.ts";
 import { hideInherited } from "../core/zod.ts";

@@ -1,6 +1,6 @@
 import type { Delays } from "../core/delays.ts";
 import { createThrottle, type Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { Executor } from "../fanout/apply.ts";
 import { createMemoryDelays } from "../fanout/delays.ts";
 import type { Metrics } from "../metrics/registry.ts";

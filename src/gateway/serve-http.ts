@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { KeptLine } from "../console/lines.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { readVersion } from "../core/version.ts";
 import { within } from "../core/within.ts";
 import { watchDescriptors } from "../host/descriptors.ts";

@@ -2,7 +2,7 @@ import type { Server } from "socket.io";
 import { createCodec } from "../codec/codec.ts";
 import type { CloseReason } from "../core/closes.ts";
 import type { Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { createFanout } from "../fanout/fanout.ts";
 import type { TemplatedApp } from "../host/native.ts";
 import { createWrites } from "../host/writes.ts";

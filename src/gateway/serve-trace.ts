@@ -1,5 +1,5 @@
 import type { Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { Tracer } from "../core/trace.ts";
 import { readVersion } from "../core/version.ts";
 import type { Metrics } from "../metrics/registry.ts";

@@ -4,7 +4,7 @@ import { createWorkerSessions } from "../cluster/worker-sessions.ts";
 import type { WorkerSide } from "../cluster/workers.ts";
 import { messageOf } from "../core/failures.ts";
 import { createThrottle, type Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { Recovery } from "../fanout/recovery.ts";
 import { createLiveSessions } from "../fanout/recovery-live.ts";
 import type { Metrics } from "../metrics/registry.ts";

@@ -1,5 +1,5 @@
 import type { Log, LogFields, LogLevel } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 
 /** One line of the log. */
 export interface StartLine {

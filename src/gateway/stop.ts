@@ -1,5 +1,5 @@
 import { formatClients, type Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { isSoon } from "../core/within.ts";
 import type { Attached } from "./serve-socket.ts";
 

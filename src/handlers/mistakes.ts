@@ -1,6 +1,6 @@
 import { HANDLER_KINDS, type HandlerFailed, type HandlerKind } from "../core/handler.ts";
 import { createThrottle, type Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { throwLater } from "../core/uncaught.ts";
 import { zeros } from "../core/zeros.ts";
 

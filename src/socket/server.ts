@@ -2,7 +2,7 @@ import type { TemplatedApp } from "uWebSockets.js";
 import type { Server } from "socket.io";
 import type { CloseReason } from "../core/closes.ts";
 import type { Log } from "../core/log.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { EngineOptions, EngineServerBase } from "../seam/engine-io.ts";
 import {
   clientOf,

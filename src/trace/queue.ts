@@ -3,7 +3,7 @@ import {
   type SpanExporter,
   type SpanProcessor,
 } from "@opentelemetry/sdk-trace";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 
 /** What became of the spans that were sampled and have ended. */
 export interface TraceSamples {

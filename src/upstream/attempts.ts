@@ -1,5 +1,5 @@
 import { FAILURES } from "../core/failures.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { Span, Tracer } from "../core/trace.ts";
 import { type Failed, type Outcomes, readAlone, readBatch, type Verdict } from "./answer.ts";
 import { createGone, type Gone } from "./breaker.ts";

@@ -2,7 +2,7 @@ import type { CallHandshake, CallKind } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { LetterStore } from "../core/journal.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { TraceContext, Tracer } from "../core/trace.ts";
 import type { Answered, Failed, Outcome } from "./answer.ts";
 import type { Gone } from "./breaker.ts";

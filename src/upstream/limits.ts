@@ -1,6 +1,6 @@
 import type { CallKind } from "../core/call.ts";
 import type { FailureCode } from "../core/failures.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { CallHead, Lane } from "./call.ts";
 
 /** What is under way. */

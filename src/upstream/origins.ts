@@ -1,5 +1,5 @@
 import type { FailureCode } from "../core/failures.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import { healthOf, judge, type Verdict } from "./answer.ts";
 import { type BreakerState, createBreaker, createRetryBudget } from "./breaker.ts";
 import type { Clock } from "./call.ts";

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { CallHandshake } from "../core/call.ts";
 import type { Command } from "../core/command.ts";
 import { type FailureCode, FailureError } from "../core/failures.ts";
-import type { Settings } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { Span, TraceContext, Tracer } from "../core/trace.ts";
 import { type Answer, type Outcome, readRefusal } from "./answer.ts";
 import { type CalledSocket, suspect } from "./call.ts";

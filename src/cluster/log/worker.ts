@@ -1,5 +1,5 @@
 import { eachStep } from "../../core/loop.ts";
-import type { Settings } from "../../core/settings.ts";
+import type { Settings } from "../../core/settings-shape.ts";
 import {
   openPipe,
   type Pipe,
