@@ -6,23 +6,25 @@ FROM node:24-trixie-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json tsconfig.json tsconfig.build.json tsconfig.examples.json build.ts ./
 RUN npm ci --ignore-scripts
+COPY packages packages
 COPY src src
 COPY console console
 COPY examples/chat.ts examples/
 RUN npm run build
+# The package of uWebSockets.js' binaries for this system, with the one of this Node.js.
+RUN node --import tsx packages/uws/generate.ts --here binaries
 
-# node_modules/: what runs, and of uWebSockets.js the one binary of this platform.
+# node_modules/: Socket.IO and what it needs; all else is in dist/.
 FROM node:24-trixie-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --omit=optional --ignore-scripts
-COPY deploy/image/prune.mjs ./
-RUN node prune.mjs node_modules
+RUN npm ci --omit=dev --ignore-scripts
 
 FROM node:24-trixie-slim
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
+COPY --from=build /app/binaries node_modules
 COPY --from=build /app/dist dist
 COPY package.json LICENSE ./
 COPY deploy/image/health.mjs ./

@@ -1,41 +1,74 @@
 /**
  * Builds `dist/`: `build.ts [tree] [out]`, of this tree by default.
  *
- * Every file of `src/` is compiled by itself, with its declarations, for those who import Sluice
- * into a process of their own. Over that, the process is bundled: to find, read and link its 300
- * files took half of a start. What is imported on demand (Redis, workers, functions) stays in files
- * of its own. Nothing is minified: it would save next to nothing, and stack traces name functions
- * and the bundle's comments their files as it is, so that no source maps are needed either.
+ * The process and the public modules are bundled with the packages that they use: to find, read and
+ * link 300 files took half of a start, and these packages would take 50 MB where Sluice is
+ * installed. What is imported on demand (Redis, workers, functions) stays in files of its own.
+ * Nothing is minified: it would save next to nothing, and stack traces name functions and the
+ * bundle's comments their files as it is, so that no source maps are needed either. The SDK for
+ * functions is compiled file by file, because it runs where Node's modules are missing.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
+import { copyDeclarations } from "./packages/declarations.ts";
 import { bundlePage } from "./src/console/bundle.ts";
 
-/**
- * Stay in node_modules: a handler module that imports Socket.IO, or an adapter for it, must get the
- * copy that the gateway runs on, whose `Adapter.prototype` it has taken over.
- */
-const SHARED = ["socket.io", "socket.io-adapter", "socket.io-parser", "engine.io"];
+/** The user's own copy, beside Sluice. */
+const PEER = "socket.io";
 
+/**
+ * The copies that the user's socket.io uses, wherever the package manager has put them. Its
+ * engine.io is not among them: Sluice overrides much of it, and Socket.IO takes any engine that it
+ * is given, so the version that Sluice is tested with is bundled. A newer one came with an update of
+ * nobody's own, and lacked a member (seen: 6.6.13).
+ */
+const INSIDE = ["socket.io-adapter", "socket.io-parser"];
+
+/** The module that finds them, in the bundle only. */
+const FINDER = "find-socket.io";
+
+const MISSING = "Sluice needs socket.io, which is not installed: run npm install socket.io";
+
+/** Bundled by none of these: by require, because Node would look for the names of exports first. */
+function writeShared(path: string): string {
+  if (path === PEER) return `require("${FINDER}"); module.exports = require("${PEER}");`;
+  if (path !== FINDER) return `module.exports = require("${FINDER}")(${JSON.stringify(path)});`;
+  return `const { createRequire } = require("node:module");
+    const find = () => {
+      try {
+        return require.resolve("${PEER}");
+      } catch (cause) {
+        throw new Error(${JSON.stringify(MISSING)}, { cause });
+      }
+    };
+    module.exports = createRequire(find());`;
+}
+
+/**
+ * Keeps Socket.IO and its packages out of the bundle. A server that is attached, a handler module
+ * and an adapter must share the copy whose `Adapter.prototype` Sluice has taken over.
+ */
 const shared: Plugin = {
   name: "shared",
   setup({ onResolve, onLoad }) {
-    const filter = new RegExp(`^(${SHARED.join("|")})$`);
+    const filter = new RegExp(`^(${[PEER, ...INSIDE, FINDER].join("|")})$`);
     onResolve({ filter }, ({ path, namespace }) =>
-      namespace === "shared" ? { path, external: true } : { path, namespace: "shared" },
+      namespace === "shared" && path === PEER
+        ? { path, external: true }
+        : { path, namespace: "shared" },
     );
-    // By require: for an import, Node would look for the names of their exports first.
-    onLoad({ filter, namespace: "shared" }, ({ path }) => ({
-      contents: `module.exports = require(${JSON.stringify(path)});`,
-    }));
+    onLoad({ filter, namespace: "shared" }, ({ path }) => ({ contents: writeShared(path) }));
   },
 };
 
 /** The bundled process, without `.js`. */
 const RUN = "main-run";
+
+/** The public modules, and the process. */
+const ENTRIES = { [RUN]: "src/main.ts", index: "src/index.ts", attach: "src/gateway/attach.ts" };
 
 /**
  * What `main.js` is: it switches on Node.js' cache of compiled code, from Node.js 22.8 on, before
@@ -56,11 +89,11 @@ function compile(tree: string, project: string, out: string): void {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-/** Bundles the process into `out`; returns the paths of what went into it. */
+/** Bundles the entries into `out`; returns the paths of what went into them. */
 async function bundle(tree: string, out: string): Promise<string[]> {
   const { metafile } = await build({
     absWorkingDir: tree,
-    entryPoints: { [RUN]: "src/main.ts" },
+    entryPoints: ENTRIES,
     outdir: out,
     // Beside it, because modules look for package.json above their own folder.
     chunkNames: "main-[name]-[hash]",
@@ -106,8 +139,19 @@ async function writePage(out: string): Promise<void> {
   for (const [name, bytes] of await bundlePage()) writeFileSync(join(folder, name), bytes);
 }
 
+/** Writes the declarations of the public modules to `out/types`. */
+function declare(tree: string, out: string): void {
+  const from = join(out, "declared");
+  compile(tree, "tsconfig.build.json", from);
+  const native = join(tree, "node_modules/uWebSockets.js/index.d.ts");
+  const entries = ["index", "gateway/attach"];
+  copyDeclarations({ from, to: join(out, "types"), entries, native });
+  rmSync(from, { recursive: true });
+}
+
 rmSync(out, { recursive: true, force: true });
-compile(tree, "tsconfig.build.json", out);
+declare(tree, out);
+compile(tree, "packages/edge/tsconfig.json", out);
 compile(tree, "tsconfig.examples.json", join(out, "examples"));
 writeFileSync(join(out, "main.js"), ENTRY, { mode: 0o755 });
 writeFileSync(join(out, "main-licences.txt"), gatherLicences(tree, await bundle(tree, out)));

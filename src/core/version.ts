@@ -1,28 +1,51 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const require = createRequire(import.meta.url);
 
 interface About {
+  readonly name?: string;
   readonly version: string;
-  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
 }
 
-// The casts hold: this and every package has a package.json with a version.
+const SOCKET_IO = "socket.io";
+
+// The cast holds: this package has a package.json with a version.
 const sluice = () => require("sluice/package.json") as About;
 
-/** Returns the version of an installed package; of Sluice itself without a name. */
-export function readVersion(name?: string): string {
-  if (name === undefined) return sluice().version;
-  // Not by `require`: many packages do not export their package.json.
-  const paths = (require.resolve.paths(name) ?? []).map((at) => join(at, name, "package.json"));
-  const path = paths.find((each) => existsSync(each));
-  if (path === undefined) return "of an unknown version";
-  return (JSON.parse(readFileSync(path, "utf8")) as About).version;
+/** Returns the version of Sluice. */
+export function readVersion(): string {
+  return sluice().version;
 }
 
-/** Returns the one version of a library that Sluice depends on. */
-export function readPinnedVersion(name: string): string {
-  return sluice().dependencies?.[name] ?? "another version";
+/**
+ * Returns the version of socket.io, or of a package that it uses: of the copies that Sluice uses,
+ * too. Others of the same name may be installed.
+ */
+export function readSocketIoVersion(name: string): string {
+  try {
+    const beside = createRequire(require.resolve(SOCKET_IO));
+    const entry = name === SOCKET_IO ? require.resolve(name) : beside.resolve(name);
+    return readAbout(dirname(entry), name).version;
+  } catch {
+    return "of an unknown version";
+  }
+}
+
+/** Reads the package.json of a package, from a folder in it. Many packages do not export theirs. */
+function readAbout(folder: string, name: string): About {
+  try {
+    // The cast holds: every package.json of this name has a version.
+    const about = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as About;
+    if (about.name === name) return about;
+  } catch {}
+  if (dirname(folder) === folder) throw new Error(`${name} has no package.json`);
+  return readAbout(dirname(folder), name);
+}
+
+/** Returns the versions of socket.io that Sluice is made for, such as `~4.8.0`. */
+export function readSocketIoRange(): string {
+  return sluice().peerDependencies?.[SOCKET_IO] ?? "another version";
 }

@@ -1,7 +1,8 @@
 import type { HttpResponse, TemplatedApp, us_listen_socket, WebSocket } from "uWebSockets.js";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { advise, type Machine, namePlatformPackage } from "./advice.ts";
 
 /** The exports that Sluice uses; both binaries have them. */
 export interface Native {
@@ -17,7 +18,7 @@ export interface Native {
 /** The uWebSockets.js binary that was loaded. */
 export interface LoadedNative {
   readonly uws: Native;
-  /** Package version, such as `20.57.0`. */
+  /** Version of uWebSockets.js, such as `20.57.0`. */
   readonly version: string;
   readonly binary: "current" | "legacy";
   /** File name of the binary. */
@@ -33,68 +34,99 @@ interface Candidate {
   readonly folder: string;
 }
 
-// The legacy package's entry point falls back to a JavaScript server if its binary does not load.
-// So both binaries are loaded by path.
+/** Sluice's own package of binaries for this system. */
+const OWN = namePlatformPackage(process);
+
+/**
+ * Where a binary may be, in the order in which they are tried.
+ *
+ * A package named `uWebSockets.js` is there only if somebody has installed it: to run on an
+ * official build, or because the application makes apps with it. An app must be served by the
+ * binary that made it. `uwebsockets-legacy` is there only in Sluice's own repository.
+ *
+ * All are loaded by path, because the entry point of the legacy package falls back to a server in
+ * JavaScript if its binary does not load.
+ */
 const CANDIDATES: readonly Candidate[] = [
   { binary: "current", module: "uWebSockets.js", folder: "." },
+  { binary: "current", module: OWN, folder: "." },
+  { binary: "legacy", module: OWN, folder: "legacy" },
   { binary: "legacy", module: "uwebsockets-legacy", folder: "binaries" },
 ];
 
 let loaded: LoadedNative | undefined;
 
 /**
- * Returns the uWebSockets.js that this machine can load: the current one, or else the legacy one.
- * Throws one sentence that says what was tried, what this machine has and what to install.
+ * Returns the uWebSockets.js that this machine can load, the first of those that are installed.
+ * Throws one sentence each of what was tried, what this machine has and what to do.
  */
 export function loadNative(): LoadedNative {
   if (loaded) return loaded;
   const require = createRequire(import.meta.url);
   const file = `uws_${process.platform}_${process.arch}_${process.versions.modules}.node`;
   const tried: string[] = [];
-  for (const candidate of CANDIDATES) {
+  for (const { binary, module, folder } of CANDIDATES) {
+    const root = findPackage(require, module);
+    const path = join(root ?? "", folder, file);
+    if (root === undefined) continue;
+    if (!existsSync(path)) {
+      tried.push(`${module} has no ${join(folder, file)}`);
+      continue;
+    }
     try {
-      const root = findPackage(require, candidate.module);
       // The cast is safe: both binaries export these documented names.
-      const uws = require(join(root, candidate.folder, file)) as Native;
-      const about: { version?: string } = JSON.parse(
-        readFileSync(join(root, "package.json"), "utf8"),
-      );
-      loaded = { uws, version: about.version ?? "unknown", binary: candidate.binary, file };
+      const uws = require(path) as Native;
+      loaded = { uws, version: readNativeVersion(root, folder), binary, file };
       return loaded;
     } catch (error) {
-      tried.push(`${candidate.module} (${firstLine(error)})`);
+      tried.push(`${module} (${firstLine(error)})`);
     }
   }
-  throw new Error(
-    `No uWebSockets.js binary loads here: tried ${tried.join(", then ")}; this machine has ` +
-      `Node.js ${process.versions.node} (ABI ${process.versions.modules}) on ${process.platform} ` +
-      `${process.arch} with ${readLibc()}; install uNetworking/uWebSockets.js#v20.57.0 (glibc 2.38 ` +
-      "or newer) or #v20.52.0 (Node.js 20 to 24 on glibc 2.33 to 2.37) under the name uWebSockets.js.",
+  throw new Error(writeRefusal(tried));
+}
+
+function writeRefusal(tried: readonly string[]): string {
+  const found = tried.length > 0 ? `tried ${tried.join(", then ")}` : `${OWN} is not installed`;
+  const { platform, arch, versions } = process;
+  const machine: Machine = { platform, arch, abi: versions.modules, glibc: readGlibc() };
+  return (
+    `No uWebSockets.js binary loads here: ${found}. This machine has Node.js ${versions.node} ` +
+    `(ABI ${machine.abi}) on ${platform} ${arch} with ${readLibc()}. ` +
+    `${advise(machine, tried.length > 0)} See docs/uwebsockets.md.`
   );
 }
 
-function findPackage(require: NodeJS.Require, name: string): string {
-  // The packages do not list package.json in `exports`, so walk up from the entry point.
-  let folder = dirname(require.resolve(name));
-  for (let up = 0; up < 3; up++) {
-    try {
-      readFileSync(join(folder, "package.json"));
-      return folder;
-    } catch {
-      folder = dirname(folder);
-    }
-  }
-  throw new Error(`${name} has no package.json`);
+/** Returns the folder of an installed package. */
+function findPackage(require: NodeJS.Require, name: string): string | undefined {
+  // Not by its entry point: a package of binaries has none, and others do not export package.json.
+  const folders = (require.resolve.paths(name) ?? []).map((at) => join(at, name));
+  return folders.find((folder) => existsSync(join(folder, "package.json")));
+}
+
+/** A package of Sluice's own says what the binaries in each of its folders are. */
+interface About {
+  readonly version?: string;
+  readonly uWebSockets?: Readonly<Record<string, { readonly version: string }>>;
+}
+
+function readNativeVersion(root: string, folder: string): string {
+  const about: About = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  return about.uWebSockets?.[folder]?.version ?? about.version ?? "unknown";
 }
 
 function firstLine(error: unknown): string {
   return String(error instanceof Error ? error.message : error).split("\n", 1)[0] ?? "";
 }
 
+function readGlibc(): string | undefined {
+  if (process.platform !== "linux") return undefined;
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return report.header?.glibcVersionRuntime;
+}
+
 /** Returns the name and version of this machine's C library, such as `glibc 2.36`. */
 export function readLibc(): string {
   if (process.platform !== "linux") return "no glibc";
-  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  const glibc = report.header?.glibcVersionRuntime;
+  const glibc = readGlibc();
   return glibc ? `glibc ${glibc}` : "another C library than glibc";
 }

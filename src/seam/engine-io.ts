@@ -229,7 +229,8 @@ export function startUpgrade(connection: EngineSocketBase, transport: EngineTran
 
 /** Returns a session's Set-Cookie header, formatted by the package that engine.io uses. */
 export function formatCookie(id: string, options: CookieOptions): string {
-  const require = createRequire(createRequire(import.meta.url).resolve("engine.io"));
+  const beside = createRequire(createRequire(import.meta.url).resolve("socket.io"));
+  const require = createRequire(beside.resolve("engine.io"));
   // The package's documented function; engine.io's own server calls it with the same arguments.
   const { serialize } = require("cookie") as {
     serialize(name: string, value: string, options: object): string;

@@ -1,6 +1,6 @@
 import type { EventEmitter } from "node:events";
 import { messageOf } from "../core/failures.ts";
-import { readPinnedVersion, readVersion } from "../core/version.ts";
+import { readSocketIoRange, readSocketIoVersion } from "../core/version.ts";
 
 /** An object of a library, and the members of it that Sluice uses. */
 export interface Part {
@@ -37,8 +37,8 @@ export function listMembers<Inside>(
 export function checkLibrary(name: string, listParts: () => Iterable<Part>): void {
   const missing = new Set<string>();
   const refuse = (what: string, cause?: unknown): never => {
-    const text = `${name} ${readVersion(name)} ${what}; Sluice is made for ${readPinnedVersion(name)}`;
-    throw new Error(text, { cause });
+    const text = `${name} ${readSocketIoVersion(name)} ${what}`;
+    throw new Error(`${text}; Sluice works with socket.io ${readSocketIoRange()}`, { cause });
   };
   try {
     for (const { name: owner, object, members } of listParts()) {

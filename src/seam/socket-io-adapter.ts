@@ -3,10 +3,11 @@
  * {@link checkSocketIoAdapter} compares them with the installed version at start.
  */
 
-import type { Server } from "socket.io";
+import { Server } from "socket.io";
 import { Adapter, SessionAwareAdapter } from "socket.io-adapter";
 import type { Recipients } from "../core/membership.ts";
 import type { Frames, Packet } from "../core/packet.ts";
+import { readSocketIoVersion } from "../core/version.ts";
 import { checkLibrary, listMembers, type Part } from "./members.ts";
 
 /** A Socket.IO room. Rooms are keys of a Map: the number 1 and the text "1" are two rooms. */
@@ -75,13 +76,19 @@ export function* listSocketIoAdapter(io: Server): Generator<Part> {
 }
 
 /**
- * Throws if the installed socket.io-adapter lacks a member that Sluice uses, or if the adapter of
- * `io` comes from another copy of it.
+ * Throws if the installed socket.io-adapter lacks a member that Sluice uses, or if `io` or its
+ * adapter comes from another copy than Sluice uses: what is replaced there has no effect here.
  */
 function checkSocketIoAdapter(io: Server): void {
+  if (!(io instanceof Server)) refuseCopy("server", "socket.io");
+  if (!(io.sockets.adapter instanceof Adapter)) refuseCopy("adapter", "socket.io-adapter");
   checkLibrary("socket.io-adapter", () => listSocketIoAdapter(io));
-  if (io.sockets.adapter instanceof Adapter) return;
-  throw new Error("the server's adapter does not extend Adapter of Sluice's socket.io-adapter");
+}
+
+function refuseCopy(what: string, name: string): never {
+  const here = `Sluice uses ${readSocketIoVersion(name)}`;
+  const mend = `run \`npm dedupe\` (\`npm ls ${name}\` shows the copies)`;
+  throw new Error(`The ${what} comes from a second copy of ${name}, ${here}: ${mend}`);
 }
 
 /** Removes a socket from a room, and the room if it is empty then. */

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { createContextFilter, readDockerfile, readExec } from "../../deploy/image/dockerfile.ts";
-import { testFolder } from "../harness/process.ts";
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 
@@ -74,35 +70,4 @@ test("every file the Dockerfile copies from the context passes .dockerignore", (
     copied.filter((path) => !isSent(path)),
     [],
   );
-});
-
-test("the image keeps what runs and what is served, the maps of the client bundles too", (t) => {
-  // Seen: 404 for the maps of the bundles in the image. They were taken for maps of the server's code.
-  const root = join(testFolder(t), "node_modules");
-  const { platform, arch, versions } = process;
-  const binary = `uws_${platform}_${arch}_${versions.modules}.node`;
-  const kept = [
-    "a/LICENSE.md",
-    "a/index.js",
-    "socket.io/client-dist/socket.io.js",
-    "socket.io/client-dist/socket.io.js.map",
-    `uWebSockets.js/${binary}`,
-  ];
-  const gone = [
-    "a/README.md",
-    "a/index.d.ts",
-    "a/index.js.map",
-    "uWebSockets.js/uws_plan9_x_1.node",
-  ];
-  for (const file of [...kept, ...gone]) {
-    mkdirSync(dirname(join(root, file)), { recursive: true });
-    writeFileSync(join(root, file), "");
-  }
-  const prune = fileURLToPath(new URL("../../deploy/image/prune.mjs", import.meta.url));
-  const { status, stderr } = spawnSync(process.execPath, [prune, root], { encoding: "utf8" });
-  assert.equal(status, 0, stderr);
-  const left = readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(root, join(entry.parentPath, entry.name)));
-  assert.deepEqual(left.sort(), kept);
 });

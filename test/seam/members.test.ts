@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { RedisAdapter } from "@socket.io/redis-adapter";
 import { Server } from "socket.io";
-import { readVersion } from "../../src/core/version.ts";
+import { readSocketIoRange, readSocketIoVersion } from "../../src/core/version.ts";
 import { listEngineIo } from "../../src/seam/engine-io.ts";
 import { checkLibrary, type Part } from "../../src/seam/members.ts";
 import { listRedisAdapter } from "../../src/seam/redis-adapter.ts";
@@ -33,6 +33,8 @@ const LIBRARIES: readonly (readonly [string, string, () => Iterable<Part>])[] = 
   ["@socket.io/redis-adapter", "fields", () => listRedisAdapter(classic)],
 ];
 
+const MADE_FOR = `Sluice works with socket.io ${readSocketIoRange()}`;
+
 /** Returns what is left of an object when a member was renamed. */
 function without(object: object, member: string): object {
   return new Proxy(object, { has: (target, name) => name !== member && name in target });
@@ -48,9 +50,9 @@ for (const [library, use, list] of LIBRARIES) {
       for (const member of part.members) {
         const renamed = { ...part, object: without(part.object, member) };
         const others = parts.map((each) => (each === part ? renamed : each));
-        const version = readVersion(library);
+        const version = readSocketIoVersion(library);
         assert.throws(() => checkLibrary(library, () => others), {
-          message: `${library} ${version} lacks ${part.name}.${member}; Sluice is made for ${version}`,
+          message: `${library} ${version} lacks ${part.name}.${member}; ${MADE_FOR}`,
         });
       }
     }
@@ -63,12 +65,15 @@ test("a library that is built differently is refused with the reason", () => {
     throw new Error("this.init is not a function");
   }
   assert.throws(() => checkLibrary("engine.io", list), {
-    message: `engine.io ${readVersion("engine.io")} cannot be checked: this.init is not a function; Sluice is made for ${readVersion("engine.io")}`,
+    message: `engine.io ${readSocketIoVersion("engine.io")} cannot be checked: this.init is not a function; ${MADE_FOR}`,
   });
 });
 
-test("each checked library is pinned to one version, which is the installed one", () => {
+test("the range of socket.io is that of package.json, and includes the installed version", () => {
   const about = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  const { dependencies } = JSON.parse(about);
-  for (const [library] of LIBRARIES) assert.equal(dependencies[library], readVersion(library));
+  const range = JSON.parse(about).peerDependencies["socket.io"];
+  assert.equal(readSocketIoRange(), range);
+  const [, lowest = ""] = /^~4\.8\.(\d+)$/.exec(range) ?? [];
+  const [, patch = ""] = /^4\.8\.(\d+)$/.exec(readSocketIoVersion("socket.io")) ?? [];
+  assert.ok(Number(patch) >= Number(lowest), range);
 });

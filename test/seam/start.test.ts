@@ -4,7 +4,7 @@ import { RedisAdapter } from "@socket.io/redis-adapter";
 import { Socket as EngineSocket } from "engine.io";
 import { Namespace, Server } from "socket.io";
 import { Adapter } from "socket.io-adapter";
-import { readVersion } from "../../src/core/version.ts";
+import { readSocketIoVersion } from "../../src/core/version.ts";
 import { attach } from "../../src/gateway/attach.ts";
 import { startGateway } from "../../src/gateway/gateway.ts";
 import { loadNative } from "../../src/host/native.ts";
@@ -27,7 +27,7 @@ async function lacking(
 }
 
 const refusal = (library: string, what: string) =>
-  new RegExp(`^${library} ${readVersion(library)} (lacks|cannot be checked:) .*${what}`);
+  new RegExp(`^${library} ${readSocketIoVersion(library)} (lacks|cannot be checked:) .*${what}`);
 
 for (const [library, owner, method] of [
   ["engine.io", EngineSocket, "closeTransport"],
