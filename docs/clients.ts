@@ -79,13 +79,15 @@ const titleOf = (name: string) => CLIENTS[name]?.title ?? name;
 function summarize({ rows }: ClientReport, wanted: readonly RowName[]): string {
   const lacking = wanted.filter((row) => rows[row]?.result === "not offered");
   const failing = wanted.filter((row) => rows[row]?.result === "fails");
-  if (failing.length > 0) return `fails: ${failing.map(code).join(", ")}`;
-  return lacking.length === 0 ? "yes" : `no ${lacking.map(code).join(", ")}`;
+  const parts: string[] = [];
+  if (lacking.length > 0) parts.push(`no ${lacking.map(code).join(", ")}`);
+  if (failing.length > 0) parts.push(`fails ${failing.map(code).join(", ")}`);
+  return parts.join("; ") || "yes";
 }
 
 function listLacks(): string {
-  const lines = Object.values(CLIENTS).flatMap(({ title, lacks = {} }) =>
-    Object.entries(lacks).map(([row, why]) => `- ${title}, ${code(row)}: ${why}`),
+  const lines = Object.values(CLIENTS).flatMap(({ title, lacks, faults }) =>
+    Object.entries({ ...lacks, ...faults }).map(([row, why]) => `- ${title}, ${code(row)}: ${why}`),
   );
   return lines.length === 0 ? "Every client does everything." : lines.join("\n");
 }

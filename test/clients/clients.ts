@@ -1,4 +1,5 @@
 import { inChromium, inNode, inPython, type Made } from "./make.ts";
+import { inGo, inJava, inRust } from "./native.ts";
 import { REFUSAL, ROWS } from "./rows.ts";
 
 /** A client under test. */
@@ -9,16 +10,53 @@ export interface Client {
   make(): Promise<Made>;
   /** Rows that it does not offer, and why. */
   readonly lacks?: Readonly<Record<string, string>>;
+  /** Rows that fail with it, on every server of Socket.IO, and why. */
+  readonly faults?: Readonly<Record<string, string>>;
   /** Its rows; all of them unless it says otherwise. */
   readonly rows?: readonly string[];
 }
 
 const JAVASCRIPT = "test/clients/javascript/program.ts";
 const BUN = ["node_modules/.bin/bun", JAVASCRIPT, "socket.io-client"];
+const ONE_BYTE_STRING = "an event carries one byte string and nothing else, or no bytes";
+const OPEN_POLL = "it sends nothing while a poll is open, which is 25 seconds by default";
 const DENO = ["node_modules/.bin/deno", "run", "--quiet", "--allow-all", "--no-lock"];
 
 /** Every client, by its name on the command line. */
 export const CLIENTS: Readonly<Record<string, Client>> = {
+  // The longest builds first, so that other clients run meanwhile.
+  rust: {
+    title: "rust_socketio",
+    make: inRust,
+    lacks: {
+      "ack-to-client": "an application cannot acknowledge an event",
+      "binary-to-server": ONE_BYTE_STRING,
+      "binary-to-client": ONE_BYTE_STRING,
+      "binary-polling": ONE_BYTE_STRING,
+      "rooms-binary": ONE_BYTE_STRING,
+    },
+  },
+  go: {
+    title: "zishang520/socket.io, Go",
+    make: inGo,
+    lacks: { upgrade: `${OPEN_POLL}; use WebSocket alone` },
+    faults: {
+      polling: OPEN_POLL,
+      "binary-polling": OPEN_POLL,
+      "namespace-refused":
+        "for a refusal without data, as by a namespace that does not exist, the application gets " +
+        "`missing 'data' field` and not the message",
+    },
+  },
+  java: {
+    title: "io.socket:socket.io-client, Java",
+    make: inJava,
+    faults: {
+      "reconnect-after-close":
+        "it does not notice that the server closes the WebSocket. It connects again when pings " +
+        "are missing, after `socket.pingIntervalMs` + `socket.pingTimeoutMs` (45 seconds)",
+    },
+  },
   "socket.io-client-2": {
     title: "socket.io-client 2",
     make: inNode("socket.io-client-2"),

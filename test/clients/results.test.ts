@@ -8,13 +8,15 @@ import type { ClientReport, RowResult } from "./rows.ts";
 
 const CLIENT: Client = {
   title: "a client",
-  rows: ["websocket", "upgrade", "server-disconnect"],
+  rows: ["websocket", "polling", "upgrade", "server-disconnect"],
   lacks: { upgrade: "it never changes its transport" },
+  faults: { polling: "it never polls twice" },
   make: async () => ({ command: [] }),
 };
 
 const ROWS: Readonly<Record<string, RowResult>> = {
   websocket: { result: "works" },
+  polling: { result: "fails" },
   upgrade: { result: "not offered" },
   "server-disconnect": { result: "works", reason: "server disconnect" },
 };
@@ -44,6 +46,9 @@ test("each difference from what a client must do, or is recorded, is a problem",
   assert.deepEqual(problems(report({ upgrade: { result: "works" } })), [
     'upgrade: "works", and must be "not offered"',
   ]);
+  assert.deepEqual(problems(report({ polling: { result: "works" } })), [
+    'polling: "works", and must be "fails"',
+  ]);
   assert.deepEqual(problems(report({ rooms: { result: "works" } })), [
     "rooms is not one of its rows",
   ]);
@@ -53,7 +58,7 @@ test("each difference from what a client must do, or is recorded, is a problem",
   assert.deepEqual(problems(report({}, "2.0.0")), [
     'its version is "2.0.0", and "1.0.0" is recorded',
   ]);
-  assert.equal(problems(gone).length, 3);
+  assert.equal(problems(gone).length, 4);
   assert.deepEqual(findProblems(CLIENT, report(), undefined), [
     "nothing is recorded of it: run it with --write",
   ]);
@@ -66,7 +71,8 @@ test("what is recorded are the clients of the suite, each without a problem", ()
     const recorded = results[name];
     assert.ok(recorded);
     assert.deepEqual(findProblems(client, recorded, recorded), [], name);
-    for (const row of Object.keys(client.lacks ?? {})) assert.ok(rowsOf(client).includes(row), row);
+    for (const row of Object.keys({ ...client.lacks, ...client.faults }))
+      assert.ok(rowsOf(client).includes(row), row);
   }
 });
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Client, rowsOf } from "./clients.ts";
-import type { ClientReport, RowResult } from "./rows.ts";
+import type { ClientReport, Result, RowResult } from "./rows.ts";
 
 const FILE = fileURLToPath(new URL("results.json", import.meta.url));
 
@@ -30,7 +30,7 @@ export function findProblems(
 ): string[] {
   const problems: string[] = [];
   for (const row of new Set([...rowsOf(client), ...Object.keys(report.rows)])) {
-    const wanted = client.lacks?.[row] ? "not offered" : "works";
+    const wanted = wantedOf(client, row);
     const found = report.rows[row];
     if (!rowsOf(client).includes(row)) problems.push(`${row} is not one of its rows`);
     else if (found?.result !== wanted)
@@ -38,6 +38,11 @@ export function findProblems(
   }
   if (recorded !== "anything") problems.push(...findChanges(report, recorded));
   return problems;
+}
+
+function wantedOf({ lacks, faults }: Client, row: string): Result {
+  if (lacks?.[row]) return "not offered";
+  return faults?.[row] ? "fails" : "works";
 }
 
 function findChanges(report: ClientReport, recorded: ClientReport | undefined): string[] {
