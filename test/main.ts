@@ -11,15 +11,19 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { build, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+/** The process, whose own address says that it is compiled: so it takes the compiled chat. */
+const MAIN = join(ROOT, "src/main.ts");
 
 /** Keeps each file's own address: tests find files beside it, and programs to start. */
 const addresses: Plugin = {
   name: "addresses",
   setup({ onLoad }) {
     onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      if (path === MAIN) return undefined;
       const address = JSON.stringify(pathToFileURL(path).href);
       const contents = readFileSync(path, "utf8").replaceAll("import.meta.url", address);
       return { loader: "ts", contents };
@@ -41,22 +45,28 @@ function findTests(without: string | undefined, paths: readonly string[]): strin
 /** Tells at the end which files were slowest. */
 const SLOWEST = "test/slowest.ts";
 
+const BUNDLE = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  packages: "external",
+  sourcemap: true,
+  plugins: [addresses],
+  logLevel: "warning",
+} as const satisfies BuildOptions;
+
 async function bundle(files: readonly string[], out: string): Promise<void> {
-  await build({
-    absWorkingDir: ROOT,
-    entryPoints: [...files],
-    outdir: out,
-    outbase: ROOT,
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    packages: "external",
-    sourcemap: true,
-    plugins: [addresses],
-    logLevel: "warning",
-  });
+  await build({ ...BUNDLE, entryPoints: [...files], outbase: ROOT, outdir: out });
+}
+
+/** Bundles the process, with its example, for tests that start it; returns its path. */
+async function bundleProcess(out: string): Promise<string> {
+  const entryPoints = { main: MAIN, "examples/chat": join(ROOT, "examples/chat.ts") };
+  await build({ ...BUNDLE, entryPoints, outdir: join(out, "process") });
+  return join(out, "process/main.js");
 }
 
 const { values, positionals } = parseArgs({
@@ -80,7 +90,9 @@ const run = [
   ...[`--test-concurrency=${concurrency}`, "--test-timeout=240000"],
   ...files.map(bundled),
 ];
-const child = spawn(process.execPath, run, { cwd: ROOT, stdio: "inherit" });
+// To compile and link the process at each of hundreds of starts took three times as long as to start.
+const env = { ...process.env, TEST_PROCESS: await bundleProcess(out) };
+const child = spawn(process.execPath, run, { cwd: ROOT, stdio: "inherit", env });
 // Ctrl-C goes to the tests by itself, and their end is waited for.
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => child.kill());

@@ -43,7 +43,7 @@ async function workers(t: TestContext) {
     }
   }
   const pids = () => {
-    const words = ["-P", String(run.child.pid), "-f", "main.ts"];
+    const words = ["-P", String(run.child.pid), "-f", "/main[.][tj]s"];
     return execFileSync("pgrep", words, { encoding: "utf8" }).trim().split("\n").map(Number);
   };
   const signal = (pid: number, name: NodeJS.Signals) => {

@@ -15,7 +15,7 @@ import { listening, ON_PORT, WEBSOCKET, WORKERS } from "../harness/workers.ts";
 
 /** One of the workers; the compiler that tsx may start is a child as well. */
 function victimOf(run: TestProcess): number {
-  const words = ["-P", String(run.child.pid), "-f", "main.ts"];
+  const words = ["-P", String(run.child.pid), "-f", "/main[.][tj]s"];
   const pids = execFileSync("pgrep", words, { encoding: "utf8" });
   return Number(pids.trim().split("\n")[0]);
 }

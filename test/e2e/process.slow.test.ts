@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { newClient, sumMetric } from "../harness/gateway.ts";
 import { ask } from "../harness/http.ts";
-import { NODE, SLUICE, startProcess, testFolder } from "../harness/process.ts";
+import { NODE, ROOT, SLUICE, startProcess, testFolder } from "../harness/process.ts";
 import { testRedis } from "../harness/redis.ts";
 import { slowProxy } from "../harness/slow-proxy.ts";
 import { hasTool } from "../harness/tool.ts";
@@ -98,6 +98,8 @@ for (const [name, { args = [], env = {}, code, says }] of Object.entries(MISTAKE
 test("a handler module that fails is named, and the line of its mistake", async (t) => {
   // Seen: "sluice: Cannot read properties of undefined", and of a mistake in TypeScript that there was one.
   const folder = testFolder(t);
+  mkdirSync(join(folder, "node_modules"));
+  symlinkSync(join(ROOT, "node_modules/tsx"), join(folder, "node_modules/tsx"));
   const fails: Readonly<Record<string, [text: string, says: RegExp]>> = {
     "calls.mjs": [
       "export default (io) => {\n  io.nope.x();\n};",

@@ -15,8 +15,13 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** Starts `node` with TypeScript; arguments follow. */
 export const NODE: readonly string[] = [process.execPath, "--import", "tsx"];
 
+/** The process as the runner has bundled it (test/main.ts): it starts in a third of the time. */
+const BUNDLED = process.env.TEST_PROCESS;
+
 /** Starts the gateway; flags follow. */
-export const SLUICE: readonly string[] = [...NODE, "src/main.ts"];
+export const SLUICE: readonly string[] = BUNDLED
+  ? [process.execPath, BUNDLED]
+  : [...NODE, "src/main.ts"];
 
 /** Whether a process has not ended. */
 export function isAlive(pid: number): boolean {
