@@ -1,5 +1,7 @@
 /**
- * Runs the tests, each file in a process of its own: `main.ts [--without pattern] [path…]`.
+ * Runs the tests, each file in a process of its own: `main.ts [--without pattern] [--binary]
+ * [path…]`. With `--binary` it leaves out what has the same outcome with any binary of
+ * uWebSockets.js.
  *
  * They are bundled first: to compile, find and link the same files again in each of 150 processes
  * took most of their processor time. A single file needs none of this:
@@ -11,7 +13,8 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { type BuildOptions, build, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
+import { findOfBinary } from "./binary.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -54,12 +57,14 @@ const BUNDLE = {
   target: "node20",
   packages: "external",
   sourcemap: true,
+  metafile: true,
   plugins: [addresses],
   logLevel: "warning",
 } as const satisfies BuildOptions;
 
-async function bundle(files: readonly string[], out: string): Promise<void> {
-  await build({ ...BUNDLE, entryPoints: [...files], outbase: ROOT, outdir: out });
+async function bundle(files: readonly string[], out: string): Promise<Metafile> {
+  const from = { entryPoints: [...files], outbase: ROOT };
+  return (await build({ ...BUNDLE, ...from, outdir: out })).metafile;
 }
 
 /** Bundles the process, with its example, for tests that start it; returns its path. */
@@ -70,19 +75,23 @@ async function bundleProcess(out: string): Promise<string> {
 }
 
 const { values, positionals } = parseArgs({
-  options: { without: { type: "string" } },
+  options: { without: { type: "string" }, binary: { type: "boolean", default: false } },
   allowPositionals: true,
 });
-const files = findTests(values.without, positionals);
+const all = findTests(values.without, positionals);
 // Within node_modules, so that packages are found from there.
 const cache = join(ROOT, "node_modules/.cache");
 mkdirSync(cache, { recursive: true });
 const out = mkdtempSync(join(cache, "tests-"));
-await bundle([...files, SLOWEST], out);
+const { inputs } = await bundle([...all, SLOWEST], out);
+const files = values.binary ? findOfBinary(all, inputs) : all;
+if (values.binary) {
+  console.log(`left out of ${all.length} files, because no binary makes a difference:`);
+  for (const file of all.filter((one) => !files.includes(one))) console.log(`  ${file}`);
+}
 const bundled = (file: string) => join(out, file.replace(/ts$/, "js"));
-// One more than there are cores, because many tests wait for a clock. The slow ones start processes,
-// which fill the cores by themselves.
-const concurrency = availableParallelism() + (values.without === undefined ? 0 : 1);
+// One more than there are cores, because many tests wait for a clock.
+const concurrency = availableParallelism() + 1;
 const run = [
   ...["--enable-source-maps", "--test"],
   ...["--test-reporter=spec", "--test-reporter-destination=stdout"],

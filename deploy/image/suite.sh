@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the whole test suite in a copy of a Debian 13 root, where the current uWebSockets.js binary
-# loads, with Debian's own Prometheus, Redis and HAProxy. Functions in Python and Go are left out:
-# they reach the gateway by HTTP alone.
+# Runs the tests for which the binary matters (test/binary.ts) in a copy of a Debian 13 root, where
+# the current uWebSockets.js binary loads, with Debian's own Prometheus, Redis and HAProxy. Functions
+# in Python and Go are left out: they reach the gateway by HTTP alone.
 # usage: suite.sh <base root> <new root>   (as root)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -30,7 +30,7 @@ inside='
     ca-certificates curl procps >/tmp/apt.log 2>&1 || { tail /tmp/apt.log; exit 1; }
   cd /work
   npm ci --silent
-  npm run test:all
+  npm run test:binary
 '
 unshare --mount --pid --fork sh -ec '
   root=$1
