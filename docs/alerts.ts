@@ -7,12 +7,17 @@ import { page } from "./markdown.ts";
 
 const { alerts, recordings } = readRules();
 
-const INTRODUCTION = `The alerts in \`deploy/prometheus/rules/\`, each with what to do when it wakes you. Each is tested to
-fire and not to fire (\`promtool test rules deploy/prometheus/tests/*.yml\`). They select the gateways
-by \`job="sluice"\`; critical ones are to wake somebody. \`runbook_url\` of each leads here, once it
-names the place where you keep this page ([how](../deploy/prometheus/README.md)).
+const INTRODUCTION = `A runbook for each alert in \`deploy/prometheus/rules/\`. Search this page for the name of your alert.
+[incident.md](incident.md) shows one incident from the alert to the cause.
 
-The commands want this of your shell, for the gateway that the alert names:
+- Critical alerts should page someone. Warnings can wait for the morning.
+- The alerts find gateways by \`job="sluice"\`.
+- \`runbook_url\` in each alert leads to this page, after you have set the address where you publish it
+  ([how](../deploy/prometheus/README.md)).
+- Each alert is tested: when it fires, and when it does not
+  (\`promtool test rules deploy/prometheus/tests/*.yml\`).
+
+Set these variables in your shell before you run the commands. Use the gateway that the alert names:
 
 \`\`\`sh
 API=http://10.0.0.5:3000                 # its API port
@@ -49,12 +54,12 @@ function describeAlert(alert: Alert, rows: readonly ShownRow[]): string {
     `## ${alert.name}`,
     `${alert.severity === "critical" ? "**Critical**" : "Warning"}${after}. ${alert.action}`,
     block("promql", alert.expression),
-    `**Users.** ${users}`,
+    `**What users notice.** ${users}`,
     `**Look at** ${describeRows(alert, rows)}these queries:`,
     block("promql", asked),
     "**Run**",
     block("sh", commands.join("\n")),
-    "**Likely causes**, the first the most likely",
+    "**Likely causes**, the most likely first",
     causes.map((cause, at) => `${at + 1}. ${cause}`).join("\n"),
     "**Do**",
     mitigate.map((step) => `- ${step}`).join("\n"),

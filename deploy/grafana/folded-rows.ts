@@ -183,7 +183,7 @@ export const FOLDED_ROWS: readonly Row[] = [
         },
       },
       {
-        title: "Events turned away before a call, by reason",
+        title: "Events refused before a call, by reason",
         unit: "ops",
         lines: { [sumRate("sluice_upstream_refused_total", "reason")]: "{{reason}}" },
       },

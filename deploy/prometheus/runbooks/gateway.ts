@@ -22,7 +22,7 @@ const LAST_LINES = "$LOG | tail -n 50";
 export const GATEWAY: Runbooks = {
   SluiceDown: {
     users:
-      "Its clients were cut off and reconnect to the other instances within seconds. If it was the only one, nobody is connected.",
+      "Clients of this instance lost their connection and reconnect to the other instances within seconds. If it was the only instance, no client is connected.",
     queries: [UP, CONNECTIONS, MEMORY],
     commands: [
       "curl -si $API/healthz",
@@ -30,55 +30,55 @@ export const GATEWAY: Runbooks = {
       "dmesg -T | grep -i -E 'oom|killed process' | tail",
     ],
     causes: [
-      "The process ended: its last lines say why. Exit 78 is a setting, 1 a start that failed.",
-      "It was killed for its memory: the query shows it growing before, and `dmesg` says so.",
-      "It lives and its event loop stands still: it is up for the platform and answers nobody.",
-      "Prometheus cannot reach it: a network or a port (`api.port`, `api.host`) that changed.",
+      "The process ended. Its last log lines say why. Exit code 78 is a wrong setting, 1 a failed start.",
+      "It was killed because of its memory. The query shows growing memory, and `dmesg` has a line about it.",
+      "The process runs, but its event loop is blocked. The platform sees it as up, and it answers no request.",
+      "Prometheus cannot reach it: the network or the port has changed (`api.port`, `api.host`).",
     ],
     mitigate: [
-      "Start it again, or have the platform do so; `npx sluice doctor` names what keeps it from starting.",
-      "An event loop that stands still: take a CPU profile if you can, then restart.",
-      "Killed for memory: lower `overload.memoryBytesMax`, so that it sheds load before.",
+      "Restart it, or let the platform restart it. `npx sluice doctor` says what prevents a start.",
+      "Blocked event loop: take a CPU profile if you can, then restart.",
+      "Killed because of memory: lower `overload.memoryBytesMax`, so that it sheds load earlier.",
     ],
-    over: "`up` is 1, and the connections come back to it.",
+    over: "`up` is 1, and clients connect to it again.",
   },
   SluiceAbsent: {
-    users: "Perhaps nothing: nobody watches. Or no gateway runs at all.",
+    users: "Perhaps nothing: the gateways run, but nothing monitors them. Or no gateway runs.",
     queries: [ask("targets of any job", "count by (job) (up)"), UP, CONNECTIONS],
     commands: [
       "curl -s $PROMETHEUS/api/v1/targets | jq '.data.activeTargets[] | {job: .labels.job, health, lastError}'",
       READY,
     ],
     causes: [
-      "The scrape job has another name than sluice.",
+      "The scrape job is not named sluice.",
       "Service discovery finds no target: a label, a namespace or DNS.",
       "Prometheus was reloaded with another configuration.",
     ],
     mitigate: [
       "Name the job sluice, or change `job` in the rules.",
-      "Mend the service discovery; ask a gateway by hand meanwhile.",
+      "Fix the service discovery. Until then, query a gateway with curl.",
     ],
     over: '`up{job="sluice"}` has a series for each instance.',
   },
   SluiceRestarting: {
-    users: "Clients of that instance are cut off at each restart and reconnect.",
+    users: "Clients of this instance lose their connection at each restart, and reconnect.",
     queries: [STARTS, MEMORY, LOOP_LAG],
     commands: [LAST_LINES, DOCTOR, "systemctl status sluice || kubectl describe pod -l app=sluice"],
     causes: [
-      "It is killed for its memory.",
-      "A handler fails and `handlers.onError` is exit.",
-      "A probe of the platform is too strict: `/readyz` is 503 while it drains or sheds load, `/healthz` is what says that it lives.",
-      "A deploy that rolls again and again.",
+      "It is killed because of its memory.",
+      "A handler throws, and `handlers.onError` is exit.",
+      "The platform uses the wrong probe for liveness. `/readyz` is 503 while the gateway drains or sheds load; `/healthz` is the liveness probe.",
+      "A deploy rolls out again and again.",
     ],
     mitigate: [
-      "Memory: lower `overload.memoryBytesMax`, or give it more.",
-      "Handlers: set `handlers.onError` to log, and mend what the log names.",
+      "Memory: lower `overload.memoryBytesMax`, or give the process more memory.",
+      "Handlers: set `handlers.onError` to log, and fix what the log names.",
       "Use `/healthz` for liveness, `/readyz` for readiness only.",
     ],
-    over: "No start for fifteen minutes.",
+    over: "There was no start for fifteen minutes.",
   },
   SluiceEventLoopBusy: {
-    users: "Nothing yet. Answers become slower soon, and a burst has no room.",
+    users: "Nothing yet. Soon answers become slower, and there is no spare capacity for a burst.",
     queries: [
       ask("how busy each loop is", 'sluice_event_loop_utilization_ratio{job="sluice"}'),
       DELIVERIES,
@@ -89,19 +89,19 @@ export const GATEWAY: Runbooks = {
     ],
     commands: [readMetrics("sluice_event_loop_"), DOCTOR],
     causes: [
-      "More clients, events or recipients than one core carries: compare with a week ago.",
-      "Handlers that compute in the process.",
-      "One busy instance among idle ones: the load balancer does not spread connections.",
+      "More clients, events or recipients than one core can serve. Compare with a week ago.",
+      "Handlers use much CPU.",
+      "Only one instance is busy: the load balancer does not distribute connections.",
     ],
     mitigate: [
-      "Add instances, or `cluster.workers` where the machine has free cores.",
-      "Move work out of handlers, into a function.",
-      "Send less: fewer recipients, `volatile`, several events in one.",
+      "Add instances, or `cluster.workers` if the machine has free cores.",
+      "Move work from handlers to a function.",
+      "Send less: fewer recipients, `volatile`, several messages in one event.",
     ],
-    over: "It is below 0.8 at the busiest time of the day.",
+    over: "The event loop is busy for less than 0.8 of the time at the busiest time of the day.",
   },
   SluiceEventLoopLagging: {
-    users: "Every answer of that instance is late by a tenth of a second or more; pings too.",
+    users: "Every answer of this instance is late by 0.1 s or more, and so are pings.",
     queries: [
       LOOP_LAG,
       ask("how busy the loops are", 'sluice_event_loop_utilization_ratio{job="sluice"}'),
@@ -112,20 +112,20 @@ export const GATEWAY: Runbooks = {
     ],
     commands: [readLog("handlers"), "kill -USR1 $PID   # then a CPU profile over node --inspect"],
     causes: [
-      "A handler that computes for long at a time, or calls something synchronous.",
-      "Very large packets or broadcasts with very many single recipients.",
-      "Garbage collection, because the heap is nearly full.",
+      "A handler computes for a long time at once, or makes a synchronous call.",
+      "Very large packets, or broadcasts that name very many single recipients.",
+      "Garbage collection: the heap is nearly full.",
       "Other processes on the same cores.",
     ],
     mitigate: [
-      "Move that work to a function, or into a worker thread.",
-      "Lower `socket.packetBytesMax` if it is the size of packets.",
+      "Move this work to a function or to a worker thread.",
+      "Lower `socket.packetBytesMax` if packets are too large.",
       "Give the process a core of its own.",
     ],
     over: "The 99th percentile is below 0.1 s for ten minutes.",
   },
   SluiceFileDescriptorsLow: {
-    users: "Nothing yet. Beyond the limit nobody can connect.",
+    users: "Nothing yet. At the limit, no client can connect.",
     queries: [
       ask("descriptors in use", 'process_open_fds{job="sluice"} / process_max_fds{job="sluice"}'),
       CONNECTIONS,
@@ -136,18 +136,18 @@ export const GATEWAY: Runbooks = {
     ],
     commands: ["grep 'open files' /proc/$PID/limits", DOCTOR],
     causes: [
-      "The limit is that of the system's default, 1,024 or 4,096.",
-      "More connections than the limit was made for.",
-      "Connections of something else in the process: a handler that leaks them.",
+      "The limit is the system's default: 1,024 or 4,096.",
+      "There are more connections than planned.",
+      "Other connections of the process: a handler leaks them.",
     ],
     mitigate: [
       "Raise the limit (`LimitNOFILE=1048576`, `ulimits.nofile`) and restart one instance after the other.",
-      "Until then lower `limits.connectionsMax` below it, so that clients are refused with a reason.",
+      "Until then, set `limits.connectionsMax` below the limit. Clients are then refused with a reason.",
     ],
-    over: "Less than four of five descriptors are in use.",
+    over: "Less than 80 % of the descriptors are in use.",
   },
   SluiceMemoryGrowing: {
-    users: "Nothing yet. In hours or days it sheds load or is killed.",
+    users: "Nothing yet. In hours or days the gateway sheds load or is killed.",
     queries: [
       MEMORY,
       ask("the heap of JavaScript", 'nodejs_heap_size_used_bytes{job="sluice"}'),
@@ -158,18 +158,18 @@ export const GATEWAY: Runbooks = {
       "kill -USR1 $PID   # then a heap snapshot over node --inspect, and one an hour later",
     ],
     causes: [
-      "Handlers that keep something of every client: a map without an end, listeners that are added again and again.",
-      "`socket.data` that grows.",
-      "Queues that are meant to grow up to their bound: unsent bytes, calls under way, recovery. The dashboard shows each.",
+      "Handlers keep something for every client: a map that is never cleared, or listeners that are added again and again.",
+      "`socket.data` grows.",
+      "Queues that may grow up to their limits: unsent bytes, open calls, recovery. The dashboard shows each.",
     ],
     mitigate: [
-      "Restart one instance after the other; a drain keeps clients whole.",
-      "Compare two heap snapshots, and mend what grew.",
+      "Restart one instance after the other. A drain closes connections in waves, so that clients reconnect to the others.",
+      "Compare two heap snapshots, and fix what grew.",
     ],
-    over: "It has not grown for six hours at the same number of connections.",
+    over: "Memory has not grown for six hours with the same number of connections.",
   },
   SluiceDrainSlow: {
-    users: "Clients of that instance are connected still; no new ones come to it.",
+    users: "Clients of this instance are still connected. It takes no new ones.",
     queries: [
       ask("connections left to close", 'sluice_drain_remaining_connections{job="sluice"}'),
       ask("instances that stop", 'sluice_draining{job="sluice"}'),
@@ -177,40 +177,40 @@ export const GATEWAY: Runbooks = {
     ],
     commands: [READY, LAST_LINES],
     causes: [
-      "`socket.drainMs` is that long on purpose.",
-      "The platform has told it to stop and does not end it.",
+      "`socket.drainMs` is set to that long.",
+      "The platform has sent SIGTERM, and does not kill the process.",
       "Several workers stop one after the other.",
     ],
     mitigate: [
-      "Wait if the first query falls.",
-      "A second SIGTERM ends it at once; its clients reconnect elsewhere.",
-      "Make the platform's grace longer than `socket.drainMs`, `upstream.drainMs` and 2 s together.",
+      "Wait, if the value of the first query falls.",
+      "Send a second SIGTERM to end it at once. Its clients reconnect to other instances.",
+      "Make the platform's grace period longer than `socket.drainMs` + `upstream.drainMs` + 2 s.",
     ],
-    over: "`sluice_draining` is gone with the process.",
+    over: "The process has ended, and `sluice_draining` has no series for it.",
   },
 };
 
 export const SOCKET: Runbooks = {
   SluiceConnectionsFell: {
     users:
-      "Every third user or more was cut off. Most clients reconnect by themselves, if they can.",
+      "More than 30 % of the connections were lost. Most clients reconnect by themselves, if they can.",
     queries: [CLOSES_BY_REASON, CONNECTIONS, UP],
     commands: [READY, readLog("socket"), DOCTOR],
     causes: [
-      "`connection_lost` or `ping_timeout` of all instances: the load balancer, a proxy, the network before it, or DNS.",
-      "One instance is missing in the second query: it was killed or cannot be reached.",
-      "`overload`, `slow_consumer`, `bad_packet`: the gateway closed them, and those alerts say more.",
-      "A release of the application that its clients do not get along with.",
+      "`connection_lost` or `ping_timeout` on all instances: the load balancer, a proxy, the network, or DNS.",
+      "One instance is missing in the second query: it was killed, or is unreachable.",
+      "`overload`, `slow_consumer`, `bad_packet`: the gateway closed them. See the alerts for these.",
+      "A release of the application that does not work with its clients.",
     ],
     mitigate: [
-      "Put the path of the clients right first: connect from outside, then past the load balancer.",
-      "They come back all at once: watch `SluiceReconnectStorm`.",
-      "A release: roll it back.",
+      "First check the path of the clients: connect from outside, then without the load balancer.",
+      "All clients come back at once: watch `SluiceReconnectStorm`.",
+      "If a release is the cause: roll it back.",
     ],
-    over: "The connections are as many as before, and closes by reason as few.",
+    over: "The number of connections, and of closes by reason, is as before.",
   },
   SluiceReconnectStorm: {
-    users: "Connecting takes longer; some are told to wait (429 or 503 with Retry-After).",
+    users: "Connecting takes longer. Some clients have to wait (429 or 503 with Retry-After).",
     queries: [
       ask(
         "new connections a second",
@@ -224,20 +224,20 @@ export const SOCKET: Runbooks = {
     ],
     commands: [READY, readLog("door"), "sysctl net.core.somaxconn"],
     causes: [
-      "Something cut many clients off at once: look at the closes five minutes before.",
-      "A deploy with a drain that is too short.",
-      "Clients that reconnect in a loop: refused by the application as soon as they are in.",
-      "An event with many visitors, which is no fault.",
+      "Many clients lost their connection at once. Look at the closes five minutes earlier.",
+      "The drain of a deploy was too short.",
+      "Clients reconnect in a loop, because the application disconnects them at once.",
+      "An event with many visitors. This is no fault.",
     ],
     mitigate: [
       "Wait a minute: clients spread their attempts.",
-      "Lower `limits.handshakesPerSecond` if the loops lag, so that those who are in are served.",
-      "Lengthen `socket.drainMs` for the next deploy.",
+      "If event loops lag, lower `limits.handshakesPerSecond`. Connected clients are then served first.",
+      "Raise `socket.drainMs` before the next deploy.",
     ],
-    over: "New connections a second are near their usual rate.",
+    over: "The rate of new connections is back to normal.",
   },
   SluiceAbnormalCloses: {
-    users: "Some clients are cut off again and again.",
+    users: "Some clients lose their connection again and again.",
     queries: [
       CLOSES_BY_REASON,
       ask(
@@ -251,24 +251,24 @@ export const SOCKET: Runbooks = {
       "$LOG | jq -c 'select(.reason != null)' | tail   # at log.level debug every close",
     ],
     causes: [
-      "`bad_packet`, `bad_frame`, `stray_packet`: a client version that is broken, or an attack.",
+      "`bad_packet`, `bad_frame`, `stray_packet`: a broken client version, or an attack.",
       "`ping_timeout`: phones that sleep, a proxy that drops idle connections, or a gateway that lags.",
       "`transport_error`: long-polling without sticky sessions.",
       "`rate_exceeded`, `acks_exceeded`, `upstream_full`: clients over a limit.",
     ],
     mitigate: [
-      "Take the reason to docs/closes.md: it says what each means.",
-      "A proxy: let it keep connections for longer than `socket.pingIntervalMs`.",
-      "Several instances and long-polling: sticky sessions.",
+      "Look the reason up in docs/closes.md.",
+      "Proxy: set its idle timeout to more than `socket.pingIntervalMs`.",
+      "Several instances with long-polling: use sticky sessions.",
     ],
-    over: "Less than a tenth of the closes are abnormal.",
+    over: "Less than 10 % of the closes are abnormal.",
   },
   SluiceSlowConsumers: {
     users:
-      "Clients on bad networks are cut off and come back; without recovery they miss what was sent.",
+      "Clients on slow networks lose their connection and reconnect. Without recovery they miss messages.",
     queries: [
       ask(
-        "closed for not reading",
+        "closed because they read too slowly",
         'sum by (instance) (increase(sluice_slow_consumers_total{job="sluice"}[5m]))',
       ),
       ask("the fullest connection", 'sluice_send_buffer_max_bytes{job="sluice"}'),
@@ -279,19 +279,19 @@ export const SOCKET: Runbooks = {
     ],
     commands: [readMetrics("sluice_send_buffer_"), readMetrics("sluice_pressure_")],
     causes: [
-      "More is sent than those clients can take: large or very many messages.",
-      "A network that stalls: many clients of one provider.",
-      "Clients whose page or app is asleep and does not read.",
+      "These clients get more than they can read: large messages, or very many.",
+      "A slow network: many clients of one provider.",
+      "Clients whose page or app is suspended and does not read.",
     ],
     mitigate: [
-      "Send less or smaller, or as `volatile` what is stale a moment later.",
-      "Raise `socket.bufferBytesMax` (memory for each such client) or `socket.stallMsMax`.",
-      "Turn recovery on (`recovery.windowMs`): who comes back gets what it missed.",
+      "Send fewer or smaller messages. Send messages that are soon outdated as `volatile`.",
+      "Raise `socket.bufferBytesMax` (it costs memory per slow client) or `socket.stallMsMax`.",
+      "Turn recovery on (`recovery.windowMs`). Clients that come back then get what they missed.",
     ],
-    over: "Fewer than one in a hundred connections is closed for it in five minutes.",
+    over: "Less than 1 % of the connections are closed for this reason in five minutes.",
   },
   SluiceHandshakesRefused: {
-    users: "People cannot connect.",
+    users: "Clients cannot connect.",
     queries: [
       ask(
         "refusals by reason",
@@ -308,15 +308,15 @@ export const SOCKET: Runbooks = {
       'curl -si "$API/socket.io/?EIO=4&transport=polling" -H "origin: https://app.example"',
     ],
     causes: [
-      "`origin_forbidden`: a page from a host that `socket.origins` does not name, often after a move.",
+      "`origin_forbidden`: the page's host is not in `socket.origins`, often after it has moved.",
       "`unknown_session`: long-polling without sticky sessions.",
-      "`limit_address_handshakes`, `limit_address_connections`: behind a proxy `socket.trustProxy` is not set, so all clients are one.",
+      "`limit_address_handshakes`, `limit_address_connections`: `socket.trustProxy` is not set behind a proxy, so all clients share one address.",
       "`overloaded`, `draining`: see the alerts about load and drains.",
-      "An attack: many refusals, and as many connections as always.",
+      "An attack: many refusals, and the usual number of connections.",
     ],
     mitigate: [
-      "Name the origin in `socket.origins`; set `socket.trustProxy`; make sessions sticky.",
-      "An attack: keep it away before the gateway. What it refuses costs it little.",
+      "Add the origin to `socket.origins`, set `socket.trustProxy`, or use sticky sessions.",
+      "Attack: block it in front of the gateway. Refusals cost the gateway little.",
     ],
     over: "More handshakes succeed than are refused.",
   },

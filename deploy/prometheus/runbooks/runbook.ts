@@ -1,4 +1,4 @@
-/** What somebody does who is woken by an alert. */
+/** What to do when an alert fires. */
 export interface Runbook {
   /** What users of the application notice. */
   readonly users: string;
