@@ -70,10 +70,15 @@ export function metricsPage(): string {
   };
   return page(
     "Metrics",
-    "`GET /metrics` answers in Prometheus' text format, or in OpenMetrics if the request asks for " +
-      "it. No label has a value that a client chooses, such as a room or an event. Node.js' own metrics " +
-      "(`process_*`, `nodejs_*`) are exported too, unless `metrics.defaults` is off. " +
-      "`nodejs_eventloop_lag_*` come from the same samples as `sluice_event_loop_lag_seconds`.",
+    "```sh\ncurl http://localhost:3000/metrics\n```",
+    "- The answer is in Prometheus' text format, or in OpenMetrics if the request asks for it. You " +
+      "need no key.\n" +
+      "- No label has a value that a client chooses, such as a room or an event. So the number of " +
+      "series is limited.\n" +
+      "- Node.js' own metrics (`process_*`, `nodejs_*`) are included unless `metrics.defaults` is off. " +
+      "`nodejs_eventloop_lag_*` come from the same samples as `sluice_event_loop_lag_seconds`.\n" +
+      "- The column _Alerts_ links to the runbooks of the alerts that use a metric.\n" +
+      "- To set up Prometheus, see [deploy/prometheus](../deploy/prometheus/README.md).",
     table(
       ["Metric", "Kind", "Labels", "What it is", "Alerts"],
       rows.map(([name, row]) => [
@@ -87,7 +92,7 @@ export function metricsPage(): string {
       ]),
     ),
     "## Recorded sums",
-    "The rules in `deploy/prometheus/rules/recording.yml` record these for alerts and dashboards.",
+    "`deploy/prometheus/rules/recording.yml` records these series. Alerts and dashboards use them.",
     table(
       ["Series", "Expression"],
       recordings.map((rule) => [code(rule.name), code(rule.expression)]),

@@ -23,19 +23,24 @@ import { createAggregate } from "./metrics/aggregate.ts";
 
 const HELP = `sluice: a Socket.IO event gateway
 
-  sluice [--config FILE] [--section.key VALUE …]   run the gateway
-  sluice dev [--function URL] [-- COMMAND …]        run it beside a function, and show every call
-  sluice replay FILE [--call N|ID]                  send a call that was recorded to its function
-  sluice doctor                                     say what this machine can carry
-  sluice --settings                                 list every setting
-  sluice --version
+  sluice [--config FILE] [--section.key VALUE …]   runs the gateway
+  sluice dev [--function URL] [-- COMMAND …]        runs it with a function, and prints every call
+  sluice replay FILE [--call N|ID]                  sends a recorded call to its function again
+  sluice doctor [--config FILE] […]                 checks this machine and the settings
+  sluice --settings                                 lists every setting
+  sluice --version                                  prints the version
+  sluice dev --help, sluice replay --help           print more about a command
 
-Settings come from flags (--socket.port 3000), then the environment (SLUICE_SOCKET_PORT, and PORT),
-then the file of --config (JSON: {"socket": {"port": 3000}}), then defaults. With neither
-handlers.module nor upstream.url set, the room chat of examples/chat.ts runs; NODE_ENV=production
-wants one of them.
+Settings come from these sources. The first that has a setting wins:
+  1. flags:                 --socket.port 3000
+  2. the environment:       SLUICE_SOCKET_PORT=3000, and PORT
+  3. the file of --config:  {"socket": {"port": 3000}}
+  4. defaults
 
-Exit codes: 0 stopped, 1 could not start, 78 settings are not usable.
+Set handlers.module or upstream.url to answer events. With neither, the room chat of
+examples/chat.ts runs; with NODE_ENV=production, the gateway then does not start.
+
+Exit codes: 0 stopped, 1 could not start, 78 a setting is wrong.
 `;
 
 function readFile(path: string): unknown {

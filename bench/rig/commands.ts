@@ -75,34 +75,34 @@ function help(): string {
   ).join("\n");
   return `npm run bench -- [scenario…] [--quick|--full] [options]
 npm run bench -- report [--results folder]
-npm run bench -- scale [--results folder]   what up to 200 nodes would carry, by the costs of cluster
+npm run bench -- scale [--results folder]   extrapolates the costs of cluster to up to 200 nodes
 npm run bench -- compare <git-ref> [scenario] [--with git-ref] [options]
 npm run bench -- load --url http://host:3000 --clients 1000 --room r --rate 200 [options]
 
   scenario  alone, --full   question
 ${scenarios}
 
-  --quick | --full       a smoke test, or everything (hours); without either, and without a
-                         scenario, the set, which ends within three minutes: a slow machine
-                         measures fewer pairs, and what it has no time for is named
+  --quick | --full       a smoke test, or everything (hours). Without either and without a scenario:
+                         the short set, which takes three minutes at most. A slow machine measures
+                         fewer pairs; scenarios that it has no time for are named
   --members 10,1k        room sizes              --payload 128      bytes of a message
   --shapes room,except-1 who receives            --frames 1,20      broadcasts per turn
-  --codec msgpack,json   what clients speak      --against bare     subjects beside ours
-  --peers                beside the controls also servers of other languages, where a scenario has a
-                         place for them: ${PEERS.map(({ name, tool }) => `${name} (built by ${tool})`).join(", ")}
+  --codec msgpack,json   what clients speak      --against bare     subjects to compare with
+  --peers                also measures servers in other languages, in the scenarios that support
+                         them: ${PEERS.map(({ name, tool }) => `${name} (built by ${tool})`).join(", ")}
   --rounds 5             blocks of two pairs     --seconds 0.25     length of a round
   --rate 100,200         messages per second     --connections 100  of echo, connect, idle
-  --stalled 0,10         percent that stop       --clients 1000     of storm and load
-  --seed 1               repeats orders          --results folder   where files go
+  --stalled 0,10         percent that stall      --clients 1000     of storm and load
+  --seed 1               fixes random order      --results folder   where files go
   --only nodes,redis     rows of cluster         --batch 20,1       events of a batch, of durable
-  --strict               exit 3 on any void figure
+  --strict               exits with 3 if a figure is void
 
-Files go to bench/results/; those of load, compare and --quick to bench/results/local/, which git
-does not see.
+Files go to bench/results/. Those of load, compare and --quick go to bench/results/local/, which git
+ignores.
 
 load only: --seconds 10  --senders 1  --auth '{"token":"…"}'  --namespace /chat  --path /socket.io/
-  --join join            event that joins a room: (room); empty when the server decides
+  --join join            event that joins a room: (room); empty if the server decides
   --send message         event that is sent: (room, text), or (text) with --no-room
   --settle 1             seconds between joining and sending
-  --ca ca.pem            certificates to believe of an https URL; --insecure believes any`;
+  --ca ca.pem            CA certificates for an https URL; --insecure skips the check`;
 }

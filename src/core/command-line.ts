@@ -58,7 +58,7 @@ export function readCommandLine(args: readonly string[]): CommandLine {
     const inline = token.inlineValue === true;
     const value = inline ? token.value : next?.startsWith("--") ? undefined : next;
     if (!inline && value !== undefined) used.add(token.index + 1);
-    if (name === "config" && !value) throw new UsageError("--config wants a file");
+    if (name === "config" && !value) throw new UsageError("--config needs a file");
     flags.set(name, value);
   }
   const config = flags.get("config");

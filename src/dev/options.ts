@@ -2,42 +2,44 @@ import { type CommandLine, UsageError } from "../core/command-line.ts";
 import { RECORDING } from "./folder.ts";
 
 /** What `sluice dev --help` prints. */
-export const DEV_HELP = `sluice dev: a gateway and a function together, for whoever writes the function
+export const DEV_HELP = `sluice dev: runs a gateway together with a function that you write
 
-  sluice dev --function URL            the function runs already, and answers at URL
+  sluice dev --function URL            calls a function that runs already
   sluice dev [--function URL] -- COMMAND [ARGUMENT …]
-                                       start the function too: PORT says where it is to listen,
-                                       SLUICE_URL, SLUICE_KEY and SLUICE_SECRET what it needs
+                                       starts the function, too. It gets PORT (where it must
+                                       listen), SLUICE_URL, SLUICE_KEY and SLUICE_SECRET
 
-  --function URL     where the function answers; with a command http://127.0.0.1:8787/call by
-                     default, and with port 0 a free port is taken
-  --record FILE      where calls are recorded, as NDJSON (default: ${RECORDING}); at 16 MiB it
-                     is renamed to FILE.1, in place of an older one
-  --section.key …    any setting of the gateway, from the same sources as of sluice itself
+  --function URL     address of the function. With a command, the default is
+                     http://127.0.0.1:8787/call; port 0 means a free port
+  --record FILE      where calls are recorded, as NDJSON (default: ${RECORDING}). At
+                     16 MiB the file is renamed to FILE.1, which replaces an older one
+  --section.key …    any setting of the gateway, from the same sources as for sluice
 
-Every call is printed with its answer, and recorded with all that the client sent; sluice replay
-sends it again. Without upstream.secrets or api.keys, and without SLUICE_SECRET or SLUICE_KEY in the
-environment, secrets are made once and kept in .sluice/dev.env (node --env-file=.sluice/dev.env).
-Ctrl-C ends the gateway, then the function. A function that ends by itself is started again.
+Every call is printed with its answer, and recorded with everything that the client sent. sluice
+replay sends it again. If upstream.secrets or api.keys is not set, and SLUICE_SECRET or SLUICE_KEY
+is not in the environment, secrets are made once and stored in .sluice/dev.env. To use them:
+node --env-file=.sluice/dev.env. Ctrl-C stops the gateway, then the function. If the function ends,
+it is restarted.
 
-Exit codes: 0 stopped, 1 could not start, or the function ended before it listened, 78 options or
-settings are not usable.
+Exit codes: 0 stopped, 1 could not start, or the function ended before it listened, 78 an option or
+setting is wrong.
 `;
 
 /** What `sluice replay --help` prints. */
-export const REPLAY_HELP = `sluice replay: sends a call that sluice dev has recorded to its function again
+export const REPLAY_HELP = `sluice replay: sends a recorded call of sluice dev to its function again
 
   sluice replay FILE [--call N|ID] [--url URL] [--new-id]
 
-  --call N|ID        its number, or its webhook-id (default: the last call of FILE)
-  --url URL          where it is sent (default: where it was sent before)
-  --new-id           as a call that the function does not know; without, it has the same id
-  --upstream.secrets what it is signed with (default: SLUICE_SECRET of the environment, then that
-                     of .sluice/dev.env); other settings of the section upstream hold too
+  --call N|ID        its number or its webhook-id (default: the last call in FILE)
+  --url URL          where to send it (default: where it was sent before)
+  --new-id           sends it with a new id, as a new call (default: the same id)
+  --upstream.secrets the secret to sign it with (default: SLUICE_SECRET of the environment, then
+                     of .sluice/dev.env). Other settings of the section upstream work, too
 
-The answer is printed. Its commands are not carried out: no gateway takes part.
+Prints the answer. The commands in it are not carried out, because no gateway is involved.
 
-Exit codes: 0 answered with 2xx, 1 anything else, 78 options, settings or FILE are not usable.
+Exit codes: 0 the function answered with 2xx, 1 anything else, 78 an option, a setting or FILE is
+wrong.
 `;
 
 /** Options of `sluice dev`. */
@@ -76,7 +78,7 @@ export function readReplayOptions(line: CommandLine) {
   const [, path, ...more] = line.words;
   if (path === undefined || more.length > 0 || line.rest.length > 0) {
     throw new UsageError(
-      "sluice replay wants one file, such as sluice replay .sluice/calls.ndjson",
+      "sluice replay needs one file, such as sluice replay .sluice/calls.ndjson",
     );
   }
   const { take, flags } = takeFlags("replay", line);
@@ -95,7 +97,7 @@ function takeFlags(command: string, line: CommandLine) {
   const take = (name: string, wanted: string): string | undefined => {
     const value = flags.get(name);
     if (flags.delete(name) && !value) {
-      throw new UsageError(`sluice ${command}: --${name} wants ${wanted}`);
+      throw new UsageError(`sluice ${command}: --${name} needs ${wanted}`);
     }
     return value;
   };

@@ -57,7 +57,7 @@ function findDescriptors(): Finding {
     const line = readFileSync("/proc/self/limits", "utf8").match(/^Max open files\s+(\S+)/m);
     limit = line?.[1] === "unlimited" ? Number.POSITIVE_INFINITY : Number(line?.[1]);
   } catch {
-    return { level: "ok", text: "file descriptors: this system does not say how many" };
+    return { level: "ok", text: "file descriptors: this system does not tell the limit" };
   }
   const connections = Math.max(0, limit - SPARE_DESCRIPTORS);
   const level = connections < 10_000 ? "warn" : "ok";
@@ -78,11 +78,12 @@ function findSettings(settings: Settings, production: boolean): Finding[] {
   const found: Finding[] = [];
   const answers = handlers.module !== "" || hasUpstream(settings);
   if (production && !answers) {
-    const text = "nothing answers events, which NODE_ENV=production does not start with: set";
+    const text = "nothing answers events, so NODE_ENV=production does not start: set";
     found.push({ level: "bad", text: `${text} handlers.module or upstream.url` });
   }
   if (production && auth.mode === "none") {
-    const text = "auth.mode is none: whoever reaches the port may connect and emit any event";
+    const text =
+      "auth.mode is none: everyone who can reach the port may connect and emit any event";
     found.push({ level: "warn", text });
   }
   if (socket.origins.includes("*")) {
@@ -125,7 +126,7 @@ function findCollector({ trace: { otlpUrl } }: Settings): Promise<Finding>[] {
   const probe = async (): Promise<Finding> => {
     const origin = originOf(otlpUrl);
     if (origin === undefined || !/^https?:/.test(origin)) {
-      return { level: "bad", text: "trace.otlpUrl is no URL with http or https" };
+      return { level: "bad", text: "trace.otlpUrl is not an http or https URL" };
     }
     const why = await reach(new URL(origin));
     // Only a warning: nothing waits for a collector.

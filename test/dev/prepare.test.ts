@@ -96,10 +96,10 @@ test("options are taken from the command line, and what is left are settings", (
     () => dev("node", "x.js"),
     usage(/put -- before the function's command: -- node x/),
   );
-  assert.throws(() => dev("--function"), usage(/--function wants a URL/));
-  assert.throws(() => dev("--record="), usage(/--record wants a file/));
+  assert.throws(() => dev("--function"), usage(/--function needs a URL/));
+  assert.throws(() => dev("--record="), usage(/--record needs a file/));
   for (const args of [[], ["a", "b"], ["a", "--", "b"]]) {
     const line = readCommandLine(["replay", ...args]);
-    assert.throws(() => readReplayOptions(line), usage(/wants one file/));
+    assert.throws(() => readReplayOptions(line), usage(/needs one file/));
   }
 });

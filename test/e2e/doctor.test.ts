@@ -60,7 +60,7 @@ test("it says whether the collector's host accepts connections", async (t) => {
   assert.match(gone.text, /^warn {2}trace\.otlpUrl: .* connect ECONNREFUSED/m);
   assert.equal(gone.sound, true);
   const none = await doctor({ trace: { otlpUrl: "collector:4318" } });
-  assert.match(none.text, /^bad {3}trace\.otlpUrl is no URL/m);
+  assert.match(none.text, /^bad {3}trace\.otlpUrl is not an http/m);
   assert.equal(none.sound, false);
 });
 

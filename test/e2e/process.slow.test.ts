@@ -62,7 +62,7 @@ const MISTAKES: Readonly<
     code: 78,
     says: /--config nowhere\.json cannot be read/,
   },
-  "--config without a file": { args: ["--config"], code: 78, says: /--config wants a file/ },
+  "--config without a file": { args: ["--config"], code: 78, says: /--config needs a file/ },
   "a negative number": {
     args: ["--socket.port", "-1"],
     code: 78,

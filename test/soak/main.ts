@@ -13,12 +13,17 @@ import { soak } from "./waves.ts";
 
 const USAGE = `usage: npm run soak -- [waves|delivery] [--nodes N | --workers N] [--minutes 5]
                        [--clients N] [--seed N]
-  waves     clients that come and go; memory and descriptors must return to their floor
-  delivery  random rooms, transports, slow readers and returns; no hole, double or wrong order
-  --nodes N    the same over N nodes behind a Redis of their own: kill -9, frozen nodes, a Redis
-               that restarts, forgets, pauses and ends connections; one order at all clients
-  --workers N  the same over N workers: kill -9 and frozen workers
-A play that fails prints its seed, and of what happened all that concerns the fault.`;
+  waves     connects and disconnects many clients; then memory and file descriptors must be as before
+  delivery  random rooms, transports, slow readers and reconnects; no message may be missing, doubled
+            or out of order
+  --nodes N    delivery on N nodes with a Redis of their own: nodes are killed and frozen, Redis
+               restarts, loses its data, pauses and closes connections; all clients see one order
+  --workers N  delivery on N workers, which are killed and frozen
+  --minutes N  how long it runs (default 5)
+  --clients N  number of clients (default: waves 1000, delivery 24)
+  --seed N     repeats a run with the same random choices
+If a run fails, it prints its seed and the events that belong to the fault.
+Exit codes: 0 all is well, 1 a fault was found, 64 wrong options.`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
