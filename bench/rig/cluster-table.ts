@@ -16,12 +16,13 @@ interface Told {
 const TOLD: readonly Told[] = [
   {
     ...{ row: "away", metric: "away_share" },
-    words: ({ rate }) => `A node without members, while another broadcasts ${count(rate)} a second`,
+    words: ({ rate }) =>
+      `CPU of a node without members, while another broadcasts ${count(rate)} a second`,
   },
-  { row: "idle", metric: "idle_share", words: () => "The same, while nobody broadcasts" },
+  { row: "idle", metric: "idle_share", words: () => "The same, while no node broadcasts" },
   {
     ...{ row: "away", metric: "away_messages_per_broadcast" },
-    words: () => "Messages that such a node receives per broadcast of another",
+    words: () => "Messages that such a node receives per broadcast of another node",
   },
   {
     ...{ row: "publish", metric: "publisher_cpu_us_per_broadcast" },
@@ -34,7 +35,8 @@ const TOLD: readonly Told[] = [
   },
   {
     ...{ row: "latency", metric: "p50_us" },
-    words: ({ rate }) => `From broadcast to member of the other node, ${count(rate)} a second: p50`,
+    words: ({ rate }) =>
+      `From broadcast to a member on the other node, ${count(rate)} a second: p50`,
   },
   { row: "latency", metric: "p99_us", words: () => "The same: p99" },
   {
@@ -43,7 +45,8 @@ const TOLD: readonly Told[] = [
   },
   {
     ...{ row: "union", metric: "far_cpu_us_per_broadcast" },
-    words: ({ rooms }) => `CPU of the node with the members, ${count(rooms)} rooms at once or one`,
+    words: ({ rooms }) =>
+      `CPU of the node with the members, a union of ${count(rooms)} rooms or one room`,
   },
   {
     ...{ row: "union", metric: "redis_cpu_us_per_broadcast" },
@@ -51,11 +54,11 @@ const TOLD: readonly Told[] = [
   },
   {
     ...{ row: "nodes", metric: "cpu_us_per_delivery" },
-    words: ({ room }) => `CPU per delivery, nodes with rooms of ${count(room)} for themselves`,
+    words: ({ room }) => `CPU per delivery, each node with its own rooms of ${count(room)}`,
   },
   {
     ...{ row: "redis", metric: "redis_cpu_us_per_broadcast" },
-    words: () => "CPU of Redis per broadcast to a room on one of so many nodes",
+    words: () => "CPU of Redis per broadcast to a room on one of this many nodes",
   },
   {
     ...{ row: "redis", metric: "redis_bytes_per_broadcast" },
@@ -63,7 +66,7 @@ const TOLD: readonly Told[] = [
   },
   {
     ...{ row: "workers", metric: "cpu_us_per_delivery" },
-    words: ({ room }) => `CPU per delivery, workers with rooms of ${count(room)} for themselves`,
+    words: ({ room }) => `CPU per delivery, each worker with its own rooms of ${count(room)}`,
   },
   {
     ...{ row: "own-rooms", metric: "redis_bytes_per_channel" },
@@ -71,7 +74,8 @@ const TOLD: readonly Told[] = [
   },
   {
     ...{ row: "own-rooms", metric: "heard_again_ms" },
-    words: ({ rooms }) => `Until ${count(rooms)} are heard again after the connection was lost`,
+    words: ({ rooms }) =>
+      `Until ${count(rooms)} subscriptions work again after the connection was lost`,
   },
 ];
 
@@ -141,22 +145,23 @@ export function makeScalingBlock(section: Section | undefined, folder: string): 
     "",
     `[${result.started_at.slice(0, 10)}](${folder}/${file}) at commit ` +
       `\`${result.git.commit.slice(0, 7)}\` on ${env.cpu_model}, ${env.cores} cores that servers, ` +
-      `Redis and clients share, Node ${env.node}. In parentheses the 95 % interval; \`?\` marks a ` +
-      `ratio that carries no claim.${result.valid ? "" : " **Not valid**: see the flags in the file."}`,
+      `Redis and clients share, Node ${env.node}. The 95 % interval is in parentheses; \`?\` marks ` +
+      `a ratio that is not significant.${result.valid ? "" : " **Not valid**: see the flags in the file."}`,
     "",
     ...markdown([["What", "Figures", "Ratios"], ...clusterRows(result)]),
     "",
     "### Extrapolated",
     "",
-    "Broadcasts a second that so many nodes carry, and what ends it: CPU of the `nodes`; Redis' one " +
-      "thread, by its calls and `appends` or by its `pushes`; `its network`, or `their network`.",
+    "Broadcasts a second that this number of nodes can carry. The limit that comes first is in " +
+      "parentheses: `nodes` is the CPU of the nodes; `appends` and `pushes` are Redis' one thread; " +
+      "`Redis' network` and `nodes' network` are the links.",
     "",
     ...markdown(tableOf(costs)),
     "",
-    `One core of Redis would carry about ${perCore(costs, 1)} broadcasts a second to rooms of one ` +
-      `node each, one in a call, and ${perCore(costs, 20)} with twenty in a call.`,
+    `With rooms that are on one node each, one core of Redis can carry about ${perCore(costs, 1)} ` +
+      `broadcasts a second if each is a call, and ${perCore(costs, 20)} if twenty share a call.`,
     "",
-    "The costs that this rests on:",
+    "Computed from these costs:",
     "",
     ...markdown([["Cost", "Value"], ...costRows(costs, assumed)]),
     "",

@@ -151,7 +151,7 @@ export function formatOverview(results: readonly Result[], elapsedMs: number): s
   return [
     "",
     ...(rows.length > 0 ? [alignRows(cells), ""] : []),
-    "Below 1 Sluice needs less. In parentheses the 95 % interval; ? marks what carries no claim.",
+    "Below 1 Sluice needs less. The 95 % interval is in parentheses; ? marks a ratio that is not significant.",
     `${results.length} scenarios in ${seconds} s: ${words.join(", ")}`,
   ].join("\n");
 }

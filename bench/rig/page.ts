@@ -24,12 +24,12 @@ export function makePage(sections: readonly Section[]): string {
 <h1>Sluice: benchmark</h1>
 <p>${links.join(" · ")}</p>
 <p><b>ours</b> is Sluice; <b>stock-uws</b> is Socket.IO on uWebSockets.js; <b>stock-ws</b> is
-Socket.IO on Node's http server; <b>bare</b> is uWebSockets.js alone, a floor that does no Socket.IO;
+Socket.IO on Node's http server; <b>bare</b> is uWebSockets.js alone, the lowest possible cost, without Socket.IO;
 <b>socketioxide</b> is Socket.IO in Rust; <b>centrifugo</b> is Centrifugo's engine in Go, by its own
 protocol.
 Ratios are the first row ÷ the other, paired within one run, with their 95 % interval: below 1 the
-first needs less. A question mark is a ratio that carries no claim; a void figure was invalidated by
-its own run.</p>
+first needs less. A question mark is a ratio that is not significant. A void figure was invalidated
+by a flag of its own run.</p>
 ${makeOverview(sections)}
 ${sections.map(makeSection).join("\n")}
 </body></html>

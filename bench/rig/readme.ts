@@ -63,11 +63,12 @@ export function makeReadmeBlock(sections: readonly Section[], folder: string): s
       `${env.cores} cores (server on one, clients on another, loopback), Node ${env.node}, ` +
       `uWebSockets.js ${env.uws}, Socket.IO ${env.socketio}${versions(shown)}.`,
     "",
-    "Ratios are of the same run: below 1, in bold, Sluice needs less. In parentheses the 95 % " +
-      "interval; `?` marks a ratio that carries no claim. _Stock_ is Socket.IO itself, on " +
-      "uWebSockets.js by `io.attachApp` and, as most run it, on Node's http server with `ws`; " +
-      "_bare_ is uWebSockets.js without any Socket.IO: a floor, not a competitor. Broadcasts _at a " +
-      "time_ are made in one turn of the event loop, so that their frames share writes.",
+    "Each ratio is Sluice ÷ the other, measured in the same run. Below 1 (in bold), Sluice needs " +
+      "less. The 95 % interval is in parentheses; `?` marks a ratio that is not significant. _Stock_ " +
+      "is Socket.IO itself: on uWebSockets.js (`io.attachApp`), or on Node's http server with `ws`, as " +
+      "most people run it. _Bare_ is uWebSockets.js without Socket.IO: the lowest possible cost, not " +
+      "a competitor. Broadcasts _at a time_ are made in one turn of the event loop, so their frames " +
+      "share writes.",
     "",
     ...markdown(tabulate(chosen, formatCell)),
     "",
@@ -111,9 +112,9 @@ function pictures(sections: readonly Section[], folder: string): string[] {
     return [
       `![${chart.title}](${path})`,
       "",
-      `All rows, pictures and flags: [the report](${folder}/report.html); how to read them, and the ` +
-        "command of each figure: [bench/README.md](bench/README.md). Several processes: " +
-        "[docs/scaling.md](docs/scaling.md).",
+      `[The report](${folder}/report.html) has all rows, pictures and flags. ` +
+        "[bench/README.md](bench/README.md) says how to read them, and has the command for each figure. " +
+        "For several processes, see [docs/scaling.md](docs/scaling.md).",
     ];
   }
   return [];

@@ -38,16 +38,16 @@ export const DEFAULT_COSTS: Costs = {
 };
 
 const WORDS: Readonly<Record<keyof Costs, string>> = {
-  publishCallUs: "a call of Redis, at the node that makes it, µs of CPU",
-  publishUs: "a broadcast in it, at that node, without delivering it",
-  deliverUs: "a delivery to one client",
-  hearUs: "a broadcast at another node that has members, without delivering it",
-  copyUs: "a further copy there, of a union",
-  redisCallUs: "a call, at Redis",
-  redisAppendUs: "a broadcast in it",
-  redisPushUs: "each push of it to a node",
-  pushBytes: "bytes of a push on the wire",
-  nameBytes: "of each further room that it names",
+  publishCallUs: "CPU of a node for a call to Redis, µs",
+  publishUs: "CPU of that node for each broadcast in the call, without deliveries, µs",
+  deliverUs: "CPU of a node for each delivery to a client, µs",
+  hearUs: "CPU of a node with members for a broadcast of another, without deliveries, µs",
+  copyUs: "CPU of that node for each further copy of a union, µs",
+  redisCallUs: "CPU of Redis for a call, µs",
+  redisAppendUs: "CPU of Redis for each broadcast in the call, µs",
+  redisPushUs: "CPU of Redis for each push to a node, µs",
+  pushBytes: "bytes of a push on the network",
+  nameBytes: "bytes for each further room in a push",
   channelBytes: "bytes of Redis' memory for each subscription",
 };
 
@@ -208,8 +208,8 @@ const SHORT: Readonly<Record<Answer["limit"], string>> = {
   "CPU of the nodes": "nodes",
   "Redis: calls and appends": "appends",
   "Redis: pushes": "pushes",
-  "network of Redis": "its network",
-  "network of the nodes": "their network",
+  "network of Redis": "Redis' network",
+  "network of the nodes": "nodes' network",
 };
 
 /** Returns broadcasts a second by rooms and nodes, each with its limit in a word, as rows of text. */

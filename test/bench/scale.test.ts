@@ -140,7 +140,7 @@ test("docs/scaling.md gets figures in words, with date, commit and ratios", () =
   assert.ok(block.includes(row), block);
   // 20 a call, 5 each and 2 a push are 27 µs; shared by twenty, 8.
   assert.ok(block.includes("about 37,000 broadcasts a second"), block);
-  assert.ok(block.includes("and 130,000 with twenty in a call"), block);
+  assert.ok(block.includes("and 130,000 if twenty share a call"), block);
   assert.match(
     block,
     /!\[Nodes\]\(\.\.\/bench\/results\/20260102T030405Z-0123456-cluster-nodes\.svg/,
@@ -152,6 +152,6 @@ test("npm run bench -- scale says what it rests on, without a result too", async
   const { code, output } = await runBench("scale", "--results", "/nowhere");
   assert.equal(code, 0, output);
   assert.match(output, /no result of cluster in \/nowhere/);
-  assert.match(output, /each push of it to a node +2 .assumed/);
+  assert.match(output, /each push to a node, µs +2 .assumed/);
   assert.match(output, /10 rooms of 10,000/);
 });
