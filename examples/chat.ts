@@ -3,8 +3,8 @@ import type { Server } from "socket.io";
 /**
  * The room chat: `join(room)`, `leave(room)` and `message(room, text)`.
  *
- * The others in the room get `message` with `{ from, room, text }`, and `user has left` with the id
- * and the room when someone goes.
+ * The other members get `message` with `{ from, room, text }`. They get `user has left` with the id
+ * and the room when someone leaves.
  */
 export default function chat(io: Server): void {
   io.on("connection", (socket) => {

@@ -1,6 +1,6 @@
 import { createChat } from "./chat.ts";
 
-// The part of Bun's own types that is used here; Bun itself brings them.
+// The part of Bun's types that this file uses, so that it compiles without Bun.
 declare const Bun: {
   readonly env: Readonly<Record<string, string | undefined>>;
   serve(options: {

@@ -21,7 +21,7 @@ interface ServerEvents {
 export interface Env {
   /** The gateway's `upstream.secrets`. */
   readonly SLUICE_SECRET: string;
-  /** Where the gateway's HTTP API is, and a key of `api.keys`. */
+  /** Address of the gateway's HTTP API, and the secret of a key of `api.keys`, without its id. */
   readonly SLUICE_URL: string;
   readonly SLUICE_KEY: string;
 }
@@ -61,7 +61,8 @@ export function createChat(env: Env): (request: Request) => Promise<Response> {
         const room = textOf(given, 100);
         const others = io.to(room).except(socket.id);
         others.volatile.emit("typing", room, nameOf(socket));
-        // A function has no timers: the gateway does it, unless it is told again or cancelled before.
+        // A function has no timers, so the gateway emits this later, unless `cancel` comes first.
+        // A new command with the same key replaces this one.
         others.after(5000, { key: typingOf(socket) }).emit("paused", room, nameOf(socket));
       },
     },
@@ -82,8 +83,8 @@ export function createChat(env: Env): (request: Request) => Promise<Response> {
   };
 }
 
-// The types describe well-behaved clients. The events of others are refused: anything else that is
-// thrown is a failure, and a function that fails too often is not called for a while, for anyone.
+// The types describe what good clients send. Refuse everything else. Any other exception counts as a
+// failure of the function, and the gateway stops calling a function that fails too often.
 function textOf(given: unknown, charsMax: number): string {
   if (typeof given !== "string" || given === "") throw new Refusal("that is no text");
   if (given.length > charsMax) throw new Refusal("that is too long");

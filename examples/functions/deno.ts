@@ -1,6 +1,6 @@
 import { createChat } from "./chat.ts";
 
-// The part of Deno's own types that is used here; Deno itself brings them.
+// The part of Deno's types that this file uses, so that it compiles without Deno.
 declare const Deno: {
   readonly env: { get(name: string): string | undefined };
   serve(

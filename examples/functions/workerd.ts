@@ -46,7 +46,7 @@ const chat :Workerd.Worker = (
 const child = spawn(workerd, ["serve", "--control-fd=3", join(folder, "config.capnp")], {
   stdio: ["ignore", "inherit", "inherit", "pipe"],
 });
-// workerd tells its port, which matters when 0 was asked for, as a line of JSON.
+// workerd prints its port as a line of JSON. With PORT=0 this is the only way to know it.
 child.stdio[3]?.on("data", (bytes: Buffer) => {
   const port = /"port":\s*(\d+)/.exec(String(bytes))?.[1];
   if (port !== undefined) console.log(`listening on port ${port}`);

@@ -13,7 +13,7 @@ type socket struct {
 	Handshake *handshake `json:"handshake"`
 }
 
-// data is what this function keeps about a socket, in socket.data.
+// data is what this function stores about a socket, in socket.data.
 type data struct {
 	Name string `json:"name,omitempty"`
 	Said int    `json:"said"`
@@ -23,7 +23,7 @@ type handshake struct {
 	Auth json.RawMessage `json:"auth"`
 }
 
-// call is the body of any call; which members there are tells its kind.
+// call is the body of any call. Its kind follows from the members that are present.
 type call struct {
 	Socket socket            `json:"socket"`
 	Event  *string           `json:"event"`
@@ -32,7 +32,7 @@ type call struct {
 	Reason *string           `json:"reason"`
 }
 
-// command is what the gateway is to do; see Sluice's http-api.md.
+// command is what the gateway should do; see Sluice's http-api.md.
 type command struct {
 	Do       string   `json:"do"`
 	To       []string `json:"to,omitempty"`
@@ -46,7 +46,7 @@ type command struct {
 	Key      string   `json:"key,omitempty"`
 }
 
-// answer is what a call is answered with. Data is a merge patch: the next call of the socket has it.
+// answer is the answer to a call. Data is a merge patch: the next call of the socket has it.
 type answer struct {
 	UserID   string    `json:"userId,omitempty"`
 	Data     *data     `json:"data,omitempty"`
@@ -55,7 +55,7 @@ type answer struct {
 	Commands []command `json:"commands,omitempty"`
 }
 
-// refusal refuses a client or an event: an answer, which the gateway does not ask for again.
+// refusal refuses a client or an event. The gateway does not retry a refused call.
 type refusal struct {
 	Message string `json:"message"`
 	Data    any    `json:"data,omitempty"`
@@ -92,7 +92,7 @@ func connect(c call) (answer, error) {
 	var auth struct {
 		Name string `json:"name"`
 	}
-	// What has another shape has no name.
+	// If auth has another shape, the name stays empty.
 	_ = json.Unmarshal(c.Socket.Handshake.Auth, &auth)
 	if auth.Name == "" || len(auth.Name) > 100 {
 		return answer{}, &refusal{"tell us your name", map[string]string{"field": "name"}}
@@ -140,7 +140,8 @@ func typing(c call) (answer, error) {
 	}
 	now := emit(c, room, "typing", room, c.Socket.UserID)
 	now.Volatile = true
-	// A function has no timers: the gateway does it, unless it is told again or cancelled before.
+	// A function has no timers, so the gateway emits this later, unless `cancel` comes first.
+	// A new command with the same key replaces this one.
 	later := emit(c, room, "paused", room, c.Socket.UserID)
 	later.AfterMs, later.Key = 5000, typingOf(c)
 	return answer{Commands: []command{now, later}}, nil
@@ -154,7 +155,7 @@ func emit(c call, room, event string, args ...any) command {
 	}
 }
 
-// textOf returns an argument that has to be a text; what a client leaves out is none.
+// textOf returns an argument that must be a text. A missing argument is not one.
 func textOf(c call, at, bytesMax int) (string, error) {
 	var text string
 	if at < len(c.Args) {

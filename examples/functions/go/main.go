@@ -28,15 +28,15 @@ const (
 	answersMax   = 10_000
 )
 
-// reply is what one call was answered with.
+// reply is the answer to one call, with its status.
 type reply struct {
 	status int
 	body   any
 }
 
-// function answers calls, and remembers what it answered.
+// function answers calls, and remembers its answers.
 type function struct {
-	// The gateway's upstream.secrets; several while they rotate.
+	// The gateway's upstream.secrets; several during a rotation.
 	secrets []*standardwebhooks.Webhook
 
 	mutex   sync.Mutex
@@ -51,7 +51,7 @@ func (f *function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !f.isSigned(body, r.Header) {
-		respond(w, reply{http.StatusBadRequest, refusal{Message: "the signature is of none of the secrets"}})
+		respond(w, reply{http.StatusBadRequest, refusal{Message: "the signature fits none of the secrets"}})
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -67,16 +67,16 @@ func (f *function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	one, err := binding.ToEvent(r.Context(), message)
 	if err != nil || one.ID() != r.Header.Get(standardwebhooks.HeaderWebhookID) {
-		respond(w, reply{http.StatusBadRequest, refusal{Message: "the headers, which are not signed, do not agree"}})
+		respond(w, reply{http.StatusBadRequest, refusal{Message: "ce-id is not the webhook-id"}})
 		return
 	}
-	// Attributes stand in the headers with percent-encoding.
+	// Attributes in headers are percent-encoded.
 	if subject, err := url.PathUnescape(one.Subject()); err == nil {
 		fmt.Println(one.Type(), subject)
 	}
 	done, err := f.handle(*one)
 	if err != nil {
-		// The gateway calls again, if nobody waits for the answer.
+		// The gateway retries the call unless a client waits for the answer.
 		log.Print(err)
 		done = reply{http.StatusInternalServerError, refusal{Message: "the function failed"}}
 	}
@@ -92,8 +92,7 @@ func (f *function) isSigned(body []byte, headers http.Header) bool {
 	return false
 }
 
-// handle returns what a call is answered with. A repeated call gets the answer that was lost on its
-// way.
+// handle returns the answer to a call. A repeated call gets the same answer again.
 func (f *function) handle(e event.Event) (reply, error) {
 	f.mutex.Lock()
 	known, ok := f.replies[e.ID()]
@@ -129,7 +128,7 @@ func (f *function) handle(e event.Event) (reply, error) {
 	return done, nil
 }
 
-// batchAnswer says which events of a batch are to be sent again, and what the others ask for.
+// batchAnswer has the events of a batch that failed, and the answers to the others.
 type batchAnswer struct {
 	Answers []batchedAnswer `json:"answers,omitempty"`
 	Failed  []failedEvent   `json:"failed,omitempty"`

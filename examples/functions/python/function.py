@@ -15,14 +15,14 @@ from cloudevents.core.bindings.http import HTTPMessage, from_binary_event
 from cloudevents.core.formats.json import JSONFormat
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-# The gateway's upstream.secrets; several, with commas between, while they rotate.
+# The gateway's upstream.secrets, separated by commas during a rotation.
 SECRETS = [Webhook(secret) for secret in os.environ["SLUICE_SECRET"].split(",")]
 BODY_BYTES_MAX = 4_194_304
 ANSWERS_MAX = 10_000
 
 
 class Refusal(Exception):
-    """Refuses a client or an event: an answer, which the gateway does not ask for again."""
+    """Refuses a client or an event. The gateway does not retry a refused call."""
 
     def __init__(self, message, data=None):
         super().__init__(message)
@@ -68,7 +68,8 @@ def message(socket, room, text, *_):
 def typing(socket, room, *_):
     text_of(room, 100)
     args = [room, socket["userId"]]
-    # A function has no timers: the gateway does it, unless it is told again or cancelled before.
+    # A function has no timers, so the gateway emits this later, unless `cancel` comes first.
+    # A new command with the same key replaces this one.
     later = {"afterMs": 5000, "key": typing_of(socket)}
     return {
         "commands": [
@@ -110,21 +111,21 @@ def run(call):
         return disconnect(socket)
     handler = EVENTS.get(call.get("event"))
     if handler:
-        # What a client leaves out is as wrong as what it should not send.
+        # Missing arguments become None, which the handlers refuse.
         return handler(socket, *call["args"], None, None)
     if call.get("ack"):
         raise Refusal(f"there is no handler for the event {call['event']}")
     return {}
 
 
-# What Sluice's SDK does elsewhere: signatures, repeats, batches.
+# What Sluice's SDK does for functions in JavaScript: signatures, repeats, batches.
 
 answers = OrderedDict()
 lock = Lock()
 
 
 def handle(call_id, call):
-    """Returns status and answer. A repeated call gets the answer that was lost on its way."""
+    """Returns status and answer. A repeated call gets the same answer again."""
     with lock:
         if call_id in answers:
             return answers[call_id]
@@ -165,13 +166,13 @@ def handle_batch(events):
 def answer_to(headers, body):
     """Returns the status and the answer of a request."""
     if not any(is_signed(webhook, headers, body) for webhook in SECRETS):
-        return 400, {"message": "the signature is of none of the secrets"}
+        return 400, {"message": "the signature fits none of the secrets"}
     if headers.get("content-type", "").startswith("application/cloudevents-batch+json"):
         events = [JSONFormat().read(None, json.dumps(one)) for one in json.loads(body)]
         return handle_batch(events)
-    event = from_binary_event(HTTPMessage(headers, body))  # takes percent-encoding off, too
+    event = from_binary_event(HTTPMessage(headers, body))  # also decodes percent-encoding
     if event.get_id() != headers["webhook-id"]:
-        return 400, {"message": "the headers, which are not signed, do not agree"}
+        return 400, {"message": "ce-id is not the webhook-id"}
     print(event.get_type(), event.get_subject() or "", flush=True)
     return handle(event.get_id(), event.get_data())
 
@@ -192,7 +193,7 @@ def send_news(text):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # One write an answer.
+    wbufsize = -1  # One write for each answer.
 
     def do_POST(self):
         length = int(self.headers.get("content-length", 0))
@@ -210,7 +211,7 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 self.answer(404)
         except Exception:
-            # The gateway calls again, if nobody waits for the answer.
+            # The gateway retries the call unless a client waits for the answer.
             traceback.print_exc()
             self.answer(500, {"message": "the function failed"})
 
