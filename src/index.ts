@@ -5,3 +5,5 @@ export type { Log, LogFields, LogLevel } from "./core/log.ts";
 export { type PartialSettings, type Settings, SettingsError } from "./core/settings-shape.ts";
 export { type Gateway, type GatewayNeeds, startGateway } from "./gateway/gateway.ts";
 export type { EventsMap, HandlerModule } from "./handlers/typed.ts";
+export type { FetchHandler, FetchInfo } from "./http/fetch.ts";
+export type { NodeHandler } from "./http/node.ts";

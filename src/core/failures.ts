@@ -89,6 +89,29 @@ export const FAILURES = {
   COMMANDS_FAILED: { status: 500, retry: true, text: "The command could not be carried out" },
   // handlers: the application's code in the process.
   HANDLERS_FAILED: { status: 500, retry: false, text: "A handler of the application failed" },
+  // http: requests for the application's own HTTP handler.
+  HTTP_BAD_REQUEST: {
+    status: 400,
+    retry: false,
+    text: "The request's target, method or headers are not valid",
+  },
+  HTTP_BODY_TOO_LARGE: {
+    status: 413,
+    retry: false,
+    text: "The body is larger than http.bodyBytesMax",
+  },
+  HTTP_BODY_TOO_SLOW: {
+    status: 408,
+    retry: true,
+    text: "The body did not arrive within http.bodyMs",
+  },
+  HTTP_BUSY: { status: 503, retry: true, text: "http.requestsMax requests are open already" },
+  HTTP_TIMEOUT: {
+    status: 504,
+    retry: true,
+    text: "The application's handler did not answer within http.answerMs",
+  },
+  HTTP_STOPPING: { status: 503, retry: true, text: "The gateway is stopping" },
   // api: requests.
   API_NOT_FOUND: { status: 404, retry: false, text: "There is no such route" },
   API_BAD_METHOD: { status: 405, retry: false, text: "The route does not have this method" },

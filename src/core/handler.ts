@@ -10,6 +10,7 @@ export const HANDLER_KINDS = [
   "server_side",
   "room",
   "engine",
+  "http",
   "process",
 ] as const;
 /** One of {@link HANDLER_KINDS}. */

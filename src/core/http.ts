@@ -95,3 +95,60 @@ export function problemOf(
     ...(more.close && { close: true }),
   };
 }
+
+/** Names of headers with their values, in their order; a name may come several times. */
+export type HeaderPairs = readonly (readonly [string, string])[];
+
+/**
+ * A request for the application's own HTTP handler, and its response. Unlike {@link Exchange} it
+ * adds no header, and headers may be repeated. What {@link Exchange} says of time holds here too.
+ */
+export interface AppExchange extends Pick<Exchange, "isDone" | "onChunk" | "pause" | "resume"> {
+  readonly method: string;
+  /** Path and query, not decoded. */
+  readonly target: string;
+  /** As they arrived. Bytes that are not ASCII are Latin-1, as in Node.js. */
+  readonly headers: HeaderPairs;
+  /** The client's address, behind a trusted proxy too. */
+  readonly address: string;
+  readonly encrypted: boolean;
+  /**
+   * Sets the one function that is called at the end: when the response was handed to the kernel, or
+   * the connection has closed before. The latter is an abort.
+   */
+  onOver(listener: (isAborted: boolean) => void): void;
+  /** Sends a whole response of the gateway's own. If one has begun, closes the connection. */
+  refuse(response: RouteResponse): void;
+  /**
+   * Begins the response. Headers that HTTP forbids, and those that frame the body, are left out.
+   * Returns undefined if {@link Exchange.isDone}, or if a response has begun.
+   */
+  begin(head: ResponseHead): AppResponse | undefined;
+  /** Closes the connection. */
+  abort(): void;
+}
+
+/** The head of an application's response. */
+export interface ResponseHead {
+  readonly status: number;
+  /** The reason phrase; the standard one if it is empty. */
+  readonly reason: string;
+  readonly headers: HeaderPairs;
+  /** Length of the body in bytes; undefined if it is not known. */
+  readonly length: number | undefined;
+}
+
+/** The body of an application's response. */
+export interface AppResponse {
+  /** Whether there is a body: not for HEAD, 204 and 304. If not, call `end`. */
+  readonly hasBody: boolean;
+  /**
+   * Sends a chunk. Returns false if the client reads too slowly: then wait until `onWritable` has
+   * called back before you write again.
+   */
+  write(chunk: Uint8Array): boolean;
+  /** Sets the one function that is called whenever the client has caught up. */
+  onWritable(listener: () => void): void;
+  /** Ends the body. If fewer bytes were written than the length says, closes the connection. */
+  end(): void;
+}

@@ -451,6 +451,25 @@ interface PartialHandlersSettings {
   onError?: "log" | "exit" | undefined;
 }
 
+/** The application's own HTTP handler, beside Socket.IO on the same port. */
+interface PartialHttpSettings {
+  /** Largest request body in bytes. Default: 10485760 (0…1073741824 bytes). */
+  bodyBytesMax?: number | undefined;
+  /**
+   * How long a request body may take to arrive, with the time that the handler takes to read it.
+   * Default: 60000 (100…3600000 milliseconds).
+   */
+  bodyMs?: number | undefined;
+  /**
+   * How long the handler may take until its response begins; a response that is streamed may last
+   * longer.
+   * Default: 60000 (100…3600000 milliseconds).
+   */
+  answerMs?: number | undefined;
+  /** Requests that may be open at once; above, further ones get 503. Default: 10000 (1…1000000). */
+  requestsMax?: number | undefined;
+}
+
 /** Which calls go to which function. */
 interface PartialUpstreamRoutesSettings {
   /** Name of the route in metrics, logs and dead letters. Default: its namespace and event. */
@@ -948,6 +967,8 @@ export interface PartialSettings {
   recovery?: PartialRecoverySettings | undefined;
   /** The module that handles events in the process. */
   handlers?: PartialHandlersSettings | undefined;
+  /** The application's own HTTP handler, beside Socket.IO on the same port. */
+  http?: PartialHttpSettings | undefined;
   /** Calls to functions: routes, timeouts, queues and retries. */
   upstream?: PartialUpstreamSettings | undefined;
   /** The gateway's own HTTP routes, and who may use them. */
@@ -1413,6 +1434,25 @@ interface HandlersSettings {
    * Default: "log".
    */
   onError: "log" | "exit";
+}
+
+/** The application's own HTTP handler, beside Socket.IO on the same port. */
+interface HttpSettings {
+  /** Largest request body in bytes. Default: 10485760 (0…1073741824 bytes). */
+  bodyBytesMax: number;
+  /**
+   * How long a request body may take to arrive, with the time that the handler takes to read it.
+   * Default: 60000 (100…3600000 milliseconds).
+   */
+  bodyMs: number;
+  /**
+   * How long the handler may take until its response begins; a response that is streamed may last
+   * longer.
+   * Default: 60000 (100…3600000 milliseconds).
+   */
+  answerMs: number;
+  /** Requests that may be open at once; above, further ones get 503. Default: 10000 (1…1000000). */
+  requestsMax: number;
 }
 
 /** Which calls go to which function. */
@@ -1912,6 +1952,8 @@ export interface Settings {
   recovery: RecoverySettings;
   /** The module that handles events in the process. */
   handlers: HandlersSettings;
+  /** The application's own HTTP handler, beside Socket.IO on the same port. */
+  http: HttpSettings;
   /** Calls to functions: routes, timeouts, queues and retries. */
   upstream: UpstreamSettings;
   /** The gateway's own HTTP routes, and who may use them. */

@@ -6,6 +6,7 @@ import { codec } from "./settings/codec.ts";
 import { consoleSettings } from "./settings/console.ts";
 import { fanout } from "./settings/fanout.ts";
 import { section } from "./settings/field.ts";
+import { http } from "./settings/http.ts";
 import { limits } from "./settings/limits.ts";
 import { overload } from "./settings/overload.ts";
 import { handlers, log, metrics, recovery } from "./settings/rest.ts";
@@ -38,6 +39,7 @@ export const SETTINGS = z.strictObject({
   fanout: section(fanout, "Broadcasts and commands."),
   recovery: section(recovery, "Connection state recovery."),
   handlers: section(handlers, "The module that handles events in the process."),
+  http: section(http, "The application's own HTTP handler, beside Socket.IO on the same port."),
   upstream: section(upstream, "Calls to functions: routes, timeouts, queues and retries."),
   api: section(api, "The gateway's own HTTP routes, and who may use them."),
   console: section(consoleSettings, "The console, a live page in the browser."),

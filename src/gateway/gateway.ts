@@ -19,6 +19,8 @@ import { loadHandler } from "../handlers/module.ts";
 import type { EventsMap, Unchecked } from "../handlers/typed.ts";
 import { loadNative } from "../host/native.ts";
 import { openApp } from "../host/tls.ts";
+import type { FetchHandler } from "../http/fetch.ts";
+import type { NodeHandler } from "../http/node.ts";
 import { watchLoop } from "../metrics/loop.ts";
 import { createMetrics, type Metrics, shareScrapes } from "../metrics/registry.ts";
 import { logMembership } from "./debug-lines.ts";
@@ -96,6 +98,16 @@ export interface GatewayNeeds {
    * then made for this start, which is in `consoleUrl` and in the log. Default: false.
    */
   readonly developing?: boolean;
+  /**
+   * Your own HTTP, on the same port: answers every request for a path that is not Sluice's. Takes
+   * a Web `Request` and returns a `Response`, such as `app.fetch` of Hono (docs/http.md).
+   */
+  readonly fetch?: FetchHandler;
+  /**
+   * As `fetch`, in the form of Node.js: `(req, res) => void`, such as an Express app, or an
+   * `http.Server` that does not listen. Give one of the two.
+   */
+  readonly http?: NodeHandler;
 }
 
 /** What only this project's own process and tests give. */
@@ -150,7 +162,8 @@ export async function startOwn(given: PartialSettings, needs: OwnNeeds): Promise
     const { folder = ".", production = false, example = false, load, worker } = needs;
     const { developing = false } = needs;
     const { linesDropped = () => 0, stopNote = () => "" } = needs;
-    const how = { folder, production, example, developing, load, worker };
+    const { fetch, http } = needs;
+    const how = { folder, production, example, developing, load, worker, fetch, http };
     const handlersLog = needs.log ? log : lines.keep(stderrLog);
     const logs = { log, handlersLog, lines: lines.list, linesDropped, stopNote };
     return await build(settings, { ...logs, ...how, undo });
@@ -174,16 +187,20 @@ interface Build {
   readonly developing: boolean;
   readonly load: (() => Load) | undefined;
   readonly worker: OwnNeeds["worker"];
+  readonly fetch: GatewayNeeds["fetch"] | undefined;
+  readonly http: GatewayNeeds["http"] | undefined;
   /** How to stop what has been started, in the order of starting. */
   readonly undo: (() => unknown)[];
 }
+
+const now = () => performance.now();
 
 /** Creates and starts everything, in the order in which a part needs others. */
 async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const { log, worker, undo } = needs;
   const native = loadNative();
   const { module } = settings.handlers;
-  const handler = module ? await loadHandler(module, needs.folder) : undefined;
+  const loaded = module ? await loadHandler(module, needs.folder) : undefined;
   // Again, after the module was loaded: prom-client fails on properties added to prototypes.
   hideInherited();
   const state = { isDraining: false, remaining: 0, acceptsPaused: false, acceptPauses: 0 };
@@ -193,7 +210,6 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const opened = openApp(native.uws, settings.socket.tls, log);
   const { app, encrypted, reload } = opened;
   undo.push(() => closeApp(app));
-  const now = () => performance.now();
   const mistakes = createMistakes(settings.handlers, { log: needs.handlersLog, now });
   const between = await createServer(settings, { ...needs, metrics });
   const { io, bus, recovery, settle } = between;
@@ -212,14 +228,14 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const acks = attached.samples().fanout;
   const executor = createExecutor(settings.fanout, { server: io, acks, delays, trace });
   metrics.source(() => listMistakeRows(mistakes.samples));
-  await handler?.(io);
+  await loaded?.start(io);
   hideInherited();
   // After the handler module, so that the module's middlewares run first.
   const room = { io, executor, trace, log };
   const upstream = await startUpstream(settings, { ...bus, ...room, metrics });
   if (upstream.stop) calls.stop = upstream.stop;
-  const { ports, close, consoleUrl } = await serveHttp(settings, opened, {
-    ...{ ...needs, ...room, deadLetters: upstream.deadLetters },
+  const { ports, close, consoleUrl, drainHttp } = await serveHttp(settings, opened, {
+    ...{ ...needs, ...room, deadLetters: upstream.deadLetters, loaded, failed: mistakes.failed },
     metrics: { ...metrics, scrape: shareScrapes(worker?.scrape ?? metrics.scrape) },
     isAway: () => settings.cluster.away === "refuse" && bus?.link.isHere() === false,
     isDraining: () => state.isDraining || worker?.isStopping() === true,
@@ -232,6 +248,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const { version: uws, binary } = native;
   logStarted(settings, { ...needs, consoleUrl }, { ...ports, uws, binary });
   let stopped: Promise<void> | undefined;
+  const stopping = { attached, state, settle, close, drainHttp };
   return {
     io,
     settings,
@@ -241,7 +258,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
     reload,
     uncaught: (error, event) => mistakes.failed(error, { kind: "process", event }),
     scrape: async () => (await metrics.scrape()).body,
-    stop: () => (stopped ??= stopAll(settings.socket, needs, { attached, state, settle, close })),
+    stop: () => (stopped ??= stopAll(settings.socket, needs, stopping)),
   };
 }
 

@@ -7,6 +7,7 @@ import { FAILURES, type FailureCode } from "../core/failures.ts";
 import { zeros } from "../core/zeros.ts";
 import type { DoorSamples } from "../door/door.ts";
 import type { RecoverySamples } from "../fanout/recovery.ts";
+import type { AppSamples } from "../http/server.ts";
 import type { LoopSamples } from "../metrics/loop.ts";
 import type { Labels, Samples } from "../metrics/registry.ts";
 import type { TraceSamples } from "../trace/queue.ts";
@@ -29,6 +30,7 @@ const NO_EVENTS = zeros([
   "UPSTREAM_AWAY",
   "UPSTREAM_STOPPING",
 ] as const satisfies readonly FailureCode[]);
+const NO_REQUESTS = zeros(["2xx", "3xx", "4xx", "5xx", "aborted"]);
 
 /** Returns the samples of `socket/`, `codec/` and `fanout/` as rows of the metric table. */
 export function listAttachedRows({ socket, codec, fanout }: AttachedSamples): Samples {
@@ -206,6 +208,14 @@ export function listProcessRows({ build, loop, ...samples }: ProcessSamples): Sa
     sluice_accept_pauses_total: samples.acceptPauses,
     sluice_draining: Number(samples.isDraining),
     sluice_drain_remaining_connections: samples.remaining,
+  };
+}
+
+/** Returns the samples of the application's own HTTP as rows of the metric table. */
+export function listAppRows({ open, ended }: AppSamples): Samples {
+  return {
+    sluice_http_requests_total: by({ ...NO_REQUESTS, ...ended }, "status"),
+    sluice_http_open_requests: open,
   };
 }
 

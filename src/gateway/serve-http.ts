@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import type { KeptLine } from "../console/lines.ts";
+import type { HandlerFailed } from "../core/handler.ts";
 import type { Settings } from "../core/settings-shape.ts";
 import { readVersion } from "../core/version.ts";
 import { within } from "../core/within.ts";
+import type { LoadedModule } from "../handlers/module.ts";
 import { watchDescriptors } from "../host/descriptors.ts";
 import { createHttp, type Http } from "../host/http.ts";
 import { listen } from "../host/listen.ts";
@@ -10,6 +12,7 @@ import { loadNative, type TemplatedApp } from "../host/native.ts";
 import type { OpenedApp } from "../host/tls.ts";
 import { createHintPage, type Served } from "./hint-page.ts";
 import { type ServeNeeds, serveApi } from "./serve-api.ts";
+import type { Drain, GivenHandler, ServeAppNeeds } from "./serve-app.ts";
 import type { ServeConsoleNeeds } from "./serve-console.ts";
 
 /** How long a stop waits for open requests. */
@@ -18,6 +21,11 @@ const REQUESTS_MS = 500;
 /** What {@link serveHttp} needs. */
 type ServeHttpNeeds = Omit<ServeNeeds, "http" | "version" | "requests" | "ready"> & {
   readonly undo: (() => unknown)[];
+  /** What `startGateway` was given for the application's own HTTP. */
+  readonly fetch: unknown;
+  readonly http: unknown;
+  readonly loaded: LoadedModule | undefined;
+  readonly failed: HandlerFailed;
   /** The latest warnings and errors. */
   lines(): readonly KeptLine[];
   /** Whether other processes may listen on the same ports. */
@@ -44,6 +52,8 @@ export async function serveHttp(
   const isKeyMade = needs.developing && !needs.shared && isClosed(settings);
   const key = isKeyMade ? randomBytes(24).toString("base64url") : undefined;
   const served = startApi(withKey(settings, key), app, needs);
+  const own = { ...needs, encrypted, http: served.clientHttp };
+  const drainHttp = await mountApp(settings, own, [needs, needs.loaded]);
   const clientPort = () => (settings.api.port === 0 ? undefined : ports.port);
   const hasConsole = await startConsole(settings, { ...needs, ...served, clientPort });
   // In production it would tell strangers where to look.
@@ -52,7 +62,7 @@ export async function serveHttp(
   const consoleUrl = hasConsole
     ? `${apiUrl(settings, { encrypted, ...ports })}/console${key ? `#key=${key}` : ""}`
     : undefined;
-  return { ports, close, consoleUrl };
+  return { ports, close, consoleUrl, drainHttp };
 }
 
 /** Adds `GET /` to each port, unless the metrics are there. */
@@ -125,6 +135,21 @@ async function startConsole(settings: Settings, needs: ServeConsoleNeeds): Promi
   const { serveConsole } = await import("./serve-console.ts");
   serveConsole(settings, needs);
   return true;
+}
+
+/**
+ * Adds the application's own HTTP handler for all other paths if there is one; loads the code for
+ * it only then. Resolves with what waits for its requests.
+ */
+async function mountApp(
+  settings: Settings,
+  needs: ServeAppNeeds,
+  [given, loaded]: readonly [GivenHandler, LoadedModule | undefined],
+): Promise<Drain | undefined> {
+  const all = [given.fetch, given.http, loaded?.fetch, loaded?.http];
+  if (all.every((one) => one === undefined)) return undefined;
+  const { chooseHandler, serveApp } = await import("./serve-app.ts");
+  return serveApp(chooseHandler(settings, given, loaded), settings, needs).drain;
 }
 
 /** Descriptors kept free for calls, files and the API's port when accepting clients pauses. */

@@ -40,6 +40,8 @@ export async function stopAll(
     readonly state: State;
     settle(): Promise<void>;
     close(): void;
+    /** Waits for the requests of the application's own HTTP handler. */
+    readonly drainHttp: ((ms: number) => Promise<void>) | undefined;
   },
 ): Promise<void> {
   on.state.isDraining = true;
@@ -51,7 +53,10 @@ export async function stopAll(
   const seen = (left: number) => {
     on.state.remaining = left;
   };
-  await on.attached.drain(drainMs, seen, on.settle());
+  await Promise.all([
+    on.attached.drain(drainMs, seen, on.settle()),
+    on.drainHttp?.(Math.max(drainMs, FLUSH_MS)),
+  ]);
   // Long-polling clients fetch the last packets over new TCP connections, so keep listening.
   await flushed(on.attached);
   on.attached.closeAll("shutdown");

@@ -4,6 +4,21 @@ import { isAbsolute, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { HandlerModule } from "./typed.ts";
 
+interface Exports {
+  readonly default?: unknown;
+  readonly fetch?: unknown;
+  readonly http?: unknown;
+}
+
+/** What a handler module exports. */
+export interface LoadedModule {
+  /** Calls its default export. */
+  readonly start: HandlerModule;
+  /** Its own HTTP handler, in one of two forms; undefined if it exports none. Not checked. */
+  readonly fetch: unknown;
+  readonly http: unknown;
+}
+
 /**
  * Imports the module at `path`, relative to `folder`. TypeScript is loaded by tsx if that is
  * installed for the module, else by Node.js itself, which can from 22.18 on. Throws one sentence if
@@ -11,9 +26,9 @@ import type { HandlerModule } from "./typed.ts";
  * itself throws, now or when its handler is called, the error has the stack in its message and the
  * original as its `cause`.
  */
-export async function loadHandler(path: string, folder: string): Promise<HandlerModule> {
+export async function loadHandler(path: string, folder: string): Promise<LoadedModule> {
   const file = isAbsolute(path) ? path : resolve(folder, path);
-  let loaded: { default?: unknown };
+  let loaded: Exports;
   try {
     if (isTypeScript(file)) await loadTsx(file);
     loaded = await import(pathToFileURL(file).href);
@@ -24,17 +39,18 @@ export async function loadHandler(path: string, folder: string): Promise<Handler
       cause,
     });
   }
-  const handler = defaultOf(loaded);
+  const { default: handler, fetch, http } = exportsOf(loaded);
   if (typeof handler !== "function") {
     throw new Error(`handlers.module ${path} must export a function (io) => void as its default`);
   }
-  return async (io) => {
+  const start: HandlerModule = async (io) => {
     try {
       await handler(io); // checked above: a function; its parameter is up to the module
     } catch (cause) {
       throw new Error(`handlers.module ${path} failed: ${stackOrMessage(cause)}`, { cause });
     }
   };
+  return { start, fetch, http };
 }
 
 const isTypeScript = (file: string): boolean => /\.[cm]?tsx?$/.test(file);
@@ -65,11 +81,11 @@ const sayTypeScript = (path: string): string =>
   `handlers.module ${path} is TypeScript that Node.js ${process.versions.node} cannot load: ` +
   "install tsx in its project (npm i -D tsx), or compile it";
 
-/** Returns the default export. Of TypeScript compiled to CommonJS it is one level deeper. */
-function defaultOf(loaded: { default?: unknown }): unknown {
+/** Returns what a module exports. Of TypeScript compiled to CommonJS it is one level deeper. */
+function exportsOf(loaded: Exports): Exports {
   const found = loaded.default;
   const isObject = typeof found === "object" && found !== null;
-  return isObject && "default" in found ? found.default : found;
+  return isObject && "default" in found ? found : loaded;
 }
 
 /** Errors for a wrong file name: the message is enough. */

@@ -135,23 +135,28 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
 // No getters here nor in an exchange. V8 gives each object literal with a getter its own hidden
 // class, and everything it references then lives until the next full garbage collection.
 /** Whether a request has its response or is aborted, and whether its body is paused. */
-interface Life {
+export interface Life {
   isDone(): boolean;
   finish(): void;
   pause(): void;
   resume(): void;
   onAborted(listener: () => void): void;
+  /** Sets the one function that is called at the end, with whether the request was aborted. */
+  onOver(listener: (isAborted: boolean) => void): void;
 }
 
-function createLife(res: HttpResponse, state: State): Life {
+/** Returns the life of one request, and counts it as open. */
+export function createLife(res: HttpResponse, state: State): Life {
   const listeners: (() => void)[] = [];
   let done = false;
   let aborted = false;
   let paused = false;
+  let over = (_isAborted: boolean): void => {};
 
   function end(): void {
     done = true;
     state.arriving.delete(res);
+    over(aborted);
     if (--state.open > 0) return;
     for (const resolve of state.idle.splice(0)) resolve();
   }
@@ -186,6 +191,9 @@ function createLife(res: HttpResponse, state: State): Life {
       if (aborted) listener();
       else if (!done) listeners.push(listener);
     },
+    onOver(listener) {
+      over = listener;
+    },
   };
 }
 
@@ -199,7 +207,8 @@ function writeHead(res: HttpResponse, response: RouteResponse, leftOut: LeftOut)
   if (headers["cache-control"] === undefined) res.writeHeader("cache-control", "no-store");
 }
 
-function writeResponse(
+/** Writes a whole response of the gateway's own. */
+export function writeResponse(
   res: HttpResponse,
   response: RouteResponse,
   { head, state }: { readonly head: boolean; readonly state: State },

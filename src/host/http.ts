@@ -1,12 +1,14 @@
-import type { TemplatedApp } from "uWebSockets.js";
+import type { HttpRequest, HttpResponse, TemplatedApp } from "uWebSockets.js";
 import {
   type AddRoute,
+  type AppExchange,
   type Exchange,
   type HttpHandler,
   type HttpMethod,
   problemOf,
 } from "../core/http.ts";
 import type { Log } from "../core/log.ts";
+import { type AppNeeds, readAppRequest } from "./app-exchange.ts";
 import { createExchange, createState } from "./exchange.ts";
 import { isAmbiguous } from "./request.ts";
 
@@ -14,6 +16,8 @@ import { isAmbiguous } from "./request.ts";
 export interface Http {
   /** Adds a route, at any time. A GET route serves HEAD as well. */
   readonly route: AddRoute;
+  /** Hands every request whose path has no route to the application's own handler. Once. */
+  mount(handle: (exchange: AppExchange) => void, needs: AppNeeds): void;
   /** Requests that have no response yet. */
   readonly open: number;
   /** Makes every further response close its connection. Resolves when no request is open. */
@@ -36,17 +40,26 @@ export function createHttp(
 ): Http {
   const routes = new Map<string, Map<string, HttpHandler>>();
   const state = createState(needs.log);
+  let mounted: ((res: HttpResponse, req: HttpRequest) => void) | undefined;
+
+  /** Closes the connection if it is not clear how long the request is. */
+  function isRefused(res: HttpResponse, headers: Readonly<Record<string, string>>): boolean {
+    if (!isAmbiguous(headers)) return false;
+    // Close without a response: otherwise uWebSockets.js would read the bytes that follow as the
+    // next request.
+    res.close();
+    needs.unrouted?.(400);
+    return true;
+  }
 
   app.any("/*", (res, req) => {
-    const exchange = createExchange(res, req, state);
-    if (isAmbiguous(exchange.headers)) {
-      // Close without a response: otherwise uWebSockets.js would read the bytes that follow as the
-      // next request.
-      res.close();
-      needs.unrouted?.(400);
+    const methods = routes.get(req.getUrl());
+    if (!methods && mounted) {
+      mounted(res, req);
       return;
     }
-    const methods = routes.get(exchange.path);
+    const exchange = createExchange(res, req, state);
+    if (isRefused(res, exchange.headers)) return;
     const handler = methods?.get(exchange.method === "HEAD" ? "GET" : exchange.method);
     if (handler) {
       run(handler, exchange, needs.log);
@@ -64,6 +77,12 @@ export function createHttp(
     route(method: HttpMethod, path: string, handler: HttpHandler) {
       const methods = routes.get(path) ?? new Map<string, HttpHandler>();
       routes.set(path, methods.set(method, handler));
+    },
+    mount(handle, appNeeds) {
+      mounted = (res, req) => {
+        const { exchange, headers } = readAppRequest({ res, req }, appNeeds, state);
+        if (!isRefused(res, headers)) handle(exchange);
+      };
     },
     get open() {
       return state.open;

@@ -152,7 +152,7 @@ function readQuery(query: string | undefined): Record<string, string> {
  * Returns an address of 4 or 16 bytes as text, and an IPv4 address mapped into IPv6 as IPv4. For
  * any other length it returns an empty string.
  */
-function formatAddress(bytes: ArrayBuffer): string {
+export function formatAddress(bytes: ArrayBuffer): string {
   const octets = new Uint8Array(bytes);
   if (octets.length === 4) return formatIpv4(octets, 0);
   if (octets.length !== 16) return "";

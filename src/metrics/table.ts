@@ -369,6 +369,23 @@ export const METRICS = {
     labels: [],
     help: "Bytes of responses kept for Idempotency-Keys, at most api.idempotencyBytesMax.",
   },
+  // http
+  sluice_http_requests_total: {
+    kind: "counter",
+    labels: ["status"],
+    help: "Requests for the application's own HTTP handler, by class of the response's status, such as 2xx; aborted if the connection closed before the response's end.",
+  },
+  sluice_http_request_seconds: {
+    kind: "histogram",
+    labels: [],
+    help: "Time from the headers of a request for the application's own HTTP handler to the end of its response.",
+    buckets: SECONDS,
+  },
+  sluice_http_open_requests: {
+    kind: "gauge",
+    labels: [],
+    help: "Requests for the application's own HTTP handler that are open; http.requestsMax bounds them.",
+  },
   // upstream
   sluice_upstream_calls_total: {
     kind: "counter",
