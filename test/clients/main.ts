@@ -4,8 +4,7 @@ import { parseArgs } from "node:util";
 import type { Scope } from "../harness/process.ts";
 import { CLIENTS, type Client } from "./clients.ts";
 import { findProblems, type Results, readResults, writeResults } from "./results.ts";
-import type { ClientReport } from "./rows.ts";
-import { runClient } from "./run.ts";
+import { type Run, runClient } from "./run.ts";
 
 const USAGE = `usage: npm run clients -- [NAME…] [--jobs 2] [--write]
 
@@ -57,8 +56,8 @@ function choose(names: readonly string[]): string[] {
   return all.filter((one) => names.length === 0 || names.some((name) => one.startsWith(name)));
 }
 
-/** Runs one client; returns its report, or why it was skipped. Throws if it could not be run. */
-async function tryClient(name: string, client: Client): Promise<ClientReport | string> {
+/** Runs one client; returns what came of it, or why it was skipped. Throws if it could not be run. */
+async function tryClient(name: string, client: Client): Promise<Run | string> {
   const made = await client.make();
   if ("missing" in made) {
     const leftOut = (process.env.TOOLS_LEFT_OUT ?? "").split(",");
@@ -95,14 +94,15 @@ async function runAll(names: readonly string[], jobs: number) {
       if (!client) continue;
       say(`${name} begins`);
       try {
-        const report = await tryClient(name, client);
-        if (typeof report === "string") {
-          say(`${name} is skipped: ${report}`);
+        const run = await tryClient(name, client);
+        if (typeof run === "string") {
+          say(`${name} is skipped: ${run}`);
           skipped.push(name);
           continue;
         }
-        seen[name] = report;
-        const found = findProblems(client, report, values.write ? "anything" : recorded[name]);
+        seen[name] = run.report;
+        const wanted = values.write ? "anything" : recorded[name];
+        const found = [...run.faults, ...findProblems(client, run.report, wanted)];
         problems.push(...found.map((problem) => `${name}: ${problem}`));
         say(`${name} ${found.length === 0 ? "is as expected" : "is NOT as expected"}`);
       } catch (error) {

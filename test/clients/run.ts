@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { ROOT, type Scope, SLUICE, startProcess } from "../harness/process.ts";
 import { tcpSwitch } from "../harness/tcp-switch.ts";
 import { nowS, signToken, TOKEN_SECRET } from "../harness/tokens.ts";
+import { findFaults } from "./faults.ts";
 import { startPeer } from "./peer.ts";
 import type { ClientInfo, ClientReport, RowResult } from "./rows.ts";
 
@@ -11,12 +12,18 @@ const DETAIL_CHARS = 300;
 /** A client that takes longer hangs. */
 const PROGRAM_MS = 90_000;
 
-/** Starts a gateway and a client's program; resolves with what the program says of each row. */
+/** What a client's program says of each row, and what its gateway has seen go wrong. */
+export interface Run {
+  readonly report: ClientReport;
+  readonly faults: readonly string[];
+}
+
+/** Starts a gateway and a client's program; resolves once the program has ended. */
 export async function runClient(
   scope: Scope,
   command: readonly string[],
   seen: (row: string, result: RowResult) => void,
-): Promise<ClientReport> {
+): Promise<Run> {
   const token = await signToken({ sub: "suite", exp: nowS() + 3600 });
   const flags = [
     "--socket.serveClient",
@@ -34,7 +41,8 @@ export async function runClient(
   const port = Number((await gateway.line("port")).port);
   // Between the client and the gateway, so that the network can be cut.
   const network = await tcpSwitch(scope, port);
-  const peer = await startPeer(`http://127.0.0.1:${port}`, token, network.cut);
+  const direct = `http://127.0.0.1:${port}`;
+  const peer = await startPeer(direct, token, network.cut);
   scope.after(() => peer.disconnect());
   const lines = await runProgram(scope, command, {
     env: { SLUICE_URL: network.url, SLUICE_TOKEN: token },
@@ -43,7 +51,7 @@ export async function runClient(
     },
   });
   if (gateway.child.exitCode !== null) throw new Error(`the gateway ended: ${gateway.output()}`);
-  return readReport(lines);
+  return { report: readReport(lines), faults: await findFaults(direct, gateway) };
 }
 
 type Line = Readonly<Record<string, unknown>>;
