@@ -62,6 +62,9 @@ export function clientsPage(): string {
     ),
     "## Clients of Socket.IO 2",
     refusals(results),
+    "With the setting, it does everything in the table. It has no `auth` option: send the token as " +
+      "`query: { token }`, and set `auth.tokenFrom` to `auth,query`. A refused client gets the event " +
+      "`error` with the data, not `connect_error`. Send bytes as a `Buffer` in Node.js.",
     "## Bytes and the msgpack parser of JavaScript",
     "With `socket.io-msgpack-parser`, and with `socket.io.msgpack.min.js`, send bytes as a `Buffer` " +
       "in Node.js, and as an `ArrayBuffer` in browsers. The parser writes a `Uint8Array` as an object.",
@@ -97,11 +100,10 @@ function refusals(results: readonly (readonly [string, ClientReport])[]): string
     .filter(([name]) => isRefused(name))
     .map(
       ([name, { version, rows }]) =>
-        `${titleOf(name)} (tested: ${version}) is refused, because Sluice speaks version 4 of the ` +
-        "Engine.IO protocol and this client speaks version 3. Every HTTP request is answered with " +
+        `${titleOf(name)} (tested: ${version}) is refused unless \`socket.allowEio3\` is set, because ` +
+        "it speaks version 3 of the Engine.IO protocol. Each of its requests is answered with " +
         'status 400 and `{"code":5,"message":"Unsupported protocol version"}`. ' +
-        `The application gets \`connect_error\` (${rows[REFUSAL]?.reason}). ` +
-        "Update the client to 3 or later.",
+        `Its application gets \`connect_error\` (${rows[REFUSAL]?.reason}).`,
     );
   return lines.join("\n\n");
 }

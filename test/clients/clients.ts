@@ -8,6 +8,8 @@ export interface Client {
   readonly title: string;
   /** Installs and builds what it needs. */
   make(): Promise<Made>;
+  /** What its gateway is given beside the settings of all. */
+  readonly flags?: readonly string[];
   /** Rows that it does not offer, and why. */
   readonly lacks?: Readonly<Record<string, string>>;
   /** Rows that fail with it, on every server of Socket.IO, and why. */
@@ -59,8 +61,13 @@ export const CLIENTS: Readonly<Record<string, Client>> = {
   },
   "socket.io-client-2": {
     title: "socket.io-client 2",
-    make: inNode("socket.io-client-2"),
+    make: inNode("socket.io-client-2", "--refused"),
     rows: [REFUSAL],
+  },
+  "socket.io-client-2-allowed": {
+    title: "socket.io-client 2, with `socket.allowEio3`",
+    make: inNode("socket.io-client-2"),
+    flags: ["--socket.allowEio3", "true", "--auth.tokenFrom", "auth,query"],
   },
   "socket.io-client-3": { title: "socket.io-client 3", make: inNode("socket.io-client-3") },
   "socket.io-client-4.0": { title: "socket.io-client 4.0", make: inNode("socket.io-client-4.0") },

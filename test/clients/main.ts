@@ -73,7 +73,11 @@ async function tryClient(name: string, client: Client): Promise<Run | string> {
     diagnostic: (text) => console.error(text),
   };
   try {
-    return await runClient(scope, made.command, (row) => say(`${name}: ${row}`));
+    const seen = (row: string, result: string) => {
+      if (result !== "works")
+        say(`${name}: ${row} ${result === "fails" ? "fails" : "is not offered"}`);
+    };
+    return await runClient(scope, { command: made.command, flags: client.flags ?? [], seen });
   } finally {
     for (const close of own) {
       closers.delete(close);

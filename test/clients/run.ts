@@ -18,22 +18,22 @@ export interface Run {
   readonly faults: readonly string[];
 }
 
+/** How a client is run. */
+export interface RunOptions {
+  /** Its program. */
+  readonly command: readonly string[];
+  /** What its gateway is given beside the settings of all. */
+  readonly flags: readonly string[];
+  /** A row is done. */
+  seen(row: string, result: string): void;
+}
+
 /** Starts a gateway and a client's program; resolves once the program has ended. */
-export async function runClient(
-  scope: Scope,
-  command: readonly string[],
-  seen: (row: string, result: RowResult) => void,
-): Promise<Run> {
+export async function runClient(scope: Scope, { command, flags, seen }: RunOptions): Promise<Run> {
   const token = await signToken({ sub: "suite", exp: nowS() + 3600 });
-  const flags = [
-    "--socket.serveClient",
-    "true",
-    "--handlers.module",
-    "test/clients/server.ts",
-    "--auth.mode",
-    "jwt",
-  ];
-  const gateway = startProcess(scope, [...SLUICE, ...flags], {
+  const settings = ["--socket.serveClient", "true", "--auth.mode", "jwt"];
+  const module = ["--handlers.module", "test/clients/server.ts"];
+  const gateway = startProcess(scope, [...SLUICE, ...settings, ...module, ...flags], {
     PORT: "0",
     SLUICE_SOCKET_HOST: "127.0.0.1",
     SLUICE_AUTH_SECRET: TOKEN_SECRET,
@@ -47,7 +47,7 @@ export async function runClient(
   const lines = await runProgram(scope, command, {
     env: { SLUICE_URL: network.url, SLUICE_TOKEN: token },
     seen(line) {
-      if (typeof line.row === "string") seen(line.row, line as unknown as RowResult); // README.md
+      if (typeof line.row === "string") seen(line.row, String(line.result));
     },
   });
   if (gateway.child.exitCode !== null) throw new Error(`the gateway ended: ${gateway.output()}`);

@@ -1,6 +1,6 @@
 /**
  * The program of socket.io-client in Node.js, Bun and Deno:
- * `program.ts PACKAGE [--msgpack]`, where PACKAGE is its name in node_modules.
+ * `program.ts PACKAGE [--msgpack | --refused]`, where PACKAGE is its name in node_modules.
  */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,7 +10,9 @@ import { runRows } from "./rows.ts";
 
 const [name = "", flag] = process.argv.slice(2);
 const require = createRequire(import.meta.url);
-const { io } = require(name) as typeof import("socket.io-client"); // the same since 3
+// The same since 3; 2 is called as a function of other options, and the rows know them.
+const loaded = require(name) as typeof import("socket.io-client");
+const io = loaded.io ?? loaded;
 const { version } = JSON.parse(
   readFileSync(new URL(`../../../node_modules/${name}/package.json`, import.meta.url), "utf8"),
 ) as { version: string };
@@ -23,14 +25,23 @@ const runtime = process.versions.bun
 
 print({ client: "socket.io-client", version, runtime });
 const { SLUICE_URL: url = "", SLUICE_TOKEN: token = "" } = process.env;
-if (version.startsWith("2.")) await refuse(require(name), url, print);
+if (flag === "--refused") await refuse(require(name), url, print);
 else {
   const isMsgpack = flag === "--msgpack";
   const options: Partial<ManagerOptions> = isMsgpack
     ? { parser: require("socket.io-msgpack-parser") }
     : {};
-  // This parser takes bytes as a Buffer.
-  const bytes = isMsgpack ? (given: Uint8Array) => Buffer.from(given) : undefined;
-  await runRows({ io, url, token, options, print, ...(bytes && { bytes }) });
+  const isOld = version.startsWith("2.");
+  // These take bytes as a Buffer.
+  const bytes = isMsgpack || isOld ? (given: Uint8Array) => Buffer.from(given) : undefined;
+  await runRows({
+    io,
+    url,
+    token,
+    options,
+    isOld,
+    print,
+    ...(bytes && { bytes }),
+  });
 }
 process.exit(0);

@@ -8,6 +8,8 @@ export interface Trial {
   readonly url: string;
   readonly token: string;
   readonly options?: Partial<ManagerOptions & SocketOptions>;
+  /** Whether it is of Socket.IO 2: its token is in the query, its refusals are the event `error`. */
+  readonly isOld?: boolean;
   /** Makes what the client sends bytes as; a Uint8Array unless it is given. */
   bytes?(bytes: Uint8Array<ArrayBuffer>): unknown;
   print(line: Readonly<Record<string, unknown>>): void;
@@ -18,8 +20,9 @@ type Options = Trial["options"];
 type Open = (options?: Options, namespace?: string, beside?: Socket) => Socket;
 type Row = (open: Open, values: Values) => Promise<unknown>;
 
-/** Bytes as the client sends them. */
+/** What differs between clients. */
 interface Values {
+  readonly isOld: boolean;
   /** 0, 1, … 255. */
   readonly up: unknown;
   /** 255, 254, … 0. */
@@ -106,9 +109,22 @@ async function receivesBytes(socket: Socket): Promise<void> {
   for (const values of [await event, await acked]) same(values, [UP, { nested: { list: [DOWN] } }]);
 }
 
-async function isRefused(socket: Socket, message: string, code?: string): Promise<void> {
-  const [error] = (await next(socket, "connect_error")) as [Error & { data?: { code?: string } }];
-  same([error.message, error.data?.code], [message, code]);
+interface Refusal {
+  readonly isOld: boolean;
+  readonly message: string;
+  readonly code?: string;
+}
+
+async function isRefused(socket: Socket, { isOld, message, code }: Refusal): Promise<void> {
+  const [error] = await next(socket, isOld ? "error" : "connect_error");
+  if (isOld) {
+    // Not an Error: the data, or an object with the message where there is none.
+    const old = error as { code?: string; message?: string };
+    same(old.code ?? old.message, code ?? message);
+    return;
+  }
+  const { message: told, data } = error as Error & { data?: { code?: string } };
+  same([told, data?.code], [message, code]);
 }
 
 async function talks(open: Open, payload: unknown): Promise<void> {
@@ -154,10 +170,11 @@ const ROWS: Readonly<Record<string, Row>> = {
       if (Date.now() > end) throw new Error(`still ${now}`);
     }
   },
-  async auth(open) {
-    await isRefused(open({ auth: {} }), "A token is required", "AUTH_REQUIRED");
-    const wrong = open({ auth: { token: "wrong" } });
-    await isRefused(wrong, "The token is not valid here", "AUTH_INVALID");
+  async auth(open, { isOld }) {
+    const without = { isOld, message: "A token is required", code: "AUTH_REQUIRED" };
+    await isRefused(open({ auth: {} }), without);
+    const wrong = { isOld, message: "The token is not valid here", code: "AUTH_INVALID" };
+    await isRefused(open({ auth: { token: "wrong" } }), wrong);
   },
   async "ack-to-server"(open) {
     const socket = open();
@@ -193,9 +210,10 @@ const ROWS: Readonly<Record<string, Row>> = {
     same(await ask(second, "echo", "second"), ["second"]);
     same(await ask(socket, "echo", "first"), ["first"]);
   },
-  async "namespace-refused"(open) {
-    await isRefused(open({}, "/refused"), "Nobody may enter", "CLOSED");
-    await isRefused(open({}, "/nowhere"), "Invalid namespace");
+  async "namespace-refused"(open, { isOld }) {
+    const refusal = { isOld, message: "Nobody may enter", code: "CLOSED" };
+    await isRefused(open({}, "/refused"), refusal);
+    await isRefused(open({}, "/nowhere"), { isOld, message: "Invalid namespace" });
   },
   async "server-disconnect"(open) {
     const socket = open({ transports: ["websocket"] });
@@ -223,17 +241,15 @@ const ROWS: Readonly<Record<string, Row>> = {
 /** Runs all rows, one after the other, and prints a line for each. */
 export async function runRows(trial: Trial): Promise<void> {
   const { bytes = (given) => given } = trial;
-  const values = { up: bytes(UP), down: bytes(DOWN) };
+  const { isOld = false } = trial;
+  const values = { isOld, up: bytes(UP), down: bytes(DOWN) };
   for (const [row, run] of Object.entries(ROWS)) {
     const opened: Socket[] = [];
     const open: Open = (given, namespace = "", beside) => {
-      const options = {
-        ...trial.options,
-        auth: { token: trial.token },
-        forceNew: true,
-        reconnectionDelay: 100,
-        ...given,
-      };
+      const { auth = { token: trial.token }, ...more } = given ?? {};
+      const token = isOld ? { query: auth as Record<string, string> } : { auth }; // only a token
+      const shared = { ...trial.options, forceNew: true, reconnectionDelay: 100 };
+      const options = { ...shared, ...token, ...more };
       const socket = beside
         ? beside.io.socket(namespace, options)
         : trial.io(trial.url + namespace, options);
