@@ -4,6 +4,7 @@ import { readPromql } from "../deploy/prometheus/promql.ts";
 import { type Alert, readRules } from "../deploy/prometheus/rules.ts";
 import { RUNBOOKS } from "../deploy/prometheus/runbooks/all.ts";
 import { page } from "./markdown.ts";
+import { prose } from "./prose.ts";
 
 const { alerts, recordings } = readRules();
 
@@ -52,7 +53,7 @@ function describeAlert(alert: Alert, rows: readonly ShownRow[]): string {
   const asked = queries.map(({ shows, promql }) => `# ${shows}\n${promql}`).join("\n");
   return [
     `## ${alert.name}`,
-    `${alert.severity === "critical" ? "**Critical**" : "Warning"}${after}. ${alert.action}`,
+    `${alert.severity === "critical" ? "**Critical**" : "Warning"}${after}. ${prose(alert.action)}`,
     block("promql", alert.expression),
     `**What users notice.** ${users}`,
     `**Look at** ${describeRows(alert, rows)}these queries:`,

@@ -4,7 +4,8 @@ import { readSettings } from "../src/core/settings.ts";
 import { fieldTable, parameterTable } from "./fields.ts";
 import { curlBlocks } from "./http-curls.ts";
 import { HTTP_BODIES, HTTP_INTRO, HTTP_KEYS } from "./http-intro.ts";
-import { code, page, table } from "./markdown.ts";
+import { code, page, sentence, table } from "./markdown.ts";
+import { prose } from "./prose.ts";
 import { type Document, follow, type Operation, openApiDocument, type Schema } from "./schemas.ts";
 
 /** A route with its part of the OpenAPI document. */
@@ -94,7 +95,7 @@ function rowsOfShared(shared: ReadonlyMap<FailureCode, string>): string[][] {
 }
 
 function failureCells(name: FailureCode): string[] {
-  return [String(FAILURES[name].status), code(name), `${FAILURES[name].text}.`];
+  return [String(FAILURES[name].status), code(name), prose(sentence(FAILURES[name].text))];
 }
 
 function section(

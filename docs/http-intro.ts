@@ -1,3 +1,6 @@
+import { FAILURES } from "../src/core/failures.ts";
+import { writeJson } from "./markdown.ts";
+
 /** What the page of the HTTP API says before its routes: a first request, keys, bodies, errors. */
 export const HTTP_INTRO: readonly string[] = [
   "Send events and other commands to clients, list who is connected, and read metrics, over HTTP. " +
@@ -28,10 +31,13 @@ export const HTTP_KEYS: readonly string[] = [
     "| anything, while no key is set | `403 API_NO_KEY` |",
   "```sh\n" + 'curl "$SLUICE_URL/v1/rooms" -H "Authorization: Bearer backend:$SLUICE_KEY"\n```',
   "Answers `401`:",
-  '```json Problem\n{\n  "type": "about:blank",\n' +
-    '  "title": "Authorization: Bearer with an API key or a token is required",\n' +
-    '  "status": 401,\n  "code": "API_UNAUTHENTICATED",\n' +
-    '  "detail": "send the secret alone, without the id before it"\n}\n```',
+  `\`\`\`json Problem\n${writeJson({
+    type: "about:blank",
+    title: FAILURES.API_UNAUTHENTICATED.text,
+    status: 401,
+    code: "API_UNAUTHENTICATED",
+    detail: "send the secret alone, without the id before it",
+  })}\n\`\`\``,
   "### Set keys",
   "Keys are in `api.keys` (`SLUICE_API_KEYS`, with commas between keys), at most 100. Make a secret " +
     "with `openssl rand -hex 32`.",

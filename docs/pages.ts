@@ -6,20 +6,7 @@ import { listSettings, type SettingRow } from "../src/core/settings.ts";
 import { METRICS, type MetricRow } from "../src/metrics/table.ts";
 import { SERVER_OPTIONS } from "../src/socket/options.ts";
 import { code, page, sentence, table } from "./markdown.ts";
-
-const SETTING_NAMES = new Set(listSettings().map((row) => row.path));
-
-/** Returns a text of a table in which each setting is in code font and keeps its case. */
-function prose(text: string): string {
-  const parts = text.split("`"); // those at odd places are in code font already
-  return parts
-    .map((part, at) =>
-      at % 2 === 1
-        ? part
-        : part.replace(/\w+(?:\.\w+)+/g, (name) => (SETTING_NAMES.has(name) ? code(name) : name)),
-    )
-    .join("`");
-}
+import { prose } from "./prose.ts";
 
 /** Returns the settings page: one table per section. */
 export function settingsPage(): string {
