@@ -1,4 +1,8 @@
-/** Sluice, embedded: start a gateway in your own process. */
+/**
+ * Sluice, embedded: start a gateway in your own process.
+ *
+ * @module sluice
+ */
 export { CLOSES, type CloseReason } from "./core/closes.ts";
 export { FAILURES, type FailureCode, FailureError } from "./core/failures.ts";
 export type { Log, LogFields, LogLevel } from "./core/log.ts";

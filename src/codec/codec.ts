@@ -22,7 +22,9 @@ export interface Codec {
   };
   /** Numbers of packets so far. */
   samples(): {
+    /** Packets encoded, by codec. */
     readonly encoded: Readonly<Record<CodecName, number>>;
+    /** Packets decoded, by codec. */
     readonly decoded: Readonly<Record<CodecName, number>>;
     /** By failure code; codes that have not occurred are absent. */
     readonly refused: Readonly<Partial<Record<FailureCode, number>>>;

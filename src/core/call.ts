@@ -20,7 +20,9 @@ export type CallKind = keyof typeof CALL_TYPES;
 
 /** The socket that a call is about. */
 export interface CallSocket {
+  /** The socket's id, as the client and `io.in(id)` know it. */
   readonly id: string;
+  /** The namespace that the socket is in, such as `/`. */
   readonly namespace: string;
   /** The user, as the answer to the connect call named it. */
   readonly userId?: string | undefined;
@@ -37,6 +39,7 @@ export interface CallSocket {
 
 /** What every call has beside its socket. */
 interface CallBody {
+  /** The socket that the call is about. */
   readonly socket: CallSocket;
   /**
    * How many sockets, over all nodes, are in each room of the socket; in the calls of routes with
@@ -47,7 +50,9 @@ interface CallBody {
 
 /** The handshake of a socket's client. */
 export interface CallHandshake {
+  /** Headers of the request that opened the connection; names are in lower case. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  /** Query parameters of that request. */
   readonly query: Readonly<Record<string, unknown>>;
   /** The client's `auth` option. */
   readonly auth: unknown;
@@ -63,7 +68,11 @@ export interface CallHandshake {
 
 /** Body of `io.sluice.connect`. */
 export interface ConnectCall extends CallBody {
-  readonly socket: CallSocket & { readonly handshake: CallHandshake };
+  /** The socket that wants to enter, with the handshake of its client. */
+  readonly socket: CallSocket & {
+    /** The handshake of the client. */
+    readonly handshake: CallHandshake;
+  };
 }
 
 /**
@@ -77,8 +86,11 @@ export interface ConnectedCall extends CallBody {
 
 /** Body of `io.sluice.event`; `ack` says whether the client waits for an answer. */
 export interface EventCall extends CallBody {
+  /** The event's name. */
   readonly event: string;
+  /** The event's arguments, without the callback. */
   readonly args: readonly unknown[];
+  /** Whether the client waits for an acknowledgement. */
   readonly ack: boolean;
 }
 
@@ -105,7 +117,9 @@ export interface StateAnswer {
 
 /** Rooms that a socket leaves and then joins. */
 export interface RoomChange {
+  /** Rooms that the socket joins, after it has left those of `leave`. */
   readonly join?: readonly string[] | undefined;
+  /** Rooms that the socket leaves first. */
   readonly leave?: readonly string[] | undefined;
 }
 
@@ -119,7 +133,9 @@ export interface ConnectAnswer extends StateAnswer {
 
 /** Answer of a function that refuses: a socket with 401 or 403, an event with 422. */
 export interface Refusal {
+  /** The message of the client's error. */
   readonly message?: string | undefined;
+  /** What else the client's error has, as `data`. */
   readonly data?: unknown;
 }
 
@@ -127,12 +143,15 @@ export interface Refusal {
 export interface EventAnswer extends StateAnswer {
   /** Arguments of the client's acknowledgement. */
   readonly ack?: readonly unknown[] | undefined;
+  /** Commands to carry out, in this order. */
   readonly commands?: readonly Command[] | undefined;
 }
 
 /** What a batch says to one of its events. */
 export interface BatchedAnswer extends StateAnswer {
+  /** Id of the event in the batch (`ce-id`). */
   readonly id: string;
+  /** Commands to carry out, in this order. */
   readonly commands?: readonly Command[] | undefined;
 }
 
@@ -141,7 +160,15 @@ export interface BatchedAnswer extends StateAnswer {
  * under the id of its event, so that what is invalid fails only its own event.
  */
 export interface BatchAnswer {
+  /** What is to be done for single events of the batch. */
   readonly answers?: readonly BatchedAnswer[] | undefined;
   /** Events that were not handled. Those with `retry` are sent again, in their order. */
-  readonly failed?: readonly { readonly id: string; readonly retry: boolean }[] | undefined;
+  readonly failed?:
+    | readonly {
+        /** Id of the event in the batch (`ce-id`). */
+        readonly id: string;
+        /** Whether the gateway should send it again. */
+        readonly retry: boolean;
+      }[]
+    | undefined;
 }

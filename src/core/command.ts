@@ -107,16 +107,21 @@ export type CommandName = Command["do"];
 
 /** A socket as `fetchSockets` shows it. */
 export interface PresentSocket {
+  /** The socket's id. */
   readonly id: string;
+  /** Rooms that the socket is in, with the one named by its id. */
   readonly rooms: readonly string[];
   /** `socket.data`, or `{ "$error": "cannot be sent: …" }` if it cannot be serialized. */
   readonly data: unknown;
+  /** A part of the handshake of the socket's client. */
   readonly handshake: {
+    /** The client's IP address; behind a trusted proxy, the one that the proxy names. */
     readonly address: string;
     /** When the connection was opened, in milliseconds since 1970. */
     readonly issued: number;
     /** Whether the connection uses TLS. */
     readonly secure: boolean;
+    /** Query parameters of the request that opened the connection. */
     readonly query: Readonly<Record<string, unknown>>;
   };
 }

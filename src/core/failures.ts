@@ -356,8 +356,11 @@ export const FAILURES = {
 
 /** One row of the table of failures. */
 export interface Failure {
+  /** HTTP status of the answer. */
   readonly status: number;
+  /** Whether the same request may succeed later, unchanged. */
   readonly retry: boolean;
+  /** One sentence, without a full stop. */
   readonly text: string;
 }
 
@@ -372,8 +375,11 @@ export function describeFailure(code: FailureCode) {
 
 /** The error of every row above: `code` names the row, `detail` says what exactly and where. */
 export class FailureError extends Error {
+  /** Names the row. */
   readonly code: FailureCode;
+  /** What exactly failed, and where. */
   readonly detail: string | undefined;
+  /** Makes the error of a row; its message is the row's text, and the detail. */
   constructor(code: FailureCode, detail?: string, options?: ErrorOptions) {
     super(
       detail === undefined ? FAILURES[code].text : `${FAILURES[code].text}: ${detail}`,

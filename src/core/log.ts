@@ -9,6 +9,7 @@ export type Log = (level: LogLevel, fields: LogFields, text: string) => void;
 
 /** The fields of a log line besides its text. */
 export interface LogFields {
+  /** The folder of the sources that the line comes from. */
   readonly component: string;
   readonly [field: string]: unknown;
 }

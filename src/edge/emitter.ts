@@ -30,7 +30,12 @@ export interface EmitterOptions {
 /** The result of an `emitWithAck`. */
 export interface Acked {
   /** One answer for each socket that answered. */
-  readonly answers: readonly { readonly id: string; readonly answer: unknown }[];
+  readonly answers: readonly {
+    /** Id of the socket. */
+    readonly id: string;
+    /** What the client passed to the callback: its first argument. */
+    readonly answer: unknown;
+  }[];
   /** Ids of the sockets that did not answer in time. */
   readonly timedOut: readonly string[];
 }
@@ -43,6 +48,7 @@ export interface Emitter<Events extends EventsMap> extends Operator<Events, Prom
   to(rooms: string | readonly string[]): Emitter<Events>;
   in(rooms: string | readonly string[]): Emitter<Events>;
   except(rooms: string | readonly string[]): Emitter<Events>;
+  /** Chooses a namespace. Default: `/`. */
   of(namespace: string): Emitter<Events>;
   readonly volatile: Emitter<Events>;
   after(ms: number, options?: { readonly key?: string }): ServerOperator<Events, Promise<void>>;
@@ -70,6 +76,7 @@ export class SluiceError extends Error {
   readonly status: number;
   /** A code of the gateway's table of failures; empty when something else answered. */
   readonly code: string;
+  /** Made by an emitter from the response that it got. */
   constructor(status: number, code: string, message: string) {
     super(message);
     this.name = "SluiceError";

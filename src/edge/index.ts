@@ -1,6 +1,8 @@
 /**
  * The SDK for functions. It uses Web APIs only, so the same code runs on Cloudflare Workers, Deno,
  * Bun, Node.js and every other runtime with `fetch` and Web Crypto.
+ *
+ * @module sluice/edge
  */
 export type {
   BatchAnswer,

@@ -1,25 +1,43 @@
-/** AWS Lambda's Function URLs in front of a `fetch` handler. */
+/**
+ * AWS Lambda's Function URLs in front of a `fetch` handler.
+ *
+ * @module sluice/edge/lambda
+ */
 import { toBase64, tryBase64 } from "./binary.ts";
 
 /** What is used of an event of payload format 2.0: of a Function URL, or an HTTP API. */
 export interface LambdaEvent {
+  /** The request's path. */
   readonly rawPath: string;
+  /** The request's query, without `?`. */
   readonly rawQueryString?: string | undefined;
   /** Names in lower case; the values of a repeated header are joined with commas. */
   readonly headers: Readonly<Record<string, string | undefined>>;
+  /** Where the request came in. */
   readonly requestContext: {
+    /** The host that the request was for. */
     readonly domainName: string;
-    readonly http: { readonly method: string };
+    /** What is used of the request line. */
+    readonly http: {
+      /** The request's method. */
+      readonly method: string;
+    };
   };
+  /** The body, as text or in Base64. */
   readonly body?: string | undefined;
+  /** Whether the body is in Base64. */
   readonly isBase64Encoded: boolean;
 }
 
 /** A result of payload format 2.0. */
 export interface LambdaResult {
+  /** The response's status. */
   statusCode: number;
+  /** The response's headers. */
   headers: Record<string, string>;
+  /** The body, as text or in Base64. */
   body: string;
+  /** Whether the body is in Base64. */
   isBase64Encoded: boolean;
 }
 

@@ -1,21 +1,30 @@
 /**
  * Node's http in front of a `fetch` handler. Nothing of Node is imported: the interfaces are the
  * parts of its classes that are used.
+ *
+ * @module sluice/edge/node
  */
 import { BODY_BYTES_MAX, gather } from "./body.ts";
 
 /** What is used of `http.IncomingMessage`, and of the requests of frameworks on it. */
 export interface NodeRequest extends AsyncIterable<Uint8Array> {
+  /** The request's method. Default: GET. */
   readonly method?: string | undefined;
+  /** The request's path and query, or its whole address. Default: `/`. */
   readonly url?: string | undefined;
+  /** The request's headers; names are in lower case. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  /** Whether the body has been read. */
   readonly readableEnded: boolean;
 }
 
 /** What is used of `http.ServerResponse`. */
 export interface NodeResponse {
+  /** The response's status. */
   statusCode: number;
+  /** Sets a header of the response. */
   setHeader(name: string, value: string | readonly string[]): unknown;
+  /** Sends the response with this body. */
   end(body: Uint8Array): unknown;
 }
 

@@ -52,8 +52,11 @@ export interface Operator<Events extends EventsMap, Result> {
    * replaces it.
    */
   after(ms: number, options?: { readonly key?: string }): Operator<Events, Result>;
+  /** Emits an event to the chosen sockets; without `to`, to everyone in the namespace. */
   emit<Name extends NameOf<Events>>(event: Name, ...args: ArgsOf<Events, Name>): Result;
+  /** Puts the chosen sockets into rooms. */
   socketsJoin(rooms: string | readonly string[]): Result;
+  /** Takes the chosen sockets out of rooms. */
   socketsLeave(rooms: string | readonly string[]): Result;
   /** With `close`, also closes their connections, with the sockets of other namespaces. */
   disconnectSockets(close?: boolean): Result;

@@ -7,6 +7,7 @@ import type { Schema } from "./schema.ts";
  * carries them out in this order.
  */
 export interface AnswerIo<Events extends EventsMap> extends ServerOperator<Events, void> {
+  /** Chooses a namespace. Default: `/`. */
   of(namespace: string): AnswerIo<Events>;
   /** Forgets what waits under a key of `after`, in this namespace. */
   cancel(key: string): void;
@@ -14,11 +15,13 @@ export interface AnswerIo<Events extends EventsMap> extends ServerOperator<Event
 
 /** The socket of a call. Its `data` is what answers have set so far. */
 export interface SocketOf<Data> extends CallSocket {
+  /** `socket.data` when the call was sent. */
   readonly data?: unknown extends Data ? unknown : Readonly<Partial<Data>>;
 }
 
 /** What every handler is told. */
 export interface CallContext<Data = unknown> {
+  /** The socket that the call is about. */
   readonly socket: SocketOf<Data>;
   /** Id of the call; a retry has the same id. */
   readonly id: string;
@@ -32,6 +35,7 @@ export interface CallContext<Data = unknown> {
 
 /** A client that wants to enter a namespace. */
 export interface ConnectContext<Data = unknown> extends CallContext<Data> {
+  /** The handshake of the client: its headers, query and `auth`. */
   readonly handshake: CallHandshake;
 }
 
@@ -43,7 +47,9 @@ export interface ConnectedContext<Data = unknown> extends CallContext<Data> {
 
 /** An event of a client. */
 export interface EventContext<Args, Data = unknown> extends CallContext<Data> {
+  /** The event's name. */
   readonly event: string;
+  /** The event's arguments, without the callback. */
   readonly args: Args;
   /** Whether the client waits for an acknowledgement. */
   readonly ack: boolean;
@@ -68,6 +74,7 @@ type PatchOf<Value> = Value extends readonly unknown[]
 
 /** What a handler may return to change its socket. */
 export interface StateReply<Data = unknown> {
+  /** What changes in `socket.data`; what it does not name stays as it is. */
   readonly data?: Patch<Data> | undefined;
   /** Rooms that the socket joins, or leaves and then joins. */
   readonly rooms?: StateAnswer["rooms"];
@@ -101,6 +108,7 @@ export type EventHandler<Args, Ack, Emit extends EventsMap, Data = unknown> = (
 export interface CheckedEvent<Args, Ack, Emit extends EventsMap, Data = unknown> {
   /** The schema of the list of arguments. The handler gets what it makes of them. */
   readonly args: Schema<Readonly<Args>>;
+  /** Called with arguments that fit. */
   readonly handler: EventHandler<Args, Ack, Emit, Data>;
 }
 

@@ -5,7 +5,9 @@
  * the client waits for its answer.
  */
 export class Refusal extends Error {
+  /** What the client's error has as `data`. */
   readonly data: unknown;
+  /** Makes a refusal; `data` must be what JSON or msgpack can carry. */
   constructor(message: string, data?: unknown) {
     super(message);
     this.name = "Refusal";

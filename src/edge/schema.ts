@@ -5,7 +5,9 @@ import { Refusal } from "./refusal.ts";
  * interface is copied here as far as it is used.
  */
 export interface Schema<Output> {
+  /** What the specification prescribes. */
   readonly "~standard": {
+    /** Returns the value as the schema makes it, or what does not fit. */
     readonly validate: (value: unknown) => Checked<Output> | Promise<Checked<Output>>;
   };
 }
@@ -21,9 +23,15 @@ interface Issue {
 
 /** What a client is told of arguments that do not fit: `data` of the error that its ack gets. */
 export interface BadArgs {
+  /** Always this. */
   readonly code: "BAD_ARGS";
   /** At most five; paths such as `1.text` and messages have at most 200 characters. */
-  readonly issues: readonly { readonly path: string; readonly message: string }[];
+  readonly issues: readonly {
+    /** Where in the list of arguments, such as `1.text`. */
+    readonly path: string;
+    /** What is wrong there. */
+    readonly message: string;
+  }[];
 }
 
 const ISSUES_MAX = 5;

@@ -1,3 +1,8 @@
+/**
+ * Sluice for a Socket.IO server that you have.
+ *
+ * @module sluice/attach
+ */
 import type { Server } from "socket.io";
 import { readSettings } from "../core/settings.ts";
 import type { PartialSettings } from "../core/settings-shape.ts";

@@ -52,7 +52,9 @@ export interface Gateway<
    * waits for nothing (docs/operating.md, Order).
    */
   readonly io: Server<ClientToServer, ServerToClient, ServerSide, Data>;
+  /** All settings, with the defaults of those that were not given. */
   readonly settings: Settings;
+  /** The port that the gateway listens on, also where `socket.port` is 0. */
   readonly port: number;
   /** Port of metrics, health and commands; the same as `port` unless `api.port` is set. */
   readonly apiPort: number;

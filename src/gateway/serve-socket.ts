@@ -41,8 +41,11 @@ export interface Attached {
 
 /** The counters of an attached server. */
 export interface AttachedSamples {
+  /** Of connections: opened, closed, bytes, packets, backpressure. */
   readonly socket: SocketRoom["samples"];
+  /** Of packets that were encoded and decoded, and of those refused. */
   readonly codec: ReturnType<ReturnType<typeof createCodec>["samples"]>;
+  /** Of broadcasts and their recipients. */
   readonly fanout: ReturnType<ReturnType<typeof createFanout>["samples"]>;
 }
 
