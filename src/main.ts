@@ -95,7 +95,7 @@ function chooseHandler(settings: Settings, production: boolean): Settings {
   if (settings.handlers.module || hasUpstream(settings)) return settings;
   if (production) {
     throw new UsageError(
-      "NODE_ENV is production and nothing answers events: set handlers.module " +
+      "NODE_ENV is production, but nothing handles events: set handlers.module " +
         "(SLUICE_HANDLERS_MODULE) to a module whose default export is (io) => void, or " +
         "upstream.url (SLUICE_UPSTREAM_URL) to a function",
     );

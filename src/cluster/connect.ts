@@ -76,10 +76,10 @@ function readTls(address: RedisAddress, encrypted: boolean): ConnectionOptions |
   if (!encrypted) {
     const given = Object.entries({ ...files, redisServerName }).find(([, value]) => value !== "");
     if (!given) return undefined;
-    throw new Error(`cluster.${given[0]} says nothing without TLS: cluster.redisUrl is not rediss`);
+    throw new Error(`cluster.${given[0]} needs TLS: start cluster.redisUrl with rediss`);
   }
   if ((redisCertFile === "") !== (redisKeyFile === "")) {
-    throw new Error("cluster.redisCertFile and cluster.redisKeyFile belong together");
+    throw new Error("set both cluster.redisCertFile and cluster.redisKeyFile, or neither");
   }
   const [ca, cert, key] = Object.entries(files).map(([name, path]) => readFile(name, path));
   return {

@@ -131,7 +131,7 @@ const formatFlag = ({ path }: SettingName, value?: string) =>
   value === undefined ? `--${path}` : `--${path} ${value}`;
 
 function valueless(flag: string, { bound }: SettingRow): SettingProblem {
-  return { path: flag, value: "(nothing)", bound: `wants a value, as in ${flag}=VALUE: ${bound}` };
+  return { path: flag, value: "(nothing)", bound: `needs a value, as in ${flag}=VALUE: ${bound}` };
 }
 
 function readText(row: SettingRow, text: string): unknown {

@@ -81,7 +81,7 @@ function readKey(settings: Settings["auth"], needs: KeySetNeeds): KeySource {
     refuseSetting(
       "auth",
       `${given.length} keys`,
-      "jwt needs one of auth.secret, .publicKey, .jwksUrl",
+      "auth.mode jwt needs exactly one of auth.secret, auth.publicKey and auth.jwksUrl",
     );
   }
   if (jwksUrl !== "") return { key: readKeySet(settings, needs), fitting: PUBLIC };

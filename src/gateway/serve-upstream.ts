@@ -166,7 +166,8 @@ const refuse: Middleware = (_socket, next) => {
 };
 
 function noDecider(): never {
-  const bound = "upstream decides on clients, but no function answers the connects of a namespace";
+  const bound =
+    "no function gets the connect calls of a namespace: set upstream.url, or a route with the event connect";
   throw new SettingsError([{ path: "auth.mode", value: JSON.stringify("upstream"), bound }]);
 }
 

@@ -62,7 +62,7 @@ function describeFunctions({ upstream }: Settings): StartLine[] {
 }
 
 const WHO = {
-  none: "auth.mode is none: whoever reaches this port may connect and emit any event",
+  none: "auth.mode is none: anyone who reaches this port may connect and emit any event",
   jwt: "auth.mode is jwt: clients with a valid token may connect",
   upstream: "auth.mode is upstream: a function decides on each client that connects",
 } as const;

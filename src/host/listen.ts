@@ -27,7 +27,9 @@ export async function listen(
   const { uws } = loadNative();
   let open = openSocket(app, { host, port }, shared ? 0 : uws.LIBUS_LISTEN_EXCLUSIVE_PORT);
   if (!open) {
-    throw new Error(`cannot listen on ${host}:${port}: the port is taken, or not allowed here`);
+    throw new Error(
+      `cannot listen on ${host}:${port}: the port is in use, the address is not of this machine, or this user may not use the port`,
+    );
   }
   const own = uws.us_socket_local_port(open);
   // Now it is certain that no other process has the port. Open it again as a shared one, because

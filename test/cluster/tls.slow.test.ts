@@ -65,11 +65,11 @@ test("what is wrong with the certificates is one sentence at start, and the doct
     [{ ...right, redisCaFile: "nowhere.pem" }, /cluster\.redisCaFile cannot be read: ENOENT/],
     [
       { ...right, redisCertFile: client.certFile },
-      /redisCertFile and cluster\.redisKeyFile belong/,
+      /set both cluster\.redisCertFile and cluster\.redisKeyFile/,
     ],
     [
       { redisUrl: `redis://127.0.0.1:${port}`, redisCaFile: right.redisCaFile },
-      /cluster\.redisCaFile says nothing without TLS/,
+      /cluster\.redisCaFile needs TLS/,
     ],
   ];
   await Promise.all(

@@ -99,7 +99,7 @@ test("a flag without a value is no text, and yes only where yes or no is asked",
   const names = ["auth.secret", "handlers.module", "socket.port", "socket.origins"];
   const bounds = boundsOf({ flags: flags(...names), env: {}, file: {} });
   assert.equal(bounds.length, names.length);
-  for (const bound of bounds) assert.match(bound, /^wants a value, as in --\w+\.\w+=VALUE/);
+  for (const bound of bounds) assert.match(bound, /^needs a value, as in --\w+\.\w+=VALUE/);
 });
 
 test("a port that is no such address is a setting, or a mistake", () => {

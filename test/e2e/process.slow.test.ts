@@ -34,12 +34,12 @@ const MISTAKES: Readonly<
   "a flag without its value": {
     args: ["--handlers.module"],
     code: 78,
-    says: /--handlers\.module = \(nothing\): wants a value, as in --handlers\.module=VALUE/,
+    says: /--handlers\.module = \(nothing\): needs a value, as in --handlers\.module=VALUE/,
   },
   "a flag whose value is the next flag": {
     args: ["--auth.secret", "--socket.port", "0"],
     code: 78,
-    says: /A setting is .*\n {2}--auth\.secret = \(nothing\): wants a value/,
+    says: /A setting is .*\n {2}--auth\.secret = \(nothing\): needs a value/,
   },
   "an unknown variable": {
     env: { SLUICE_SOCKET_PROT: "1" },
