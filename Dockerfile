@@ -18,7 +18,7 @@ RUN node --import tsx packages/uws/generate.ts --here binaries
 FROM node:24-trixie-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts
+RUN npm ci --omit=dev --omit=optional --ignore-scripts
 
 FROM node:24-trixie-slim
 ENV NODE_ENV=production

@@ -30,6 +30,7 @@ export const SAME: readonly (readonly [files: RegExp, why: string])[] = [
     "what platforms, Prometheus and Grafana read: the same text with any binary",
   ],
   [/^test\/edge\//, "the SDK of functions, which run elsewhere"],
+  [/^test\/package\/(lint|binaries)[.]/, "what is in the packages; the others in there run them"],
   [/^test\/upstream\/.*[.]slow[.]/, "calls are made by undici, and kept in Redis"],
 ];
 

@@ -70,7 +70,7 @@ export function loadNative(): LoadedNative {
     const path = join(root ?? "", folder, file);
     if (root === undefined) continue;
     if (!existsSync(path)) {
-      tried.push(`${module} has no ${join(folder, file)}`);
+      if (folder === ".") tried.push(`${module} (it has no ${file})`);
       continue;
     }
     try {
