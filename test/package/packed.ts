@@ -23,7 +23,7 @@ import { serveRegistry } from "./registry.ts";
 /** What the packages are made of, other than the pages at the top. */
 const PARTS = ["src", "console", "packages", "examples", "docs", "LICENSE", "build.ts"];
 const FILES = /^((package|package-lock|tsconfig\.?\w*)\.json|.*\.md)$/;
-const MADE = ["dist", "node_modules", "packed"];
+const MADE = ["dist", "node_modules", "packed", "site"];
 
 const CACHE = join(ROOT, "node_modules/.cache/packed");
 const PACK_MS = 180_000;
