@@ -14,6 +14,8 @@ export interface Client {
   readonly lacks?: Readonly<Record<string, string>>;
   /** Rows that fail with it, on every server of Socket.IO, and why. */
   readonly faults?: Readonly<Record<string, string>>;
+  /** Reasons other than the usual for which the gateway may end its connections, and why. */
+  readonly closes?: Readonly<Record<string, string>>;
   /** Its rows; all of them unless it says otherwise. */
   readonly rows?: readonly string[];
 }
@@ -22,6 +24,7 @@ const JAVASCRIPT = "test/clients/javascript/program.ts";
 const BUN = ["node_modules/.bin/bun", JAVASCRIPT, "socket.io-client"];
 const ONE_BYTE_STRING = "an event carries one byte string and nothing else, or no bytes";
 const OPEN_POLL = "it sends nothing while a poll is open, which is 25 seconds by default";
+const STRAY = "it sends a packet for a namespace that it is not in";
 const DENO = ["node_modules/.bin/deno", "run", "--quiet", "--allow-all", "--no-lock"];
 
 /** Every client, by its name on the command line. */
@@ -37,11 +40,13 @@ export const CLIENTS: Readonly<Record<string, Client>> = {
       "binary-polling": ONE_BYTE_STRING,
       "rooms-binary": ONE_BYTE_STRING,
     },
+    closes: { stray_packet: STRAY },
   },
   go: {
     title: "zishang520/socket.io, Go",
     make: inGo,
     lacks: { upgrade: `${OPEN_POLL}; use WebSocket alone` },
+    closes: { transport_error: "it ends while its poll is open", stray_packet: STRAY },
     faults: {
       polling: OPEN_POLL,
       "binary-polling": OPEN_POLL,

@@ -77,7 +77,9 @@ async function tryClient(name: string, client: Client): Promise<Run | string> {
       if (result !== "works")
         say(`${name}: ${row} ${result === "fails" ? "fails" : "is not offered"}`);
     };
-    return await runClient(scope, { command: made.command, flags: client.flags ?? [], seen });
+    const { flags = [], closes = {} } = client;
+    const options = { command: made.command, flags, closes: Object.keys(closes), seen };
+    return await runClient(scope, options);
   } finally {
     for (const close of own) {
       closers.delete(close);

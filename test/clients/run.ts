@@ -24,12 +24,17 @@ export interface RunOptions {
   readonly command: readonly string[];
   /** What its gateway is given beside the settings of all. */
   readonly flags: readonly string[];
+  /** Reasons other than the usual for which the gateway may end its connections. */
+  readonly closes: readonly string[];
   /** A row is done. */
   seen(row: string, result: string): void;
 }
 
 /** Starts a gateway and a client's program; resolves once the program has ended. */
-export async function runClient(scope: Scope, { command, flags, seen }: RunOptions): Promise<Run> {
+export async function runClient(
+  scope: Scope,
+  { command, flags, closes, seen }: RunOptions,
+): Promise<Run> {
   const token = await signToken({ sub: "suite", exp: nowS() + 3600 });
   const settings = ["--socket.serveClient", "true", "--auth.mode", "jwt"];
   const module = ["--handlers.module", "test/clients/server.ts"];
@@ -51,7 +56,7 @@ export async function runClient(scope: Scope, { command, flags, seen }: RunOptio
     },
   });
   if (gateway.child.exitCode !== null) throw new Error(`the gateway ended: ${gateway.output()}`);
-  return { report: readReport(lines), faults: await findFaults(direct, gateway) };
+  return { report: readReport(lines), faults: await findFaults(gateway, { url: direct, closes }) };
 }
 
 type Line = Readonly<Record<string, unknown>>;
