@@ -4,10 +4,13 @@ const { exports } = JSON.parse(
   readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
 );
 
-/** Every entry point that the package has: `./dist/x.d.ts` is written from `src/x.ts`. */
+/** Every entry point of the package: `dist/x.d.ts` and `dist/types/x.d.ts` are written from `src/x.ts`. */
 const entryPoints = Object.values(exports)
   .filter((entry) => typeof entry === "object")
-  .map(({ types }) => `../../${types.replace("./dist/", "src/").replace(".d.ts", ".ts")}`);
+  .map(
+    ({ types }) =>
+      `../../${types.replace(/^\.\/dist\/(types\/)?/, "src/").replace(".d.ts", ".ts")}`,
+  );
 
 /** @type {Partial<import("typedoc").TypeDocOptions & import("typedoc-plugin-markdown").PluginOptions>} */
 export default {
@@ -30,7 +33,7 @@ export default {
   ],
   // `npm run check` does it, with the compiler that the project uses.
   skipErrorChecking: true,
-  treatValidationWarningsAsErrors: true,
+  treatWarningsAsErrors: true,
   disableSources: true,
   hideBreadcrumbs: true,
   hidePageHeader: true,
