@@ -68,7 +68,12 @@ const shared: Plugin = {
 const RUN = "main-run";
 
 /** The public modules, and the process. */
-const ENTRIES = { [RUN]: "src/main.ts", index: "src/index.ts", attach: "src/gateway/attach.ts" };
+const ENTRIES = {
+  [RUN]: "src/main.ts",
+  index: "src/index.ts",
+  attach: "src/gateway/attach.ts",
+  nest: "src/nest/adapter.ts",
+};
 
 /**
  * What `main.js` is: it switches on Node.js' cache of compiled code, from Node.js 22.8 on, before
@@ -102,8 +107,8 @@ async function bundle(tree: string, out: string): Promise<string[]> {
     format: "esm",
     platform: "node",
     target: "node20",
-    // The console's page is there already, so nothing bundles it at run time.
-    external: ["esbuild"],
+    // The console's page is there already, so nothing bundles it at run time. Nest is the user's own.
+    external: ["esbuild", "@nestjs/*"],
     plugins: [shared],
     // What packages in CommonJS require of Node itself.
     banner: {
@@ -144,7 +149,7 @@ function declare(tree: string, out: string): void {
   const from = join(out, "declared");
   compile(tree, "tsconfig.build.json", from);
   const native = join(tree, "node_modules/uWebSockets.js/index.d.ts");
-  const entries = ["index", "gateway/attach"];
+  const entries = ["index", "gateway/attach", "nest/adapter"];
   copyDeclarations({ from, to: join(out, "types"), entries, native });
   rmSync(from, { recursive: true });
 }

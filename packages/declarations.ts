@@ -5,8 +5,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 
-/** Packages whose types a user has: the peer dependency, and Node.js' own modules. */
-const INSTALLED = /^(socket\.io|node:[\w/]+)$/;
+/** Packages whose types a user has: the peer dependencies, and Node.js' own modules. */
+const INSTALLED = /^(socket\.io|@nestjs\/common|node:[\w/]+)$/;
 
 /** Its declarations are copied: users may have no package of this name. */
 const NATIVE = "uWebSockets.js";

@@ -17,7 +17,17 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "engine.io": ["seam"],
   // engine.io's own: the session cookie is written as it would write it.
   cookie: ["seam"],
-  "socket.io": ["seam", "door", "socket", "handlers", "fanout", "cluster", "console", "gateway"],
+  "socket.io": [
+    "seam",
+    "door",
+    "socket",
+    "handlers",
+    "fanout",
+    "cluster",
+    "console",
+    "gateway",
+    "nest",
+  ],
   "socket.io-adapter": ["seam", "fanout", "cluster"],
   "socket.io-parser": ["codec"],
   "prom-client": ["metrics"],
@@ -34,6 +44,9 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   tsx: ["handlers"],
   // Only in a clone: it bundles the page.
   esbuild: ["console"],
+  // The user's own.
+  "@nestjs/common": ["nest"],
+  "@nestjs/core": ["nest"],
   jose: ["door"],
   pino: ["gateway"],
   // Its own package.json.
@@ -49,6 +62,8 @@ const CORE = "core";
 const SEAM = "seam";
 /** Connections stand on requests and responses, which plain HTTP shares. */
 const HOST = { folder: "host", usedBy: "socket" };
+/** An embedder of the gateway, as a user's program is. */
+const EMBEDDER = { folder: "nest", uses: "gateway" };
 
 interface Leak {
   readonly file: string;
@@ -91,6 +106,7 @@ function isAllowed(file: string, folder: string, from: string): boolean {
   const target = relative(SRC, join(SRC, file, "..", from)).split(sep);
   const targetFolder = target.length > 1 ? target[0] : "";
   if (targetFolder === HOST.folder && folder === HOST.usedBy) return true;
+  if (folder === EMBEDDER.folder && targetFolder === EMBEDDER.uses) return true;
   if (targetFolder === SEAM && folder !== "edge" && folder !== CORE) return true;
   return targetFolder === folder || targetFolder === CORE;
 }
@@ -234,6 +250,7 @@ test("a planted leak is found", () => {
     ["codec/leak.ts", 'const p = await import("pino");'],
     ["seam/leak.ts", 'import { x } from "../socket/engine.ts";'],
     ["core/leak.ts", 'import { x } from "../seam/engine-io.ts";'],
+    ["nest/leak.ts", 'import { x } from "../socket/engine.ts";'],
   ]);
   assert.equal(findLeaks(planted).length, planted.size);
 });

@@ -15,7 +15,7 @@ import { createExecutor } from "../fanout/apply.ts";
 import { createRecovery, type Recovery } from "../fanout/recovery.ts";
 import { createGuards } from "../handlers/guards.ts";
 import { createMistakes, type Mistakes } from "../handlers/mistakes.ts";
-import { loadHandler } from "../handlers/module.ts";
+import { type LoadedModule, loadHandler } from "../handlers/module.ts";
 import type { EventsMap, Unchecked } from "../handlers/typed.ts";
 import { loadNative } from "../host/native.ts";
 import { openApp } from "../host/tls.ts";
@@ -36,8 +36,8 @@ import { closeApp, serveHttp, urlHost } from "./serve-http.ts";
 import { serveSocket } from "./serve-socket.ts";
 import type { serveTrace as ServeTrace } from "./serve-trace.ts";
 import type { ServedUpstream, ServeUpstreamNeeds } from "./serve-upstream.ts";
-import { logStart } from "./start-lines.ts";
-import { type State, stopAll } from "./stop.ts";
+import { logStarted } from "./start-lines.ts";
+import { createPauseListener, type State, stopAll } from "./stop.ts";
 
 /** A running gateway. Its parameters are those of {@link startGateway}. */
 export interface Gateway<
@@ -122,7 +122,12 @@ export interface OwnNeeds extends GatewayNeeds {
   readonly load?: () => Load;
   /** Set in a worker: workers share the port, and the primary adds up their metrics. */
   readonly worker?: Pick<WorkerSide, "scrape" | "answer" | "isStopping" | "joinBus">;
+  /** Gets the server, and resolves with where to listen. If it rejects, all is stopped. */
+  readonly prepared?: (io: Server) => Promise<Listen>;
 }
+
+/** Where a gateway listens. */
+export type Listen = Partial<Pick<Settings["socket"], "host" | "port">>;
 
 /** Warnings and errors that the console shows. */
 const LINES_KEPT = 200;
@@ -164,8 +169,8 @@ export async function startOwn(given: PartialSettings, needs: OwnNeeds): Promise
     const { folder = ".", production = false, example = false, load, worker } = needs;
     const { developing = false } = needs;
     const { linesDropped = () => 0, stopNote = () => "" } = needs;
-    const { fetch, http } = needs;
-    const how = { folder, production, example, developing, load, worker, fetch, http };
+    const { fetch, http, prepared } = needs;
+    const how = { folder, production, example, developing, load, worker, fetch, http, prepared };
     const handlersLog = needs.log ? log : lines.keep(stderrLog);
     const logs = { log, handlersLog, lines: lines.list, linesDropped, stopNote };
     return await build(settings, { ...logs, ...how, undo });
@@ -189,6 +194,7 @@ interface Build {
   readonly developing: boolean;
   readonly load: (() => Load) | undefined;
   readonly worker: OwnNeeds["worker"];
+  readonly prepared: OwnNeeds["prepared"] | undefined;
   readonly fetch: GatewayNeeds["fetch"] | undefined;
   readonly http: GatewayNeeds["http"] | undefined;
   /** How to stop what has been started, in the order of starting. */
@@ -230,8 +236,7 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   const acks = attached.samples().fanout;
   const executor = createExecutor(settings.fanout, { server: io, acks, delays, trace });
   metrics.source(() => listMistakeRows(mistakes.samples));
-  await loaded?.start(io);
-  hideInherited();
+  await prepare(io, settings, { loaded, prepared: needs.prepared });
   // After the handler module, so that the module's middlewares run first.
   const room = { io, executor, trace, log };
   const upstream = await startUpstream(settings, { ...bus, ...room, metrics });
@@ -264,24 +269,15 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   };
 }
 
-function logStarted(
-  settings: Settings,
-  { log, worker, consoleUrl, ...needs }: Build & { readonly consoleUrl: string | undefined },
-  fields: { readonly port: number; readonly uws: string; readonly binary: string },
-): void {
-  log("info", { component: "gateway", ...fields }, `listening on port ${fields.port}`);
-  // The primary says it for all workers.
-  if (!worker) logStart(settings, { ...needs, log });
-  if (consoleUrl) log("info", { component: "console" }, `the console is at ${consoleUrl}`);
-}
-
-function createPauseListener(state: State, log: Log) {
-  return (isPaused: boolean): void => {
-    state.acceptsPaused = isPaused;
-    if (isPaused) state.acceptPauses++;
-    const text = isPaused ? "no file descriptors left: accepting paused" : "accepting again";
-    log(isPaused ? "error" : "info", { component: "socket" }, text);
-  };
+/** Lets the application add its handlers, and say where to listen: nothing has read that yet. */
+async function prepare(
+  io: Server,
+  { socket }: Settings,
+  on: Pick<Build, "prepared"> & { readonly loaded: LoadedModule | undefined },
+): Promise<void> {
+  await on.loaded?.start(io);
+  Object.assign(socket, await on.prepared?.(io));
+  hideInherited();
 }
 
 /** Creates the Socket.IO server, with recovery and the adapter to other nodes or workers. */

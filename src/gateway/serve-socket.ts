@@ -109,6 +109,5 @@ export function serveSocket(
   };
 }
 
-/** Writes a line as a warning of the process. */
-export const warn: Log = (_level, { component: _, ...fields }, text) =>
+const warn: Log = (_level, { component: _, ...fields }, text) =>
   process.emitWarning(`${text} (${JSON.stringify(fields)})`, "SluiceWarning");

@@ -22,6 +22,23 @@ export function logStart(settings: Settings, facts: StartFacts & { readonly log:
   }
 }
 
+/** Logs that a gateway listens, and the lines of its start. */
+export function logStarted(
+  settings: Settings,
+  facts: StartFacts & {
+    readonly log: Log;
+    readonly worker: object | undefined;
+    readonly consoleUrl: string | undefined;
+  },
+  fields: { readonly port: number; readonly uws: string; readonly binary: string },
+): void {
+  const { log, consoleUrl } = facts;
+  log("info", { component: "gateway", ...fields }, `listening on port ${fields.port}`);
+  // The primary says it for all workers.
+  if (!facts.worker) logStart(settings, facts);
+  if (consoleUrl) log("info", { component: "console" }, `the console is at ${consoleUrl}`);
+}
+
 /** Functions that get a line of their own. */
 const FUNCTIONS_SHOWN = 10;
 

@@ -17,6 +17,16 @@ export interface State {
   acceptPauses: number;
 }
 
+/** Returns what is called when the gateway stops accepting clients, and when it accepts again. */
+export function createPauseListener(state: State, log: Log) {
+  return (isPaused: boolean): void => {
+    state.acceptsPaused = isPaused;
+    if (isPaused) state.acceptPauses++;
+    const text = isPaused ? "no file descriptors left: accepting paused" : "accepting again";
+    log(isPaused ? "error" : "info", { component: "socket" }, text);
+  };
+}
+
 /** What {@link stopAll} needs. */
 interface StopNeeds {
   readonly log: Log;
