@@ -109,5 +109,6 @@ export function serveSocket(
   };
 }
 
-const warn: Log = (_level, { component: _, ...fields }, text) =>
+/** Writes a line as a warning of the process. */
+export const warn: Log = (_level, { component: _, ...fields }, text) =>
   process.emitWarning(`${text} (${JSON.stringify(fields)})`, "SluiceWarning");
