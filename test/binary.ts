@@ -31,6 +31,7 @@ export const SAME: readonly (readonly [files: RegExp, why: string])[] = [
   ],
   [/^test\/edge\//, "the SDK of functions, which run elsewhere"],
   [/^test\/package\/(lint|binaries)[.]/, "what is in the packages; the others in there run them"],
+  [/^test\/guides\//, "what the guides show: the same with any binary"],
   [/^test\/upstream\/.*[.]slow[.]/, "calls are made by undici, and kept in Redis"],
 ];
 
