@@ -45,6 +45,8 @@ export interface Guide {
   port(shown: number): number;
   /** Starts the block of commands with this title, and does not wait for its end. */
   start(title: string, env?: Readonly<Record<string, string>>): TestProcess;
+  /** Starts a block that ends when its input does. In a terminal, that stays open. */
+  serve(title: string): TestProcess;
   /** Runs it to its end. */
   run(title: string): Promise<TestProcess>;
   /** Ends processes by the signal of Ctrl-C. */
@@ -118,8 +120,8 @@ async function openGuide(
   };
   for (const { title, language } of blocks) if (!NOT_FILES.has(language)) write(title, title);
   const linesOf = (title: string) => replace(find(title).code).split("\n").filter(Boolean);
-  const start: Guide["start"] = (title, env = {}) => {
-    const words = inFolder(folder, ["sh", "-c", replace(find(title).code)]);
+  const begin = (command: string, env: Readonly<Record<string, string>>) => {
+    const words = inFolder(folder, ["sh", "-c", command]);
     const first = real.get(3000);
     // What it has started is ended by it alone, so it must have the time to do that.
     t.after(async () => {
@@ -133,10 +135,12 @@ async function openGuide(
     });
     return run;
   };
+  const start: Guide["start"] = (title, env = {}) => begin(replace(find(title).code), env);
   return {
     folder,
     port: (shown) => real.get(shown) ?? shown,
     start,
+    serve: (title) => begin(`tail -f /dev/null | ${replace(find(title).code)}`, {}),
     async run(title) {
       const process = start(title);
       await process.exit();

@@ -4,12 +4,14 @@ import { firstHandlers } from "./first-handlers.ts";
 import { functionsPlatforms } from "./functions-platforms.ts";
 import { installGuides } from "./guide.ts";
 import { presence } from "./presence.ts";
+import { react } from "./react.ts";
 import { testingHandlers } from "./testing-handlers.ts";
 import { twoNodes } from "./two-nodes.ts";
 
 installGuides();
 firstHandlers();
 authJwt();
+react();
 presence();
 twoNodes();
 functionsPlatforms();
