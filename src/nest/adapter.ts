@@ -32,6 +32,7 @@ export class SluiceAdapter implements WebSocketAdapter<Server | Namespace, Socke
   #io: Server | undefined;
   #gateway: Gateway | undefined;
 
+  /** Takes over how `app` listens. Nothing starts before `app.init()` or `app.listen()`. */
   constructor(
     app: INestApplication,
     settings: PartialSettings = {},
@@ -111,8 +112,9 @@ export class SluiceAdapter implements WebSocketAdapter<Server | Namespace, Socke
     const listening = rest.pop() as () => void; // Nest's own
     try {
       if (!this.#later) throw new Error(LATE);
-      const { ready } = this.#app.getHttpAdapter().getInstance();
-      if (typeof ready === "function") await ready.call(this.#app.getHttpAdapter().getInstance()); // Fastify
+      // Fastify answers only then; Express has no such method.
+      const instance = this.#app.getHttpAdapter().getInstance();
+      if (typeof instance.ready === "function") await instance.ready();
       const gateway = await this.#later.listen(readPlace(port, rest[0]));
       this.#gateway = gateway;
       const { host } = gateway.settings.socket;

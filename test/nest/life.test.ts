@@ -40,9 +40,12 @@ test("app.close() waits for requests", async (t) => {
 test("app.close() closes clients as a restart does, and frees the port", async (t) => {
   const { app, connected, url } = await startApp(t, Fixture);
   const client = await connected();
+  const { lines } = app.get<{ lines: string[] }>(SeenClass);
+  const last = `disconnected ${client.id} server shutting down`;
   const left = next(client, "disconnect");
   await app.close();
   assert.deepEqual((await left)[0], "transport close");
+  assert.equal(lines.at(-1), last);
   await assert.rejects(fetch(url), /fetch failed/);
   assert.equal(app.getHttpServer().address(), null);
   const again = await makeApp(t, Fixture);
