@@ -70,7 +70,7 @@ test("it brings its pages, types and licences, and no tests, sources or binaries
     assert.ok(files.includes(name), name);
   }
   const leaked = files.filter((name) =>
-    /^dist\/.*(?<!\.d)\.ts$|\.test\.|(^|\/)tsconfig/.test(name),
+    /^dist\/.*(?<!\.d)\.ts$|\.test\.|^(?!examples\/).*tsconfig/.test(name),
   );
   assert.deepEqual(leaked, []);
   const scope = join(folder, "node_modules/@sluice");
