@@ -106,7 +106,7 @@ function readCors(name: string, cors: unknown): [string, unknown][] {
   const origins = origin === true ? ["*"] : Array.isArray(origin) ? origin : [origin];
   if (origin === false) return [];
   if (unknown !== undefined || typeof cors === "function" || !origins.every(isText)) {
-    const what = unknown === undefined ? "an origin that is no text" : unknown;
+    const what = unknown === undefined ? "an origin that is not a string" : unknown;
     throw new Error(`${name} has cors with ${what}: list the origins in socket.origins instead`);
   }
   if (credentials && origins.includes("*")) {
