@@ -1,6 +1,6 @@
 /** Runs what a guide shows, in a folder of its own with the packed package. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
@@ -20,6 +20,7 @@ const PACKAGES = [
   "react-dom@19.3.1",
   "esbuild@0.28.2",
   "typescript@7.0.2",
+  "@types/node@20.19.43",
   "tsx@4.23.15",
   "standardwebhooks@1.1.1",
 ];
@@ -51,8 +52,6 @@ export interface Guide {
   run(title: string): Promise<TestProcess>;
   /** Ends processes by the signal of Ctrl-C. */
   stop(...processes: readonly TestProcess[]): Promise<void>;
-  /** Writes the file of this title under another name, in the place of an earlier version. */
-  write(title: string, name: string): void;
   /** Waits until a process has printed the lines of the block with this title, in their order. */
   shows(process: TestProcess, title: string): Promise<void>;
   /** Waits until a process has printed these lines, and nothing else. */
@@ -114,11 +113,14 @@ async function openGuide(
     if (!block || more.length > 0) throw new Error(`${path} has not one block titled ${title}`);
     return block;
   };
-  const write = (title: string, name: string) => {
-    mkdirSync(dirname(join(folder, name)), { recursive: true });
-    writeFileSync(join(folder, name), replace(find(title).code));
-  };
-  for (const { title, language } of blocks) if (!NOT_FILES.has(language)) write(title, title);
+  const missing = listInstalled(blocks).filter(
+    (name) => !existsSync(join(folder, "node_modules", name)),
+  );
+  assert.deepEqual(missing, [], `${path} installs what is not in PACKAGES`);
+  for (const { title, code } of blocks.filter((each) => !NOT_FILES.has(each.language))) {
+    mkdirSync(dirname(join(folder, title)), { recursive: true });
+    writeFileSync(join(folder, title), replace(code));
+  }
   const linesOf = (title: string) => replace(find(title).code).split("\n").filter(Boolean);
   const begin = (command: string, env: Readonly<Record<string, string>>) => {
     const words = inFolder(folder, ["sh", "-c", command]);
@@ -150,7 +152,6 @@ async function openGuide(
       for (const process of processes) interrupt(process);
       await Promise.all(processes.map((each) => each.exit()));
     },
-    write,
     shows: (process, title) => waitForLines(process, linesOf(title), false),
     printsOnly: (process, title) => waitForLines(process, linesOf(title), true),
     pageShows: (page, selector, title) =>
@@ -158,6 +159,13 @@ async function openGuide(
     pageBegins: (page, selector, title) =>
       waitForTexts(page.locator(selector), linesOf(title), false),
   };
+}
+
+/** Returns the packages that the commands of a page install. */
+function listInstalled(blocks: readonly CodeBlock[]): readonly string[] {
+  const commands = blocks.filter(({ language }) => language === "sh").map(({ code }) => code);
+  const installs = commands.join("\n").match(/(?<=^npm install ).*$/gm) ?? [];
+  return installs.flatMap((words) => words.split(" ")).filter((word) => !word.startsWith("-"));
 }
 
 function hasEnded({ child }: TestProcess): boolean {
