@@ -40,7 +40,7 @@ test("the start names each function, without what its query may hold, and at mos
 });
 
 test("the start says who may connect: with which mode, and from which pages", () => {
-  assert.match(say({}).at(-1) ?? "", /^info door: auth\.mode is none: whoever .*of this host$/);
+  assert.match(say({}).at(-1) ?? "", /^info door: auth\.mode is none: anyone .*of this host$/);
   assert.match(say({}, { production: true }).at(-1) ?? "", /^warn door: auth\.mode is none/);
   const jwt = { auth: JWT, socket: { origins: ["https://a.example"], originless: false } };
   assert.match(
