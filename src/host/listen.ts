@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { messageOf } from "../core/failures.ts";
 import { loadNative, type TemplatedApp, type us_listen_socket } from "./native.ts";
 
 /** An open listen socket. */
@@ -15,9 +18,9 @@ export interface Listening {
 }
 
 /**
- * Listens on `host` and `port`; port 0 picks a free one. Rejects with one sentence when the port is
- * taken or the address does not belong to this machine. With `shared`, other processes may listen
- * on the same port.
+ * Listens on `host` and `port`; port 0 picks a free one. Rejects with one sentence that says why,
+ * and what to do, when the port is taken or the address does not belong to this machine. With
+ * `shared`, other processes may listen on the same port.
  */
 export async function listen(
   app: TemplatedApp,
@@ -27,9 +30,7 @@ export async function listen(
   const { uws } = loadNative();
   let open = openSocket(app, { host, port }, shared ? 0 : uws.LIBUS_LISTEN_EXCLUSIVE_PORT);
   if (!open) {
-    throw new Error(
-      `cannot listen on ${host}:${port}: the port is in use, the address is not of this machine, or this user may not use the port`,
-    );
+    throw new Error(`cannot listen on ${host}:${port}: ${await findReason(host, port)}`);
   }
   const own = uws.us_socket_local_port(open);
   // Now it is certain that no other process has the port. Open it again as a shared one, because
@@ -57,6 +58,28 @@ export async function listen(
       pause();
     },
   };
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another process uses the port; stop it, or set another port",
+  EADDRNOTAVAIL: "this machine does not have the address; set another host",
+  ENOTFOUND: "the name of the host has no address; set another host",
+  EACCES: "this user may not use the port; set a port of 1024 or above",
+};
+
+/** Says why a port cannot be opened: uWebSockets.js does not, so Node.js tries the same. */
+async function findReason(host: string, port: number): Promise<string> {
+  const server = createServer();
+  try {
+    server.listen({ host, port, exclusive: true });
+    await once(server, "listening");
+    return "the port was in use a moment ago; start again";
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    return REASONS[code] ?? messageOf(error);
+  } finally {
+    server.close();
+  }
 }
 
 function openSocket(
