@@ -35,9 +35,8 @@ export async function loadHandler(path: string, folder: string): Promise<LoadedM
   } catch (cause) {
     if (isTypeScript(file) && isNoTypeScript(cause))
       throw new Error(sayTypeScript(path), { cause });
-    throw new Error(`handlers.module ${path} cannot be loaded: ${stackOrMessage(cause)}`, {
-      cause,
-    });
+    const why = isAbsent(file, cause) ? `there is no file ${file}` : stackOrMessage(cause);
+    throw new Error(`handlers.module ${path} cannot be loaded: ${why}`, { cause });
   }
   const { default: handler, fetch, http } = exportsOf(loaded);
   if (typeof handler !== "function") {
@@ -66,6 +65,13 @@ async function loadTsx(file: string): Promise<void> {
   // Before the module: Node.js remembers that it could not load a file. To import what `node
   // --import tsx` imports does the same.
   if (existsSync(file)) await import(pathToFileURL(tsx).href);
+}
+
+/** Whether the module itself is missing or a folder, and not something that it imports. */
+function isAbsent(file: string, error: unknown): boolean {
+  const codes: readonly unknown[] = ["ERR_MODULE_NOT_FOUND", "ERR_UNSUPPORTED_DIR_IMPORT"];
+  if (!(error instanceof Error && "code" in error && codes.includes(error.code))) return false;
+  return error.message.includes(`'${file}'`);
 }
 
 /** Whether Node.js refused to load TypeScript, or some of its syntax. */
