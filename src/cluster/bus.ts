@@ -36,7 +36,7 @@ export async function arrive(
       const why = link.trouble();
       const text = `cluster.redisUrl: Redis did not answer within ${timeoutMs} ms${why && `: ${why}`}`;
       if (startup === "wait") log("warn", { component: "cluster" }, `${text}; waiting`);
-      else reject(new Error(`${text}; set cluster.startup to wait to start without it`));
+      else reject(new Error(`${text}; to start without it, set cluster.startup=wait`));
     }, timeoutMs);
   });
   await Promise.race([link.ready(), late]).finally(() => clearTimeout(timer));

@@ -100,7 +100,8 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
   const clock = needs.clock ?? machineClock;
   const routes = readRoutes(settings);
   if (routes.all.length > 0 && settings.secrets.length === 0) {
-    const bound = "calls are signed: set at least one whsec_ secret";
+    const bound =
+      "calls are signed: set a secret; `echo whsec_$(openssl rand -base64 32)` makes one";
     throw new SettingsError([{ path: "upstream.secrets", value: "[]", bound }]);
   }
   const log = createThrottle(needs.log, clock.now);

@@ -138,3 +138,11 @@ test("what cannot be read, what is unknown and what is out of bounds are told at
     },
   );
 });
+
+// Seen: `--port = (given): there is no such setting`, which reads as if the value were "(given)".
+test("the message for a name that is no setting shows the name and no value", () => {
+  assert.throws(
+    () => mergeSettings({ flags: new Map([["port", "1"]]), env: {}, file: {} }),
+    /^ {2}--port: there is no such setting; did you mean --socket\.port\?$/m,
+  );
+});
