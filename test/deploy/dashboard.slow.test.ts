@@ -69,15 +69,19 @@ async function startNodes(t: TestContext): Promise<readonly [TestGateway, TestGa
       : { body: { data: { n: 1 }, ...(event !== undefined && { ack: ["ok"] }) } },
   );
   const start = () =>
-    testGateway(t, {
-      auth: JWT,
-      api: { keys: [`tests:${API_KEY}`] },
-      cluster: { redisUrl: redis.url },
-      recovery: { windowMs: 60_000 },
-      upstream: { url: fn.url, secrets: [FUNCTION_SECRET], attemptsMax: 2, retryMs: 1 },
-      trace: { otlpUrl: collector.url },
-      metrics: { defaults: true },
-    });
+    testGateway(
+      t,
+      {
+        auth: JWT,
+        api: { keys: [`tests:${API_KEY}`] },
+        cluster: { redisUrl: redis.url },
+        recovery: { windowMs: 60_000 },
+        upstream: { url: fn.url, secrets: [FUNCTION_SECRET], attemptsMax: 2, retryMs: 1 },
+        trace: { otlpUrl: collector.url },
+        metrics: { defaults: true },
+      },
+      { fetch: () => new Response("hello") },
+    );
   return [await start(), await start()];
 }
 
@@ -117,6 +121,7 @@ async function useAll(gateway: TestGateway, client: Socket): Promise<void> {
   ];
   const answer = await post(gateway, commands);
   assert.equal(answer.status, 200, await answer.text());
+  assert.equal(await (await fetch(gateway.url)).text(), "hello");
   gateway.io.emit("news");
 }
 
