@@ -57,7 +57,9 @@ export async function serveHttp(
   const clientPort = () => (settings.api.port === 0 ? undefined : ports.port);
   const hasConsole = await startConsole(settings, { ...needs, ...served, clientPort });
   // In production it would tell strangers where to look.
-  if (needs.developing && !needs.production) addHintPages(settings, served, hasConsole);
+  if (needs.developing && !needs.production) {
+    addHintPages(settings, served, { hasConsole, isMounted: drainHttp !== undefined });
+  }
   const { ports, close } = await openPorts(settings, { ...needs, app, apiApp: served.apiApp });
   const consoleUrl = hasConsole
     ? `${apiUrl(settings, { encrypted, ...ports })}/console${key ? `#key=${key}` : ""}`
@@ -65,16 +67,16 @@ export async function serveHttp(
   return { ports, close, consoleUrl, drainHttp };
 }
 
-/** Adds `GET /` to each port, unless the metrics are there. */
+/** Adds `GET /` to each port, unless the metrics or the application's own pages are there. */
 function addHintPages(
   settings: Settings,
   { clientHttp, http }: { readonly clientHttp: Http; readonly http: Http },
-  hasConsole: boolean,
+  { hasConsole, isMounted }: { readonly hasConsole: boolean; readonly isMounted: boolean },
 ): void {
   const isShared = clientHttp === http;
   const add = (to: Http, served: Served) => to.route("GET", "/", createHintPage(settings, served));
-  const isFree = settings.metrics.path !== "/";
-  if (!isShared) add(clientHttp, { clients: true, api: false, console: false });
+  const isFree = settings.metrics.path !== "/" && !(isShared && isMounted);
+  if (!isShared && !isMounted) add(clientHttp, { clients: true, api: false, console: false });
   if (isFree) add(http, { clients: isShared, api: true, console: hasConsole });
 }
 

@@ -51,7 +51,7 @@ export async function stopAll(
     settle(): Promise<void>;
     close(): void;
     /** Waits for the requests of the application's own HTTP handler. */
-    readonly drainHttp: ((ms: number) => Promise<void>) | undefined;
+    readonly drainHttp: ((ms: number, clients: Promise<unknown>) => Promise<void>) | undefined;
   },
 ): Promise<void> {
   on.state.isDraining = true;
@@ -63,10 +63,8 @@ export async function stopAll(
   const seen = (left: number) => {
     on.state.remaining = left;
   };
-  await Promise.all([
-    on.attached.drain(drainMs, seen, on.settle()),
-    on.drainHttp?.(Math.max(drainMs, FLUSH_MS)),
-  ]);
+  const clientsDrained = on.attached.drain(drainMs, seen, on.settle());
+  await Promise.all([clientsDrained, on.drainHttp?.(Math.max(drainMs, FLUSH_MS), clientsDrained)]);
   // Long-polling clients fetch the last packets over new TCP connections, so keep listening.
   await flushed(on.attached);
   on.attached.closeAll("shutdown");

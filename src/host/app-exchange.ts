@@ -17,11 +17,11 @@ export interface AppNeeds {
   }): string;
 }
 
-// uWebSockets.js frames the body and decides when a connection ends. What an application says of
-// that would contradict it.
+// uWebSockets.js frames the body, decides when a connection ends, and writes the date. What an
+// application says of that would contradict or repeat it.
 const LEFT_TO_HOST = new Set([
   ...["content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"],
-  ...["proxy-connection", "trailer"],
+  ...["proxy-connection", "trailer", "date"],
 ]);
 
 /** Statuses of responses without a body (RFC 9110, section 6.4.1). */
@@ -56,8 +56,10 @@ export function readAppRequest(
   const peer = formatAddress(res.getRemoteAddress());
   const proxiedAddress = needs.proxyProtocol ? formatAddress(res.getProxiedRemoteAddress()) : "";
   const address = needs.readAddress({ headers, address: peer, proxiedAddress });
-  // Only a proxy that is trusted can have named another address.
-  const isForwarded = address !== peer && headers["x-forwarded-proto"] === "https";
+  // Only a proxy that is trusted can have named another address in its headers. In the PROXY
+  // protocol others name one, too.
+  const isNamed = address !== (proxiedAddress || peer);
+  const isForwarded = isNamed && headers["x-forwarded-proto"] === "https";
   const encrypted = needs.encrypted || isForwarded;
   const facts = { method, target, headers: pairs, address, encrypted };
   return { exchange: createAppExchange(res, facts, state), headers };

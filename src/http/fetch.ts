@@ -127,21 +127,31 @@ async function send(request: AppRequest, response: Response): Promise<void> {
     await reader.cancel();
     return;
   }
-  const first = await reader.read();
-  const next = reader.read();
-  next.catch(() => {}); // heard below, if nothing ends the response before
-  // A body that was given as a whole has ended by now. Its length is then known.
-  const isWhole = first.done || ((await Promise.race([next, turn()]))?.done ?? false);
-  const length = told ?? (isWhole ? lengthOf(first) : undefined);
+  const reads = [reader.read(), reader.read()];
+  // What is rejected is heard below, if nothing ends the response before.
+  for (const read of reads) read.catch(() => {});
+  const length = told ?? (await findLength(reads));
   const out = request.begin({ status, reason, headers, length });
-  if (out) await pipe({ first, next, reader, length }, out, request);
+  if (out) await pipe({ reads, reader, length }, out, request);
 }
 
 type Read = ReadableStreamReadResult<unknown>;
 
-const turn = () => new Promise<undefined>((resolve) => setImmediate(resolve, undefined));
-
-const lengthOf = ({ done, value }: Read) => (done ? 0 : bytesOf(value).byteLength);
+/**
+ * Resolves with the length of a body that was given as a whole: it has ended within two reads, by
+ * the next turn of the loop. For another, such as server-sent events, resolves with undefined.
+ */
+async function findLength(reads: readonly Promise<Read>[]): Promise<number | undefined> {
+  const turn = new Promise<undefined>((resolve) => setImmediate(resolve, undefined));
+  let length = 0;
+  for (const read of reads) {
+    const got = await Promise.race([read, turn]);
+    if (!got) return undefined;
+    if (got.done) return length;
+    length += bytesOf(got.value).byteLength;
+  }
+  return undefined;
+}
 
 function bytesOf(chunk: unknown): Uint8Array {
   if (chunk instanceof Uint8Array) return chunk;
@@ -151,8 +161,8 @@ function bytesOf(chunk: unknown): Uint8Array {
 /** Sends a body as fast as the client reads it. */
 async function pipe(
   body: {
-    readonly first: Read;
-    readonly next: Promise<Read>;
+    /** Reads that are under way already. */
+    readonly reads: Promise<Read>[];
     readonly reader: ReadableStreamDefaultReader<unknown>;
     readonly length: number | undefined;
   },
@@ -163,8 +173,8 @@ async function pipe(
   out.onWritable(() => wake());
   request.onOver(() => wake());
   let left = body.length ?? Number.POSITIVE_INFINITY;
-  let { first: read } = body;
-  let next: Promise<Read> | undefined = body.next;
+  const next = () => body.reads.shift() ?? body.reader.read();
+  let read = await next();
   while (!read.done && !request.isOver()) {
     const chunk = bytesOf(read.value);
     left -= chunk.byteLength;
@@ -174,8 +184,7 @@ async function pipe(
         wake = resolve;
       });
     }
-    read = await (next ?? body.reader.read());
-    next = undefined;
+    read = await next();
   }
   out.end();
 }

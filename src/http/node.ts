@@ -91,9 +91,11 @@ function forward(request: AppRequest, agent: Agent): void {
     ...{ agent, method: request.method, path: request.target, setHost: false },
     ...{ headers: listHeaders(request), maxHeaderSize: HEAD_BYTES_MAX },
   });
+  let end: MemorySocket | undefined;
   sent.once("socket", (socket: Socket) => {
     // The cast holds: `createConnection` of the agent makes all of them.
     const { other } = socket as unknown as MemorySocket;
+    end = other;
     if (!other) return;
     other.request = request;
     other.remoteAddress = request.address;
@@ -101,6 +103,8 @@ function forward(request: AppRequest, agent: Agent): void {
   });
   let response: IncomingMessage | undefined;
   request.onOver((isComplete) => {
+    // The connection may be kept for long, and would keep the request.
+    if (end?.request === request) end.request = undefined;
     // A response that the client has got may not have ended here yet: see `answer`.
     if (!isComplete || !response) sent.destroy();
   });
@@ -126,6 +130,8 @@ function listHeaders({ headers, method, body }: AppRequest): string[] {
 }
 
 function pipeBody(body: AppBody, sent: ClientRequest): void {
+  // Else the handler would get the request only with the first bytes of its body.
+  sent.flushHeaders();
   body.listen(
     (bytes) => {
       if (!sent.write(bytes)) body.pause();

@@ -48,6 +48,8 @@ export interface Adapter {
 /** What a request needs. */
 interface RequestNeeds {
   readonly failed: HandlerFailed;
+  /** Called before a response begins. */
+  begun(head: ResponseHead): void;
   /** Called once at the end, with the class of the response's status, such as `2xx`. */
   over(status: string): void;
 }
@@ -95,6 +97,7 @@ export function openRequest(
     begin(head) {
       clearTimeout(timers[0]);
       status = head.status;
+      needs.begun(head);
       return exchange.begin(head);
     },
     failed(error) {

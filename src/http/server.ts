@@ -1,7 +1,7 @@
 import { METHODS } from "node:http";
 import { FAILURES, type FailureCode } from "../core/failures.ts";
 import type { HandlerFailed } from "../core/handler.ts";
-import { type AppExchange, problemOf } from "../core/http.ts";
+import { type AppExchange, problemOf, type ResponseHead } from "../core/http.ts";
 import type { Log } from "../core/log.ts";
 import type { Settings } from "../core/settings-shape.ts";
 import { isSoon } from "../core/within.ts";
@@ -24,8 +24,11 @@ export interface AppSamples {
 export interface AppServer {
   handle(exchange: AppExchange): void;
   samples(): AppSamples;
-  /** Refuses requests from now on. Resolves when none is open, or after `ms`. */
-  drain(ms: number): Promise<void>;
+  /**
+   * Refuses requests from now on. Resolves when none is open, or after `ms`. Server-sent events go
+   * on until `clients` resolves, and then end: they would never end by themselves.
+   */
+  drain(ms: number, clients?: Promise<unknown>): Promise<void>;
   /** Closes the connections of the requests that are open. */
   stop(): void;
 }
@@ -40,8 +43,8 @@ export interface AppServerNeeds {
 
 /** No Web request may have these, and `http` would take CONNECT for a tunnel. */
 const REFUSED_METHODS = ["CONNECT", "TRACE", "TRACK"];
-/** A path of one's own server, or `*`, which only OPTIONS has; and what may be in a Host header. */
-const TARGET = /^\/[\x21-\xff]*$/;
+/** A path, as RFC 9112 has it on servers; and what may be in a Host header. */
+const TARGET = /^\/[\x21-\x7e]*$/;
 const HOST = /^[\w.\-~%[\]:]{1,255}$/;
 
 /** Returns the server of an application's requests, which keeps them within the settings. */
@@ -53,6 +56,7 @@ export function createAppServer(
   const adapter =
     "fetch" in handler ? createFetchHandler(handler.fetch) : createNodeHandler(handler.http);
   const open = new Set<AppExchange>();
+  const streams = createStreams();
   const ended: Record<string, number> = {};
   let isStopping = false;
 
@@ -83,19 +87,43 @@ export function createAppServer(
       open.add(exchange);
       const over = (status: string): void => {
         open.delete(exchange);
+        streams.delete(exchange);
         count(exchange, status, (performance.now() - from) / 1000);
       };
-      adapter.handle(openRequest(exchange, settings, { failed, over }));
+      const begun = (head: ResponseHead) => streams.add(exchange, head);
+      adapter.handle(openRequest(exchange, settings, { failed, begun, over }));
     },
     samples: () => ({ open: open.size, ended }),
-    async drain(ms) {
+    async drain(ms, clients = Promise.resolve()) {
       isStopping = true;
+      void clients.then(streams.end, streams.end);
       await isSoon(() => open.size === 0, ms);
     },
     stop() {
       isStopping = true;
       for (const exchange of open) exchange.abort();
       adapter.stop();
+    },
+  };
+}
+
+/** Returns the open responses of server-sent events. Browsers open them again elsewhere. */
+function createStreams() {
+  const open = new Set<AppExchange>();
+  let isEnded = false;
+  return {
+    add(exchange: AppExchange, { headers }: ResponseHead): void {
+      const isType = ([name, value]: readonly [string, string]): boolean =>
+        name.toLowerCase() === "content-type" && /^text\/event-stream\b/i.test(value);
+      if (!headers.some(isType)) return;
+      open.add(exchange);
+      // Not now: its response begins only after this call.
+      if (isEnded) setImmediate(exchange.abort);
+    },
+    delete: (exchange: AppExchange) => void open.delete(exchange),
+    end(): void {
+      isEnded = true;
+      for (const exchange of open) exchange.abort();
     },
   };
 }
@@ -114,6 +142,6 @@ function isFit({ method, target, headers }: AppExchange): boolean {
     !REFUSED_METHODS.includes(method) &&
     TARGET.test(target) &&
     hosts.length < 2 &&
-    hosts.every(([, host]) => HOST.test(host))
+    hosts.every(([, host]) => HOST.test(host) && URL.canParse(`http://${host}`))
   );
 }
