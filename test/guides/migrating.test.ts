@@ -11,9 +11,14 @@ import { ask } from "../harness/http.ts";
 import { NODE, ROOT, startProcess } from "../harness/process.ts";
 import { next, until } from "../harness/wait.ts";
 
-const SOURCES = { sluice: "src/index.ts", "sluice/attach": "src/gateway/attach.ts" };
+const SOURCES = {
+  sluice: "src/index.ts",
+  "sluice/attach": "src/gateway/attach.ts",
+  // Not every machine can load the package: this is the binary that loads here.
+  "uWebSockets.js": "src/host/apps.ts",
+};
 
-/** Runs a code block of the page, with Sluice's source in the place of the package. */
+/** Runs a code block of the page, with Sluice's sources in the place of the packages. */
 async function runBlock(t: TestContext, title: string): Promise<string> {
   const cache = join(ROOT, "node_modules/.cache");
   mkdirSync(cache, { recursive: true });
@@ -36,7 +41,7 @@ async function runBlock(t: TestContext, title: string): Promise<string> {
   return url;
 }
 
-for (const title of ["before-http.mjs", "after-http.mjs", "after-app.mjs"]) {
+for (const title of ["before-http.mjs", "after-http.mjs", "before-app.mjs", "after-app.mjs"]) {
   test(`${title} serves its page and its clients`, async (t) => {
     const url = await runBlock(t, title);
     assert.equal((await ask(`${url}/a`)).body, "page /a");
