@@ -1,6 +1,7 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { cpus, totalmem } from "node:os";
+import { resolve } from "node:path";
 import { messageOf } from "../core/failures.ts";
 import { hasUpstream, type Settings } from "../core/settings.ts";
 import { loadNative, readLibc } from "../host/native.ts";
@@ -80,6 +81,10 @@ function findSettings(settings: Settings, production: boolean): Finding[] {
   if (production && !answers) {
     const text = "nothing answers events, so NODE_ENV=production does not start: set";
     found.push({ level: "bad", text: `${text} handlers.module or upstream.url` });
+  }
+  const file = handlers.module && resolve(handlers.module);
+  if (file && !statSync(file, { throwIfNoEntry: false })?.isFile()) {
+    found.push({ level: "bad", text: `handlers.module: there is no file ${file}` });
   }
   if (production && auth.mode === "none") {
     const text =

@@ -32,6 +32,16 @@ test("it says whether Redis answers, and a start that needs it would fail withou
   assert.equal(away.sound, true);
 });
 
+test("it says whether the handler module is there, which a start needs", async () => {
+  const missing = await doctor({ handlers: { module: "nope.js" } });
+  assert.match(missing.text, /^bad {3}handlers\.module: there is no file \/.*\/nope\.js$/m);
+  assert.equal(missing.sound, false);
+  const folder = await doctor({ handlers: { module: "examples" } });
+  assert.equal(folder.sound, false);
+  const present = await doctor({ handlers: { module: "examples/chat.ts" } });
+  assert.equal(present.sound, true, present.text);
+});
+
 test("it says whether each function's host accepts connections, once a host", async (t) => {
   const fn = await startFunction(t);
   const routes = [{ namespace: "/", url: `${fn.url}/{event}` }];
@@ -72,7 +82,7 @@ test("in production it says what does not start, and who may come in", async () 
   assert.match(nothing.text, /^warn {2}auth\.mode is none/m);
   assert.equal(nothing.sound, false);
   const upstream = { url: "http://127.0.0.1:1", secrets: [SECRET] };
-  for (const given of [{ upstream }, { handlers: { module: "chat.js" } }]) {
+  for (const given of [{ upstream }, { handlers: { module: "examples/chat.ts" } }]) {
     const some = await doctor({ ...given, auth: { mode: "jwt" } }, true);
     assert.doesNotMatch(some.text, /nothing answers|auth\.mode/);
     assert.equal(some.sound, true);
