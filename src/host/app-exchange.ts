@@ -1,6 +1,6 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import type { AppExchange, AppResponse, ResponseHead } from "../core/http.ts";
-import { createLife, type Life, type State, writeResponse } from "./exchange.ts";
+import { createLife, type Life, readChunks, type State, writeResponse } from "./exchange.ts";
 import { formatStatus, writeHeader } from "./headers.ts";
 import { formatAddress } from "./request.ts";
 
@@ -78,15 +78,7 @@ function createAppExchange(
     onOver: life.onOver,
     pause: life.pause,
     resume: life.resume,
-    onChunk(listener) {
-      if (life.isDone()) return;
-      state.arriving.add(res);
-      res.onData((chunk, last) => {
-        if (life.isDone()) return;
-        if (last) state.arriving.delete(res);
-        listener(Buffer.from(chunk), last);
-      });
-    },
+    onChunk: (listener) => readChunks(res, life, { state, listener }),
     refuse(response) {
       if (life.isDone()) return;
       if (begun) {

@@ -88,16 +88,7 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
     headers,
     isDone: life.isDone,
     onAborted: life.onAborted,
-    onChunk(listener) {
-      if (life.isDone()) return;
-      state.arriving.add(res);
-      res.onData((chunk, last) => {
-        // The rest of a body may still arrive after an early response. It is discarded.
-        if (life.isDone()) return;
-        if (last) state.arriving.delete(res);
-        listener(Buffer.from(chunk), last);
-      });
-    },
+    onChunk: (listener) => readChunks(res, life, { state, listener }),
     pause: life.pause,
     resume: life.resume,
     respond(response) {
@@ -130,6 +121,22 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
       return createStream(res, life, state);
     },
   };
+}
+
+/** Has a listener called with each chunk of a request's body. Its bytes are valid for that call. */
+export function readChunks(
+  res: HttpResponse,
+  life: Pick<Life, "isDone">,
+  to: { readonly state: State; listener(bytes: Buffer, last: boolean): void },
+): void {
+  if (life.isDone()) return;
+  to.state.arriving.add(res);
+  res.onData((chunk, last) => {
+    // The rest of a body may still arrive after an early response. It is discarded.
+    if (life.isDone()) return;
+    if (last) to.state.arriving.delete(res);
+    to.listener(Buffer.from(chunk), last);
+  });
 }
 
 // No getters here nor in an exchange. V8 gives each object literal with a getter its own hidden
