@@ -6,6 +6,13 @@ const CONNECTIONS = "sluice_connections" satisfies MetricName;
 const MISSED = "sluice_cluster_scrapes_missed_total" satisfies MetricName;
 
 /**
+ * Totals are rounded down to parts of one, about 1 ns of those in seconds. Sums of them are exact,
+ * so they do not depend on the order, in which a worker that ends changes its place. Else a total
+ * can fall by its last bit, which Prometheus takes for a counter that began anew.
+ */
+const PARTS = 2 ** 30;
+
+/**
  * Returns what adds up the metrics of several workers, as if they were one process. It has no
  * worker yet. `linesDropped` counts the lines that the primary's own log has dropped.
  */
@@ -18,7 +25,8 @@ export function createAggregate(linesDropped: () => number) {
   return {
     /** Stores the newest result of `Metrics.counted` of a worker. */
     update(worker: number, counted: unknown): void {
-      newest.set(worker, counted as Counted); // sent by another process of this program
+      // The cast holds: another process of this program has sent it.
+      newest.set(worker, (counted as Counted).map(round));
     },
     /** Removes a worker that has ended. Its last known totals stay in the sums. */
     remove(worker: number): void {
@@ -57,6 +65,14 @@ export function createAggregate(linesDropped: () => number) {
 function count(name: MetricName, value: number) {
   const about = { name, help: METRICS[name].help, type: "counter", aggregator: "sum" };
   return { ...about, values: [{ value, labels: {} }] };
+}
+
+function round(metric: Counted[number]): Counted[number] {
+  if (!isTotal(metric)) return metric;
+  const values = metric.values.map((one) => {
+    return { ...one, value: Math.floor(one.value * PARTS) / PARTS };
+  });
+  return { ...metric, values };
 }
 
 /** Whether a metric only grows. prom-client types `type` as a number, but sets strings. */
