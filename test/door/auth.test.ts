@@ -342,7 +342,7 @@ test("an open door in production is said once, with what it means", async (t) =>
   const lines: string[] = [];
   const log = (level: string, _fields: LogFields, text: string) => lines.push(`${level} ${text}`);
   await testGateway(t, {}, { log, production: true });
-  assert.equal(lines.filter((line) => /^warn auth\.mode is none: whoever/.test(line)).length, 1);
+  assert.equal(lines.filter((line) => /^warn auth\.mode is none: anyone/.test(line)).length, 1);
   lines.length = 0;
   await testGateway(t, {}, { log, production: false });
   await testGateway(t, { auth: JWT }, { log, production: true });

@@ -19,32 +19,32 @@ const MISTAKES: Readonly<
   "an unknown flag": {
     args: ["--socket.prot", "1"],
     code: 78,
-    says: /--socket\.prot .*did you mean --socket\.port\?/,
+    says: /--socket\.prot: .*did you mean --socket\.port\?/,
   },
   "a flag of other programs": {
     args: ["--port", "3000"],
     code: 78,
-    says: /--port .*did you mean --socket\.port\?/,
+    says: /--port: .*did you mean --socket\.port\?/,
   },
   "a flag with one dash": {
     args: ["-host", "127.0.0.1"],
     code: 78,
-    says: /A setting is .*\n {2}--host .*did you mean --socket\.host\?/,
+    says: /A setting is .*\n {2}--host: .*did you mean --socket\.host\?/,
   },
   "a flag without its value": {
     args: ["--handlers.module"],
     code: 78,
-    says: /--handlers\.module = \(nothing\): needs a value, as in --handlers\.module=VALUE/,
+    says: /--handlers\.module: needs a value, as in --handlers\.module=VALUE/,
   },
   "a flag whose value is the next flag": {
     args: ["--auth.secret", "--socket.port", "0"],
     code: 78,
-    says: /A setting is .*\n {2}--auth\.secret = \(nothing\): needs a value/,
+    says: /A setting is .*\n {2}--auth\.secret: needs a value/,
   },
   "an unknown variable": {
     env: { SLUICE_SOCKET_PROT: "1" },
     code: 78,
-    says: /SLUICE_SOCKET_PROT .*did you mean SLUICE_SOCKET_PORT\?/,
+    says: /SLUICE_SOCKET_PROT: .*did you mean SLUICE_SOCKET_PORT\?/,
   },
   "an unknown command": { args: ["serve"], code: 1, says: /there is no command serve/ },
   "a handler module that is not there": {
