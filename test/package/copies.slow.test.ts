@@ -46,16 +46,16 @@ test("a server or an adapter of a second copy is refused, with the command that 
     'module.exports = require("socket.io-adapter");',
   );
   const server = `import socketIo from "./other/socket.cjs";
-    import { attach } from "sluice/attach";
-    attach(new socketIo.Server(), {});`;
+    import { App, attach } from "sluice/attach";
+    attach(new socketIo.Server(), App());`;
   assert.match(
     await fails("server.mjs", server),
     /Error: The server comes from a second copy of socket\.io, Sluice uses 4\.8\.0: run `npm dedupe` \(`npm ls socket\.io` shows the copies\)/,
   );
   const adapter = `import { Server } from "socket.io";
-    import { attach } from "sluice/attach";
+    import { App, attach } from "sluice/attach";
     import parts from "./other/adapter.cjs";
-    attach(new Server({ adapter: parts.Adapter }), {});`;
+    attach(new Server({ adapter: parts.Adapter }), App());`;
   assert.match(
     await fails("adapter.mjs", adapter),
     /Error: The adapter comes from a second copy of socket\.io-adapter, .*: run `npm dedupe`/,

@@ -116,26 +116,17 @@ test("a CommonJS program requires it", { skip: !requiresModules }, async (t) => 
 });
 
 test("attach serves a Socket.IO server on an app of the installed binary", async (t) => {
-  const own = `@sluice/uws-${process.platform}-${process.arch}`;
+  const port = await findFreePort();
   await startsAndAnswers(
     t,
     "attached.mjs",
-    `import { createRequire } from "node:module";
-     import { Server } from "socket.io";
-     import { attach } from "sluice/attach";
-     const require = createRequire(import.meta.url);
-     const name = \`uws_\${process.platform}_\${process.arch}_\${process.versions.modules}.node\`;
-     let uws;
-     for (const folder of ["", "legacy/"]) {
-       try { uws ??= require("${own}/" + folder + name); } catch {}
-     }
+    `import { Server } from "socket.io";
+     import { App, attach } from "sluice/attach";
      const io = new Server();
-     const app = uws.App();
+     const app = App();
      attach(io, app);
      ${ANSWER}
-     app.listen("127.0.0.1", 0, (socket) => {
-       console.log(JSON.stringify({ port: uws.us_socket_local_port(socket) }));
-     });`,
+     app.listen("127.0.0.1", ${port}, () => console.log(JSON.stringify({ port: ${port} })));`,
   );
 });
 
