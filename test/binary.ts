@@ -32,6 +32,8 @@ export const SAME: readonly (readonly [files: RegExp, why: string])[] = [
   [/^test\/edge\//, "the SDK of functions, which run elsewhere"],
   [/^test\/package\/(lint|binaries)[.]/, "what is in the packages; the others in there run them"],
   [/^test\/guides\//, "what the guides show: the same with any binary"],
+  [/^test\/nest\/installed[.]/, "the example and the page of Nest from the package"],
+  [/^test\/project\//, "workflows, releases and other files of the repository"],
   [/^test\/upstream\/.*[.]slow[.]/, "calls are made by undici, and kept in Redis"],
 ];
 

@@ -7,7 +7,7 @@ import { createStage } from "./player.ts";
 import { startRig } from "./rig.ts";
 
 /** More on demand: `HISTORIES=20000 SEED=1 node --import tsx --test test/fanout/property.test.ts`. */
-const RUNS = Number(process.env.HISTORIES ?? (process.env.DEEP ? 1000 : 100));
+const RUNS = Number(process.env.HISTORIES ?? (process.env.DEEP ? 500 : 100));
 const SEED = process.env.SEED;
 
 const ADAPTERS: Readonly<Record<string, Partial<ServerOptions>>> = {
