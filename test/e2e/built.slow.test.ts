@@ -106,7 +106,7 @@ test("without settings the chat runs, and its version is the package's", async (
 });
 
 /** Writes a handler module of two files, with syntax that has to be compiled; returns its path. */
-function writeTypeScript(t: TestContext, type: "module" | "commonjs", withTsx: boolean): string {
+function writeTypeScript(t: TestContext, type: "module" | "commonjs"): string {
   const project = testFolder(t);
   writeFileSync(join(project, "package.json"), JSON.stringify({ type }));
   writeFileSync(join(project, "words.ts"), "export enum Word { Hello = 'hello' }\n");
@@ -118,10 +118,8 @@ function writeTypeScript(t: TestContext, type: "module" | "commonjs", withTsx: b
       void io.on("connection", (one) => one.on("ask", (done: (word: Word) => void) => done(Word.Hello)));
     export default app;`,
   );
-  if (withTsx) {
-    mkdirSync(join(project, "node_modules"));
-    symlinkSync(join(ROOT, "node_modules", "tsx"), join(project, "node_modules", "tsx"));
-  }
+  mkdirSync(join(project, "node_modules"));
+  symlinkSync(join(ROOT, "node_modules", "tsx"), join(project, "node_modules", "tsx"));
   return join(project, "app.ts");
 }
 
@@ -131,7 +129,7 @@ for (const [type, workers] of [
 ] as const) {
   const where = workers.length > 0 ? "in workers" : "in one process";
   test(`a handler module in TypeScript, type ${type}, runs by the tsx beside it, ${where}`, async (t) => {
-    const app = writeTypeScript(t, type, true);
+    const app = writeTypeScript(t, type);
     const run = await start(t, ["--handlers.module", app, ...workers]);
     const client = await run.connected();
     assert.equal(await client.emitWithAck("ask"), "hello");
@@ -140,7 +138,9 @@ for (const [type, workers] of [
 }
 
 test("TypeScript that this Node.js cannot load ends the start with what to install", async (t) => {
-  const app = writeTypeScript(t, "module", false);
+  // An enum has code of its own: newer ones, which take types out, cannot load it either.
+  const app = join(testFolder(t), "app.ts");
+  writeFileSync(app, "enum Word { Hello = 'hello' }\nexport default () => void Word.Hello;\n");
   const run = startProcess(t, [process.execPath, main, "--handlers.module", app]);
   assert.equal(await run.exit(), 1);
   assert.match(

@@ -4,15 +4,15 @@ import { connect, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { findFreePort } from "../harness/free-port.ts";
 import { newClient, sumMetric } from "../harness/gateway.ts";
-import { startProcess } from "../harness/process.ts";
+import { SLUICE, startProcess } from "../harness/process.ts";
 import { next, until } from "../harness/wait.ts";
 
 const DESCRIPTORS = 150;
 
 /** A process with few file descriptors, and what asks its API over one connection. */
 async function startShort(t: TestContext, env: Record<string, string>) {
-  const run = `ulimit -n ${DESCRIPTORS}; exec "${process.execPath}" --import tsx src/main.ts`;
-  const gateway = startProcess(t, ["bash", "-c", run], {
+  const run = ["bash", "-c", `ulimit -n ${DESCRIPTORS}; exec "$@"`, "bash", ...SLUICE];
+  const gateway = startProcess(t, run, {
     ...{ SLUICE_SOCKET_PORT: "0", SLUICE_SOCKET_HOST: "127.0.0.1" },
     ...env,
   });
