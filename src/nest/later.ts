@@ -21,17 +21,18 @@ export function startLater(settings: PartialSettings, needs: OwnNeeds): LaterGat
     cancel = reject;
   });
   listening.catch(() => {}); // it may be cancelled before anybody waits
-  let started: Promise<Gateway> | undefined;
+  let found = (_: Server): void => {};
+  let failed = (_: unknown): void => {};
   const io = new Promise<Server>((resolve, reject) => {
-    const prepared = (server: Server): Promise<Listen> => {
-      resolve(server);
-      return listening;
-    };
-    started = startOwn(settings, { ...needs, prepared });
-    started.catch(reject);
+    found = resolve;
+    failed = reject;
   });
-  // The cast holds: the function above has run.
-  const gateway = started as unknown as Promise<Gateway>;
+  const prepared = (server: Server): Promise<Listen> => {
+    found(server);
+    return listening;
+  };
+  const gateway = startOwn(settings, { ...needs, prepared });
+  gateway.catch(failed);
   return {
     io,
     listen(at) {
