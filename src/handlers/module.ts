@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { isAbsolute, resolve } from "node:path";
+import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { HandlerModule } from "./typed.ts";
 
@@ -27,7 +27,7 @@ export interface LoadedModule {
  * original as its `cause`.
  */
 export async function loadHandler(path: string, folder: string): Promise<LoadedModule> {
-  const file = isAbsolute(path) ? path : resolve(folder, path);
+  const file = resolve(folder, path);
   let loaded: Exports;
   try {
     if (isTypeScript(file)) await loadTsx(file);
