@@ -52,14 +52,14 @@ export async function runClient(
   const lines = await runProgram(scope, command, {
     env: { SLUICE_URL: network.url, SLUICE_TOKEN: token },
     seen(line) {
-      if (typeof line.row === "string") seen(line.row, String(line.result));
+      if ("row" in line) seen(line.row, line.result);
     },
   });
   if (gateway.child.exitCode !== null) throw new Error(`the gateway ended: ${gateway.output()}`);
   return { report: readReport(lines), faults: await findFaults(gateway, { url: direct, closes }) };
 }
 
-type Line = Readonly<Record<string, unknown>>;
+type Line = ClientInfo | ({ readonly row: string } & RowResult);
 
 interface ProgramNeeds {
   readonly env: Readonly<Record<string, string>>;
@@ -108,18 +108,17 @@ async function runProgram(
 function readLine(text: string): Line | undefined {
   if (!/^\{"(client|row)":/.test(text.replaceAll(" ", ""))) return undefined;
   const line: unknown = JSON.parse(text);
-  return line as Line; // it begins with a brace
+  return line as Line; // the programs are of this suite, and write what README.md says
 }
 
 function readReport(lines: readonly Line[]): ClientReport {
-  const info = lines.find(({ client }) => client !== undefined);
+  const info = lines.find((line) => "client" in line);
   if (!info) throw new Error("the client's program has not said what it is");
-  const { client, version, runtime } = info as unknown as ClientInfo; // README.md
+  const { client, version, runtime } = info;
   const rows: Record<string, RowResult> = {};
-  for (const { row, result, reason, detail } of lines as unknown as readonly (RowResult & {
-    row?: string;
-  })[]) {
-    if (row === undefined) continue;
+  for (const line of lines) {
+    if (!("row" in line)) continue;
+    const { row, result, reason, detail } = line;
     if (rows[row]) throw new Error(`the client's program has told twice of the row ${row}`);
     rows[row] = {
       result,
