@@ -24,6 +24,7 @@ const JAVASCRIPT = "test/clients/javascript/program.ts";
 const BUN = ["node_modules/.bin/bun", JAVASCRIPT, "socket.io-client"];
 const ONE_BYTE_STRING = "an event carries one byte string and nothing else, or no bytes";
 const OPEN_POLL = "it sends nothing while a poll is open, which is 25 seconds by default";
+const ENDS_POLLING = "its program ends while a poll is open";
 const STRAY = "it sends a packet for a namespace that it is not in";
 const DENO = ["node_modules/.bin/deno", "run", "--quiet", "--allow-all", "--no-lock"];
 
@@ -40,13 +41,13 @@ export const CLIENTS: Readonly<Record<string, Client>> = {
       "binary-polling": ONE_BYTE_STRING,
       "rooms-binary": ONE_BYTE_STRING,
     },
-    closes: { stray_packet: STRAY },
+    closes: { transport_error: ENDS_POLLING, stray_packet: STRAY },
   },
   go: {
     title: "zishang520/socket.io, Go",
     make: inGo,
     lacks: { upgrade: `${OPEN_POLL}; use WebSocket alone` },
-    closes: { transport_error: "it ends while its poll is open", stray_packet: STRAY },
+    closes: { transport_error: ENDS_POLLING, stray_packet: STRAY },
     faults: {
       polling: OPEN_POLL,
       "binary-polling": OPEN_POLL,
