@@ -123,7 +123,7 @@ function writeLines(lines: readonly Line[], results: readonly CommandResult[]): 
 
 // Most results have no content: then the line is a constant.
 function writeResult(result: CommandResult): string {
-  if (result.ok && !result.answers && !result.sockets) return DONE;
+  if (result.ok && Object.keys(result).length === 1) return DONE;
   try {
     return `${writeTaggedJson(result)}\n`;
   } catch {

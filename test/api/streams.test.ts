@@ -55,6 +55,27 @@ test("each line is answered by one line in its order, refused ones among the oth
   );
 });
 
+test("a line's result says what it says anywhere else: whether a key was found, and which", async () => {
+  // Seen: `cancel` answered {"ok":true} on a stream, whether a command had waited or not. Only
+  // results with answers or sockets were written whole.
+  const results: CommandResult[] = [
+    { ok: true, key: "turn" },
+    { ok: true, cancelled: true },
+    { ok: true, cancelled: false },
+  ];
+  const api = await startApi({}, { apply: async () => results });
+  const cancel = { do: "cancel", key: "turn" };
+  const commands = [{ do: "emit", event: "e", afterMs: 5, key: "turn" }, cancel, cancel];
+  const lines = commands.map((command) => `${JSON.stringify(command)}\n`).join("");
+  const streamed = await (await api.post("/v1/commands", lines, NDJSON)).text();
+  const found = streamed.trim().split("\n");
+  assert.deepEqual(
+    found.map((text) => JSON.parse(text)),
+    results,
+  );
+  assert.deepEqual(await (await api.post("/v1/commands", commands)).json(), results);
+});
+
 test("lines cut anywhere, byte by byte, are the same lines, answered as they become whole", async () => {
   const api = await startApi();
   const raw = await begin(api);
