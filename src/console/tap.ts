@@ -101,22 +101,27 @@ function allowMore(emitter: Namespace["adapter"], listeners: number): void {
   if (max > 0) emitter.setMaxListeners(max + listeners);
 }
 
-// Makes one event of a broadcast to many: of those that are the same and come in one turn.
+// Makes one event of a broadcast to many: of those that are the same and come in one turn, each of
+// a socket of its own. One that a socket is sent twice is two.
 function gather(heard: (event: WatchedEvent) => void): (event: WatchedEvent) => void {
   let last: WatchedEvent | undefined;
+  const ids = new Set<string>();
   const flush = (): void => {
     const event = last;
     last = undefined;
     if (event) heard(event);
   };
   return (event) => {
-    if (last && event.direction === "out" && isSame(last, event)) {
+    if (last && event.direction === "out" && !ids.has(event.id) && isSame(last, event)) {
+      ids.add(event.id);
       last.sockets++;
       return;
     }
     if (last) flush();
     else queueMicrotask(flush);
     last = event;
+    ids.clear();
+    ids.add(event.id);
   };
 }
 

@@ -105,6 +105,28 @@ test("a broadcast to a room is one line, and who joins later is watched too", as
   assert.equal(first.socket.listenersAny().length, 0);
 });
 
+test("what one socket is sent twice is two lines, also in one turn and to others", async (t) => {
+  // Seen: one line, "and 1 more". Events that were alike were counted as one broadcast to many.
+  const { gateway, watch } = await start(t);
+  const [one, other] = [await gateway.joined(), await gateway.joined()];
+  for (const { socket } of [one, other]) await socket.join("lobby");
+  const { events } = await watch("room=lobby");
+  one.socket.emit("tick", 1);
+  one.socket.emit("tick", 1);
+  gateway.io.to("lobby").emit("tock");
+  gateway.io.to("lobby").emit("tock");
+  await until(() => events.length >= 4, "all were told");
+  assert.deepEqual(
+    events.map(({ event, sockets }) => [event, sockets]),
+    [
+      ["tick", 1],
+      ["tick", 1],
+      ["tock", 2],
+      ["tock", 2],
+    ],
+  );
+});
+
 test("events above the bound are counted and left out, and the next second has room", async (t) => {
   const { gateway, watch } = await start(t, { watchPerSecondMax: 5, watchArguments: "masked" });
   const { client, socket } = await gateway.joined();
