@@ -441,6 +441,7 @@ export const METRICS = {
   sluice_upstream_breaker_state: {
     kind: "gauge",
     labels: ["origin"],
+    aggregate: "max",
     help: "State of an origin's circuit breaker: 0 closed, functions are called; 1 half-open, one call tests the origin; 2 open, functions are not called.",
   },
   sluice_upstream_breaker_opened_total: {
@@ -451,6 +452,7 @@ export const METRICS = {
   sluice_upstream_gone_endpoints: {
     kind: "gauge",
     labels: [],
+    aggregate: "max",
     help: "Routes that are not called for upstream.goneMs because their function answered 410.",
   },
   sluice_upstream_dead_letters: {

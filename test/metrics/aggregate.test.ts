@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createAggregate } from "../../src/metrics/aggregate.ts";
+import { createMetrics } from "../../src/metrics/registry.ts";
 
 const NAME = "process_cpu_system_seconds_total";
 
@@ -26,4 +27,28 @@ test("a total is the same before and after a worker has ended, to its last bit",
       assert.equal(await read(aggregate), before, `${given}`);
     }
   }
+});
+
+test("a state is not added up: the breaker of several workers is as open as the most open one", async (t) => {
+  // Seen: 8 with four workers whose breakers were open, so the alert for 2 was silent; and 2 with
+  // two workers whose breakers were half-open, so it fired.
+  const read = async (states: readonly number[]) => {
+    const aggregate = createAggregate(() => 0);
+    for (const [worker, state] of states.entries()) {
+      const metrics = createMetrics({ defaults: false });
+      t.after(() => metrics.stop());
+      metrics.source(() => ({
+        sluice_upstream_breaker_state: [[{ origin: "https://f.example" }, state]],
+        sluice_upstream_gone_endpoints: Math.min(state, 1),
+      }));
+      aggregate.update(worker, await metrics.counted());
+    }
+    const { body } = await aggregate.text(new Set());
+    return ["breaker_state\\{.*\\}", "gone_endpoints"].map((name) =>
+      Number(new RegExp(`^sluice_upstream_${name} (\\S+)$`, "m").exec(body)?.[1]),
+    );
+  };
+  assert.deepEqual(await read([2, 2, 2, 2]), [2, 1]);
+  assert.deepEqual(await read([1, 1]), [1, 1]);
+  assert.deepEqual(await read([0, 2, 0]), [2, 1]);
 });
