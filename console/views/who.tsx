@@ -75,7 +75,7 @@ export function Who({ about }: ViewProps) {
           page={(after) => setQuery({ ...query, after })}
           chosen={(name) => setTarget({ namespace, name, kind: "socket" })}
         />
-        <Rooms namespace={namespace} chosen={showRoom} />
+        <Rooms key={namespace} namespace={namespace} chosen={showRoom} />
       </div>
     </>
   );

@@ -75,6 +75,22 @@ test("Who finds sockets, shows one of them, and does what is confirmed, once", a
   await until(() => gateway.io.of("/").sockets.size === 0, "all of the room are gone");
 });
 
+test("the rooms of another namespace are shown from their first page", async (t) => {
+  // Seen: "There are no rooms." The place in the list was kept when the namespace was changed.
+  if (!hasTool(t, "chromium")) return;
+  const gateway = await start(t);
+  const { socket } = await gateway.joined();
+  for (let at = 0; at < 60; at++) await socket.join(`room ${at}`);
+  await (await gateway.joined({ namespace: "/other" })).socket.join("a room");
+  const page = await openView(t, gateway, "who");
+  const rooms = page.getByRole("region", { name: "Rooms" });
+  await rooms.getByRole("button", { name: "Next page" }).click();
+  await rooms.getByRole("button", { name: "First page" }).waitFor();
+  await page.getByRole("combobox", { name: "Namespace" }).selectOption("/other");
+  await page.getByRole("button", { name: "Find" }).click();
+  await rooms.getByRole("button", { name: "a room" }).waitFor();
+});
+
 test("Watch shows events in and out, as text", async (t) => {
   if (!hasTool(t, "chromium")) return;
   const gateway = await start(t);
