@@ -170,14 +170,29 @@ function Letters() {
         return `${delivered} of ${replayed} were answered.`;
       },
     });
-  const filter = (event: SubmitEvent): void => {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget as HTMLFormElement);
-    const [route = "", reason = ""] = ["route", "reason"].map((name) => String(form.get(name)));
-    setQuery({ route, reason, after: "" });
+  // Both buttons do: what is replayed is what the fields say, and what the list then shows.
+  const filter = (form: HTMLFormElement): LetterQuery => {
+    const [route = "", reason = ""] = ["route", "reason"].map((name) =>
+      String(new FormData(form).get(name)).trim(),
+    );
+    const wanted = { route, reason, after: "" };
+    setQuery(wanted);
+    return wanted;
   };
-  const { route, reason } = query;
-  const matching = { ...(route && { route }), ...(reason && { reason }) };
+  const replayAll = (form: HTMLFormElement): void => {
+    const { route, reason } = filter(form);
+    const of = `${route && ` of route ${route}`}${reason && ` with reason ${reason}`}`;
+    replay(`Make all calls${of} again?`, {
+      ...(route && { route }),
+      ...(reason && { reason }),
+    });
+  };
+  const submitted = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    if ((event.submitter as HTMLButtonElement | null)?.value === "replay") replayAll(form);
+    else filter(form);
+  };
   return (
     <section class="card" aria-label="Dead letters">
       <h2>
@@ -186,7 +201,7 @@ function Letters() {
           Refresh
         </button>
       </h2>
-      <form class="fields" onSubmit={filter}>
+      <form class="fields" onSubmit={submitted}>
         <label>
           Route
           <input name="route" spellcheck={false} />
@@ -196,11 +211,7 @@ function Letters() {
           <input name="reason" placeholder="UPSTREAM_FAILED" spellcheck={false} />
         </label>
         <button type="submit">Filter</button>
-        <button
-          type="button"
-          class="quiet"
-          onClick={() => replay("Make all calls again that match the filter?", matching)}
-        >
+        <button type="submit" value="replay" class="quiet">
           Replay all that match
         </button>
       </form>
