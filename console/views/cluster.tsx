@@ -11,7 +11,6 @@ interface NodeRow {
   readonly startedAt: number;
   readonly connections: number;
   readonly residentBytes: number;
-  readonly answeredMs?: number;
   readonly namespaces: readonly { name: string; sockets: number; rooms: number }[];
 }
 
@@ -20,33 +19,33 @@ const EVERY_MS = 3000;
 /** All nodes, what they hold, and how the way between them is. */
 export function Cluster({ about }: ViewProps) {
   const { value, problem } = useAsked(
-    () => get<{ nodes: NodeRow[]; whole: boolean }>("console/nodes"),
+    () => get<{ nodes: NodeRow[]; whole: boolean; answeredMs?: number }>("console/nodes"),
     "nodes",
     EVERY_MS,
   );
   return (
     <>
       <section class="card" aria-label="Nodes">
-        <h2>Nodes</h2>
+        <h2>
+          Nodes{" "}
+          {value?.answeredMs !== undefined && <small>answered within {value.answeredMs} ms</small>}
+        </h2>
         <Problem text={problem} />
         {value?.whole === false && <Problem text="Not all nodes have answered." />}
         <Table
           label="List of nodes"
-          heads={["Node", "Version", "Runs for", "Connections", "Memory", "Answered in", "Holds"]}
+          heads={["Node", "Version", "Runs for", "Connections", "Memory", "Holds"]}
         >
-          {value?.nodes.map((node) => (
+          {value?.nodes.map((node, at) => (
             <tr key={node.name}>
               <td class="code">
                 {node.name}
-                {node.answeredMs === undefined && " (answers here)"}
+                {at === 0 && " (answers here)"}
               </td>
               <td>{node.version}</td>
               <td>{ago(Date.now() - node.startedAt)}</td>
               <td class="number">{short(node.connections)}</td>
               <td class="number">{Math.round(node.residentBytes / 1024 / 1024)} MB</td>
-              <td class="number">
-                {node.answeredMs === undefined ? "–" : `${node.answeredMs} ms`}
-              </td>
               <td>
                 {node.namespaces.map(({ name, sockets, rooms }) => (
                   <div key={name}>

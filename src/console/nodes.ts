@@ -21,7 +21,14 @@ export interface NodeRow {
     readonly sockets: number;
     readonly rooms: number;
   }[];
-  /** Milliseconds until its answer was here; 0 of the node that asks. */
+}
+
+/** All nodes, the one that asks first. */
+export interface NodeList {
+  readonly nodes: readonly NodeRow[];
+  /** Whether all have answered. */
+  readonly whole: boolean;
+  /** Milliseconds until the last answer was here; none if there are no others. */
   readonly answeredMs?: number;
 }
 
@@ -31,8 +38,7 @@ type Question =
 
 /** Asks the gateways that share the sockets. */
 export interface Nodes {
-  /** Resolves with all nodes, this one first, and whether all have answered. */
-  list(): Promise<{ readonly nodes: readonly NodeRow[]; readonly whole: boolean }>;
+  list(): Promise<NodeList>;
   /** Resolves with all that is known of a socket of any node; `undefined` if there is none. */
   socket(namespace: string, id: string): Promise<object | undefined>;
   stop(): void;
@@ -71,10 +77,10 @@ export function connectNodes(
       if (isAlone()) return { nodes: [own], whole: true };
       const { answers, whole, tookMs } = await ask({ ask: "node" });
       const answeredMs = Math.round(tookMs * 10) / 10;
-      const others = answers
-        .filter((one): one is NodeRow => typeof one === "object" && one !== null)
-        .map((one) => ({ ...one, answeredMs }));
-      return { nodes: [own, ...others], whole };
+      const others = answers.filter(
+        (one): one is NodeRow => typeof one === "object" && one !== null,
+      );
+      return { nodes: [own, ...others], whole, answeredMs };
     },
     async socket(namespace, id) {
       const asked = { ask: "socket", namespace, id } as const;

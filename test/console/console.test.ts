@@ -236,14 +236,14 @@ test("consoles see the sockets and numbers of all nodes behind Redis", async (t)
   const { socket } = await there.joined();
   await socket.join("lobby");
   const ask = asker(here.url);
-  const { nodes, whole } = await (await ask("/console/nodes")).json();
+  const { nodes, whole, answeredMs } = await (await ask("/console/nodes")).json();
   assert.equal(whole, true);
   assert.deepEqual(
     nodes.map((one: { connections: number }) => one.connections),
     [0, 1],
   );
   assert.deepEqual(nodes[1].namespaces[0], { name: "/", sockets: 1, rooms: 1 });
-  assert.ok(nodes[1].answeredMs >= 0);
+  assert.ok(answeredMs >= 0);
   const { sockets } = await (await ask("/console/sockets?room=lobby")).json();
   assert.deepEqual(
     sockets.map(({ id }: { id: string }) => id),
