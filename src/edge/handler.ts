@@ -134,7 +134,7 @@ async function run({ id, kind, data, trace }: CallEvent, options: Options): Prom
   const commands: Command[] = [];
   const returned = await handle?.(context, createIo({}, commands));
   return {
-    ...readReturned(returned, "ack" in data && data.ack),
+    ...readReturned(returned, kind === "connect" || ("ack" in data && data.ack)),
     ...(commands.length > 0 && { commands }),
   };
 }
@@ -159,17 +159,17 @@ function checkEvents(events: Options["events"] = {}): void {
   }
 }
 
-/** Returns what a handler says; `ack` is whether the client waits for an acknowledgement. */
-function readReturned(returned: unknown, ack: boolean): object {
+/** Returns what a handler says; `waits` is whether the client waits for that. */
+function readReturned(returned: unknown, waits: boolean): object {
   const given = Array.isArray(returned) ? { ack: returned } : returned;
-  if (given === undefined || given === null || (!ack && typeof given !== "object")) return {};
+  if (given === undefined || given === null || (!waits && typeof given !== "object")) return {};
   // A slip such as `{ delivered: true }` for `[{ delivered: true }]` would be no answer.
   const odd = isRecord(given)
     ? Object.keys(given).find((key) => !/^(ack|userId|data|rooms)$/.test(key))
     : typeof given;
   if (odd !== undefined) throw new TypeError(`a handler returned ${odd}, which no answer has`);
   const { ack: _, ...rest } = given as { readonly ack?: unknown }; // an object, or it is odd
-  return ack ? given : rest;
+  return waits ? given : rest;
 }
 
 function createIo(target: Target, commands: Command[]): AnswerIo<AnyEvents> {

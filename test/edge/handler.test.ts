@@ -142,13 +142,17 @@ test("what a handler returns by mistake fails the call, and says what is wrong",
       secret: SECRET,
       failed: (error) => failures.push(String(error)),
       events: { say: () => value },
+      connect: () => value,
       disconnect: () => value,
     });
+  // Seen: `connect: () => false` let everyone in, as an answer that says nothing.
+  const comes = { socket: { ...SOCKET, handshake: {} } };
   for (const value of [{ delivered: true }, "ok", 5, false]) {
     assert.equal((await returning(value)(call(event("say")))).status, 500);
+    assert.equal((await returning(value)(call(comes, { type: TYPES.connect }))).status, 500);
   }
   assert.match(failures[0] ?? "", /a handler returned delivered, which no answer has/);
-  assert.match(failures[1] ?? "", /a handler returned string, which no answer has/);
+  assert.match(failures[2] ?? "", /a handler returned string, which no answer has/);
   // Where nobody waits, a value that says nothing is nothing.
   const gone = { socket: SOCKET, reason: "bye" };
   for (const value of ["ok", 5, false, null, undefined]) {
