@@ -310,7 +310,7 @@ class BusAdapter extends Adapter {
     const to = message.to as BroadcastOptions & Address;
     try {
       if (message.do === "emit") super.broadcast(this.#packetOf(message, offset, id), to);
-      else if (message.do === "patch") patchSocket(this.nsp, message);
+      else if (message.do === "patch") this.#patch(message);
       else if (message.do === "join") {
         super.addSockets(to, message.rooms as Room[]);
         if (id !== undefined) this.#interest.joined(message.rooms);
@@ -320,6 +320,11 @@ class BusAdapter extends Adapter {
       // Nobody could catch it: Socket.IO looks at no promise.
       this.#needs.failed(error);
     }
+  }
+
+  #patch(patch: StatePatch): void {
+    patchSocket(this.nsp, patch);
+    this.#recover?.patch(patch);
   }
 
   #packetOf(message: Broadcast, offset: string, entry: EntryId | undefined): Packet {

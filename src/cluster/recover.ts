@@ -2,7 +2,7 @@ import { applyMove, createRoomHistory, narrowRooms, type RoomChange } from "../c
 import { within } from "../core/within.ts";
 import { NOWHERE } from "./log/carrier.ts";
 import { compareIds, type EntryId, type EventLog, findAfter, isId } from "./log/event-log.ts";
-import { type LogMessage, readLogMessage } from "./messages.ts";
+import { type LogMessage, readLogMessage, type StatePatch } from "./messages.ts";
 import { patchSession } from "./patches.ts";
 import type { LiveSession, Session } from "./session-text.ts";
 
@@ -49,7 +49,18 @@ export type Narrow = (session: Session) => readonly unknown[];
 /** Recovers the sessions of one namespace from its log. */
 export interface Recover {
   restore(pid: string, offset: string, narrow: Narrow): Promise<Restored | null>;
+  /** Call with each patch that is heard: also of a session whose socket is not there yet. */
+  patch(patch: StatePatch): void;
   stop(): void;
+}
+
+/** A session that was claimed, until its socket is there. */
+interface Coming {
+  readonly sid: string;
+  /** Set once it was read up to where its node is. */
+  session?: Session;
+  /** What is heard before that: the log may have older patches, which are read first. */
+  readonly heard: StatePatch[];
 }
 
 /** Marks the offset of a packet that the log does not have, beside the place of its node. */
@@ -76,6 +87,7 @@ export function sessionName(namespace: string, pid: string): string {
 export function createRecover(needs: RecoverNeeds): Recover {
   const { namespace, sessions, log, hold, ids, timeoutMs } = needs;
   const tail = createTail(log, needs);
+  const coming = new Set<Coming>();
 
   /** Reads what came after a session's begin, with the node hearing all its rooms meanwhile. */
   async function follow(session: Session, from: EntryId, releases: (() => void)[]) {
@@ -96,6 +108,9 @@ export function createRecover(needs: RecoverNeeds): Recover {
     const session = await sessions.claim(sessionName(namespace, pid), pid);
     const from = session && beginOf(session, offset);
     if (!session || from === undefined) return null;
+    const own: Coming = { sid: session.sid, heard: [] };
+    coming.add(own);
+    releases.push(() => coming.delete(own));
     const found = await follow(session, from, releases);
     if (!found) return null;
     const { now, kept, end } = found;
@@ -107,6 +122,8 @@ export function createRecover(needs: RecoverNeeds): Recover {
     });
     const reached = log.reached(end).then(() => true);
     if (!(await within(reached, timeoutMs, () => false))) return null;
+    own.session = now;
+    for (const patch of own.heard) patchSession(now, patch);
     // Up to there all that is to be sent is in this: the rest the client has, or never gets.
     const settled = (data: unknown[]) => {
       const id = ids.get(data);
@@ -125,6 +142,13 @@ export function createRecover(needs: RecoverNeeds): Recover {
         setImmediate(() => {
           for (const release of releases) release();
         });
+      }
+    },
+    patch(patch) {
+      for (const { sid, session, heard } of coming) {
+        if (!patch.to.rooms.has(sid)) continue;
+        if (session) patchSession(session, patch);
+        else heard.push(patch);
       }
     },
     stop: () => tail.stop(),

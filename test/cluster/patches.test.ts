@@ -2,9 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decode } from "@msgpack/msgpack";
-import type { Socket as ServerSocket } from "socket.io";
+import { Server, type Socket as ServerSocket } from "socket.io";
+import { createAdapterClass } from "../../src/cluster/adapter.ts";
+import { createSamples } from "../../src/cluster/log/carrier.ts";
+import { createBus } from "../../src/cluster/log/feed.ts";
+import type { Session } from "../../src/cluster/session-text.ts";
 import { patchData, versionOf } from "../../src/core/socket-state.ts";
 import type { TestGateway } from "../harness/gateway.ts";
+import { createMemoryCarriers } from "../harness/memory-carrier.ts";
 import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
@@ -60,6 +65,57 @@ test("a session is patched while its client is away, and keeps its version over 
   assert.equal(versionOf(again.data), 6);
   await patch(a, client.id, { after: 3 }, 7);
   await until(() => "after" in again.data, "what comes later");
+});
+
+test("a session is patched while its node gives it back, whenever the node hears of it", async (t) => {
+  // Seen: a node read the log for the client, then heard a patch, then made the socket: the patch
+  // was for nobody, and what a function had remembered was gone.
+  const carriers = createMemoryCarriers({ packetsMax: 1000, bytesMax: 1e8 });
+  const hooks = { async reached() {} };
+  const start = (name: string) => {
+    const samples = createSamples();
+    const failed = (error: unknown) => assert.fail(String(error));
+    const bus = createBus(carriers.join(name), { samples, threw: failed, heldBytesMax: 1e8 });
+    t.after(() => bus.stop());
+    const sessions = { lose() {}, claim: async () => session };
+    const io = new Server({
+      adapter: createAdapterClass({
+        bus: {
+          ...bus,
+          open(namespace, listener) {
+            const log = bus.open(namespace, listener);
+            const reached = (id: string) => log.reached(id).then(hooks.reached);
+            return name === "a" ? log : { ...log, reached };
+          },
+        },
+        ...{ samples, failed, lost() {} },
+        settings: { requestsMax: 10, requestTimeoutMs: 2000 },
+        recovery: { sessions, packetsMax: 100, bytesMax: 1e6, timeoutMs: 10_000, watch() {} },
+      }),
+    });
+    return io.of("/").adapter as unknown as Patching & {
+      here(): string;
+      restoreSession(pid: string, offset: string): Promise<Session | null>;
+    };
+  };
+  const [a, b] = [start("a"), start("b")];
+  const patch = (from: Patching, n: number) =>
+    from.patchState("s", { [n]: true }, { order: n, bytesMax });
+  await patch(a, 0);
+  const session: Session = {
+    ...{ sid: "s", pid: "p", rooms: ["s"], data: {}, since: a.here(), whole: true, changes: [] },
+  };
+  await patch(a, 1);
+  hooks.reached = async () => {
+    // Both have come to b before its own one is confirmed.
+    await patch(a, 2);
+    await patch(b, 3);
+  };
+  const restored = await b.restoreSession("p", "none");
+  assert.deepEqual(restored?.data, { 1: true, 2: true, 3: true });
+  await patch(a, 4);
+  await patch(b, 5);
+  assert.equal(versionOf(restored?.data), 3, "by then a socket would be there");
 });
 
 test("a patch that no node writes is counted and does nothing", async (t) => {
