@@ -174,7 +174,10 @@ class BusAdapter extends Adapter {
 
   /** Patches the data of a socket of any node, or of a session that waits for its client. */
   patchState(id: string, data: StatePatch["data"], limits: PatchLimits): Promise<void> {
-    return this.#append(createPatch(id, data, limits));
+    const patch = createPatch(id, data, limits);
+    // The next call of a socket that is here again does not wait for the log.
+    this.#patch(patch);
+    return this.#append(patch);
   }
 
   /**

@@ -65,6 +65,10 @@ test("a session is patched while its client is away, and keeps its version over 
   assert.equal(versionOf(again.data), 6);
   await patch(a, client.id, { after: 3 }, 7);
   await until(() => "after" in again.data, "what comes later");
+  // Seen: an answer to a call from before its client came back to the same node went through the
+  // log, and the next call was sent without it.
+  void patch(b, client.id, { atOnce: 4 }, 8);
+  assert.equal((again as ServerSocket).data.atOnce, 4);
 });
 
 test("a session is patched while its node gives it back, whenever the node hears of it", async (t) => {
