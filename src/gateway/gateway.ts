@@ -239,7 +239,8 @@ async function build(settings: Settings, needs: Build): Promise<Gateway> {
   await prepare(io, settings, { loaded, prepared: needs.prepared });
   // After the handler module, so that the module's middlewares run first.
   const room = { io, executor, trace, log };
-  const upstream = await startUpstream(settings, { ...bus, ...room, metrics });
+  const hasWorkers = worker !== undefined && settings.cluster.redisUrl === "";
+  const upstream = await startUpstream(settings, { ...bus, ...room, metrics, hasWorkers });
   if (upstream.stop) calls.stop = upstream.stop;
   const { ports, close, consoleUrl, drainHttp } = await serveHttp(settings, opened, {
     ...{ ...needs, ...room, deadLetters: upstream.deadLetters, loaded, failed: mistakes.failed },

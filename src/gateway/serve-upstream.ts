@@ -18,6 +18,7 @@ import { createUpstream, type Upstream } from "../upstream/upstream.ts";
 import { leaseLanes } from "./lease-lanes.ts";
 import { listUpstreamRows } from "./metric-rows.ts";
 import { createElsewhere } from "./state-elsewhere.ts";
+import { answerOlder, askOlder } from "./worker-calls.ts";
 
 /** What {@link serveUpstream} needs. */
 export interface ServeUpstreamNeeds {
@@ -32,6 +33,8 @@ export interface ServeUpstreamNeeds {
   readonly journal?: Journal | undefined;
   /** What nodes that are gone have written down of their sockets. */
   readonly lostRecords?: LostRecords | undefined;
+  /** Whether sockets may move to other workers, without Redis. */
+  readonly hasWorkers: boolean;
 }
 
 /** Calls to functions, running. */
@@ -48,7 +51,17 @@ export interface ServedUpstream {
  */
 export function serveUpstream(
   all: Settings,
-  { io, executor, metrics, trace, log, lease, journal, lostRecords }: ServeUpstreamNeeds,
+  {
+    io,
+    executor,
+    metrics,
+    trace,
+    log,
+    lease,
+    journal,
+    lostRecords,
+    hasWorkers,
+  }: ServeUpstreamNeeds,
 ): ServedUpstream {
   const { auth, upstream: settings } = all;
   if (!hasUpstream(all)) {
@@ -67,6 +80,7 @@ export function serveUpstream(
       // While Redis is away its nodes are, too.
       revise: (node, socket) => void lostRecords.revise(node, socket).catch(() => {}),
     },
+    ...(hasWorkers && { askOlder: (calls) => askOlder(io, calls) }),
     count: createPresence({ server: io, presenceMs, now }).count,
     observe: (labels, seconds) =>
       metrics.observe("sluice_upstream_call_seconds", seconds, { ...labels }),
@@ -78,6 +92,7 @@ export function serveUpstream(
     if (open !== undefined) noDecider();
   }
   const forget = metrics.source(() => listUpstreamRows(upstream.samples()));
+  const endAnswers = hasWorkers ? answerOlder(io, upstream) : undefined;
   const leased = lease && leaseLanes({ io, upstream, lease, dataBytesMax });
   const forward = createForward(settings, {
     asksConnect: (namespace) => upstream.answers("connect", namespace, "connect"),
@@ -107,6 +122,7 @@ export function serveUpstream(
     async stop() {
       unwatch();
       await upstream.stop();
+      endAnswers?.();
       leased?.stop();
       forget();
     },

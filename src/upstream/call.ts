@@ -111,6 +111,8 @@ export interface Lane {
   readonly calls: Call[];
   /** Something of it is on its way. */
   isBusy: boolean;
+  /** The `order` of what is on its way; of several the least. */
+  begun: number | undefined;
   /** How many sockets use it: a resumed session has the id of the one before. */
   users: number;
   /** The `order` of its last call. */

@@ -3,6 +3,7 @@ import type { Appended, Journal, JournalEntry, LaneHead, Place } from "../core/j
 import type { KnownSocket } from "../core/socket-state.ts";
 import { within } from "../core/within.ts";
 import { type Call, type CallHead, type Lane, readCall, suspect, writeCall } from "./call.ts";
+import { createElders } from "./elders.ts";
 import type { KeptCalls, LostSockets } from "./kept-calls.ts";
 
 /** A call of a node that is gone. */
@@ -64,7 +65,10 @@ export interface DurableNeeds {
 export function createDurable(needs: DurableNeeds): Durable {
   const { journal } = needs;
   const known = new Set<Call>();
-  const elders = createElders(journal);
+  const elders = createElders<LaneHead>({
+    headOf: ({ key }, { place }) => place ?? { lane: key },
+    elsewhere: journal.elsewhere,
+  });
   /** Who waits for the lease. */
   const waiting = new Set<() => void>();
   let closed = false;
@@ -96,7 +100,7 @@ export function createDurable(needs: DurableNeeds): Durable {
   /** Says that a call is written down: of a lost socket, once its older calls need no record. */
   function tellKept(lane: Lane, call: Call): void {
     if (!lane.mayBeElsewhere) call.kept?.();
-    else void within(elders.gone(headOf(lane, call)), RECORD_MS, () => {}).then(call.kept);
+    else void within(elders.gone(lane, call), RECORD_MS, () => {}).then(call.kept);
   }
 
   /** Resolves with what the node that is gone has written down of the sockets of these calls. */
@@ -162,14 +166,8 @@ export function createDurable(needs: DurableNeeds): Durable {
     hold(lane, call) {
       if (call.written) return call.written;
       if (stopped) return undefined;
-      // A client does not wait to be let in until a backlog is delivered.
-      if (lane.mayBeElsewhere && call.kind !== "connect" && lane.cleared !== call) {
-        return elders.gone(headOf(lane, call)).then(() => {
-          // Between two such calls there may be one in yet another journal.
-          if (lane.isAdopted || call.order <= lane.mixedUpTo) lane.cleared = call;
-          else lane.mayBeElsewhere = false;
-        });
-      }
+      const held = elders.hold(lane, call);
+      if (held) return held;
       return call.place && !journal.isOwn() ? own() : undefined;
     },
     know,
@@ -186,81 +184,6 @@ export function createDurable(needs: DurableNeeds): Durable {
       stopped = true;
       elders.stop();
       for (const resolve of waiting) resolve();
-    },
-  };
-}
-
-function headOf({ key }: Lane, { place }: Call) {
-  return place ?? { lane: key };
-}
-
-/** Older calls of lanes, in the journals of other nodes. */
-interface Elders {
-  /** Resolves when no other journal has older calls of this lane. */
-  gone(head: LaneHead): Promise<void>;
-  /** Lets everyone go on. */
-  stop(): void;
-}
-
-/** How long a lane waits before its journals are looked at again: from the first to the second. */
-const LOOK_MS = { min: 20, max: 1000 } as const;
-
-interface Waiting {
-  readonly head: LaneHead;
-  readonly resolve: () => void;
-  waitMs: number;
-  dueAt: number;
-}
-
-/**
- * Returns who looks whether lanes have older calls elsewhere: all that are due in one question, and
- * each ever less often. While Redis is away they wait.
- */
-function createElders(journal: Pick<Journal, "elsewhere">): Elders {
-  const waiting = new Set<Waiting>();
-  let timer: NodeJS.Timeout | undefined;
-  let asking = false;
-  let stopped = false;
-
-  async function look(): Promise<void> {
-    const now = performance.now();
-    const due = [...waiting].filter(({ dueAt }) => dueAt <= now);
-    asking = true;
-    const heads = due.map(({ head }) => head);
-    const answers = await journal.elsewhere(heads).catch(() => heads.map(() => true));
-    asking = false;
-    for (const [at, one] of due.entries()) {
-      if (answers[at] === false) {
-        waiting.delete(one);
-        one.resolve();
-      } else {
-        one.dueAt = performance.now() + one.waitMs * (0.5 + Math.random() / 2);
-        one.waitMs = Math.min(one.waitMs * 2, LOOK_MS.max);
-      }
-    }
-    plan();
-  }
-
-  function plan(): void {
-    clearTimeout(timer);
-    if (asking || stopped || waiting.size === 0) return;
-    let next = Number.POSITIVE_INFINITY;
-    for (const { dueAt } of waiting) next = Math.min(next, dueAt);
-    timer = setTimeout(() => void look(), Math.max(0, next - performance.now()));
-  }
-
-  return {
-    gone: (head) =>
-      new Promise((resolve) => {
-        if (stopped) return resolve();
-        waiting.add({ head, resolve, waitMs: LOOK_MS.min, dueAt: 0 });
-        plan();
-      }),
-    stop() {
-      stopped = true;
-      clearTimeout(timer);
-      for (const { resolve } of waiting) resolve();
-      waiting.clear();
     },
   };
 }

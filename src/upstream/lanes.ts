@@ -1,7 +1,7 @@
 import type { Failed, Outcome } from "./answer.ts";
 import type { Attempts } from "./attempts.ts";
 import { bodyOf, type Call, type Lane } from "./call.ts";
-import type { Durable } from "./durable.ts";
+import type { Elders } from "./elders.ts";
 
 /** What lanes need. */
 export interface LanesNeeds {
@@ -9,8 +9,8 @@ export interface LanesNeeds {
   readonly batches: Batches;
   /** A call is over. */
   end(lane: Lane, call: Call, outcome: Outcome): void;
-  /** There is none where calls are in memory alone. */
-  durable(): Pick<Durable, "hold"> | undefined;
+  /** There is none where calls are in the memory of one process. */
+  holder(): Pick<Elders, "hold"> | undefined;
 }
 
 /** All lanes. */
@@ -30,6 +30,8 @@ export interface Lanes {
   take(lane: Lane, call: Call): void;
   /** Its first call may be delivered now: it joins the batch that the lane is in, if it fits. */
   advance(lane: Lane): void;
+  /** Whether the lane of a key has calls that are older than this `order` and not over. */
+  hasOlder(key: string, order: number): boolean;
   all(): Iterable<Lane>;
 }
 
@@ -37,18 +39,18 @@ export interface Lanes {
 export function newLane(key: string, isAdopted = false): Lane {
   return {
     ...{ key, calls: [], isBusy: false, isLeft: false, users: 0, order: 0, socket: undefined },
-    ...{ isAdopted, mayBeElsewhere: isAdopted, mixedUpTo: 0, cleared: undefined },
+    ...{ begun: undefined, isAdopted, mayBeElsewhere: isAdopted, mixedUpTo: 0, cleared: undefined },
   };
 }
 
 /** Returns no lanes yet. */
-export function createLanes({ attempts, batches, end, durable }: LanesNeeds): Lanes {
+export function createLanes({ attempts, batches, end, holder }: LanesNeeds): Lanes {
   const lanes = new Map<string, Lane>();
 
   async function run(lane: Lane): Promise<void> {
     lane.isBusy = true;
     for (let [call] = lane.calls; call && !lane.isLeft; [call] = lane.calls) {
-      const held = call.isOver ? undefined : durable()?.hold(lane, call);
+      const held = call.isOver ? undefined : holder()?.hold(lane, call);
       if (held) {
         await held;
         // It may not be the first any more.
@@ -56,8 +58,10 @@ export function createLanes({ attempts, batches, end, durable }: LanesNeeds): La
       }
       lane.calls.shift();
       if (call.isOver) continue;
+      lane.begun = call.order;
       if (batches.takes(call)) await deliverBatched(lane, call);
       else end(lane, call, (await attempts.deliver(call)).of(call.id));
+      lane.begun = undefined;
     }
     lane.isBusy = false;
     forget(lane);
@@ -104,6 +108,11 @@ export function createLanes({ attempts, batches, end, durable }: LanesNeeds): La
     take(lane, call) {
       const at = lane.calls.indexOf(call);
       if (at >= 0) lane.calls.splice(at, 1);
+    },
+    hasOlder(key, order) {
+      const lane = lanes.get(key);
+      const oldest = lane?.begun ?? lane?.calls.find(({ isOver }) => !isOver)?.order;
+      return oldest !== undefined && oldest < order;
     },
     all: () => lanes.values(),
   };

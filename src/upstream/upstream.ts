@@ -10,6 +10,7 @@ import { createAttempts, type MaybeCounts } from "./attempts.ts";
 import {
   type Call,
   type CalledSocket,
+  type CallHead,
   type Clock,
   createIds,
   machineClock,
@@ -25,6 +26,7 @@ import {
   showLetter,
 } from "./dead-letters.ts";
 import { createDurable } from "./durable.ts";
+import { createElders } from "./elders.ts";
 import { type AbsentSocket, createKeptCalls, type LostSockets } from "./kept-calls.ts";
 import { createBatches, createLanes, type Lanes } from "./lanes.ts";
 import { createSigner } from "./request.ts";
@@ -34,6 +36,9 @@ import { openSocketCalls, type SocketCalls } from "./socket-calls.ts";
 
 /** How long calls are tried again if `upstream.retryForMs` is 0. */
 const RETRY_FOR_MS = { memory: 3_000, durable: 600_000 } as const;
+
+/** Where a call is among those of its socket. */
+export type CallPlace = Pick<CallHead, "namespace" | "socketId" | "order">;
 
 /** Calls to functions. */
 export interface Upstream {
@@ -56,6 +61,8 @@ export interface Upstream {
   routes(): { readonly name: string; readonly url: string; readonly state: "open" | "gone" }[];
   /** Has routes called again whose functions were gone; returns how many of these were. */
   revive(names: readonly string[]): number;
+  /** Whether there are older calls of the same socket here that are not over. */
+  hasOlder(call: CallPlace): boolean;
   samples(): UpstreamSamples;
   /**
    * Takes nothing more but disconnects, lets what is queued go out for `drainMs` and what is open
@@ -83,6 +90,11 @@ export interface UpstreamNeeds {
   /** A request took so long. */
   observe?(labels: CallLabels, seconds: number): void;
   readonly clock?: Clock;
+  /**
+   * Says for each call, in their order, whether another worker has older ones of its socket. Not
+   * needed with a journal, which tells that of all nodes.
+   */
+  askOlder?(calls: readonly CallPlace[]): Promise<readonly boolean[]>;
   /** Keeps what waits for functions where it outlives the process. */
   readonly journal?: Journal | undefined;
 }
@@ -137,7 +149,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
   });
   const lanes: Lanes = createLanes({
     ...{ attempts, batches, end: calls.end },
-    durable: () => durable,
+    holder: () => durable ?? elders,
   });
   const keptCalls = createKeptCalls({
     routes,
@@ -157,6 +169,9 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
         letters.add({ ...about, lane, text }, place);
       },
     });
+  const { askOlder } = needs;
+  const elders =
+    askOlder && createElders<CallPlace>({ headOf: (_, call) => call, elsewhere: askOlder });
   let stopped: Promise<void> | undefined;
 
   async function stop(): Promise<void> {
@@ -170,6 +185,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
     // The queues first: the end of what is open would begin what waits behind it.
     calls.abandon("UPSTREAM_STOPPING");
     durable?.stop();
+    elders?.stop();
     await attempts.close();
     await journal?.flushed();
     tellLeft(calls.left);
@@ -212,6 +228,7 @@ export function createUpstream(settings: Settings["upstream"], needs: UpstreamNe
       })),
     revive: (names) =>
       routes.all.filter((route) => names.includes(route.name) && gone.revive(route)).length,
+    hasOlder: ({ namespace, socketId, order }) => lanes.hasOlder(`${namespace},${socketId}`, order),
     samples() {
       const { calls: made, refused, batched, retries, states } = counts;
       return {
