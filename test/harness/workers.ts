@@ -29,6 +29,8 @@ export async function startObedient(t: TestContext, env: Readonly<Record<string,
     SLUICE_HANDLERS_MODULE: "test/harness/obedient.ts",
     SLUICE_RECOVERY_WINDOW_MS: "60000",
     SLUICE_OVERLOAD_ENABLED: "false",
+    // A busy machine is no outage.
+    SLUICE_CLUSTER_TIMEOUT_MS: "10000",
     ...env,
   });
   await listening(run, 2);
