@@ -65,7 +65,7 @@ export const HTTP_KEYS: readonly string[] = [
     "A list that is left out allows all. |",
   "A token without `exp` or `sluice` gets `403 API_FORBIDDEN`, any other wrong token `401`. " +
     "A valid token is remembered for 30 seconds at most. If you withdraw the key that signed it, it " +
-    "works that much longer.",
+    "works that much longer. A stream ends within five seconds of its token's expiry.",
   "```sh\nTOKEN=$(node --input-type=module -e '\n" +
     '  import { SignJWT } from "jose"; // npm install jose\n' +
     "  const secret = new TextEncoder().encode(process.env.SLUICE_API_JWT_SECRET);\n" +

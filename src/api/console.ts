@@ -11,7 +11,7 @@ export interface ConsoleRoutes {
   /** Whether a key, or some token, may have the right `console`. */
   readonly isAllowed: boolean;
   /** Adds a route. `serve` resolves as a {@link Handler}. */
-  get(path: string, serve: (exchange: Exchange) => ReturnType<Handler>): void;
+  get(path: string, serve: (exchange: Exchange, grant: Grant) => ReturnType<Handler>): void;
   /**
    * Adds a route that carries out commands as `/v1/commands` does, with the same limits and rights.
    * Each is logged with the name of the key.
@@ -46,8 +46,7 @@ export function createConsoleRoutes(
     isAllowed: needs.takesTokens || isAllowedBy(settings.keys, "console"),
     get(path, serve) {
       add(rowOf("GET", path), async (exchange) => {
-        checkConsole(await grant(exchange));
-        return serve(exchange);
+        return serve(exchange, checkConsole(await grant(exchange)));
       });
     },
     commands(path) {

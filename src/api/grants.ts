@@ -16,6 +16,8 @@ export interface Grant {
   /** Identifies the caller, to keep the Idempotency-Keys of callers apart. Never the secret. */
   readonly id: string;
   allows(permission: Permission, namespace: string): boolean;
+  /** Whether its token has expired. What takes long, such as a stream, has to ask again. */
+  isOver(): boolean;
 }
 
 /** Throws API_FORBIDDEN for the first command that is not granted. */
@@ -101,6 +103,7 @@ export function createGrant(
     id,
     allows: (permission, namespace) =>
       (any || commands.includes(permission)) && isIncluded(namespace),
+    isOver: () => false,
   };
 }
 
@@ -121,6 +124,8 @@ export type CheckToken = (token: string) => Promise<Readonly<Record<string, unkn
 const REMEMBERED_MAX = 1000;
 /** How long at most a checked token is remembered: its signing key may be withdrawn. */
 const REMEMBERED_MS = 30_000;
+/** How long a grant outlives its token: clocks differ, so it may have expired when checked. */
+const OUTLIVES_MS = 5_000;
 
 /**
  * Returns a check of `Authorization: Bearer`, which holds an API key or a token.
@@ -156,8 +161,11 @@ export function createAuthenticate(
     } catch {
       return "API_UNAUTHENTICATED";
     }
-    const grant = typeof claims.exp === "number" ? readGrant(claims) : undefined;
-    if (!grant) return "API_FORBIDDEN";
+    const { exp } = claims;
+    const allowed = typeof exp === "number" ? readGrant(claims) : undefined;
+    if (!allowed) return "API_FORBIDDEN";
+    const until = Math.max(Number(exp) * 1000, now()) + OUTLIVES_MS;
+    const grant = { ...allowed, isOver: () => now() >= until };
     remember(token, grant, claims);
     return grant;
   }

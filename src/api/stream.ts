@@ -140,6 +140,8 @@ async function run(
     if (arrived === "gone") return undefined;
     if (arrived === "ended") return finish(out, stream.ended);
     for (const lines of read(carry.take(arrived.bytes, arrived.last), running)) {
+      if (running.grant.isOver())
+        return finish(out, "API_UNAUTHENTICATED", "the token has expired");
       const results = await applyLines(lines, running);
       if (results === "" || out.write(results)) continue;
       stream.waiting = true;
@@ -182,8 +184,8 @@ function createCarry() {
   };
 }
 
-function finish(out: ResponseStream, code: FailureCode | undefined): number {
-  if (code !== undefined) out.write(writeRefusal(new FailureError(code)));
+function finish(out: ResponseStream, code: FailureCode | undefined, detail?: string): number {
+  if (code !== undefined) out.write(writeRefusal(new FailureError(code, detail)));
   out.end(code !== undefined);
   return code === undefined ? 200 : FAILURES[code].status;
 }

@@ -9,7 +9,7 @@ import { createHistory, type History } from "./history.ts";
 import type { KeptLine } from "./lines.ts";
 import type { Nodes } from "./nodes.ts";
 import { findSockets } from "./sockets.ts";
-import { createEventStreams, type EventStream } from "./streams.ts";
+import { type Caller, createEventStreams, type EventStream } from "./streams.ts";
 import { serveWatch } from "./watch.ts";
 
 /** What the console needs from other rooms. */
@@ -41,7 +41,7 @@ export interface ConsoleNeeds {
 }
 
 /** Returns a response; `undefined` if the exchange has been answered otherwise. */
-type Serve = (exchange: Exchange) => Promise<RouteResponse | number | undefined>;
+type Serve = (exchange: Exchange, caller: Caller) => Promise<RouteResponse | number | undefined>;
 
 /** The console of a gateway, running. */
 export interface Console {
@@ -63,17 +63,18 @@ export function startConsole(settings: Settings["console"], needs: ConsoleNeeds)
   });
   addPage(needs);
   needs.guarded("/console/about", async () => json(needs.about()));
-  needs.guarded("/console/live", async (exchange) => {
-    const stream = streams.open(exchange);
+  needs.guarded("/console/live", async (exchange, caller) => {
+    const stream = streams.open(exchange, caller);
     if (!stream) return undefined;
     const show = showHistory(stream, history);
     viewers.add(show);
     stream.onEnd(() => viewers.delete(show));
     return 200;
   });
-  needs.guarded("/console/watch", async (exchange) => {
-    const { io, isWatchable } = needs;
-    return serveWatch(settings, { io, streams, isAllowed: isWatchable }, exchange);
+  needs.guarded("/console/watch", async (exchange, caller) => {
+    const { io, isWatchable: isAllowed } = needs;
+    const open = () => streams.open(exchange, caller);
+    return serveWatch(settings, { io, open, isAllowed }, exchange.query);
   });
   addLists(needs);
   needs.commands("/console/commands");

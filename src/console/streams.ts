@@ -3,16 +3,25 @@ import type { Exchange } from "../core/http.ts";
 
 /** One open stream of Server-Sent Events. */
 export interface EventStream {
-  /** Sends an event. Returns false if the client reads too slowly; then nothing was sent. */
+  /**
+   * Sends an event. Returns false if nothing was sent: the client reads too slowly, or its token
+   * has expired, which ends the stream.
+   */
   send(event: string, data: unknown): boolean;
   /** Calls back when the stream is over, whoever ended it. */
   onEnd(listener: () => void): void;
 }
 
+/** Who has asked for a stream. */
+export interface Caller {
+  /** Whether its token has expired. */
+  isOver(): boolean;
+}
+
 /** All open streams. */
 export interface EventStreams {
   /** Answers a request with a stream. Throws CONSOLE_TOO_MANY_STREAMS. */
-  open(exchange: Exchange): EventStream | undefined;
+  open(exchange: Exchange, caller: Caller): EventStream | undefined;
   readonly size: number;
   /** Ends all streams. */
   stop(): void;
@@ -22,10 +31,15 @@ export interface EventStreams {
 export function createEventStreams(max: number): EventStreams {
   const open = new Set<() => void>();
   return {
-    open(exchange) {
+    open(exchange, caller) {
       if (open.size >= max) throw new FailureError("CONSOLE_TOO_MANY_STREAMS");
-      // Proxies would hold events back until a buffer is full.
-      const headers = { "content-type": "text/event-stream", "x-accel-buffering": "no" };
+      const headers = {
+        "content-type": "text/event-stream",
+        // Proxies would hold events back until a buffer is full.
+        "x-accel-buffering": "no",
+        // Said now: at its end uWebSockets.js would write it into the body.
+        connection: "close",
+      };
       const body = exchange.stream(200, headers);
       if (!body) return undefined;
       const listeners: (() => void)[] = [];
@@ -36,7 +50,7 @@ export function createEventStreams(max: number): EventStreams {
       };
       const end = (): void => {
         over();
-        body.end(true);
+        body.end();
       };
       open.add(end);
       exchange.onAborted(over);
@@ -45,7 +59,8 @@ export function createEventStreams(max: number): EventStreams {
       });
       return {
         send(event, data) {
-          if (!isWritable) return false;
+          if (caller.isOver()) end();
+          if (!isWritable || !open.has(end)) return false;
           isWritable = body.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
           return true;
         },

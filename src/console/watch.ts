@@ -1,15 +1,15 @@
 import type { Server } from "socket.io";
 import { FailureError } from "../core/failures.ts";
-import type { Exchange } from "../core/http.ts";
 import type { Settings } from "../core/settings-shape.ts";
 import { describe, mask } from "./masks.ts";
-import type { EventStreams } from "./streams.ts";
+import type { EventStream } from "./streams.ts";
 import { type WatchedEvent, watchSockets } from "./tap.ts";
 
 /** What {@link serveWatch} needs. */
 export interface WatchNeeds {
   readonly io: Server;
-  readonly streams: EventStreams;
+  /** Opens the stream. Throws CONSOLE_TOO_MANY_STREAMS. */
+  open(): EventStream | undefined;
   readonly isAllowed: boolean;
 }
 
@@ -20,11 +20,11 @@ export interface WatchNeeds {
  */
 export function serveWatch(
   settings: Settings["console"],
-  { io, streams, isAllowed }: WatchNeeds,
-  exchange: Exchange,
+  { io, open, isAllowed }: WatchNeeds,
+  words: string,
 ): number | undefined {
   if (!isAllowed) throw new FailureError("CONSOLE_WATCH_OFF");
-  const query = new URLSearchParams(exchange.query);
+  const query = new URLSearchParams(words);
   const target = {
     namespace: query.get("namespace") ?? "/",
     id: query.get("id") ?? undefined,
@@ -38,7 +38,7 @@ export function serveWatch(
     else dropped++;
   });
   if (!watched) throw new FailureError("CONSOLE_NO_SOCKET", "at this node");
-  const stream = openOrStop(streams, exchange, watched.stop);
+  const stream = openOrStop(open, watched.stop);
   if (!stream) return undefined;
   const tell = (): void => {
     left = settings.watchPerSecondMax;
@@ -53,9 +53,9 @@ export function serveWatch(
   return 200;
 }
 
-function openOrStop(streams: EventStreams, exchange: Exchange, stop: () => void) {
+function openOrStop(open: WatchNeeds["open"], stop: () => void) {
   try {
-    const stream = streams.open(exchange);
+    const stream = open();
     if (!stream) stop();
     return stream;
   } catch (error) {

@@ -118,7 +118,7 @@ export function createExchange(res: HttpResponse, req: HttpRequest, state: State
         writeHead(res, { status, headers: streamHeaders }, state.leftOut);
         if (state.stopping) res.writeHeader("connection", "close");
       });
-      return createStream(res, life, state);
+      return createStream(res, life);
     },
   };
 }
@@ -233,7 +233,7 @@ export function writeResponse(
   res.endWithoutBody();
 }
 
-function createStream(res: HttpResponse, life: Life, state: State): ResponseStream {
+function createStream(res: HttpResponse, life: Life): ResponseStream {
   return {
     write(chunk) {
       if (life.isDone()) return true;
@@ -253,7 +253,7 @@ function createStream(res: HttpResponse, life: Life, state: State): ResponseStre
     end(close = false) {
       if (life.isDone()) return;
       life.finish();
-      res.cork(() => res.end(undefined, close || state.stopping));
+      res.cork(() => res.end(undefined, close));
     },
     abort() {
       if (!life.isDone()) res.close();

@@ -76,6 +76,34 @@ test("a line's result says what it says anywhere else: whether a key was found, 
   assert.deepEqual(await (await api.post("/v1/commands", commands)).json(), results);
 });
 
+test("a stream ends soon after its token: what comes then is not carried out", async () => {
+  // Seen: whoever kept a stream going could send commands for ever, by a token of a minute.
+  let now = 1_000_000_000_000;
+  const api = await startApi(
+    { keys: [] },
+    {
+      now: () => now,
+      checkToken: async () => ({ sub: "fn", exp: now / 1000 + 10, sluice: {} }),
+    },
+  );
+  const raw = await openTcp(api.on.port);
+  const token = { authorization: "Bearer a.b.c", "transfer-encoding": "chunked" };
+  raw.write(api.head("/v1/commands", { ...NDJSON, ...token }));
+  raw.write(chunk(`${line(1)}\n`));
+  await until(() => linesOf(raw).length === 1, "the first answer");
+  now += 14_999;
+  raw.write(chunk(`${line(2)}\n`));
+  await until(() => linesOf(raw).length === 2, "clocks may differ by five seconds");
+  now += 1;
+  raw.write(chunk(`${line(3)}\n`));
+  await until(() => raw.isEnded, "the connection ends");
+  const last = JSON.parse(linesOf(raw).at(-1) ?? "");
+  assert.deepEqual([last.ok, last.code], [false, "API_UNAUTHENTICATED"]);
+  assert.match(last.detail, /expired/);
+  assert.equal(api.applied.length, 2);
+  assert.deepEqual(api.answered, ["commands 401"]);
+});
+
 test("lines cut anywhere, byte by byte, are the same lines, answered as they become whole", async () => {
   const api = await startApi();
   const raw = await begin(api);
