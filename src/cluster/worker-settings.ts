@@ -7,6 +7,15 @@ export function countWorkers(settings: Settings): number {
   return workers === "auto" ? availableParallelism() : Number(workers);
 }
 
+/** Throws `SettingsError` where workers are asked for and nobody starts them. */
+export function refuseWorkers(settings: Settings): void {
+  if (countWorkers(settings) === 0) return;
+  const bound =
+    "works with the command sluice only; in a program of your own start one process per core, each " +
+    "with a port of its own behind a proxy, and set cluster.redisUrl";
+  throw new SettingsError([{ path: "cluster.workers", value: settings.cluster.workers, bound }]);
+}
+
 /** Throws `SettingsError` for settings that workers cannot keep. */
 export function checkWorkers(settings: Settings): void {
   if (countWorkers(settings) === 0) return;

@@ -866,7 +866,8 @@ interface PartialClusterSettings {
   /** How long other nodes may take to answer a request. Default: 5000 (100…60000 milliseconds). */
   requestTimeoutMs?: number | undefined;
   /**
-   * Processes that share the port; `auto`: one per core. 0: this process alone.
+   * Processes that share the port; `auto`: one per core. 0: this process alone. Only the command
+   * `sluice` starts them.
    * Default: "0" (matches `^(auto|\d{1,3})$`).
    */
   workers?: string | undefined;
@@ -1851,7 +1852,8 @@ interface ClusterSettings {
   /** How long other nodes may take to answer a request. Default: 5000 (100…60000 milliseconds). */
   requestTimeoutMs: number;
   /**
-   * Processes that share the port; `auto`: one per core. 0: this process alone.
+   * Processes that share the port; `auto`: one per core. 0: this process alone. Only the command
+   * `sluice` starts them.
    * Default: "0" (matches `^(auto|\d{1,3})$`).
    */
   workers: string;

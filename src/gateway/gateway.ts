@@ -1,5 +1,5 @@
 import { type DefaultEventsMap, Server } from "socket.io";
-import { checkWorkers } from "../cluster/worker-settings.ts";
+import { checkWorkers, refuseWorkers } from "../cluster/worker-settings.ts";
 import type { WorkerSide } from "../cluster/workers.ts";
 import { createKeptLines, type KeptLine } from "../console/lines.ts";
 import { CLOSES } from "../core/closes.ts";
@@ -162,6 +162,7 @@ export async function startOwn(given: PartialSettings, needs: OwnNeeds): Promise
   hideInherited();
   const settings = readSettings(given);
   if (needs.worker) checkWorkers(settings);
+  else refuseWorkers(settings);
   const lines = createKeptLines(LINES_KEPT);
   const log = lines.keep(needs.log ?? silentLog);
   const undo: (() => unknown)[] = [];

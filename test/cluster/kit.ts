@@ -100,7 +100,7 @@ export async function deafen(redis: TestRedis, user: string, node: TestGateway):
 }
 
 /** Cuts a client off, without a word to its node, and sends it to another. */
-export async function move(client: Client, socket: ServerSocket, to: TestGateway) {
+export async function move(client: Client, socket: ServerSocket, to: { url: string }) {
   const gone = next(socket, "disconnect");
   client.io.engine.close();
   await gone;

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
+import { after, before, type TestContext } from "node:test";
 import { pathToFileURL } from "node:url";
 import type { INestApplication } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
@@ -30,6 +30,22 @@ export async function compileNest(t: Pick<Scope, "after">) {
   // The caller names what the file exports.
   return async <Name extends string>(file: string): Promise<Readonly<Record<Name, Class>>> =>
     await import(pathToFileURL(join(out, file)).href);
+}
+
+/** Has the gateways of `fixture/` ready when the tests of a file begin. */
+export function useFixture(): Readonly<Record<"Module" | "Seen", Class>> {
+  const undo: (() => unknown)[] = [];
+  const loaded = {} as Record<"Module" | "Seen", Class>; // has both before the first test
+  before(async () => {
+    const load = await compileNest({ after: (done: () => unknown) => void undo.push(done) });
+    const file = "test/nest/fixture/gateways.js";
+    const { FixtureModule, Seen } = await load<"FixtureModule" | "Seen">(file);
+    Object.assign(loaded, { Module: FixtureModule, Seen });
+  });
+  after(async () => {
+    for (const done of undo) await done();
+  });
+  return loaded;
 }
 
 /** An application that runs for one test. */

@@ -1,6 +1,9 @@
 /** How an application with Sluice starts and stops, and what it refuses. */
 import assert from "node:assert/strict";
-import { after, before, type TestContext, test } from "node:test";
+import type { IncomingMessage } from "node:http";
+import { get } from "node:https";
+import { text } from "node:stream/consumers";
+import { type TestContext, test } from "node:test";
 import { Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import { FastifyAdapter } from "@nestjs/platform-fastify";
@@ -8,26 +11,19 @@ import { Test } from "@nestjs/testing";
 import { WebSocketGateway } from "@nestjs/websockets";
 import type { PartialSettings } from "../../src/core/settings-shape.ts";
 import { SluiceAdapter } from "../../src/nest/adapter.ts";
+import { move } from "../cluster/kit.ts";
+import { createCertificates } from "../harness/certificates.ts";
 import { newClient } from "../harness/gateway.ts";
+import { testRedis } from "../harness/redis.ts";
+import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
-import { type Class, compileNest, makeApp, QUICK, startApp } from "./kit.ts";
+import { makeApp, QUICK, startApp, useFixture } from "./kit.ts";
 
-const undo: (() => unknown)[] = [];
-let Fixture: Class;
-let SeenClass: Class;
-before(async () => {
-  const load = await compileNest({ after: (done: () => unknown) => void undo.push(done) });
-  ({ FixtureModule: Fixture, Seen: SeenClass } = await load<"FixtureModule" | "Seen">(
-    "test/nest/fixture/gateways.js",
-  ));
-});
-after(async () => {
-  for (const done of undo) await done();
-});
+const fixture = useFixture();
 
 test("app.close() waits for requests", async (t) => {
-  const { app, url } = await startApp(t, Fixture);
-  const seen = app.get<{ release?: () => void }>(SeenClass);
+  const { app, url } = await startApp(t, fixture.Module);
+  const seen = app.get<{ release?: () => void }>(fixture.Seen);
   const response = fetch(`${url}/held`);
   await until(() => seen.release !== undefined, "the request");
   const closed = app.close();
@@ -38,9 +34,9 @@ test("app.close() waits for requests", async (t) => {
 });
 
 test("app.close() closes clients as a restart does, and frees the port", async (t) => {
-  const { app, connected, url } = await startApp(t, Fixture);
+  const { app, connected, url } = await startApp(t, fixture.Module);
   const client = await connected();
-  const { lines } = app.get<{ lines: string[] }>(SeenClass);
+  const { lines } = app.get<{ lines: string[] }>(fixture.Seen);
   const last = `disconnected ${client.id} server shutting down`;
   const left = next(client, "disconnect");
   await app.close();
@@ -48,47 +44,47 @@ test("app.close() closes clients as a restart does, and frees the port", async (
   assert.equal(lines.at(-1), last);
   await assert.rejects(fetch(url), /fetch failed/);
   assert.equal(app.getHttpServer().address(), null);
-  const again = await makeApp(t, Fixture);
+  const again = await makeApp(t, fixture.Module);
   await again.app.listen(Number(new URL(url).port));
   assert.equal(again.adapter.gateway.url, url);
 });
 
 test("a port in use rejects app.listen(), and the application can be closed", async (t) => {
-  const { url } = await startApp(t, Fixture);
-  const { app, adapter } = await makeApp(t, Fixture);
+  const { url } = await startApp(t, fixture.Module);
+  const { app, adapter } = await makeApp(t, fixture.Module);
   await assert.rejects(app.listen(Number(new URL(url).port)), /cannot listen on 127\.0\.0\.1/);
   assert.throws(() => adapter.gateway, /no gateway before app\.listen\(\)/);
 });
 
 test("settings out of bounds reject app.listen(), before anything listens", async (t) => {
   const settings: PartialSettings = { socket: { packetBytesMax: 1 } };
-  const { app } = await makeApp(t, Fixture, { settings });
+  const { app } = await makeApp(t, fixture.Module, { settings });
   await assert.rejects(app.listen(0), /socket\.packetBytesMax/);
 });
 
 test("what app.listen() cannot use is refused in one sentence", async (t) => {
   for (const port of ["/tmp/socket", 70_000, -1]) {
-    const { app } = await makeApp(t, Fixture);
+    const { app } = await makeApp(t, fixture.Module);
     await assert.rejects(app.listen(port), /needs a port between 0 and 65535/);
   }
 });
 
 test("the port may be a text, and the host is that of app.listen()", async (t) => {
-  const { app, adapter } = await makeApp(t, Fixture);
+  const { app, adapter } = await makeApp(t, fixture.Module);
   await app.listen("0", "127.0.0.2");
   assert.equal(new URL(adapter.gateway.url).hostname, "127.0.0.2");
   assert.deepEqual(await (await fetch(`${adapter.gateway.url}/hello`)).json(), { hello: "http" });
 });
 
 test("an application that never listens is closed without a trace", async (t) => {
-  const { app, adapter } = await makeApp(t, Fixture);
+  const { app, adapter } = await makeApp(t, fixture.Module);
   await app.init();
   await app.close();
   assert.throws(() => adapter.gateway);
 });
 
 test("many applications run in one process, each with its own clients", async (t) => {
-  const [one, two] = await Promise.all([startApp(t, Fixture), startApp(t, Fixture)]);
+  const [one, two] = await Promise.all([startApp(t, fixture.Module), startApp(t, fixture.Module)]);
   const [first, second] = await Promise.all([one.connected(), two.connected()]);
   assert.equal(one.adapter.gateway.io.sockets.sockets.size, 1);
   await one.app.close();
@@ -105,7 +101,7 @@ test("an adapter that is made after app.init() is refused in one sentence", asyn
 });
 
 test("applications of @nestjs/testing are served", async (t) => {
-  const made = await Test.createTestingModule({ imports: [Fixture] }).compile();
+  const made = await Test.createTestingModule({ imports: [fixture.Module] }).compile();
   const app = made.createNestApplication();
   t.after(() => app.close());
   app.useWebSocketAdapter(new SluiceAdapter(app, QUICK));
@@ -117,7 +113,7 @@ test("applications of @nestjs/testing are served", async (t) => {
 });
 
 test("Fastify answers on the same port", async (t) => {
-  const app = await NestFactory.create(Fixture, new FastifyAdapter(), { logger: false });
+  const app = await NestFactory.create(fixture.Module, new FastifyAdapter(), { logger: false });
   const adapter = new SluiceAdapter(app, QUICK);
   app.useWebSocketAdapter(adapter);
   t.after(() => app.close());
@@ -179,7 +175,7 @@ test("options that say what Sluice does anyway are accepted", async (t) => {
 });
 
 test("httpsOptions are refused in favour of socket.tls", async (t) => {
-  const app = await NestFactory.create(Fixture, { logger: false, httpsOptions: {} });
+  const app = await NestFactory.create(fixture.Module, { logger: false, httpsOptions: {} });
   app.useWebSocketAdapter(new SluiceAdapter(app, QUICK));
   t.after(() => app.close());
   await assert.rejects(app.listen(0), /serves TLS by socket\.tls/);
@@ -192,10 +188,59 @@ test("Sluice logs with Nest's logger, from the level of the settings on", async 
   const logger = Object.fromEntries(
     ["log", "error", "warn", "debug", "verbose"].map((level) => [level, keep(level)]),
   ) as Record<"log" | "error" | "warn", () => void>;
-  const app = await NestFactory.create(Fixture, { logger });
+  const app = await NestFactory.create(fixture.Module, { logger });
   app.useWebSocketAdapter(new SluiceAdapter(app, QUICK));
   t.after(() => app.close());
   await app.listen(0);
   await until(() => lines.some((line) => line.startsWith("log gateway: listening on port ")), "it");
   assert.ok(lines.every((line) => !line.startsWith("debug")));
+});
+
+test("socket.tls serves the sockets and the controllers", async (t) => {
+  const tls = createCertificates(t).make("nest", ["127.0.0.1"]);
+  const settings: PartialSettings = { socket: { tls } };
+  const { url, connected } = await startApp(t, fixture.Module, { settings });
+  assert.match(url, /^https:/);
+  for (const transports of [["websocket" as const], ["polling" as const]]) {
+    const client = await connected({ transports, rejectUnauthorized: false });
+    assert.equal(await client.emitWithAck("value", "secret"), "secret");
+  }
+  const answered = get(`${url}/hello`, { rejectUnauthorized: false });
+  const [response] = await next<[IncomingMessage]>(answered, "response");
+  assert.deepEqual(JSON.parse(await text(response)), { hello: "http" });
+});
+
+test("two nodes with Redis share broadcasts, and recover each other's clients", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const settings: PartialSettings = {
+    cluster: { redisUrl: redis.url, startup: "wait" },
+    recovery: { windowMs: 60_000 },
+  };
+  const start = () => startApp(t, fixture.Module, { settings });
+  const [one, two] = await Promise.all([start(), start()]);
+  const [ada, bob] = await Promise.all([one.connected(), two.connected({ codec: "json" })]);
+  for (const [from, to] of [
+    [ada, bob],
+    [bob, ada],
+  ] as const) {
+    const heard = next(to, "to all");
+    from.emit("to all", "news");
+    assert.equal((await heard)[0], "news"); // and its place, for the recovery
+  }
+  const socket = one.adapter.gateway.io.sockets.sockets.get(ada.id ?? "");
+  assert.ok(socket);
+  await move(ada, socket, two);
+  bob.emit("to all", "while she was away");
+  const missed = next(ada, "to all");
+  await next(ada.connect(), "connect");
+  assert.equal(ada.recovered, true);
+  assert.equal((await missed)[0], "while she was away");
+  assert.equal(await ada.emitWithAck("value", "from two"), "from two");
+});
+
+test("cluster.workers is refused, because nobody would start them", async (t) => {
+  const settings: PartialSettings = { cluster: { workers: "2" } };
+  const { app } = await makeApp(t, fixture.Module, { settings });
+  await assert.rejects(app.listen(0), /cluster\.workers = 2: works with the command sluice only/);
 });

@@ -1,28 +1,17 @@
 /** What gateways of Nest do with Sluice: real Nest, real clients. */
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { sumMetric } from "../harness/gateway.ts";
 import { next, until } from "../harness/wait.ts";
-import { type Class, compileNest, startApp } from "./kit.ts";
+import { startApp, useFixture } from "./kit.ts";
 
-const undo: (() => unknown)[] = [];
-let Fixture: Class;
-let SeenClass: Class;
-before(async () => {
-  const load = await compileNest({ after: (done: () => unknown) => void undo.push(done) });
-  ({ FixtureModule: Fixture, Seen: SeenClass } = await load<"FixtureModule" | "Seen">(
-    "test/nest/fixture/gateways.js",
-  ));
-});
-after(async () => {
-  for (const done of undo) await done();
-});
+const fixture = useFixture();
 
 const CODECS = ["msgpack", "json"] as const;
 
 for (const codec of CODECS) {
   test(`a method's value, promise or Observable is the ack, or an event (${codec})`, async (t) => {
-    const { connected } = await startApp(t, Fixture);
+    const { connected } = await startApp(t, fixture.Module);
     const client = await connected({ codec });
     assert.deepEqual(await client.emitWithAck("value", { a: [1] }), { a: [1] });
     assert.deepEqual(await client.emitWithAck("value", 1, 2), [1, 2]);
@@ -41,7 +30,7 @@ for (const codec of CODECS) {
 }
 
 test("@Ack gets the ack itself, with as many values as it likes", async (t) => {
-  const { connected } = await startApp(t, Fixture);
+  const { connected } = await startApp(t, fixture.Module);
   const client = await connected();
   const all = await new Promise((resolve) =>
     client.emit("manual", 1, (...given: unknown[]) => resolve(given)),
@@ -50,7 +39,7 @@ test("@Ack gets the ack itself, with as many values as it likes", async (t) => {
 });
 
 test("pipes, interceptors and filters are applied", async (t) => {
-  const { connected } = await startApp(t, Fixture);
+  const { connected } = await startApp(t, fixture.Module);
   const client = await connected();
   assert.equal(await client.emitWithAck("field", { n: "41" }), 42);
   assert.equal(await client.emitWithAck("doubled", 21), 42);
@@ -65,7 +54,7 @@ test("pipes, interceptors and filters are applied", async (t) => {
 });
 
 test("an error that no filter handles ends the ack, is counted, and the event goes on", async (t) => {
-  const { connected, adapter } = await startApp(t, Fixture);
+  const { connected, adapter } = await startApp(t, fixture.Module);
   const client = await connected();
   for (const _ of [1, 2]) {
     const answer = await client.emitWithAck("rethrown");
@@ -76,8 +65,8 @@ test("an error that no filter handles ends the ack, is counted, and the event go
 });
 
 test("the hooks run, and middlewares of afterInit decide", async (t) => {
-  const { app, connected, client } = await startApp(t, Fixture);
-  const { lines } = app.get<{ lines: string[] }>(SeenClass);
+  const { app, connected, client } = await startApp(t, fixture.Module);
+  const { lines } = app.get<{ lines: string[] }>(fixture.Seen);
   const one = await connected();
   const { id } = one;
   one.disconnect();
@@ -93,7 +82,7 @@ test("the hooks run, and middlewares of afterInit decide", async (t) => {
 });
 
 test("several gateways share namespaces, and each has its own server", async (t) => {
-  const { connected } = await startApp(t, Fixture);
+  const { connected } = await startApp(t, fixture.Module);
   const [msgpack, json] = await Promise.all([connected(), connected({ codec: "json" })]);
   assert.equal(await msgpack.emitWithAck("second"), msgpack.id);
   const heard = Promise.all([msgpack, json].map((client) => next(client, "to all")));
@@ -106,18 +95,18 @@ test("several gateways share namespaces, and each has its own server", async (t)
 });
 
 test("what an Observable emits ends with its client", async (t) => {
-  const { app, connected } = await startApp(t, Fixture);
+  const { app, connected } = await startApp(t, fixture.Module);
   const client = await connected();
   const begun = next(client, "item");
   client.emit("endless");
   await begun;
   client.disconnect();
-  const { lines } = app.get<{ lines: string[] }>(SeenClass);
+  const { lines } = app.get<{ lines: string[] }>(fixture.Seen);
   await until(() => lines.includes("endless has ended"), "its end");
 });
 
 test("options of decorators become settings", async (t) => {
-  const { adapter, url } = await startApp(t, Fixture);
+  const { adapter, url } = await startApp(t, fixture.Module);
   assert.equal(adapter.gateway.settings.socket.pingIntervalMs, 7000);
   assert.deepEqual(adapter.gateway.settings.socket.origins, ["*"]);
   const response = await fetch(`${url}/socket.io/?EIO=4&transport=polling`, {
@@ -128,7 +117,7 @@ test("options of decorators become settings", async (t) => {
 });
 
 test("controllers answer on the same port, and so does Sluice", async (t) => {
-  const { app, url, adapter } = await startApp(t, Fixture);
+  const { app, url, adapter } = await startApp(t, fixture.Module);
   assert.equal(await app.getUrl(), url);
   assert.deepEqual(await (await fetch(`${url}/hello`)).json(), { hello: "http" });
   const missing = await fetch(`${url}/nothing`);

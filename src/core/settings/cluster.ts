@@ -73,6 +73,6 @@ export const cluster = z.strictObject({
   workers: field(
     z.string().check(z.regex(/^(auto|\d{1,3})$/)),
     "0",
-    "Processes that share the port; `auto`: one per core. 0: this process alone.",
+    "Processes that share the port; `auto`: one per core. 0: this process alone. Only the command `sluice` starts them.",
   ),
 });
