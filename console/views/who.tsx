@@ -246,7 +246,7 @@ function Detail({ namespace, name, children }: Target & { readonly children: Com
         Look again
       </button>
       {children}
-      <div class="who">
+      <div class="halves">
         <Json label="data" value={{ data: value.data }} />
         <Json label="Handshake" value={{ auth: value.auth, ...value.handshake }} />
       </div>
