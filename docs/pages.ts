@@ -97,7 +97,9 @@ export function closesPage(): string {
       "*How* says what happens to a WebSocket:\n\n" +
       "- *after unsent data*: unsent data is sent first, then the close frame.\n" +
       "- *at once*: the close frame is sent at once.\n" +
-      "- *TCP cut*: unsent data is dropped and TCP is cut.\n\n" +
+      "- *TCP cut*: unsent data is dropped and TCP is cut. The client gets no close frame and no code.\n\n" +
+      "*`disconnect` reason* is what the `disconnect` event of the socket says in your handlers. The event " +
+      "of the client says its own reason, such as `transport close`.\n\n" +
       "A long-polling client that the server closes gets unsent data with its next poll, and then the " +
       "close packet. The poll must come within `socket.pingTimeoutMs`, or within one second if the " +
       "client has joined no namespace. After `overload` and `ping_timeout` it gets neither.",

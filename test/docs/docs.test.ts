@@ -10,6 +10,9 @@ import { COMMAND_NAMES } from "../../src/core/commands.ts";
 import { FAILURES } from "../../src/core/failures.ts";
 import { listSettings } from "../../src/core/settings.ts";
 import { SPANS } from "../../src/core/trace.ts";
+import { RATE_LIMITED } from "../../src/door/entry.ts";
+import { TOKEN_EXPIRING, TOKEN_REFRESH } from "../../src/door/expiry.ts";
+import { EVENT_REFUSED } from "../../src/handlers/forward.ts";
 import { METRICS } from "../../src/metrics/table.ts";
 import { misfit, SCHEMAS } from "../harness/schemas.ts";
 
@@ -35,6 +38,15 @@ test("every kind of span stands on the page of traces, with its side and sentenc
   assert.deepEqual(
     rows.map(([, name, side, text]) => [name, { side, text }]),
     Object.entries(SPANS),
+  );
+});
+
+test("every event that Sluice itself sends to clients is named as public", () => {
+  const page = readFileSync(new URL("../../docs/versioning.md", import.meta.url), "utf8");
+  const [, names = ""] = page.match(/\*\*Client events\*\* of Sluice's own: ([^|]+)\|/) ?? [];
+  assert.deepEqual(
+    [...names.matchAll(/`(\w+)`/g)].map(([, name]) => name),
+    [TOKEN_EXPIRING, TOKEN_REFRESH, RATE_LIMITED, EVENT_REFUSED],
   );
 });
 
