@@ -12,19 +12,6 @@ import { runTool } from "../harness/tool.ts";
 import { until } from "../harness/wait.ts";
 import { inFolder, installPacked } from "../package/packed.ts";
 
-/** What the guides tell the reader to install, in one folder for all of them. */
-const PACKAGES = [
-  "socket.io-client@4.8.4",
-  "jose@6.2.17",
-  "react@19.3.1",
-  "react-dom@19.3.1",
-  "esbuild@0.28.2",
-  "typescript@7.0.2",
-  "@types/node@20.19.43",
-  "tsx@4.23.15",
-  "standardwebhooks@1.1.1",
-];
-
 /** Languages of the blocks that are not files: commands, and what they print. */
 const NOT_FILES = new Set(["sh", "text"]);
 
@@ -34,6 +21,7 @@ const TERMINAL = {
   NO_COLOR: "1",
   SLUICE_SOCKET_DRAIN_MS: "0",
   NODE_TEST_CONTEXT: undefined,
+  SLUICE_SECRET: undefined, // of the functions that a guide beside this one loads here
 };
 
 /** For machines that are busy with other tests. */
@@ -65,15 +53,15 @@ export interface Guide {
 let installed = "";
 
 /**
- * Installs once for all guides of a test file. `GUIDES_INSTALLED` names a folder that is installed
+ * Installs once what the guides of a test file tell the reader to. `GUIDES_INSTALLED` names a folder that is installed
  * already, to try a page again and again: each change of a page would be packed again.
  */
-export function installGuides(): void {
+export function installGuides(packages: readonly string[]): void {
   const undo: (() => void)[] = [];
   before(async () => {
     const given = process.env.GUIDES_INSTALLED;
     const scope = { after: (done: () => void) => void undo.push(done) };
-    installed = given ?? (await installPacked(scope, { packages: PACKAGES }));
+    installed = given ?? (await installPacked(scope, { packages }));
   });
   after(() => {
     for (const done of undo) done();
@@ -116,7 +104,7 @@ async function openGuide(
   const missing = listInstalled(blocks).filter(
     (name) => !existsSync(join(folder, "node_modules", name)),
   );
-  assert.deepEqual(missing, [], `${path} installs what is not in PACKAGES`);
+  assert.deepEqual(missing, [], `${path} installs what its test file does not`);
   for (const { title, code } of blocks.filter((each) => !NOT_FILES.has(each.language))) {
     mkdirSync(dirname(join(folder, title)), { recursive: true });
     writeFileSync(join(folder, title), replace(code));

@@ -4,6 +4,7 @@ import { followGuide } from "./guide.ts";
 export function testingHandlers(): void {
   followGuide("testing-handlers", [3000, 8787], async (_t, guide) => {
     await guide.shows(await guide.run("test"), "tested");
+    await guide.shows(await guide.run("vitest"), "tested by vitest");
     await guide.shows(await guide.run("test function"), "function tested");
     const dev = guide.start("dev");
     await guide.shows(dev, "dev listening");

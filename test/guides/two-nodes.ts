@@ -1,6 +1,7 @@
+import type { TestProcess } from "../harness/process.ts";
 import { hasTool } from "../harness/tool.ts";
 import { until } from "../harness/wait.ts";
-import { followGuide } from "./guide.ts";
+import { followGuide, type Guide } from "./guide.ts";
 
 /** docs/guides/two-nodes.md */
 export function twoNodes(): void {
@@ -11,7 +12,7 @@ export function twoNodes(): void {
     const one = guide.start("one");
     await guide.shows(guide.start("two"), "two listening");
     await one.said("listening on port");
-    guide.start("haproxy");
+    const haproxy = guide.start("haproxy");
     const url = `http://127.0.0.1:${guide.port(3000)}/readyz`;
     const isUp = () =>
       fetch(url).then(
@@ -36,6 +37,21 @@ export function twoNodes(): void {
     await guide.shows(lost, "killed");
     await kept.said("heard: still here?");
     if (kept.output().includes("disconnected")) throw new Error(kept.output());
+    if (hasTool(t, "nginx")) await changeToNginx(guide, { haproxy, clients });
     await guide.shows(await guide.run("no redis"), "no redis told");
   });
+}
+
+/** Starts node one again, and nginx in the place of HAProxy. */
+async function changeToNginx(
+  guide: Guide,
+  { haproxy, clients }: { readonly haproxy: TestProcess; readonly clients: readonly TestProcess[] },
+): Promise<void> {
+  await guide.start("one").said("listening on port");
+  await guide.stop(haproxy);
+  guide.start("nginx");
+  const isBack = (client: TestProcess) => /back, with rooms and messages\n$/.test(client.output());
+  await until(() => clients.every(isBack), "all come back", 30_000);
+  await guide.run("again");
+  for (const client of clients) await guide.shows(client, "through nginx");
 }
