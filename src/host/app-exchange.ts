@@ -95,8 +95,8 @@ function createAppExchange(
       const isHead = facts.method === "HEAD";
       const hasBody = !isHead && !BARE.includes(head.status);
       const length = hasBody || isHead ? head.length : undefined;
-      res.cork(() => writeHead(res, head, state));
-      return createAppResponse(res, life, { hasBody, length });
+      const cork = createCork(res, () => writeHead(res, head, state));
+      return createAppResponse({ res, cork }, life, { hasBody, length });
     },
     abort() {
       if (!life.isDone()) res.close();
@@ -112,17 +112,35 @@ function writeHead(res: HttpResponse, head: ResponseHead, state: State): void {
   if (state.stopping) res.writeHeader("connection", "close");
 }
 
+/** A response of uWebSockets.js, and how to write to it. */
+interface Native {
+  readonly res: HttpResponse;
+  /** Has what `act` writes sent at once, behind the head, which is written the first time. */
+  cork(act: () => void): void;
+}
+
+function createCork(res: HttpResponse, begin: () => void): Native["cork"] {
+  let isBegun = false;
+  return (act) => {
+    res.cork(() => {
+      if (!isBegun) begin();
+      isBegun = true;
+      act();
+    });
+  };
+}
+
 /** Sends what the client takes of a chunk. Returns the rest, or undefined if there is none. */
 type Send = (chunk: Uint8Array) => Uint8Array | undefined;
 
 /** Sends a body whose length is not known, as HTTP's chunks. */
-function sendChunked(res: HttpResponse): Send {
+function sendChunked({ res, cork }: Native): Send {
   return (chunk) => {
     for (let at = 0; at < chunk.byteLength; ) {
       const piece = chunk.subarray(at, at + PIECE_BYTES);
       at += piece.byteLength;
       let isTaken = true;
-      res.cork(() => {
+      cork(() => {
         isTaken = res.write(piece);
       });
       // The piece itself waits in uWebSockets.js.
@@ -133,7 +151,7 @@ function sendChunked(res: HttpResponse): Send {
 }
 
 /** Sends a body whose length was told. Its last byte ends the response. */
-function sendCounted(res: HttpResponse, life: Life, length: number): Send {
+function sendCounted({ res, cork }: Native, life: Life, length: number): Send {
   let sent = 0;
   return (given) => {
     const chunk = given.subarray(0, length - sent); // what is more would be the next response
@@ -141,7 +159,7 @@ function sendCounted(res: HttpResponse, life: Life, length: number): Send {
     if (sent + chunk.byteLength >= length) life.resume();
     const before = res.getWriteOffset();
     let result = [true, false];
-    res.cork(() => {
+    cork(() => {
       result = res.tryEnd(chunk, length);
     });
     const [isTaken, isOver] = result;
@@ -160,11 +178,12 @@ function sendCounted(res: HttpResponse, life: Life, length: number): Send {
  * piece is copied: the rest waits here until the client has read what was sent.
  */
 function createAppResponse(
-  res: HttpResponse,
+  { res, cork }: Native,
   life: Life,
   { hasBody, length }: { readonly hasBody: boolean; readonly length: number | undefined },
 ): AppResponse {
-  const send = length === undefined ? sendChunked(res) : sendCounted(res, life, length);
+  const send =
+    length === undefined ? sendChunked({ res, cork }) : sendCounted({ res, cork }, life, length);
   let waiting: Uint8Array | undefined;
   let isEnding = false;
   let told = (): void => {};
@@ -175,7 +194,7 @@ function createAppResponse(
       return;
     }
     life.finish();
-    res.cork(() => {
+    cork(() => {
       if (hasBody) {
         res.end();
         return;

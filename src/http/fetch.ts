@@ -12,10 +12,7 @@ export type FetchHandler = (request: Request, info: FetchInfo) => Response | Pro
 
 /** Returns the way to a handler of Web requests. */
 export function createFetchHandler(fetch: FetchHandler): Adapter {
-  return {
-    handle: (request) => void answer(request, fetch),
-    stop() {},
-  };
+  return (request) => void answer(request, fetch);
 }
 
 async function answer(request: AppRequest, fetch: FetchHandler): Promise<void> {

@@ -1,17 +1,10 @@
-import {
-  Agent,
-  type ClientRequest,
-  request as connect,
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { callSafely } from "../core/handler.ts";
-import type { HeaderPairs } from "../core/http.ts";
-import { MemorySocket } from "./memory-socket.ts";
-import { type Adapter, type AppBody, type AppRequest, readLength } from "./request.ts";
+import type { AppResponse } from "../core/http.ts";
+import { InnerSocket } from "./inner-socket.ts";
+import type { Adapter, AppBody, AppRequest } from "./request.ts";
+import { createResponseReader } from "./response-reader.ts";
 
 /**
  * A handler in the form of Node.js: `(req, res)`, such as an Express app or Next's request handler,
@@ -25,12 +18,11 @@ const OF_CONNECTION = new Set([
   ...["te", "trailer", "http2-settings"],
 ]);
 
-/** uWebSockets.js has bounded the head of a request; that of a response is the application's. */
+/** What Node.js' own requests fail with when their connection is closed. */
+const CUT_OFF = Object.assign(new Error("aborted"), { code: "ECONNRESET" });
+
+/** uWebSockets.js has bounded the head of a request. */
 const HEAD_BYTES_MAX = 1_048_576;
-/** Connections that are kept between two requests. */
-const KEPT_MAX = 256;
-/** Methods without a body. For others Node.js would send an empty one in chunks. */
-const BODILESS = ["GET", "HEAD", "DELETE", "OPTIONS"];
 
 /**
  * Returns the way to a handler of Node.js' form.
@@ -38,35 +30,37 @@ const BODILESS = ["GET", "HEAD", "DELETE", "OPTIONS"];
  * Its requests and responses are Node.js' own: they come through an `http.Server` of Node.js which
  * listens nowhere, over connections inside this process (`server.emit("connection", …)`, as Node.js
  * documents). So everything that a framework expects of them is there. The price is that each
- * request and response is written and parsed once more.
+ * request and response is written and parsed once more. Each request has a connection of its own:
+ * what one of them leaves unread, or writes too much, cannot reach another.
  */
 export function createNodeHandler(handler: NodeHandler): Adapter {
   const call =
     typeof handler === "function" ? handler : (...given: unknown[]) => emitRequest(handler, given);
   const server = createServer(
-    // The client's connection has the timeouts.
-    { maxHeaderSize: HEAD_BYTES_MAX, keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 },
+    {
+      // The client's connection has the timeouts.
+      ...{ keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 },
+      ...{ maxHeaderSize: HEAD_BYTES_MAX, requireHostHeader: false },
+    },
     (req, res) => {
-      // The cast holds: nothing else connects to this server.
-      const { request } = req.socket as unknown as MemorySocket;
+      const { request } = innerOf(req.socket);
+      res.once("finish", () => letGo(req));
       callSafely(
         () => call(req, res),
-        (error) => request?.failed(error),
+        (error) => request.failed(error),
       );
     },
   );
-  const agent = createAgent(server);
-  return {
-    handle(request) {
-      try {
-        forward(request, agent);
-      } catch {
-        request.refuse("HTTP_BAD_REQUEST"); // a target or header that Node.js refuses
-      }
-    },
-    stop: () => agent.destroy(),
-  };
+  // What Node.js itself would refuse.
+  server.on("clientError", (...[, socket]) => {
+    innerOf(socket as Socket).request.refuse("HTTP_BAD_REQUEST");
+    socket.destroy();
+  });
+  return (request) => forward(request, server);
 }
+
+// The cast holds: nothing else connects to this server.
+const innerOf = (socket: Socket) => socket as unknown as InnerSocket;
 
 function emitRequest(server: Server, given: readonly unknown[]): void {
   if (!server.emit("request", ...given)) {
@@ -74,102 +68,76 @@ function emitRequest(server: Server, given: readonly unknown[]): void {
   }
 }
 
-/** Returns an agent whose connections lead to a server in this process. */
-function createAgent(server: Server): Agent {
-  const agent = new Agent({ keepAlive: true, maxFreeSockets: KEPT_MAX, maxSockets: Infinity });
-  return Object.assign(agent, {
-    createConnection(): MemorySocket {
-      const { client, server: end } = MemorySocket.connect();
-      server.emit("connection", end);
-      return client;
+/** Ends a connection whose response is finished. Of the request what has come can still be read. */
+function letGo(req: IncomingMessage): void {
+  const socket = innerOf(req.socket);
+  if (socket.request.body?.isWhole() === false) req.destroy(CUT_OFF);
+  else socket.push(null);
+}
+
+function forward(request: AppRequest, server: Server): void {
+  const { body } = request;
+  const reader = createResponseReader(request.method);
+  let out: AppResponse | undefined;
+  let waiting: (() => void) | undefined;
+
+  function taken(): void {
+    const done = waiting;
+    waiting = undefined;
+    done?.();
+  }
+  function write(chunks: readonly Buffer[]): boolean {
+    const { head, body: parts, isWhole } = reader.read(chunks);
+    if (head) out = request.begin(head);
+    out?.onWritable(taken);
+    const [first] = parts;
+    const bytes = parts.length > 1 ? Buffer.concat(parts) : first;
+    const isTaken = !out || !bytes || out.write(bytes);
+    if (isWhole) out?.end();
+    return isTaken || request.isOver();
+  }
+  const socket = new InnerSocket(request, {
+    wanted: () => body?.resume(),
+    wrote(chunks, done) {
+      try {
+        if (write(chunks)) done();
+        else waiting = done;
+      } catch (error) {
+        request.failed(error);
+        socket.destroy();
+      }
     },
+    ended() {
+      if (reader.endsWithConnection()) out?.end();
+      else request.abort();
+    },
+    closed: request.abort,
   });
-}
-
-function forward(request: AppRequest, agent: Agent): void {
-  const sent = connect({
-    ...{ agent, method: request.method, path: request.target, setHost: false },
-    ...{ headers: listHeaders(request), maxHeaderSize: HEAD_BYTES_MAX },
-  });
-  let end: MemorySocket | undefined;
-  sent.once("socket", (socket: Socket) => {
-    // The cast holds: `createConnection` of the agent makes all of them.
-    const { other } = socket as unknown as MemorySocket;
-    end = other;
-    if (!other) return;
-    other.request = request;
-    other.remoteAddress = request.address;
-    other.encrypted = request.encrypted;
-  });
-  let response: IncomingMessage | undefined;
   request.onOver((isComplete) => {
-    // The connection may be kept for long, and would keep the request.
-    if (end?.request === request) end.request = undefined;
-    // A response that the client has got may not have ended here yet: see `answer`.
-    if (!isComplete || !response) sent.destroy();
+    if (isComplete) taken();
+    else socket.destroy();
   });
-  sent.on("response", (given) => {
-    response = given;
-    answer(request, { sent, response });
-  });
-  // The handler has closed the connection, or the client has.
-  const cut = (): void => {
-    if (!response?.complete) request.abort();
-  };
-  sent.on("error", cut);
-  sent.on("close", cut);
-  if (request.body) pipeBody(request.body, sent);
-  else sent.end();
+  server.emit("connection", socket);
+  socket.push(formatHead(request), "latin1");
+  if (body) pipeBody(body, socket);
 }
 
-function listHeaders({ headers, method, body }: AppRequest): string[] {
-  const kept = headers.filter(([name]) => !OF_CONNECTION.has(name)).flat();
-  if (body && body.length === undefined) return [...kept, "transfer-encoding", "chunked"];
-  const isTold = body || BODILESS.includes(method) || kept.includes("content-length");
-  return isTold ? kept : [...kept, "content-length", "0"];
+function formatHead({ method, target, headers, body }: AppRequest): string {
+  const kept = headers.filter(([name]) => !OF_CONNECTION.has(name));
+  const lines = kept.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  const framing = body && body.length === undefined ? "transfer-encoding: chunked\r\n" : "";
+  return `${method} ${target} HTTP/1.1\r\n${lines}${framing}\r\n`;
 }
 
-function pipeBody(body: AppBody, sent: ClientRequest): void {
-  // Else the handler would get the request only with the first bytes of its body.
-  sent.flushHeaders();
+function pipeBody(body: AppBody, socket: InnerSocket): void {
+  const isChunked = body.length === undefined;
   body.listen(
     (bytes) => {
-      if (!sent.write(bytes)) body.pause();
+      if (isChunked) socket.push(`${bytes.byteLength.toString(16)}\r\n`);
+      const isWanted = socket.push(bytes);
+      if (isChunked) socket.push("\r\n");
+      if (!isWanted) body.pause();
     },
-    () => sent.end(),
+    () => void (isChunked && socket.push("0\r\n\r\n")),
   );
-  sent.on("drain", body.resume);
-}
-
-function answer(
-  request: AppRequest,
-  { sent, response }: { readonly sent: ClientRequest; readonly response: IncomingMessage },
-): void {
-  const { statusCode: status = 500, statusMessage: reason = "", headers } = response;
-  const length = readLength(headers["content-length"]);
-  const out = request.begin({ status, reason, headers: listPairs(response.rawHeaders), length });
-  if (!out) {
-    response.resume();
-    return;
-  }
-  out.onWritable(() => response.resume());
-  response.on("data", (chunk: Buffer) => {
-    if (!out.write(chunk)) response.pause();
-  });
-  response.on("end", () => {
-    out.end();
-    // A body that the handler has not read to its end keeps the connection from its next request.
-    // If there is none, Node.js has marked `sent` as destroyed, and kept the connection.
-    if (!sent.destroyed) sent.destroy();
-  });
-  // The handler has closed the connection in the middle of its response.
-  response.on("error", () => {
-    if (!response.complete) request.abort();
-  });
-}
-
-function listPairs(raw: readonly string[]): HeaderPairs {
-  const pairs: (readonly [string, string])[] = [];
-  for (let at = 0; at < raw.length; at += 2) pairs.push([raw[at] ?? "", raw[at + 1] ?? ""]);
-  return pairs;
 }

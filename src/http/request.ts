@@ -32,6 +32,8 @@ export interface AppRequest
 export interface AppBody {
   /** Its length in bytes; undefined if it comes in chunks. */
   readonly length: number | undefined;
+  /** Whether its last byte has come. */
+  isWhole(): boolean;
   /** Receives copies of the chunks. */
   listen(chunk: (bytes: Buffer) => void, end: () => void): void;
   pause(): void;
@@ -39,11 +41,7 @@ export interface AppBody {
 }
 
 /** How requests reach the application's handler. */
-export interface Adapter {
-  handle(request: AppRequest): void;
-  /** Frees what it keeps between two requests. */
-  stop(): void;
-}
+export type Adapter = (request: AppRequest) => void;
 
 /** What a request needs. */
 interface RequestNeeds {
@@ -54,9 +52,9 @@ interface RequestNeeds {
   over(status: string): void;
 }
 
-/** Returns the value of the one header of this name; if there are several, the first. */
+/** Returns the value of the first header of a name, which is in lower case. */
 export function findHeader(headers: HeaderPairs, name: string): string | undefined {
-  return headers.find(([one]) => one === name)?.[1];
+  return headers.find(([one]) => one.toLowerCase() === name)?.[1];
 }
 
 /** Returns the length that a `content-length` tells, or undefined. */
@@ -121,6 +119,7 @@ function openBody(
   let isWhole = false;
   return {
     length,
+    isWhole: () => isWhole,
     pause: exchange.pause,
     resume: exchange.resume,
     late: () => void (isWhole || refuse("HTTP_BODY_TOO_SLOW")),

@@ -91,7 +91,7 @@ export function createAppServer(
         count(exchange, status, (performance.now() - from) / 1000);
       };
       const begun = (head: ResponseHead) => streams.add(exchange, head);
-      adapter.handle(openRequest(exchange, settings, { failed, begun, over }));
+      adapter(openRequest(exchange, settings, { failed, begun, over }));
     },
     samples: () => ({ open: open.size, ended }),
     async drain(ms, clients = Promise.resolve()) {
@@ -102,7 +102,6 @@ export function createAppServer(
     stop() {
       isStopping = true;
       for (const exchange of open) exchange.abort();
-      adapter.stop();
     },
   };
 }
