@@ -1,5 +1,5 @@
 import type { AppResponse, HeaderPairs } from "../core/http.ts";
-import { type Adapter, type AppRequest, findHeader, readLength } from "./request.ts";
+import { type Adapter, type AppRequest, findHeader, flushHead, readLength } from "./request.ts";
 
 /** What a handler is told beside the request. */
 export interface FetchInfo {
@@ -112,13 +112,13 @@ async function send(request: AppRequest, response: Response): Promise<void> {
   if (status < 200) throw new RangeError(`fetch returned a Response with status ${status}`);
   const headers: HeaderPairs = [...response.headers];
   const told = readLength(response.headers.get("content-length"));
-  const isBodiless = request.method === "HEAD" || response.body === null;
-  if (isBodiless) {
+  const reader = (response.body as ReadableStream<unknown> | null)?.getReader();
+  if (!reader) {
+    // The answer to HEAD tells the length of what GET would get, or none.
     const length = request.method === "HEAD" ? told : 0;
     request.begin({ status, reason, headers, length })?.end();
     return;
   }
-  const reader = (response.body as ReadableStream<unknown>).getReader();
   request.onOver(() => void reader.cancel().catch(() => {}));
   if (request.isOver()) {
     await reader.cancel();
@@ -127,27 +127,35 @@ async function send(request: AppRequest, response: Response): Promise<void> {
   const reads = [reader.read(), reader.read()];
   // What is rejected is heard below, if nothing ends the response before.
   for (const read of reads) read.catch(() => {});
-  const length = told ?? (await findLength(reads));
-  const out = request.begin({ status, reason, headers, length });
-  if (out) await pipe({ reads, reader, length }, out, request);
+  const { isLate, length: found } = await findLength(reads);
+  const length = told ?? found;
+  const head = { status, reason, headers, length };
+  const out = request.begin(head);
+  if (request.method === "HEAD") out?.end();
+  else if (out) {
+    if (isLate) flushHead(out, head);
+    await pipe({ reads, reader, length }, out, request);
+  }
 }
 
 type Read = ReadableStreamReadResult<unknown>;
 
 /**
- * Resolves with the length of a body that was given as a whole: it has ended within two reads, by
- * the next turn of the loop. For another, such as server-sent events, resolves with undefined.
+ * Finds the length of a body that was given as a whole: it has ended within two reads, by the next
+ * turn of the loop. Of another, such as server-sent events, tells whether its first bytes are late.
  */
-async function findLength(reads: readonly Promise<Read>[]): Promise<number | undefined> {
+async function findLength(
+  reads: readonly Promise<Read>[],
+): Promise<{ readonly length?: number; readonly isLate: boolean }> {
   const turn = new Promise<undefined>((resolve) => setImmediate(resolve, undefined));
   let length = 0;
   for (const read of reads) {
     const got = await Promise.race([read, turn]);
-    if (!got) return undefined;
-    if (got.done) return length;
+    if (!got) return { isLate: read === reads[0] };
+    if (got.done) return { length, isLate: false };
     length += bytesOf(got.value).byteLength;
   }
-  return undefined;
+  return { isLate: false };
 }
 
 function bytesOf(chunk: unknown): Uint8Array {

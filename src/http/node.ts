@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { callSafely } from "../core/handler.ts";
 import type { AppResponse } from "../core/http.ts";
 import { InnerSocket } from "./inner-socket.ts";
-import type { Adapter, AppBody, AppRequest } from "./request.ts";
+import { type Adapter, type AppBody, type AppRequest, flushHead } from "./request.ts";
 import { createResponseReader } from "./response-reader.ts";
 
 /**
@@ -80,6 +80,7 @@ function forward(request: AppRequest, server: Server): void {
   const reader = createResponseReader(request.method);
   let out: AppResponse | undefined;
   let waiting: (() => void) | undefined;
+  let hasBegun = false;
 
   function taken(): void {
     const done = waiting;
@@ -94,6 +95,8 @@ function forward(request: AppRequest, server: Server): void {
     const bytes = parts.length > 1 ? Buffer.concat(parts) : first;
     const isTaken = !out || !bytes || out.write(bytes);
     if (isWhole) out?.end();
+    else if (head && !bytes) setImmediate(() => void (out && !hasBegun && flushHead(out, head)));
+    hasBegun ||= bytes !== undefined;
     return isTaken || request.isOver();
   }
   const socket = new InnerSocket(request, {

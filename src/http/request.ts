@@ -57,6 +57,23 @@ export function findHeader(headers: HeaderPairs, name: string): string | undefin
   return headers.find(([one]) => one.toLowerCase() === name)?.[1];
 }
 
+/** Whether a response is one of server-sent events. */
+export function isEventStream({ headers }: ResponseHead): boolean {
+  return /^text\/event-stream\b/i.test(findHeader(headers, "content-type") ?? "");
+}
+
+/** A comment, which readers of server-sent events skip. */
+const COMMENT = Buffer.from(":\n\n");
+
+/**
+ * Sends the head of a response whose body has not begun. If its length is not known, that is not
+ * possible: then server-sent events begin with a comment, and others wait for their first byte.
+ */
+export function flushHead(out: AppResponse, head: ResponseHead): void {
+  if (head.length !== undefined) out.flush();
+  else if (isEventStream(head) && !findHeader(head.headers, "content-encoding")) out.write(COMMENT);
+}
+
 /** Returns the length that a `content-length` tells, or undefined. */
 export function readLength(value: string | null | undefined): number | undefined {
   return value && /^\d{1,15}$/.test(value) ? Number(value) : undefined;

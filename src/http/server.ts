@@ -7,7 +7,7 @@ import type { Settings } from "../core/settings-shape.ts";
 import { isSoon } from "../core/within.ts";
 import { createFetchHandler, type FetchHandler } from "./fetch.ts";
 import { createNodeHandler, type NodeHandler } from "./node.ts";
-import { findHeader, openRequest, readLength } from "./request.ts";
+import { findHeader, isEventStream, openRequest, readLength } from "./request.ts";
 
 /** The application's own HTTP handler: one of the two forms. */
 export type AppHandler = { readonly fetch: FetchHandler } | { readonly http: NodeHandler };
@@ -111,10 +111,8 @@ function createStreams() {
   const open = new Set<AppExchange>();
   let isEnded = false;
   return {
-    add(exchange: AppExchange, { headers }: ResponseHead): void {
-      const isType = ([name, value]: readonly [string, string]): boolean =>
-        name.toLowerCase() === "content-type" && /^text\/event-stream\b/i.test(value);
-      if (!headers.some(isType)) return;
+    add(exchange: AppExchange, head: ResponseHead): void {
+      if (!isEventStream(head)) return;
       open.add(exchange);
       // Not now: its response begins only after this call.
       if (isEnded) setImmediate(exchange.abort);
