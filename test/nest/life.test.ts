@@ -220,13 +220,13 @@ test("two nodes with Redis share broadcasts, and recover each other's clients", 
   const start = () => startApp(t, fixture.Module, { settings });
   const [one, two] = await Promise.all([start(), start()]);
   const [ada, bob] = await Promise.all([one.connected(), two.connected({ codec: "json" })]);
-  for (const [from, to] of [
-    [ada, bob],
-    [bob, ada],
+  for (const [from, news] of [
+    [ada, "from one"],
+    [bob, "from two"],
   ] as const) {
-    const heard = next(to, "to all");
-    from.emit("to all", "news");
-    assert.equal((await heard)[0], "news"); // and its place, for the recovery
+    const heard = Promise.all([ada, bob].map((client) => next(client, "to all")));
+    from.emit("to all", news);
+    for (const [first] of await heard) assert.equal(first, news); // its place for recovery follows
   }
   const socket = one.adapter.gateway.io.sockets.sockets.get(ada.id ?? "");
   assert.ok(socket);
