@@ -143,11 +143,6 @@ export interface AppResponse {
   /** Whether there is a body: not for HEAD, 204 and 304. If not, call `end`. */
   readonly hasBody: boolean;
   /**
-   * Sends the head. Without it the head waits for the first byte of the body, as it does if the
-   * length is not known: uWebSockets.js then has no way to end the head before.
-   */
-  flush(): void;
-  /**
    * Sends a chunk. Returns false if the client reads too slowly: then wait until `onWritable` has
    * called back before you write again.
    */

@@ -213,10 +213,6 @@ function createAppResponse(
   });
   return {
     hasBody,
-    flush() {
-      if (life.isDone() || !hasBody || !length || res.getWriteOffset() > 0) return;
-      send(new Uint8Array());
-    },
     write(chunk) {
       if (life.isDone() || !hasBody || chunk.byteLength === 0) return true;
       waiting = send(chunk);

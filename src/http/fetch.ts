@@ -1,5 +1,5 @@
 import type { AppResponse, HeaderPairs } from "../core/http.ts";
-import { type Adapter, type AppRequest, findHeader, flushHead, readLength } from "./request.ts";
+import { type Adapter, type AppRequest, findHeader, openEvents, readLength } from "./request.ts";
 
 /** What a handler is told beside the request. */
 export interface FetchInfo {
@@ -133,7 +133,7 @@ async function send(request: AppRequest, response: Response): Promise<void> {
   const out = request.begin(head);
   if (request.method === "HEAD") out?.end();
   else if (out) {
-    if (isLate) flushHead(out, head);
+    if (isLate) openEvents(out, head);
     await pipe({ reads, reader, length }, out, request);
   }
 }

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { callSafely } from "../core/handler.ts";
 import type { AppResponse } from "../core/http.ts";
 import { InnerSocket } from "./inner-socket.ts";
-import { type Adapter, type AppBody, type AppRequest, flushHead } from "./request.ts";
+import { type Adapter, type AppBody, type AppRequest, openEvents } from "./request.ts";
 import { createResponseReader } from "./response-reader.ts";
 
 /**
@@ -95,7 +95,7 @@ function forward(request: AppRequest, server: Server): void {
     const bytes = parts.length > 1 ? Buffer.concat(parts) : first;
     const isTaken = !out || !bytes || out.write(bytes);
     if (isWhole) out?.end();
-    else if (head && !bytes) setImmediate(() => void (out && !hasBegun && flushHead(out, head)));
+    else if (head && !bytes) setImmediate(() => void (out && !hasBegun && openEvents(out, head)));
     hasBegun ||= bytes !== undefined;
     return isTaken || request.isOver();
   }

@@ -66,12 +66,12 @@ export function isEventStream({ headers }: ResponseHead): boolean {
 const COMMENT = Buffer.from(":\n\n");
 
 /**
- * Sends the head of a response whose body has not begun. If its length is not known, that is not
- * possible: then server-sent events begin with a comment, and others wait for their first byte.
+ * Begins server-sent events whose first event is late, so that their head leaves. uWebSockets.js
+ * cannot send a head alone, so the head of any other response waits for the first byte of its body.
  */
-export function flushHead(out: AppResponse, head: ResponseHead): void {
-  if (head.length !== undefined) out.flush();
-  else if (isEventStream(head) && !findHeader(head.headers, "content-encoding")) out.write(COMMENT);
+export function openEvents(out: AppResponse, head: ResponseHead): void {
+  const isPlain = head.length === undefined && !findHeader(head.headers, "content-encoding");
+  if (isPlain && isEventStream(head)) out.write(COMMENT);
 }
 
 /** Returns the length that a `content-length` tells, or undefined. */

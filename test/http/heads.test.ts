@@ -48,14 +48,6 @@ for (const form of FORMS) {
     assert.match(`${await tcp.readThrough("0\r\n\r\n")}`, /data: 1\n\n\r\n0\r\n\r\n$/);
   });
 
-  test(`${form}: the head of a response with a length leaves before its body`, async (t) => {
-    const { handler, tell } = holdBody(form, { "content-length": "4" });
-    const { tcp, head } = await askFor(t, handler);
-    assert.equal(head.headers["content-length"], "4");
-    tell("body");
-    assert.equal(`${await tcp.read(4)}`, "body");
-  });
-
   test(`${form}: a body that follows its head at once is sent as it is`, async (t) => {
     const headers = { "content-type": "text/event-stream" };
     const fetch = () => new Response("data: 1\n\n", { headers });
