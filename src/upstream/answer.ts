@@ -125,7 +125,8 @@ export function healthOf(outcome: Verdict): "ok" | "failed" | "unknown" {
 function readRetryAfter(given: string | undefined, nowMs: number): number | undefined {
   if (given === undefined) return undefined;
   if (/^\d{1,9}$/.test(given.trim())) return Number(given) * 1000;
-  const date = Date.parse(given);
+  // Date.parse takes "0.5" and "-1" for dates of 2001. One of HTTP begins with the day's name.
+  const date = /^\s*[a-z]/i.test(given) ? Date.parse(given) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
 }
 

@@ -229,6 +229,20 @@ test("Retry-After is obeyed: who waits is told at once, the others go out later"
   assert.equal(fn.received[0]?.headers["webhook-id"], fn.received[1]?.headers["webhook-id"]);
 });
 
+test("a Retry-After that is neither seconds nor a date is none", async (t) => {
+  const later = new Date(Date.now() + 60_000).toUTCString();
+  for (const [given, code] of [
+    ["0.5", "UPSTREAM_FAILED"],
+    ["-1", "UPSTREAM_FAILED"],
+    ["2001-01-01", "UPSTREAM_FAILED"],
+    [later, "UPSTREAM_PAUSED"],
+  ] as const) {
+    const fn = await startFunction(t, () => ({ status: 503, headers: { "retry-after": given } }));
+    const upstream = testUpstream(t, { url: fn.url, retryForMs: 1 });
+    assert.equal(codeOf(await upstream.ask(upstream.lane(), "x")), code, given);
+  }
+});
+
 test("a function that answers 410 is not called again until its letters are replayed", async (t) => {
   const fn = await startFunction(t, () => ({ status: 410 }));
   const upstream = testUpstream(t, { url: fn.url });
