@@ -16,8 +16,12 @@ test/clients/results.json. NAME is the beginning of a client's name; without any
   --write    writes what it sees to test/clients/results.json; then run \`npm run docs\`
   --help     shows this
 
-A client whose tools are not installed is skipped; with CI=true it fails.
+A client whose tools are not installed is skipped; with CI=true it fails. One that does not do what
+is recorded is run once more, and what was seen is printed: only what is seen twice is a problem.
 Exit codes: 0 everything is as recorded, 1 something is not, 64 the command line is wrong.`;
+
+/** Some clients have races of their own, which show on a busy machine: a fault of ours shows twice. */
+const RUNS_MAX = 2;
 
 /** One run of the suite: what it has started, and when it began. */
 const closers = new Set<() => unknown>();
@@ -98,23 +102,27 @@ async function runAll(names: readonly string[], jobs: number) {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
       const client = CLIENTS[name];
       if (!client) continue;
-      say(`${name} begins`);
-      try {
-        const run = await tryClient(name, client);
-        if (typeof run === "string") {
-          say(`${name} is skipped: ${run}`);
-          skipped.push(name);
-          continue;
+      let found: string[] = [];
+      for (let count = 1; count <= RUNS_MAX; count++) {
+        say(count === 1 ? `${name} begins` : `${name} begins again, after: ${found.join("; ")}`);
+        try {
+          const run = await tryClient(name, client);
+          if (typeof run === "string") {
+            say(`${name} is skipped: ${run}`);
+            skipped.push(name);
+            break;
+          }
+          seen[name] = run.report;
+          const wanted = values.write ? "anything" : recorded[name];
+          found = [...run.faults, ...findProblems(client, run.report, wanted)];
+          say(`${name} ${found.length === 0 ? "is as expected" : "is NOT as expected"}`);
+        } catch (error) {
+          found = [error instanceof Error ? error.message : String(error)];
+          say(`${name} could not be run`);
         }
-        seen[name] = run.report;
-        const wanted = values.write ? "anything" : recorded[name];
-        const found = [...run.faults, ...findProblems(client, run.report, wanted)];
-        problems.push(...found.map((problem) => `${name}: ${problem}`));
-        say(`${name} ${found.length === 0 ? "is as expected" : "is NOT as expected"}`);
-      } catch (error) {
-        problems.push(`${name}: ${error instanceof Error ? error.message : error}`);
-        say(`${name} could not be run`);
+        if (found.length === 0) break;
       }
+      problems.push(...found.map((problem) => `${name}: ${problem}`));
     }
   };
   await Promise.all(Array.from({ length: jobs }, work));
