@@ -178,12 +178,12 @@ function sendCounted({ res, cork }: Native, life: Life, length: number): Send {
  * piece is copied: the rest waits here until the client has read what was sent.
  */
 function createAppResponse(
-  { res, cork }: Native,
+  native: Native,
   life: Life,
   { hasBody, length }: { readonly hasBody: boolean; readonly length: number | undefined },
 ): AppResponse {
-  const send =
-    length === undefined ? sendChunked({ res, cork }) : sendCounted({ res, cork }, life, length);
+  const { res, cork } = native;
+  const send = length === undefined ? sendChunked(native) : sendCounted(native, life, length);
   let waiting: Uint8Array | undefined;
   let isEnding = false;
   let told = (): void => {};

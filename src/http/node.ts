@@ -89,8 +89,10 @@ function forward(request: AppRequest, server: Server): void {
   }
   function write(chunks: readonly Buffer[]): boolean {
     const { head, body: parts, isWhole } = reader.read(chunks);
-    if (head) out = request.begin(head);
-    out?.onWritable(taken);
+    if (head) {
+      out = request.begin(head);
+      out?.onWritable(taken);
+    }
     const [first] = parts;
     const bytes = parts.length > 1 ? Buffer.concat(parts) : first;
     const isTaken = !out || !bytes || out.write(bytes);
