@@ -97,6 +97,7 @@ test("a session is patched while its node gives it back, whenever the node hears
         recovery: { sessions, packetsMax: 100, bytesMax: 1e6, timeoutMs: 10_000, watch() {} },
       }),
     });
+    // The cast holds: it is of the class above, whose type names what Socket.IO has alone.
     return io.of("/").adapter as unknown as Patching & {
       here(): string;
       restoreSession(pid: string, offset: string): Promise<Session | null>;
