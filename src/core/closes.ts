@@ -79,7 +79,7 @@ export const CLOSES = {
   connect_timeout: {
     by: "server",
     disconnect: "forced server close",
-    code: 1008,
+    code: 1000,
     how: "end",
     text: "the client joined no namespace within socket.connectTimeoutMs",
   },

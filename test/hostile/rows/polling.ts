@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { CLOSES } from "../../../src/core/closes.ts";
 import { answerOrEnd, formatRequest, readAnswer, request } from "../../harness/wire-http.ts";
 import { enginePath, openClient, openSession, type Session } from "../../harness/wire-io.ts";
 import { openTcp } from "../../harness/wire-tcp.ts";
@@ -265,7 +266,7 @@ export const POLLING_ROWS: readonly Row[] = [
     counted: closed("connect_timeout"),
     async attack(port) {
       const session = await openSession(port, "websocket");
-      assert.notEqual((await session.ended()).code, "none");
+      assert.equal((await session.ended()).code, CLOSES.connect_timeout.code);
       session.close();
     },
   },
