@@ -57,3 +57,23 @@ test("who subscribes inside an entry hears all after it, if the channel is subsc
   await take("b", "subscribe", "push", "ask", "push", "answer");
   assert.deepEqual(b.heard, ["join", "1", "2 (own)"]);
 });
+
+test("who subscribes inside an entry hears all after it, if it subscribes again before that has come", async (t) => {
+  // Seen: the second subscription began later in the log, and what was owed to the first was left out.
+  const { a, b, turn, take } = await openBoth(t);
+  b.inside = (text) => {
+    if (text === "join") void b.log.subscribe([":red"]);
+  };
+  void say(a, [EVERYONE], "join").catch(() => {});
+  void say(a, [":red"], "1").catch(() => {});
+  void say(b, [EVERYONE], "2").catch(() => {});
+  await turn();
+  await take("a", "ask", "ask");
+  await take("b", "push", "ask", "answer");
+  // It has heard "join", and knows of 2.
+  void b.log.subscribe([":red"]);
+  await turn();
+  await take("b", "subscribe", "push", "push", "ask", "push", "answer");
+  await take("b", "subscribe", "push", "ask", "push", "answer");
+  assert.deepEqual(b.heard, ["join", "1", "2 (own)"]);
+});

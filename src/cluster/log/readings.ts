@@ -91,7 +91,11 @@ export function createReadings({ carrier, order, channels, collects }: ReadingsN
     collecting.from = oldest(collecting.from, from);
     collecting.since = Math.min(collecting.since, since);
     const { id } = from;
-    channels.set(channel, { from: id, after: id, since, reading: collecting, lingers: false });
+    const known = channels.get(channel);
+    // What an earlier subscription is owed may not have come yet.
+    const isOwedMore = known && !known.lingers && compareIds(known.from, id) < 0;
+    const more = { after: id, since, reading: collecting, lingers: false };
+    channels.set(channel, { from: isOwedMore ? known.from : id, ...more });
     return collecting;
   }
 
