@@ -31,7 +31,10 @@ export interface Change {
   readonly joined: boolean;
   /** The packet before which it comes, in its sender's order; else it ends with `done`. */
   readonly after?: Packet;
-  /** Only if the session gets that packet. */
+  /**
+   * It may come or not, even if the session gets that packet: who joins a room between the two is
+   * not moved, and gets what is sent to the room.
+   */
   readonly unsure?: boolean;
 }
 
@@ -225,8 +228,8 @@ export function createLedger({ atOnce = false } = {}): Ledger {
       for (const change of pending) {
         const { after, unsure } = change;
         if (after?.sender !== packet.sender || after.n > n) continue;
-        if (!unsure || after.n === n) done(change);
-        else giveUp(account, (each) => each === change);
+        if (unsure) giveUp(account, (each) => each === change);
+        else done(change);
       }
     }
   }
