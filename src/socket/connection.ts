@@ -194,6 +194,16 @@ export class Connection extends Outbox implements ServingConnection {
     this.#decode(frame, false);
   }
 
+  onPong(): void {
+    if (!isUnheard(this, "packet")) {
+      this.onPacket({ type: "pong" });
+      return;
+    }
+    if (this.readyState !== "open") return;
+    this.ponged();
+    if (this.#accept("pong", 0)) this.emit("heartbeat");
+  }
+
   /**
    * Counts a packet and returns whether to read it. A message over its rate limit is still decoded,
    * and marked as refused: it may be one frame of several that make up a packet.

@@ -13,7 +13,7 @@ import {
 } from "../seam/engine-io.ts";
 import { beginPause, type Pause } from "./pause.ts";
 import type { SocketSamples } from "./samples.ts";
-import { isWebSocket, type TransportOwner } from "./websocket.ts";
+import { isWebSocket, type TransportOwner, type WebSocketTransport } from "./websocket.ts";
 
 /** Watches unsent bytes, and closes connections that hold too many. */
 export interface OutboxMonitor {
@@ -86,6 +86,7 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
   /** Adds to the bytes held of incomplete packets and payloads; negative to subtract. */
   abstract hold(bytes: number): void;
   abstract onMessage(frame: Frame, bytes: number): void;
+  abstract onPong(): void;
   /** Closes the connection for a reason of `CLOSES`. */
   abstract closeAs(reason: CloseReason, details?: unknown): void;
 
@@ -144,21 +145,28 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
     return packets;
   }
 
-  /**
-   * Writes a frame to the WebSocket and returns true, if all that `flush` does besides is to call
-   * listeners that do not exist.
-   */
+  /** Writes a frame to the WebSocket and returns true, if there is nothing else to do. */
   #sendNow(frame: Frame): boolean {
-    const { transport, server } = this;
-    if (!isWebSocket(transport) || !transport.writable || transport.protocol !== 4) return false;
-    if (this.writeBuffer.length > 0 || this.readyState !== "open") return false;
-    if (!isUnheard(this, "packetCreate") || !isUnheard(this, "flush")) return false;
-    if (!isUnheard(this, "drain") || !isUnheard(server, "drain")) return false;
-    if (!isUnheard(server, "flush") || !transport.isOwned()) return false;
+    const transport = this.#straight();
+    if (!transport) return false;
     const { samples } = this.#needs;
     samples.sent.message++;
     samples.sentBytes += transport.sendMessage(frame);
     return true;
+  }
+
+  /**
+   * Returns the WebSocket if a packet can be written to it now, and if all that `flush` does
+   * besides is to call listeners that do not exist.
+   */
+  #straight(): WebSocketTransport | undefined {
+    const { transport, server } = this;
+    if (!isWebSocket(transport) || !transport.writable || transport.protocol !== 4) return;
+    if (this.writeBuffer.length > 0 || this.readyState !== "open") return;
+    if (!isUnheard(this, "packetCreate") || !isUnheard(this, "flush")) return;
+    if (!isUnheard(this, "drain") || !isUnheard(server, "drain")) return;
+    if (!isUnheard(server, "flush") || !transport.isOwned()) return;
+    return transport;
   }
 
   #hold(frame: Frame): void {
@@ -253,8 +261,19 @@ export abstract class Outbox extends EngineSocket implements TransportOwner {
       return;
     }
     this.hasRefreshedPingTimeout = false;
-    this.sendPacket("ping");
+    this.#ping();
     this.resetPingTimeout();
+  }
+
+  #ping(): void {
+    const transport = this.#straight();
+    if (!transport) {
+      this.sendPacket("ping");
+      return;
+    }
+    this.#pingedAt = performance.now();
+    this.#needs.samples.sent.ping++;
+    transport.sendPing();
   }
 
   /** Leaves a pong that is due until {@link awaitLatePong}. */

@@ -26,7 +26,9 @@ export interface TransportOwner extends PacketOwner {
    * The bytes of a binary one are valid only during the call.
    */
   onMessage(frame: Frame, bytes: number): void;
-  /** Called with every other packet, and with messages that others listen to. */
+  /** Called when the client has answered a ping, instead of `onPacket` with a packet. */
+  onPong(): void;
+  /** Called with every other packet, and with those that others listen to. */
   onPacket(packet: EnginePacket): void;
   /** Called when it may send. */
   flush(): void;
@@ -42,7 +44,10 @@ export interface TransportOwner extends PacketOwner {
   look(): void;
 }
 
-/** The character before the text of an Engine.IO message. */
+/** A ping of Engine.IO 4. */
+const PING = "2";
+/** The character that a pong consists of, and the one before the text of a message. */
+const PONG = 0x33;
 const MESSAGE = 0x34;
 
 /** How a WebSocket closed, in the shape of socket.io-client's close details. */
@@ -134,18 +139,14 @@ export class WebSocketTransport extends EngineTransport implements Writer {
   /** Called with each message. Its bytes are valid only during the call. */
   onMessage(bytes: Buffer, isBinary: boolean): void {
     this.messageBytes = bytes.length;
-    const { owner } = this;
-    if (!owner || !this.#isMessage(bytes, isBinary)) {
-      this.onData(isBinary ? bytes : bytes.toString());
-    } else if (isBinary) owner.onMessage(bytes, bytes.length);
-    else owner.onMessage(bytes.toString("utf8", 1), bytes.length - 1);
+    // Nobody but the connection hears of packets here.
+    const owner = this.protocol === 4 && isUnheard(this, "packet") ? this.owner : undefined;
+    if (owner && isBinary) owner.onMessage(bytes, bytes.length);
+    else if (owner && bytes[0] === MESSAGE)
+      owner.onMessage(bytes.toString("utf8", 1), bytes.length - 1);
+    else if (owner && bytes[0] === PONG && bytes.length === 1) owner.onPong();
+    else this.onData(isBinary ? bytes : bytes.toString());
     if (this.#paused) this.pause();
-  }
-
-  /** Whether a message is an Engine.IO message, and nobody but the connection hears of it here. */
-  #isMessage(bytes: Buffer, isBinary: boolean): boolean {
-    if (this.protocol !== 4 || !isUnheard(this, "packet")) return false;
-    return isBinary || bytes[0] === MESSAGE;
   }
 
   /** Called when the WebSocket has closed, whichever side closed it. */
@@ -239,10 +240,19 @@ export class WebSocketTransport extends EngineTransport implements Writer {
     // Measured with its prefix, so that V8 joins the parts of the text once, not again to send it.
     const message = isText ? `4${frame}` : frame;
     const bytes = isText ? bytesOf(message) - 1 : frame.length;
-    // As in #write().
-    if (this.#writes.mustWait(this)) this.#writes.sendLater(this, message);
-    else if (this.ws?.send(message, !isText, false) !== 1) this.unsent();
+    this.#sendNow(message);
     return bytes;
+  }
+
+  /** Sends a ping while it is writable, as `sendMessage` does. */
+  sendPing(): void {
+    this.#sendNow(PING);
+  }
+
+  #sendNow(data: Frame): void {
+    // As in #write().
+    if (this.#writes.mustWait(this)) this.#writes.sendLater(this, data);
+    else if (this.ws?.send(data, typeof data !== "string", false) !== 1) this.unsent();
   }
 
   /** Called when a message could not be written whole. */
