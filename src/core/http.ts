@@ -52,8 +52,11 @@ export interface ResponseStream {
   /** Returns false if the client reads too slowly: then wait for `onWritable`. */
   write(chunk: string | Buffer): boolean;
   onWritable(listener: () => void): void;
-  /** Ends the body. With `close` it also closes the connection, even if the request is unread. */
-  end(close?: boolean): void;
+  /**
+   * Ends the body. With `leaveUnread` nothing more is read from the connection: uWebSockets.js
+   * closes it as an idle one.
+   */
+  end(leaveUnread?: boolean): void;
   /** Closes the connection before the body's end, so that the client sees it is incomplete. */
   abort(): void;
 }

@@ -250,10 +250,12 @@ function createStream(res: HttpResponse, life: Life): ResponseStream {
         return true;
       });
     },
-    end(close = false) {
+    end(leaveUnread = false) {
       if (life.isDone()) return;
       life.finish();
-      res.cork(() => res.end(undefined, close));
+      if (leaveUnread) res.pause();
+      // Told to close, uWebSockets.js would write `Connection: close` into the body here.
+      res.cork(() => res.end());
     },
     abort() {
       if (!life.isDone()) res.close();

@@ -60,8 +60,11 @@ async function readBody(tcp: Tcp, headers: HttpAnswer["headers"]): Promise<strin
   if (headers["transfer-encoding"] === "chunked") {
     const parts: Buffer[] = [];
     for (;;) {
-      const size = Number.parseInt((await tcp.readThrough("\r\n")).toString("latin1"), 16);
+      const line = (await tcp.readThrough("\r\n")).toString("latin1");
+      const size = /^[\da-f]+\r\n$/i.test(line) ? Number.parseInt(line, 16) : Number.NaN;
       const part = await tcp.read(size + 2);
+      const isEnded = part.toString("latin1", size) === "\r\n";
+      if (!isEnded) throw new Error(`not an end of a chunk: ${JSON.stringify(`${part}`)}`);
       if (size === 0) return Buffer.concat(parts).toString();
       parts.push(part.subarray(0, size));
     }
