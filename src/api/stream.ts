@@ -138,10 +138,12 @@ async function run(
     const arrived = await stream.input.next();
     stream.waiting = false;
     if (arrived === "gone") return undefined;
-    if (arrived === "ended") return finish(out, stream.ended);
+    if (arrived === "ended") return end(out, { code: stream.ended });
     for (const lines of read(carry.take(arrived.bytes, arrived.last), running)) {
-      if (running.grant.isOver())
-        return finish(out, "API_UNAUTHENTICATED", "the token has expired");
+      if (running.grant.isOver()) {
+        const why = { code: "API_UNAUTHENTICATED", detail: "the token has expired" } as const;
+        return end(out, { ...why, isRead: arrived.last });
+      }
       const results = await applyLines(lines, running);
       if (results === "" || out.write(results)) continue;
       stream.waiting = true;
@@ -153,9 +155,10 @@ async function run(
         return FAILURES.API_BODY_TOO_SLOW.status;
       }
     }
-    if (arrived.last) return finish(out, undefined);
-    if (carry.bytes > running.settings.bodyBytesMax) return finish(out, "API_BODY_TOO_LARGE");
-    if (!running.place.hold(carry.bytes)) return finish(out, "API_BUSY");
+    if (arrived.last) return end(out, { isRead: true });
+    if (carry.bytes > running.settings.bodyBytesMax)
+      return end(out, { code: "API_BODY_TOO_LARGE" });
+    if (!running.place.hold(carry.bytes)) return end(out, { code: "API_BUSY" });
   }
 }
 
@@ -184,9 +187,19 @@ function createCarry() {
   };
 }
 
-function finish(out: ResponseStream, code: FailureCode | undefined, detail?: string): number {
+/** How a stream ends. */
+interface End {
+  /** Why the gateway ended it, if it did. */
+  readonly code?: FailureCode | undefined;
+  readonly detail?: string;
+  /** The request was read to its end, so that its connection can carry another. */
+  readonly isRead?: boolean;
+}
+
+/** Ends a stream, and returns its status. */
+function end(out: ResponseStream, { code, detail, isRead = false }: End): number {
   if (code !== undefined) out.write(writeRefusal(new FailureError(code, detail)));
-  out.end(code !== undefined);
+  out.end(!isRead);
   return code === undefined ? 200 : FAILURES[code].status;
 }
 

@@ -116,6 +116,25 @@ test("a stream ends soon after its token: what comes then is not carried out", a
   assert.deepEqual(api.answered, ["commands 401"]);
 });
 
+test("a connection whose stream was read to its end carries the next request, also after a refusal", async () => {
+  let now = 1_000_000_000_000;
+  const checkToken = async () => ({ sub: "fn", exp: now / 1000 + 10, sluice: {} });
+  const api = await startApi({ keys: [] }, { now: () => now, checkToken });
+  const raw = await openTcp(api.on.port);
+  const token = { authorization: "Bearer a.b.c", "transfer-encoding": "chunked" };
+  const commands = () => raw.write(api.head("/v1/commands", { ...NDJSON, ...token }));
+  commands();
+  await until(() => api.on.http.open === 1, "the stream is open");
+  now += 15_000;
+  raw.write(`${chunk(line(1))}0\r\n\r\n`);
+  assert.match((await readAnswer(raw)).body, /API_UNAUTHENTICATED/);
+  commands();
+  raw.write(`${chunk(line(2))}0\r\n\r\n`);
+  assert.deepEqual(JSON.parse((await readAnswer(raw)).body), { ok: true });
+  assert.equal(api.applied.length, 1);
+  raw.close("reset");
+});
+
 test("lines cut anywhere, byte by byte, are the same lines, answered as they become whole", async () => {
   const api = await startApi();
   const raw = await begin(api);
