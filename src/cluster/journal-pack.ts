@@ -1,16 +1,7 @@
 import type { LaneHead, Letter, Place } from "../core/journal.ts";
 
-/** Texts, each after its length in four bytes; numbers in eight bytes, and counts in four. */
-type Part = string | { readonly number: number } | { readonly count: number } | Kind;
-
-/** What a step does: append a call, take a letter, keep one. It is one byte, without a length. */
-export interface Kind {
-  readonly kind: "a" | "t" | "l";
-}
-
-const APPEND: Kind = { kind: "a" };
-const TAKE: Kind = { kind: "t" };
-const KEEP: Kind = { kind: "l" };
+/** What a step does: append calls of a lane, take a letter, keep one. */
+type Kind = "a" | "t" | "l";
 
 /** A call that is appended. */
 export interface PackedCall {
@@ -34,49 +25,79 @@ export interface Packer {
   pack(): Buffer;
 }
 
-/** Returns an empty packer. */
+/** What a packer begins with; it grows by doubling. */
+const BYTES = 4096;
+/** What a unit of a string takes in UTF-8 at most. */
+const UNIT_BYTES = 3;
+
+/**
+ * Returns an empty packer. Texts stand after their length in four bytes; numbers take eight bytes,
+ * counts four, and the kind of a step one. Neighbours of one lane stand behind its name and their
+ * count. All is written where it stays: to measure each text first costs as much again.
+ */
 export function createPacker(): Packer {
-  const parts: Part[] = [];
-  let size = 0;
+  let packed = Buffer.allocUnsafe(BYTES);
+  let at = 0;
+  /** The lane that is written last, and where it is counted. */
+  let run: { readonly lane: string; readonly at: number; count: number } | undefined;
+  function reserve(bytes: number): void {
+    if (at + bytes <= packed.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(2 * packed.length, at + bytes));
+    packed.copy(grown, 0, 0, at);
+    packed = grown;
+  }
   function text(value: string): void {
-    parts.push(value);
-    size += 4 + Buffer.byteLength(value);
+    reserve(4 + UNIT_BYTES * value.length);
+    const bytes = value === "" ? 0 : packed.write(value, at + 4);
+    packed.writeUInt32BE(bytes, at);
+    at += 4 + bytes;
   }
   function number(value: number): void {
-    parts.push({ number: value });
-    size += 8;
+    reserve(8);
+    at = packed.writeDoubleBE(value, at);
+  }
+  function count(value: number): void {
+    reserve(4);
+    at = packed.writeUInt32BE(value, at);
   }
   function start(kind: Kind): void {
-    parts.push(kind);
-    size += 1;
+    run = undefined;
+    reserve(1);
+    at += packed.write(kind, at, "latin1");
   }
-  function call({ lane, text: body, n, mac }: PackedCall): void {
-    for (const each of [lane, body, n, mac]) text(each);
+  /** Counts one more of a lane; `begin` stands before a lane that is not the one before. */
+  function countIn(lane: string, begin?: Kind): void {
+    if (run?.lane === lane) {
+      packed.writeUInt32BE(++run.count, run.at);
+      return;
+    }
+    if (begin) start(begin);
+    text(lane);
+    run = { lane, at, count: 1 };
+    count(1);
   }
   return {
-    append(given, strikes) {
-      start(APPEND);
-      text(strikes);
-      call(given);
+    append({ lane, text: body, n, mac }, strikes) {
+      countIn(lane, "a");
+      for (const each of [strikes, body, n, mac]) text(each);
     },
-    take(given, id) {
-      start(TAKE);
-      text(id);
-      call(given);
+    take({ lane, text: body, n, mac }, id) {
+      start("t");
+      for (const each of [id, lane, body, n, mac]) text(each);
     },
-    keep({ id, route, reason }, { json, mac }, at) {
-      start(KEEP);
-      text(at?.journal ?? "");
-      number(at?.number ?? 0);
-      for (const each of [at?.lane ?? "", id, route, reason, json, mac]) text(each);
+    keep({ id, route, reason }, { json, mac }, place) {
+      start("l");
+      text(place?.journal ?? "");
+      number(place?.number ?? 0);
+      for (const each of [place?.lane ?? "", id, route, reason, json, mac]) text(each);
     },
     remove(journal, places) {
+      run = undefined;
       text(journal);
-      parts.push({ count: places.length });
-      size += 4;
+      count(places.length);
       for (const place of places) {
+        countIn(place.lane);
         number(place.number);
-        text(place.lane);
       }
     },
     ask(head, journal) {
@@ -84,21 +105,6 @@ export function createPacker(): Packer {
       number(head.number ?? 0);
       text(head.lane);
     },
-    pack: () => write(parts, size),
+    pack: () => packed.subarray(0, at),
   };
-}
-
-function write(parts: readonly Part[], size: number): Buffer {
-  const packed = Buffer.allocUnsafe(size);
-  let at = 0;
-  for (const part of parts) {
-    if (typeof part === "string") {
-      const bytes = packed.write(part, at + 4);
-      packed.writeUInt32BE(bytes, at);
-      at += 4 + bytes;
-    } else if ("number" in part) at = packed.writeDoubleBE(part.number, at);
-    else if ("count" in part) at = packed.writeUInt32BE(part.count, at);
-    else at += packed.write(part.kind, at);
-  }
-  return packed;
 }

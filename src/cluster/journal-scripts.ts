@@ -19,9 +19,8 @@ const DROPS = 1000;
 
 const MEMBER = `
 local function prefixOf(lane) return struct.pack(">I4", #lane) .. lane end
-local function member(lane, number)
-  return prefixOf(lane) .. string.format("%016.0f", number)
-end
+local function numbered(prefix, number) return prefix .. string.format("%016.0f", number) end
+local function member(lane, number) return numbered(prefixOf(lane), number) end
 `;
 
 /** Needs `letters`, `ids` and `bytes`, names of keys. */
@@ -86,11 +85,15 @@ while at <= #gone do
   local name, all
   name, all, at = struct.unpack(">I4c0I4", gone, at)
   local ids, members = {}, {}
-  for each = 1, all do
-    local entry, lane
-    entry, lane, at = struct.unpack(">dI4c0", gone, at)
-    ids[each] = string.format("%.0f-0", entry)
-    members[each] = member(lane, entry)
+  while #ids < all do
+    local lane, run, entry
+    lane, run, at = struct.unpack(">I4c0I4", gone, at)
+    local lanePrefix = prefixOf(lane)
+    for each = 1, run do
+      entry, at = struct.unpack(">d", gone, at)
+      ids[#ids + 1] = string.format("%.0f-0", entry)
+      members[#members + 1] = numbered(lanePrefix, entry)
+    end
   end
   remove(name, ids, members)
 end
@@ -116,12 +119,12 @@ if entry < floor then
 end
 local first = entry + 1
 local members, failed, hasLetters = {}, {}, false
-local function append(lane, text, n, mac)
+local function append(lane, lanePrefix, text, n, mac)
   local id = string.format("%.0f-0", entry)
   if mac == "" then redis.call("XADD", KEYS[1], id, "l", lane, "t", text)
   else redis.call("XADD", KEYS[1], id, "l", lane, "t", text, "n", n, "s", mac) end
   members[#members + 1] = 0
-  members[#members + 1] = member(lane, entry)
+  members[#members + 1] = numbered(lanePrefix, entry)
 end
 local function keep(id, route, reason, json, mac)
   local old = find(id)
@@ -143,17 +146,26 @@ while at <= #step do
     end
     keep(id, route, reason, json, mac)
     hasLetters = true
-  else
-    local which, lane, text, n, mac
-    which, lane, text, n, mac, at = struct.unpack(">I4c0I4c0I4c0I4c0I4c0", step, at)
+  elseif kind == "t" then
+    local id, lane, text, n, mac
+    id, lane, text, n, mac, at = struct.unpack(">I4c0I4c0I4c0I4c0I4c0", step, at)
     entry = entry + 1
-    local letter = kind == "t" and find(which)
+    local letter = find(id)
     if letter then
       drop(letter)
       hasLetters = true
-    elseif kind == "a" and which ~= "" then redis.call("HDEL", KEYS[7], which) end
-    if kind == "a" or letter then append(lane, text, n, mac)
+      append(lane, prefixOf(lane), text, n, mac)
     else failed[#failed + 1] = string.format("%.0f", entry - first) end
+  else
+    local lane, run, strikes, text, n, mac
+    lane, run, at = struct.unpack(">I4c0I4", step, at)
+    local lanePrefix = prefixOf(lane)
+    for each = 1, run do
+      strikes, text, n, mac, at = struct.unpack(">I4c0I4c0I4c0I4c0", step, at)
+      entry = entry + 1
+      if strikes ~= "" then redis.call("HDEL", KEYS[7], strikes) end
+      append(lane, lanePrefix, text, n, mac)
+    end
   end
 end
 if #members > 0 then redis.call("ZADD", KEYS[2], unpack(members)) end

@@ -113,9 +113,9 @@ export function createSteps(settings: JournalSettings, { seal, dropped }: StepsN
   }
 
   function sign(journal: string, { lane, text }: CallStep): PackedCall {
+    if (!seal.hasKey) return { lane, text, n: "", mac: "" };
     const entry = { journal, n: String(++n), lane, text };
-    const mac = signEntry(seal, entry);
-    return { lane, text, mac, n: mac && entry.n };
+    return { ...entry, mac: signEntry(seal, entry) };
   }
 
   /** Ends the waiting of those that have waited for too long. */

@@ -51,8 +51,8 @@ export function packRemovals(places: readonly Place[]): Buffer {
   const packer = createPacker();
   for (let at = 0; at < places.length; ) {
     const journal = places[at]?.journal ?? "";
-    const other = places.findIndex((place, index) => index > at && place.journal !== journal);
-    const end = other < 0 ? places.length : other;
+    let end = at + 1;
+    while (places[end]?.journal === journal) end++;
     packer.remove(journal, places.slice(at, end));
     at = end;
   }

@@ -50,6 +50,25 @@ test("a call that is given up becomes a letter in one step, and any node lists i
   assert.ok(b.journal.letters.samples.bytes > 5000);
 });
 
+test("calls of a lane with a letter between them keep lane and order in the same step", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [node, other] = [await openNode(t, redis), await openNode(t, redis)];
+  const entries = ["/,a", "/,a", "/,b", "/,b", "/,a"].map((lane, at) => call(String(at), lane));
+  const appended = entries.map((entry, at) => {
+    if (at % 2 === 1) node.journal.letters.add(letterOf(`letter ${at}`));
+    return node.journal.append(entry);
+  });
+  await Promise.all(appended);
+  assert.deepEqual(await idsOf(node), ["letter 1", "letter 3"]);
+  await node.die();
+  await until(() => other.adopted.length === entries.length, "the calls");
+  assert.deepEqual(
+    other.adopted.map(({ lane, text }) => ({ lane, text })),
+    entries,
+  );
+});
+
 test("of two nodes that take a letter, one gets it, and has it in its journal in the same step", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
