@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LogFields, LogLevel } from "../../src/core/log.ts";
+import { readCall } from "../../src/upstream/call.ts";
 import { createGate, type Received, startFunction } from "../harness/function.ts";
 import { createMemoryJournals } from "../harness/memory-journal.ts";
 import { until } from "../harness/wait.ts";
@@ -375,6 +376,37 @@ test("whoever tells that a node's socket is lost makes the call under the same i
   await until(() => fn.received.length === 3, "all are told");
   const ids = fn.received.map(({ headers }) => headers["webhook-id"]);
   assert.equal(new Set(ids).size, 2);
+});
+
+test("whatever names and rooms a call has, it is read as it was written", async (t) => {
+  let gate = createGate();
+  const fn = await startFunction(t, () => gate.passed.then(() => ({})));
+  const journal = createMemoryJournals();
+  const upstream = testUpstream(
+    t,
+    { url: fn.url, namespaces: ["/*"] },
+    { journal: journal.open() },
+  );
+  const [namespace, id, event] = ['/a "b" \\\n', "s,\u2028ä", 'x"\ud800'];
+  const trace = { traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`, tracestate: 'k="v"' };
+  const rooms = ['"r"', "\n"];
+  for (const more of [{ trace, rooms }, {}]) {
+    gate = createGate();
+    const lane = upstream.lane(id, { namespace, ...more });
+    lane.event(event, ["\n"]);
+    await until(() => journal.entries.length === 1, "it is written down");
+    const kept = readCall(journal.entries[0]?.text ?? "");
+    const { at, order, id: call, ...read } = kept ?? { at: 0, order: 0, id: "" };
+    assert.deepEqual(read, {
+      ...{ kind: "event", namespace, socketId: id, subject: event, route: "default", ...more },
+      socket: JSON.stringify({ id, namespace, userId: `user of ${id}`, data: {} }),
+      members: `,${JSON.stringify({ event, args: ["\n"], ack: false }).slice(1, -1)}`,
+    });
+    assert.ok(at > 0 && order >= at * 1000 && call !== "");
+    gate.open();
+    await until(() => journal.entries.length === 0, "it is answered");
+    lane.end();
+  }
 });
 
 test("what no gateway has written is removed from a journal, and holds up nothing", async (t) => {
