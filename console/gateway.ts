@@ -50,11 +50,16 @@ export function hasKey(): boolean {
   return sessionStorage.getItem(KEPT) !== null;
 }
 
+let refused = (): void => {};
+
+/** Sets the one function that is called when the gateway has refused the key, which is forgotten. */
+export function onKeyRefused(listener: () => void): void {
+  refused = listener;
+}
+
 async function request(path: string, init: RequestInit = {}): Promise<Response> {
-  const headers = {
-    ...init.headers,
-    authorization: `Bearer ${sessionStorage.getItem(KEPT) ?? ""}`,
-  };
+  const key = sessionStorage.getItem(KEPT);
+  const headers = { ...init.headers, authorization: `Bearer ${key ?? ""}` };
   let response: Response;
   try {
     response = await fetch(path, { ...init, headers });
@@ -63,6 +68,11 @@ async function request(path: string, init: RequestInit = {}): Promise<Response> 
     throw new Refused(0, "The gateway cannot be reached.");
   }
   if (response.ok) return response;
+  // Not for an answer that comes late, to a key that another has replaced.
+  if (response.status === 401 && key === sessionStorage.getItem(KEPT)) {
+    setKey();
+    refused();
+  }
   const { title, code, detail } = await response.json().catch(() => ({}));
   const text = [title ?? `Status ${response.status}`, detail].filter(Boolean).join(": ");
   throw new Refused(response.status, code ? `${text} (${code})` : text);

@@ -1,6 +1,6 @@
 import { type ComponentType, render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { type About, get, hasKey, type Refused, setKey, takeKey } from "./gateway.ts";
+import { type About, get, hasKey, onKeyRefused, type Refused, setKey, takeKey } from "./gateway.ts";
 import { KeyForm } from "./key-form.tsx";
 import { Chat } from "./views/chat.tsx";
 import { Cluster } from "./views/cluster.tsx";
@@ -58,10 +58,7 @@ function Page() {
         setProblem("");
         setAbout(found);
       },
-      (error: Refused) => {
-        if (error.status === 401) setKey();
-        setProblem(error.message);
-      },
+      (error: Refused) => setProblem(error.message),
     );
   };
   const open = (key: string): void => {
@@ -69,6 +66,11 @@ function Page() {
     enter();
   };
   useEffect(() => {
+    // Tokens expire, keys are withdrawn, and the key of a link ends with its process.
+    onKeyRefused(() => {
+      setAbout(undefined);
+      setProblem("The gateway does not accept this key any more.");
+    });
     enter();
     const moved = () => {
       // The link of another start, opened in the same tab, changes no more than the hash.
