@@ -5,11 +5,12 @@ import { EVERYONE } from "../../src/cluster/log/event-log.ts";
 import { fed, type Node, openNode, say } from "./log-kit.ts";
 import { createServer, type Step } from "./log-server.ts";
 
-/** Opens a log on two nodes whose every step the test takes. */
-async function openBoth(t: TestContext) {
+/** Opens a log on two nodes whose every step the test takes; b may hold so many bytes. */
+async function openBoth(t: TestContext, heldBytesMax?: number) {
   const server = createServer();
   const sides = { a: server.join("a", false), b: server.join("b", false) };
-  const [a, b] = [openNode(t, fed(sides.a.carrier)), openNode(t, fed(sides.b.carrier))];
+  const a = openNode(t, fed(sides.a.carrier));
+  const b = openNode(t, fed(sides.b.carrier, undefined, heldBytesMax));
   const turn = () => new Promise(setImmediate);
   async function take(node: keyof typeof sides, ...steps: Step[]): Promise<void> {
     for (const step of steps) {
@@ -19,7 +20,7 @@ async function openBoth(t: TestContext) {
   }
   const opens: Step[] = ["ask", "answer", "subscribe", "push", "ask", "push", "answer"];
   for (const node of ["a", "b"] as const) await take(node, ...opens);
-  return { a, b, turn, take };
+  return { server, a, b, turn, take };
 }
 
 test("a message that comes while a log reads waits for the entries that came before it", async (t) => {
@@ -76,4 +77,23 @@ test("who subscribes inside an entry hears all after it, if it subscribes again 
   await take("b", "subscribe", "push", "push", "ask", "push", "answer");
   await take("b", "subscribe", "push", "ask", "push", "answer");
   assert.deepEqual(b.heard, ["join", "1", "2 (own)"]);
+});
+
+test("what comes after entries are lost is heard, if more came before that is known than may be held", async (t) => {
+  // Seen: what was too much to be held was forgotten with what was lost, though it was in the log.
+  const { server, a, b, turn, take } = await openBoth(t, 500);
+  void b.log.subscribe([":late"]);
+  await turn();
+  await take("b", "subscribe", "push");
+  for (const text of ["1", "2", "3", "4"]) say(a, [EVERYONE], text).catch(() => {});
+  await turn();
+  await take("a", "ask", "ask", "ask");
+  server.trim(0);
+  await take("b", "ask", "push", "push", "push", "push");
+  // It holds 1, 2 and 3, and has not read that they are gone.
+  await take("a", "ask");
+  await take("b", "push", "answer");
+  assert.equal(b.lost, 1);
+  await take("b", "ask", "push", "answer");
+  assert.deepEqual(b.heard, ["4"]);
 });

@@ -192,7 +192,8 @@ export function createOrder(needs: OrderNeeds): Order {
     lose(at) {
       losses++;
       samples.gaps++;
-      overflow = undefined;
+      // What was not held for it may be behind the place, and is to be read from there.
+      if (overflow) overflow = at;
       held.drop(at.id);
       [place, arrived] = [at.id, at];
       known.restart(at);
