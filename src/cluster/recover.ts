@@ -2,6 +2,7 @@ import { applyMove, createRoomHistory, narrowRooms, type RoomChange } from "../c
 import { within } from "../core/within.ts";
 import { NOWHERE } from "./log/carrier.ts";
 import { compareIds, type EntryId, type EventLog, findAfter, isId } from "./log/event-log.ts";
+import { msOf } from "./log/trust.ts";
 import { type LogMessage, readLogMessage, type StatePatch } from "./messages.ts";
 import { patchSession } from "./patches.ts";
 import type { LiveSession, Session } from "./session-text.ts";
@@ -11,7 +12,14 @@ export interface SessionStore {
   /** The socket is gone, and its client may come back within the window. */
   lose(name: string, session: LiveSession): void;
   /** Takes the session of a client that comes back; nobody else gets it then. */
-  claim(name: string, pid: string): Promise<Session | undefined>;
+  claim(name: string, pid: string): Promise<Claimed | undefined>;
+}
+
+/** A session that was taken. */
+export interface Claimed {
+  readonly session: Session;
+  /** It is as its node kept it while the socket lived: that node's last changes may be missing. */
+  readonly mayLag: boolean;
 }
 
 /** What is read of a log for clients that come back. */
@@ -66,6 +74,9 @@ interface Coming {
 /** Marks the offset of a packet that the log does not have, beside the place of its node. */
 const AWAY = ".away";
 
+/** What a node hears is kept within this time, unless Redis takes no commands for longer. */
+const KEPT_LATE_MS = 10_000;
+
 /** Returns the offset of a packet that the log does not have. Who returns with it begins anew. */
 export function unkept(place: EntryId): string {
   return place + AWAY;
@@ -89,14 +100,19 @@ export function createRecover(needs: RecoverNeeds): Recover {
   const tail = createTail(log, needs);
   const coming = new Set<Coming>();
 
-  /** Reads what came after a session's begin, with the node hearing all its rooms meanwhile. */
-  async function follow(session: Session, from: EntryId, releases: (() => void)[]) {
+  /**
+   * Reads what came after a session's begin, with the node hearing all its rooms meanwhile. Of one
+   * that was kept the client may have got more than the session says: it is brought up to that.
+   */
+  async function follow({ session, mayLag }: Claimed, from: EntryId, releases: (() => void)[]) {
     const held = new Set<unknown>();
+    const first = mayLag ? earlierOf(from, session) : from;
     for (let rooms = session.rooms; ; ) {
       const more = rooms.filter((room) => !held.has(room));
       for (const room of more) held.add(room);
       releases.push(hold(more));
-      const ending = await tail.after(from);
+      const early = first === from ? undefined : await tail.after(first);
+      const ending = early ?? (await tail.after(from));
       const now = ending && moveAlong(session, ending.kept);
       if (!now) return undefined;
       if (now.rooms.every((room) => held.has(room))) return { ...ending, now };
@@ -105,13 +121,13 @@ export function createRecover(needs: RecoverNeeds): Recover {
   }
 
   async function restore(pid: string, offset: string, narrow: Narrow, releases: (() => void)[]) {
-    const session = await sessions.claim(sessionName(namespace, pid), pid);
-    const from = session && beginOf(session, offset);
-    if (!session || from === undefined) return null;
-    const own: Coming = { sid: session.sid, heard: [] };
+    const claimed = await sessions.claim(sessionName(namespace, pid), pid);
+    const from = claimed && beginOf(claimed.session, offset);
+    if (!claimed || from === undefined) return null;
+    const own: Coming = { sid: claimed.session.sid, heard: [] };
     coming.add(own);
     releases.push(() => coming.delete(own));
-    const found = await follow(session, from, releases);
+    const found = await follow(claimed, from, releases);
     if (!found) return null;
     const { now, kept, end } = found;
     const narrowed = narrowRooms(now, narrow);
@@ -165,13 +181,28 @@ function beginOf({ since, whole }: Session, offset: string): EntryId | undefined
   return whole && since !== NOWHERE ? since : undefined;
 }
 
+/**
+ * Returns where to read from so that no change is missing in a session that was kept, whose client
+ * is at `from`: not before the last that it has.
+ */
+function earlierOf(from: EntryId, session: Session): EntryId {
+  const early = `${Math.max(0, msOf(from) - KEPT_LATE_MS)}-0`;
+  const last = lastOf(session);
+  const first = compareIds(early, last) > 0 ? early : last;
+  return compareIds(first, from) < 0 ? first : from;
+}
+
+function lastOf({ changes, since }: Session): EntryId {
+  return changes.at(-1)?.at ?? since;
+}
+
 /** Does to a session what was done to others since its last change; undefined if that ended it. */
 function moveAlong(session: Session, kept: readonly Kept[]): Session | undefined {
   const along = { ...session };
   const inside = new Set(session.rooms);
   const changes: RoomChange<string>[] = [...session.changes];
   // What was done before and has changed nothing then changes nothing now.
-  const last = changes.at(-1)?.at ?? session.since;
+  const last = lastOf(session);
   for (const { id, message } of kept) {
     // Its version says whether the session had it already.
     if (message.do === "patch") {

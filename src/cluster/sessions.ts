@@ -1,9 +1,10 @@
 import type { Lease } from "./lease.ts";
 import { createLedger } from "./ledger.ts";
+import type { Claimed } from "./recover.ts";
 import type { RedisLink } from "./redis.ts";
 import type { Seal } from "./seal.ts";
 import { CLAIM, KEEP, LOSE, RECLAIM } from "./session-scripts.ts";
-import { type LiveSession, readSession, type Session, writeSession } from "./session-text.ts";
+import { type LiveSession, readSession, writeSession } from "./session-text.ts";
 
 /** What sessions are kept by. */
 export interface SessionsSettings {
@@ -44,7 +45,7 @@ export interface Sessions {
   /** The socket is gone, and its client may come back within the window. */
   lose(name: string, session: LiveSession): void;
   /** Takes the session of a client that comes back; nobody else gets it then. */
-  claim(name: string, pid: string): Promise<Session | undefined>;
+  claim(name: string, pid: string): Promise<Claimed | undefined>;
   samples(): SessionsSamples;
   stop(): Promise<void>;
 }
@@ -188,7 +189,10 @@ export function createSessions(
           dead = holder;
           ({ holder, text } = await claim(name, dead));
         }
-        if (text !== undefined) return readSession(text, pid, { name, seal });
+        if (text !== undefined) {
+          const session = readSession(text, pid, { name, seal });
+          return session && { session, mayLag: holder !== "" };
+        }
         if (holder === undefined) return undefined;
       }
       return undefined;

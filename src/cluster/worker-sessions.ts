@@ -1,6 +1,7 @@
 import type { PrimarySessions } from "./log/primary.ts";
+import type { Claimed } from "./recover.ts";
 import { createSeal } from "./seal.ts";
-import { type LiveSession, readSession, type Session, writeSession } from "./session-text.ts";
+import { type LiveSession, readSession, writeSession } from "./session-text.ts";
 import type { SessionsSamples } from "./sessions.ts";
 import type { WorkerBus } from "./worker-bus.ts";
 
@@ -23,8 +24,15 @@ export interface WorkerSessions {
   /** The socket is gone, and its client may come back within the window. */
   lose(name: string, session: LiveSession): void;
   /** Takes the session of a client that comes back; nobody else gets it then. */
-  claim(name: string, pid: string): Promise<Session | undefined>;
+  claim(name: string, pid: string): Promise<Claimed | undefined>;
   samples(): SessionsSamples;
+}
+
+/** What the primary answers with. */
+interface Answer {
+  readonly session: string;
+  /** Its worker was killed: it is as it was kept last. */
+  readonly mayLag: boolean;
 }
 
 interface Live {
@@ -44,7 +52,7 @@ export function createPrimarySessions(
   limits: PrimarySessionLimits,
 ): PrimarySessions & { stop(): void } {
   const live = new Map<string, Live>();
-  const lost = new Map<string, { readonly session: string; readonly until: number }>();
+  const lost = new Map<string, Answer & { readonly until: number }>();
   /** Clients whose old socket is still there. */
   const waiting = new Map<string, Set<() => void>>();
   let bytes = 0;
@@ -58,12 +66,13 @@ export function createPrimarySessions(
   }, SWEEP_MS);
   sweep.unref();
 
-  function take(name: string): string | undefined {
-    const session = lost.get(name)?.session;
-    if (session === undefined) return undefined;
+  function take(name: string): Answer | undefined {
+    const known = lost.get(name);
+    if (!known) return undefined;
     lost.delete(name);
+    const { session, mayLag } = known;
     bytes -= session.length;
-    return session;
+    return { session, mayLag };
   }
 
   function drop(name: string): Live | undefined {
@@ -81,9 +90,9 @@ export function createPrimarySessions(
     }
   }
 
-  function lose(name: string, session: string): void {
+  function lose(name: string, { session, mayLag }: Answer): void {
     take(name);
-    lost.set(name, { session, until: performance.now() + limits.windowMs });
+    lost.set(name, { session, mayLag, until: performance.now() + limits.windowMs });
     bytes += session.length;
     trim();
     wake(name);
@@ -105,7 +114,7 @@ export function createPrimarySessions(
   function claim(
     worker: string,
     name: string,
-    answer: (session: string | undefined) => void,
+    answer: (session: Answer | undefined) => void,
   ): void {
     const holder = live.get(name)?.worker;
     if (holder === undefined || holder === worker) {
@@ -132,7 +141,7 @@ export function createPrimarySessions(
       else {
         // One that goes on at another worker is that one's.
         if (live.get(part[1])?.worker === worker) drop(part[1]);
-        if (word === "lose") lose(part[1], part[2]);
+        if (word === "lose") lose(part[1], { session: part[2], mayLag: false });
         else wake(part[1]);
       }
     },
@@ -140,7 +149,7 @@ export function createPrimarySessions(
       for (const [name, each] of [...live]) {
         if (each.worker !== worker) continue;
         drop(name);
-        lose(name, each.session);
+        lose(name, { session: each.session, mayLag: true });
       }
     },
     stop: () => clearInterval(sweep),
@@ -190,8 +199,10 @@ export function createWorkerSessions(bus: WorkerBus, bytesMax: number): WorkerSe
       bus.send(["lose", name, text]);
     },
     async claim(name, pid) {
-      const text = await bus.ask((asked) => ["claim", asked, name]).catch(() => undefined);
-      return typeof text === "string" ? readSession(text, pid, { name, seal }) : undefined;
+      const asked = bus.ask((number) => ["claim", number, name]).catch(() => undefined);
+      const answer = (await asked) as Answer | undefined; // the primary is of this version
+      const session = answer && readSession(answer.session, pid, { name, seal });
+      return session && { session, mayLag: answer.mayLag };
     },
     samples() {
       samples.kept = kept.size;

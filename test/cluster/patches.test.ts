@@ -81,7 +81,7 @@ test("a session is patched while its node gives it back, whenever the node hears
     const failed = (error: unknown) => assert.fail(String(error));
     const bus = createBus(carriers.join(name), { samples, threw: failed, heldBytesMax: 1e8 });
     t.after(() => bus.stop());
-    const sessions = { lose() {}, claim: async () => session };
+    const sessions = { lose() {}, claim: async () => ({ session, mayLag: false }) };
     const io = new Server({
       adapter: createAdapterClass({
         bus: {
