@@ -51,6 +51,8 @@ export interface Writes {
   settle(): void;
   /** Calls back once nothing waits, which may be now. */
   afterwards(call: () => void): void;
+  /** How often something was published, or was done after waiting. */
+  count(): number;
 }
 
 /**
@@ -75,7 +77,12 @@ interface Waiting {
 
 /** Returns the writes of one engine. Above `bytesMax` waiting bytes nothing waits any longer. */
 export function createWrites(app: TemplatedApp, bytesMax: number): Writes {
-  const backlog = createBacklog(app);
+  let count = 0;
+  const carryOut = (one: Waiting) => {
+    count++;
+    write(app, one);
+  };
+  const backlog = createBacklog(carryOut);
   const turns = createTurns(backlog.settle);
   const shared: Burst = { turn: 0, burst: 0 };
 
@@ -95,7 +102,7 @@ export function createWrites(app: TemplatedApp, bytesMax: number): Writes {
       }
       if (++counted.burst === WATCHED_FROM) turns.watch();
       const one: Waiting = { what: "publish", writer: sender, topic: topic.name, message };
-      if (counted.burst <= HELD_MAX && backlog.isEmpty()) carryOut(app, one);
+      if (counted.burst <= HELD_MAX && backlog.isEmpty()) carryOut(one);
       else wait({ ...one, message: keep(message) });
     },
     subscribe(writer, topic) {
@@ -111,6 +118,7 @@ export function createWrites(app: TemplatedApp, bytesMax: number): Writes {
       wait({ what: "send", writer, topic: "", message: keep(message) }),
     settle: backlog.settle,
     afterwards: backlog.afterwards,
+    count: () => count,
   };
 }
 
@@ -134,7 +142,7 @@ function createTurns(ended: () => void) {
 }
 
 /** Returns what waits, in order. */
-function createBacklog(app: TemplatedApp) {
+function createBacklog(carryOut: (one: Waiting) => void) {
   let waiting: Waiting[] = [];
   let bytes = 0;
   let isSettling = false;
@@ -173,7 +181,7 @@ function createBacklog(app: TemplatedApp) {
       isSettling = true;
       try {
         // Whoever cannot take more leaves its topics meanwhile: that waits too, behind the rest.
-        for (let i = 0; i < waiting.length; i++) carryOut(app, waiting[i] as Waiting);
+        for (let i = 0; i < waiting.length; i++) carryOut(waiting[i] as Waiting);
       } finally {
         forget();
       }
@@ -191,7 +199,7 @@ function keep(message: Message): Message {
   return typeof message === "string" ? message : Buffer.from(message);
 }
 
-function carryOut(app: TemplatedApp, { what, writer, topic, message }: Waiting): void {
+function write(app: TemplatedApp, { what, writer, topic, message }: Waiting): void {
   const isBinary = typeof message !== "string";
   if (what === "publish") {
     // A sender that has closed meanwhile subscribes to nothing any more.

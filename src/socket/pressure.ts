@@ -11,6 +11,8 @@ const ROUND_MS = 1000;
 const MIN_ROUND_MS = 5;
 /** A heartbeat is found a round and a tick late at most, which is 10 % of `beatMs` or less. */
 const ROUND_SHARE = 0.1 / 1.5;
+/** For so long the unsent bytes are looked at after something was written: once is not sure. */
+const LOOKED_ROUNDS = 3;
 /** How long closes and heartbeats may hold up all else, in one turn of the event loop. */
 const TURN_MS = 1;
 
@@ -19,7 +21,9 @@ const TURN_MS = 1;
  *
  * Connections under pressure are checked every 100 ms. All others are checked once a second,
  * however many there are: a tenth of them at each tick, or half of them while the process does next
- * to nothing and ticks come every 500 ms. Each check costs 20–100 ns, and what `checked` does.
+ * to nothing and ticks come every 500 ms. Each check costs 20–100 ns, and what `checked` does. To
+ * ask uWebSockets.js for the unsent bytes is half of that. Where nothing but pings was written for
+ * three rounds, there are no new ones.
  * Without connections there are no ticks. With heartbeats of less than 15 s checks come more often.
  *
  * A check also finds the heartbeats that are due. Two timers of each connection would wake the
@@ -41,6 +45,8 @@ export function createPressureMonitor(
     readonly samples: SocketSamples;
     /** Called when pressure ends, with how long it lasted in seconds. */
     pressuredFor(seconds: number): void;
+    /** Grows with everything that is written to the connections, but for what `samples` count. */
+    written(): number;
     /** Called for every connection about once a second, to check its age and its tokens. */
     checked(connection: Outbox, nowMs: number): void;
   },
@@ -61,14 +67,17 @@ export function createPressureMonitor(
   const walk = createWalk(all, (connection, now) => {
     if (now >= connection.beatAt) beats.add(connection, "");
     if (stopped) return 0;
-    connection.look();
+    if (mayHaveUnsent) connection.look();
     const held = connection.pressured ? 0 : connection.heldBytes;
     needs.checked(connection, now);
     return held;
   });
   const roundMs = Math.min(ROUND_MS, Math.max(MIN_ROUND_MS, settings.beatMs * ROUND_SHARE));
+  const isWritten = createWrittenLately(LOOKED_ROUNDS * roundMs, needs);
+  let mayHaveUnsent = true;
   const ticks = createTicks(roundMs, (now, elapsedMs) => {
     let most = 0;
+    mayHaveUnsent = isWritten(now);
     for (const connection of stopped ? [] : pressured) {
       connection.look();
       most = Math.max(most, connection.heldBytes);
@@ -112,6 +121,25 @@ export function createPressureMonitor(
       stopped = true;
       ticks.calm();
     },
+  };
+}
+
+/**
+ * Returns whether anything but pings was written in the last `forMs`, as of the calls. Of a ping a
+ * connection learns at once whether it was sent, because no callback of uWebSockets.js sends one.
+ */
+function createWrittenLately(
+  forMs: number,
+  needs: { readonly samples: SocketSamples; written(): number },
+): (nowMs: number) => boolean {
+  let last = 0;
+  let lastAt = Number.NEGATIVE_INFINITY;
+  return (nowMs) => {
+    const { ping, ...others } = needs.samples.sent;
+    const count = Object.values(others).reduce((sum, sent) => sum + sent, needs.written());
+    if (count !== last) lastAt = nowMs;
+    last = count;
+    return nowMs - lastAt <= forMs;
   };
 }
 

@@ -106,6 +106,7 @@ export function serveSocketIo(
   const monitor = createPressureMonitor(watched, {
     samples,
     pressuredFor: needs.pressuredFor,
+    written: needs.writes.count,
     checked(connection: Connection, nowMs) {
       checkAge(connection, nowMs);
       connection.checkJoined(nowMs);

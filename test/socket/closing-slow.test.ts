@@ -11,6 +11,7 @@ test("connections that become slow together are closed in order, over several tu
   const monitor = createPressureMonitor(settings, {
     samples: createSamples(),
     pressuredFor: () => {},
+    written: () => 0,
     checked: () => {},
   });
   t.after(() => monitor.stop());
@@ -45,7 +46,7 @@ test("connections that become slow together are closed in order, over several tu
 test("who has drained before its close comes is not closed", async (t) => {
   const monitor = createPressureMonitor(
     { bufferBytesMax: 1000, stallMsMax: 1000, beatMs: 1000 },
-    { samples: createSamples(), pressuredFor: () => {}, checked: () => {} },
+    { samples: createSamples(), pressuredFor: () => {}, written: () => 0, checked: () => {} },
   );
   t.after(() => monitor.stop());
   const closed: number[] = [];
@@ -80,4 +81,42 @@ test("who has drained before its close comes is not closed", async (t) => {
   }
   await until(() => closed.includes(2), "the close of the last");
   assert.deepEqual(closed, [0, 2]);
+});
+
+test("unsent bytes are looked at for a while after something was written, and pings are not", async (t) => {
+  const samples = createSamples();
+  let written = 0;
+  const monitor = createPressureMonitor(
+    { bufferBytesMax: 1000, stallMsMax: 1000, beatMs: 150 },
+    { samples, pressuredFor: () => {}, written: () => written, checked: () => checks++ },
+  );
+  t.after(() => monitor.stop());
+  let checks = 0;
+  let looks = 0;
+  // All that the monitor needs of a connection.
+  const idle = {
+    beatAt: Number.POSITIVE_INFINITY,
+    pressured: false,
+    heldBytes: 0,
+    look: () => looks++,
+  } as { -readonly [K in keyof Outbox]?: unknown } as Outbox;
+  monitor.add(idle);
+  t.after(() => monitor.remove(idle));
+  const rests = async () => {
+    const [checksBefore, looksBefore] = [checks, looks];
+    await until(() => checks >= checksBefore + 5, "further checks");
+    return looks === looksBefore;
+  };
+  const looked = async (what: string, write: () => void) => {
+    while (!(await rests()));
+    const before = looks;
+    write();
+    await until(() => looks > before, `looks after ${what}`);
+  };
+  await looked("a broadcast", () => written++);
+  await looked("a message", () => samples.sent.message++);
+  await looked("a pong", () => samples.sent.pong++);
+  while (!(await rests()));
+  samples.sent.ping++;
+  assert.ok(await rests(), "none after a ping");
 });
