@@ -17,6 +17,7 @@ import { handPacket } from "../seam/socket-io-events.ts";
 import type { ConnectionClient } from "../seam/socket-io-inside.ts";
 import { describeClose, readForced, readReason } from "./close-reason.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
+import { CONNECTION_KEYS } from "./samples.ts";
 import { isWebSocket, receivedBytes, type WebSocketTransport } from "./websocket.ts";
 
 const NONE: OwnConnection["entered"] = [];
@@ -153,9 +154,8 @@ export class Connection extends Outbox implements ServingConnection {
   }
 
   #count(by: 1 | -1): void {
-    const key = `${this.transport.name} ${this.#codecLabel}`;
-    const { connections } = this.#needs.samples;
-    connections[key] = (connections[key] ?? 0) + by;
+    const key = CONNECTION_KEYS[this.transport.name][this.#codecLabel];
+    this.#needs.samples.connections[key] += by;
   }
 
   // --- in ---

