@@ -98,6 +98,7 @@ export function closesPage(): string {
       "- *after unsent data*: unsent data is sent first, then the close frame.\n" +
       "- *at once*: the close frame is sent at once.\n" +
       "- *TCP cut*: unsent data is dropped and TCP is cut. The client gets no close frame and no code.\n\n" +
+      "The text of the close frame is the reason.\n\n" +
       "*`disconnect` reason* is what the `disconnect` event of the socket says in your handlers. The event " +
       "of the client says its own reason, such as `transport close`.\n\n" +
       "A long-polling client that the server closes gets unsent data with its next poll, and then the " +
@@ -110,7 +111,7 @@ export function closesPage(): string {
         sentence(prose(row.text)),
         `the ${row.by}`,
         ways[row.how],
-        String(row.code),
+        name === "client_closed" ? "the client's" : row.how === "cut" ? "none" : String(row.code),
         code(row.disconnect),
       ]),
     ),

@@ -18,7 +18,7 @@ import type { ConnectionClient } from "../seam/socket-io-inside.ts";
 import { describeClose, readForced, readReason } from "./close-reason.ts";
 import { Outbox, type OutboxNeeds } from "./outbox.ts";
 import { CONNECTION_KEYS } from "./samples.ts";
-import { isWebSocket, receivedBytes, type WebSocketTransport } from "./websocket.ts";
+import { isWebSocket, receivedBytes } from "./websocket.ts";
 
 const NONE: OwnConnection["entered"] = [];
 /** How long a close waits for the next poll of a client that never joined a namespace. */
@@ -334,7 +334,6 @@ export class Connection extends Outbox implements ServingConnection {
     this.#needs.samples.upgraded++;
     clearTimeout(this.#closeTimer);
     transport.owner = this;
-    if (this.closeReason && isWebSocket(transport)) this.#explain(transport, this.closeReason);
     if (this.pause && isWebSocket(transport)) transport.pause();
     // Queued packets must go out before the first published one, or packets change their order.
     this.flush();
@@ -351,10 +350,8 @@ export class Connection extends Outbox implements ServingConnection {
     if (this.readyState === "closed") return;
     this.closeReason ??= reason;
     this.#closeDetails ??= details;
-    if (isWebSocket(this.transport)) {
-      this.#explain(this.transport, reason);
-      this.transport.abrupt = how === "cut";
-    } else if (reason !== "overload") {
+    if (isWebSocket(this.transport)) this.transport.abrupt = how === "cut";
+    else if (reason !== "overload") {
       this.#closePolling();
       return;
     }
@@ -371,12 +368,6 @@ export class Connection extends Outbox implements ServingConnection {
     this.flush(); // over the buffer limit nothing was sent; a poll may be waiting
     if (this.readyState !== "closing" || !this.closeReason) return;
     this.client?.onclose(CLOSES[this.closeReason].disconnect, this.#closeDetails);
-  }
-
-  /** Sets the code and text of the WebSocket's close frame. */
-  #explain(transport: WebSocketTransport, reason: CloseReason): void {
-    transport.closeCode = CLOSES[reason].code;
-    transport.closeText = reason;
   }
 
   override close(discard?: boolean): void {
@@ -421,6 +412,8 @@ export class Connection extends Outbox implements ServingConnection {
     const reason = own ? CLOSES[own].disconnect : given;
     const why = this.closeReason ?? this.#whyClosed(given, description);
     this.closeReason = why;
+    // A transport calls this before it writes the close frame, whoever closes it.
+    if (isWebSocket(this.transport)) this.transport.explain(CLOSES[why].code, why);
     this.#count(-1);
     this.#needs.samples.closed[why]++;
     clearTimeout(this.#closeTimer);

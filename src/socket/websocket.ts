@@ -70,9 +70,6 @@ export class WebSocketTransport extends EngineTransport implements Writer {
   override owner: TransportOwner | undefined;
   /** The open WebSocket; undefined before and after. */
   ws: WebSocket<WebSocketData> | undefined;
-  /** Code and text of the close frame that this server sends. */
-  closeCode = 1000;
-  closeText = "";
   /** Set to close without waiting for unsent bytes. */
   abrupt = false;
   /** Bytes of the message that is being read. */
@@ -81,6 +78,8 @@ export class WebSocketTransport extends EngineTransport implements Writer {
   #pressed = false;
   #probed = false;
   #paused = false;
+  #closeCode = 1000;
+  #closeText = "";
   /** Whether what is being sent has to wait for earlier broadcasts. */
   #waits = false;
   readonly #reading: Reading;
@@ -97,6 +96,12 @@ export class WebSocketTransport extends EngineTransport implements Writer {
     this.#socket = request.socket;
     this.#reading = reading;
     this.#writes = writes;
+  }
+
+  /** Sets code and text of the close frame that this server sends. */
+  explain(code: number, text: string): void {
+    this.#closeCode = code;
+    this.#closeText = text;
   }
 
   /** Stops reading from the client; while it is to drain, from then on. */
@@ -116,7 +121,7 @@ export class WebSocketTransport extends EngineTransport implements Writer {
   onOpen(ws: WebSocket<WebSocketData>): void {
     this.ws = ws;
     if (this.readyState !== "open") {
-      ws.end(this.closeCode, this.closeText);
+      ws.end(this.#closeCode, this.#closeText);
       return;
     }
     this.writable = true;
@@ -265,7 +270,7 @@ export class WebSocketTransport extends EngineTransport implements Writer {
     this.#writes.settle();
     done();
     if (this.abrupt) this.ws?.close();
-    else this.ws?.end(this.closeCode, this.closeText);
+    else this.ws?.end(this.#closeCode, this.#closeText);
   }
 }
 

@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
-import type { CloseReason } from "../../src/core/closes.ts";
+import { CLOSES, type CloseReason } from "../../src/core/closes.ts";
 import type { Log } from "../../src/core/log.ts";
 import type { PartialSettings } from "../../src/core/settings.ts";
 import { newClient, type TestGateway, testGateway } from "../harness/gateway.ts";
 import { slowProxy } from "../harness/slow-proxy.ts";
 import { next, until } from "../harness/wait.ts";
+import { enginePath } from "../harness/wire-io.ts";
+import { openWs } from "../harness/wire-ws.ts";
 
 interface Case {
   readonly reason: string;
@@ -83,25 +85,56 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
+/** Resolves with the code and the text of the close frame that a client's WebSocket gets. */
+async function endOf(client: ReturnType<typeof newClient>) {
+  const { ws } = client.io.engine.transport as unknown as { ws: WebSocket };
+  const { code, reason } = await new Promise<CloseEvent>((resolve) =>
+    ws.addEventListener("close", resolve),
+  );
+  return { code, reason };
+}
+
+/** What the table says of a close frame; a client that closes gets its own code back, or none. */
+const frameOf = (reason: CloseReason) =>
+  reason === "client_closed" ? { code: 1005, reason: "" } : { code: CLOSES[reason].code, reason };
+
 async function disconnectOf(t: TestContext, { settings, provoke }: Case) {
   const closes: unknown[] = [];
   const log: Log = (_level, { reason }) => void (reason && closes.push(reason));
   const gateway = await testGateway(t, settings, { log });
   const { client, socket } = await gateway.joined();
   const gone = next<[string, unknown]>(socket, "disconnect");
+  const ended = endOf(client);
   provoke(gateway, socket, client);
   const [reason, details] = await gone;
-  return { closes, reason, details };
+  return { closes, reason, details, ended: await ended };
 }
 
 for (const [title, wanted] of Object.entries(CASES)) {
   test(`${title}: ${wanted.reason}, counted once as ${wanted.counted}`, async (t) => {
-    const { closes, reason } = await disconnectOf(t, wanted);
+    const { closes, reason, ended } = await disconnectOf(t, wanted);
     assert.equal(reason, wanted.reason);
     await until(() => closes.length > 0, "the log line");
     assert.deepEqual(closes, [wanted.counted]);
+    // Seen: 1000 without a text wherever Engine.IO or Socket.IO closes, after `io.close()` and a
+    // packet of no type too. Only closes that begin in Sluice set what the frame says.
+    assert.deepEqual(ended, frameOf(wanted.counted));
   });
 }
+
+test("a WebSocket that answers no ping, or joins no namespace, is told why it is closed", async (t) => {
+  // Seen and why: as above, for the second of them.
+  const socket = { pingIntervalMs: 100, pingTimeoutMs: 1000, connectTimeoutMs: 100 };
+  const gateway = await testGateway(t, { socket });
+  const ends = ["2", "40"].map(async (first) => {
+    const ws = await openWs(gateway.port, enginePath("transport=websocket"));
+    if (first === "40") ws.send(first);
+    return ws.ended();
+  });
+  const [outside, mute] = await Promise.all(ends);
+  assert.deepEqual(outside, frameOf("connect_timeout"));
+  assert.deepEqual(mute, frameOf("ping_timeout"));
+});
 
 test("never joining a namespace: forced server close, counted as connect_timeout", async (t) => {
   const gateway = await testGateway(t, { socket: { connectTimeoutMs: 100 } });
