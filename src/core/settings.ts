@@ -54,6 +54,11 @@ export function hasUpstream({ upstream }: Pick<Settings, "upstream">): boolean {
   return upstream.url !== "" || upstream.routes.length > 0;
 }
 
+/** Whether calls without a waiting client, and dead letters, are kept in Redis. */
+export function keepsInRedis({ cluster, upstream }: Pick<Settings, "cluster" | "upstream">) {
+  return cluster.redisUrl !== "" && upstream.durable !== "memory";
+}
+
 /** The names of one setting, and its schema. */
 export interface SettingName {
   /** Section and key, such as `socket.port`. */

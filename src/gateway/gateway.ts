@@ -4,7 +4,7 @@ import type { WorkerSide } from "../cluster/workers.ts";
 import { createKeptLines, type KeptLine } from "../console/lines.ts";
 import { CLOSES } from "../core/closes.ts";
 import { type Log, silentLog, stderrLog } from "../core/log.ts";
-import { hasUpstream, readSettings } from "../core/settings.ts";
+import { hasUpstream, keepsInRedis, readSettings } from "../core/settings.ts";
 import type { PartialSettings, Settings } from "../core/settings-shape.ts";
 import type { Tracer } from "../core/trace.ts";
 import { readVersion } from "../core/version.ts";
@@ -377,7 +377,7 @@ function startMetrics(
   settings: Settings,
   { undo, linesDropped, state }: Build & { readonly state: Readonly<State> },
 ): Metrics {
-  const metrics = createMetrics(settings.metrics);
+  const metrics = createMetrics({ ...settings.metrics, isShared: keepsInRedis(settings) });
   const loop = watchLoop();
   undo.push(
     () => metrics.stop(),

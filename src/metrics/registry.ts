@@ -1,4 +1,5 @@
 import {
+  type Aggregator,
   Counter,
   Gauge,
   Histogram,
@@ -43,8 +44,14 @@ export interface Metrics {
   stop(): void;
 }
 
-/** Returns a registry with every row of the table, so that each is exported from the start. */
-export function createMetrics(settings: { readonly defaults: boolean }): Metrics {
+/**
+ * Returns a registry with every row of the table, so that each is exported from the start. With
+ * `isShared` other nodes and workers have the same values where the table says so.
+ */
+export function createMetrics(settings: {
+  readonly defaults: boolean;
+  readonly isShared?: boolean;
+}): Metrics {
   const registry = new Registry();
   const plainType = registry.contentType;
   const built = new Map<string, Counter | Gauge | Histogram>();
@@ -53,7 +60,10 @@ export function createMetrics(settings: { readonly defaults: boolean }): Metrics
   const rows: [string, MetricRow][] = Object.entries(METRICS);
   for (const [name, row] of rows) {
     // prom-client collects metrics in order, so the first one sets the values of all.
-    built.set(name, build(name, row, { registry, ...(built.size === 0 && { collect }) }));
+    const isShared = settings.isShared === true && row.isShared === true;
+    const aggregator = isShared ? "max" : (row.aggregate ?? "sum");
+    const first = built.size === 0 && { collect };
+    built.set(name, build(name, row, { registry, aggregator, ...first }));
   }
   const stopDefaults = settings.defaults ? addDefaults(registry) : () => {};
 
@@ -146,15 +156,19 @@ function isOpenMetrics(accept: string): boolean {
 function build(
   name: string,
   row: MetricRow,
-  { registry, collect }: { readonly registry: Registry; readonly collect?: () => void },
+  needs: {
+    readonly registry: Registry;
+    readonly aggregator: Aggregator;
+    readonly collect?: () => void;
+  },
 ): Counter | Gauge | Histogram {
   const shape = {
     name,
     help: row.help,
     labelNames: [...row.labels],
-    registers: [registry],
-    aggregator: row.aggregate ?? ("sum" as const),
-    ...(collect && { collect }),
+    registers: [needs.registry],
+    aggregator: needs.aggregator,
+    ...(needs.collect && { collect: needs.collect }),
   };
   if (row.kind === "counter") return new Counter(shape);
   if (row.kind === "gauge") return new Gauge(shape);

@@ -7,6 +7,8 @@ export interface MetricRow {
   readonly buckets?: readonly number[];
   /** How the values of several workers are combined; `sum` if absent. */
   readonly aggregate?: "first" | "max" | "min" | "average";
+  /** Whether all nodes and workers have the same value with Redis, so that a sum would be wrong. */
+  readonly isShared?: boolean;
 }
 
 /** Upper bounds for latencies, in seconds. */
@@ -458,7 +460,8 @@ export const METRICS = {
   sluice_upstream_dead_letters: {
     kind: "gauge",
     labels: [],
-    help: "Dead letters that are kept: events whose last attempt failed.",
+    isShared: true,
+    help: "Dead letters that are kept: events whose last attempt failed. In Redis they are one list, and every node says its length: take the maximum of the nodes. In memory (upstream.durable) take the sum.",
   },
   sluice_upstream_dead_lettered_total: {
     kind: "counter",

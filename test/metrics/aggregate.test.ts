@@ -52,3 +52,22 @@ test("a state is not added up: the breaker of several workers is as open as the 
   assert.deepEqual(await read([1, 1]), [1, 1]);
   assert.deepEqual(await read([0, 2, 0]), [2, 1]);
 });
+
+test("what all workers have in Redis is not added up; what each has in memory is", async (t) => {
+  // Seen: 20 dead letters with four workers and a list of five, which is one for the cluster.
+  const read = async (isShared: boolean, held: readonly number[]) => {
+    const aggregate = createAggregate(() => 0);
+    for (const [worker, letters] of held.entries()) {
+      const metrics = createMetrics({ defaults: false, isShared });
+      t.after(() => metrics.stop());
+      metrics.source(() => ({ sluice_upstream_dead_letters: letters, sluice_connections: 1 }));
+      aggregate.update(worker, await metrics.counted());
+    }
+    const { body } = await aggregate.text(new Set());
+    return ["upstream_dead_letters", "connections"].map((name) =>
+      Number(new RegExp(`^sluice_${name} (\\S+)$`, "m").exec(body)?.[1]),
+    );
+  };
+  assert.deepEqual(await read(true, [5, 5, 5, 5]), [5, 4]);
+  assert.deepEqual(await read(false, [5, 0, 2]), [7, 3]);
+});
