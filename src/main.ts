@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { checkWorkers, countWorkers } from "./cluster/worker-settings.ts";
-import { type CommandLine, EXIT, readCommandLine, UsageError } from "./core/command-line.ts";
+import { countWorkers } from "./cluster/worker-settings.ts";
+import { type CommandLine, EXIT, HELP, readCommandLine, UsageError } from "./core/command-line.ts";
 import { messageOf } from "./core/failures.ts";
 import { formatClients, type Log } from "./core/log.ts";
 import {
@@ -12,56 +12,27 @@ import {
   type Settings,
   SettingsError,
 } from "./core/settings.ts";
-import { mergeSettings, SHORT_DRAIN, withDefaults } from "./core/sources.ts";
+import { readSettingsFile } from "./core/settings-json.ts";
+import {
+  mergeSettings,
+  nameSources,
+  type SettingSources,
+  SHORT_DRAIN,
+  withDefaults,
+} from "./core/sources.ts";
 import { createPaint } from "./core/terminal.ts";
 import { readVersion } from "./core/version.ts";
+import { checkSettings } from "./gateway/check-settings.ts";
 import { examine } from "./gateway/doctor.ts";
 import { type Gateway, type OwnNeeds, startOwn } from "./gateway/gateway.ts";
 import { createLogOutput, createPinoLog, type LogOutput } from "./gateway/log-output.ts";
 import { logStart } from "./gateway/start-lines.ts";
 import { createAggregate } from "./metrics/aggregate.ts";
 
-const HELP = `sluice: a Socket.IO event gateway
-
-  sluice [--config FILE] [--section.key VALUE …]   runs the gateway
-  sluice dev [--function URL] [-- COMMAND …]        runs it with a function, and prints every call
-  sluice replay FILE [--call N|ID]                  sends a recorded call to its function again
-  sluice doctor [--config FILE] […]                 checks this machine and the settings
-  sluice --settings                                 lists every setting
-  sluice --version                                  prints the version
-  sluice dev --help, sluice replay --help           print more about a command
-
-Settings come from these sources. The first that has a setting wins:
-  1. flags:                 --socket.port 3000
-  2. the environment:       SLUICE_SOCKET_PORT=3000, and PORT
-  3. the file of --config:  {"socket": {"port": 3000}}
-  4. defaults
-
-Set handlers.module or upstream.url to answer events. With neither, the room chat of
-examples/chat.ts runs; with NODE_ENV=production, the gateway then does not start.
-
-Exit codes: 0 stopped, 1 could not start, 78 a setting is wrong.
-`;
-
-function readFile(path: string): unknown {
-  let found: unknown;
-  try {
-    found = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    const why = messageOf(error);
-    throw new UsageError(`--config ${path} cannot be read: ${why}`);
-  }
-  if (typeof found === "object" && found !== null && !Array.isArray(found)) return found;
-  throw new UsageError(`--config ${path} must hold an object of sections`);
-}
-
-function mergeProcessSettings({ config, flags }: Pick<CommandLine, "config" | "flags">): unknown {
-  const file = config === undefined ? {} : readFile(config);
-  return mergeSettings({ flags, env: process.env, file });
-}
-
-function readProcessSettings(line: Pick<CommandLine, "config" | "flags">): Settings {
-  return readSettings(mergeProcessSettings(line));
+/** Returns all that the settings are made of, also to name it in errors. */
+function readSources({ config, flags }: CommandLine): SettingSources {
+  const file = config === undefined ? {} : readSettingsFile(config);
+  return { flags, env: process.env, file, fileName: config };
 }
 
 const isProduction = () => process.env.NODE_ENV === "production";
@@ -70,8 +41,8 @@ const isProduction = () => process.env.NODE_ENV === "production";
 const isTerminal = () => process.stdout.isTTY === true;
 
 /** Returns the settings of a gateway: for whoever tries it in a terminal, a stop is at once. */
-function readRunSettings(line: CommandLine): Settings {
-  const given = mergeProcessSettings(line);
+function readRunSettings(sources: SettingSources): Settings {
+  const given = mergeSettings(sources);
   const settings = readSettings(given);
   if (isProduction() || !isTerminal()) return settings;
   return readSettings(withDefaults(given, SHORT_DRAIN));
@@ -248,7 +219,7 @@ const readDevNeeds = () => ({
 });
 
 /** Runs `sluice dev`: a gateway, and a function beside it. */
-async function develop(line: CommandLine): Promise<void> {
+async function develop(line: CommandLine, sources: SettingSources): Promise<void> {
   if (isProduction()) {
     throw new UsageError(
       "NODE_ENV is production, and sluice dev prints and records all that clients send",
@@ -262,7 +233,7 @@ async function develop(line: CommandLine): Promise<void> {
   const { startDev } = await import("./gateway/serve-dev.ts");
   const needs = readDevNeeds();
   const { options, flags } = readDevOptions(line);
-  const given = mergeProcessSettings({ ...line, flags });
+  const given = mergeSettings({ ...sources, flags });
   const run = await prepareDev(options, { ...needs, given });
   raiseHeaderBound(run.settings);
   const dev = await startDev(run, needs);
@@ -282,11 +253,11 @@ async function develop(line: CommandLine): Promise<void> {
 }
 
 /** Runs `sluice replay`. */
-async function replay(line: CommandLine): Promise<void> {
+async function replay(line: CommandLine, sources: SettingSources): Promise<void> {
   const { readReplayOptions } = await import("./dev/options.ts");
   const { runReplay } = await import("./gateway/serve-dev.ts");
   const { options, flags } = readReplayOptions(line);
-  const settings = readProcessSettings({ ...line, flags });
+  const settings = readSettings(mergeSettings({ ...sources, flags }));
   const isAnswered = await runReplay(options, settings, readDevNeeds());
   process.exitCode = isAnswered ? 0 : EXIT.failed;
 }
@@ -317,39 +288,52 @@ async function main(): Promise<void> {
   if (line.switches.has("settings")) return printSettings();
   if (line.switches.has("version")) return console.log(readVersion());
   checkWords(line);
+  const sources = readSources(line);
+  try {
+    await runCommand(line, sources);
+  } catch (error) {
+    throw error instanceof SettingsError ? nameSources(error, sources) : error;
+  }
+}
+
+async function runCommand(line: CommandLine, sources: SettingSources): Promise<void> {
   const production = isProduction();
   switch (line.words[0]) {
     case "dev":
-      return develop(line);
+      return develop(line, sources);
     case "replay":
-      return replay(line);
+      return replay(line, sources);
     case "doctor": {
-      const sound = await examine(readProcessSettings(line), { production, print: console.log });
+      const settings = readSettings(mergeSettings(sources));
+      const sound = await examine(settings, { production, sources, print: console.log });
       process.exitCode = sound ? 0 : EXIT.failed;
       return;
     }
     default:
-      return run(line, production);
+      return run(sources, production);
   }
 }
 
 /** Runs a gateway, the primary of several, or one of their workers. */
-async function run(line: CommandLine, production: boolean): Promise<void> {
-  const given = readRunSettings(line);
+async function run(sources: SettingSources, production: boolean): Promise<void> {
+  const given = readRunSettings(sources);
   const settings = chooseHandler(given, production);
   const example = settings !== given;
   raiseHeaderBound(settings);
-  checkWorkers(settings);
+  const folder = process.cwd();
+  const hasWorkers = countWorkers(settings) > 0;
   const own = await startLog(settings);
   const { log, output } = own;
   const needs = {
-    ...{ log, linesDropped: output.dropped, folder: process.cwd() },
+    ...{ log, linesDropped: output.dropped, folder },
     ...{ production, developing: !production, example },
   };
   const reloads = reloadOnSignal();
-  if (countWorkers(settings) === 0) return reloads(await runAlone(settings, needs, own));
+  if (!hasWorkers) return reloads(await runAlone(settings, needs, own));
   const { isWorker, startPrimary } = await import("./cluster/workers.ts");
   if (isWorker()) return reloads(await work(settings, needs, own));
+  // Each worker checks them, too. All of them would say the same.
+  await checkSettings(settings, { folder, hasWorkers });
   // Listen before the first worker starts, or a signal would end only the primary. Workers stop
   // one by one.
   stopOnSignals((note) => void primary.stop(note).then(() => own.exit(0), fail), { log });

@@ -116,7 +116,7 @@ export function createApi(settings: Settings["api"], needs: ApiNeeds): Api {
  * Throws when two routes share a path, because only the later one would be served. The error names
  * `metrics.path`: it is the only path that is a setting.
  */
-function checkPaths(rows: readonly RouteRow[]): void {
+export function checkPaths(rows: readonly RouteRow[]): void {
   const gets = rows.filter(({ method }) => method === "GET").map(({ path }) => path);
   const twice = gets.find((path, at) => gets.indexOf(path) < at);
   if (twice === undefined) return;

@@ -7,6 +7,29 @@ export const EXIT = {
   settings: 78,
 } as const;
 
+/** What `sluice --help` prints. */
+export const HELP = `sluice: a Socket.IO event gateway
+
+  sluice [--config FILE] [--section.key VALUE …]   runs the gateway
+  sluice dev [--function URL] [-- COMMAND …]        runs it with a function, and prints every call
+  sluice replay FILE [--call N|ID]                  sends a recorded call to its function again
+  sluice doctor [--config FILE] […]                 checks this machine and the settings
+  sluice --settings                                 lists every setting
+  sluice --version                                  prints the version
+  sluice dev --help, sluice replay --help           print more about a command
+
+Settings come from these sources. The first that has a setting wins:
+  1. flags:                 --socket.port 3000
+  2. the environment:       SLUICE_SOCKET_PORT=3000, and PORT
+  3. the file of --config:  {"socket": {"port": 3000}}
+  4. defaults
+
+Set handlers.module or upstream.url to answer events. With neither, the room chat of
+examples/chat.ts runs; with NODE_ENV=production, the gateway then does not start.
+
+Exit codes: 0 stopped, 1 could not start, 78 a setting is wrong.
+`;
+
 /** A wrong use of the command line or the environment: printed as one sentence, without a stack. */
 export class UsageError extends Error {
   readonly exitCode: number;

@@ -13,11 +13,11 @@ import { handlers, log, metrics, recovery } from "./settings/rest.ts";
 import { socket } from "./settings/socket.ts";
 import { trace } from "./settings/trace.ts";
 import { upstream } from "./settings/upstream.ts";
-import { type SettingProblem, type Settings, SettingsError } from "./settings-shape.ts";
+import { type SettingProblem, type Settings, SettingsError, showValue } from "./settings-shape.ts";
 import { describeUnknown } from "./suggest.ts";
 import { ENGLISH } from "./zod.ts";
 
-export { type SettingProblem, type Settings, SettingsError } from "./settings-shape.ts";
+export { type SettingProblem, type Settings, SettingsError, showValue } from "./settings-shape.ts";
 export type { PartialSettings } from "./settings-types.ts";
 
 /** Every setting, by section: the source of types, validation, `--settings` and the docs. */
@@ -188,7 +188,7 @@ function problemsOf(issue: z.core.$ZodIssue, given: unknown): SettingProblem[] {
   const row = name && describeSetting(name);
   let value = given;
   for (const key of issue.path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
-  const shown = row?.secret ? "(secret)" : (JSON.stringify(value) ?? "undefined").slice(0, 200);
+  const shown = row?.secret ? "(secret)" : showValue(value);
   // Inside a list the bound "list" would be wrong: say what zod found there.
   const isInside = row?.bound === "list" && path !== row.path;
   const gone = GONE[path]?.[String(value)];

@@ -6,7 +6,9 @@ import {
   type SettingProblem,
   type SettingRow,
   SettingsError,
+  showValue,
 } from "./settings.ts";
+import { describeNoJson } from "./settings-json.ts";
 import { describeUnknown } from "./suggest.ts";
 import { isRecord } from "./tagged-json.ts";
 
@@ -18,6 +20,8 @@ export interface SettingSources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The parsed contents of a settings file. */
   readonly file: unknown;
+  /** The name of that file, for errors. */
+  readonly fileName?: string | undefined;
 }
 
 /** Variables of functions in the examples, which may share an environment with the gateway. */
@@ -42,12 +46,7 @@ export function mergeSettings(sources: SettingSources): unknown {
     const value = readText(row, text);
     if (value !== undefined) setPath(tree, row.path, value);
     else {
-      const shown = row.secret ? "(secret)" : JSON.stringify(text.slice(0, 200));
-      problems.push({
-        path: `${row.path} (from ${from})`,
-        value: shown,
-        bound: `must be ${row.bound}`,
-      });
+      problems.push({ path: row.path, ...describeText(row, text), source: `from ${from}` });
     }
   };
 
@@ -68,8 +67,45 @@ export function mergeSettings(sources: SettingSources): unknown {
     else if (describeSetting(known).kind === "boolean") put(known, flag, "true");
     else problems.push(valueless(flag, describeSetting(known)));
   }
-  if (problems.length > 0) throw new SettingsError([...problems, ...problemsOf(tree)]);
-  return tree;
+  if (problems.length === 0) return tree;
+  // A weaker value of a setting whose text cannot be parsed would not be used.
+  const isTold = ({ path }: SettingProblem) => problems.some((problem) => problem.path === path);
+  throw new SettingsError([...problems, ...problemsOf(tree).filter((one) => !isTold(one))]);
+}
+
+/**
+ * Returns an error whose problems also say where their values came from: the strongest of the
+ * sources that has the setting.
+ */
+export function nameSources(error: SettingsError, sources: SettingSources): SettingsError {
+  const named = error.problems.map((problem) => {
+    const source = problem.source ?? findSource(problem.path, sources);
+    return source === undefined ? problem : { ...problem, source };
+  });
+  return new SettingsError(named);
+}
+
+function findSource(
+  path: string,
+  { flags, env, file, fileName = "the settings file" }: SettingSources,
+): string | undefined {
+  // A problem may be inside of a setting, as in upstream.routes.0.url.
+  const name = nameSettings().find((one) => `${path}.`.startsWith(`${one.path}.`));
+  if (name && flags.has(name.path)) return `from --${name.path}`;
+  if (name && isSetting(name.env, env[name.env])) return `from ${name.env}`;
+  if (name?.path === "socket.port" && env.PORT) return "from PORT";
+  if (isIn(file, name?.path ?? path)) return `from ${fileName}`;
+  return name && "the default";
+}
+
+/** Whether a tree has a value at a path. */
+function isIn(tree: unknown, path: string): boolean {
+  let at = tree;
+  for (const key of path.split(".")) {
+    if (typeof at !== "object" || at === null || !Object.hasOwn(at, key)) return false;
+    at = Reflect.get(at, key);
+  }
+  return true;
 }
 
 /** A tree of settings, by section. */
@@ -153,6 +189,14 @@ function readText(row: SettingRow, text: string): unknown {
     default:
       return text;
   }
+}
+
+/** Returns a text that cannot be parsed, and what it must be. No part of JSON is shown. */
+function describeText(row: SettingRow, text: string): Pick<SettingProblem, "value" | "bound"> {
+  if (row.kind !== "json") {
+    return { value: row.secret ? "(secret)" : showValue(text), bound: `must be ${row.bound}` };
+  }
+  return { value: "(given)", bound: `must be JSON: ${describeNoJson(text)}` };
 }
 
 function setPath(tree: Record<string, unknown>, path: string, value: unknown): void {

@@ -1,8 +1,8 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from "jose";
-import { FailureError, messageOf } from "../core/failures.ts";
-import { type Settings, SettingsError } from "../core/settings.ts";
+import { FailureError } from "../core/failures.ts";
+import { readSettingFile } from "../core/setting-files.ts";
+import { type Settings, SettingsError, showValue } from "../core/settings.ts";
 import { createKeySet, type KeySet, type KeySetNeeds } from "./key-set.ts";
 
 /** The claims of a valid token. */
@@ -78,11 +78,8 @@ function readKey(settings: Settings["auth"], needs: KeySetNeeds): KeySource {
   const { secret, publicKey, jwksUrl } = settings;
   const given = [secret, publicKey, jwksUrl].filter((source) => source !== "");
   if (given.length !== 1) {
-    refuseSetting(
-      "auth",
-      `${given.length} keys`,
-      "auth.mode jwt needs exactly one of auth.secret, auth.publicKey and auth.jwksUrl",
-    );
+    const which = "exactly one of auth.secret, auth.publicKey and auth.jwksUrl";
+    refuseSetting("auth.mode", '"jwt"', `needs ${which}; ${given.length} are set`);
   }
   if (jwksUrl !== "") return { key: readKeySet(settings, needs), fitting: PUBLIC };
   if (publicKey !== "") return readPublicKey(publicKey);
@@ -98,33 +95,34 @@ function readKey(settings: Settings["auth"], needs: KeySetNeeds): KeySource {
 }
 
 function readPublicKey(given: string): KeySource {
-  let key: KeyObject;
-  const inline = given.startsWith("-----BEGIN");
-  try {
-    const pem = inline ? given : readFileSync(given, "utf8");
-    if (pem.includes("PRIVATE KEY")) throw new Error("it is a private key");
-    key = createPublicKey(pem);
-  } catch (error) {
-    const why = messageOf(error);
-    return refuseSetting("auth.publicKey", inline ? "(PEM)" : given, `is not usable: ${why}`);
-  }
+  const inline = given.includes("-----BEGIN");
+  const value = showValue(given);
+  const pem = inline ? given : String(readSettingFile(["auth.publicKey", given]));
+  const key = readPem(pem, value);
   const kind = key.asymmetricKeyType;
   const curve = CURVES[key.asymmetricKeyDetails?.namedCurve ?? ""];
   if (kind === "rsa") return { key, fitting: RSA };
   if (kind === "ed25519") return { key, fitting: ["EdDSA", "Ed25519"] };
   if (kind === "ec" && curve !== undefined) return { key, fitting: [curve] };
-  return refuseSetting(
-    "auth.publicKey",
-    String(kind),
-    "must be RSA, Ed25519, or EC P-256, P-384, P-521",
-  );
+  const bound = `must be RSA, Ed25519, or EC P-256, P-384, P-521, and is ${kind}`;
+  return refuseSetting("auth.publicKey", value, bound);
+}
+
+function readPem(pem: string, value: string): KeyObject {
+  if (pem.includes("PRIVATE KEY")) refuseSetting("auth.publicKey", value, "is a private key");
+  try {
+    return createPublicKey(pem);
+  } catch {
+    return refuseSetting("auth.publicKey", value, "holds no public key or certificate in PEM");
+  }
 }
 
 function readKeySet(settings: Settings["auth"], needs: KeySetNeeds): KeySet {
   const url = URL.canParse(settings.jwksUrl) ? new URL(settings.jwksUrl) : undefined;
   const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url?.hostname ?? "");
   if (url?.protocol !== "https:" && !(url?.protocol === "http:" && loopback)) {
-    return refuseSetting("auth.jwksUrl", settings.jwksUrl, "must be https, or http on loopback");
+    const value = showValue(settings.jwksUrl);
+    return refuseSetting("auth.jwksUrl", value, "must be a URL with https, or http on loopback");
   }
   return createKeySet(url, settings, needs);
 }
@@ -134,7 +132,7 @@ function readAlgorithms(asked: readonly string[], fitting: readonly string[]): s
   if (odd.length > 0) {
     refuseSetting(
       "auth.algorithms",
-      odd.join(","),
+      JSON.stringify(odd.join(",")),
       `must be among ${fitting.join(", ")} for this key`,
     );
   }

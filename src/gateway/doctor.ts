@@ -1,10 +1,18 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { cpus, totalmem } from "node:os";
-import { resolve } from "node:path";
+import { countWorkers } from "../cluster/worker-settings.ts";
 import { messageOf } from "../core/failures.ts";
-import { hasUpstream, type Settings } from "../core/settings.ts";
+import { hasUpstream } from "../core/settings.ts";
+import {
+  describeProblem,
+  type SettingProblem,
+  type Settings,
+  SettingsError,
+} from "../core/settings-shape.ts";
+import { nameSources, type SettingSources } from "../core/sources.ts";
 import { loadNative, readLibc } from "../host/native.ts";
+import { checkSettings } from "./check-settings.ts";
 
 /** Descriptors that a process needs for files, timers, listen sockets and pools. */
 const SPARE_DESCRIPTORS = 64;
@@ -18,23 +26,34 @@ interface Finding {
   readonly text: string;
 }
 
+/** What the doctor needs. */
+interface DoctorNeeds {
+  readonly production: boolean;
+  /** Where the settings come from, to name it in findings. Default: it is not named. */
+  readonly sources?: SettingSources;
+  print(line: string): void;
+}
+
 /**
  * Checks this machine and the settings, and prints a line for each check. Resolves with whether a
  * gateway can run here.
  */
 export async function examine(
   settings: Settings,
-  { production, print }: { readonly production: boolean; print(line: string): void },
+  { production, sources, print }: DoctorNeeds,
 ): Promise<boolean> {
+  const problems = await findProblems(settings, sources);
+  const isSound = (section: string) => !problems.some(({ path }) => path.startsWith(section));
   const findings = [
     findNative(),
     findDescriptors(),
     findMachine(),
     ...findSettings(settings, production),
+    ...problems.map((problem) => ({ level: "bad", text: describeProblem(problem) }) as const),
     ...(await Promise.all([
-      ...findRedis(settings),
-      ...findFunctions(settings),
-      ...findCollector(settings),
+      ...(isSound("cluster.") ? findRedis(settings) : []),
+      ...(isSound("upstream.") ? findFunctions(settings) : []),
+      ...(isSound("trace.") ? findCollector(settings) : []),
     ])),
   ];
   for (const { level, text } of findings) print(`${level.padEnd(4)}  ${text}`);
@@ -82,10 +101,6 @@ function findSettings(settings: Settings, production: boolean): Finding[] {
     const text = "nothing answers events, so NODE_ENV=production does not start: set";
     found.push({ level: "bad", text: `${text} handlers.module or upstream.url` });
   }
-  const file = handlers.module && resolve(handlers.module);
-  if (file && !statSync(file, { throwIfNoEntry: false })?.isFile()) {
-    found.push({ level: "bad", text: `handlers.module: there is no file ${file}` });
-  }
   if (production && auth.mode === "none") {
     const text =
       "auth.mode is none: everyone who can reach the port may connect and emit any event";
@@ -95,6 +110,20 @@ function findSettings(settings: Settings, production: boolean): Finding[] {
     found.push({ level: "warn", text: "socket.origins allows every origin" });
   }
   return found;
+}
+
+/** Resolves with what is wrong with the settings, beyond their bounds. */
+async function findProblems(
+  settings: Settings,
+  sources: SettingSources | undefined,
+): Promise<readonly SettingProblem[]> {
+  try {
+    await checkSettings(settings, { folder: ".", hasWorkers: countWorkers(settings) > 0 });
+    return [];
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    return (sources ? nameSources(error, sources) : error).problems;
+  }
 }
 
 function findRedis({ cluster }: Settings): Promise<Finding>[] {
@@ -116,9 +145,8 @@ function findRedis({ cluster }: Settings): Promise<Finding>[] {
 
 function findFunctions({ upstream }: Settings): Promise<Finding>[] {
   const urls = [upstream.url, ...upstream.routes.map(({ url }) => url)].filter((url) => url !== "");
-  const origins = new Set(urls.map(originOf));
+  const origins = new Set(urls.map((url) => new URL(url).origin));
   return [...origins].map(async (origin): Promise<Finding> => {
-    if (origin === undefined) return { level: "bad", text: "upstream: a URL cannot be read" };
     const why = await reach(new URL(origin));
     // Only a warning: a gateway starts without its functions, and its breaker retries them.
     if (why !== undefined) return { level: "warn", text: `upstream: ${origin}: ${why}` };
@@ -129,24 +157,13 @@ function findFunctions({ upstream }: Settings): Promise<Finding>[] {
 function findCollector({ trace: { otlpUrl } }: Settings): Promise<Finding>[] {
   if (otlpUrl === "") return [];
   const probe = async (): Promise<Finding> => {
-    const origin = originOf(otlpUrl);
-    if (origin === undefined || !/^https?:/.test(origin)) {
-      return { level: "bad", text: "trace.otlpUrl is not an http or https URL" };
-    }
+    const { origin } = new URL(otlpUrl);
     const why = await reach(new URL(origin));
     // Only a warning: nothing waits for a collector.
     if (why !== undefined) return { level: "warn", text: `trace.otlpUrl: ${origin}: ${why}` };
     return { level: "ok", text: `trace.otlpUrl: ${origin} accepts connections` };
   };
   return [probe()];
-}
-
-function originOf(url: string): string | undefined {
-  try {
-    return new URL(url).origin;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Resolves with why a host does not accept a connection, or with undefined when it does. */

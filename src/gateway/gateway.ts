@@ -1,5 +1,4 @@
 import { type DefaultEventsMap, Server } from "socket.io";
-import { checkWorkers, refuseWorkers } from "../cluster/worker-settings.ts";
 import type { WorkerSide } from "../cluster/workers.ts";
 import { createKeptLines, type KeptLine } from "../console/lines.ts";
 import { CLOSES } from "../core/closes.ts";
@@ -23,6 +22,7 @@ import type { FetchHandler } from "../http/fetch.ts";
 import type { NodeHandler } from "../http/node.ts";
 import { watchLoop } from "../metrics/loop.ts";
 import { createMetrics, type Metrics, shareScrapes } from "../metrics/registry.ts";
+import { checkSettings } from "./check-settings.ts";
 import { logMembership } from "./debug-lines.ts";
 import {
   listAttachedRows,
@@ -161,13 +161,13 @@ export async function startGateway<
 export async function startOwn(given: PartialSettings, needs: OwnNeeds): Promise<Gateway> {
   hideInherited();
   const settings = readSettings(given);
-  if (needs.worker) checkWorkers(settings);
-  else refuseWorkers(settings);
+  const { folder = ".", worker } = needs;
+  await checkSettings(settings, { folder, hasWorkers: worker !== undefined });
   const lines = createKeptLines(LINES_KEPT);
   const log = lines.keep(needs.log ?? silentLog);
   const undo: (() => unknown)[] = [];
   try {
-    const { folder = ".", production = false, example = false, load, worker } = needs;
+    const { production = false, example = false, load } = needs;
     const { developing = false } = needs;
     const { linesDropped = () => 0, stopNote = () => "" } = needs;
     const { fetch, http, prepared } = needs;

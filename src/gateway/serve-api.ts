@@ -6,7 +6,7 @@ import { createValueCodec } from "../codec/values.ts";
 import { COMMAND_LIMITS } from "../core/commands.ts";
 import type { FailureCode } from "../core/failures.ts";
 import { createThrottle, type Log } from "../core/log.ts";
-import { type Settings, SettingsError } from "../core/settings.ts";
+import { type SettingProblem, type Settings, SettingsError } from "../core/settings.ts";
 import type { Tracer } from "../core/trace.ts";
 import { createTokenCheck } from "../door/tokens.ts";
 import type { Executor } from "../fanout/apply.ts";
@@ -52,7 +52,7 @@ export function serveApi(settings: Settings, needs: ServeNeeds): Api {
     ready: () => needs.ready?.(),
     isDraining: needs.isDraining,
     refusing: needs.refusing,
-    checkToken: createCheck(settings, log),
+    checkToken: createApiTokenCheck(settings, log),
     deadLetters: needs.deadLetters,
     answered(route, status, seconds) {
       const key = `${route} ${status === 0 ? "aborted" : status}`;
@@ -68,15 +68,26 @@ export function serveApi(settings: Settings, needs: ServeNeeds): Api {
   return api;
 }
 
-const JWT_SETTINGS: Readonly<Record<string, string>> = {
+const JWT_SETTINGS = {
   "auth.secret": "api.jwtSecret",
   "auth.publicKey": "api.jwtPublicKey",
   "auth.jwksUrl": "api.jwtJwksUrl",
-  auth: "api.jwtSecret",
-};
+} as const;
 
-// Checks tokens as for clients, with the API's own keys, issuer and audience.
-function createCheck({ auth, api }: Settings, log: Log): CheckToken | undefined {
+/** Returns a problem of a setting of clients as one of the API's own. */
+function renamed({ path, value, bound }: SettingProblem): SettingProblem {
+  const rename = (text: string) =>
+    Object.entries(JWT_SETTINGS).reduce((all, [from, to]) => all.replaceAll(from, to), text);
+  if (path !== "auth.mode") return { path: rename(path), value, bound: rename(bound) };
+  // Several keys are set: each of them is one too many.
+  return { path: "api.jwtSecret", value: "(secret)", bound: rename(bound) };
+}
+
+/**
+ * Returns the check of tokens for the API, as for clients, with its own keys, issuer and audience;
+ * undefined if no key is set. Throws `SettingsError`.
+ */
+export function createApiTokenCheck({ auth, api }: Settings, log: Log): CheckToken | undefined {
   const { jwtSecret: secret, jwtPublicKey: publicKey, jwtJwksUrl: jwksUrl } = api;
   if (secret === "" && publicKey === "" && jwksUrl === "") return undefined;
   const own = {
@@ -92,7 +103,6 @@ function createCheck({ auth, api }: Settings, log: Log): CheckToken | undefined 
     );
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
-    const rename = (path: string) => JWT_SETTINGS[path] ?? path;
-    throw new SettingsError(error.problems.map((one) => ({ ...one, path: rename(one.path) })));
+    throw new SettingsError(error.problems.map(renamed));
   }
 }

@@ -55,6 +55,13 @@ interface ServeClusterNeeds {
 
 type ClusterSettings = Pick<Settings, "cluster" | "recovery" | "fanout" | "upstream">;
 
+/** Throws `SettingsError` for a key of the bus that nothing would use. */
+export function checkPubSub({ adapter, busKey }: Settings["cluster"]): void {
+  if (adapter !== "pubsub" || busKey === "") return;
+  const bound = "must be empty with cluster.adapter of pubsub: other servers sign nothing";
+  throw new SettingsError([{ path: "cluster.busKey", value: "(secret)", bound }]);
+}
+
 /** Connects to the other nodes through Redis. Throws if Redis is required and cannot be reached. */
 export async function serveCluster(
   settings: ClusterSettings,
@@ -62,10 +69,6 @@ export async function serveCluster(
 ): Promise<ServedCluster> {
   const { log, metrics, undo } = needs;
   const { cluster } = settings;
-  if (cluster.adapter === "pubsub" && cluster.busKey !== "") {
-    const bound = "must be empty with cluster.adapter of pubsub: other servers sign nothing";
-    throw new SettingsError([{ path: "cluster.busKey", value: "(secret)", bound }]);
-  }
   const samples = createSamples();
   const link = openLink(cluster, { log, samples });
   undo.push(() => link.stop());

@@ -174,7 +174,8 @@ async function openPorts(
   const clients = await listen(app, socket, shared);
   undo.push(() => clients.close());
   undo.push(watchDescriptors({ listening: clients, spare: SPARE_DESCRIPTORS, told: paused }));
-  const callers = apiApp === app ? clients : await listen(apiApp, api, shared);
+  const callers =
+    apiApp === app ? clients : await listen(apiApp, { ...api, section: "api" }, shared);
   undo.push(() => callers.close());
   if (callers !== clients) {
     undo.push(watchDescriptors({ listening: callers, spare: 1, told: () => {} }));

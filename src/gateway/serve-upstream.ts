@@ -14,7 +14,7 @@ import { createForward, type ForwardNamespace, type ForwardSocket } from "../han
 import type { Metrics } from "../metrics/registry.ts";
 import { connectionOf, eachNamespace, prependMiddleware, watchRemoved } from "../seam/socket-io.ts";
 import type { Middleware } from "../seam/socket-io-inside.ts";
-import { createUpstream, type Upstream } from "../upstream/upstream.ts";
+import { createUpstream, readCallSettings, type Upstream } from "../upstream/upstream.ts";
 import { leaseLanes } from "./lease-lanes.ts";
 import { listUpstreamRows } from "./metric-rows.ts";
 import { createElsewhere } from "./state-elsewhere.ts";
@@ -46,8 +46,28 @@ export interface ServedUpstream {
 }
 
 /**
+ * Throws `SettingsError` for routes and secrets that cannot be used, and for settings that do not
+ * work together.
+ */
+export function checkUpstream(all: Settings): void {
+  const { auth, cluster, upstream: settings } = all;
+  const { find, namespaces } = readCallSettings(settings);
+  if (settings.durable === "redis" && cluster.redisUrl === "") {
+    const bound = "redis needs cluster.redisUrl";
+    throw new SettingsError([{ path: "upstream.durable", value: '"redis"', bound }]);
+  }
+  if (auth.mode !== "upstream") return;
+  // A plain name can be checked now; a namespace of a pattern, when it is created.
+  const isDecided = (name: string) => find("connect", name, "connect") !== undefined;
+  if (hasUpstream(all) && namespaces.names.every(isDecided)) return;
+  const bound =
+    "no function gets the connect calls of a namespace: set upstream.url, or a route with the event connect";
+  throw new SettingsError([{ path: "auth.mode", value: '"upstream"', bound }]);
+}
+
+/**
  * Forwards events to functions, in every namespace that the settings map to one, also in namespaces
- * created later. Throws `SettingsError`.
+ * created later.
  */
 export function serveUpstream(
   all: Settings,
@@ -64,17 +84,14 @@ export function serveUpstream(
   }: ServeUpstreamNeeds,
 ): ServedUpstream {
   const { auth, upstream: settings } = all;
-  if (!hasUpstream(all)) {
-    if (auth.mode === "upstream") noDecider();
-    return { deadLetters: undefined, stop: async () => {} };
-  }
+  if (!hasUpstream(all)) return { deadLetters: undefined, stop: async () => {} };
   const apply = createApply(executor, log);
   const { dataBytesMax, presenceMs } = settings;
   const elsewhere = createElsewhere({ io, dataBytesMax, apply });
   const now = () => performance.now();
   const upstream = createUpstream(settings, {
     ...{ log, apply, trace, elsewhere },
-    journal: chooseJournal(settings.durable, journal),
+    journal: settings.durable === "memory" ? undefined : journal,
     lost: lostRecords && {
       recall: lostRecords.recall,
       // While Redis is away its nodes are, too.
@@ -86,11 +103,6 @@ export function serveUpstream(
       metrics.observe("sluice_upstream_call_seconds", seconds, { ...labels }),
   });
   const { names, patterns } = upstream.namespaces;
-  // A plain name can be checked now; a namespace of a pattern, when it is created (below).
-  if (auth.mode === "upstream") {
-    const open = names.find((name) => !upstream.answers("connect", name, "connect"));
-    if (open !== undefined) noDecider();
-  }
   const forget = metrics.source(() => listUpstreamRows(upstream.samples()));
   const endAnswers = hasWorkers ? answerOlder(io, upstream) : undefined;
   const leased = lease && leaseLanes({ io, upstream, lease, dataBytesMax });
@@ -147,15 +159,6 @@ function createApply(executor: Executor, log: Log) {
   };
 }
 
-function chooseJournal(
-  durable: Settings["upstream"]["durable"],
-  journal: Journal | undefined,
-): Journal | undefined {
-  if (durable !== "redis" || journal) return durable === "memory" ? undefined : journal;
-  const bound = "redis needs cluster.redisUrl";
-  throw new SettingsError([{ path: "upstream.durable", value: JSON.stringify(durable), bound }]);
-}
-
 function openDeadLetters(upstream: Upstream): DeadLetters {
   return {
     routes: upstream.routes,
@@ -180,12 +183,6 @@ const refuse: Middleware = (_socket, next) => {
   const { text, retry } = FAILURES.AUTH_NO_DECIDER;
   next(Object.assign(new Error(text), { data: { code: "AUTH_NO_DECIDER", retry } }));
 };
-
-function noDecider(): never {
-  const bound =
-    "no function gets the connect calls of a namespace: set upstream.url, or a route with the event connect";
-  throw new SettingsError([{ path: "auth.mode", value: JSON.stringify("upstream"), bound }]);
-}
 
 // The cast holds: Namespace has these members, with stricter types for events.
 function asForward(namespace: Namespace): ForwardNamespace {

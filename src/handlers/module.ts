@@ -1,7 +1,8 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { refuseFile } from "../core/setting-files.ts";
 import type { HandlerModule } from "./typed.ts";
 
 interface Exports {
@@ -20,6 +21,17 @@ export interface LoadedModule {
 }
 
 /**
+ * Returns the file of a module: its path, relative to `folder`. Throws `SettingsError` if there is
+ * no such file.
+ */
+export function checkModule(path: string, folder: string): string {
+  const file = resolve(folder, path);
+  if (!existsSync(file)) refuseFile(["handlers.module", path], `there is no file ${file}`);
+  if (statSync(file).isDirectory()) refuseFile(["handlers.module", path], `${file} is a folder`);
+  return file;
+}
+
+/**
  * Imports the module at `path`, relative to `folder`. TypeScript is loaded by tsx if that is
  * installed for the module, else by Node.js itself, which can from 22.18 on. Throws one sentence if
  * the module cannot be found or loaded, or its default export is not a function. If the module
@@ -27,7 +39,7 @@ export interface LoadedModule {
  * original as its `cause`.
  */
 export async function loadHandler(path: string, folder: string): Promise<LoadedModule> {
-  const file = resolve(folder, path);
+  const file = checkModule(path, folder);
   let loaded: Exports;
   try {
     if (isTypeScript(file)) await loadTsx(file);
@@ -35,7 +47,7 @@ export async function loadHandler(path: string, folder: string): Promise<LoadedM
   } catch (cause) {
     if (isTypeScript(file) && isNoTypeScript(cause))
       throw new Error(sayTypeScript(path), { cause });
-    const why = isAbsent(file, cause) ? `there is no file ${file}` : stackOrMessage(cause);
+    const why = stackOrMessage(cause);
     throw new Error(`handlers.module ${path} cannot be loaded: ${why}`, { cause });
   }
   const { default: handler, fetch, http } = exportsOf(loaded);
@@ -65,13 +77,6 @@ async function loadTsx(file: string): Promise<void> {
   // Before the module: Node.js remembers that it could not load a file. To import what `node
   // --import tsx` imports does the same.
   if (existsSync(file)) await import(pathToFileURL(tsx).href);
-}
-
-/** Whether the module itself is missing or a folder, and not something that it imports. */
-function isAbsent(file: string, error: unknown): boolean {
-  const codes: readonly unknown[] = ["ERR_MODULE_NOT_FOUND", "ERR_UNSUPPORTED_DIR_IMPORT"];
-  if (!(error instanceof Error && "code" in error && codes.includes(error.code))) return false;
-  return error.message.includes(`'${file}'`);
 }
 
 /** Whether Node.js refused to load TypeScript, or some of its syntax. */

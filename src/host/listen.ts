@@ -1,7 +1,16 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { messageOf } from "../core/failures.ts";
+import { SettingsError } from "../core/settings-shape.ts";
 import { loadNative, type TemplatedApp, type us_listen_socket } from "./native.ts";
+
+/** Where to listen, and the section of the settings that says so. */
+export interface ListenAt {
+  readonly host: string;
+  readonly port: number;
+  /** Default: socket. */
+  readonly section?: "socket" | "api";
+}
 
 /** An open listen socket. */
 export interface Listening {
@@ -19,18 +28,17 @@ export interface Listening {
 
 /**
  * Listens on `host` and `port`; port 0 picks a free one. Rejects with one sentence that says why,
- * and what to do, when the port is taken or the address does not belong to this machine. With
- * `shared`, other processes may listen on the same port.
+ * and what to do, when the port is taken; with `SettingsError` if the settings are wrong: the
+ * address does not belong to this machine, say. With `shared`, other processes may listen on the
+ * same port.
  */
-export async function listen(
-  app: TemplatedApp,
-  { host, port }: { readonly host: string; readonly port: number },
-  shared = false,
-): Promise<Listening> {
+export async function listen(app: TemplatedApp, at: ListenAt, shared = false): Promise<Listening> {
+  const { host, port } = at;
   const { uws } = loadNative();
   let open = openSocket(app, { host, port }, shared ? 0 : uws.LIBUS_LISTEN_EXCLUSIVE_PORT);
   if (!open) {
-    throw new Error(`cannot listen on ${host}:${port}: ${await findReason(host, port)}`);
+    const why = "the port was in use a moment ago; start again";
+    throw (await findReason(at)) ?? new Error(`cannot listen on ${host}:${port}: ${why}`);
   }
   const own = uws.us_socket_local_port(open);
   // Now it is certain that no other process has the port. Open it again as a shared one, because
@@ -60,23 +68,44 @@ export async function listen(
   };
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another process uses the port; stop it, or set another port",
-  EADDRNOTAVAIL: "this machine does not have the address; set another host",
-  ENOTFOUND: "the name of the host has no address; set another host",
-  EACCES: "this user may not use the port; set a port of 1024 or above",
+/** What is wrong with a setting, by the code of the error. */
+const WRONG: Readonly<Record<string, readonly ["host" | "port", bound: string]>> = {
+  EADDRNOTAVAIL: ["host", "this machine does not have the address"],
+  ENOTFOUND: ["host", "must be an address of this machine, or a name of one, without a port"],
+  EINVAL: ["host", "must be an address of this machine, or a name of one, without a port"],
+  EACCES: ["port", "this user may not use the port; set one of 1024 or above"],
 };
 
-/** Says why a port cannot be opened: uWebSockets.js does not, so Node.js tries the same. */
-async function findReason(host: string, port: number): Promise<string> {
+/** Rejects with `SettingsError` if no port of a host can be opened, because the host is wrong. */
+export async function checkHost(at: ListenAt): Promise<void> {
+  const reason = await findReason({ ...at, port: 0 });
+  if (reason instanceof SettingsError) throw reason;
+}
+
+/**
+ * Returns why a port cannot be opened: uWebSockets.js does not say, so Node.js tries the same.
+ * Undefined if Node.js can open it.
+ */
+async function findReason({
+  host,
+  port,
+  section = "socket",
+}: ListenAt): Promise<Error | undefined> {
+  const refused = (why: string) => new Error(`cannot listen on ${host}:${port}: ${why}`);
   const server = createServer();
   try {
     server.listen({ host, port, exclusive: true });
     await once(server, "listening");
-    return "the port was in use a moment ago; start again";
+    return undefined;
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    return REASONS[code] ?? messageOf(error);
+    if (code === "EADDRINUSE") {
+      return refused("another process uses the port; stop it, or set another port");
+    }
+    const [key, bound] = WRONG[code] ?? [];
+    if (key === undefined || bound === undefined) return refused(messageOf(error));
+    const value = JSON.stringify({ host, port }[key]);
+    return new SettingsError([{ path: `${section}.${key}`, value, bound }]);
   } finally {
     server.close();
   }

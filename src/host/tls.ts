@@ -1,9 +1,9 @@
-import { X509Certificate } from "node:crypto";
-import { readFileSync, realpathSync } from "node:fs";
-import { createSecureContext } from "node:tls";
+import type { X509Certificate } from "node:crypto";
+import { realpathSync } from "node:fs";
 import { messageOf } from "../core/failures.ts";
 import type { Log } from "../core/log.ts";
-import { type Settings, SettingsError } from "../core/settings.ts";
+import { readKeyPair } from "../core/setting-files.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import type { Native, TemplatedApp } from "./native.ts";
 import { createServerNames } from "./server-names.ts";
 
@@ -29,7 +29,7 @@ const ROUTES = "get post options del patch put head connect trace any ws".split(
  * before uWebSockets.js reads them, because it ends the process if one is bad.
  */
 export function openApp(uws: Native, settings: TlsSettings, log: Log): OpenedApp {
-  if (settings.certFile === "" && settings.keyFile === "") {
+  if (!isEncrypted(settings)) {
     const text = "there is no certificate to reload: socket.tls is not set";
     return {
       app: uws.App(),
@@ -89,24 +89,29 @@ interface Certificate {
  * later, uWebSockets.js still reads the same pair.
  */
 function readCertificate(settings: TlsSettings): Certificate {
+  const [certFile, keyFile] = [realPathOf(settings.certFile), realPathOf(settings.keyFile)];
+  const { certificate } = readKeyPair(
+    ["socket.tls.certFile", certFile],
+    ["socket.tls.keyFile", keyFile],
+    ["socket.tls.passphrase", settings.passphrase],
+  );
+  return { certificate, certFile, keyFile };
+}
+
+function realPathOf(path: string): string {
   try {
-    const certFile = realpathSync(settings.certFile);
-    const keyFile = realpathSync(settings.keyFile);
-    const cert = readFileSync(certFile);
-    const key = readFileSync(keyFile);
-    // Throws if the key cannot be decrypted or does not belong to the certificate.
-    createSecureContext({
-      cert,
-      key,
-      ...(settings.passphrase && { passphrase: settings.passphrase }),
-    });
-    return { certificate: new X509Certificate(cert), certFile, keyFile };
-  } catch (error) {
-    const why = messageOf(error);
-    const value = JSON.stringify([settings.certFile, settings.keyFile]);
-    throw new SettingsError([{ path: "socket.tls", value, bound: `not usable: ${why}` }]);
+    return path && realpathSync(path);
+  } catch {
+    return path; // reading it says why
   }
 }
+
+/** Throws `SettingsError` if there are files for TLS and they cannot be used. */
+export function checkTls(settings: TlsSettings): void {
+  if (isEncrypted(settings)) readCertificate(settings);
+}
+
+const isEncrypted = ({ certFile, keyFile }: TlsSettings) => certFile !== "" || keyFile !== "";
 
 function optionsOf(from: Certificate, settings: TlsSettings) {
   return {

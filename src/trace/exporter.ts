@@ -2,7 +2,7 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
 import type { SpanExporter } from "@opentelemetry/sdk-trace";
-import type { Settings } from "../core/settings-shape.ts";
+import { type Settings, SettingsError, showValue } from "../core/settings-shape.ts";
 
 /** Hears how the export of some spans ended: with an error that says why, if they are lost. */
 type Done = (spans: number, error?: Error) => void;
@@ -16,6 +16,17 @@ export interface Exporter extends SpanExporter {
   idle(): Promise<void>;
   /** Closes all connections. */
   close(): void;
+}
+
+/** Returns where spans go. Throws `SettingsError` for a URL that is none. */
+export function readCollectorUrl(given: string): URL {
+  const url = URL.canParse(given) ? new URL(given) : undefined;
+  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
+    const bound = "must be a URL with http or https";
+    throw new SettingsError([{ path: "trace.otlpUrl", value: showValue(given), bound }]);
+  }
+  if (url.pathname === "/") url.pathname = "/v1/traces";
+  return url;
 }
 
 /**

@@ -9,7 +9,7 @@ import {
 } from "@opentelemetry/sdk-trace";
 import { messageOf } from "../core/failures.ts";
 import type { Log } from "../core/log.ts";
-import { type Settings, SettingsError } from "../core/settings.ts";
+import type { Settings } from "../core/settings-shape.ts";
 import {
   type Attributes,
   SPANS,
@@ -18,7 +18,7 @@ import {
   type Tracer,
 } from "../core/trace.ts";
 import { contextIn, readSpanContext, writeTraceContext } from "./context.ts";
-import { createExporter } from "./exporter.ts";
+import { createExporter, readCollectorUrl } from "./exporter.ts";
 import { createQueue, type TraceSamples } from "./queue.ts";
 
 /** Traces that go to a collector. */
@@ -57,13 +57,13 @@ const SIDES = {
 /**
  * Returns traces for the collector at `otlpUrl`. Nothing waits for it: what it does not take is
  * counted. Nothing is registered with the process, which may trace by itself. Throws
- * {@link SettingsError}.
+ * `SettingsError`.
  */
 export function createTracing(settings: Settings["trace"], needs: TracingNeeds): Tracing {
   const samples: TraceSamples = { queued: 0, exported: 0, dropped: 0, failed: 0 };
   const report = createReport(needs.log);
   const exporter = createExporter(settings, {
-    url: readUrl(settings.otlpUrl),
+    url: readCollectorUrl(settings.otlpUrl),
     done(spans, error) {
       samples.queued -= spans;
       samples[error ? "failed" : "exported"] += spans;
@@ -151,14 +151,4 @@ function writeAttributes(given: Attributes): Record<string, string | number | bo
     written[name] = typeof value === "object" ? value.slice(0, LIST_MAX) : value;
   }
   return written;
-}
-
-function readUrl(given: string): URL {
-  const url = URL.canParse(given) ? new URL(given) : undefined;
-  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    const bound = "must be a URL with http or https";
-    throw new SettingsError([{ path: "trace.otlpUrl", value: JSON.stringify(given), bound }]);
-  }
-  if (url.pathname === "/") url.pathname = "/v1/traces";
-  return url;
 }

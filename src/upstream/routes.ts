@@ -1,6 +1,6 @@
 import type { CallKind } from "../core/call.ts";
 import { createGlobs, globToRegExp } from "../core/glob.ts";
-import { type SettingProblem, type Settings, SettingsError } from "../core/settings.ts";
+import { type SettingProblem, type Settings, SettingsError, showValue } from "../core/settings.ts";
 import { encodeSegment } from "./percent.ts";
 
 /** Where calls of one row of the settings go. */
@@ -154,7 +154,7 @@ function readRoute(
   problems: SettingProblem[],
 ): Route | undefined {
   const wrong = (bound: string) => {
-    problems.push({ path: at, value: JSON.stringify(given.url.slice(0, 200)), bound });
+    problems.push({ path: at, value: showValue(given.url), bound });
     return undefined;
   };
   // Braces would be percent-encoded by the URL parser: letters take the templates' places.

@@ -100,6 +100,17 @@ export interface UpstreamNeeds {
 }
 
 /**
+ * Returns the routes of the settings, whose calls can be signed. Throws {@link SettingsError}.
+ */
+export function readCallSettings(settings: Settings["upstream"]): Routes {
+  const routes = readRoutes(settings);
+  createSigner(settings.secrets, Date.now);
+  if (routes.all.length === 0 || settings.secrets.length > 0) return routes;
+  const bound = "calls are signed: set a secret; `echo whsec_$(openssl rand -base64 32)` makes one";
+  throw new SettingsError([{ path: "upstream.secrets", value: "[]", bound }]);
+}
+
+/**
  * Returns the calls to functions that the settings name.
  *
  * Per socket there is one request at a time, in the order of its events; sockets do not wait for
@@ -110,12 +121,7 @@ export interface UpstreamNeeds {
  */
 export function createUpstream(settings: Settings["upstream"], needs: UpstreamNeeds): Upstream {
   const clock = needs.clock ?? machineClock;
-  const routes = readRoutes(settings);
-  if (routes.all.length > 0 && settings.secrets.length === 0) {
-    const bound =
-      "calls are signed: set a secret; `echo whsec_$(openssl rand -base64 32)` makes one";
-    throw new SettingsError([{ path: "upstream.secrets", value: "[]", bound }]);
-  }
+  const routes = readCallSettings(settings);
   const log = createThrottle(needs.log, clock.now);
   const counts = createCounts(needs.observe ?? (() => {}));
   const newId = createIds();

@@ -62,14 +62,17 @@ test("what is wrong with the certificates is one sentence at start, and the doct
       { ...right, redisServerName: "" },
       /did not answer within 4000 ms: Hostname\/IP does not match/,
     ],
-    [{ ...right, redisCaFile: "nowhere.pem" }, /cluster\.redisCaFile cannot be read: ENOENT/],
+    [
+      { ...right, redisCaFile: "nowhere.pem" },
+      /cluster\.redisCaFile = "nowhere\.pem": there is no file/,
+    ],
     [
       { ...right, redisCertFile: client.certFile },
-      /set both cluster\.redisCertFile and cluster\.redisKeyFile/,
+      /cluster\.redisKeyFile = "": must be set too, because cluster\.redisCertFile is/,
     ],
     [
       { redisUrl: `redis://127.0.0.1:${port}`, redisCaFile: right.redisCaFile },
-      /cluster\.redisCaFile needs TLS/,
+      /cluster\.redisCaFile = .*: needs TLS/,
     ],
   ];
   await Promise.all(

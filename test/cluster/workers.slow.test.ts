@@ -215,11 +215,18 @@ test("long-polling with workers is refused at start, with the reason and what to
   assert.match(run.output(), /sticky sessions/);
 });
 
-test("workers that cannot start end everything with their exit code, once", async (t) => {
+test("a setting that no worker could start with is told once, by the primary", async (t) => {
   const args = [...ON_PORT, "0", ...WORKERS, ...WEBSOCKET, "--handlers.module", "nowhere.ts"];
   const run = startProcess(t, args);
+  assert.equal(await run.exit(), 78);
+  assert.equal(run.output().match(/handlers\.module = "nowhere\.ts"/g)?.length, 1);
+});
+
+test("workers that cannot start end everything with their exit code, once", async (t) => {
+  const module = ["--handlers.module", "src/core/closes.ts"];
+  const run = startProcess(t, [...ON_PORT, "0", ...WORKERS, ...WEBSOCKET, ...module]);
   assert.equal(await run.exit(), 1);
-  assert.match(run.output(), /handlers\.module nowhere\.ts cannot be loaded/);
+  assert.match(run.output(), /must export a function/);
 });
 
 test("a socket whose data cannot be sent is listed by the other worker, with the reason", async (t) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nameSettings, readSettings, SettingsError } from "../../src/core/settings.ts";
-import { mergeSettings, type SettingSources } from "../../src/core/sources.ts";
+import { mergeSettings, nameSources, type SettingSources } from "../../src/core/sources.ts";
 
 const gather = (env: Record<string, string>) => mergeSettings({ flags: new Map(), env, file: {} });
 
@@ -127,12 +127,7 @@ test("what cannot be read, what is unknown and what is out of bounds are told at
     ({ problems }: SettingsError) => {
       assert.deepEqual(
         problems.map(({ path }) => path),
-        [
-          "socket.port (from SLUICE_SOCKET_PORT)",
-          "SLUICE_SOCKET_HOOST",
-          "socket.bufferBytesMax",
-          "codec.accept",
-        ],
+        ["socket.port", "SLUICE_SOCKET_HOOST", "socket.bufferBytesMax", "codec.accept"],
       );
       return true;
     },
@@ -143,6 +138,67 @@ test("what cannot be read, what is unknown and what is out of bounds are told at
 test("the message for a name that is no setting shows the name and no value", () => {
   assert.throws(
     () => mergeSettings({ flags: new Map([["port", "1"]]), env: {}, file: {} }),
-    /^ {2}--port: there is no such setting; did you mean --socket\.port\?$/m,
+    /: --port: there is no such setting; did you mean --socket\.port\?$/m,
   );
+});
+
+// Seen: "socket.port = 70000: must be 0…65535", and five files, variables and flags to search.
+test("each wrong setting is told with the source that its value came from", () => {
+  const sources: SettingSources = {
+    flags: new Map([["socket.pingIntervalMs", "1"]]),
+    env: { PORT: "70000", SLUICE_LOG_LEVEL: "loud", SLUICE_API_KEYS: "ops:hunter2" },
+    file: {
+      socket: { pingIntervalMs: 2, tls: { certFile: 3 } },
+      upstream: { routes: [{ url: "" }] },
+      log: { level: "quiet" },
+      nope: 1,
+    },
+    fileName: "sluice.json",
+  };
+  const told = problemsIn(sources);
+  assert.deepEqual(told, {
+    "socket.port": "from PORT",
+    "socket.pingIntervalMs": "from --socket.pingIntervalMs",
+    "socket.tls.certFile": "from sluice.json",
+    "log.level": "from SLUICE_LOG_LEVEL",
+    "api.keys.0": "from SLUICE_API_KEYS",
+    "upstream.routes.0.url": "from sluice.json",
+    nope: "from sluice.json",
+  });
+  const later = [{ path: "socket.tls.keyFile", value: '""', bound: "must be set" }];
+  const { message } = nameSources(new SettingsError(later), sources);
+  assert.equal(
+    message,
+    'A setting is not usable: socket.tls.keyFile = "" (the default): must be set',
+  );
+});
+
+function problemsIn(sources: SettingSources): Record<string, string | undefined> {
+  try {
+    readSettings(mergeSettings(sources));
+  } catch (error) {
+    assert.ok(error instanceof SettingsError);
+    const named = nameSources(error, sources);
+    assert.doesNotMatch(named.message, /hunter2/);
+    return Object.fromEntries(named.problems.map(({ path, source }) => [path, source]));
+  }
+  return {};
+}
+
+test("a text that cannot be parsed hides the weaker value of its setting", () => {
+  const sources = { flags: new Map(), env: { PORT: "abc" }, file: { socket: { port: 70_000 } } };
+  assert.throws(
+    () => mergeSettings(sources),
+    (error: SettingsError) => error.problems.length === 1 && error.problems[0]?.value === '"abc"',
+  );
+});
+
+// Seen: the text of the variable, with the password of a URL in it.
+test("JSON that cannot be parsed is told by its place, and nothing of it is shown", () => {
+  const env = { SLUICE_UPSTREAM_ROUTES: '[{"url": "https://u:hunter2@fn"' };
+  assert.throws(() => gather(env), {
+    message:
+      "A setting is not usable: upstream.routes (from SLUICE_UPSTREAM_ROUTES): must be JSON: " +
+      "line 1, column 32: expected a comma or the end of a list or object",
+  });
 });

@@ -32,9 +32,18 @@ test("it says whether Redis answers, and a start that needs it would fail withou
   assert.equal(away.sound, true);
 });
 
+test("it says that a host is not this machine's", async () => {
+  const other = await doctor({ socket: { host: "192.0.2.1" } });
+  assert.match(other.text, /^bad {3}socket\.host = "192\.0\.2\.1": this machine does not have/m);
+  assert.equal(other.sound, false);
+});
+
 test("it says whether the handler module is there, which a start needs", async () => {
   const missing = await doctor({ handlers: { module: "nope.js" } });
-  assert.match(missing.text, /^bad {3}handlers\.module: there is no file \/.*\/nope\.js$/m);
+  assert.match(
+    missing.text,
+    /^bad {3}handlers\.module = "nope\.js": there is no file \/.*\/nope\.js$/m,
+  );
   assert.equal(missing.sound, false);
   const folder = await doctor({ handlers: { module: "examples" } });
   assert.equal(folder.sound, false);
@@ -70,7 +79,10 @@ test("it says whether the collector's host accepts connections", async (t) => {
   assert.match(gone.text, /^warn {2}trace\.otlpUrl: .* connect ECONNREFUSED/m);
   assert.equal(gone.sound, true);
   const none = await doctor({ trace: { otlpUrl: "collector:4318" } });
-  assert.match(none.text, /^bad {3}trace\.otlpUrl is not an http/m);
+  assert.match(
+    none.text,
+    /^bad {3}trace\.otlpUrl = "collector:4318": must be a URL with http or https$/m,
+  );
   assert.equal(none.sound, false);
 });
 
@@ -83,7 +95,7 @@ test("in production it says what does not start, and who may come in", async () 
   assert.equal(nothing.sound, false);
   const upstream = { url: "http://127.0.0.1:1", secrets: [SECRET] };
   for (const given of [{ upstream }, { handlers: { module: "examples/chat.ts" } }]) {
-    const some = await doctor({ ...given, auth: { mode: "jwt" } }, true);
+    const some = await doctor({ ...given, auth: { mode: "jwt", secret: "x".repeat(32) } }, true);
     assert.doesNotMatch(some.text, /nothing answers|auth\.mode/);
     assert.equal(some.sound, true);
   }

@@ -8,12 +8,13 @@ import { loadHandler } from "../../src/handlers/module.ts";
 // Seen: for a missing file the message named a chunk of Sluice's own code as the importer, and a
 // folder printed a stack of ten lines: both were Node.js' errors of import().
 test("a handler module that is not there, or is a folder, is named in one sentence", async () => {
-  for (const [path, file] of [
-    ["./nope.js", "/tmp/nope.js"],
-    [".", "/tmp"],
+  for (const [path, why] of [
+    ["./nope.js", "there is no file /tmp/nope.js"],
+    [".", "/tmp is a folder"],
   ] as const) {
     await assert.rejects(loadHandler(path, "/tmp"), {
-      message: `handlers.module ${path} cannot be loaded: there is no file ${file}`,
+      name: "SettingsError",
+      message: `A setting is not usable: handlers.module = "${path}": ${why}`,
     });
   }
 });

@@ -165,18 +165,25 @@ test("a reload with unusable or unchanged files changes nothing and is said", as
 test("files that cannot be used stop the start with a sentence, not the process", async (t) => {
   const certificates = createCertificates(t);
   const [a, b] = [certificates.make("a", ["a"]), certificates.make("b", ["b"], "secret words")];
-  const bad = [
-    { certFile: a.certFile, keyFile: "" },
-    { certFile: "", keyFile: a.keyFile },
-    { certFile: `${a.certFile}.missing`, keyFile: a.keyFile },
-    { certFile: a.certFile, keyFile: b.keyFile, passphrase: "secret words" },
-    { ...b, passphrase: "other words" },
-    b,
+  const missing = `${a.certFile}.missing`;
+  // Seen: `socket.tls = ["a.pem","b.pem"]: not usable: ENOENT …, lstat '/etc'`: which of the two?
+  const bad: [tls: object, says: RegExp][] = [
+    [{ certFile: a.certFile, keyFile: "" }, /socket\.tls\.keyFile = "": must be set too/],
+    [{ certFile: "", keyFile: a.keyFile }, /socket\.tls\.certFile = "": must be set too/],
+    [{ certFile: missing, keyFile: a.keyFile }, /socket\.tls\.certFile = ".*": there is no file/],
+    [{ certFile: a.keyFile, keyFile: a.keyFile }, /certFile = ".*": holds no certificate in PEM/],
+    [{ certFile: a.certFile, keyFile: a.certFile }, /keyFile = ".*": holds no private key in PEM/],
+    [
+      { certFile: a.certFile, keyFile: b.keyFile, passphrase: "secret words" },
+      /socket\.tls\.keyFile = ".*": is not the key of the certificate in socket\.tls\.certFile/,
+    ],
+    [{ ...b, passphrase: "other words" }, /socket\.tls\.passphrase = \(secret\): does not fit/],
+    [b, /socket\.tls\.passphrase = \(secret\): must be set/],
   ];
-  for (const tls of bad) {
+  for (const [tls, says] of bad) {
     await assert.rejects(
       startGateway({ socket: { port: 0, tls } }),
-      (error: Error) => /socket\.tls/.test(error.message) && !/words/.test(error.message),
+      (error: Error) => says.test(error.message) && !/words/.test(error.message),
       JSON.stringify(tls),
     );
   }
