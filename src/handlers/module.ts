@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { refuseFile } from "../core/setting-files.ts";
+import { findSyntaxError } from "./syntax.ts";
 import type { HandlerModule } from "./typed.ts";
 
 interface Exports {
@@ -47,7 +48,7 @@ export async function loadHandler(path: string, folder: string): Promise<LoadedM
   } catch (cause) {
     if (isTypeScript(file) && isNoTypeScript(cause))
       throw new Error(sayTypeScript(path), { cause });
-    const why = stackOrMessage(cause);
+    const why = sayLoadError(file, cause);
     throw new Error(`handlers.module ${path} cannot be loaded: ${why}`, { cause });
   }
   const { default: handler, fetch, http } = exportsOf(loaded);
@@ -97,6 +98,22 @@ function exportsOf(loaded: Exports): Exports {
   const found = loaded.default;
   const isObject = typeof found === "object" && found !== null;
   return isObject && "default" in found ? found : loaded;
+}
+
+/**
+ * Says why a module cannot be loaded. Of a syntax error it says the place, and leaves out the
+ * stack, which is of Node.js' own files.
+ */
+function sayLoadError(file: string, error: unknown): string {
+  const said = stackOrMessage(error);
+  // The compiler of tsx puts the place into its message; its stack is of its own files.
+  if (error instanceof Error && error.name === "TransformError") return error.message;
+  if (!(error instanceof SyntaxError)) return said;
+  // Node.js has put in the place if the module is CommonJS.
+  const [placed] = /^\/.*:\d+\n[\s\S]*?\nSyntaxError: .*/.exec(said) ?? [];
+  if (placed !== undefined || said.includes("://")) return placed ?? said;
+  const place = findSyntaxError(file);
+  return place === undefined ? said : `${error}\n${place}`;
 }
 
 /** Errors for a wrong file name: the message is enough. */

@@ -118,7 +118,19 @@ test("a handler module that fails is named, and the line of its mistake", async 
       /failed: TypeError: .*\n.*calls\.mjs:2:/,
     ],
     "top.mjs": ["\nthrow new Error('no');", /cannot be loaded: Error: no\n.*top\.mjs:2:/],
-    "syntax.ts": ["export default (io) => {\n  io. }", /cannot be loaded: .*\n.*syntax\.ts:2:/],
+    "syntax.ts": [
+      "export default (io) => {\n  io. }",
+      /cannot be loaded: .*\n.*syntax\.ts:2:.*\n$/,
+    ],
+    // Seen: "SyntaxError: Unexpected token '}'" and a stack of Node.js' own files.
+    "syntax.mjs": [
+      "export default (io) => {\n  io. }",
+      /cannot be loaded: SyntaxError: .*\n\/.*syntax\.mjs:2\n {2}io\. }\n +\^$/m,
+    ],
+    "imports.mjs": [
+      'import "./syntax.mjs";\nexport default () => {};',
+      /cannot be loaded: SyntaxError: .*\n\/.*syntax\.mjs:2\n/,
+    ],
   };
   for (const [name, [text, says]] of Object.entries(fails)) {
     const module = join(folder, name);
