@@ -97,3 +97,19 @@ test("what comes after entries are lost is heard, if more came before that is kn
   await take("b", "ask", "push", "answer");
   assert.deepEqual(b.heard, ["4"]);
 });
+
+test("a message waits for the entries before it that were more than may be held, too", async (t) => {
+  // Seen: it was heard with what had been held, ahead of what was then read again.
+  const { a, b, turn, take } = await openBoth(t, 500);
+  void b.log.subscribe([":late"]);
+  await turn();
+  await take("b", "subscribe", "push", "ask", "push");
+  for (const text of ["1", "2", "3", "4"]) say(a, [EVERYONE], text).catch(() => {});
+  void a.log.tell(EVERYONE, Buffer.from("5"));
+  await turn();
+  await take("a", "ask", "ask", "ask", "ask", "ask");
+  await take("b", "push", "push", "push", "push", "push", "answer");
+  assert.deepEqual(b.heard, ["1", "2", "3"]);
+  await take("b", "ask", "push", "answer");
+  assert.deepEqual(b.heard, ["1", "2", "3", "4", "5 from a"]);
+});

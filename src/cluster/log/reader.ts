@@ -83,9 +83,10 @@ export function createReader(needs: ReaderNeeds): Reader {
       order.hand();
       return;
     }
-    order.settle(end);
-    readings.end();
     const overflow = order.takeOverflow();
+    // A message may be behind what was too much, and is to be read.
+    if (!overflow) order.settle(end);
+    readings.end();
     const { from, channels } = readings.collected();
     if (overflow) void run(readings.restart(oldest(overflow, from), channels));
     order.hand();
