@@ -53,8 +53,11 @@ interface Side {
 
 const PAGE = 3;
 
-/** Returns a log that pushes a copy to each channel, as Redis does. */
-export function createServer(): Server {
+/**
+ * Returns a log that pushes a copy to each channel, as Redis does. With a clock, in milliseconds,
+ * its ids say when an entry was appended, and it leaves out what need not be read.
+ */
+export function createServer(nowMs?: () => number): Server {
   const entries: PushedEntry[] = [];
   let first = 0;
   let trimmed: EntryId = "0-0";
@@ -67,22 +70,28 @@ export function createServer(): Server {
     return to.length;
   }
 
-  function append(entry: Omit<PushedEntry, "id">): EntryId {
-    // Two of a millisecond, then the next.
+  function nextId(): EntryId {
     const number = entries.length + 1;
-    const added = { ...entry, id: `${Math.floor(number / 2)}-${number % 2}` };
-    const { id } = added;
+    // Two of a millisecond, then the next.
+    return nowMs ? `${nowMs()}-${number}` : `${Math.floor(number / 2)}-${number % 2}`;
+  }
+
+  function append(entry: Omit<PushedEntry, "id">): EntryId {
+    const id = nextId();
+    const added = { ...entry, id };
     entries.push(added);
     last = placeOf(added);
     for (const channel of entry.channels) publish(channel, (to) => to.pushed({ ...added }));
     return id;
   }
 
-  function read(after: Place | undefined, channels: readonly string[] | "all"): Page {
+  function read(after: Place | undefined, channels: readonly string[] | "all", since = 0): Page {
     const none = { entries: [], end: last, more: false };
     if (!after || channels.length === 0) return { ...none, lost: false };
     if (compareIds(after.id, trimmed) < 0) return { ...none, lost: true };
-    const rest = entries.slice(first).filter(({ id }) => compareIds(id, after.id) > 0);
+    const begin = `${Math.max(0, since)}-0`;
+    const from = nowMs && compareIds(after.id, begin) < 0 ? begin : after.id;
+    const rest = entries.slice(first).filter(({ id }) => compareIds(id, from) > 0);
     const page = rest.slice(0, PAGE);
     const isWanted = (entry: PushedEntry) =>
       channels === "all" || entry.channels.some((channel) => channels.includes(channel));
@@ -106,7 +115,7 @@ interface Internals {
   readonly sides: Set<Side>;
   publish(channel: string, push: Side["pushes"][number]): number;
   append(entry: Omit<PushedEntry, "id">): EntryId;
-  read(after: Place | undefined, channels: readonly string[] | "all"): Page;
+  read(after: Place | undefined, channels: readonly string[] | "all", since?: number): Page;
 }
 
 function createControlled(node: string, signs: boolean, server: Internals): Controlled {
@@ -128,7 +137,7 @@ function createControlled(node: string, signs: boolean, server: Internals): Cont
     });
   }
 
-  async function read(after: Place, channels: readonly string[] | "all") {
+  async function read(after: Place, channels: readonly string[] | "all", since?: number) {
     const on = side;
     let mark = (_error?: Error): void => {};
     const marked = new Promise<void>((resolve, reject) => {
@@ -137,7 +146,7 @@ function createControlled(node: string, signs: boolean, server: Internals): Cont
     marked.catch(() => {});
     marks.add(mark);
     const page = await ask(() => {
-      const read = server.read(after, channels);
+      const read = server.read(after, channels, since);
       if (on === side) side.pushes.push(() => mark());
       else mark(new Error("lost"));
       return read;
