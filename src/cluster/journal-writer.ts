@@ -1,4 +1,5 @@
 import type { Appended, JournalEntry, Letter, Place } from "../core/journal.ts";
+import { within } from "../core/within.ts";
 import { type JournalKeys, type JournalSettings, KEPT_MS } from "./journal-keys.ts";
 import { LIST, WRITE } from "./journal-scripts.ts";
 import { createSteps, type Frozen, type WrittenLetter } from "./journal-steps.ts";
@@ -21,6 +22,8 @@ export interface WriterNeeds {
   readonly lease: Lease;
   readonly keys: JournalKeys;
   readonly seal: Seal;
+  /** Resolves when what is known of sockets is written as it is now, or could not be. */
+  written(): Promise<unknown>;
   lettersSeen(seen: LettersSeen): void;
   /** A letter was dropped before it was written. */
   letterDropped(): void;
@@ -36,6 +39,8 @@ export interface WriterNeeds {
 export interface Writer {
   append(entry: JournalEntry): Promise<Appended>;
   remove(place: Place): void;
+  /** Sockets were changed: what is removed from now on stays until that is written. */
+  changed(patched?: Promise<unknown>): void;
   /** Keeps a letter; it takes the entry's place. */
   keep(letter: Letter, written: WrittenLetter, at?: Place): void;
   /** Takes a letter: resolves with nothing if it is gone. */
@@ -78,6 +83,8 @@ export function createWriter(settings: JournalSettings, needs: WriterNeeds): Wri
   let running = false;
   let stopped = false;
   let mayDiffer = false;
+  /** What changes sockets in this turn of the event loop. */
+  let changing: Promise<unknown>[] | undefined;
   let awaySince: number | undefined;
   let failingSince: number | undefined;
   const waiting: (() => void)[] = [];
@@ -98,7 +105,7 @@ export function createWriter(settings: JournalSettings, needs: WriterNeeds): Wri
     stopped || (awaySince !== undefined && performance.now() - awaySince >= timeoutMs);
 
   const hasWork = (): boolean =>
-    removals.has() || mayDiffer || (lease.node !== lost && !steps.isEmpty());
+    removals.isReady() || mayDiffer || (lease.node !== lost && !steps.isEmpty());
 
   function wake(): void {
     if (running || stopped) return;
@@ -130,6 +137,13 @@ export function createWriter(settings: JournalSettings, needs: WriterNeeds): Wri
     rest();
     // It may have come back, or something have been added, since the loop looked.
     if (link.isHere() && hasWork()) wake();
+  }
+
+  /** Resolves when the changes of this turn are written. */
+  async function written(patches: readonly Promise<unknown>[]): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    changing = undefined;
+    await within<unknown>(Promise.allSettled([needs.written(), ...patches]), timeoutMs, () => {});
   }
 
   /** Writes what one call carries; says whether there was anything. */
@@ -210,6 +224,8 @@ export function createWriter(settings: JournalSettings, needs: WriterNeeds): Wri
 
   /** Removes what Redis has and this node does not know: what was removed before has come back. */
   async function compare(): Promise<void> {
+    // What an answer has changed meanwhile comes before the removal of its call here, too.
+    await needs.written();
     const { node } = lease;
     // What is in a journal that was taken is another node's.
     const isOwn = () => node === lease.node && node !== lost;
@@ -236,6 +252,13 @@ export function createWriter(settings: JournalSettings, needs: WriterNeeds): Wri
       return appended;
     },
     remove,
+    changed(patched) {
+      if (!changing) {
+        changing = [];
+        void removals.hold(written(changing)).then(wake);
+      }
+      if (patched) changing.push(patched);
+    },
     keep(letter, written, at) {
       steps.keep(letter, written, at);
       wake();
@@ -254,10 +277,12 @@ export function createWriter(settings: JournalSettings, needs: WriterNeeds): Wri
     },
     wake,
     samples: steps.samples,
-    flushed() {
-      if (!link.isHere() || (!running && !hasWork())) return Promise.resolve();
+    async flushed() {
+      // Not what is held later: under load there is always some.
+      await removals.released();
+      if (!link.isHere() || (!running && !hasWork())) return;
       wake();
-      return new Promise((resolve) => waiting.push(resolve));
+      await new Promise<void>((resolve) => waiting.push(resolve));
     },
     stop() {
       stopped = true;

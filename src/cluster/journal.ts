@@ -18,6 +18,8 @@ export interface JournalNeeds {
   readonly lease: Lease;
   readonly seal: Seal;
   readonly log: Log;
+  /** Resolves when what is known of sockets is written as it is now, or could not be. */
+  written(): Promise<unknown>;
 }
 
 /** The journal of this node, kept in Redis. */
@@ -48,7 +50,7 @@ export function createJournal(settings: JournalSettings, needs: JournalNeeds): R
       `${what} in Redis is not signed with cluster.busKey`,
     );
   const writer = createWriter(settings, {
-    ...{ link, lease, keys, seal },
+    ...{ link, lease, keys, seal, written: needs.written },
     lettersSeen: (seen) => letters.seen(seen),
     letterDropped: () => letters.dropped(),
     removed: (places) => adoption?.removed(places),
@@ -119,6 +121,7 @@ export function createJournal(settings: JournalSettings, needs: JournalNeeds): R
     },
     appended: () => last.then(() => {}),
     remove: (place: Place) => writer.remove(place),
+    changed: writer.changed,
     isOwn: lease.isHeld,
     whenOwn: lease.whenHeld,
     elsewhere,

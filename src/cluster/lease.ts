@@ -54,6 +54,8 @@ export interface Lease {
   update(socket: LeasedSocket): void;
   /** Nobody needs to be told of this socket any more. */
   strike(socket: Pick<LeasedSocket, "id" | "namespace">): void;
+  /** Resolves when all sockets are written down as they are known, or could not be. */
+  written(): Promise<void>;
   /**
    * Calls `call` at once while the lease certainly runs, and else when it is known whether another
    * node has taken it, which waits for Redis no longer than `timeoutMs`.
@@ -152,6 +154,16 @@ export function holdLease(
     successor?.taken();
     ledger.clear();
     await renew();
+  }
+
+  function whenSure(call: () => void): void {
+    if (stopped || performance.now() - renewedAt < settings.leaseMs) {
+      call();
+      return;
+    }
+    doubts.push(call);
+    doubted ??= setTimeout(becomeSure, settings.timeoutMs);
+    void turn();
   }
 
   function becomeSure(): void {
@@ -268,12 +280,12 @@ export function holdLease(
       if (before !== undefined && before !== now) ledger.enter(name, now);
     },
     strike: (socket) => ledger.strike(recordName(socket)),
-    whenSure(call) {
-      if (stopped || performance.now() - renewedAt < settings.leaseMs) return call();
-      doubts.push(call);
-      doubted ??= setTimeout(becomeSure, settings.timeoutMs);
-      void turn();
+    async written() {
+      // The records of a lease that was taken are not to be there again.
+      await new Promise<void>(whenSure);
+      await ledger.flushed();
     },
+    whenSure,
     isHeld,
     whenHeld(call) {
       if (isHeld()) call();

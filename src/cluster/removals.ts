@@ -4,12 +4,21 @@ import { createPacker } from "./journal-pack.ts";
 /** Entries of journals that are to be removed. */
 export interface Removals {
   add(place: Place): void;
-  /** The first of them, as many as one call of the script carries. */
+  /**
+   * What is added from now on is held until this has resolved, and what it is held by already.
+   * Resolves then.
+   */
+  hold(until: Promise<unknown>): Promise<void>;
+  /** The first that are not held, as many as one call of the script carries. */
   first(): Place[];
   /** These are gone. */
   done(places: readonly Place[]): void;
-  /** Whether some are of a journal, or of any. */
-  has(journal?: string): boolean;
+  /** Whether some are of a journal. */
+  has(journal: string): boolean;
+  /** Whether some are not held. */
+  isReady(): boolean;
+  /** Resolves when none of those that are held now is held any more. */
+  released(): Promise<unknown>;
 }
 
 /** What one call of the script removes at most. */
@@ -19,10 +28,31 @@ const NOTHING = Buffer.alloc(0);
 /** Returns none yet. There are never more than entries in journals. */
 export function createRemovals(): Removals {
   const byJournal = new Map<string, Map<number, Place>>();
+  const held: { readonly place: Place; readonly by: number }[] = [];
+  /** How often something was held, and up to which time that is over. */
+  let holds = 0;
+  let over = 0;
+  let last = Promise.resolve();
+
+  function put(place: Place): void {
+    const places = byJournal.get(place.journal) ?? new Map<number, Place>();
+    byJournal.set(place.journal, places.set(place.number, place));
+  }
+
   return {
     add(place) {
-      const places = byJournal.get(place.journal) ?? new Map<number, Place>();
-      byJournal.set(place.journal, places.set(place.number, place));
+      if (over === holds) put(place);
+      else held.push({ place, by: holds });
+    },
+    hold(until) {
+      const own = ++holds;
+      const done = Promise.all([last, until]).then(() => {
+        over = own;
+        const next = held.findIndex(({ by }) => by > own);
+        for (const { place } of held.splice(0, next < 0 ? held.length : next)) put(place);
+      });
+      last = done;
+      return done;
     },
     first() {
       const all: Place[] = [];
@@ -41,7 +71,9 @@ export function createRemovals(): Removals {
         if (left?.size === 0) byJournal.delete(journal);
       }
     },
-    has: (journal) => (journal === undefined ? byJournal.size > 0 : byJournal.has(journal)),
+    has: (journal) => byJournal.has(journal) || held.some(({ place }) => place.journal === journal),
+    isReady: () => byJournal.size > 0,
+    released: () => last,
   };
 }
 

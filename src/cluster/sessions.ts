@@ -46,6 +46,8 @@ export interface Sessions {
   lose(name: string, session: LiveSession): void;
   /** Takes the session of a client that comes back; nobody else gets it then. */
   claim(name: string, pid: string): Promise<Claimed | undefined>;
+  /** Resolves when the sessions of living sockets are written, or could not be. */
+  flushed(): Promise<void>;
   samples(): SessionsSamples;
   stop(): Promise<void>;
 }
@@ -197,6 +199,7 @@ export function createSessions(
       }
       return undefined;
     },
+    flushed: ledger.flushed,
     samples() {
       samples.kept = ledger.size;
       return samples;

@@ -117,6 +117,11 @@ export interface Journal {
   append(entry: JournalEntry): Promise<Appended>;
   /** The call is over. Kept until Redis has heard it. */
   remove(place: Place): void;
+  /**
+   * The answer to a call has changed its socket. What is removed from now on stays until that is
+   * written, and `patched` has resolved: a crash before makes the call again, and loses nothing.
+   */
+  changed(patched?: Promise<unknown>): void;
   /** Whether this node's lease certainly runs, so that nobody else delivers what is here. */
   isOwn(): boolean;
   /** Calls back once `isOwn` holds; at once if it does. */

@@ -53,6 +53,13 @@ interface ServeClusterNeeds {
   readonly undo: (() => unknown)[];
 }
 
+/** Resolves when a part of what is known of sockets is written. */
+type Writing = () => Promise<void>;
+
+interface Written {
+  readonly writing: Writing[];
+}
+
 type ClusterSettings = Pick<Settings, "cluster" | "recovery" | "fanout" | "upstream">;
 
 /** Throws `SettingsError` for a key of the bus that nothing would use. */
@@ -81,7 +88,8 @@ export async function serveCluster(
     { ...settings.fanout, leaseMs: cluster.leaseMs },
     { link, prefix: lease.prefix, seal: createSeal(cluster.busKey, cluster.prefix) },
   );
-  const journal = openJournal({ link, lease }, settings, needs);
+  const writing: Writing[] = [lease.written];
+  const journal = openJournal({ link, lease, writing }, settings, needs);
   const records = { link, prefix: lease.prefix };
   const lostRecords = openLostRecords(records, settings.upstream.dataBytesMax);
   const served = { link, lease, delays, journal, lostRecords };
@@ -113,13 +121,13 @@ export async function serveCluster(
     heldBytesMax: cluster.heldBytesMax,
   });
   undo.push(() => bus.stop());
-  const recovery = recoverOver({ link, lease, journal }, settings, needs);
+  const recovery = recoverOver({ link, lease, journal, writing }, settings, needs);
   const given: AdapterNeeds = { bus, settings: cluster, samples, failed, lost, recovery };
   return { ...served, adapter: createAdapterClass(given), settle: bus.settle };
 }
 
 function openJournal(
-  { link, lease }: Pick<ServedCluster, "link" | "lease">,
+  { link, lease, writing }: Pick<ServedCluster, "link" | "lease"> & Written,
   { cluster, upstream }: ClusterSettings,
   { log, undo }: ServeClusterNeeds,
 ): RedisJournal {
@@ -133,7 +141,13 @@ function openJournal(
       mayExceed: full === "pause",
       letters: { max: deadLettersMax, bytesMax: deadLetterBytesMax, ageMs: deadLetterAgeMs },
     },
-    { link, lease, log, seal: createSeal(busKey, prefix) },
+    {
+      ...{ link, lease, log, seal: createSeal(busKey, prefix) },
+      async written() {
+        // The lease first: it knows whether this node still writes under its name.
+        for (const written of writing) await written();
+      },
+    },
   );
   undo.push(() => journal.stop());
   return journal;
@@ -146,7 +160,7 @@ const LOST = {
 
 /** Returns what adapters need to recover sessions from Redis, also of dead nodes. */
 function recoverOver(
-  { link, lease, journal }: Pick<ServedCluster, "link" | "lease" | "journal">,
+  { link, lease, journal, writing }: Pick<ServedCluster, "link" | "lease" | "journal"> & Written,
   { cluster, recovery: settings }: ClusterSettings,
   { metrics, recovery, undo }: ServeClusterNeeds,
 ): AdapterNeeds["recovery"] {
@@ -166,6 +180,7 @@ function recoverOver(
       },
     },
   );
+  writing.push(sessions.flushed);
   const { historyOf } = recovery;
   const liveSessions = createLiveSessions(sessions, { checkpointMs, historyOf });
   metrics.source(() => listSessionRows(sessions.samples()));

@@ -78,7 +78,7 @@ export function serveUpstream(
     trace,
     log,
     lease,
-    journal,
+    journal: given,
     lostRecords,
     hasWorkers,
   }: ServeUpstreamNeeds,
@@ -87,11 +87,16 @@ export function serveUpstream(
   if (!hasUpstream(all)) return { deadLetters: undefined, stop: async () => {} };
   const apply = createApply(executor, log);
   const { dataBytesMax, presenceMs } = settings;
-  const elsewhere = createElsewhere({ io, dataBytesMax, apply });
+  const journal = settings.durable === "memory" ? undefined : given;
+  const change = createElsewhere({ io, dataBytesMax, apply });
+  const elsewhere = (...changed: Parameters<typeof change>): void => {
+    const patched = change(...changed);
+    if (patched) journal?.changed(patched);
+  };
   const now = () => performance.now();
   const upstream = createUpstream(settings, {
     ...{ log, apply, trace, elsewhere },
-    journal: settings.durable === "memory" ? undefined : journal,
+    journal,
     lost: lostRecords && {
       recall: lostRecords.recall,
       // While Redis is away its nodes are, too.

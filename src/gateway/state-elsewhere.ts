@@ -28,19 +28,24 @@ export interface AbsentSocket {
 
 /**
  * Returns what carries out the state in an answer for a socket of another node, or for a session
- * that waits for its client. With the adapter `pubsub` only its rooms are changed.
+ * that waits for its client. With the adapter `pubsub` only its rooms are changed. What it returns
+ * resolves when others can read the new data.
  */
 export function createElsewhere({ io, dataBytesMax, apply }: ElsewhereNeeds) {
-  return ({ id, namespace }: AbsentSocket, answer: StateAnswer, order: number): void => {
+  return (
+    { id, namespace }: AbsentSocket,
+    answer: StateAnswer,
+    order: number,
+  ): Promise<void> | undefined => {
     const { leave, join } = readRoomChange(answer.rooms);
     const to = { namespace, in: [id] };
     const moves: Command[] = [];
     if (leave.length > 0) moves.push({ do: "socketsLeave", ...to, rooms: leave });
     if (join.length > 0) moves.push({ do: "socketsJoin", ...to, rooms: join });
     if (moves.length > 0) apply(moves);
-    if (answer.data === undefined && moves.length === 0) return;
+    if (answer.data === undefined && moves.length === 0) return undefined;
     // Those of the cluster have it.
     const adapter = namespacesOf(io).get(namespace)?.adapter as PatchingAdapter | undefined;
-    void adapter?.patchState?.(id, answer.data ?? {}, { order, bytesMax: dataBytesMax });
+    return adapter?.patchState?.(id, answer.data ?? {}, { order, bytesMax: dataBytesMax });
   };
 }

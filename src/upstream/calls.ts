@@ -228,6 +228,7 @@ export function createCalls(settings: Settings["upstream"], needs: CallsNeeds): 
     if (call.kind === "connect" || (data === undefined && rooms === undefined)) return outcome;
     const updated = call.state.update(outcome.answer, call.order);
     counts.states[updated.outcome]++;
+    if (updated.outcome === "done" && call.place) needs.durable()?.changed();
     if (updated.outcome === "too_large") return failed("UPSTREAM_DATA_TOO_LARGE");
     return { ...outcome, moved: updated.moved };
   }

@@ -23,6 +23,8 @@ export interface Durable {
   hold(lane: Lane, call: Call): Promise<void> | undefined;
   /** Knows of a call that is in the journal already. */
   know(call: Call): void;
+  /** An answer has changed its socket: call it before `forget`. */
+  changed(): void;
   /** A call is over. With `isDone` it is removed from the journal. */
   forget(call: Call, isDone: boolean): void;
   /** Whether another node may be delivering what this one has. */
@@ -172,6 +174,7 @@ export function createDurable(needs: DurableNeeds): Durable {
     },
     know,
     own,
+    changed: () => journal.changed(),
     forget(call, isDone) {
       known.delete(call);
       if (isDone && call.place) journal.remove(call.place);

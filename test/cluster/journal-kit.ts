@@ -54,7 +54,10 @@ export async function openNode(
   const letters = { max: 1000, bytesMax: 1_000_000, ageMs: 600_000, ...options.letters };
   const settings = { max: 10_000, bytesMax: 10_000_000, ...bounds, letters, timeoutMs, leaseMs };
   const seal = createSeal(busKey, cluster.prefix);
-  const journal = createJournal(settings, { link, lease, seal, log: silentLog });
+  const journal = createJournal(settings, {
+    ...{ link, lease, seal, log: silentLog },
+    written: lease.written,
+  });
   const adopted: Adopted[] = [];
   let taken = 0;
   const read = () =>

@@ -1,6 +1,7 @@
 /** A node's journal in Redis: what was appended is there, once and in order, until it is removed. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createGate } from "../harness/function.ts";
 import { testRedis } from "../harness/redis.ts";
 import { tcpSwitch } from "../harness/tcp-switch.ts";
 import { hasTool } from "../harness/tool.ts";
@@ -36,6 +37,36 @@ test("calls are written in order, with growing numbers, until each is removed", 
   assert.deepEqual([entries, bytes], [0, 0]);
   const keys = (await redis.command("KEYS", "sluice:{nodes}:lanes:*")).trim();
   assert.equal(keys, "", "nothing is left of the lanes");
+});
+
+test("a call stays until what its answer has changed is written, and holds up no others", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const node = await openNode(t, redis);
+  const { journal } = node;
+  const [first, second, third] = await appendAll(
+    node,
+    ["1", "2", "3"].map((text) => call(text)),
+  );
+  assert.ok(first && second && third);
+  journal.remove(first);
+  const gate = createGate();
+  journal.changed(gate.passed);
+  journal.remove(second);
+  let isFlushed = false;
+  const flushed = journal.flushed().then(() => {
+    isFlushed = true;
+  });
+  await appendAll(node, [call("4")]);
+  // Its change is written at once, but that of a call before it is not.
+  journal.changed();
+  journal.remove(third);
+  await appendAll(node, [call("5")]);
+  assert.deepEqual(await written(redis, node.lease.node), ["2", "3", "4", "5"]);
+  assert.equal(isFlushed, false);
+  gate.open();
+  await flushed;
+  assert.deepEqual(await written(redis, node.lease.node), ["4", "5"]);
 });
 
 test("above its bounds nothing is appended, and below them again it is", async (t) => {

@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decode } from "@msgpack/msgpack";
+import { Redis } from "ioredis";
 import { Server, type Socket as ServerSocket } from "socket.io";
 import { createAdapterClass } from "../../src/cluster/adapter.ts";
 import { createSamples } from "../../src/cluster/log/carrier.ts";
 import { createBus } from "../../src/cluster/log/feed.ts";
 import type { Session } from "../../src/cluster/session-text.ts";
 import { patchData, versionOf } from "../../src/core/socket-state.ts";
+import { createGate, SECRET, startFunction } from "../harness/function.ts";
 import type { TestGateway } from "../harness/gateway.ts";
 import { createMemoryCarriers } from "../harness/memory-carrier.ts";
 import { testRedis } from "../harness/redis.ts";
@@ -159,11 +161,57 @@ test("the session of a connected socket is written when an answer changes it, fo
   const name = `/,${secretOf(client).pid}`;
   patchData(socket, { data: { score: 5 } }, { order: 7, bytesMax });
   await until(async () => {
-    const text = await redis.command("HGET", String(key), name);
-    const session = decode(Buffer.from(String(text.split("\n")[2]), "base64")) as {
-      readonly data: object;
-      readonly version?: number;
-    };
+    const session = sessionIn(await redis.command("HGET", String(key), name));
     return "score" in session.data && session.version === 7;
   }, "the session");
 });
+
+test("what an answer changes is written before its call leaves the journal", async (t) => {
+  // Seen: the call was gone up to 20 ms before, and what came of it with a node that died then.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  let gate = createGate();
+  const fn = await startFunction(t, async ({ json }) => {
+    if (json.event !== "n") return {};
+    await gate.passed;
+    return { body: { data: { n: json.args[0] } } };
+  });
+  const [a] = await twoNodes(t, [redis.url, redis.url], {
+    recovery: { windowMs: 60_000, checkpointMs: 600_000 },
+    upstream: { url: fn.url, secrets: [SECRET] },
+  });
+  const { client } = await a.joined();
+  await kept(redis, [client]);
+  const reader = new Redis(redis.url);
+  t.after(() => reader.disconnect());
+  for (let n = 0; n < 5; n++) {
+    gate = createGate();
+    client.emit("n", n);
+    await until(() => fn.received.some(({ json }) => json.args?.[0] === n), "the event");
+    const keys = await Promise.all(
+      ["journal", "sockets", "sessions"].map((word) => reader.keys(`sluice:{nodes}:${word}:*`)),
+    );
+    const names = [`/,${client.id}`, `/,${secretOf(client).pid}`];
+    const look = () => reader.eval(LOOK, 3, ...keys.flat(), ...names) as Promise<Looked>;
+    assert.equal((await look())[0], 1);
+    gate.open();
+    let looked: Looked;
+    do looked = await look();
+    while (looked[0] > 0);
+    const [, record, session] = looked;
+    assert.deepEqual([JSON.parse(record).data, sessionIn(session).data], [{ n }, { n }]);
+  }
+});
+
+/** Reads the length of a journal, a record of a socket and a session at one moment. */
+const LOOK = `
+local record, session = redis.call("HGET", KEYS[2], ARGV[1]), redis.call("HGET", KEYS[3], ARGV[2])
+return { redis.call("XLEN", KEYS[1]), record, session }
+`;
+type Looked = [number, string, string];
+
+/** Returns what a session's text holds. */
+function sessionIn(text: string): { readonly data: object; readonly version?: number } {
+  // The cast holds for what a node has written.
+  return decode(Buffer.from(String(text.split("\n")[2]), "base64")) as never;
+}

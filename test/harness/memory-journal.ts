@@ -75,6 +75,7 @@ export function createMemoryJournals(): MemoryJournals {
           else setImmediate(done);
         }),
       remove,
+      changed() {},
       isOwn: () => journal.isSure,
       whenOwn: (call) => void (journal.isSure ? call() : doubts.push(call)),
       elsewhere: async (heads) =>

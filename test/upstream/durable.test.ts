@@ -409,6 +409,26 @@ test("whatever names and rooms a call has, it is read as it was written", async 
   }
 });
 
+test("a journal hears that an answer has changed its socket before the call is removed", async (t) => {
+  const fn = await startFunction(t, ({ json }) =>
+    json.event === "none" ? {} : { body: { data: { n: 1 } } },
+  );
+  const journal = createMemoryJournals().open();
+  const heard: string[] = [];
+  const { remove } = journal;
+  journal.changed = () => void heard.push("changed");
+  journal.remove = (place) => {
+    heard.push("removed");
+    remove(place);
+  };
+  const upstream = testUpstream(t, { url: fn.url }, { journal });
+  const lane = upstream.lane("s");
+  for (const name of ["none", "one"]) lane.event(name, []);
+  await until(() => upstream.samples().queued.events === 0, "the answers");
+  assert.deepEqual(heard, ["removed", "changed", "removed"]);
+  lane.end();
+});
+
 test("what no gateway has written is removed from a journal, and holds up nothing", async (t) => {
   const fn = await startFunction(t);
   const journals = createMemoryJournals();
