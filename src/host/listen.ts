@@ -68,11 +68,18 @@ export async function listen(app: TemplatedApp, at: ListenAt, shared = false): P
   };
 }
 
+const ADDRESS = [
+  "host",
+  "must be an address of this machine, or a name of one, without a port",
+] as const;
+
 /** What is wrong with a setting, by the code of the error. */
 const WRONG: Readonly<Record<string, readonly ["host" | "port", bound: string]>> = {
   EADDRNOTAVAIL: ["host", "this machine does not have the address"],
-  ENOTFOUND: ["host", "must be an address of this machine, or a name of one, without a port"],
-  EINVAL: ["host", "must be an address of this machine, or a name of one, without a port"],
+  ENOTFOUND: ADDRESS,
+  EINVAL: ADDRESS,
+  // Newer versions of Node.js say this of a name with a null byte in it.
+  ERR_INVALID_ARG_VALUE: ADDRESS,
   EACCES: ["port", "this user may not use the port; set one of 1024 or above"],
 };
 
