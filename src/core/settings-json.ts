@@ -28,7 +28,7 @@ function parse(path: string, text: string): unknown {
 
 const BLANK = /[ \t\r\n]*/y;
 const TOKEN =
-  /[{}[\],:]|"(?:[^"\\\p{Cc}]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/uy;
+  /[{}[\],:]|"(?:[^"\\\p{Cc}]|\\(?:["\\/bf]|[nrt]|u[\da-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/uy;
 
 /** What may come next, in words. */
 const WANTED = {
