@@ -287,9 +287,9 @@ test("a start without Redis is one sentence, or a wait, by setting", async (t) =
     /cluster\.redisUrl: Redis did not answer within 200 ms/,
   );
   await assert.rejects(
-    testGateway(t, { cluster: { redisUrl: "http://:secret@127.0.0.1" } }),
+    testGateway(t, { cluster: { redisUrl: "http://:hunter2@127.0.0.1" } }),
     (error: Error) =>
-      /must start with one of redis:/.test(error.message) && !error.message.includes("secret"),
+      /must start with one of redis:/.test(error.message) && !error.message.includes("hunter2"),
   );
   const waiting = testGateway(t, { cluster: { ...cluster, startup: "wait" } });
   await redis.start();

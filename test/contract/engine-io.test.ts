@@ -167,15 +167,15 @@ function suite(target: Target): void {
     await isGone(port, session);
   });
 
-  for (const [bad, what] of [
-    ["2", "a ping"],
-    ["x", "an unknown packet type"],
-    ["", "an empty message"],
+  for (const [bad, what, reason] of [
+    ["2", "a ping", "transport_error"],
+    ["x", "an unknown packet type", "bad_packet"],
+    ["", "an empty message", "bad_packet"],
   ] as const) {
     test(`${what} over WebSocket closes the session`, async () => {
       const session = await openSession(port, "websocket");
       await session.send(bad);
-      orderly((await session.ended()).code);
+      orderly((await session.ended()).code, reason);
     });
   }
 

@@ -37,7 +37,7 @@ function suite(target: Target): void {
       const { sid } = JSON.parse(both[1]?.slice(2) ?? "");
       const end = await session.ended();
       if (transport === "polling") assert.equal(end.answer?.status, 400);
-      else orderly(end.code);
+      else orderly(end.code, "ping_timeout");
       assert.equal(app.reasons.get(sid), "ping timeout");
       session.close();
     });

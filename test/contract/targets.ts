@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { Server, type ServerOptions } from "socket.io";
+import { CLOSES, type CloseReason } from "../../src/core/closes.ts";
 import type { CodecName } from "../../src/core/packet.ts";
 import { startGateway } from "../../src/gateway/gateway.ts";
 
@@ -86,9 +87,13 @@ const sluice: Target = {
   },
 };
 
-/** A close frame without a code, as the reference sends it, or the code that says the same. */
-export function orderly(code: number | "none" | undefined): void {
-  assert.ok(code === 1005 || code === 1000, `closed with ${code}`);
+/** A close frame without a code, as the reference sends it, or with the code that says why. */
+export function orderly(code: number | "none" | undefined, reason?: CloseReason): void {
+  const codes = [1005, reason ? CLOSES[reason].code : 1000];
+  assert.ok(
+    codes.some((each) => each === code),
+    `closed with ${code}`,
+  );
 }
 
 /** Everything the suites run against: the reference first, then Sluice, both codecs at one door. */
