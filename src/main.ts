@@ -332,7 +332,7 @@ async function run(sources: SettingSources, production: boolean): Promise<void> 
   if (!hasWorkers) return reloads(await runAlone(settings, needs, own));
   const { isWorker, startPrimary } = await import("./cluster/workers.ts");
   if (isWorker()) return reloads(await work(settings, needs, own));
-  // Each worker checks them, too. All of them would say the same.
+  // Here, because each worker would say the same.
   await checkSettings(settings, { folder, hasWorkers });
   // Listen before the first worker starts, or a signal would end only the primary. Workers stop
   // one by one.

@@ -162,7 +162,8 @@ export async function startOwn(given: PartialSettings, needs: OwnNeeds): Promise
   hideInherited();
   const settings = readSettings(given);
   const { folder = ".", worker } = needs;
-  await checkSettings(settings, { folder, hasWorkers: worker !== undefined });
+  // The primary of workers has done it for all of them.
+  if (!worker) await checkSettings(settings, { folder, hasWorkers: false });
   const lines = createKeptLines(LINES_KEPT);
   const log = lines.keep(needs.log ?? silentLog);
   const undo: (() => unknown)[] = [];
