@@ -6,7 +6,7 @@ import type { Command, Refused } from "../core/command.ts";
 import { FAILURES } from "../core/failures.ts";
 import type { Journal } from "../core/journal.ts";
 import { createThrottle, type Log } from "../core/log.ts";
-import { hasUpstream, type Settings, SettingsError } from "../core/settings.ts";
+import { hasUpstream, keepsInRedis, type Settings, SettingsError } from "../core/settings.ts";
 import type { TraceContext, Tracer } from "../core/trace.ts";
 import type { Executor } from "../fanout/apply.ts";
 import { createPresence } from "../fanout/presence.ts";
@@ -87,7 +87,7 @@ export function serveUpstream(
   if (!hasUpstream(all)) return { deadLetters: undefined, stop: async () => {} };
   const apply = createApply(executor, log);
   const { dataBytesMax, presenceMs } = settings;
-  const journal = settings.durable === "memory" ? undefined : given;
+  const journal = keepsInRedis(all) ? given : undefined;
   const change = createElsewhere({ io, dataBytesMax, apply });
   const elsewhere = (...changed: Parameters<typeof change>): void => {
     const patched = change(...changed);
