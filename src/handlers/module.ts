@@ -27,6 +27,7 @@ export interface LoadedModule {
  */
 export function checkModule(path: string, folder: string): string {
   const file = resolve(folder, path);
+  // Asked first, because statSync throws for a null byte.
   if (!existsSync(file)) refuseFile(["handlers.module", path], `there is no file ${file}`);
   if (statSync(file).isDirectory()) refuseFile(["handlers.module", path], `${file} is a folder`);
   return file;
@@ -77,7 +78,7 @@ async function loadTsx(file: string): Promise<void> {
   }
   // Before the module: Node.js remembers that it could not load a file. To import what `node
   // --import tsx` imports does the same.
-  if (existsSync(file)) await import(pathToFileURL(tsx).href);
+  await import(pathToFileURL(tsx).href);
 }
 
 /** Whether Node.js refused to load TypeScript, or some of its syntax. */
