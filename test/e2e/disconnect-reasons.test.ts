@@ -85,9 +85,16 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
+/** Returns the WebSocket of a client that is connected by one. */
+function webSocketOf(client: ReturnType<typeof newClient>): WebSocket {
+  // A WebSocket transport has it, and its types do not say so.
+  const { ws } = client.io.engine.transport as unknown as { ws: WebSocket };
+  return ws;
+}
+
 /** Resolves with the code and the text of the close frame that a client's WebSocket gets. */
 async function endOf(client: ReturnType<typeof newClient>) {
-  const { ws } = client.io.engine.transport as unknown as { ws: WebSocket };
+  const ws = webSocketOf(client);
   const { code, reason } = await new Promise<CloseEvent>((resolve) =>
     ws.addEventListener("close", resolve),
   );
@@ -200,8 +207,7 @@ test("the client's close code and text reach disconnect's description", async (t
   const gateway = await testGateway(t);
   const { client, socket } = await gateway.joined();
   const gone = next<[string, unknown]>(socket, "disconnect");
-  const { ws } = client.io.engine.transport as unknown as { ws: WebSocket };
-  ws.close(4001, "bored");
+  webSocketOf(client).close(4001, "bored");
   const [reason, details] = await gone;
   assert.equal(reason, "transport close");
   assert.deepEqual(details, {

@@ -9,12 +9,13 @@ import { testFolder } from "../harness/process.ts";
 
 // Seen: for a missing file the message named a chunk of Sluice's own code as the importer, and a
 // folder printed a stack of ten lines: both were Node.js' errors of import().
-test("a handler module that is not there, or is a folder, is named in one sentence", async () => {
+test("a handler module that is not there, or is a folder, is named in one sentence", async (t) => {
+  const folder = testFolder(t);
   for (const [path, why] of [
-    ["./nope.js", "there is no file /tmp/nope.js"],
-    [".", "/tmp is a folder"],
+    ["./nope.js", `there is no file ${folder}/nope.js`],
+    [".", `${folder} is a folder`],
   ] as const) {
-    await assert.rejects(loadHandler(path, "/tmp"), {
+    await assert.rejects(loadHandler(path, folder), {
       name: "SettingsError",
       message: `A setting is not usable: handlers.module = "${path}": ${why}`,
     });
