@@ -1,7 +1,6 @@
 /**
  * Clients join, leave, are lost, are put into and taken out of rooms meanwhile, and come back: each gets
- * what was for it when it was sent, in order and once. `HISTORIES=50 SEED=1 node --import tsx --test
- * test/cluster/histories.test.ts` plays more of them.
+ * what was for it when it was sent, in order and once.
  */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
@@ -9,14 +8,14 @@ import type { Socket as ServerSocket } from "socket.io";
 import { applyMove, isRecipient, type Move, type Recipients } from "../../src/core/membership.ts";
 import { createRandom } from "../fuzz/mutate.ts";
 import type { TestGateway } from "../harness/gateway.ts";
+import { SEED, TIMES } from "../harness/random.ts";
 import { type TestRedis, testRedis } from "../harness/redis.ts";
 import { type TcpSwitch, tcpSwitch } from "../harness/tcp-switch.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 import { lost, nodesOver, RECOVERY, secretOf } from "./kit.ts";
 
-const HISTORIES = Number(process.env.HISTORIES ?? 2);
-const SEED = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+const HISTORIES = 2 * TIMES;
 const STEPS = 150;
 const ROOMS = ["r0", "r1", "r2", "r3"];
 const CLIENTS = 6;

@@ -10,13 +10,13 @@ import {
   EVERYONE,
   type EventLog,
 } from "../../src/cluster/log/event-log.ts";
+import { cases } from "../harness/random.ts";
 import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { until } from "../harness/wait.ts";
 import { type RedisBus, redisBus } from "./log-kit.ts";
 
-/** More on demand: `HISTORIES=500 node --import tsx --test test/cluster/log-histories.test.ts`. */
-const RUNS = Number(process.env.HISTORIES ?? 15);
+const CASES = cases(15);
 const NODES = 3;
 const CHANNELS = [":a", ":b", ":c", ":d"];
 
@@ -159,12 +159,8 @@ test("any history of three nodes whose connections are cut: each hears what it s
     }
   }
   const histories = fc.array(command, { minLength: 60, maxLength: 200, size: "max" });
-  await fc.assert(fc.asyncProperty(histories, play), {
-    numRuns: RUNS,
-    endOnFailure: true,
-    includeErrorInReport: true,
-  });
+  await fc.assert(fc.asyncProperty(histories, play), CASES);
   const reconnects = nodes.map(({ samples }) => samples.reconnects);
   t.diagnostic(`${deliveries} deliveries, reconnected ${reconnects.join()} times`);
-  assert.ok(deliveries > RUNS * 20, "the histories say something");
+  assert.ok(deliveries > CASES.numRuns * 20, "the histories say something");
 });

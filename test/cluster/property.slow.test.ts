@@ -5,12 +5,12 @@ import fc from "fast-check";
 import type { Socket as ServerSocket } from "socket.io";
 import { createModel } from "../fanout/model.ts";
 import { type TestGateway, testGateway } from "../harness/gateway.ts";
+import { cases } from "../harness/random.ts";
 import { testRedis } from "../harness/redis.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
 
-/** More on demand: `HISTORIES=5000 node --import tsx --test test/cluster/property.slow.test.ts`. */
-const RUNS = Number(process.env.HISTORIES ?? 100);
+const CASES = cases(100);
 const PLAYERS = 6;
 const ROOMS = ["a", "b", "c", ""];
 
@@ -110,8 +110,8 @@ for (const count of [2, 3]) {
       }
       for (const socket of sockets) for (const room of ROOMS) socket.leave(room);
     }
-    await fc.assert(fc.asyncProperty(rounds, play), { numRuns: RUNS, endOnFailure: true });
+    await fc.assert(fc.asyncProperty(rounds, play), CASES);
     t.diagnostic(`${casts} broadcasts, ${deliveries} deliveries`);
-    assert.ok(deliveries > RUNS * 5, "the histories say something");
+    assert.ok(deliveries > CASES.numRuns * 5, "the histories say something");
   });
 }

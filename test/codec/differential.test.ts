@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { CodecName, Packet } from "../../src/core/packet.ts";
+import { cases } from "../harness/random.ts";
 import { codecWith, readAll } from "./kit.ts";
 import { stockDecode, stockEncode } from "./stock.ts";
 
@@ -84,8 +85,7 @@ function ordered({ type, data, id, nsp }: Packet): Packet {
   return id === undefined ? { ...head, nsp } : { ...head, id, nsp };
 }
 
-// The same packets every time; the fuzz of test/fuzz/ is what looks further.
-const RUNS = { seed: 42, numRuns: process.env.DEEP ? 3000 : 1000, endOnFailure: true };
+const CASES = cases(process.env.DEEP ? 3000 : 1000);
 
 for (const name of ["msgpack", "json"] as const satisfies CodecName[]) {
   test(`${name}: generated packets have the official bytes, and each side reads the other's`, () => {
@@ -98,7 +98,7 @@ for (const name of ["msgpack", "json"] as const satisfies CodecName[]) {
         const read = readAll(stock, codec.createReader());
         assert.deepEqual(read, settled(stockDecode(name, stock)));
       }),
-      RUNS,
+      CASES,
     );
   });
 }
@@ -111,7 +111,7 @@ test("msgpack: what is decoded is what was encoded, times and gaps included", ()
       const frames = codec.encode(packet).of("msgpack");
       assert.deepEqual(readAll(frames, codec.createReader()), settled(packet));
     }),
-    RUNS,
+    CASES,
   );
 });
 
@@ -132,7 +132,7 @@ test("what one codec's client sent, another's reads as its own parser would have
       const back = readAll(codec.encode(read).of("json"), codec.createReader());
       assert.deepEqual(stockDecode("msgpack", codec.encode(back).of("msgpack")).data, read.data);
     }),
-    { ...RUNS, numRuns: 1000 },
+    cases(1000),
   );
 });
 
@@ -149,9 +149,9 @@ test("any bytes: what is accepted, the official decoder reads alike", () => {
       accepted += 1;
       assert.deepEqual(dated(read), dated(settled(stockDecode("msgpack", [frame]))));
     }),
-    RUNS,
+    CASES,
   );
-  assert.ok(accepted > RUNS.numRuns / 10, `only ${accepted} were accepted`);
+  assert.ok(accepted > CASES.numRuns / 10, `only ${accepted} were accepted`);
 });
 
 /** Times beyond what a Date can hold are equal here; to node:assert an invalid Date equals nothing. */

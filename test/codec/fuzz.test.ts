@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Frame, Packet } from "../../src/core/packet.ts";
 import { createOurSubject, type FuzzSubject, fuzz } from "../fuzz/fuzz.ts";
+import { SEED, TIMES } from "../harness/random.ts";
 
-const SEED = 20_261_123;
-const INPUTS = process.env.DEEP ? 100_000 : 20_000;
+const INPUTS = (process.env.DEEP ? 100_000 : 20_000) * TIMES;
 
 test("no mutated packet breaks a promise of the codec", () => {
   const { findings, packets, refused } = fuzz(SEED, INPUTS);

@@ -2,13 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { ServerOptions } from "socket.io";
+import { cases, TIMES } from "../harness/random.ts";
 import { histories } from "./histories.ts";
 import { createStage } from "./player.ts";
 import { startRig } from "./rig.ts";
 
-/** More on demand: `HISTORIES=20000 SEED=1 node --import tsx --test test/fanout/property.test.ts`. */
-const RUNS = Number(process.env.HISTORIES ?? (process.env.DEEP ? 500 : 100));
-const SEED = process.env.SEED;
+const RUNS = process.env.DEEP ? 500 : 100;
 
 const ADAPTERS: Readonly<Record<string, Partial<ServerOptions>>> = {
   "in-memory": {},
@@ -28,14 +27,8 @@ for (const [adapter, options] of Object.entries(ADAPTERS)) {
     const stage = createStage(rig);
     await fc.assert(
       fc.asyncProperty(histories, (history) => stage.play(history)),
-      {
-        numRuns: RUNS,
-        // A slow machine plays fewer, so that the file has its time; a deeper look has all it wants.
-        ...(process.env.HISTORIES === undefined && { interruptAfterTimeLimit: 60_000 }),
-        endOnFailure: true,
-        includeErrorInReport: true,
-        ...(SEED !== undefined && { seed: Number(SEED) }),
-      },
+      // A slow machine plays fewer, so that the file has its time; a deeper look has all it wants.
+      { ...cases(RUNS), ...(TIMES === 1 && { interruptAfterTimeLimit: 60_000 }) },
     );
     await stage.end();
     const { slow, unionTopics, unionMembers } = rig.attached.samples().fanout;

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import type { Socket } from "socket.io";
 import type { CodecName } from "../../src/core/packet.ts";
 import { testGateway } from "../harness/gateway.ts";
+import { cases } from "../harness/random.ts";
 import { serveApp, type Trace, watch } from "./short-path-app.ts";
 import { type Action, type Play, playWire } from "./short-path-player.ts";
 
@@ -108,7 +109,7 @@ test("whoever listens to packets, the application and the client see the same", 
       // What a middleware enters, its event's listeners see.
       assert.ok(entered.every((line) => /in scope \[(null|"a middleware")\]/.test(line)));
     }),
-    { numRuns: RUNS },
+    cases(RUNS),
   );
   const [one, two] = await Promise.all([plain.scrape(), watched.scrape()]);
   assert.deepEqual(countersOf(one), countersOf(two));

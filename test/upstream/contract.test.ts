@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { readAlone, readBatch, type Verdict } from "../../src/upstream/answer.ts";
+import { cases } from "../harness/random.ts";
 import { misfit, SCHEMAS } from "../harness/schemas.ts";
 
 const READERS: Readonly<Record<string, (verdict: Verdict) => boolean>> = {
@@ -156,7 +157,7 @@ test("schema and gateway agree on answers that are nearly right", () => {
         if (taken && isLax(sent)) return;
         assert.equal(why === undefined, taken, `${JSON.stringify(sent)}: ${why}`);
       });
-      fc.assert(check, { numRuns: 300 });
+      fc.assert(check, cases(300));
     }
     assert.deepEqual(verdicts, new Set([true, false]), name);
   }

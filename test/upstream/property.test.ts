@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
 import { type Answering, type Received, startFunction } from "../harness/function.ts";
+import { cases } from "../harness/random.ts";
 import { until } from "../harness/wait.ts";
 import { testUpstream } from "./rig.ts";
 
-/** More on demand: `HISTORIES=2000 SEED=1 node --import tsx --test test/upstream/property.test.ts`. */
-const RUNS = Number(process.env.HISTORIES ?? 60);
-const SEED = process.env.SEED;
 const ATTEMPTS_MAX = 4;
 
 /** What a function does with a request; of a batch, `some` says that every other event failed. */
@@ -99,11 +97,6 @@ function check({ events, told, letters, sent }: Awaited<ReturnType<typeof play>>
 test("whatever a function does, each socket's events keep their order and their promise", async (t) => {
   await fc.assert(
     fc.asyncProperty(history, async (one) => check(await play(t, one))),
-    {
-      numRuns: RUNS,
-      endOnFailure: true,
-      includeErrorInReport: true,
-      ...(SEED !== undefined && { seed: Number(SEED) }),
-    },
+    cases(60),
   );
 });
