@@ -196,6 +196,13 @@ function createHistory(rig: Rig, nsp: Namespace, players: readonly Player[]) {
     return sockets[ref.own]?.[0]?.id ?? "nobody";
   }
 
+  /** How many sockets' clients have hung up, which their connections do not know yet. */
+  function leavingSockets(): number {
+    const isLeaving = (who: number) =>
+      players[who]?.hungUp && players[who]?.conn.readyState === "open";
+    return sockets.reduce((sum, own, who) => sum + (isLeaving(who) ? own.length : 0), 0);
+  }
+
   interface Cast {
     readonly to: ReadonlySet<unknown>;
     readonly except: ReadonlySet<unknown>;
@@ -216,7 +223,14 @@ function createHistory(rig: Rig, nsp: Namespace, players: readonly Player[]) {
     if (body === "short") operator.emit("m", entry);
     else operator.emit("m", entry, body === "big" ? BIG : BYTES);
     const delivered = rig.deliveries() - before;
-    assert.equal(delivered, wanted, `deliveries of broadcast ${entry}`);
+    const name = `deliveries of broadcast ${entry}`;
+    // Sending to one connection may hand on what waits for another. If that one's client is gone, it
+    // cannot be written to from then on, in the middle of the broadcast.
+    const unsure = volatile ? leavingSockets() : 0;
+    assert.ok(
+      delivered <= wanted && delivered >= wanted - unsure,
+      `${name}: ${delivered} of ${wanted}`,
+    );
     counts.broadcasts++;
     counts.deliveries += delivered;
   }
