@@ -112,14 +112,19 @@ export async function packSluice(): Promise<string> {
   mkdirSync(CACHE, { recursive: true });
   const lock = `${done}.lock`;
   if (await isFirst(lock, done)) {
-    const others = readdirSync(CACHE).filter((other) => !other.startsWith(name));
-    for (const other of others) rmSync(join(CACHE, other), { recursive: true, force: true });
-    const made = `${done}.made`;
-    await pack(made);
-    renameSync(made, done);
+    // Another may have finished between the two looks of this one.
+    if (!existsSync(done)) await packInto(done, name);
     rmSync(lock);
   }
   return done;
+}
+
+async function packInto(done: string, name: string): Promise<void> {
+  const others = readdirSync(CACHE).filter((other) => !other.startsWith(name));
+  for (const other of others) rmSync(join(CACHE, other), { recursive: true, force: true });
+  const made = `${done}.made`;
+  await pack(made);
+  renameSync(made, done);
 }
 
 /** Returns the tarball of a packed package. */
