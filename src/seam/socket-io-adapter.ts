@@ -81,8 +81,24 @@ export function* listSocketIoAdapter(io: Server): Generator<Part> {
  */
 function checkSocketIoAdapter(io: Server): void {
   if (!(io instanceof Server)) refuseCopy("server", "socket.io");
-  if (!(io.sockets.adapter instanceof Adapter)) refuseCopy("adapter", "socket.io-adapter");
+  checkAdapter(io);
   checkLibrary("socket.io-adapter", () => listSocketIoAdapter(io));
+}
+
+function checkAdapter(io: Server): void {
+  if (!(io.sockets.adapter instanceof Adapter)) refuseCopy("adapter", "socket.io-adapter");
+}
+
+/** Checks each adapter that the application sets from now on. Returns the undo function. */
+function checkLater(io: Server): () => void {
+  const set = io.adapter as Method;
+  const adapter: Method = (...given) => {
+    const result = set.apply(io, given);
+    checkAdapter(io);
+    return result;
+  };
+  Object.assign(io, { adapter });
+  return () => void Reflect.deleteProperty(io, "adapter");
 }
 
 function refuseCopy(what: string, name: string): never {
@@ -133,8 +149,10 @@ export function takeOver<Member>(io: Server, find: Find<Member>): () => void {
   if (finders.has(io)) throw new Error("this Socket.IO server is already attached");
   finders.set(io, find as Find<never>); // called with adapters of `io` only
   if (registered++ === 0) for (const name of METHODS) openMethod(name);
+  const undo = checkLater(io);
   return () => {
     if (!finders.delete(io)) return;
+    undo();
     if (--registered === 0) for (const name of METHODS) closeMethod(name);
   };
 }

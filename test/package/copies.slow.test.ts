@@ -56,10 +56,16 @@ test("a server or an adapter of a second copy is refused, with the command that 
     import { App, attach } from "sluice/attach";
     import parts from "./other/adapter.cjs";
     attach(new Server({ adapter: parts.Adapter }), App());`;
-  assert.match(
-    await fails("adapter.mjs", adapter),
-    /Error: The adapter comes from a second copy of socket\.io-adapter, .*: run `npm dedupe`/,
-  );
+  const later = `import { startGateway } from "sluice";
+    import parts from "./other/adapter.cjs";
+    const { io, stop } = await startGateway({ socket: { port: 0, host: "127.0.0.1" } });
+    try { io.adapter(parts.Adapter); } finally { await stop(); }`;
+  for (const [file, text] of Object.entries({ "adapter.mjs": adapter, "later.mjs": later })) {
+    assert.match(
+      await fails(file, text),
+      /Error: The adapter comes from a second copy of socket\.io-adapter, .*: run `npm dedupe`/,
+    );
+  }
 });
 
 test("without socket.io it says how to install it", async () => {
