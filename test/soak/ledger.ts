@@ -63,6 +63,8 @@ interface Membership {
   readonly pending: Set<Change>;
   /** Two came at once, or one whose end is not known. */
   unclear: boolean;
+  /** Its server may still do what it asked for itself, as long as the session is not back. */
+  late: boolean;
   /** It has joined or left by itself in this round. */
   touched: boolean;
   /** The packet behind the last move that was done. */
@@ -161,10 +163,9 @@ export function createLedger({ atOnce = false } = {}): Ledger {
   function begin(change: Change): void {
     const account = of(change.sid);
     const { rooms } = account;
-    const none: Membership = { is: 0, was: 0, pending: new Set(), unclear: false, touched: false };
-    const found = rooms.get(change.room) ?? none;
+    const found = rooms.get(change.room) ?? newMembership(0);
     rooms.set(change.room, found);
-    found.unclear = found.pending.size > 0;
+    found.unclear = found.pending.size > 0 || found.late;
     found.touched ||= change.after === undefined;
     found.pending.add(change);
     [found.was, found.is] = [found.is, 0.5];
@@ -237,7 +238,7 @@ export function createLedger({ atOnce = false } = {}): Ledger {
   return {
     open(sid, isLate = false) {
       const rooms = new Map<string, Membership>();
-      rooms.set(sid, { is: 1, was: 1, pending: new Set(), unclear: false, touched: false });
+      rooms.set(sid, newMembership(1));
       const more = { due: new Map(), got: [], handled: new Map() };
       const account: Account = { ...more, rooms, state: "here", connections: 1 };
       accounts.set(sid, account);
@@ -249,6 +250,7 @@ export function createLedger({ atOnce = false } = {}): Ledger {
       account.state = "here";
       account.connections++;
       for (const each of account.rooms.values()) {
+        each.late = false;
         if (isStale && each.touched) blur(account, each);
       }
       return true;
@@ -257,7 +259,9 @@ export function createLedger({ atOnce = false } = {}): Ledger {
       const account = of(sid);
       account.state = "lost";
       for (const due of account.due.values()) if (due.isUnkept) due.verdict = 0.5;
-      giveUp(account, ({ after }) => after === undefined);
+      const isOwn = ({ after }: Change) => after === undefined;
+      for (const each of account.rooms.values()) each.late ||= [...each.pending].some(isOwn);
+      giveUp(account, isOwn);
     },
     end(sid) {
       const account = of(sid);
@@ -331,6 +335,11 @@ export function createLedger({ atOnce = false } = {}): Ledger {
       return faults;
     },
   };
+}
+
+function newMembership(is: Verdict): Membership {
+  const pending = new Set<Change>();
+  return { is, was: is, pending, unclear: false, late: false, touched: false };
 }
 
 /** Whether a packet that is sent now is for a session. */
