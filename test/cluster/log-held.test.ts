@@ -20,7 +20,7 @@ async function openBoth(t: TestContext, heldBytesMax?: number) {
   }
   const opens: Step[] = ["ask", "answer", "subscribe", "push", "ask", "push", "answer"];
   for (const node of ["a", "b"] as const) await take(node, ...opens);
-  return { server, a, b, turn, take };
+  return { server, sides, a, b, turn, take };
 }
 
 test("a message that comes while a log reads waits for the entries that came before it", async (t) => {
@@ -112,4 +112,24 @@ test("a message waits for the entries before it that were more than may be held,
   assert.deepEqual(b.heard, ["1", "2", "3"]);
   await take("b", "ask", "push", "answer");
   assert.deepEqual(b.heard, ["1", "2", "3", "4", "5 from a"]);
+});
+
+test("a message waits for the entries of channels that were subscribed to while the log was away", async (t) => {
+  // Seen: who had subscribed was not kept waiting, and the message did not wait for the reading that
+  // was next, which brought the entry.
+  const { sides, a, b, turn, take } = await openBoth(t);
+  sides.b.leave();
+  await b.log.subscribe([":first"]);
+  await turn();
+  await b.log.subscribe([":next"]);
+  sides.b.back();
+  await take("b", "subscribe", "push", "ask");
+  say(a, [":next"], "1").catch(() => {});
+  void a.log.tell(EVERYONE, Buffer.from("2"));
+  await turn();
+  await take("a", "ask", "ask");
+  await take("b", "push", "push", "answer");
+  assert.deepEqual(b.heard, []);
+  await take("b", "subscribe", "push", "ask", "push", "answer");
+  assert.deepEqual(b.heard, ["1", "2 from a"]);
 });

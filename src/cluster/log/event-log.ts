@@ -95,7 +95,7 @@ export interface EventLog<Own> {
   after(id: EntryId): Promise<LogPart | undefined>;
   /**
    * Pushes a message that is not kept to who has subscribed to `channel`, in order with the
-   * entries appended before, of the channels whose subscriptions stood then: it may overtake an
+   * entries appended before, of the channels whose `subscribe` had resolved: it may overtake an
    * entry that is read for a later one. Resolves with the nodes that it reached, this one included.
    */
   tell(channel: string, body: Uint8Array): Promise<Reached>;

@@ -84,10 +84,10 @@ export function createReader(needs: ReaderNeeds): Reader {
       return;
     }
     const overflow = order.takeOverflow();
-    // A message may be behind what was too much, and is to be read.
-    if (!overflow) order.settle(end);
+    const { from, channels, isLetGo } = readings.collected();
+    // A message may be behind what was too much, or is for who did not wait, and is to be read.
+    if (!overflow && !isLetGo) order.settle(end);
     readings.end();
-    const { from, channels } = readings.collected();
     if (overflow) void run(readings.restart(oldest(overflow, from), channels));
     order.hand();
     reading.resolve();

@@ -13,6 +13,8 @@ export interface Reading {
   readonly channels: Set<string>;
   /** Entries of all channels are read: this is about a lost connection. */
   readonly isAll: boolean;
+  /** Its channels count as subscribed to: the log was away, and nobody waited for them. */
+  isLetGo: boolean;
   readonly done: Promise<void>;
   resolve(): void;
 }
@@ -40,8 +42,12 @@ export interface Readings {
   end(): void;
   /** Moves both to a place; or those that know none, if the log begins there. */
   move(to: Place, begins?: boolean): void;
-  /** Where what is collected begins. */
-  collected(): { readonly from: Place | undefined; readonly channels: Iterable<string> };
+  /** Where what is collected begins, and whether nobody waits for it. */
+  collected(): {
+    readonly from: Place | undefined;
+    readonly channels: Iterable<string>;
+    readonly isLetGo: boolean;
+  };
   /** Lets nobody wait: what is subscribed to now is read when the log is back. */
   letGo(): void;
   /** Whether somebody did not wait for a log that had not begun: nothing says where to read on. */
@@ -65,9 +71,10 @@ export function createReadings({ carrier, order, channels, collects }: ReadingsN
   let wereLetGo = false;
 
   const both = () => [running, collecting].filter((each) => each !== undefined);
-  const release = ({ from, resolve }: Reading) => {
-    if (from === BEGIN) wereLetGo = true;
-    resolve();
+  const release = (reading: Reading) => {
+    if (reading.from === BEGIN) wereLetGo = true;
+    reading.isLetGo = true;
+    reading.resolve();
   };
   const letGo = () => both().forEach(release);
 
@@ -76,7 +83,7 @@ export function createReadings({ carrier, order, channels, collects }: ReadingsN
     const done = new Promise<void>((settle) => {
       resolve = settle;
     });
-    const reading = { ...given, done, resolve };
+    const reading = { ...given, isLetGo: false, done, resolve };
     if (!carrier.isHere()) release(reading);
     return reading;
   }
@@ -151,7 +158,11 @@ export function createReadings({ carrier, order, channels, collects }: ReadingsN
     move(to, begins = false) {
       for (const reading of both()) if (!begins || reading.from === BEGIN) reading.from = to;
     },
-    collected: () => ({ from: collecting?.from, channels: collecting?.channels ?? [] }),
+    collected: () => ({
+      from: collecting?.from,
+      channels: collecting?.channels ?? [],
+      isLetGo: collecting?.isLetGo ?? false,
+    }),
     letGo,
     wereLetGo: () => wereLetGo,
     stop() {
