@@ -6,7 +6,8 @@ import { SEED, TIMES } from "../harness/random.ts";
 
 const INPUTS = (process.env.DEEP ? 100_000 : 20_000) * TIMES;
 
-test("no mutated packet breaks a promise of the codec", () => {
+test("no mutated packet breaks a promise of the codec", (t) => {
+  t.diagnostic(`seed ${SEED}`);
   const { findings, packets, refused } = fuzz(SEED, INPUTS);
   assert.deepEqual(findings, []);
   // Most of the inputs must get past the first checks, or this would test little.
