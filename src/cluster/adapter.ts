@@ -102,7 +102,7 @@ class BusAdapter extends Adapter {
   readonly #log: EventLog<() => LogMessage>;
   readonly #requests: Requests;
   readonly #recover: Recover | undefined;
-  /** The entries from which packets came, by their data. */
+  /** The entries from which packets came, by their data, and moves, by whom they are of. */
   readonly #ids = new WeakMap<object, EntryId>();
   readonly #interest: Interest;
   #gaps = 0;
@@ -311,6 +311,8 @@ class BusAdapter extends Adapter {
   #deliver(message: LogMessage, offset: string, id?: EntryId): void {
     // Whatever names a room, one of this node may be addressed by.
     const to = message.to as BroadcastOptions & Address;
+    // Recovery asks which moves the session of a client that comes back has had already.
+    if (message.do !== "emit" && id !== undefined) this.#ids.set(to, id);
     try {
       if (message.do === "emit") super.broadcast(this.#packetOf(message, offset, id), to);
       else if (message.do === "patch") this.#patch(message);

@@ -38,15 +38,18 @@ export interface RecoverNeeds extends RecoverLimits {
   readonly log: Pick<EventLog<unknown>, "after" | "reached">;
   /** Hears the entries for some rooms until the returned function is called. */
   hold(rooms: readonly unknown[]): () => void;
-  /** Notes which entry a packet's data is, and returns what was noted. */
+  /** Notes which entry a packet's data is, or a move's recipients, and returns what was noted. */
   readonly ids: WeakMap<object, EntryId>;
 }
 
 /** What a client gets back, and what it is sent. */
 export interface Restored extends Session {
   readonly missedPackets: unknown[][];
-  /** Whether a packet that was delivered to others meanwhile is among these, or was not for it. */
-  settled(data: unknown[]): boolean;
+  /**
+   * Whether a packet that was delivered to others meanwhile, known by its data, is among these or
+   * was not for it; whether the session has had a move, known by its recipients.
+   */
+  settled(of: object): boolean;
   /** The session to persist again if the client is refused. */
   readonly stored: Session;
 }
@@ -140,9 +143,11 @@ export function createRecover(needs: RecoverNeeds): Recover {
     if (!(await within(reached, timeoutMs, () => false))) return null;
     own.session = now;
     for (const patch of own.heard) patchSession(now, patch);
-    // Up to there all that is to be sent is in this: the rest the client has, or never gets.
-    const settled = (data: unknown[]) => {
-      const id = ids.get(data);
+    // Up to there all that is to be sent is in this: the rest the client has, or never gets. So is
+    // what was done to the session. This node may hear that only now, and it is not to be repeated:
+    // the client may have joined later what it was moved out of.
+    const settled = (of: object) => {
+      const id = ids.get(of);
       return id !== undefined && compareIds(id, end) <= 0;
     };
     return { ...narrowed, missedPackets, settled, stored: now };

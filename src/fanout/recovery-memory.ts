@@ -44,10 +44,11 @@ export interface RestoredSession<At = unknown> extends LostSession<At> {
   /** The session to keep again if the client is refused. */
   readonly stored: LostSession<At>;
   /**
-   * Whether `missedPackets` already covers a packet that was delivered to others meanwhile: it is
-   * in there, or was not for this client.
+   * Whether `missedPackets` already covers a packet that was delivered to others meanwhile, known
+   * by its data: it is in there, or was not for this client. Also whether the session already has
+   * what a move did, known by its recipients.
    */
-  settled?(data: unknown[]): boolean;
+  settled?(of: object): boolean;
 }
 
 /** Returns those rooms of a session that its client may still be in. */

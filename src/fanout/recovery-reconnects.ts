@@ -118,6 +118,7 @@ function catchUp(
   const kept: Meanwhile[] = [];
   for (const each of coming.meanwhile) {
     if ("move" in each) {
+      if (found.settled?.(each.move.to)) continue;
       if (!applyMove(inside, each, changes)) return undefined;
     } else if (
       isRecipient(inside, each.to) &&

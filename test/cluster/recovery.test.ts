@@ -1,7 +1,7 @@
 /** A client that comes back to another node gets what it missed: no more, and no less. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Socket as ServerSocket } from "socket.io";
+import type { Server, Socket as ServerSocket } from "socket.io";
 import { testRedis } from "../harness/redis.ts";
 import { JWT, signToken } from "../harness/tokens.ts";
 import { hasTool } from "../harness/tool.ts";
@@ -71,6 +71,39 @@ test("what a client has is not sent again by a node that hears it while the clie
   await until(() => heard.includes(5), "the last");
   assert.deepEqual(heard, [0, 1, 2, 3, 4, 5]);
 });
+
+for (const [what, act] of [
+  ["a leave", (io: Server) => io.in("red").socketsLeave("blue")],
+  ["an end", (io: Server) => io.in("blue").disconnectSockets()],
+] as const) {
+  test(`${what} that came before a join is not repeated by a node that hears it while the client returns`, async (t) => {
+    // Seen: a client was no longer in a room that it had joined after others were moved out of it. What
+    // was done to others meanwhile was done to the session, though that had it behind it.
+    if (!hasTool(t, "redis-server")) return;
+    const redis = await testRedis(t);
+    await redis.command("ACL", "SETUSER", "b", "on", ">secret", "~*", "&*", "+@all");
+    const slow = redis.url.replace("://", "://b:secret@");
+    const [a, b] = await twoNodes(t, [redis.url, slow]);
+    const other = await member(b, "red");
+    other.socket.join("blue");
+    const { client, socket, heard } = await member(a, "red");
+    await deafen(redis, "b", b);
+    act(a.io);
+    a.io.emit("n", 0);
+    await until(() => heard.length === 1, "what comes behind it");
+    socket.join("blue");
+    await move(client, socket, b);
+    const secret = secretOf(client);
+    await until(() => lost(redis, secret), "the session");
+    client.connect();
+    await until(async () => !(await lost(redis, secret)), "that it is asked for");
+    await redis.command("ACL", "SETUSER", "b", "+subscribe");
+    await next(client, "connect");
+    assert.equal(client.recovered, true);
+    const { rooms } = b.io.of("/").sockets.get(client.id ?? "") ?? {};
+    assert.deepEqual([...(rooms ?? [])].sort(), [client.id, "blue", "red"].sort());
+  });
+}
 
 test("who returns to a node that does not hear up to where its session was read begins anew, in time", async (t) => {
   if (!hasTool(t, "redis-server")) return;
