@@ -55,8 +55,8 @@ export interface Sessions {
 /** Sessions of one command. */
 const CHUNK = 200;
 /**
- * How long a client waits for its node to be found dead, step by step: Redis may hear later than
- * the client that a connection is gone.
+ * How long a client waits for its session to be lost, or its node to be found dead, step by step:
+ * Redis may hear later than the client that a connection is gone.
  */
 const WAITS_MS = [0, 50, 100, 150, 300, 400];
 
@@ -86,7 +86,10 @@ export function createSessions(
     keptMs,
   });
   const unfit = new Set<string>();
-  const losing = new Map<string, string>();
+  /** Sessions whose sockets are gone, until they are written. */
+  const lost = new Map<string, string>();
+  /** Their names, until Redis has answered. */
+  const losing = new Set<string>();
   const gone = new Set<string>();
 
   link.watch((here) => {
@@ -122,6 +125,8 @@ export function createSessions(
     if (names.length === 0) return;
     for (const name of names) {
       gone.add(name);
+      lost.delete(name);
+      losing.delete(name);
       ledger.strike(name);
     }
     moved(names);
@@ -141,8 +146,9 @@ export function createSessions(
   async function flushLost(): Promise<void> {
     // Whoever takes the session looks for older calls of its socket.
     await written();
-    const all = [...losing].flat();
-    losing.clear();
+    const names = [...lost.keys()];
+    const all = [...lost].flat();
+    lost.clear();
     const own = node ?? lease.node;
     const keys = [`${prefix}sessions:${own}`, `${prefix}taken:${own}`, `${prefix}moved:${own}`];
     const tasks: Promise<unknown>[] = [];
@@ -151,6 +157,10 @@ export function createSessions(
     }
     // Redis is away: those clients are told that they were not recovered.
     await Promise.allSettled(tasks);
+    for (const name of names) {
+      losing.delete(name);
+      ledger.strike(name);
+    }
   }
 
   async function claim(name: string, dead: string) {
@@ -169,21 +179,28 @@ export function createSessions(
     },
     drop(name) {
       unfit.delete(name);
-      ledger.strike(name);
+      // Else it is struck when Redis has it as lost.
+      if (!losing.has(name)) ledger.strike(name);
     },
     lose(name, session) {
       if (gone.has(name)) return;
       const text = write(name, session);
       unfit.delete(name);
       if (text === undefined) return;
-      if (losing.size === 0) queueMicrotask(flushLost);
-      losing.set(name, text);
+      if (lost.size === 0) queueMicrotask(flushLost);
+      lost.set(name, text);
+      losing.add(name);
+      // Who comes before it is written as lost must find it, and waits then. Without checkpoints,
+      // or when its client was refused, it is not there.
+      if (ledger.read(name) === undefined) ledger.enter(name, text);
     },
     async claim(name, pid) {
       let dead = "";
       for (const waitMs of WAITS_MS) {
         if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
         let { holder, text } = await claim(name, dead);
+        // Its socket was here, and is gone.
+        if (text === undefined && losing.has(name)) continue;
         if (text === undefined && holder !== undefined && holder !== dead) {
           const process = holder.slice(0, holder.lastIndexOf("."));
           if (process === link.name) return undefined;

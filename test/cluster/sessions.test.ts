@@ -1,13 +1,18 @@
 /** A session is one client's, and goes on at one node. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import type { Socket as ServerSocket } from "socket.io";
 import type { Socket as Client } from "socket.io-client";
+import type { Follower } from "../../src/cluster/lease.ts";
+import { createSeal } from "../../src/cluster/seal.ts";
+import { createSessions } from "../../src/cluster/sessions.ts";
+import { createGate } from "../harness/function.ts";
 import type { TestGateway } from "../harness/gateway.ts";
-import { testRedis } from "../harness/redis.ts";
+import { type TestRedis, testRedis } from "../harness/redis.ts";
 import { tcpSwitch } from "../harness/tcp-switch.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
+import { openNode } from "./journal-kit.ts";
 import { kept, lost, member, move, secretOf, thief, twoNodes } from "./kit.ts";
 
 /** Connects a client that has heard something, so that it can come back. */
@@ -110,4 +115,76 @@ test("a node that was only cut off from Redis closes what has gone on elsewhere,
   assert.equal(await lost(redis, secretOf(one.client)), false);
   assert.deepEqual([other.connected, two.client.connected], [true, true]);
   await until(async () => (await a.metric("sluice_recovery_kept_sessions")) === 1, "the other's");
+});
+
+const SESSION = { sid: "s", pid: "p", rooms: ["s"], data: {}, since: "1-0", whole: true };
+const NAME = "/,p";
+
+/** The sessions of a node whose calls are written when its gate is opened. */
+async function sessionsOf(t: TestContext, redis: TestRedis, as?: string) {
+  const { link, lease } = await openNode(t, redis, { leaseMs: 60_000 });
+  const gate = createGate();
+  const followers: Follower[] = [];
+  const accompany = (follower: Follower) => void followers.push(follower);
+  const node = as ?? lease.node;
+  const sessions = createSessions(
+    { windowMs: 60_000, leaseMs: 60_000, bytesMax: 10_000 },
+    {
+      ...{ link, lease: { ...lease, node, accompany }, seal: createSeal("", "") },
+      written: () => gate.passed,
+      moved() {},
+    },
+  );
+  await until(() => followers.length > 0, "the follower");
+  const renew = async () => {
+    for (const each of followers) await each.renewed(node);
+  };
+  await renew();
+  t.after(sessions.stop);
+  return { ...sessions, gate, renew, asked: () => link.client.ping() };
+}
+
+for (const [where, isKept] of [
+  ["another node", true],
+  ["another node without checkpoints", false],
+  ["the same node", true],
+] as const) {
+  test(`who comes back to ${where} while the last calls of its socket are written is recovered`, async (t) => {
+    // Seen: a client came back within milliseconds and began anew. Its session was struck out of
+    // those of living sockets at once, but kept as a lost one only after its calls were written.
+    if (!hasTool(t, "redis-server")) return;
+    const redis = await testRedis(t);
+    const a = await sessionsOf(t, redis);
+    const to = where === "the same node" ? a : await sessionsOf(t, redis);
+    if (isKept) a.keep(NAME, SESSION);
+    await a.flushed();
+    a.lose(NAME, { ...SESSION, rooms: ["s", "last"] });
+    a.drop(NAME);
+    await a.flushed();
+    const claimed = to.claim(NAME, "p");
+    await to.asked();
+    a.gate.open();
+    const found = await claimed;
+    assert.deepEqual([found?.session.rooms, found?.mayLag], [["s", "last"], false]);
+    assert.equal(await to.claim(NAME, "p"), undefined, "once");
+    await until(() => a.samples().kept === 0, "that nothing is left");
+  });
+}
+
+test("a session that has gone on elsewhere is not given out again by the node that was about to write it", async (t) => {
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a, b] = [await sessionsOf(t, redis, "unheard.1"), await sessionsOf(t, redis)];
+  a.keep(NAME, SESSION);
+  await a.flushed();
+  a.lose(NAME, SESSION);
+  a.drop(NAME);
+  await a.flushed();
+  assert.equal((await b.claim(NAME, "p"))?.mayLag, true);
+  await a.renew();
+  a.gate.open();
+  // By then it would have been sent.
+  await new Promise(setImmediate);
+  await a.asked();
+  assert.equal(await lost(redis, { pid: "p", offset: "" }), false);
 });
