@@ -15,6 +15,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
 import { findOfBinary } from "./binary.ts";
+import { SEED, TIMES } from "./harness/random.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -92,15 +93,19 @@ if (values.binary) {
 const bundled = (file: string) => join(out, file.replace(/ts$/, "js"));
 // One more than there are cores, because many tests wait for a clock.
 const concurrency = availableParallelism() + 1;
+// Of a whole file, which takes longer with more random cases.
+const timeoutMs = 240_000 * Math.max(1, TIMES);
 const run = [
   ...["--enable-source-maps", "--test"],
   ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
   ...[`--test-reporter=${bundled(SLOWEST)}`, "--test-reporter-destination=stdout"],
-  ...[`--test-concurrency=${concurrency}`, "--test-timeout=240000"],
+  ...[`--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`],
   ...files.map(bundled),
 ];
 // To compile and link the process at each of hundreds of starts took three times as long as to start.
-const env = { ...process.env, TEST_PROCESS: await bundleProcess(out) };
+const env = { ...process.env, SEED: String(SEED), TEST_PROCESS: await bundleProcess(out) };
+// One for all files, and told first: a file whose time is over tells none.
+console.log(`SEED=${SEED} TIMES=${TIMES}`);
 const child = spawn(process.execPath, run, { cwd: ROOT, stdio: "inherit", env });
 // Ctrl-C goes to the tests by itself, and their end is waited for.
 process.on("SIGINT", () => {});
