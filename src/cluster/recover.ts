@@ -197,8 +197,9 @@ function earlierOf(from: EntryId, session: Session): EntryId {
   return compareIds(first, from) < 0 ? first : from;
 }
 
-function lastOf({ changes, since }: Session): EntryId {
-  return changes.at(-1)?.at ?? since;
+function lastOf({ changes, since, undoneAt = since }: Session): EntryId {
+  const last = changes.at(-1)?.at ?? since;
+  return compareIds(undoneAt, last) > 0 ? undoneAt : last;
 }
 
 /** Does to a session what was done to others since its last change; undefined if that ended it. */

@@ -53,7 +53,7 @@ export function writeSession(
 }
 
 function write(
-  { sid, pid, rooms, data }: LiveSession,
+  { sid, pid, rooms, data, undoneAt }: LiveSession,
   { name, seal }: Signing,
   { since, whole, changes }: Pick<Membership, "since" | "whole" | "changes">,
 ): string | undefined {
@@ -62,7 +62,8 @@ function write(
   let body: string;
   try {
     const version = versionOf(data) || undefined;
-    const session = { sid, pid, rooms: known, data, version, since, whole, changes: moved };
+    const history = { since, whole, changes: moved, undoneAt };
+    const session = { sid, pid, rooms: known, data, version, ...history };
     const bytes = encode(session, WRITING);
     body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
   } catch {
@@ -97,11 +98,12 @@ export function readSession(
 }
 
 function isSession(found: Partial<Record<string, unknown>>): found is Session & typeof found {
-  const { sid, pid, rooms, data, since, whole, changes } = found;
+  const { sid, pid, rooms, data, since, whole, changes, undoneAt } = found;
   if (typeof sid !== "string" || typeof pid !== "string" || !Array.isArray(rooms)) return false;
   if (typeof data !== "object" || data === null || Array.isArray(data)) return false;
   if (typeof since !== "string" || typeof whole !== "boolean" || !Array.isArray(changes))
     return false;
+  if (undoneAt !== undefined && typeof undoneAt !== "string") return false;
   return rooms.every(isRoom) && changes.every(isChange);
 }
 

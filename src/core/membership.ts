@@ -15,6 +15,8 @@ export interface Membership<At = unknown> {
   readonly whole: boolean;
   /** Oldest first. */
   readonly changes: readonly RoomChange<At>[];
+  /** When a change was taken back at once, which is not among `changes`: the last time. */
+  readonly undoneAt?: At | undefined;
 }
 
 /** Sockets in any of `rooms`, or all sockets if `rooms` is empty, except those in `except`. */

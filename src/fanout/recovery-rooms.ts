@@ -13,7 +13,7 @@ export interface RoomHistories {
 }
 
 /** When a socket joined and left its rooms: see {@link Membership}. */
-export type History = Pick<Membership, "since" | "whole" | "changes">;
+export type History = Omit<Membership, "rooms">;
 
 /** An adapter that restores sessions, with the members that recovery uses or sets. */
 export interface SessionAdapter {
@@ -51,6 +51,7 @@ interface TrackedSocket {
   since: unknown;
   whole: boolean;
   readonly changes: RoomChange[];
+  undoneAt?: unknown;
   /** Rooms of its session that it has not been given yet. */
   readonly restoring: Set<unknown>;
 }
@@ -76,8 +77,11 @@ export function followRooms(adapter: SessionAdapter, changesMax: number): RoomHi
     if (change.at === history.since) return;
     const last = changes.at(-1);
     // Joined and left again, with no packet in between: both entries go.
-    if (last && last.at === change.at && last.room === change.room) changes.pop();
-    else changes.push(change);
+    if (last && last.at === change.at && last.room === change.room) {
+      changes.pop();
+      // The first may have been done to others, too: that is not to be done again.
+      history.undoneAt = change.at;
+    } else changes.push(change);
     if (changes.length <= changesMax) return;
     const dropped = changes.splice(0, Math.ceil(changes.length / DROP_SHARE));
     history.since = dropped.at(-1)?.at;
@@ -99,11 +103,12 @@ export function followRooms(adapter: SessionAdapter, changesMax: number): RoomHi
     of(id) {
       const history = tracked.get(id);
       if (!history) return undefined;
-      const { since, whole, changes } = history;
-      return { since, whole, changes };
+      const { since, whole, changes, undoneAt } = history;
+      return { since, whole, changes, undoneAt };
     },
-    resume(id, { since, whole, changes, rooms }) {
-      tracked.set(id, { since, whole, changes: [...changes], restoring: new Set(rooms) });
+    resume(id, { since, whole, changes, undoneAt, rooms }) {
+      const restoring = new Set(rooms);
+      tracked.set(id, { since, whole, changes: [...changes], undoneAt, restoring });
     },
     forget: (id) => void tracked.delete(id),
   };

@@ -105,6 +105,37 @@ for (const [what, act] of [
   });
 }
 
+for (const [what, room, act, undo] of [
+  ["leave", "blue", (io: Server) => io.in("red").socketsLeave("blue"), "join"],
+  ["join", "green", (io: Server) => io.in("red").socketsJoin("green"), "leave"],
+] as const) {
+  test(`a ${what} of others that a client's socket took back at once is not repeated when it returns, twice`, async (t) => {
+    // Seen: a client was in a room again that it had left. Two changes that take each other back are
+    // not among those of a session, so it did not know that it had the first, and that was repeated.
+    if (!hasTool(t, "redis-server")) return;
+    const redis = await testRedis(t);
+    const [a, b] = await twoNodes(t, [redis.url, redis.url]);
+    const { client, socket, heard } = await member(a, "red");
+    socket.join("blue");
+    a.io.emit("n", 0);
+    await until(() => heard.length === 1, "an offset before it");
+    const isIn = socket.rooms.has(room);
+    act(a.io);
+    await until(() => socket.rooms.has(room) !== isIn, "the move");
+    socket[undo](room);
+    const rooms = [...socket.rooms].sort();
+    let from = socket;
+    for (const to of [b, a]) {
+      await move(client, from, to);
+      await until(() => lost(redis, secretOf(client)), "the session");
+      await next(client.connect(), "connect");
+      assert.equal(client.recovered, true);
+      from = to.io.of("/").sockets.get(client.id ?? "") as ServerSocket;
+      assert.deepEqual([...from.rooms].sort(), rooms);
+    }
+  });
+}
+
 test("who returns to a node that does not hear up to where its session was read begins anew, in time", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
