@@ -86,10 +86,11 @@ export function createSessions(
     keptMs,
   });
   const unfit = new Set<string>();
-  /** Sessions whose sockets are gone, until they are written. */
+  /** Sessions whose sockets are gone, until their turn comes to be written. */
   const lost = new Map<string, string>();
-  /** Their names, until Redis has answered. */
-  const losing = new Set<string>();
+  /** The same, until Redis has answered, or they go on elsewhere. */
+  const losing = new Map<string, string>();
+  let isWriting = false;
   const gone = new Set<string>();
 
   link.watch((here) => {
@@ -125,7 +126,6 @@ export function createSessions(
     if (names.length === 0) return;
     for (const name of names) {
       gone.add(name);
-      lost.delete(name);
       losing.delete(name);
       ledger.strike(name);
     }
@@ -144,23 +144,37 @@ export function createSessions(
   }
 
   async function flushLost(): Promise<void> {
-    // Whoever takes the session looks for older calls of its socket.
-    await written();
-    const names = [...lost.keys()];
-    const all = [...lost].flat();
-    lost.clear();
+    while (lost.size > 0) {
+      const turn = [...lost];
+      lost.clear();
+      // Whoever takes the session looks for older calls of its socket. Who is lost meanwhile has
+      // others, and comes next.
+      await written();
+      await writeLost(turn.filter(isLosing));
+    }
+    isWriting = false;
+  }
+
+  async function writeLost(sessions: [name: string, text: string][]): Promise<void> {
     const own = node ?? lease.node;
     const keys = [`${prefix}sessions:${own}`, `${prefix}taken:${own}`, `${prefix}moved:${own}`];
     const tasks: Promise<unknown>[] = [];
-    for (let at = 0; at < all.length; at += 2 * CHUNK) {
-      tasks.push(run(LOSE, keys, [prefix, windowMs, ...all.slice(at, at + 2 * CHUNK)]));
+    for (let at = 0; at < sessions.length; at += CHUNK) {
+      const some = sessions.slice(at, at + CHUNK).flat();
+      tasks.push(run(LOSE, keys, [prefix, windowMs, ...some]));
     }
     // Redis is away: those clients are told that they were not recovered.
     await Promise.allSettled(tasks);
-    for (const name of names) {
+    for (const each of sessions) {
+      if (!isLosing(each)) continue;
+      const [name] = each;
       losing.delete(name);
       ledger.strike(name);
     }
+  }
+
+  function isLosing([name, text]: [name: string, text: string]): boolean {
+    return losing.get(name) === text;
   }
 
   async function claim(name: string, dead: string) {
@@ -187,9 +201,10 @@ export function createSessions(
       const text = write(name, session);
       unfit.delete(name);
       if (text === undefined) return;
-      if (lost.size === 0) queueMicrotask(flushLost);
       lost.set(name, text);
-      losing.add(name);
+      losing.set(name, text);
+      if (!isWriting) queueMicrotask(flushLost);
+      isWriting = true;
       // Who comes before it is written as lost must find it, and waits then. Without checkpoints,
       // or when its client was refused, it is not there.
       if (ledger.read(name) === undefined) ledger.enter(name, text);

@@ -119,9 +119,15 @@ test("a node that was only cut off from Redis closes what has gone on elsewhere,
 
 const SESSION = { sid: "s", pid: "p", rooms: ["s"], data: {}, since: "1-0", whole: true };
 const NAME = "/,p";
+/** Others take its node for dead. */
+const UNHEARD = { as: "unheard.1" };
 
 /** The sessions of a node whose calls are written when its gate is opened. */
-async function sessionsOf(t: TestContext, redis: TestRedis, as?: string) {
+async function sessionsOf(
+  t: TestContext,
+  redis: TestRedis,
+  { as, gates = [] }: { as?: string; gates?: ReturnType<typeof createGate>[] } = {},
+) {
   const { link, lease } = await openNode(t, redis, { leaseMs: 60_000 });
   const gate = createGate();
   const followers: Follower[] = [];
@@ -131,7 +137,7 @@ async function sessionsOf(t: TestContext, redis: TestRedis, as?: string) {
     { windowMs: 60_000, leaseMs: 60_000, bytesMax: 10_000 },
     {
       ...{ link, lease: { ...lease, node, accompany }, seal: createSeal("", "") },
-      written: () => gate.passed,
+      written: () => (gates.shift() ?? gate).passed,
       moved() {},
     },
   );
@@ -174,7 +180,7 @@ for (const [where, isKept] of [
 test("a session that has gone on elsewhere is not given out again by the node that was about to write it", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
-  const [a, b] = [await sessionsOf(t, redis, "unheard.1"), await sessionsOf(t, redis)];
+  const [a, b] = [await sessionsOf(t, redis, UNHEARD), await sessionsOf(t, redis)];
   a.keep(NAME, SESSION);
   await a.flushed();
   a.lose(NAME, SESSION);
@@ -187,4 +193,22 @@ test("a session that has gone on elsewhere is not given out again by the node th
   await new Promise(setImmediate);
   await a.asked();
   assert.equal(await lost(redis, { pid: "p", offset: "" }), false);
+});
+
+test("a session is not written as lost before the calls of its socket, however long ago others were lost", async (t) => {
+  // Seen: what was lost while the calls of others were written was written with theirs, and the node
+  // that took it found no calls of its socket, though there were some.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const gates = [createGate(), createGate()];
+  const [first, second] = [...gates];
+  const a = await sessionsOf(t, redis, { gates });
+  a.lose(NAME, SESSION);
+  await until(() => gates.length === 1, "that the calls of the first are awaited");
+  a.lose("/,q", { ...SESSION, pid: "q" });
+  first?.open();
+  await until(() => lost(redis, { pid: "p", offset: "" }), "the first");
+  assert.equal(await lost(redis, { pid: "q", offset: "" }), false);
+  second?.open();
+  await until(() => lost(redis, { pid: "q", offset: "" }), "the second");
 });
