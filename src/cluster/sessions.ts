@@ -88,7 +88,7 @@ export function createSessions(
   const unfit = new Set<string>();
   /** Sessions whose sockets are gone, until their turn comes to be written. */
   const lost = new Map<string, string>();
-  /** The same, until Redis has answered, or they go on elsewhere. */
+  /** The same, until Redis has answered, or they go on elsewhere or here. */
   const losing = new Map<string, string>();
   let isWriting = false;
   const gone = new Set<string>();
@@ -187,6 +187,8 @@ export function createSessions(
 
   return {
     keep(name, session) {
+      // It has come back here from another node, before it was written.
+      losing.delete(name);
       const text = write(name, session);
       if (text === undefined) return ledger.strike(name);
       if (ledger.read(name) !== text) ledger.enter(name, text);

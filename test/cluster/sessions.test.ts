@@ -212,3 +212,27 @@ test("a session is not written as lost before the calls of its socket, however l
   second?.open();
   await until(() => lost(redis, { pid: "q", offset: "" }), "the second");
 });
+
+test("a session that is back at the node that was about to write it stays among those of living sockets", async (t) => {
+  // Seen: it was struck out of them, as if it had been written as lost.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a, b] = [await sessionsOf(t, redis, UNHEARD), await sessionsOf(t, redis)];
+  b.gate.open();
+  a.keep(NAME, SESSION);
+  await a.flushed();
+  a.lose(NAME, SESSION);
+  a.drop(NAME);
+  assert.equal((await b.claim(NAME, "p"))?.mayLag, true);
+  b.lose(NAME, SESSION);
+  await until(() => lost(redis, { pid: "p", offset: "" }), "the session");
+  assert.equal((await a.claim(NAME, "p"))?.mayLag, false);
+  a.keep(NAME, SESSION);
+  a.gate.open();
+  // By then it would have been written, and struck.
+  await new Promise(setImmediate);
+  await a.asked();
+  await new Promise(setImmediate);
+  assert.equal(a.samples().kept, 1);
+  assert.equal(await lost(redis, { pid: "p", offset: "" }), false);
+});
