@@ -11,16 +11,15 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `;
 
 /**
- * Keeps a node's sessions for another lease and window. Answers with those that have moved.
- * KEYS: keepers, sessions:<node>, moved:<node>. ARGV: node, milliseconds to keep.
+ * Keeps a node's sessions for another lease and window. Answers with those that have moved, which
+ * are noted until the node has heard it. KEYS: keepers, sessions:<node>, moved:<node>. ARGV: node,
+ * milliseconds to keep.
  */
 export const KEEP = `${NOW}
 redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
 redis.call("ZADD", KEYS[1], now + ARGV[2], ARGV[1])
 redis.call("PEXPIRE", KEYS[2], ARGV[2])
-local moved = redis.call("SMEMBERS", KEYS[3])
-redis.call("DEL", KEYS[3])
-return moved
+return redis.call("SMEMBERS", KEYS[3])
 `;
 
 /**

@@ -77,6 +77,7 @@ export function createSessions(
   const keptMs = leaseMs + windowMs;
   const samples: SessionsSamples = { kept: 0, unfit: 0 };
   const livesChannel = (name: string) => `${prefix}lives:${name}`;
+  const movedKey = (name: string) => `${prefix}moved:${name}`;
   let node: string | undefined;
   /** Redis may not have what the ledger says. */
   let stale = true;
@@ -99,7 +100,13 @@ export function createSessions(
   const follower = {
     async renewed(name: string) {
       node = name;
-      tell(await run(KEEP, keysOf(name), [name, keptMs]));
+      const names = await run(KEEP, keysOf(name), [name, keptMs]);
+      tell(names);
+      // Not before: what is written as lost meanwhile is compared with them.
+      for (let at = 0; at < names.length; at += CHUNK) {
+        const some = names.slice(at, at + CHUNK);
+        await link.ask((client) => client.srem(movedKey(name), ...some));
+      }
       if (stale) ledger.rewrite();
       stale = false;
     },
@@ -114,7 +121,7 @@ export function createSessions(
   void subscriber.subscribe(livesChannel(link.name)).then(() => lease.accompany(follower));
 
   function keysOf(name: string): string[] {
-    return [keepers, `${prefix}sessions:${name}`, `${prefix}moved:${name}`];
+    return [keepers, `${prefix}sessions:${name}`, movedKey(name)];
   }
 
   async function run(script: string, keys: string[], given: (string | number)[]) {
@@ -157,7 +164,7 @@ export function createSessions(
 
   async function writeLost(sessions: [name: string, text: string][]): Promise<void> {
     const own = node ?? lease.node;
-    const keys = [`${prefix}sessions:${own}`, `${prefix}taken:${own}`, `${prefix}moved:${own}`];
+    const keys = [`${prefix}sessions:${own}`, `${prefix}taken:${own}`, movedKey(own)];
     const tasks: Promise<unknown>[] = [];
     for (let at = 0; at < sessions.length; at += CHUNK) {
       const some = sessions.slice(at, at + CHUNK).flat();

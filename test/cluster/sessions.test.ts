@@ -131,6 +131,7 @@ async function sessionsOf(
   const { link, lease } = await openNode(t, redis, { leaseMs: 60_000 });
   const gate = createGate();
   const followers: Follower[] = [];
+  const moved: string[] = [];
   const accompany = (follower: Follower) => void followers.push(follower);
   const node = as ?? lease.node;
   const sessions = createSessions(
@@ -138,7 +139,7 @@ async function sessionsOf(
     {
       ...{ link, lease: { ...lease, node, accompany }, seal: createSeal("", "") },
       written: () => (gates.shift() ?? gate).passed,
-      moved() {},
+      moved: (names) => void moved.push(...names),
     },
   );
   await until(() => followers.length > 0, "the follower");
@@ -147,7 +148,7 @@ async function sessionsOf(
   };
   await renew();
   t.after(sessions.stop);
-  return { ...sessions, gate, renew, asked: () => link.client.ping() };
+  return { ...sessions, gate, moved, renew, asked: () => link.client.ping() };
 }
 
 for (const [where, isKept] of [
@@ -211,6 +212,26 @@ test("a session is not written as lost before the calls of its socket, however l
   assert.equal(await lost(redis, { pid: "q", offset: "" }), false);
   second?.open();
   await until(() => lost(redis, { pid: "q", offset: "" }), "the second");
+});
+
+test("a session that has gone on elsewhere is not written as lost while its node hears of that", async (t) => {
+  // Seen: it was written between the answer that it had moved and the end of that answer's way.
+  if (!hasTool(t, "redis-server")) return;
+  const redis = await testRedis(t);
+  const [a, b] = [await sessionsOf(t, redis, UNHEARD), await sessionsOf(t, redis)];
+  a.keep(NAME, SESSION);
+  await a.flushed();
+  a.lose(NAME, SESSION);
+  a.drop(NAME);
+  assert.equal((await b.claim(NAME, "p"))?.mayLag, true);
+  const renewed = a.renew();
+  a.gate.open();
+  await renewed;
+  await a.asked();
+  assert.deepEqual(a.moved, [NAME]);
+  assert.equal(await lost(redis, { pid: "p", offset: "" }), false);
+  await a.renew();
+  assert.deepEqual(a.moved, [NAME], "once");
 });
 
 test("a session that is back at the node that was about to write it stays among those of living sockets", async (t) => {
