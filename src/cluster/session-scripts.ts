@@ -53,15 +53,18 @@ end
  * Takes a session, so that nobody else can. Answers with its text, and with the record of its
  * socket in the ledger of a dead node, which is the caller's now; with the node that has it when it
  * cannot be taken, because the node lives or a survivor has yet to tell the functions; or with
- * nothing. KEYS: keepers. ARGV: prefix, session, node, 1 if it speaks for sockets, a node that is
- * gone, milliseconds to remember that a session has moved.
+ * nothing. What the caller gets has not moved away from it any more. KEYS: keepers. ARGV: prefix,
+ * session, node, 1 if it speaks for sockets, a node that is gone, milliseconds to remember that a
+ * session has moved.
  */
 export const CLAIM = `${NOW}
 local prefix, session, gone = ARGV[1], ARGV[2], ARGV[5]
 local lost = prefix .. "lost:" .. session
 local text = redis.call("GET", lost)
+local moved = prefix .. "moved:"
 if text then
   redis.call("DEL", lost)
+  redis.call("SREM", moved .. ARGV[3], session)
   return { "", text, "" }
 end
 redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
@@ -78,8 +81,9 @@ for _, node in ipairs(redis.call("ZRANGE", KEYS[1], 0, -1)) do
       return { node }
     end
     redis.call("HDEL", key, session)
-    redis.call("SADD", prefix .. "moved:" .. node, session)
-    redis.call("PEXPIRE", prefix .. "moved:" .. node, ARGV[6])
+    redis.call("SREM", moved .. ARGV[3], session)
+    redis.call("SADD", moved .. node, session)
+    redis.call("PEXPIRE", moved .. node, ARGV[6])
     if told then
       redis.call("HDEL", ledger, record)
       redis.call("HSET", prefix .. "sockets:" .. ARGV[3], record, told)

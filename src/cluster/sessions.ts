@@ -89,7 +89,7 @@ export function createSessions(
   const unfit = new Set<string>();
   /** Sessions whose sockets are gone, until their turn comes to be written. */
   const lost = new Map<string, string>();
-  /** The same, until Redis has answered, or they go on elsewhere or here. */
+  /** The same, until Redis has answered, or they go on elsewhere. */
   const losing = new Map<string, string>();
   let isWriting = false;
   const gone = new Set<string>();
@@ -194,8 +194,6 @@ export function createSessions(
 
   return {
     keep(name, session) {
-      // It has come back here from another node, before it was written.
-      losing.delete(name);
       const text = write(name, session);
       if (text === undefined) return ledger.strike(name);
       if (ledger.read(name) !== text) ledger.enter(name, text);
@@ -222,9 +220,9 @@ export function createSessions(
       let dead = "";
       for (const waitMs of WAITS_MS) {
         if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+        // Its socket was here, and is gone. It may have been to another node since.
+        if (losing.has(name)) continue;
         let { holder, text } = await claim(name, dead);
-        // Its socket was here, and is gone.
-        if (text === undefined && losing.has(name)) continue;
         if (text === undefined && holder !== undefined && holder !== dead) {
           const process = holder.slice(0, holder.lastIndexOf("."));
           if (process === link.name) return undefined;
