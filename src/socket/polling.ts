@@ -70,10 +70,13 @@ function concludeRequest(transport: EngineTransportBase, payload: Frame): void {
     transport.dataReq = transport.dataRes = null;
     dataRes?.end("ok");
   };
-  // The client sends no other payload before. While it upgrades, it waits for this one.
-  const { owner } = transport;
-  if (owner?.pause && !owner.upgrading) owner.pause.after(answer);
-  else answer();
+  // Socket.IO hands on each event in a tick of its own, and any of them may begin a pause.
+  process.nextTick(() => {
+    // The client sends no other payload before. While it upgrades, it waits for this one.
+    const { owner } = transport;
+    if (owner?.pause && !owner.upgrading) owner.pause.after(answer);
+    else answer();
+  });
 }
 
 const SEPARATOR = "\x1e";
