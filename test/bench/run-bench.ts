@@ -24,7 +24,8 @@ export async function runBench(...words: ({ env: NodeJS.ProcessEnv } | string)[]
     { cwd: ROOT, env, stdio: ["ignore", "pipe", "pipe"] },
   );
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text) => (output += text));
   const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
   return { code, output };
 }

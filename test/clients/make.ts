@@ -37,7 +37,8 @@ export function build(
     stdio: ["ignore", "pipe", "pipe"],
   });
   let text = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (text += data));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (data) => (text += data));
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code) => {

@@ -87,7 +87,7 @@ async function runProgram(
   const lines: Line[] = [];
   let output = "";
   let rest = "";
-  child.stderr.on("data", (data) => (output += data));
+  child.stderr.setEncoding("utf8").on("data", (data) => (output += data));
   child.stdout.setEncoding("utf8").on("data", (data: string) => {
     const texts = (rest + data).split("\n");
     rest = texts.pop() ?? "";

@@ -60,7 +60,7 @@ function ask(port: number): Promise<Answer | undefined> {
   return new Promise((resolve) => {
     const request = get({ port, path: "/metrics", agent: false, timeout: 4000 }, (response) => {
       let body = "";
-      response.on("data", (data) => {
+      response.setEncoding("utf8").on("data", (data) => {
         body += data;
       });
       response.on("end", () => resolve({ status: response.statusCode, body }));

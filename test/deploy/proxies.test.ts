@@ -62,7 +62,7 @@ async function startProxy(
   const args = proxy.args(file, folder);
   const child = spawn(proxy.command, args, { env, stdio: ["ignore", "ignore", "pipe"] });
   let log = "";
-  child.stderr.on("data", (chunk) => {
+  child.stderr.setEncoding("utf8").on("data", (chunk) => {
     log += chunk;
   });
   const exit = once(child, "exit");

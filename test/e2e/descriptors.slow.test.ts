@@ -25,7 +25,7 @@ async function startShort(t: TestContext, env: Record<string, string>) {
       const at = { agent, path, port: ports.apiPort, host: "127.0.0.1" };
       get(at, (answer) => {
         let body = "";
-        answer.on("data", (chunk) => (body += chunk));
+        answer.setEncoding("utf8").on("data", (chunk) => (body += chunk));
         answer.on("end", () => resolve([answer.statusCode, body]));
       }).on("error", reject);
     });

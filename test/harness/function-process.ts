@@ -50,8 +50,8 @@ export async function startBackend(
   t.after(() => end(child));
   let text = "";
   for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (bytes: Buffer) => {
-      text += bytes;
+    stream.setEncoding("utf8").on("data", (more: string) => {
+      text += more;
     });
   }
   const port = () => /listening on port (\d+)/.exec(text)?.[1];

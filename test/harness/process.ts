@@ -117,8 +117,10 @@ function startWith(
     env: { ...process.env, NODE_ENV: "development", SLUICE_OVERLOAD_ENABLED: "false", ...env },
   });
   let output = "";
-  child.stdout?.on("data", (data) => (output += data));
-  child.stderr?.on("data", (data) => (output += data));
+  for (const stream of [child.stdout, child.stderr]) {
+    // Or what comes in parts would be cut in the middle of a character.
+    stream?.setEncoding("utf8").on("data", (text) => (output += text));
+  }
   const exited = new Promise<number | string>((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => resolve(code ?? signal ?? "ended"));

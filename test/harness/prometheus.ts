@@ -54,7 +54,7 @@ export async function startPrometheus(
     { stdio: ["ignore", "ignore", "pipe"] },
   );
   let log = "";
-  child.stderr.on("data", (chunk) => {
+  child.stderr.setEncoding("utf8").on("data", (chunk) => {
     log += chunk;
   });
   const exit = once(child, "exit");
