@@ -155,8 +155,8 @@ export function createLedger({ atOnce = false } = {}): Ledger {
   /** What is under way may find the rooms as they were, or as they will be. */
   function race(account: Account, by: string | undefined): void {
     if (atOnce) return;
-    const isOpen = ({ n, sender }: Sent) =>
-      sender !== by && n > (account.handled.get(sender) ?? -1);
+    const isOpen = ({ n, sender, loose }: Sent) =>
+      (sender !== by || loose) && n > (account.handled.get(sender) ?? -1);
     judgeAll(account, [...sent.values()].filter(isOpen));
   }
 
@@ -353,14 +353,17 @@ function verdictOf({ rooms, state }: Account, { to, optional, ...packet }: Sent)
   return Math.min(inside, outside, most) as Verdict; // of these three
 }
 
-/** A sender's packets come behind the changes that it made before. */
-function isMember(membership: Membership | undefined, { sender, n }: Packet): Verdict {
+/**
+ * A sender's packets come behind the changes that it made before, and ahead of later ones; those
+ * that are not in the order of the others, only behind.
+ */
+function isMember(membership: Membership | undefined, { sender, n, loose }: Packet): Verdict {
   if (!membership) return 0;
   const { is, was, pending, unclear } = membership;
   const [change] = pending;
   if (unclear || change?.unsure || pending.size !== 1 || change?.after?.sender !== sender)
     return is;
-  if (n < change.after.n) return was;
+  if (n < change.after.n) return loose ? is : was;
   return change.joined ? 1 : 0;
 }
 

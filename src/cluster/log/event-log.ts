@@ -94,9 +94,10 @@ export interface EventLog<Own> {
    */
   after(id: EntryId): Promise<LogPart | undefined>;
   /**
-   * Pushes a message that is not kept to who has subscribed to `channel`, in order with the
-   * entries appended before, of the channels whose `subscribe` had resolved: it may overtake an
-   * entry that is read for a later one. Resolves with the nodes that it reached, this one included.
+   * Pushes a message that is not kept to who has subscribed to `channel`. It comes behind the
+   * entries appended before, of the channels whose `subscribe` had resolved; entries of later ones
+   * may come after it. While a channel is read, what is appended after it may come before it.
+   * Resolves with the nodes that it reached, this one included.
    */
   tell(channel: string, body: Uint8Array): Promise<Reached>;
   /** How many nodes have opened this log, this one included. Rejects if it cannot find out. */
