@@ -42,15 +42,15 @@ const closedAs = (gateway: GatewayChild, reason: CloseReason) =>
 /** Opens so many, before they send anything: the first stage refuses handshakes. */
 async function openAll<T>(open: () => Promise<T>): Promise<T[]> {
   const all: T[] = [];
-  for (let n = 0; n < 250; n++) all.push(await open());
+  for (let n = 0; n < 350; n++) all.push(await open());
   return all;
 }
 
 async function within(gateway: GatewayChild): Promise<void> {
   gateway.assertAlive();
   const { peak } = await gateway.memory();
-  // What has just been freed stays resident for a while; without a bound it is half as much again.
-  assert.ok(peak < LIMIT * 1.3, `${Math.round(peak / MIB)} MiB were resident`);
+  // What has just been freed stays resident for a while; without a bound it is twice as much.
+  assert.ok(peak < LIMIT * 1.5, `${Math.round(peak / MIB)} MiB were resident`);
 }
 
 test("unfinished messages of connections in no namespace are shed near the limit of memory", async (t) => {
