@@ -84,11 +84,14 @@ export function createReader(needs: ReaderNeeds): Reader {
       return;
     }
     const overflow = order.takeOverflow();
-    const { from, channels, isLetGo } = readings.collected();
+    const collected = readings.collected();
     // A message may be behind what was too much, or is for who did not wait, and is to be read.
-    if (!overflow && !isLetGo) order.settle(end);
+    if (!overflow && !collected?.isLetGo) order.settle(end);
     readings.end();
-    if (overflow) void run(readings.restart(oldest(overflow, from), channels));
+    if (overflow) {
+      const from = oldest(overflow, collected?.from);
+      void run(readings.restart(from, collected?.channels ?? []));
+    }
     order.hand();
     reading.resolve();
     next();
@@ -114,8 +117,8 @@ export function createReader(needs: ReaderNeeds): Reader {
   return {
     next,
     restart(channels) {
-      const { from } = readings.collected();
-      const places = [order.takeOverflow(), readings.running()?.from, from];
+      const both = [readings.running(), readings.collected()];
+      const places = [order.takeOverflow(), ...both.map((reading) => reading?.from)];
       void run(readings.restart(oldest(order.arrived(), ...places), channels));
     },
     noted(note) {

@@ -42,12 +42,8 @@ export interface Readings {
   end(): void;
   /** Moves both to a place; or those that know none, if the log begins there. */
   move(to: Place, begins?: boolean): void;
-  /** Where what is collected begins, and whether nobody waits for it. */
-  collected(): {
-    readonly from: Place | undefined;
-    readonly channels: Iterable<string>;
-    readonly isLetGo: boolean;
-  };
+  /** The one that is next. */
+  collected(): Reading | undefined;
   /** Lets nobody wait: what is subscribed to now is read when the log is back. */
   letGo(): void;
   /** Whether somebody did not wait for a log that had not begun: nothing says where to read on. */
@@ -158,11 +154,7 @@ export function createReadings({ carrier, order, channels, collects }: ReadingsN
     move(to, begins = false) {
       for (const reading of both()) if (!begins || reading.from === BEGIN) reading.from = to;
     },
-    collected: () => ({
-      from: collecting?.from,
-      channels: collecting?.channels ?? [],
-      isLetGo: collecting?.isLetGo ?? false,
-    }),
+    collected: () => collecting,
     letGo,
     wereLetGo: () => wereLetGo,
     stop() {
