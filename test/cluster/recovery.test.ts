@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Server, Socket as ServerSocket } from "socket.io";
-import { testRedis } from "../harness/redis.ts";
+import type { Socket as Client } from "socket.io-client";
+import { type TestRedis, testRedis } from "../harness/redis.ts";
 import { JWT, signToken } from "../harness/tokens.ts";
 import { hasTool } from "../harness/tool.ts";
 import { next, until } from "../harness/wait.ts";
@@ -19,14 +20,29 @@ import {
   twoNodes,
 } from "./kit.ts";
 
+/** Returns a URL by which a node is a user of its own, that can be deafened. */
+async function urlFor(redis: TestRedis, user: string): Promise<string> {
+  await redis.command("ACL", "SETUSER", user, "on", ">secret", "~*", "&*", "+@all");
+  return redis.url.replace("://", `://${user}:secret@`);
+}
+
+/** Has a client come back to a node that hears again once it has asked for the session. */
+async function comeBack(redis: TestRedis, client: Client, user: string): Promise<void> {
+  const secret = secretOf(client);
+  await until(() => lost(redis, secret), "the session");
+  client.connect();
+  await until(async () => !(await lost(redis, secret)), "that it is asked for");
+  await redis.command("ACL", "SETUSER", user, "+subscribe");
+  await next(client, "connect");
+  assert.equal(client.recovered, true);
+}
+
 test("what a node had not heard yet is sent later, its own and others', in order and once", async (t) => {
   // Seen: a node delivered its own broadcasts ahead of older ones of others, and the offset that the
   // client kept was that of the newer: the older ones were never sent, with `recovered: true`.
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
-  await redis.command("ACL", "SETUSER", "a", "on", ">secret", "~*", "&*", "+@all");
-  const own = redis.url.replace("://", "://a:secret@");
-  const [a, b] = await twoNodes(t, [own, redis.url]);
+  const [a, b] = await twoNodes(t, [await urlFor(redis, "a"), redis.url]);
   const { client, socket, heard } = await member(a, "red");
   b.io.emit("n", "b0");
   await until(() => heard.length === 1, "the last it hears");
@@ -48,9 +64,7 @@ test("what a client has is not sent again by a node that hears it while the clie
   // Seen: it came twice. What is delivered to others meanwhile was taken for new, unless it was missed.
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
-  await redis.command("ACL", "SETUSER", "b", "on", ">secret", "~*", "&*", "+@all");
-  const slow = redis.url.replace("://", "://b:secret@");
-  const [a, b] = await twoNodes(t, [redis.url, slow]);
+  const [a, b] = await twoNodes(t, [redis.url, await urlFor(redis, "b")]);
   const { client, socket, heard } = await member(a, "red");
   await deafen(redis, "b", b);
   a.io.emit("n", 0);
@@ -60,13 +74,7 @@ test("what a client has is not sent again by a node that hears it while the clie
   await until(() => heard.length === 4, "all four");
   await move(client, socket, b);
   a.io.to("red").emit("n", 4);
-  const secret = secretOf(client);
-  await until(() => lost(redis, secret), "the session");
-  client.connect();
-  await until(async () => !(await lost(redis, secret)), "that it is asked for");
-  await redis.command("ACL", "SETUSER", "b", "+subscribe");
-  await next(client, "connect");
-  assert.equal(client.recovered, true);
+  await comeBack(redis, client, "b");
   a.io.emit("n", 5);
   await until(() => heard.includes(5), "the last");
   assert.deepEqual(heard, [0, 1, 2, 3, 4, 5]);
@@ -81,9 +89,7 @@ for (const [what, act] of [
     // was done to others meanwhile was done to the session, though that had it behind it.
     if (!hasTool(t, "redis-server")) return;
     const redis = await testRedis(t);
-    await redis.command("ACL", "SETUSER", "b", "on", ">secret", "~*", "&*", "+@all");
-    const slow = redis.url.replace("://", "://b:secret@");
-    const [a, b] = await twoNodes(t, [redis.url, slow]);
+    const [a, b] = await twoNodes(t, [redis.url, await urlFor(redis, "b")]);
     const other = await member(b, "red");
     other.socket.join("blue");
     const { client, socket, heard } = await member(a, "red");
@@ -93,13 +99,7 @@ for (const [what, act] of [
     await until(() => heard.length === 1, "what comes behind it");
     socket.join("blue");
     await move(client, socket, b);
-    const secret = secretOf(client);
-    await until(() => lost(redis, secret), "the session");
-    client.connect();
-    await until(async () => !(await lost(redis, secret)), "that it is asked for");
-    await redis.command("ACL", "SETUSER", "b", "+subscribe");
-    await next(client, "connect");
-    assert.equal(client.recovered, true);
+    await comeBack(redis, client, "b");
     const { rooms } = b.io.of("/").sockets.get(client.id ?? "") ?? {};
     assert.deepEqual([...(rooms ?? [])].sort(), [client.id, "blue", "red"].sort());
   });
@@ -139,9 +139,8 @@ for (const [what, room, act, undo] of [
 test("who returns to a node that does not hear up to where its session was read begins anew, in time", async (t) => {
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
-  await redis.command("ACL", "SETUSER", "b", "on", ">secret", "~*", "&*", "+@all");
-  const slow = redis.url.replace("://", "://b:secret@");
-  const [a, b] = await twoNodes(t, [redis.url, slow], { cluster: { timeoutMs: 1_000 } });
+  const urls = [redis.url, await urlFor(redis, "b")] as const;
+  const [a, b] = await twoNodes(t, urls, { cluster: { timeoutMs: 1_000 } });
   const { client, socket, heard } = await member(a, "red");
   a.io.emit("n", 0);
   await until(() => heard.length === 1, "the first");

@@ -151,6 +151,16 @@ async function sessionsOf(
   return { ...sessions, gate, moved, renew, asked: () => link.client.ping() };
 }
 
+type TestSessions = Awaited<ReturnType<typeof sessionsOf>>;
+
+/** A socket whose session was kept is gone. */
+async function keepAndLose({ keep, flushed, lose, drop }: TestSessions): Promise<void> {
+  keep(NAME, SESSION);
+  await flushed();
+  lose(NAME, SESSION);
+  drop(NAME);
+}
+
 for (const [where, isKept] of [
   ["another node", true],
   ["another node without checkpoints", false],
@@ -182,10 +192,7 @@ test("a session that has gone on elsewhere is not given out again by the node th
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
   const [a, b] = [await sessionsOf(t, redis, UNHEARD), await sessionsOf(t, redis)];
-  a.keep(NAME, SESSION);
-  await a.flushed();
-  a.lose(NAME, SESSION);
-  a.drop(NAME);
+  await keepAndLose(a);
   await a.flushed();
   assert.equal((await b.claim(NAME, "p"))?.mayLag, true);
   await a.renew();
@@ -219,10 +226,7 @@ test("a session that has gone on elsewhere is not written as lost while its node
   if (!hasTool(t, "redis-server")) return;
   const redis = await testRedis(t);
   const [a, b] = [await sessionsOf(t, redis, UNHEARD), await sessionsOf(t, redis)];
-  a.keep(NAME, SESSION);
-  await a.flushed();
-  a.lose(NAME, SESSION);
-  a.drop(NAME);
+  await keepAndLose(a);
   assert.equal((await b.claim(NAME, "p"))?.mayLag, true);
   const renewed = a.renew();
   a.gate.open();
@@ -241,10 +245,7 @@ test("a session that is back at the node that was about to write it stays there"
   const redis = await testRedis(t);
   const [a, b] = [await sessionsOf(t, redis, UNHEARD), await sessionsOf(t, redis)];
   b.gate.open();
-  a.keep(NAME, SESSION);
-  await a.flushed();
-  a.lose(NAME, SESSION);
-  a.drop(NAME);
+  await keepAndLose(a);
   assert.equal((await b.claim(NAME, "p"))?.mayLag, true);
   b.lose(NAME, SESSION);
   await until(() => lost(redis, { pid: "p", offset: "" }), "the session");
